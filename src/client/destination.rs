@@ -50,6 +50,12 @@ impl Destination {
         Ok(Destination { inner: Arc::new(Inner { root, store }) })
     }
 
+    /// How many bytes of a file are kept beside the place it goes to, by a download that was cut off and that nobody goes on with just
+    /// now. Whether they are those of the file to come is not looked at: that is proven when it is gone on with.
+    pub fn kept_of(&self, path: &RelPath) -> u64 {
+        self.inner.store.left_beside(path)
+    }
+
     /// The folder as a store.
     pub(super) fn store(&self) -> &dyn Store {
         &self.inner.store

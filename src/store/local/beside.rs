@@ -7,6 +7,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
@@ -23,6 +24,9 @@ use crate::limits;
 
 /// How such a name ends.
 const END: &[u8] = b".sealift-part";
+
+/// Digits of a mark.
+const MARK: usize = 2 * size_of::<u64>();
 
 /// Whether a name is one of ours, which nobody else may use in such a store.
 pub(crate) fn is_ours(name: &[u8]) -> bool {
@@ -72,14 +76,53 @@ pub(super) fn create(parent: &Arc<Dir>, target: &[u8], mode: Mode, can: Capabili
         Err(Errno::EXIST) => {}
         Err(err) => return Err(err.into()),
     }
-    let name = another_name(target)?;
-    let file = openat(parent, &*name, CREATE, mode)?;
-    Ok(Temp::named(Arc::clone(parent), name, file.into(), None, can))
+    for _ in 0..limits::NAME_TRIES {
+        let name = another_name(target)?;
+        let file = openat(parent, &*name, CREATE, mode)?;
+        match hold(parent, &name, &file) {
+            // Somebody who removes what was left took it for that, in the moment before it was held.
+            Ok(false) | Err(Errno::WOULDBLOCK) => {}
+            Ok(true) | Err(_) => return Ok(Temp::named(Arc::clone(parent), name, file.into(), None, can)),
+        }
+    }
+    Err(Errno::AGAIN.into())
+}
+
+/// Removes what uploads to `target` left under all of their names, when one of them has come to its end: a file that nobody holds is
+/// of a process that died, and nobody goes on with one that has a mark.
+pub(super) fn forget(parent: &Arc<Dir>, target: &[u8], can: Capabilities) {
+    drop(take(parent, target, can));
+    let Ok(entries) = parent.entries() else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().into_vec();
+        if is_marked(&name, target) {
+            drop(take_named(parent, name, can));
+        }
+    }
+}
+
+/// Whether this is a name of an upload to `target` with a mark.
+fn is_marked(name: &[u8], target: &[u8]) -> bool {
+    let mark = name.strip_suffix(END).and_then(|rest| rest.split_last_chunk::<MARK>()).map(|(_, mark)| mark);
+    let mark = mark.and_then(|mark| std::str::from_utf8(mark).ok());
+    mark.is_some_and(|mark| {
+        mark.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) && hidden(target, Some(mark), END) == name
+    })
+}
+
+/// How much an upload to `target` left that was cut off, if nobody is writing it: so many bytes can be gone on with.
+pub(super) fn left(parent: &Arc<Dir>, target: &[u8], can: Capabilities) -> u64 {
+    let Ok(Some(mut left)) = take(parent, target, can) else { return 0 };
+    left.release();
+    size(&left).unwrap_or(0) / limits::HASH_BLOCK * limits::HASH_BLOCK
 }
 
 /// The file an earlier upload to `target` left, if there is one and nobody is writing it. Dropping it removes it.
 pub(super) fn take(parent: &Arc<Dir>, target: &[u8], can: Capabilities) -> io::Result<Option<Temp>> {
-    let name = name(target, None);
+    take_named(parent, name(target, None), can)
+}
+
+fn take_named(parent: &Arc<Dir>, name: Vec<u8>, can: Capabilities) -> io::Result<Option<Temp>> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = match openat(parent, &*name, flags, Mode::empty()) {
         Ok(file) => file,
@@ -158,7 +201,7 @@ pub(crate) fn name_before<'a>(aside: &'a [u8], mut known: impl Iterator<Item = &
     let rest = aside.strip_prefix(b".")?.strip_suffix(ASIDE)?;
     let (name, mark) = rest.split_at(rest.iter().rposition(|b| *b == b'.')?);
     let mark = std::str::from_utf8(mark).ok()?.strip_prefix('.')?;
-    let is_mark = mark.len() == 2 * size_of::<u64>() && mark.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let is_mark = mark.len() == MARK && mark.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if !is_mark || name.is_empty() {
         return None;
     }
@@ -205,6 +248,19 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), count);
         assert_eq!(name(b"x", None), b".x.sealift-part");
+    }
+
+    #[test]
+    fn a_name_with_a_mark_is_known_as_one_of_its_target_alone() {
+        let long = [b'a'; 255];
+        for target in [&b"x"[..], b"x.0123456789abcdef", &long, &long[..230]] {
+            let marked = another_name(target).unwrap();
+            assert!(is_marked(&marked, target) && !is_marked(&name(target, None), target));
+            for other in [&b"y"[..], b"", b".x", &long[..254]] {
+                assert!(!is_marked(&marked, other), "{other:?}");
+            }
+        }
+        assert!(!is_marked(b".x.0123.sealift-part", b"x") && !is_marked(b".x.0123456789ABCDEF.sealift-part", b"x"));
     }
 
     #[test]

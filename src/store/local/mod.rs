@@ -126,6 +126,11 @@ pub struct LocalStore {
 }
 
 impl LocalStore {
+    /// How many bytes an upload to this path left beside it that was cut off, and that nobody writes.
+    pub(crate) fn left_beside(&self, path: &RelPath) -> u64 {
+        partial::left_beside(&self.stage, path)
+    }
+
     /// A store over a directory that is already open.
     ///
     /// # Errors

@@ -95,8 +95,7 @@ pub(super) fn forget(upload: &LocalUpload) {
     }
     match &upload.temp.area {
         Some(area) => remove(Some(&upload.jail), &area.reserved, &key(&upload.path)),
-        // Beside its target, where dropping it removes it.
-        None => drop(beside::take(&upload.temp.dir, upload.path.file_name().unwrap_or_default(), upload.temp.can)),
+        None => beside::forget(&upload.temp.dir, upload.path.file_name().unwrap_or_default(), upload.temp.can),
     }
 }
 
@@ -144,6 +143,12 @@ pub(super) fn look_on(stage: &Stage, path: &RelPath, most: u64) -> Result<Looked
 fn told(found: Found) -> Partial {
     let len = found.blocks.len() as u64 * limits::HASH_BLOCK;
     Partial { len, hash: Hasher::from_blocks(found.blocks).finalize() }
+}
+
+/// How many bytes an upload to this path left beside it, which nobody has looked at.
+pub(super) fn left_beside(stage: &Stage, path: &RelPath) -> u64 {
+    let Ok((parent, name)) = stage.jail().parent(path) else { return 0 };
+    stage.can(&parent).map_or(0, |can| beside::left(&parent, name, can))
 }
 
 /// How far finding a partial came.

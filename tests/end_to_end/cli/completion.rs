@@ -111,7 +111,7 @@ fn the_shell_completes_what_is_in_the_trash_and_links() {
         world.terminal_of((100, 24), &[("SEALIFT_PASSWORD", PASSWORD)], ["shell", world.alice("").as_str()]);
     terminal.expect("/> ").keys("trash restore g\t\r").expect("/gone one is there again");
     terminal.expect("/> ").line("cd reports").expect("reports> ");
-    terminal.keys("trash restore s\t --to again\r").expect("/reports/again is there again");
+    terminal.keys("trash restore s\t --to again\r").expect("is back as /reports/again");
     terminal.expect("> ").keys("link remove h\t\r").expect("The link holiday gives nothing any more");
     terminal.expect("> ").line("exit");
     assert_eq!(terminal.wait().code(), Some(0));

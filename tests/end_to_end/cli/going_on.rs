@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -341,4 +342,48 @@ fn what_only_seems_to_be_finished_moves_again() {
     world.run(["get", "-c", &world.alice("tree/a"), &world.alice("tree/c"), "tree"]).code(0).said("2 unchanged");
     let bob = format!("bob@{}/", world.server.address());
     (0..2).for_each(|_| drop(world.run(["put", "-c", "tree/a", "tree/c", &bob]).code(0).said("2 files")));
+}
+
+/// A program that is killed can put nothing in order: what two of them left is told of, gone on with, and gone when the file is there.
+#[test]
+fn what_killed_gets_left_is_told_of_and_is_gone_when_the_file_is_whole() {
+    let world = World::trusting();
+    let bytes: Vec<u8> = (0..60_000_000u32).map(|n| (n / 7 % 251) as u8).collect();
+    fs::write(world.remote("public", "large"), &bytes).unwrap();
+    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    world.trust(proxy.address);
+    let parts = || -> Vec<(PathBuf, u64)> {
+        let found = fs::read_dir(world.work.path()).unwrap().map(|entry| entry.unwrap().path());
+        let found = found.filter(|path| path.to_string_lossy().ends_with(".sealift-part"));
+        found.map(|path| (path.clone(), fs::metadata(path).map_or(0, |meta| meta.len()))).collect()
+    };
+    let begun = || {
+        let target = format!("{}/large", proxy.address);
+        world.command(["get", &target, "copy"]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let killed = |enough: &dyn Fn() -> bool| {
+        let child = begun();
+        wait_for("enough has come", enough);
+        signal(&child, Signal::KILL);
+        child.wait_with_output().unwrap();
+    };
+    killed(&|| parts().iter().any(|(_, len)| *len as usize > 2 * BLOCK + 100_000));
+    killed(&|| parts().iter().filter(|(_, len)| *len > 100_000).count() == 2);
+    // One that still runs has a third: it is told of what nobody writes, and what it has is taken from it by nobody.
+    let mut running = begun();
+    wait_for("a third has begun", || parts().iter().filter(|(_, len)| *len > 100_000).count() == 3);
+    let direct = world.public("large");
+    let done = world.run(["get", "-c", &direct, "copy"]).code(0).said("(of that 32 MiB were there already)");
+    assert!(!done.stderr.contains("-c goes on"), "{}", done.stderr);
+    assert_eq!(fs::read(world.local("copy")).unwrap(), bytes);
+    assert_eq!(parts().len(), 1, "{:?}", parts());
+    assert!(running.wait().unwrap().success());
+    assert_eq!(parts(), []);
+    assert_eq!(fs::read(world.local("copy")).unwrap(), bytes);
+    // A plain one says what is kept, and leaves nothing behind.
+    killed(&|| parts().iter().any(|(_, len)| *len as usize > BLOCK + 100_000));
+    let done = world.run(["get", &direct, "copy"]).code(0);
+    let done = done.said("large: 16 MiB of an earlier try that was cut off are kept; -c goes on with them");
+    assert!(!done.stderr.contains("were there already"), "{}", done.stderr);
+    assert_eq!(parts(), []);
 }

@@ -438,3 +438,24 @@ fn a_link_where_a_place_is_named_is_answered_with_what_takes_one() {
         assert!(!done.stderr.contains(&secret), "{done:?}");
     }
 }
+
+#[test]
+fn several_links_are_removed_at_once_and_one_whose_file_is_gone_is_shown_as_such() {
+    let world = World::trusting();
+    let at = |path: &str| world.alice(path);
+    for name in ["a", "b", "c"] {
+        fs::write(world.remote("alice", name), name).unwrap();
+        world.run(["link", &at(name)]).code(0);
+    }
+    fs::remove_file(world.remote("alice", "a")).unwrap();
+    let listed = world.run(["link", "list", &at("")]).code(0);
+    let gone: Vec<_> = listed.stdout().lines().filter(|line| line.contains("no more: nothing is there")).collect();
+    assert!(gone.len() == 1 && gone[0].starts_with("a "), "{}", listed.stdout());
+    let json = world.run(["--json", "link", "list", &at("")]).code(0);
+    assert_eq!(json.stdout().matches(r#""gone":true"#).count(), 1, "{}", json.stdout());
+    world.run(["link", "remove", &at(""), "a", "nix", "b"]).code(10).said("nix: you have no link of that name");
+    assert_eq!(world.run(["link", "list", &at("")]).code(0).stdout().lines().count(), 1);
+    let missing = world.run(["link", "--drop", &at("inbox")]).code(3);
+    let missing = missing.said("sealift: inbox: no such file or folder");
+    missing.said(&format!("`sealift mkdir -p {}` makes the folder.", at("inbox")));
+}

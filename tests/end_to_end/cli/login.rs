@@ -174,3 +174,17 @@ fn the_administrator_s_new_password_voids_enrolled_keys_and_names_them() {
     let said = sealiftd(&["user", "passwd", "alice", "--password-stdin"], "yet another horse\n");
     assert!(!said.contains("enrolled"), "{said}");
 }
+
+#[test]
+fn two_machines_of_one_name_have_keys_of_two_names() {
+    let world = World::trusting();
+    let other = tempfile::tempdir().unwrap();
+    world.run(["login", &world.alice("")]).code(0);
+    fs::copy(world.config.path().join("known_servers"), other.path().join("known_servers")).unwrap();
+    world.run_with_env(["login", &world.alice("")], "SEALIFT_CONFIG_DIR", other.path().to_str().unwrap()).code(0);
+    let listed = world.run(["--json", "key", "list", &world.alice("")]).code(0);
+    let told = listed.stdout().lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut names: Vec<_> = told.filter_map(|object| Some(object.get("name")?.as_str()?.to_owned())).collect();
+    names.sort_by_key(String::len);
+    assert!(names.len() == 2 && names[1] == format!("{}-2", names[0]), "{names:?}");
+}

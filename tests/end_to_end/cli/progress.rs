@@ -151,7 +151,7 @@ fn what_is_there_already_is_proven_before_the_eyes_of_the_person() {
     let mut terminal = world.terminal_of((100, 30), UTF8, ["get", "-c", &target, "copy"]);
     terminal.expect("proving what is there");
     second.open();
-    terminal.expect("1 file, 40 MiB in ");
+    terminal.expect("1 file, 40 MiB (of that 32 MiB were there already) in ");
     assert_eq!(terminal.wait().code(), Some(0));
     assert!(fs::read(world.local("copy")).unwrap() == bytes);
 }

@@ -54,7 +54,7 @@ fn with_capital_i_it_is_asked_once_for_many_or_folders() {
     assert_eq!(few.wait().code(), Some(0), "{}", few.whole());
     world.run(["put", "-r", "/etc/hostname", &world.alice("1")]).code(0);
     fs::write(world.remote("alice", "2"), "").unwrap();
-    let question = format!("Remove 4 things of alice@{}? (yes, no): ", world.server.address());
+    let question = format!("Remove 4 things on alice@{}? (yes, no): ", world.server.address());
     let mut many = at(&world, &["rm", "-I", &world.alice("[1-5]")]);
     many.expect(&question).line("n");
     assert_eq!(many.wait().code(), Some(0));
@@ -63,7 +63,7 @@ fn with_capital_i_it_is_asked_once_for_many_or_folders() {
     many.expect(&question).line("yes");
     assert_eq!(many.wait().code(), Some(0));
     let mut folder = at(&world, &["rm", "-rI", &world.alice("d")]);
-    folder.expect("Remove d of ").expect("with all that is in folders? (yes, no): ").line("y");
+    folder.expect("Remove d on ").expect("and all that is in the folders among them? (yes, no): ").line("y");
     assert_eq!(folder.wait().code(), Some(0));
     assert!(left(&world).is_empty());
 }
@@ -156,4 +156,24 @@ fn the_trash_is_listed_and_emptied_by_wildcards_too() {
     let done = done.said("1 thing is gone for good").said("*.doc: nothing that is kept matches");
     assert!(done.stdout().contains("/sub/e.log\n") && !done.stdout().contains("d.txt"), "{done:?}");
     assert_eq!(names(&[&world.alice("")]), ["/[c].log", "/sub/e.log"]);
+}
+
+#[test]
+fn a_new_name_of_what_comes_back_is_in_the_folder_that_it_was_in() {
+    let world = World::trusting();
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    fs::create_dir(world.remote("alice", "d")).unwrap();
+    fs::write(world.local("f"), "f").unwrap();
+    let at = |path: &str| world.alice(path);
+    for (to, place) in [("g", "d/g"), ("/h", "h"), ("d/i", "d/i")] {
+        world.run(["put", "f", &at("d/f")]).code(0);
+        world.run(["rm", &at("d/f")]).code(0);
+        let done = world.run(["trash", "restore", &at("d/f"), "--to", to]).code(0);
+        done.said(&format!("What was /d/f is back as /{place}."));
+        assert!(world.remote("alice", place).exists(), "{to}");
+    }
+    world.run(["trash", "empty", "--yes", &at("")]).code(0);
+    let empty = world.run(["trash", "list", &at("")]).code(0).said("Nothing is kept there");
+    assert!(!empty.stderr.contains("administrator"), "{}", empty.stderr);
 }

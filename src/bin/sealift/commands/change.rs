@@ -84,8 +84,8 @@ pub async fn remove_all(out: Output, client: &mut Client, all: &[Named], server:
             [one] => one.target.path.to_string(),
             _ => format::count(all.len() as u64, "thing"),
         };
-        let inside = if how.recursive { ", with all that is in folders" } else { "" };
-        match ask::yes(&format!("Remove {what} of {server}{inside}?"))? {
+        let inside = if how.recursive { ", and all that is in the folders among them" } else { "" };
+        match ask::yes(&format!("Remove {what} on {server}{inside}?"))? {
             Some(true) => {}
             Some(false) => return Ok(()),
             None => return Err(RmHow::nobody_to_ask("-I")),

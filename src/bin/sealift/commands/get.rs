@@ -15,7 +15,7 @@ use super::cat::{self, Cat};
 use super::get_link;
 use super::local::{Local, explain_missing};
 use super::look::warn_of_growing;
-use super::sink::{Sink, cannot_sync};
+use super::sink::{self, Sink, cannot_sync};
 use super::typed::Through;
 use crate::args::Get;
 use crate::context::Context;
@@ -368,6 +368,9 @@ impl<'a> Fetch<'a> {
             interrupt::gives_a_name();
         }
         self.progress.parts_to_come(trees.len());
+        if !options.resume && !self.how.is_dry_run() {
+            sink::tell_kept(self.ctx.out, &files, &into);
+        }
         if !files.is_empty() {
             let work = Transfer::download(files, &into, options);
             transfer(work, client, way, &self.progress, &mut self.summary).await?;

@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use sealift::byte_size::parse_size;
 use sealift::client::{LinkExpiry, LinkInbox, LinkUrl, NewLink, ServerLink, Target};
 use sealift::escape::for_people;
-use sealift::readable::rfc3339;
+use sealift::files::RelPath;
+use sealift::readable::{rfc3339, shell_word};
 use sealift::secret::Secret;
 use sealift::{Client, Error, Kind};
 use unicode_width::UnicodeWidthStr as _;
@@ -15,7 +16,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::commands::by_link;
 use crate::commands::login::named_login;
 use crate::context::Context;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, Tally};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
 use crate::password::Passwords;
@@ -125,9 +126,9 @@ pub enum LinkCommand {
         /// You on the server: user@host[:port], or NAME: of a bookmark
         #[arg(value_name = "TARGET")]
         target: OsString,
-        /// What `link list` calls it
-        #[arg(value_name = "NAME")]
-        name: String,
+        /// What `link list` calls them
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
     },
 }
 
@@ -139,7 +140,7 @@ pub async fn run(ctx: &Context, args: &Link) -> Outcome {
     match &args.command {
         None => make(ctx, &args.make).await,
         Some(LinkCommand::List { target, times }) => list(ctx, target, *times).await,
-        Some(LinkCommand::Remove { target, name }) => remove(ctx, target, name).await,
+        Some(LinkCommand::Remove { target, names }) => remove(ctx, target, names).await,
     }
 }
 
@@ -201,7 +202,13 @@ async fn make_there(
     // Whom the server shows another certificate sees another key, too.
     let pin_of_curl = pin.filter(|_| client.greeted().web_certificate_ends.is_none());
     let made = client.make_link(new).await.map_err(|error| {
-        let failure = Failure::from(error).about(&target.to_string());
+        let failure = Failure::from(error).about(&target.path.to_string());
+        let failure = match args.drop {
+            true => failure.hinted(Kind::NotFound, || {
+                voice::here(&format!("`sealift mkdir -p {}` makes the folder.", shell_word(&target.to_string()))).into_owned()
+            }),
+            false => failure,
+        };
         let failure =
             failure.hinted(Kind::Exists, || "Say --name for another one, or remove that link first.".to_owned());
         let failure = failure.hinted(Kind::BadCommand, || "`sealift link --help` shows how one is made.".to_owned());
@@ -219,7 +226,7 @@ async fn make_there(
     if !ctx.out.json(object)? {
         ctx.out.line(&url)?;
         let until = made.expires.map_or("until you remove it".to_owned(), |end| {
-            format!("until {}", minute(end, ctx.out, TimeArgs::default()))
+            format!("until {}", minute(end, ctx.out.stderr_is_terminal, TimeArgs::default()))
         });
         let can = if args.drop { "put files there, and see nothing," } else { "read it" };
         let name = for_people(made.name.as_bytes());
@@ -262,9 +269,9 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// To the minute: at a terminal as the clock there goes, else in UTC.
-fn minute(time: SystemTime, out: Output, times: TimeArgs) -> String {
-    if out.stdout_is_terminal() || times.time_style.is_some() {
+/// To the minute: where it goes to a terminal as the clock there goes, else in UTC.
+fn minute(time: SystemTime, is_terminal: bool, times: TimeArgs) -> String {
+    if is_terminal || times.time_style.is_some() {
         return times.clock(TimeStyle::LongIso, true).show(time.into()).trim().to_owned();
     }
     let text = rfc3339(time);
@@ -282,15 +289,16 @@ async fn list(ctx: &Context, target: &OsString, times: TimeArgs) -> Outcome {
 /// Those of the server.
 pub async fn show(out: Output, client: &mut Client, login: &Login, times: TimeArgs) -> Outcome {
     let links = client.links().await?;
+    let gone = gone(client, &links).await?;
     let mut rows = Vec::new();
-    for link in &links {
-        if !out.json(|| link_object(link))? {
+    for (link, is_gone) in links.iter().zip(gone) {
+        if !out.json(|| link_object(link).value("gone", is_gone))? {
             let path = format!("/{}", for_people(&link.path));
             rows.push([
                 for_people(link.name.as_bytes()),
                 for_people(link.kind.as_bytes()),
                 path,
-                words(link, out, times),
+                words(link, is_gone, out, times),
             ]);
         }
     }
@@ -313,6 +321,17 @@ pub async fn show(out: Output, client: &mut Client, login: &Login, times: TimeAr
     Ok(())
 }
 
+/// Which of these lead to nothing that is there. What cannot be looked at counts as there.
+async fn gone(client: &mut Client, links: &[ServerLink]) -> Outcome<Vec<bool>> {
+    let paths: Vec<_> = links.iter().map(|link| RelPath::parse(&link.path)).collect();
+    let asked: Vec<RelPath> = paths.iter().filter_map(|path| path.as_ref().ok().cloned()).collect();
+    let mut found = if asked.is_empty() { Vec::new() } else { client.stats(asked).await? }.into_iter();
+    let is_gone = |path: &sealift::Result<RelPath>| {
+        path.is_ok() && found.next().is_some_and(|found| found.is_err_and(|error| error.kind() == Kind::NotFound))
+    };
+    Ok(paths.iter().map(is_gone).collect())
+}
+
 fn link_object(link: &ServerLink) -> Object {
     let object = Object::of(Event::Link).text("name", &link.name).text("kind", &link.kind);
     let object = object.text("path", String::from_utf8_lossy(&link.path)).value("password", link.has_password);
@@ -329,14 +348,17 @@ fn link_object(link: &ServerLink) -> Object {
 }
 
 /// What bounds it.
-fn words(link: &ServerLink, out: Output, times: TimeArgs) -> String {
+fn words(link: &ServerLink, is_gone: bool, out: Output, times: TimeArgs) -> String {
     let is_used_up = link.downloads.is_some_and(|(done, most)| done >= most);
     let mut words = vec![match link.expires {
         // One that is over says nothing of how long it would have been good.
-        Some(end) if end <= SystemTime::now() => format!("no more: over since {}", minute(end, out, times)),
+        Some(end) if end <= SystemTime::now() => {
+            format!("no more: over since {}", minute(end, out.stdout_is_terminal(), times))
+        }
         _ if is_used_up => "no more: used up".to_owned(),
+        _ if is_gone => "no more: nothing is there".to_owned(),
         None => "until it is removed".to_owned(),
-        Some(end) => format!("until {}", minute(end, out, times)),
+        Some(end) => format!("until {}", minute(end, out.stdout_is_terminal(), times)),
     }];
     words.extend(link.came.map(|(files, _)| format!("{files} came")));
     words.extend(link.downloads.map(|(done, most)| format!("{done} of {most} downloads")));
@@ -344,16 +366,32 @@ fn words(link: &ServerLink, out: Output, times: TimeArgs) -> String {
     words.join(", ")
 }
 
-async fn remove(ctx: &Context, target: &OsString, name: &str) -> Outcome {
+async fn remove(ctx: &Context, target: &OsString, names: &[String]) -> Outcome {
     let login = named_login(ctx, target)?;
-    ctx.with_client(&login, async |client| end(ctx.out, client, &login, name).await).await
+    ctx.with_client(&login, async |client| end_all(ctx.out, client, &login, names).await).await
+}
+
+/// Has these links give nothing any more. What fails is shown and does not stop the others.
+///
+/// # Errors
+/// That of a single one, otherwise as [`Tally::outcome`].
+pub async fn end_all(out: Output, client: &mut Client, login: &Login, names: &[String]) -> Outcome {
+    if let [name] = names {
+        return end(out, client, login, name).await;
+    }
+    let mut tally = Tally::default();
+    for name in names {
+        let ended = end(out, client, login, name).await;
+        tally.settle(ended.map_err(|failure| failure.about(&for_people(name.as_bytes()))), out)?;
+    }
+    tally.outcome()
 }
 
 /// Has a link give nothing any more.
 ///
 /// # Errors
 /// Those of the server.
-pub async fn end(out: Output, client: &mut Client, login: &Login, name: &str) -> Outcome {
+async fn end(out: Output, client: &mut Client, login: &Login, name: &str) -> Outcome {
     let list = || format!("`sealift link list {login}` shows your links by their names.");
     if LinkUrl::is_meant(name.as_bytes()) {
         return Err(Failure::new(Kind::Usage, "a link is removed by its name, and not by its URL", list()));

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use sealift::client::Present;
 use sealift::client::keys::LoginKey;
+use sealift::client::{Present, ServerKey};
 use sealift::escape::for_people;
 use sealift::proto::Feature;
 use sealift::{Client, Error, Exit, Kind};
@@ -104,7 +104,11 @@ pub async fn enrol_here(
             return Ok((client, Enrolled { name: known.name, fingerprint, already: true }));
         }
     }
-    let name = name.map_or_else(user_and_host, str::to_owned);
+    let name = match name {
+        Some(name) => name.to_owned(),
+        // Two machines may call themselves alike, and `key remove` is to know them apart.
+        None => free_name(user_and_host(), &client.keys().await?),
+    };
     let made = kept.is_none();
     let key = match kept {
         Some(key) => key,
@@ -133,6 +137,13 @@ pub async fn enrol_here(
             Err(failure.denied_by_server(|| format!("Ask the administrator of {} to give you a key.", login.server)))
         }
     }
+}
+
+/// This name, with a number behind it if another key has it.
+fn free_name(name: String, keys: &[ServerKey]) -> String {
+    let is_free = |name: &str| keys.iter().all(|key| key.name != name);
+    let numbered = || (2u32..).map(|number| format!("{name}-{number}")).find(|name| is_free(name));
+    if is_free(&name) { name } else { numbered().unwrap_or(name) }
 }
 
 /// A key that nobody knows is of no use, and would be in the way of the next try.

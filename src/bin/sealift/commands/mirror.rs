@@ -425,7 +425,8 @@ fn show_summary(
 ) -> Outcome {
     let done = || {
         let object = Object::of(Event::Summary).value("dry_run", dry_run).value("files", totals.files);
-        let object = object.value("bytes", totals.bytes).value("folders", totals.folders);
+        let object =
+            object.value("bytes", totals.bytes).value("resumed_bytes", totals.there).value("folders", totals.folders);
         let object = object.value("unchanged", totals.unchanged).value("modes", totals.modes);
         let object = object.value("deleted", totals.deleted).value("kept", totals.kept);
         let object = totals.deletes.iter().fold(object, |object, deletes| {

@@ -113,7 +113,11 @@ pub async fn who(ctx: &Context, args: &Who) -> Outcome {
 /// As [`Client::who`].
 pub async fn show_who(out: Output, client: &mut Client, times: TimeArgs) -> Outcome {
     let clock = times.clock(TimeStyle::LongIso, out.stdout_is_terminal());
-    for session in client.who().await? {
+    let sessions = client.who().await?;
+    if out.stdout_is_terminal() && !out.is_json() && !sessions.is_empty() {
+        out.line(format!("{:<16}  {:<16}  {:<24}  {:<16}  DOING", "SESSION", "USER", "FROM", "SINCE"))?;
+    }
+    for session in sessions {
         if !out.json(|| session_object(&session))? {
             let [user, peer, doing] = [&session.user, &session.peer, &session.doing].map(|t| for_people(t.as_bytes()));
             let since = clock.show(session.since);

@@ -57,7 +57,7 @@ pub enum TrashCommand {
         /// Which of several, as `trash list` shows it
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,
-        /// What it is called from now on: a path in the user's folder [default: as before]
+        /// What it is called from now on: a name in the folder that it was in, or with a slash a path in the user's folder
         #[arg(long, value_name = "PATH")]
         to: Option<OsString>,
     },
@@ -92,11 +92,16 @@ pub async fn run(ctx: &Context, args: &Trash) -> Outcome {
                 None => None,
                 Some(to) => {
                     let path = to.as_bytes();
-                    Some(RelPath::parse(path.strip_prefix(b"/").unwrap_or(path))?)
+                    let is_name = !path.contains(&b'/');
+                    Some((RelPath::parse(path.strip_prefix(b"/").unwrap_or(path))?, is_name))
                 }
             };
             let work = async |client: &mut Client, target: &Target| {
                 let login = ctx.login_for(target)?;
+                let to = match (&to, target.path.parent()) {
+                    (Some((name, true)), Some(folder)) => Some(folder.join(name.as_bytes())?),
+                    (to, _) => to.as_ref().map(|(path, _)| path.clone()),
+                };
                 restore(ctx.out, client, &login, target, *id, to.as_ref()).await
             };
             ctx.for_each(targets, Names::Kept, Repeat::Acts, work).await
@@ -158,8 +163,7 @@ pub async fn list(out: Output, client: &mut Client, meant: &[Named], times: Time
     }
     match (list.entries.is_empty(), list.is_cut) {
         (true, _) => out.note(
-            "Nothing is kept there that was deleted or replaced. A server keeps that if its administrator says so, for as long as \
-             that says.",
+            "Nothing is kept there that was deleted or replaced. `sealift help trash` says when something is, and for how long.",
         ),
         (false, true) => out.note("There is more: name a folder, to see what was in it."),
         (false, false) => {}
@@ -210,7 +214,11 @@ pub async fn restore(
         Failure::from(error).hinted(Kind::Exists, taken).hinted(Kind::NotFound, listed)
     })?;
     if !out.json(|| Object::of(Event::Restored).name("path", to.as_bytes()))? {
-        out.note(&format!("/{} is there again.", for_people(to.as_bytes())));
+        let shown = |path: &RelPath| for_people(path.as_bytes());
+        out.note(&match to == &target.path {
+            true => format!("/{} is there again.", shown(to)),
+            false => format!("What was /{} is back as /{}.", shown(&target.path), shown(to)),
+        });
     }
     Ok(())
 }

@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn file(path: &str, at: u64, size: u64) -> Running {
-        Running { path: path.into(), size: Some(size), at }
+        Running { path: path.into(), size: Some(size), at, before: 0 }
     }
 
     fn moving() -> Look {

@@ -217,7 +217,11 @@ impl Progress {
     /// What was moved in which time, and what was left out.
     pub fn totals(&self) -> Totals {
         let time = Some(self.began.get().map_or(Duration::ZERO, Instant::elapsed));
-        Totals { moved: self.state.lock().moved(), time, skipped: self.skipped.lock().clone(), ..Totals::default() }
+        let (moved, there) = {
+            let state = self.state.lock();
+            (state.moved(), state.there())
+        };
+        Totals { moved, there, time, skipped: self.skipped.lock().clone(), ..Totals::default() }
     }
 
     /// Ends the bars and tells what came of it all. `client` is the connection used last.
@@ -236,6 +240,7 @@ impl Progress {
         let done = Object::of(Event::Summary)
             .value("files", summary.files)
             .value("bytes", summary.bytes)
+            .value("resumed_bytes", totals.there)
             .value("folders", summary.directories)
             .value("failed", tally.failures())
             .value("unchanged", summary.unchanged)
@@ -412,11 +417,18 @@ impl Observer for Progress {
 
     fn skipped(&self, path: &Path, why: Skip) {
         self.change(|state| state.given_up(path));
-        self.skipped.lock().add(why);
+        let is_first = self.skipped.lock().add(why);
         let name = path.as_os_str().as_bytes();
         match self.out.is_json() {
             true => self.tell_program(|| Object::of(Event::Skipped).name("path", name).text("why", why.words())),
-            false => self.out.warn(&format!("skipped {}: {}", for_people(name), why.words())),
+            false => {
+                // Said once: of a tree with many it is the same.
+                let more = match (why, self.direction) {
+                    (Skip::Link, Direction::Send) if is_first => " (--links follow sends what they lead to)",
+                    _ => "",
+                };
+                self.out.warn(&format!("skipped {}: {}{more}", for_people(name), why.words()));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How far a command's transfers are, and how fast they are just now.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,10 @@ pub struct State {
     finished: u64,
     /// Bytes of files that are settled.
     settled: u64,
+    /// Bytes of files that are done which were there before this command.
+    there: u64,
+    /// What this command had begun to move when a connection was lost: what is there of that, it has moved itself.
+    own: HashSet<PathBuf>,
     /// Bytes that were moved, as often as they were: what a rate is made of.
     moved: u64,
     /// Countings that go on.
@@ -41,6 +45,8 @@ pub struct Running {
     pub size: Option<u64>,
     /// How much of it is there.
     pub at: u64,
+    /// How much of it was there before this command.
+    pub before: u64,
 }
 
 impl Running {
@@ -139,13 +145,14 @@ impl State {
     pub fn started(&mut self, path: &Path, size: Option<u64>) {
         self.proving = None;
         self.cut = None;
-        self.running.push_back(Running { path: path.to_owned(), size, at: 0 });
+        self.running.push_back(Running { path: path.to_owned(), size, at: 0, before: 0 });
     }
 
     /// A file goes on from here.
     pub fn resumed(&mut self, path: &Path, from: u64) {
         if let Some(file) = self.find(path) {
             file.at = from;
+            file.before = from;
         }
     }
 
@@ -154,7 +161,7 @@ impl State {
         self.cut = None;
         match &mut self.proving {
             Some(proving) if proving.path == path => proving.at = done,
-            _ => self.proving = Some(Running { path: path.to_owned(), size: Some(of), at: done }),
+            _ => self.proving = Some(Running { path: path.to_owned(), size: Some(of), at: done, before: 0 }),
         }
     }
 
@@ -162,6 +169,7 @@ impl State {
     /// cut off.
     pub fn lost(&mut self, kept: u64) {
         let is_alone = self.running.len() == 1;
+        self.own.extend(self.running.iter().map(|file| file.path.clone()));
         let cut = std::mem::take(&mut self.running).into_iter().find(|file| is_alone || (kept > 0 && file.at >= kept));
         // While it is tried again and again there is nothing new to be told.
         self.cut = cut.map(|file| Running { at: kept.min(file.at), ..file }).or(self.cut.take());
@@ -181,6 +189,11 @@ impl State {
         self.cut = None;
         self.files += 1;
         self.finished = self.finished.saturating_add(bytes);
+        // The newest is the one that was done: an earlier one of the same path was begun in vain.
+        let before = self.find(path).map_or(0, |file| file.before);
+        if !self.own.remove(path) {
+            self.there = self.there.saturating_add(before);
+        }
         self.end(path);
         self.settled = self.settled.saturating_add(bytes);
     }
@@ -214,6 +227,11 @@ impl State {
     /// Bytes of the files done.
     pub fn finished_bytes(&self) -> u64 {
         self.finished
+    }
+
+    /// Bytes of the files done that were there before.
+    pub fn there(&self) -> u64 {
+        self.there
     }
 
     /// Bytes moved.

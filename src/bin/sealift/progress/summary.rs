@@ -19,6 +19,8 @@ pub struct Totals {
     pub folders: u64,
     /// Bytes of the files.
     pub bytes: u64,
+    /// How many of them were there already, of files that were gone on with.
+    pub there: u64,
     /// Bytes moved in truth.
     pub moved: u64,
     /// How long it took; none if nothing was done.
@@ -46,11 +48,17 @@ pub struct Totals {
 pub struct Skipped(Vec<(Skip, u64)>);
 
 impl Skipped {
-    /// One more.
-    pub fn add(&mut self, why: Skip) {
+    /// One more; whether it is the first for this reason.
+    pub fn add(&mut self, why: Skip) -> bool {
         match self.0.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, count)) => *count += 1,
-            None => self.0.push((why, 1)),
+            Some((_, count)) => {
+                *count += 1;
+                false
+            }
+            None => {
+                self.0.push((why, 1));
+                true
+            }
         }
     }
 
@@ -74,7 +82,11 @@ impl Totals {
         match self.time {
             None => words += &format!(", {}", format::size(self.bytes)),
             Some(time) => {
-                words += &format!(", {} in {}", format::size(self.bytes), spent(time));
+                let there = match self.there {
+                    0 => String::new(),
+                    there => format!(" (of that {} were there already)", format::size(there)),
+                };
+                words += &format!(", {}{there} in {}", format::size(self.bytes), spent(time));
                 // What failed on its way was moved for nothing.
                 if self.files > 0 && self.moved >= RATED {
                     words += &format!(", {}", format::rate(self.moved, time));
@@ -153,6 +165,17 @@ mod tests {
         assert_eq!(none.words(), "0 files, 0 B in 42 ms; 9 unchanged");
         let failed = Totals { moved: 50 << 20, failed: 28, unchanged: 0, ..none };
         assert_eq!(failed.words(), "0 files, 0 B in 42 ms; 28 failed");
+        let gone_on = Totals {
+            bytes: 668 << 20,
+            moved: 585 << 20,
+            there: 83 << 20,
+            time: Some(Duration::from_secs(4)),
+            ..tiny.clone()
+        };
+        assert_eq!(
+            gone_on.words(),
+            "1 file, 668 MiB (of that 83 MiB were there already) in 4.0 s, 146 MiB/s, verified"
+        );
         let in_folders = Totals { files: 2, folders: 1, bytes: 6, ..tiny };
         assert_eq!(in_folders.words(), "2 files, 1 folder, 6 B in 1 ms, verified");
     }

@@ -26,8 +26,9 @@ pub enum LinkCommand {
     /// Let a link give nothing any more
     #[command(visible_alias = "revoke")]
     Remove {
-        /// What `link list` calls it
-        name: String,
+        /// What `link list` calls them
+        #[arg(required = true)]
+        names: Vec<String>,
     },
 }
 

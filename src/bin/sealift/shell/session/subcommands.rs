@@ -36,7 +36,7 @@ impl ShellSession<'_> {
         let (ctx, login) = (self.ctx, self.login.clone());
         match &line.command {
             Some(LinkCommand::List(times)) => link::show(ctx.out, self.client().await?, &login, *times).await,
-            Some(LinkCommand::Remove { name }) => link::end(ctx.out, self.client().await?, &login, name).await,
+            Some(LinkCommand::Remove { names }) => link::end_all(ctx.out, self.client().await?, &login, names).await,
             None => {
                 let target = self.target(line.make.target.as_deref().unwrap_or_default())?;
                 link::make_in_shell(ctx, self.client().await?, &login, &target, &line.make).await
