@@ -45,6 +45,8 @@ pub struct Guest {
     progress: Arc<Progress>,
     /// The locks that a request presents, whose guest this is.
     presented: Vec<LockToken>,
+    /// What was there when the `If` of that request was decided.
+    seen: Option<Seen>,
     /// Closed with the guest: whoever waits for its end then waits for nothing.
     _is_there: Sender<()>,
 }
@@ -144,6 +146,7 @@ impl Guest {
             open: open.clone(),
             progress: progress.clone(),
             presented: Vec::new(),
+            seen: None,
             _is_there: is_there,
         };
         Ok((guest, ending))
@@ -154,8 +157,13 @@ impl Guest {
         &self.presented
     }
 
-    /// The same session for a request that presents these locks.
-    pub fn presenting(&self, presented: Vec<LockToken>) -> Guest {
+    /// What was there when the `If` of the request was decided, if that plays a part in it.
+    pub fn seen(&self) -> Option<&Seen> {
+        self.seen.as_ref()
+    }
+
+    /// The same session for a request that presents these locks, and was decided on this.
+    pub fn presenting(&self, presented: Vec<LockToken>, seen: Option<Seen>) -> Guest {
         Guest {
             shared: self.shared.clone(),
             principal: self.principal.clone(),
@@ -166,6 +174,7 @@ impl Guest {
             open: self.open.clone(),
             progress: self.progress.clone(),
             presented,
+            seen,
             _is_there: self._is_there.clone(),
         }
     }

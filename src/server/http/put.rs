@@ -165,12 +165,16 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
 /// [`Kind::Changed`] if they do not hold; those of the gate and the store.
 pub async fn decide(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<Option<Seen>> {
     if !has_condition(headers) {
-        return Ok(None);
+        // The `If` of WebDAV, which is decided by now.
+        return Ok(guest.seen().cloned());
     }
     let at = path.clone();
     let seen = guest.step(move |desk| desk.seen(&at)).await?;
     check(guest, path, headers).await?;
-    Ok(Some(seen))
+    match guest.seen() {
+        Some(before) if *before != seen => Err(not_that(guest, path)),
+        _ => Ok(Some(seen)),
+    }
 }
 
 /// How often something was decided on that somebody else changed before what was decided was done.

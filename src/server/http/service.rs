@@ -318,7 +318,8 @@ impl Connection {
             Target::Place(place) => place,
         };
         let Here::In(guest) = self.guest(&place, head, ids).await? else { return Err(not_found(&place)) };
-        let guest = Arc::new(guest.presenting(dav::presented(&guest, &place, request).await?));
+        let (presented, seen) = dav::presented(&guest, &place, request).await?;
+        let guest = Arc::new(guest.presenting(presented, seen));
         head.arrival.is_begun();
         let headers = request.headers();
         let way = || destination(request.uri(), headers).and_then(|to| Way::between(&place, to, headers));

@@ -435,3 +435,36 @@ fn a_copy_from_behind_a_link_is_decided_on_what_is_there() {
     assert_eq!((copy(b"another"), copy(b"there")), (412, 201));
     assert_eq!(fs::read_to_string(alice.join("g")).unwrap(), "there");
 }
+
+#[test]
+fn the_if_of_webdav_and_its_change_are_one_step() {
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    let daemon = world.daemon().arg("--durability").arg("none").start();
+    let login = STANDARD.encode(format!("alice:{PASSWORD}"));
+    let (mut web, mut native) = (RawWeb::connect(&daemon, &["http/1.1"]), enter(&daemon, "alice"));
+    let start = std::sync::Barrier::new(2);
+    let head = |method: &str, more: &str| {
+        format!(
+            "{method} /~alice/f HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\n{more}Content-Length: 0\r\n\r\n"
+        )
+    };
+    let hash = sealift::files::Hash::of(b"old");
+    for round in 0..150 {
+        assert_eq!(native.upload("f mtime=1000000000", b"old").1, "done");
+        let found = web.ask(head("GET", "")).unwrap();
+        let request = head("DELETE", &format!("If: ([{}])\r\n", found.header("etag")));
+        let (status, word) = std::thread::scope(|scope| {
+            let deleting = scope.spawn(|| {
+                start.wait();
+                web.ask(request).unwrap().status
+            });
+            start.wait();
+            let word = native.upload(&format!("f if=hash:{hash} mtime=1000000001"), b"new").1;
+            (deleting.join().unwrap(), word)
+        });
+        let told = format!("round {round}: {status}, {word}");
+        assert!((status == 204) != (word == "done") && [204, 412].contains(&status), "{told}");
+        assert_eq!(fs::read(alice.join("f")).ok(), (status == 412).then(|| b"new".to_vec()), "{told}");
+    }
+}

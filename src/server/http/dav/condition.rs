@@ -100,6 +100,12 @@ impl Lists {
         if lists.is_empty() { Err(bad()) } else { Ok(Lists(lists)) }
     }
 
+    /// Whether what is there plays a part, and not its locks alone.
+    pub fn has_tags(&self) -> bool {
+        let mut states = self.0.iter().flat_map(|list| &list.conditions).map(|condition| &condition.state);
+        states.any(|state| matches!(state, State::Tagged(_)))
+    }
+
     /// The tokens that it names.
     pub fn tokens(&self) -> Vec<LockToken> {
         let states = self.0.iter().flat_map(|list| &list.conditions).map(|condition| &condition.state);

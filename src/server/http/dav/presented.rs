@@ -6,7 +6,7 @@ use hyper::{Request, Uri};
 
 use super::condition::{Lists, State};
 use crate::error::{Error, Kind, Result};
-use crate::files::RelPath;
+use crate::files::{RelPath, Seen};
 use crate::server::desk::Desk;
 use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
@@ -15,12 +15,18 @@ use crate::server::http::conditions::Validators;
 use crate::server::http::guest::{Guest, begin};
 use crate::server::http::target::{Place, Target, host, is_same_host};
 
-/// The lock tokens that a request about this place presents, to be presented at the desk with what it asks for.
+/// The lock tokens that a request about this place presents, to be presented at the desk with what it asks for; and what is there, if
+/// its `If` was decided on that.
 ///
 /// # Errors
 /// [`Kind::Changed`] if its `If` does not hold, [`Kind::BadCommand`] if that is none.
-pub async fn presented(guest: &Arc<Guest>, place: &Place, request: &Request<()>) -> Result<Vec<LockToken>> {
-    let Some(lists) = Lists::of(request.headers())? else { return Ok(Vec::new()) };
+pub async fn presented(
+    guest: &Arc<Guest>,
+    place: &Place,
+    request: &Request<()>,
+) -> Result<(Vec<LockToken>, Option<Seen>)> {
+    let Some(lists) = Lists::of(request.headers())? else { return Ok((Vec::new(), None)) };
+    let (is_tagged, at) = (lists.has_tags(), place.path.clone());
     let tokens = lists.tokens();
     // What is named of another server or home is in no state at all.
     let named = |of: Option<&str>| match of {
@@ -29,14 +35,17 @@ pub async fn presented(guest: &Arc<Guest>, place: &Place, request: &Request<()>)
     };
     let paths: Vec<Option<RelPath>> = lists.0.iter().map(|list| named(list.of.as_deref())).collect();
     let holds = move |desk: &mut Desk| {
-        Ok(lists.0.iter().zip(&paths).any(|(list, path)| {
+        // Before it is looked at: what is found is what was there.
+        let seen = is_tagged.then(|| desk.seen(&at)).transpose()?;
+        let holds = lists.0.iter().zip(&paths).any(|(list, path)| {
             let mut is = |state: &State| path.as_ref().is_some_and(|path| is_in(desk, path, state));
             list.conditions.iter().all(|condition| is(&condition.state) != condition.not)
-        }))
+        });
+        Ok((holds, seen))
     };
     match guest.step(holds).await? {
-        true => Ok(tokens),
-        false => Err(Error::new(Kind::Changed, "it is not as the request's If says")),
+        (true, seen) => Ok((tokens, seen)),
+        (false, _) => Err(Error::new(Kind::Changed, "it is not as the request's If says")),
     }
 }
 
