@@ -105,6 +105,11 @@ impl User {
     pub(super) fn tag(&self) -> EntryTag {
         EntryTag::of(&self.name, self.hash.as_ref(), self.id.as_deref())
     }
+
+    /// The same as text, for whoever writes down what belongs to this entry alone.
+    pub(crate) fn entry_tag(&self) -> String {
+        self.tag().to_string()
+    }
 }
 
 /// What a users file says, checked and unchangeable. To take an edited file over, load a new one.

@@ -51,6 +51,8 @@ pub struct HandedLock {
     pub token: String,
     /// Who has it.
     pub user: String,
+    /// Which entry of the users file that is.
+    pub entry: String,
     /// Whether others may have one, too.
     pub is_shared: bool,
     /// Whether it is of all that is in a folder.
@@ -98,11 +100,11 @@ impl Moment {
 
 /// Leaves what this server has to the next one that has its state folder. That it cannot be left is logged.
 pub fn leave(shared: &Shared, folder: &StateFolder) {
-    let moment = Moment::now();
+    let (moment, users) = (Moment::now(), shared.users.latest());
     let all = HandedOn {
         version: VERSION,
         cookies: shared.signed_in.to_hand_on(&moment),
-        locks: shared.registry.locks().to_hand_on(&moment),
+        locks: shared.registry.locks().to_hand_on(&users, &moment),
     };
     if all.cookies.is_empty() && all.locks.is_empty() {
         return;
@@ -126,9 +128,9 @@ pub fn take_over(shared: &Shared, folder: &StateFolder) {
             return;
         }
     };
-    let moment = Moment::now();
-    let cookies = shared.signed_in.take_over(all.cookies, &shared.users.latest(), &moment);
-    let locks = shared.registry.locks().take_over(all.locks, &moment);
+    let (moment, users) = (Moment::now(), shared.users.latest());
+    let cookies = shared.signed_in.take_over(all.cookies, &users, &moment);
+    let locks = shared.registry.locks().take_over(all.locks, &users, &moment);
     info!(cookies, locks, "taken over from the last server");
 }
 

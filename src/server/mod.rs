@@ -353,6 +353,7 @@ impl Server {
         users.on_change(move |users| {
             cookies.keep_users(users);
             by_links.end_void_links(users);
+            sessions.locks().keep_users(|name| users.get(name).is_some());
             sessions.revoke(users);
         });
         registry.on_kick(move |user| kicked.remove_user(user));

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::PathBuf;
 
 use crate::common::web::curl;
-use crate::common::{Daemon, PASSWORD, World, section};
+use crate::common::{Daemon, PASSWORD, World, end_of, eventually, sealiftd, section, text};
 
 /// The header of a cookie of alice's.
 fn log_in(daemon: &Daemon) -> String {
@@ -70,6 +70,49 @@ fn left_cookie_that_was_logged_out() {
     assert!(!left(&world).exists());
     daemon.kill();
     assert_eq!(status(&world.start(), &cookie), 401);
+}
+
+#[test]
+fn left_lock_of_another_user() {
+    let world = World::of(&["alice", "bob"]);
+    let daemon = world.start();
+    let login = |user: &str| format!("{user}:{PASSWORD}");
+    let lock = |daemon: &Daemon, name: &str| {
+        let xml = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>";
+        let args = ["-X", "LOCK", "--user", &login("alice"), "--data-binary", xml];
+        let got = curl(daemon, &args, &format!("/~alice/{name}"));
+        assert_eq!(got.status, 201, "{got:?}");
+        format!("If: ({})", got.header("lock-token"))
+    };
+    let put = |daemon: &Daemon, headers: &[&str], name: &str| {
+        let login = login("alice");
+        let args = [&["-X", "PUT", "--user", &login, "--data-binary", "x"], headers].concat();
+        curl(daemon, &args, &format!("/~alice/{name}")).status
+    };
+    let token = lock(&daemon, "f");
+    // Removed and made again while the server is not there: she has no lock, and a token of before is none of hers.
+    daemon.stop();
+    let users = fs::read_to_string(world.place().join("users.toml")).unwrap();
+    world.set_users("[anonymous]\nenabled = true\n");
+    sealiftd_adds_alice(&world);
+    let daemon = world.start();
+    assert_eq!(put(&daemon, &["-H", &token], "f"), 412);
+    assert_eq!(put(&daemon, &[], "f"), 204);
+    // Removed while it runs: what she had locked is free.
+    let _token = lock(&daemon, "g");
+    assert_eq!(put(&daemon, &[], "g"), 423);
+    world.set_users("[anonymous]\nenabled = true\n");
+    eventually("alice is gone", || put(&daemon, &[], "g") == 401);
+    world.set_users(&users);
+    eventually("alice is back, and her lock is not", || put(&daemon, &[], "g") == 204);
+}
+
+/// An entry for alice with a hash of its own.
+fn sealiftd_adds_alice(world: &World) {
+    let mut command = sealiftd(world.place());
+    command.args(["user", "add", "alice", "--access", "full", "--password-stdin"]);
+    let output = end_of(command, PASSWORD);
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -220,6 +220,38 @@ fn web_bodies_taken_back() {
 
 /// Connections that ask for as much as they may at once and read nothing, under a limit that the kernel enforces.
 #[test]
+fn web_bodies_ahead() {
+    const FLOOD: u8 = 16;
+    let _turn = alone();
+    let daemon = Daemon::builder().args(["--memory", "256MiB", "--stall-window", "1h"]).start();
+    fs::write(daemon.public().join("file"), "public").unwrap();
+    // Bodies that nobody asked for, as far as the windows allow, on as many streams as may be open: 25 MiB for each connection.
+    let piece = vec![7; 16 * 1024];
+    std::thread::scope(|scope| {
+        for n in 0..FLOOD {
+            let (daemon, piece) = (&daemon, &piece);
+            scope.spawn(move || {
+                let mut web = RawWeb::two_from([127, 0, 2, 1 + n], daemon);
+                for stream in 0..100 {
+                    web.send(frame(Frame::HEADERS, Frame::END_HEADERS, 2 * stream + 1, &head_of("/file", 0)));
+                }
+                for _ in 0..16 {
+                    for stream in 0..100 {
+                        if !web.try_send(frame(Frame::DATA, 0, 2 * stream + 1, piece)) {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let resident = Figures::of(&daemon).peak();
+    println!("{resident} KiB resident with {FLOOD} that sent bodies ahead");
+    assert!(resident < 256 * 1024, "{resident} KiB");
+    assert_eq!(curl(&daemon, &["--http2"], "/file").text(), "public");
+}
+
+#[test]
 fn web_memory_budget() {
     const FLOOD: usize = 380;
     let _turn = alone();

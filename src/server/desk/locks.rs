@@ -302,6 +302,18 @@ impl Locks {
         }
     }
 
+    /// Those of users who are not there any more are gone.
+    pub fn keep_users(&self, is_there: impl Fn(&str) -> bool) {
+        if self.is_empty() {
+            return;
+        }
+        let mut held = self.lock();
+        let places: Vec<Vec<u8>> = held.keys().cloned().collect();
+        for at in &places {
+            self.remove(&mut held, at, |entry| !is_there(&entry.user));
+        }
+    }
+
     /// Whether there are none at all.
     pub fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0

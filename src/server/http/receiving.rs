@@ -288,7 +288,15 @@ impl Stream {
         let finishing = async move {
             // Nobody else is at it before it is over, whoever waits for that.
             let _held = held;
-            let mut room = guest.counted(room).await?;
+            let is_by_link = room.is_some();
+            let mut room = match guest.counted(room).await {
+                Ok(room) => room,
+                Err(error) => {
+                    drop_taken(&guest, slot, &error).await;
+                    return Err(error);
+                }
+            };
+            let left = slot.clone();
             let finished = guest.change(Class::Light, move |desk, waiting| {
                 let Taken { put, digests, .. } = slot.take()?;
                 let tell = &mut |outcome| waiting.tell(outcome);
@@ -297,7 +305,14 @@ impl Stream {
                     Err(error) => Err(desk.drop_put(put, error, tell)),
                 }
             });
-            let mut finished = finished.await?;
+            let mut finished = match finished.await {
+                // Its room goes back to the link now: it must not be finished without any later.
+                Err(error) if is_by_link && left.len().is_some() => {
+                    drop_taken(&guest, left, &error).await;
+                    return Err(error);
+                }
+                finished => finished?,
+            };
             loop {
                 let work = match finished {
                     Worked::Done(outcome) => {
@@ -324,14 +339,8 @@ impl Stream {
 
     /// Gives it up.
     pub async fn give_up(&self, error: Error) {
-        let (slot, held) = (self.slot.clone(), self.held.clone());
-        let giving_up = self.guest.give_up(move |desk, waiting| {
-            let _held = held;
-            if let Ok(Taken { put, .. }) = slot.take() {
-                desk.drop_put(put, error, &mut |outcome| waiting.tell(outcome));
-            }
-        });
-        let _nobody_waits = giving_up.await;
+        let _held = self.held.clone();
+        drop_taken(&self.guest, self.slot.clone(), &error).await;
     }
 
     async fn step(
@@ -428,6 +437,17 @@ impl Slot {
 fn begin(desk: &mut Desk, waiting: &mut Waiting, wanted: Wanted) -> Result<(Begun, Digests)> {
     let Wanted { path, spec, digests, resume } = wanted;
     Ok((begin_change(desk, waiting, Op::Put { path, spec, resume }, "PUT")?, digests))
+}
+
+/// Gives up what has come, if something has, for this reason.
+async fn drop_taken(guest: &Guest, slot: Slot, why: &Error) {
+    let why = Error::new(why.kind(), why.text().to_owned());
+    let giving_up = guest.give_up(move |desk, waiting| {
+        if let Ok(Taken { put, .. }) = slot.take() {
+            desk.drop_put(put, why, &mut |outcome| waiting.tell(outcome));
+        }
+    });
+    let _nobody_waits = giving_up.await;
 }
 
 fn append(desk: &mut Desk, waiting: &mut Waiting, taken: Taken, some: &Pieces) -> Result<Taken> {
