@@ -405,7 +405,7 @@ pin to compare with. Several --pin make several keys right, for several machines
     },
     /// Show the servers you trust
     List,
-    /// Forget a server's keys
+    /// Forget the keys of a server, or with --pin that one alone
     Remove {
         /// host[:port]
         #[arg(value_name = "SERVER")]

@@ -173,9 +173,21 @@ impl KnownServers {
     /// # Errors
     /// As [`KnownServers::all`].
     pub fn remove(&self, server: &Endpoint) -> Result<usize> {
+        self.remove_those(|known| known.server == *server)
+    }
+
+    /// The same of those of its keys that have one of these pins.
+    ///
+    /// # Errors
+    /// As [`KnownServers::all`].
+    pub fn remove_pins(&self, server: &Endpoint, pins: &[Pin]) -> Result<usize> {
+        self.remove_those(|known| known.server == *server && pins.contains(&known.pin))
+    }
+
+    fn remove_those(&self, goes: impl Fn(&Known) -> bool) -> Result<usize> {
         self.change(|mut lines| {
             let before = lines.len();
-            lines.retain(|line| line.known.as_ref().is_none_or(|known| known.server != *server));
+            lines.retain(|line| !line.known.as_ref().is_some_and(&goes));
             let removed = before - lines.len();
             Ok((lines, removed))
         })

@@ -63,6 +63,12 @@ fn servers_are_added_listed_and_removed() {
     world.run(["ls", &world.public("")]).code(0);
     world.run(["trust", "remove", &server]).code(0);
     world.run(["trust", "remove", &server]).code(3);
+    // Of two keys one alone: never the one that was not named.
+    world.run(["trust", "add", &server, "--pin", pin, "--pin", OTHER]).code(0);
+    world.run(["trust", "remove", &server, "--pin", OTHER]).code(0).said("Forgot the key of");
+    assert_eq!(known_servers(&world), format!("{server} {pin}\n"));
+    world.run(["trust", "remove", &server, "--pin", OTHER]).code(3).said("is not known by that key");
+    world.run(["trust", "remove", &server]).code(0);
     world.run(["ls", &world.public("")]).code(7);
     world.run(["trust", "add", &server, "--trust", "accept-new"]).code(0).said(pin);
     world.run(["trust", "add", &server]).code(0).said("known already");

@@ -116,13 +116,17 @@ fn list(ctx: &Context) -> Outcome {
 fn remove(ctx: &Context, server: &Endpoint) -> Outcome {
     let system = system_known_servers();
     let vouched = || system.pins(server).is_ok_and(|pins| !pins.is_empty());
-    let removed = known_servers()?.remove(server)?;
+    let removed = match ctx.common.pin.as_slice() {
+        [] => known_servers()?.remove(server)?,
+        pins => known_servers()?.remove_pins(server, pins)?,
+    };
     if removed == 0 {
         let hint = match vouched() {
             true => format!("An administrator of this machine vouches for it in {}.", system.file().display()),
             false => "`sealift trust list` shows those that are.".to_owned(),
         };
-        return Err(Failure::new(Kind::NotFound, format!("{server} is not known"), hint));
+        let by = if ctx.common.pin.is_empty() { "" } else { " by that key" };
+        return Err(Failure::new(Kind::NotFound, format!("{server} is not known{by}"), hint));
     }
     if !ctx.out.json(|| Object::of(Event::Removed).text("server", server).value("keys", removed as u64))? {
         let keys = if removed == 1 { "the key".to_owned() } else { format!("{removed} keys") };
