@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -114,6 +115,44 @@ fn what_moves_between_a_home_and_shared_folders_counts_for_who_moves_it_and_need
     assert_eq!(word(&mut alice, "DELETE team/mine recursive=yes"), "done");
     assert_eq!(put(&mut alice, "c", 600), "done");
     assert_eq!(put(&mut alice, "team/e", 25), "quota");
+}
+
+#[test]
+fn a_move_that_is_refused_leaves_every_file_its_owner() {
+    let world = world(MIB);
+    let daemon = world.start();
+    let (mut alice, mut bob) = (enter(&daemon, "alice"), enter(&daemon, "bob"));
+    assert_eq!(word(&mut alice, "MKDIR team/tree/in parents=yes"), "done");
+    for path in ["team/a", "team/tree/b", "team/tree/in/c"] {
+        assert_eq!(put(&mut alice, path, 100), "done");
+    }
+    assert_eq!(put(&mut bob, "team/tree/his", 50), "done");
+    assert_eq!(put(&mut bob, "keeps/taken", 1), "done");
+    assert_eq!(word(&mut bob, "MKDIR keeps/folder"), "done");
+    for refused in
+        ["team/a keeps/taken", "team/a keeps/folder replace=yes", "team/tree keeps/taken", "team/tree keeps/folder"]
+    {
+        assert_ne!(word(&mut bob, &format!("RENAME {refused}")), "done", "{refused}");
+        assert_eq!(used(&mut alice), 300 * KIB, "{refused}");
+    }
+    // Nor what the system itself refuses, when all is said to be the mover's already.
+    let keeps = world.home("keeps/folder");
+    fs::set_permissions(&keeps, fs::Permissions::from_mode(0o500)).unwrap();
+    if fs::write(keeps.join("probe"), "").is_err() {
+        for refused in ["team/a keeps/folder/a", "team/tree keeps/folder/tree"] {
+            assert_ne!(word(&mut bob, &format!("RENAME {refused}")), "done", "{refused}");
+            assert_eq!(used(&mut alice), 300 * KIB, "{refused}");
+        }
+    }
+    fs::set_permissions(&keeps, fs::Permissions::from_mode(0o700)).unwrap();
+    // Each file says so, too.
+    drop((alice, bob));
+    daemon.stop();
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(used(&mut alice), 300 * KIB);
+    assert_eq!(word(&mut alice, "DELETE team/tree recursive=yes"), "done");
+    assert_eq!(used(&mut alice), 100 * KIB);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::commit::keep_old_one;
 use super::jail::{Jail, open_directory};
 use super::measure;
 use super::names::{check_below, look_below, rename_new, replace_with, sum_of_file, sync};
-use super::owned::{Going, Share, Sums, mark_all, sums_of};
+use super::owned::{Going, Marked, Share, Sums, sums_of};
 use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
@@ -34,6 +34,8 @@ struct Moved {
     stat: Stat,
     /// All files of it.
     sum: Sum,
+    /// The same of those that say now that they are the mover's.
+    marked: Sum,
     /// The file that it replaced, if that is not kept.
     replaced: Sum,
     /// The same, if it counts for who put it there.
@@ -95,27 +97,16 @@ pub(super) fn rename(
             true => Sums::new(),
             false => sums_of(&from_dir, from_name).map_err(|err| from.failed(err))?,
         };
-        // Before it is moved: nothing is to come there that cannot be counted, and nothing that has come to be told that it failed.
-        let marked = match &to.stage.owner {
-            Some(owner) => mark_all(&from_dir, from_name, owner).map_err(|err| from.failed(err)),
-            None => Ok(Sum::NONE),
-        };
-        let moved = marked.and_then(|marked| {
-            Ok((put((from, (&from_dir, from_name)), (to, (&to_dir, to_name)), looked, replace)?, marked))
-        });
-        let (moved, marked) = match moved {
-            Ok((moved, marked)) if moved.stored != Stored::Same => (Moved { sum, ..moved }, marked),
-            not_moved => {
-                // Whose it is said to be there may be another one by now.
-                shares.iter().filter(|_| to.stage.owner.is_some()).for_each(|share| share.forget());
-                return not_moved.map(|(moved, _)| moved.stored);
-            }
-        };
+        let moved = put((from, (&from_dir, from_name)), (to, (&to_dir, to_name)), looked, replace)?;
+        if moved.stored == Stored::Same {
+            return Ok(moved.stored);
+        }
+        let moved = Moved { sum, ..moved };
         let (stored, going) = (moved.stored, moved.going);
         let moved = Moved { going: None, ..moved };
         // What comes is counted before what goes is not: nobody is over a bound in between.
         let into_share = promise.take_if(|promise| promise.share().is_some());
-        to.jail().owned(to.path, to.stage.owner.as_ref(), (Sum::NONE, marked), into_share);
+        to.jail().owned(to.path, to.stage.owner.as_ref(), (Sum::NONE, moved.marked), into_share);
         count(from, to, &moved, promise);
         for share in shares {
             owned.iter().for_each(|(owner, sum)| share.take_off(owner, *sum));
@@ -144,6 +135,26 @@ fn may_come(from: &End<'_>, to: &End<'_>, replace: bool) -> Result<()> {
 
 fn on_another_file_system(from: &End<'_>, to: &End<'_>) -> Error {
     Error::new(Kind::CrossDevice, format!("{}: {} is on another file system", from.path, to.path))
+}
+
+fn into_itself(from: &End<'_>) -> Error {
+    Error::new(Kind::BadPath, format!("{}: a folder cannot be moved into itself", from.path))
+}
+
+/// Whether one end is in the other, or is it, by their paths: a shared folder may lie in a home.
+fn is_in(from: &End<'_>, to: &End<'_>) -> bool {
+    let (outer, inner) = (from.jail().full(from.path), to.jail().full(to.path));
+    std::ptr::eq(from.jail().tree(), to.jail().tree())
+        && inner.strip_prefix(&*outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// What could not be moved is again whose it was, and whoever looks through it just now may have seen it otherwise.
+fn unmark(from: &End<'_>, (dir, name): (&Dir, &[u8]), marked: Marked) {
+    let is_undone = marked.undo(dir, name);
+    let below = from.jail().tree().shares_below(&from.jail().full(from.path));
+    for share in from.jail().shares_over(from.path).into_iter().chain(below) {
+        if is_undone { share.touch() } else { share.forget() }
+    }
 }
 
 /// Nobody else changes a name in either tree meanwhile. Whoever takes two takes them in the same order.
@@ -199,48 +210,69 @@ fn put(
     // A shared folder may lie in a home, so that both paths are one.
     let folder_of = |dir: &Dir| fstat(dir).map_err(|err| from.failed(err));
     if from_name == to_name && is_same_file(&folder_of(from_dir)?, &folder_of(to_dir)?) {
-        let (sum, replaced) = (Sum::NONE, Sum::NONE);
-        return Ok(Moved { stat, sum, replaced, going: None, stored: Stored::Same, trash: None });
+        let (sum, marked, replaced) = (Sum::NONE, Sum::NONE, Sum::NONE);
+        return Ok(Moved { stat, sum, marked, replaced, going: None, stored: Stored::Same, trash: None });
+    }
+    // As far as it can be known: what will not be moved stays whose it is.
+    may_come(from, to, replace)?;
+    let over = there.as_ref().map(|there| FileType::from_raw_mode(there.st_mode));
+    match over {
+        Some(_) if is_folder => return Err(to.failed(Errno::EXIST)),
+        Some(FileType::Directory) => return Err(to.failed(Errno::ISDIR)),
+        _ if is_folder && is_in(from, to) => return Err(into_itself(from)),
+        _ => {}
+    }
+    // Before it is moved: nothing is to come there that cannot be counted, and nothing that has come to be told that it failed.
+    let mut marked = Marked::default();
+    if let Some(owner) = &to.stage.owner
+        && let Err(err) = marked.mark_all(from_dir, from_name, owner)
+    {
+        unmark(from, (from_dir, from_name), marked);
+        return Err(from.failed(err));
     }
     let stored = if there.is_some() { Stored::Replaced } else { Stored::Created };
     let (mut replaced, mut kept_in) = (there.as_ref().map_or(Sum::NONE, sum_of_file), None);
     let mut going = Going::of(to.jail(), to.path, (to_dir, to_name), there.as_ref());
-    let done = if replace && !is_folder {
-        let trash = to.stage.trash().map_err(|err| to.failed(err))?;
-        // With two names of one file one name goes, and nothing of it is lost.
-        let old = there.as_ref().filter(|old| !is_same_file(old, &stat));
-        let kept = keep_old_one(trash.as_deref(), old, (to_dir, to_name), to.path);
-        let kept = kept.map_err(|err| to.failed(err))?;
-        let done = replace_with(&stat, (from_dir, from_name), (to_dir, to_name), false);
-        match (&done, kept) {
-            (Ok(()), Some(_)) => {
-                kept_in.clone_from(&trash);
-                going = None;
-                trash::left(to.jail(), to.path, Some(std::mem::take(&mut replaced)));
+    let mut give = || {
+        let done = if replace && !is_folder {
+            let trash = to.stage.trash().map_err(|err| to.failed(err))?;
+            // With two names of one file one name goes, and nothing of it is lost.
+            let old = there.as_ref().filter(|old| !is_same_file(old, &stat));
+            let kept = keep_old_one(trash.as_deref(), old, (to_dir, to_name), to.path);
+            let kept = kept.map_err(|err| to.failed(err))?;
+            let done = replace_with(&stat, (from_dir, from_name), (to_dir, to_name), false);
+            match (&done, kept) {
+                (Ok(()), Some(_)) => {
+                    kept_in.clone_from(&trash);
+                    going = None;
+                    trash::left(to.jail(), to.path, Some(std::mem::take(&mut replaced)));
+                }
+                (Err(_), kept) => kept.into_iter().for_each(|kept| kept.undo((to_dir, to_name))),
+                (Ok(()), None) => {}
             }
-            (Err(_), kept) => kept.into_iter().for_each(|kept| kept.undo((to_dir, to_name))),
-            (Ok(()), None) => {}
-        }
-        done
-    } else {
-        let can = to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
-        rename_new(can.new_name, from_dir, from_name, to_dir, to_name)
+            done
+        } else {
+            let can = to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
+            rename_new(can.new_name, from_dir, from_name, to_dir, to_name)
+        };
+        done.map_err(|err| match err {
+            Errno::XDEV => on_another_file_system(from, to),
+            Errno::INVAL if is_folder => into_itself(from),
+            // A file over a folder it is in itself.
+            Errno::NOTEMPTY if !is_folder => to.failed(Errno::ISDIR),
+            err => to.failed(err),
+        })
     };
-    done.map_err(|err| match err {
-        Errno::XDEV => on_another_file_system(from, to),
-        Errno::INVAL if is_folder => {
-            Error::new(Kind::BadPath, format!("{}: a folder cannot be moved into itself", from.path))
-        }
-        // A file over a folder it is in itself.
-        Errno::NOTEMPTY if !is_folder => to.failed(Errno::ISDIR),
-        err => to.failed(err),
-    })?;
+    if let Err(err) = give() {
+        unmark(from, (from_dir, from_name), marked);
+        return Err(err);
+    }
     to.jail().tree().arrived();
     if replace || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         from.jail().tree().moved();
         to.jail().tree().moved();
     }
-    Ok(Moved { stat, sum: Sum::NONE, replaced, going, stored, trash: kept_in })
+    Ok(Moved { stat, sum: Sum::NONE, marked: marked.sum, replaced, going, stored, trash: kept_in })
 }
 
 /// Tells all accounts what went and what came.

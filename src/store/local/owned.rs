@@ -10,15 +10,17 @@
 //! A folder that cannot be looked through counts for nobody until it can: a disk that is broken keeps nobody from the home. Where the
 //! file system has no such attributes nothing counts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, Mode, Stat, XattrFlags, fchmod, fgetxattr, fsetxattr, fstat, statat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, Stat, XattrFlags, fchmod, fgetxattr, fremovexattr, fsetxattr, fstat, statat,
+};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -44,13 +46,25 @@ pub(super) type Sums = HashMap<Hash, Sum>;
 /// # Errors
 /// [`Errno::NOTSUP`] where the file system takes no attributes; and its others.
 pub(super) fn mark(file: impl AsFd, owner: &Hash) -> Result<(), Errno> {
-    match fsetxattr(&file, ATTRIBUTE, owner.as_bytes(), XattrFlags::empty()) {
+    change(&file, || fsetxattr(&file, ATTRIBUTE, owner.as_bytes(), XattrFlags::empty()))
+}
+
+/// Has a file say no more whose it is.
+fn unmark(file: impl AsFd) -> Result<(), Errno> {
+    change(&file, || match fremovexattr(&file, ATTRIBUTE) {
+        Err(Errno::NODATA) => Ok(()),
+        removed => removed,
+    })
+}
+
+fn change(file: &impl AsFd, set: impl Fn() -> Result<(), Errno>) -> Result<(), Errno> {
+    match set() {
         // Of a file that not even its owner may write.
         Err(Errno::ACCESS | Errno::PERM) => {
-            let mode = Mode::from_raw_mode(fstat(&file)?.st_mode & 0o7777);
-            fchmod(&file, mode | Mode::WUSR)?;
-            let set = fsetxattr(&file, ATTRIBUTE, owner.as_bytes(), XattrFlags::empty());
-            fchmod(&file, mode)?;
+            let mode = Mode::from_raw_mode(fstat(file)?.st_mode & 0o7777);
+            fchmod(file, mode | Mode::WUSR)?;
+            let set = set();
+            fchmod(file, mode)?;
             set
         }
         set => set,
@@ -69,31 +83,77 @@ pub(super) fn read(file: impl AsFd) -> Option<Hash> {
     (len == owner.len()).then(|| Hash::from_bytes(owner))
 }
 
-/// Has a file, or all files in a folder, say whose they are, and says how much that is. What other programs put there, who own it, may
-/// not be ours to mark: it is nobody's, and so is all where the file system cannot keep it.
-pub(super) fn mark_all(dir: &Dir, name: &[u8], owner: &Hash) -> Result<Sum, Errno> {
-    let mut sum = Sum::NONE;
-    let mut set = |dir: &dyn AsFd, name: &[u8]| {
-        let stat = match statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => return Ok(()),
-            stat => stat?,
-        };
-        match LocalSource::open_bare(dir.as_fd(), name).and_then(|file| mark(file, owner)) {
-            Ok(()) => sum = sum.plus(sum_of_file(&stat)),
-            Err(Errno::NOENT | Errno::NOTSUP) => {}
-            Err(Errno::ACCESS | Errno::PERM) if !may_be_marked(&stat) => {}
-            Err(err) => return Err(err),
-        }
-        Ok(())
-    };
-    match FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode) {
-        FileType::RegularFile => set(dir, name)?,
-        FileType::Directory => {
-            measure::each(&open_directory(dir, name)?, &mut |level, name| set(&level.fd()?, name))?;
-        }
-        _ => {}
+/// A file, or all files in a folder, that say whose they are, and said something else before.
+#[derive(Default)]
+pub(super) struct Marked {
+    /// How much says so now.
+    pub(super) sum: Sum,
+    /// By whose they were: which files, as the file system numbers them.
+    before: HashMap<Option<Hash>, HashSet<(u64, u64)>>,
+}
+
+impl Marked {
+    /// Has all of it say whose it is. What other programs put there, who own it, may not be ours to mark: it is nobody's, and so is all
+    /// where the file system cannot keep it. What was marked until then is in `self` if it fails, too.
+    pub(super) fn mark_all(&mut self, dir: &Dir, name: &[u8], owner: &Hash) -> Result<(), Errno> {
+        each_file(dir, name, &mut |dir, name| {
+            let stat = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => return Ok(()),
+                stat => stat?,
+            };
+            let marked = LocalSource::open_bare(dir, name).and_then(|file| {
+                let before = read(&file);
+                if before.as_ref() != Some(owner) {
+                    mark(&file, owner)?;
+                    self.before.entry(before).or_default().insert(number_of(&stat));
+                }
+                Ok(())
+            });
+            match marked {
+                Ok(()) => self.sum = self.sum.plus(sum_of_file(&stat)),
+                Err(Errno::NOENT | Errno::NOTSUP) => {}
+                Err(Errno::ACCESS | Errno::PERM) if !may_be_marked(&stat) => {}
+                Err(err) => return Err(err),
+            }
+            Ok(())
+        })
     }
-    Ok(sum)
+
+    /// Has all of it say again what it said before, and says whether it does.
+    pub(super) fn undo(self, dir: &Dir, name: &[u8]) -> bool {
+        if self.before.is_empty() {
+            return true;
+        }
+        let mut is_undone = true;
+        let done = each_file(dir, name, &mut |dir, name| {
+            let number = number_of(&statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?);
+            let was = self.before.iter().find(|(_, files)| files.contains(&number));
+            let undone = was.is_none_or(|(owner, _)| {
+                let file = LocalSource::open_bare(dir, name);
+                file.and_then(|file| owner.as_ref().map_or_else(|| unmark(&file), |owner| mark(&file, owner))).is_ok()
+            });
+            is_undone &= undone;
+            Ok(())
+        });
+        done.is_ok() && is_undone
+    }
+}
+
+/// What the file system tells a file from all others by.
+fn number_of(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// What is done with a regular file: the folder it is in, and its name.
+type OfFile<'a> = dyn FnMut(BorrowedFd<'_>, &[u8]) -> Result<(), Errno> + 'a;
+
+/// Does this with a file, or with all files in a folder.
+fn each_file(dir: &Dir, name: &[u8], work: &mut OfFile<'_>) -> Result<(), Errno> {
+    match FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode) {
+        FileType::RegularFile => work(dir.as_fd(), name),
+        FileType::Directory => measure::each(&open_directory(dir, name)?, &mut |level, name| work(level.fd()?, name)),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a file is of this account, which may read it: whatever a user puts there is.
@@ -349,4 +409,40 @@ fn shares_of(jail: &Jail, path: &RelPath) -> Option<Vec<(Arc<Share>, u64)>> {
         (share, look)
     };
     (!shares.is_empty()).then(|| shares.into_iter().map(known).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+
+    use std::fs;
+
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    #[test]
+    fn what_is_marked_says_again_what_it_said_before_once_that_is_undone() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
+        fs::create_dir_all(place.path().join("tree/in")).unwrap();
+        let [one, other, mover] = [b"one", b"two", b"mov"].map(|name| Hash::of(name));
+        let owners = [("tree/a", Some(one)), ("tree/in/b", Some(other)), ("tree/in/c", None), ("tree/d", Some(mover))];
+        for (path, owner) in &owners {
+            fs::write(place.path().join(path), "text").unwrap();
+            if let Some(owner) = owner
+                && mark(File::open(place.path().join(path)).unwrap(), owner) == Err(Errno::NOTSUP)
+            {
+                // Nothing counts there.
+                return;
+            }
+        }
+        let is = |path: &str| read(File::open(place.path().join(path)).unwrap());
+        let mut marked = Marked::default();
+        marked.mark_all(&dir, b"tree", &mover).unwrap();
+        assert_eq!(marked.sum, Sum { bytes: 16, files: 4 });
+        owners.iter().for_each(|(path, _)| assert_eq!(is(path), Some(mover), "{path}"));
+        assert!(marked.undo(&dir, b"tree"));
+        owners.iter().for_each(|(path, owner)| assert_eq!(is(path), *owner, "{path}"));
+    }
 }
