@@ -207,12 +207,12 @@ impl Promise {
         }
         let more = sum.minus(self.sum);
         let bound = Arc::clone(&self.bound);
-        let (mut turn, mut again) = (None, true);
+        let (mut turn, mut again, mut tries) = (None, true, 0);
         loop {
             let mut counts = bound.account.lock();
             let Some(files) = bound.account.there(&counts) else {
                 drop(counts);
-                bound.measure().map_err(|err| Error::file(path, err))?;
+                bound.try_to_measure(path, &mut tries)?;
                 continue;
             };
             let Some((beyond, refusal)) = bound.limits.refuse(files.plus(counts.promised).plus(more)) else {
@@ -282,11 +282,12 @@ impl Promise {
     /// Claims what was promised if there is room for it without anything going from the trash. Else by how much it is too much, and
     /// what to say of that.
     fn try_claim(&mut self, path: &RelPath) -> Result<Option<(Sum, String)>> {
+        let mut tries = 0;
         loop {
             let mut counts = self.bound.account.lock();
             let Some(files) = self.bound.account.there(&counts) else {
                 drop(counts);
-                self.bound.measure().map_err(|err| Error::file(path, err))?;
+                self.bound.try_to_measure(path, &mut tries)?;
                 continue;
             };
             let refused = self.bound.limits.refuse(files.plus(counts.claimed).plus(self.sum));
@@ -384,13 +385,14 @@ impl Bound {
     /// How many bytes there are, of how many; none if they are not bounded.
     pub(super) fn usage(self: &Arc<Self>) -> Result<Option<Usage>> {
         let Some((limit, _)) = self.limits.bytes else { return Ok(None) };
+        let mut tries = 0;
         loop {
             let counts = self.account.lock();
             if let Some(used) = self.account.there(&counts) {
                 return Ok(Some(Usage { used: used.bytes, limit }));
             }
             drop(counts);
-            self.measure().map_err(|err| Error::file(RelPath::root(), err))?;
+            self.try_to_measure(&RelPath::root(), &mut tries)?;
         }
     }
 
@@ -419,6 +421,19 @@ impl Bound {
     fn know_again(&self) -> bool {
         let looked: Vec<bool> = self.account.shares().iter().map(|share| share.know_again()).collect();
         looked.contains(&true)
+    }
+
+    /// Measures what there is, for who could not use what was measured before since it was not known any more by then. Each try is
+    /// a look at every file, so there is an end to them.
+    fn try_to_measure(&self, path: &RelPath, tries: &mut usize) -> Result<()> {
+        if *tries > limits::LOOKS_BELOW {
+            return Err(Error::new(
+                Kind::Busy,
+                format!("{path}: what counts in the quota changes faster than it is counted"),
+            ));
+        }
+        *tries += 1;
+        self.measure().map_err(|err| Error::file(path, err))
     }
 
     /// Measures what there is.

@@ -194,6 +194,14 @@ struct Counts {
     failed: Option<Kind>,
 }
 
+impl Counts {
+    fn take_off(&mut self, owner: &Hash, sum: Sum) {
+        if let Some(there) = self.owned.as_mut().and_then(|owned| owned.get_mut(owner)) {
+            *there = there.minus(sum);
+        }
+    }
+}
+
 impl Share {
     /// The folder that is this root, counted as long as this is kept.
     pub fn of(root: &Arc<Root>) -> Arc<Self> {
@@ -234,15 +242,24 @@ impl Share {
     pub(super) fn take_off(&self, owner: &Hash, sum: Sum) {
         let mut counts = self.counts.lock();
         counts.changes += 1;
-        if let Some(there) = counts.owned.as_mut().and_then(|owned| owned.get_mut(owner)) {
-            *there = there.minus(sum);
-        }
+        counts.take_off(owner, sum);
     }
 
     /// The same for who knows this look, which has it counted if it was the last.
     pub(super) fn take_off_since(&self, look: u64, owner: &Hash, sum: Sum) {
-        if self.counts.lock().looks == look {
-            self.take_off(owner, sum);
+        let mut counts = self.counts.lock();
+        counts.changes += 1;
+        if counts.looks == look {
+            counts.take_off(owner, sum);
+        }
+    }
+
+    /// The same of what nobody who looks through it has found since that is a change of its own: so many of them keep nobody from
+    /// getting to know what there is.
+    pub(super) fn take_off_hidden(&self, look: u64, owner: &Hash, sum: Sum) {
+        let mut counts = self.counts.lock();
+        if counts.looks == look {
+            counts.take_off(owner, sum);
         }
     }
 
@@ -388,6 +405,11 @@ impl Going {
                 None => share.touch(),
             }
         }
+    }
+
+    /// It is where nobody who looks through anything finds it any more, and still counted.
+    pub(super) fn hidden(&self) {
+        self.shares.iter().for_each(|(share, _)| share.touch());
     }
 
     /// Whether it is counted for this one.

@@ -247,6 +247,7 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp
         Err(Errno::NOENT) => return Ok(None),
         renamed => renamed?,
     }
+    counted.iter().for_each(Going::hidden);
     let (ours, there) = (fstat(&found.file)?, statat(&*area.dir, &*name, AtFlags::SYMLINK_NOFOLLOW)?);
     if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino) {
         // Another one took its place meanwhile: give that back.

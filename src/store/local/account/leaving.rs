@@ -74,7 +74,7 @@ impl Leaving {
     /// So much is gone. Whoever has measured since has not counted it.
     pub(in crate::store::local) fn gone(&self, some: Sum, owner: Option<Hash>) {
         if let Some(owner) = owner {
-            self.shares.iter().for_each(|(share, look)| share.take_off_since(*look, &owner, some));
+            self.shares.iter().for_each(|(share, look)| share.take_off_hidden(*look, &owner, some));
         }
         for (account, measured) in &self.accounts {
             let mut counts = account.lock();
