@@ -20,9 +20,12 @@ const CLIENTS: u64 = 4;
 /// Operations of one session.
 const SESSION: u64 = 400;
 
-/// The bound in KiB on what more is resident at the end than after the first tenth: the allocator's mood, and what a million
+/// The bound in KiB on what more is resident at the end than after the first part: the allocator's mood, and what a million
 /// operations may not add up to, which would be 8 bytes each.
 const GROWTH: u64 = 8 * 1024;
+
+/// The same for some thousand operations, of which the first part need not have met the busiest moment: 8 KiB each.
+const GROWTH_OF_FEW: u64 = 24 * 1024;
 
 /// Numbers that are the same in every run.
 struct Dice(u64);
@@ -36,18 +39,18 @@ impl Dice {
 
 #[test]
 fn some_thousand_operations_leave_nothing_behind() {
-    soak(4_000, 4);
+    soak(4_000, 4, GROWTH_OF_FEW);
 }
 
 #[test]
 #[ignore = "takes a quarter of an hour"]
 fn a_million_operations_leave_nothing_behind() {
     let wanted = std::env::var("SEALIFT_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
-    soak(wanted, 10);
+    soak(wanted, 10, GROWTH);
 }
 
 /// Has so many operations done in so many parts. What is taken once for all is there after the first; from then on nothing more is.
-fn soak(wanted: u64, parts: u64) {
+fn soak(wanted: u64, parts: u64, growth: u64) {
     let _turn = alone();
     let world = World::of(&[]);
     let users: String = (0..CLIENTS)
@@ -76,7 +79,7 @@ fn soak(wanted: u64, parts: u64) {
         let threads = figures.threads();
         println!("{done} operations: {} KiB, {} descriptors, {threads} threads, {minutes:.1} min", last.1, last.0);
     }
-    assert!(last.1 <= resident + GROWTH, "{} KiB after {done} operations, {resident} after {first}", last.1);
+    assert!(last.1 <= resident + growth, "{} KiB after {done} operations, {resident} after {first}", last.1);
     assert!(last.0 <= open, "{} open descriptors after {done} operations, {open} after {first}", last.0);
     let ended = daemon.stop();
     assert!(ended.code == Some(0) && !ended.log.contains("panic"), "{}", ended.log);

@@ -189,7 +189,9 @@ fn a_hook_that_kills_the_process_around_it_is_killed_itself() {
     let kills =
         format!("setsid sleep 1000 & echo $! >> {0}; echo $$ >> {0}; kill -9 $PPID; exec sleep 1000", pids.display());
     let kills = program(place.path(), "kills", &kills);
-    let other = format!("sleep 0.3; echo done > {}", done.display());
+    // It is at work when the first one is killed, and goes on.
+    let go_on = place.path().join("go-on");
+    let other = format!("until [ -e {} ]; do sleep 0.05; done; echo done > {}", go_on.display(), done.display());
     let other = program(place.path(), "other", &other);
     let daemon = with_hooks(&[&kills, &other]);
     let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
@@ -198,6 +200,8 @@ fn a_hook_that_kills_the_process_around_it_is_killed_itself() {
     let left = fs::read_to_string(&pids).unwrap();
     assert_eq!(left.lines().count(), 2, "{left}");
     eventually("both are gone", || left.lines().all(|pid| !Path::new("/proc").join(pid).exists()));
+    assert!(!done.exists());
+    fs::write(go_on, "").unwrap();
     eventually("the other one is done", || done.exists());
 }
 
