@@ -20,13 +20,14 @@ fn idle_connections_are_small() {
     let mut clients: Vec<RawClient> = (0..CONNECTIONS).map(|_| used(&daemon)).collect();
     let before = rest(&figures);
     let open_before = figures.descriptors();
-    clients.extend((0..CONNECTIONS).map(|_| used(&daemon)));
+    // So many that what the allocator holds by chance before and after, some hundred KiB, is nothing for each.
+    clients.extend((0..3 * CONNECTIONS).map(|_| used(&daemon)));
     let after = rest(&figures);
-    let each = (after as f64 - before as f64) / CONNECTIONS as f64;
-    println!("{each:.1} KiB for an idle connection ({before} KiB with {CONNECTIONS}, {after} with twice as many)");
+    let each = (after as f64 - before as f64) / (3 * CONNECTIONS) as f64;
+    println!("{each:.1} KiB for an idle connection ({before} KiB with {CONNECTIONS}, {after} with four times as many)");
     assert!(each < EACH, "{each:.1} KiB for an idle connection");
     // A file that a client's last download or listing left open would show here too.
-    assert_eq!(figures.descriptors() - open_before, CONNECTIONS, "one descriptor each");
+    assert_eq!(figures.descriptors() - open_before, 3 * CONNECTIONS, "one descriptor each");
     // They are alive.
     for client in clients.iter_mut().step_by(100) {
         assert_eq!(client.ask("PING").1, "pong");

@@ -95,7 +95,8 @@ pub struct Desk {
     /// Where downloads by links are counted that allow so many.
     downloads: Option<Arc<Downloads>>,
     /// The operation that begins is only to be done to what was seen there.
-    seen: Option<Seen>,
+    /// Boxed, as the desk of a connection that idles has none.
+    seen: Option<Box<Seen>>,
     /// What tells the uploads of somebody who came by a link from those of all others who did, if they said so: the hash of what they
     /// alone know.
     sender: Option<Hash>,
@@ -262,7 +263,7 @@ impl Desk {
     /// [`Desk::begin`] of a removal, another name or a copy that is done only to what was seen at its path, if that is still there:
     /// decided in the step in which it is done.
     pub fn begin_seen(&mut self, op: Op, seen: Option<Seen>, name: &'static str, earlier: Earlier<'_>) -> Begun {
-        self.seen = seen;
+        self.seen = seen.map(Box::new);
         let begun = self.begin(op, name, earlier);
         self.seen = None;
         begun

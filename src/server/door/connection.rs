@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use async_std::future::timeout;
 use async_std::net::TcpStream;
-use futures::future::{Either, select};
+use futures::future::{BoxFuture, Either, select};
 use futures::{FutureExt as _, pin_mut};
 use tracing::info;
 
@@ -77,7 +77,7 @@ async fn shake_hands(
     shared: &Shared,
 ) -> Result<(Stream, PeerInfo)> {
     let handshake = timeout(shared.live().timeouts.handshake, keys.acceptor.accept_within(socket, account));
-    let Ok(shaken) = while_welcome(admitted, shared, handshake).await? else {
+    let Ok(shaken) = while_welcome(admitted, shared, handshake.boxed()).await? else {
         admitted.penalise(Offence::TooSlow, Instant::now());
         return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));
     };
@@ -85,8 +85,9 @@ async fn shake_hands(
 }
 
 /// Does this unless the server is told to stop or the place is given to somebody else: nobody who is not logged in has
-/// anything to finish.
-pub async fn while_welcome<T>(admitted: &Admitted, shared: &Shared, work: impl Future<Output = T>) -> Result<T> {
+/// anything to finish. It is boxed, as an argument that is waited for stands in a future twice: that of a login had 14 KiB so, and
+/// what is free again of those lies between what idle connections keep.
+pub async fn while_welcome<T>(admitted: &Admitted, shared: &Shared, work: BoxFuture<'_, T>) -> Result<T> {
     let (stopping, pushed_out) = (shared.registry.stopping(), admitted.pushed_out());
     pin_mut!(work, stopping, pushed_out);
     match select(work, select(stopping, pushed_out)).await {

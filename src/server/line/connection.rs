@@ -69,7 +69,7 @@ async fn log_in(
     shared: &Arc<Shared>,
 ) -> Result<Option<(Lane<Session>, Ending)>> {
     let logging_in = timeout(shared.live().timeouts.login, login(stream, shared, (peer, pin), admitted));
-    let (proven, early, uploads) = match while_welcome(admitted, shared, logging_in).await {
+    let (proven, early, uploads) = match while_welcome(admitted, shared, logging_in.boxed()).await {
         Ok(Ok(Ok(Login::Done { proven, early, uploads }))) => (proven, early, uploads),
         Ok(Ok(Ok(Login::Over))) => return Ok(None),
         Ok(Ok(Err(error))) => return Err(error),

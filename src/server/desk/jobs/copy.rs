@@ -70,7 +70,7 @@ impl Desk {
         let mut upload = self.open_upload(to, self.within(spec, to), None)?;
         upload.share(&*source);
         upload.copy_properties(&*source);
-        let of = self.seen.clone().map(|seen| (from.clone(), seen));
+        let of = self.seen.as_deref().cloned().map(|seen| (from.clone(), seen));
         Ok(Copying { reading: Reading::new(source, 0, None, Digest::Elsewhere(None)), upload, of })
     }
 

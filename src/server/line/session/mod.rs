@@ -64,7 +64,8 @@ enum State {
     /// The same with a listing.
     List(ListJob),
     /// The same with an answer that takes more work.
-    Work(Work),
+    /// Boxed, as it is larger than the others, and a session that idles has room for the largest.
+    Work(Box<Work>),
 }
 
 /// What a step leaves: what the next bytes mean, and whether there is a next step.
@@ -210,7 +211,7 @@ impl Machine for Session {
     fn hang_up(&mut self) {
         let put = match std::mem::take(&mut self.state) {
             State::Put(frames) => frames.into_put(),
-            State::Work(work) => self.talk.desk.put_of(work),
+            State::Work(work) => self.talk.desk.put_of(*work),
             // What is left of a part frees its range before the staged upload is put away.
             State::Commands | State::Part(_) | State::Download(_) | State::List(_) => None,
         };
@@ -241,7 +242,7 @@ impl Talk {
             State::Part(frames) => self.receive_part(frames, input, out),
             State::Download(job) => (self.send_file(job, out), Step::Progress),
             State::List(job) => (self.send_list(job, out), Step::Progress),
-            State::Work(work) => (self.work(work, out), Step::Progress),
+            State::Work(work) => (self.work(*work, out), Step::Progress),
         }
     }
 

@@ -58,7 +58,7 @@ impl Talk {
             }
             State::Work(work) => {
                 let next = if work.awaits_bytes() { State::Put(PutFrames::dropping()) } else { State::Commands };
-                self.drop_work(work, error, out);
+                self.drop_work(*work, error, out);
                 next
             }
         }

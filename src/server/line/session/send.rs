@@ -134,14 +134,14 @@ impl Talk {
             self.commit(out);
             out.hand_over();
         }
-        State::Work(work)
+        State::Work(Box::new(work))
     }
 
     /// One step of an answer that takes work.
     pub(super) fn work(&mut self, work: Work, out: &mut Outgoing) -> State {
         let Talk { desk, replies, .. } = self;
         match desk.work(work, &mut |result| replies.answer(&result, out)) {
-            Worked::On(work) => State::Work(work),
+            Worked::On(work) => State::Work(Box::new(work)),
             Worked::Waits => State::Commands,
             Worked::Put(Ok(put)) => State::Put(PutFrames::of(put)),
             Worked::Put(Err(error)) => {
