@@ -84,6 +84,8 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         let sums = (Sum::NONE, Sum::file(len));
         upload.jail.owned(&RelPath::root(), temp.owner.as_ref(), sums, upload.promise.take());
     }
+    // Not by its being closed alone: a process that is being started may have it open for a moment more, and the lock with it.
+    let _ = flock(&temp.file, FlockOperation::Unlock);
     temp.release();
     Ok(len)
 }
