@@ -111,6 +111,9 @@ pub mod stray;
 pub mod sync;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod table;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod wrap;
 
 #[cfg(feature = "client")]

@@ -99,7 +99,7 @@ pub struct Common {
     #[arg(long, value_name = "N", global = true, help_heading = "Connection", hide_short_help = true)]
     pub retry: Option<u32>,
 
-    /// Read defaults and named servers from this file [default: config.toml in the configuration folder]
+    /// Read defaults and named servers from this file [default: config.toml in SEALIFT_CONFIG_DIR, else in ~/.config/sealift]
     #[arg(long, value_name = "FILE", env = "SEALIFT_CONFIG", hide_env_values = true, global = true)]
     #[arg(help_heading = "Connection", hide_short_help = true)]
     pub config: Option<PathBuf>,
@@ -377,6 +377,9 @@ pub struct Kick {
 
 /// Manage the keys of the servers you trust
 #[derive(Debug, Args)]
+#[command(after_help = "\
+They are in known_servers in the configuration folder (~/.config/sealift, or what SEALIFT_CONFIG_DIR names). What an \
+administrator vouches for, for everybody on this machine, is in /etc/sealift/known_servers.")]
 pub struct Trust {
     #[command(subcommand)]
     pub command: TrustCommand,

@@ -16,7 +16,8 @@ Examples:
 What follows the colon is a path, below the bookmark's folder; work:/x is below the user's own. Another user is named \
 before it, as in bob@work:x. A local file that is called like this is written ./work:x.
 
-Bookmarks are in config.toml in the configuration folder, which may be edited too:
+Bookmarks are in config.toml in the configuration folder (~/.config/sealift, or what SEALIFT_CONFIG_DIR names), which may be \
+edited too:
 
   [defaults]                     # for every server: port, identity, rate, retry, timeout
   timeout = \"30s\"

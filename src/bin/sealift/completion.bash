@@ -34,6 +34,8 @@ _sealift() {
     COMPREPLY=($(_CLAP_IFS="$IFS" _CLAP_COMPLETE_INDEX=$((${#words[@]} - 1)) _CLAP_COMPLETE_SPACE=false \
         COMPLETE=bash sealift -- "${words[@]}" 2>/dev/null))
     COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
+    # What bash would find for a wildcard is here, and this word is on a server.
+    [[ ${#COMPREPLY[@]} -eq 0 && $cur == *[@:]* ]] && compopt +o bashdefault 2>/dev/null
     # What means something to bash is escaped, as it does with file names.
     [[ -z $quote && ${COMPREPLY[*]} == *[[:blank:]\\\'\"\$\&\;\(\)\<\>\|\*\?\[\`\!\#]* ]] && compopt -o filenames 2>/dev/null
     [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=/:@] ]] && compopt -o nospace 2>/dev/null

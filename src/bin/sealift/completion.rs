@@ -34,8 +34,12 @@ const OWN: [(Shell, &str); 4] = [
     (Shell::Powershell, include_str!("completion.ps1")),
 ];
 
-/// What the arguments are called that may be on a server.
-const REMOTE: [&str; 4] = ["TARGET", "NAME", "SOURCE", "DESTINATION"];
+/// The commands about a server as a whole: no path can stand in their targets.
+const ABOUT_SERVERS: [&str; 12] =
+    ["ping", "health", "status", "who", "kick", "shutdown", "admin", "login", "logout", "passwd", "key", "df"];
+
+/// The commands that move files between this machine and a server: their arguments are on either of them.
+const MOVING: [&str; 3] = ["get", "put", "mirror"];
 
 /// Write a completion script for a shell
 #[derive(Debug, Args)]
@@ -132,8 +136,14 @@ fn completed(command: clap::Command, path: &[&str]) -> clap::Command {
             (["trust", "remove"], Some("SERVER")) => arg.add(ArgValueCompleter::new(trusted)),
             // A name that is to be new.
             (["bookmark", "add"], Some("NAME")) => arg,
-            (_, Some("SERVER")) => arg.add(ArgValueCompleter::new(servers)),
-            (_, Some(name)) if REMOTE.contains(&name) => arg.add(ArgValueCompleter::new(files)),
+            (_, Some("SERVER")) | (["link", "list" | "remove"], Some("TARGET")) => {
+                arg.add(ArgValueCompleter::new(servers))
+            }
+            ([first, ..], Some("TARGET")) if ABOUT_SERVERS.contains(first) => arg.add(ArgValueCompleter::new(servers)),
+            ([first], Some("NAME" | "SOURCE" | "DESTINATION")) if MOVING.contains(first) => {
+                arg.add(ArgValueCompleter::new(files_on_either_side))
+            }
+            (_, Some("TARGET" | "NAME")) => arg.add(ArgValueCompleter::new(files_there)),
             _ => arg,
         }
     });
@@ -144,12 +154,18 @@ fn completed(command: clap::Command, path: &[&str]) -> clap::Command {
 }
 
 /// Files on servers, servers, and files here.
-fn files(typed: &OsStr) -> Vec<CompletionCandidate> {
+fn files_on_either_side(typed: &OsStr) -> Vec<CompletionCandidate> {
     let remote = remote_files(typed);
     match remote.is_empty() {
         true => servers(typed).into_iter().chain(PathCompleter::any().complete(typed)).collect(),
         false => remote,
     }
+}
+
+/// Files on servers, and servers.
+fn files_there(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let remote = remote_files(typed);
+    if remote.is_empty() { servers(typed) } else { remote }
 }
 
 /// Servers that are trusted, and those that have a name.

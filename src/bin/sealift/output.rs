@@ -10,7 +10,8 @@ use console::{Style, Term};
 use sealift::client::Ids;
 use sealift::escape::{for_people, is_deceptive};
 use sealift::proto::percent::encode;
-use sealift::wrap::wrap;
+use sealift::table::Table;
+use sealift::wrap::{fitted, wrap};
 use sealift::{Client, Error, Kind, Result};
 use serde_json::{Map, Value};
 
@@ -147,6 +148,30 @@ impl Output {
             let mut stdout = io::stdout().lock();
             stdout.write_all(line.as_ref()).and_then(|()| stdout.write_all(b"\n")).map_err(stdout_failed)
         })
+    }
+
+    /// Writes rows of results: at a terminal as it has room for them.
+    ///
+    /// # Errors
+    /// If stdout cannot be written to.
+    pub fn table(self, table: &Table) -> Result<()> {
+        let lines = match self.stdout_is_terminal() {
+            // The last column is left free: not every terminal waits there for what comes next.
+            true => table.fitted(usize::from(Term::stdout().size().1).saturating_sub(1)),
+            false => table.rows(),
+        };
+        lines.iter().try_for_each(|line| self.line(line))
+    }
+
+    /// Writes a line of words as results: at a terminal it is broken where words end.
+    ///
+    /// # Errors
+    /// If stdout cannot be written to.
+    pub fn words(self, line: &str) -> Result<()> {
+        match self.stdout_is_terminal() {
+            true => self.line(fitted(line, usize::from(Term::stdout().size().1).saturating_sub(1))),
+            false => self.line(line),
+        }
     }
 
     /// Writes an object of results, if they are JSON; says whether it did.

@@ -1,5 +1,6 @@
 //! What somebody may have meant who mistyped a command or an option, or typed that of another program.
 
+use std::cmp::Reverse;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -238,8 +239,11 @@ fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a 
         _ if typed.len() >= 3 && name.starts_with(typed) => Some(0),
         wrong => (wrong <= most).then_some(wrong),
     };
-    let rated = names.filter_map(|name| rate(name).map(|wrong| (wrong, name.len().abs_diff(typed.len()), name)));
-    rated.min().map(|(_, _, name)| name)
+    let same = |name: &str| name.bytes().zip(typed.bytes()).take_while(|(one, other)| one == other).count();
+    // Of what is equally near, that which begins alike, as far as a beginning of three letters says anything.
+    let order = |wrong, name: &str| (wrong, Reverse(same(name).max(2)), name.len().abs_diff(typed.len()));
+    let rated = names.filter_map(|name| rate(name).map(|wrong| (order(wrong, name), name)));
+    rated.min().map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -296,6 +300,7 @@ mod tests {
             assert!(said.ends_with(&format!("Did you mean `sealift {meant}`?")), "{typed}: {said}");
         }
         assert!(said("sealift frobnicate").ends_with("`sealift --help` shows all commands."));
+        assert!(said("sealift ls --recurse h").ends_with("Did you mean --recursive?"));
         assert!(said("sealift trust lsit").ends_with("Did you mean `sealift trust list`?"));
     }
 

@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use sealift::auth::{Access, Secret, StateFolder, UsersFile, unchosen_password};
+use sealift::auth::{Access, Invitation, Secret, StateFolder, UsersFile, unchosen_password};
 use sealift::client::{Endpoint, InvitationLink};
 use sealift::escape::for_people;
 use sealift::server::users_file_trouble;
+use sealift::table::Table;
 use sealift::tls::Identity;
 use sealift::{Error, Kind, limits};
 
 use crate::args::{Places, parse_access, parse_address};
 use crate::failure::Failure;
 use crate::in_force::InForce;
-use crate::output::{complain, say};
+use crate::output::{complain, line_width, say};
 use crate::port_file;
 use crate::process;
 use crate::usage;
@@ -139,6 +140,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         // Until the invitation is used, no password is right.
         file.add(&name, &unchosen_password()?, grants)?;
     }
+    let earlier = open_ids(&folder, &name)?;
     let invited = invitation(&file, &folder, &name, places, lifetime);
     if invited.is_err() && !is_there {
         // Nobody could ever log in as this user.
@@ -153,6 +155,18 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         if is_there { "This line" } else { "The user is made. This line" },
         spaced(&humantime::format_duration(lifetime).to_string())
     ));
+    match earlier.as_slice() {
+        [] => {}
+        [one] => complain(&format!(
+            "note: {called} has another invitation that can be used, {one}, and still can when this one was: `sealiftd invite --revoke \
+             {one}` withdraws it."
+        )),
+        several => complain(&format!(
+            "note: {called} has {} other invitations that can be used, and still can when this one was: `sealiftd invite --list` shows \
+             them, --revoke withdraws one.",
+            several.len()
+        )),
+    }
     if has_password {
         complain(&format!(
             "note: {called} has a password: it logs in until this line is used, and the one that is chosen then takes its place."
@@ -218,14 +232,26 @@ fn spaced(duration: &str) -> String {
     text
 }
 
+/// The ids of the invitations of this user that can be used.
+fn open_ids(folder: &StateFolder, name: &str) -> Result<Vec<String>, Failure> {
+    let open = |invitation: &Invitation| invitation.user == name && !invitation.is_over();
+    Ok(folder.invitations()?.iter().filter(|one| open(one)).map(|one| one.id().to_owned()).collect())
+}
+
 fn list(folder: &StateFolder) -> Result<(), Failure> {
-    let mut text = String::new();
-    for invitation in folder.invitations()?.iter().filter(|invitation| !invitation.is_over()) {
+    let mut table = Table::new(["ID", "UNTIL", "USER"]);
+    let mut invitations = folder.invitations()?;
+    invitations.sort_by(|one, other| (&one.user, one.expires).cmp(&(&other.user, other.expires)));
+    for invitation in invitations.iter().filter(|invitation| !invitation.is_over()) {
         let until: SystemTime = UNIX_EPOCH + Duration::from_secs(invitation.expires);
-        let until = sealift::readable::rfc3339(until);
-        text.push_str(&format!("{}  {until}  {}\n", invitation.id(), shown(&invitation.user)));
+        table.push([invitation.id().to_owned(), sealift::readable::rfc3339(until), shown(&invitation.user)]);
     }
-    say(&text);
+    // What programs read has no head.
+    let lines = line_width().map_or_else(|| table.rows(), |width| table.fitted(width));
+    match table.is_empty() {
+        true => complain("No invitation can be used now: `sealiftd invite NAME` makes one."),
+        false => say(&lines.iter().map(|line| format!("{line}\n")).collect::<String>()),
+    }
     Ok(())
 }
 

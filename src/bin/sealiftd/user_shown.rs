@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use console::measure_text_width;
 use sealift::auth::{Access, Grants, SharedFolder, User, Users, render_expiry, render_trash_age};
 use sealift::byte_size::render_size;
 use sealift::escape::for_people;
-use sealift::wrap::fitted;
+use sealift::table::Table;
 use serde_json::json;
 
 use crate::user_key::KeyRow;
@@ -87,29 +86,22 @@ fn login(user: &User) -> &'static str {
 /// A row for each of the users, and a head. Of groups, shared folders and rules it tells where there are some. Where the rows do
 /// not fit, each user is a few lines of what there is to say.
 pub fn table(users: &Users, width: Option<usize>) -> String {
-    let rows = rows(users);
-    let columns =
-        |column: usize| rows.iter().filter_map(move |row| row.get(column)).map(|cell| measure_text_width(cell));
-    let widths: Vec<usize> = (0..10).map(|column| columns(column).max().unwrap_or(0)).collect();
-    let lines = rows.iter().map(|row| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    });
-    let lines: Vec<String> = lines.collect();
-    match width {
-        Some(width) if lines.iter().any(|line| measure_text_width(line) > width) => blocks(&rows, width),
-        _ => lines.iter().map(|line| format!("{line}\n")).collect(),
-    }
+    // Rights stand without blanks, as they are typed; short lines are broken between them.
+    let columns = rows(users, ",");
+    let lines = match width {
+        Some(width) if !columns.fits(width) => rows(users, ", ").blocks(width),
+        _ => columns.with_head(),
+    };
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn rows(users: &Users) -> Vec<Vec<String>> {
+fn rows(users: &Users, between_rights: &str) -> Table {
     let more = |user: &str, grants: &Grants| {
         let folders: Vec<&str> = grants.folders.iter().map(|folder| folder.name.as_str()).collect();
         let rules = if grants.rules.is_empty() { String::new() } else { grants.rules.len().to_string() };
         [users.shares().groups_of(user).join(", "), folders.join(", "), rules]
     };
-    let mut rows = vec![["USER", "FOLDER", "MAY", "ADMIN", "QUOTA", "LOGIN", "KEYS"].map(str::to_owned).to_vec()];
-    let mut others = vec![["GROUPS", "SHARED", "RULES"].map(str::to_owned)];
+    let (mut rows, mut others) = (Vec::new(), Vec::new());
     if let (Some(home), Ok(grants)) = (users.anonymous_home(), users.grants_of("anonymous")) {
         rows.push(["anonymous", home, "read", "no", "none", "yes", ""].map(shown).to_vec());
         others.push(more("anonymous", grants));
@@ -120,39 +112,21 @@ fn rows(users: &Users) -> Vec<Vec<String>> {
         let quota = granted.terms.quota.map_or_else(|| "none".to_owned(), render_size);
         let keys = KeyRow::of(user);
         let keys = keys.iter().map(|row| row.key.name()).collect::<Vec<_>>().join(", ");
-        let access = granted.access.to_string();
+        let access = granted.access.to_string().replace(',', between_rights);
         rows.push([user.name(), &granted.home, &access, admin, &quota, login(user), &keys].map(shown).to_vec());
         others.push(more(user.name(), granted));
     }
-    for column in 0..3 {
-        let cell = |cells: &[String; 3]| cells.get(column).map(|cell| shown(cell)).unwrap_or_default();
-        if others.iter().skip(1).any(|cells| !cell(cells).is_empty()) {
-            rows.iter_mut().zip(&others).for_each(|(row, cells)| row.push(cell(cells)));
+    let mut head = vec!["USER", "FOLDER", "MAY", "ADMIN", "QUOTA", "LOGIN", "KEYS"];
+    for (column, name) in ["GROUPS", "SHARED", "RULES"].into_iter().enumerate() {
+        let cells: Vec<String> = others.iter().filter_map(|cells| cells.get(column)).map(|cell| shown(cell)).collect();
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            head.push(name);
+            rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell));
         }
     }
-    rows
-}
-
-/// Each of the rows as a name with what is said of it below, a line for each, broken at words.
-fn blocks(rows: &[Vec<String>], width: usize) -> String {
-    let Some((head, users)) = rows.split_first() else { return String::new() };
-    let labels = head.get(1..).unwrap_or_default();
-    let label_width = labels.iter().map(String::len).max().unwrap_or(0);
-    let mut out = String::new();
-    for (name, cells) in users.iter().filter_map(|row| row.split_first()) {
-        let _ = writeln!(out, "{name}");
-        for (label, cell) in labels.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
-            // Rights stand without blanks, as they are typed.
-            let cell = if label == "MAY" { &cell.replace(',', ", ") } else { cell };
-            let line = format!("  {}  {cell}", padded(&label.to_lowercase(), label_width));
-            let _ = writeln!(out, "{}", fitted(&line, width));
-        }
-    }
-    out
-}
-
-fn padded(cell: &str, width: usize) -> String {
-    format!("{cell}{:1$}", "", width.saturating_sub(measure_text_width(cell)))
+    let mut table = Table::new(head);
+    rows.into_iter().for_each(|row| table.push(row));
+    table
 }
 
 /// One JSON object a line for each of the users.

@@ -54,6 +54,20 @@ fn bash_completes_what_is_no_file() {
         let completed: String = completed.split('|').map(|word| format!("<{word}>")).collect();
         terminal.keys(&format!("shown {typed}\t\r")).expect(&completed);
     }
+    // Folders get one slash, also where bash adds one itself; a wildcard on a server is none for the names that are here.
+    for folder in ["down", "my down"] {
+        fs::create_dir(world.local(folder)).unwrap();
+        fs::write(world.local(folder).join("one"), "").unwrap();
+    }
+    for (typed, completed) in [
+        ("get tour:a do", "<get><tour:a><down/>"),
+        ("get tour:a my", "<get><tour:a><my down/>"),
+        ("put my\\ down/", "<put><my down/one>"),
+        ("trash restore tour:down/*", "<trash><restore><tour:down/*>"),
+        ("rm alice@nowhere.invalid/down/o", "<rm><alice@nowhere.invalid/down/o>"),
+    ] {
+        terminal.keys(&format!("shown {typed}\t\r")).expect(completed);
+    }
     terminal.line("exit");
 }
 
@@ -101,6 +115,63 @@ fn a_tab_reaches_a_server_as_the_command_will() {
     assert_eq!(words(&["--port", &port, "ls", "alice@127.0.0.1/r"]), "alice@127.0.0.1/reports/\n");
     // Nobody can be asked, and nobody is.
     assert_eq!(words(&["link", "remove", "alice@127.0.0.1:1", "h"]), "");
+}
+
+#[test]
+fn names_of_this_machine_are_offered_only_where_they_can_stand() {
+    let (world, _) = world("bash", "sealift.bash");
+    fs::create_dir(world.local("down")).unwrap();
+    let offered = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut ask = world.command(["--", "sealift"].iter().chain(&words));
+        ask.env("COMPLETE", "fish").env("_CLAP_COMPLETE_INDEX", words.len().to_string());
+        ask.current_dir(world.work.path());
+        finish(ask, b"").code(0).stdout().to_owned()
+    };
+    for line in ["get do", "get tour:x do", "put do", "put down/x tour: do", "mirror do", "mirror tour: do"] {
+        assert_eq!(offered(line), "down/\n", "{line}");
+    }
+    for command in [
+        "login",
+        "logout",
+        "passwd",
+        "key list",
+        "key remove",
+        "link",
+        "link list",
+        "link remove",
+        "ping",
+        "health",
+        "status",
+        "who",
+        "kick",
+        "shutdown",
+        "admin top",
+        "admin who",
+        "df",
+        "ls",
+        "tree",
+        "du",
+        "find",
+        "cat",
+        "rm",
+        "mkdir",
+        "mv",
+        "cp",
+        "stat",
+        "hash",
+        "verify",
+        "accept",
+        "shell",
+        "trash list",
+        "trash restore",
+        "trash empty",
+        "bookmark add work",
+    ] {
+        assert_eq!(offered(&format!("{command} do")), "", "{command}");
+        let shown = offered(&format!("{command} to"));
+        assert!(shown.lines().any(|word| word == "tour:"), "{command}: {shown}");
+    }
 }
 
 /// The same within the shell of the program itself.

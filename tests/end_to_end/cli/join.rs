@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::not_run::not_run;
-use crate::common::program::{Done, World, finish};
+use crate::common::program::{Done, Terminal, World, finish};
 use crate::common::{end_of, text};
 
 const OWN: &str = "my own words";
@@ -77,6 +77,36 @@ fn an_invitation_is_read_from_a_pipe_and_gives_a_user_who_is_there_another_passw
         let command = world.command(["ls", "--password-stdin", &world.alice("")]);
         finish(command, format!("{password}\n").as_bytes()).code(code);
     }
+}
+
+#[test]
+fn whoever_invites_again_is_told_what_is_still_open() {
+    let world = World::new();
+    let place = world.server.address();
+    let said = |args: &[&str]| {
+        let output = world.server.command(&[&["invite"], args].concat()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    assert!(said(&["--list"]).1.contains("No invitation can be used now"));
+    let first = said(&["carol", "--host", &place]);
+    assert!(!first.1.contains("other invitation"), "{}", first.1);
+    let id = said(&["--list"]).0.split_once(' ').unwrap().0.to_owned();
+    let second = said(&["carol", "--host", &place]).1;
+    assert!(
+        second.contains(&format!("has another invitation that can be used, {id}, and still can when this one was"))
+    );
+    assert!(second.contains(&format!("`sealiftd invite --revoke {id}` withdraws it")), "{second}");
+    assert!(said(&["carol", "--host", &place]).1.contains("has 2 other invitations"));
+    assert!(!said(&["dave", "--host", &place]).1.contains("other invitation"));
+    // Used, it is none any more; the others are.
+    let invitation = first.0.trim().strip_prefix("sealift join '").unwrap().strip_suffix('\'').unwrap().to_owned();
+    join(&world, &invitation, OWN).code(0);
+    assert_eq!(said(&["--list"]).0.lines().filter(|line| line.ends_with("  carol")).count(), 2);
+    // At a terminal there is a head, and a list for people.
+    let list = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_sealiftd")).args(["invite", "--list"]);
+    let terminal = Terminal::of(list.current_dir(world.server.place()), (100, 30));
+    terminal.expect("ID                UNTIL                 USER").expect("  carol").expect("  dave");
 }
 
 #[test]

@@ -121,6 +121,25 @@ fn all_commands_that_show_times_show_them_as_asked() {
 }
 
 #[test]
+fn on_a_narrow_terminal_no_row_is_broken_within_a_word() {
+    let world = world();
+    world.run(["login", "--name", "tablet", &world.alice("")]).code(0);
+    world.run(["link", "--name", "for the meeting", &world.alice("b.txt")]).code(0);
+    let all = world.alice("");
+    let wide = world.screen(["key", "list", &all], 120, PLAIN);
+    assert!(wide.starts_with("NAME    FINGERPRINT"), "{wide}");
+    for args in [&["key", "list"][..], &["link", "list"], &["who"], &["df"], &["ping"]] {
+        let shown = world.screen([args, &[all.as_str()]].concat(), 40, PLAIN);
+        // What is one word, such as a fingerprint, may be longer than a line.
+        let is_broken = |line: &str| line.chars().count() > 39 && line.trim().contains(' ');
+        let broken: Vec<&str> = shown.lines().filter(|line| is_broken(line)).collect();
+        assert!(broken.iter().all(|line| line.contains("SHA256:")), "{args:?}: {broken:?}");
+    }
+    let links = world.screen(["link", "list", &all], 40, PLAIN);
+    assert!(links.starts_with("for the meeting\n  kind  file\n  path  /b.txt\n  good  until 20"), "{links}");
+}
+
+#[test]
 fn colours_come_from_ls_colors_in_columns_too_and_not_with_no_color() {
     let world = world();
     let colours = [("LS_COLORS", "di=1:*.pdf=31"), ("CLICOLOR_FORCE", "1")];

@@ -27,7 +27,10 @@ fn a_conversation_from_a_pipe() {
 fn a_failed_command_does_not_stop_the_others_but_shows_in_the_exit_code() {
     let world = World::trusting();
     let done = world.run_with(["shell", &world.alice("")], b"get missing\nmkdir x\nfrobnicate\n'\nmkdir y\n").code(10);
-    done.said("missing: no such file").said("frobnicate").said("a quote is not closed");
+    done.said("missing: no such file")
+        .said("frobnicate")
+        .said("a quote is not closed")
+        .said("stands in the other kind of quotes");
     assert!(world.remote("alice", "y").is_dir());
     world.run_with(["shell", &world.alice("")], b"get missing\n").code(3);
     let stopped = world.run_with(["shell", "-e", &world.alice("")], b"get missing\nmkdir z\n");

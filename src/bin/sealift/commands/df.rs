@@ -81,13 +81,13 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
         let (size, count) = (format::size, format::count(files, "file"));
         match listed == used {
             true => out.line(format!(" used: {} in {count}", size(used)))?,
-            false => out.line(format!(" used: {} of the quota; {} in {count} show", size(used), size(listed)))?,
+            false => out.words(&format!(" used: {} of the quota; {} in {count} show", size(used), size(listed)))?,
         }
         out.line(format!("quota: {}", quota.map_or_else(|| "none".to_owned(), format::size)))?;
         let of_disk = free.filter(|_| room == free).map_or("", |_| " (what the server's disk has left)");
         match room {
-            Some(room) => out.line(format!(" room: {}{of_disk}", format::size(room)))?,
-            None => out.line(" room: as much as the server's disk has left, which it does not say")?,
+            Some(room) => out.words(&format!(" room: {}{of_disk}", format::size(room)))?,
+            None => out.words(" room: as much as the server's disk has left, which it does not say")?,
         }
     }
     unread::tell(out, &missed, &RelPath::root())

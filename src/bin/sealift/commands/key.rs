@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use sealift::client::ServerKey;
 use sealift::client::keys::{Agent, LoginKey, new_key_file};
 use sealift::escape::for_people;
+use sealift::table::Table;
 use sealift::{Error, Kind};
 
 use crate::commands::login::named_login;
@@ -38,7 +39,7 @@ pub struct Key {
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Make an Ed25519 key in the configuration folder
+    /// Make an Ed25519 key in the configuration folder, ~/.config/sealift
     New {
         /// What it is called on the server [default: USER@HOST]
         #[arg(long)]
@@ -124,18 +125,15 @@ async fn list_there(ctx: &Context, login: &Login) -> Outcome {
         })
         .await?;
     let here = logins::key_of(login).ok().flatten().map(|key| key.public().fingerprint());
-    let width = keys.iter().map(|key| for_people(key.name.as_bytes()).chars().count()).max().unwrap_or(0);
+    let mut table = Table::new(["NAME", "FINGERPRINT", "GIVEN"]);
     for key in &keys {
         let is_here = here.as_ref() == Some(&key.fingerprint);
         if !ctx.out.json(|| there_object(key, is_here))? {
-            let name = for_people(key.name.as_bytes());
-            ctx.out.line(format!(
-                "{name:<width$}  {}  {}",
-                for_people(key.fingerprint.as_bytes()),
-                words(key, is_here)
-            ))?;
+            let shown = |text: &str| for_people(text.as_bytes());
+            table.push([shown(&key.name), shown(&key.fingerprint), words(key, is_here)]);
         }
     }
+    ctx.out.table(&table)?;
     if keys.is_empty() {
         ctx.out.note(&format!("No key logs in as {login}. `sealift login {login}` has it take one of this machine."));
     }

@@ -10,8 +10,8 @@ use sealift::escape::for_people;
 use sealift::files::RelPath;
 use sealift::readable::{rfc3339, shell_word};
 use sealift::secret::Secret;
+use sealift::table::Table;
 use sealift::{Client, Error, Kind};
-use unicode_width::UnicodeWidthStr as _;
 
 use crate::commands::by_link;
 use crate::commands::login::named_login;
@@ -290,35 +290,17 @@ async fn list(ctx: &Context, target: &OsString, times: TimeArgs) -> Outcome {
 pub async fn show(out: Output, client: &mut Client, login: &Login, times: TimeArgs) -> Outcome {
     let links = client.links().await?;
     let gone = gone(client, &links).await?;
-    let mut rows = Vec::new();
+    let mut table = Table::new(["NAME", "KIND", "PATH", "GOOD"]);
     for (link, is_gone) in links.iter().zip(gone) {
         if !out.json(|| link_object(link).value("gone", is_gone))? {
-            let path = format!("/{}", for_people(&link.path));
-            rows.push([
-                for_people(link.name.as_bytes()),
-                for_people(link.kind.as_bytes()),
-                path,
-                words(link, is_gone, out, times),
-            ]);
+            let (name, kind) = (for_people(link.name.as_bytes()), for_people(link.kind.as_bytes()));
+            table.push([name, kind, format!("/{}", for_people(&link.path)), words(link, is_gone, out, times)]);
         }
     }
     if links.is_empty() {
         out.note(&voice::here(&format!("You have no links there. `sealift link {login}/FILE` makes one.")));
     }
-    // A program that reads columns has no use for what stands over them.
-    if out.stdout_is_terminal() && !rows.is_empty() {
-        rows.insert(0, ["NAME", "KIND", "PATH", "GOOD"].map(str::to_owned));
-    }
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
-    let widths = [0, 1, 2].map(width);
-    for row in &rows {
-        let padded =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell}{:1$}", "", width.saturating_sub(cell.width())));
-        let last = row.last().cloned().unwrap_or_default();
-        out.line(padded.chain([last]).collect::<Vec<_>>().join("  "))?;
-    }
-    Ok(())
+    Ok(out.table(&table)?)
 }
 
 /// Which of these lead to nothing that is there. What cannot be looked at counts as there.

@@ -2,6 +2,7 @@
 
 use sealift::client::SessionInfo;
 use sealift::escape::for_people;
+use sealift::table::Table;
 use sealift::{Client, Kind};
 
 use crate::args::{Kick, OneServer, Ping, Who};
@@ -37,7 +38,7 @@ pub async fn ping_once(out: Output, client: &mut Client, server: &str) -> Outcom
         || Object::of(Event::Pong).text("server", server).value("round_trip_ms", milliseconds).ids(Some(ping.ids));
     if !out.json(object)? {
         let (pid, session) = (ping.ids.pid, ping.ids.session);
-        out.line(format!("{server} answered in {milliseconds:.2} ms (pid {pid}, session {session})"))?;
+        out.words(&format!("{server} answered in {milliseconds:.2} ms (pid {pid}, session {session})"))?;
     }
     Ok(())
 }
@@ -88,12 +89,13 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
     match status.users.as_deref() {
         None => Ok(()),
         Some("outdated") => {
-            out.line("      users: outdated (the server cannot use its users file: an older one is in force)")
+            out.words("      users: outdated (the server cannot use its users file: an older one is in force)")
         }
         Some(users) => out.line(format!("      users: {}", shown(users))),
     }?;
     if let Some(lost) = status.lost {
-        out.line(format!("       lost: {lost} users, by the last change of the users file: put the earlier one back if that was not meant"))?;
+        let back = "put the earlier one back if that was not meant";
+        out.words(&format!("       lost: {lost} users, by the last change of the users file: {back}"))?;
     }
     Ok(())
 }
@@ -114,18 +116,16 @@ pub async fn who(ctx: &Context, args: &Who) -> Outcome {
 pub async fn show_who(out: Output, client: &mut Client, times: TimeArgs) -> Outcome {
     let clock = times.clock(TimeStyle::LongIso, out.stdout_is_terminal());
     let sessions = client.who().await?;
-    if out.stdout_is_terminal() && !out.is_json() && !sessions.is_empty() {
-        out.line(format!("{:<16}  {:<16}  {:<24}  {:<16}  DOING", "SESSION", "USER", "FROM", "SINCE"))?;
-    }
+    let mut table = Table::new(["SESSION", "USER", "FROM", "SINCE", "DOING"]);
     for session in sessions {
         if !out.json(|| session_object(&session))? {
             let [user, peer, doing] = [&session.user, &session.peer, &session.doing].map(|t| for_people(t.as_bytes()));
-            let since = clock.show(session.since);
             let key = session.key.as_ref().map(|key| format!("  (key {})", for_people(key.as_bytes())));
-            out.line(format!("{}  {user:<16}  {peer:<24}  {since}  {doing}{}", session.id, key.unwrap_or_default()))?;
+            let doing = format!("{doing}{}", key.unwrap_or_default());
+            table.push([session.id.to_string(), user, peer, clock.show(session.since), doing]);
         }
     }
-    Ok(())
+    Ok(out.table(&table)?)
 }
 
 /// What programs are told of a session.

@@ -14,7 +14,6 @@ use super::completion::Assistant;
 use super::request::Request;
 use super::session::ShellSession;
 use crate::config::config_dir;
-use crate::failure::Failure;
 use crate::output::Output;
 use sealift::limits;
 
@@ -75,8 +74,8 @@ impl<'a> Editor<'a> {
         let requests = match Request::read(line.as_bytes()) {
             Ok(requests) if requests.is_empty() => return Ok(Typed::Nothing),
             Ok(requests) => requests,
-            Err(err) => {
-                Failure::from(err).show(self.out);
+            Err(failure) => {
+                failure.show(self.out);
                 return Ok(Typed::Nothing);
             }
         };

@@ -167,7 +167,7 @@ fn obey(
     while lines.read_until(b'\n', &mut bytes).map_err(|err| Error::file("the commands", err))? > 0 {
         let requests = match Request::read(&bytes) {
             Ok(requests) => requests.into_iter().map(Ok).collect(),
-            Err(err) => vec![Err(err)],
+            Err(failure) => vec![Err(failure)],
         };
         bytes.clear();
         number += 1;
@@ -178,7 +178,7 @@ fn obey(
         for request in requests {
             let (may_fail, done) = match request {
                 Ok(request) => (request.may_fail, perform(&mut session, request).map_err(located)),
-                Err(err) => (false, Err(located(err.into()))),
+                Err(failure) => (false, Err(located(failure))),
             };
             session.tell_ids();
             match done {

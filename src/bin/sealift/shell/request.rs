@@ -4,11 +4,12 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
+use sealift::Kind;
 use sealift::client::glob;
 use sealift::stray::{Stray, is_like_a_command};
-use sealift::{Error, Kind, Result};
 
 use super::Words;
+use crate::failure::{Failure, Outcome};
 
 /// One line.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl Request {
     /// # Errors
     /// [`Kind::Usage`] for a quote that is not closed, and for a `|` or `>` with nothing on one of its sides: then nothing of
     /// the line is to be done.
-    pub fn read(line: &[u8]) -> Result<Vec<Request>> {
+    pub fn read(line: &[u8]) -> Outcome<Vec<Request>> {
         let (mut requests, mut rest) = (Vec::new(), line);
         loop {
             let is_local = |line: &[u8]| line.strip_prefix(b"-").unwrap_or(line).trim_ascii_start().starts_with(b"!");
@@ -59,7 +60,7 @@ impl Request {
         }
     }
 
-    fn read_one(line: &[u8]) -> Result<Option<Request>> {
+    fn read_one(line: &[u8]) -> Outcome<Option<Request>> {
         let line = line.trim_ascii();
         let (line, may_fail) = match line.strip_prefix(b"-") {
             Some(rest) => (rest.trim_ascii_start(), true),
@@ -73,9 +74,9 @@ impl Request {
         let words = split(command)?;
         let reader = match rest.split_first() {
             None => None,
-            Some(_) if words.is_empty() => return Err(usage("there is no command before | or >")),
+            Some(_) if words.is_empty() => return Err(usage("there is no command before | or >", PIPES)),
             Some(_) if rest.iter().all(|byte| matches!(byte, b'|' | b'>' | b' ' | b'\t')) => {
-                return Err(usage("nothing is named behind | or >"));
+                return Err(usage("nothing is named behind | or >", PIPES));
             }
             Some((b'|', reader)) => Some(OsStr::from_bytes(reader.trim_ascii()).to_owned()),
             Some(_) => Some(OsString::from_vec([b"cat ", rest].concat())),
@@ -118,6 +119,10 @@ fn end_of_command(line: &[u8]) -> usize {
     line.len()
 }
 
+/// How output is led elsewhere.
+const PIPES: &str =
+    "It is written like `ls | less` or `cat notes.txt > copy.txt`; a name with | or > in it stands in quotes.";
+
 /// What stands for a protected wildcard while the words are taken apart: no path and no command has such characters.
 const PROTECTED: [(u8, u8); 5] = [(1, b'*'), (2, b'?'), (3, b'['), (4, b'{'), (5, b'\\')];
 
@@ -126,15 +131,16 @@ const PROTECTED: [(u8, u8); 5] = [(1, b'*'), (2, b'?'), (3, b'['), (4, b'{'), (5
 ///
 /// # Errors
 /// [`Kind::Usage`] for a quote that is not closed.
-pub fn split(line: &[u8]) -> Result<Words> {
+pub fn split(line: &[u8]) -> Outcome<Words> {
     if line.iter().any(|byte| PROTECTED.iter().any(|(mark, _)| mark == byte)) {
-        return Err(usage("a control character is in the line"));
+        return Err(usage("a control character is in the line", "A name that has one is matched by ? or *."));
     }
     let marked = marked(line);
     let mut lexer = shlex::bytes::Shlex::new(&marked);
     let words: Words = lexer.by_ref().map(|word| OsString::from_vec(unmarked(&word))).collect();
     if lexer.had_error {
-        return Err(usage("a quote is not closed, or the line ends with a backslash"));
+        let hint = "A name with a quote or a blank in it stands in the other kind of quotes, or has a backslash before each: \"it's\" or it\\'s.";
+        return Err(usage("a quote is not closed, or the line ends with a backslash", hint));
     }
     Ok(words)
 }
@@ -197,8 +203,8 @@ pub fn literal(word: &OsStr) -> OsString {
     }
 }
 
-fn usage(text: &str) -> Error {
-    Error::new(Kind::Usage, text)
+fn usage(text: &str, hint: &str) -> Failure {
+    Failure::new(Kind::Usage, text, hint)
 }
 
 #[cfg(test)]
@@ -234,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_semicolon_ends_a_command_but_not_one_of_the_systems_shell() {
-        let read = |line: &str| Request::read(line.as_bytes()).map_err(|error| error.kind());
+        let read = |line: &str| Request::read(line.as_bytes()).map_err(|failure| failure.kind());
         let all = |requests: Vec<Option<Request>>| Ok(requests.into_iter().flatten().collect::<Vec<_>>());
         assert_eq!(
             read("ls a; cd b ;pwd;"),
@@ -246,7 +252,7 @@ mod tests {
         let local = Request { what: What::Local("a; b".into()), may_fail: false };
         assert_eq!(read("pwd; !a; b"), all(vec![command(&["pwd"], None), Some(local)]));
         assert!(read("-rm a; ls").unwrap()[0].may_fail);
-        assert_eq!(read("ls; 'x"), Err(Kind::Usage));
+        assert_eq!(read("ls; 'x").unwrap_err(), Some(Kind::Usage));
     }
 
     #[test]
@@ -261,7 +267,7 @@ mod tests {
     #[test]
     fn half_a_line_is_an_error_and_an_empty_one_is_nothing() {
         for line in ["'", "get a\\", "| less", "ls |", "ls >", "ls >>  ", "> x"] {
-            assert_eq!(Request::read(line.as_bytes()).unwrap_err().kind(), Kind::Usage, "{line}");
+            assert_eq!(Request::read(line.as_bytes()).unwrap_err().kind(), Some(Kind::Usage), "{line}");
         }
         for line in ["", "  \r\n", "# nothing"] {
             assert_eq!(read(line), None, "{line}");

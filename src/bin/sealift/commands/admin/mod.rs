@@ -153,7 +153,7 @@ async fn reload(ctx: &Context, args: &OneServer) -> Outcome {
             _ => outcome,
         };
         let text = if text.is_empty() { text } else { format!(": {text}") };
-        ctx.out.line(format!("{what:<12} {says}{text}"))?;
+        ctx.out.words(&format!("{what:<12} {says}{text}"))?;
     }
     if read.iter().any(|part| part.outcome == "failed") {
         let text = "the server cannot use all that it has read";
