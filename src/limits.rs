@@ -273,6 +273,14 @@ pub const OWNED_AGE: Duration = Duration::from_secs(60);
 /// A shared folder is looked through again for at most one part in so many of the time: each time takes a look at every file there.
 pub const OWNED_SHARE: u32 = 20;
 
+/// After so long a change of a folder has another time than the one before, whatever the file system: those with the coarsest times,
+/// such as FAT, count in steps of two seconds.
+pub const TRASH_SETTLED: Duration = Duration::from_secs(3);
+
+/// Trashes of which one account remembers what they hold: that of the home, and those of the shared folders of one user. What is
+/// forgotten is looked through again.
+pub const TRASHES_LOOKED: usize = 64;
+
 /// Where the trash must make room in a quota, it makes at least one part in so many of that.
 pub const TRASH_ROOM_PART: u64 = 64;
 

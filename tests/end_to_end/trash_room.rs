@@ -1,6 +1,9 @@
 //! The trash and a quota: what is kept counts, and goes for what comes when nothing else has room.
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
+use std::fs;
+use std::time::{Duration, SystemTime};
+
 use sealift::files::Hash;
 use sealift::proto::frame::END;
 
@@ -112,4 +115,32 @@ fn many_at_once_make_room_for_each_other_and_none_is_refused_that_fits() {
     });
     assert!(paths(&mut client).is_empty());
     assert_eq!(used(&daemon), 400 * 1024);
+}
+
+#[test]
+fn who_tries_again_and_again_at_a_full_quota_has_the_trash_looked_through_once() {
+    let daemon = keeping(&["--quota", "100 KiB"]);
+    let (mut client, trash) = (alice(&daemon), daemon.data().join("alice/.sealift/trash"));
+    assert_eq!(client.ask("MKDIR old").0, 250);
+    for (name, size) in [("there", 60), ("old/one", 30), ("small", 1)] {
+        assert_eq!(client.upload(name, &vec![1; size * 1024]).0, 226);
+    }
+    assert_eq!(client.ask("DELETE old recursive=yes").0, 250);
+    let id = kept(&mut client, "old").remove(0).0;
+    // Nothing came there or went since long.
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    fs::File::open(&trash).unwrap().set_modified(long_ago).unwrap();
+    let (large, small) = (vec![2; 50 * 1024], vec![2; 10 * 1024]);
+    assert_eq!(client.upload("new", &large).1, "quota");
+    // Only a look inside would show this.
+    let more = trash.join(id).join("more");
+    fs::write(&more, &large).unwrap();
+    assert_eq!(client.upload("new", &large).1, "quota");
+    fs::remove_file(more).unwrap();
+    assert_eq!(client.upload("new", &small).0, 226, "what there was is remembered as it was");
+    assert!(paths(&mut client).is_empty());
+    // What comes there is seen at once, and what went is room no more.
+    assert_eq!(client.ask("DELETE there").0, 250);
+    assert_eq!(client.upload("new2", &large).0, 226);
+    assert_eq!(client.upload("new3", &large).1, "quota");
 }

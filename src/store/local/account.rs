@@ -18,7 +18,8 @@ use super::capabilities::Capabilities;
 use super::jail::Jail;
 use super::owned::{Going, Share};
 use super::staging::Stage;
-use super::{measure, sweep, trash};
+use super::trash_room::{self, Looked};
+use super::{measure, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath, Usage};
 use crate::limits;
@@ -61,6 +62,8 @@ pub(super) struct Account {
     counts: Mutex<Counts>,
     /// The shared folders in which what those who have this home put there counts here.
     shares: Mutex<Vec<Arc<Share>>>,
+    /// What the trashes hold that counts here.
+    looked: Looked,
 }
 
 #[derive(Default)]
@@ -77,7 +80,8 @@ struct Counts {
 
 impl Account {
     pub(super) fn of(folder: &[u8]) -> Self {
-        Account { folder: folder.to_vec(), owner: Hash::of(folder), counts: Mutex::default(), shares: Mutex::default() }
+        let (counts, shares, looked) = (Mutex::default(), Mutex::default(), Looked::default());
+        Account { folder: folder.to_vec(), owner: Hash::of(folder), counts, shares, looked }
     }
 
     /// What is put into this folder for this home counts here from now on, in all sessions.
@@ -271,7 +275,7 @@ impl Promise {
             loop {
                 let Some((beyond, why)) = self.try_claim(path)? else { return Ok(()) };
                 refusal = why;
-                if !bound.trash_holds(beyond) || trash::make_room(jail, beyond, whose) == 0 {
+                if !bound.trash_holds(beyond) || trash_room::make_room(jail, beyond, whose) == 0 {
                     break;
                 }
             }
@@ -407,12 +411,13 @@ impl Bound {
 
     /// Whether so much of what would be counted here is in the trash, and may go from there for what comes.
     fn trash_holds(&self, wanted: Sum) -> bool {
-        let mut held = trash::held(&self.jail, wanted, None);
+        let looked = &self.account.looked;
+        let mut held = trash_room::held(&self.jail, wanted, None, looked);
         for share in self.account.shares() {
             if held.has_all_of(wanted) {
                 break;
             }
-            held = held.plus(trash::held(&share.jail, wanted, Some(&self.account.owner)));
+            held = held.plus(trash_room::held(&share.jail, wanted, Some(&self.account.owner), looked));
         }
         held.has_all_of(wanted)
     }

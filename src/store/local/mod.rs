@@ -29,6 +29,7 @@ mod supersede;
 mod sweep;
 mod sync;
 mod trash;
+mod trash_room;
 mod tree;
 mod unnamed;
 mod upload;

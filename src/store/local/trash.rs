@@ -118,7 +118,7 @@ impl Trash {
     }
 
     /// That of this root, if there is one.
-    fn open(root: &Arc<Dir>) -> io::Result<Option<Trash>> {
+    pub(super) fn open(root: &Arc<Dir>) -> io::Result<Option<Trash>> {
         let opened =
             open_reserved(root).and_then(|reserved| Ok((open_directory(&reserved, TRASH.as_bytes())?, reserved)));
         match opened {
@@ -191,7 +191,7 @@ impl Trash {
     }
 
     /// The ids of all that is here, the oldest first.
-    fn ids(&self) -> io::Result<Vec<TrashId>> {
+    pub(super) fn ids(&self) -> io::Result<Vec<TrashId>> {
         let mut ids = Vec::new();
         for entry in entries(open_directory(&self.dir, b".")?)? {
             ids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<TrashId>().ok()));
@@ -220,12 +220,12 @@ impl Trash {
         Ok(path)
     }
 
-    fn stat(&self, id: TrashId) -> Result<Stat, Errno> {
+    pub(super) fn stat(&self, id: TrashId) -> Result<Stat, Errno> {
         statat(&*self.dir, id.to_string(), AtFlags::SYMLINK_NOFOLLOW)
     }
 
     /// Whether there is nothing in it but what this one put there, if one is named.
-    fn is_all_of(&self, id: TrashId, stat: &Stat, whose: Option<&Hash>) -> bool {
+    pub(super) fn is_all_of(&self, id: TrashId, stat: &Stat, whose: Option<&Hash>) -> bool {
         let Some(owner) = whose else { return true };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => open_directory(&self.dir, id.to_string().as_bytes())
@@ -239,7 +239,7 @@ impl Trash {
     /// goes. For whoever holds [`Tree::removing`], and no other lock of the tree.
     ///
     /// [`Tree::removing`]: super::tree::Tree::removing
-    fn remove(&self, jail: &Jail, id: TrashId) -> Result<bool> {
+    pub(super) fn remove(&self, jail: &Jail, id: TrashId) -> Result<bool> {
         let name = id.to_string();
         let failed = |err: Errno| Error::file(&name, err.into());
         let alone = jail.tree().alone();
@@ -426,51 +426,4 @@ pub(super) fn sweep(jail: &Jail, max_age: Duration) -> Result<usize> {
         }
     }
     Ok(gone)
-}
-
-/// So much of what is wanted as there is in it, of this owner alone if one is named. A folder that cannot be measured holds nothing.
-pub(super) fn held(jail: &Jail, wanted: Sum, whose: Option<&Hash>) -> Sum {
-    let mut sum = Sum::NONE;
-    let Ok(Some(trash)) = open(jail) else { return sum };
-    for id in trash.ids().unwrap_or_default() {
-        if sum.has_all_of(wanted) {
-            break;
-        }
-        let Ok(stat) = trash.stat(id) else { continue };
-        if !trash.is_all_of(id, &stat, whose) {
-            continue;
-        }
-        sum = sum.plus(match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => open_directory(&trash.dir, id.to_string().as_bytes())
-                .and_then(|folder| measure::sum(&folder, &mut |_| {}))
-                .unwrap_or(Sum::NONE),
-            FileType::RegularFile => Sum::file(meta(&stat).size),
-            _ => Sum::NONE,
-        });
-    }
-    sum
-}
-
-/// Removes the oldest things, of this owner alone if one is named, until so much is gone, for whoever holds [`Tree::removing`]. Says how many went.
-///
-/// [`Tree::removing`]: super::tree::Tree::removing
-pub(super) fn make_room(jail: &Jail, room: Sum, whose: Option<&Hash>) -> usize {
-    let Ok(Some(trash)) = open(jail) else { return 0 };
-    let (mut gone, mut freed) = (0, Sum::NONE);
-    for id in trash.ids().unwrap_or_default() {
-        if freed.bytes >= room.bytes && freed.files >= room.files {
-            break;
-        }
-        let Ok(stat) = trash.stat(id) else { continue };
-        if !trash.is_all_of(id, &stat, whose) {
-            continue;
-        }
-        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        if trash.remove(jail, id).is_ok_and(|was_there| was_there) {
-            gone += 1;
-            // Of a folder it is not known: whoever asked looks again.
-            freed = if is_folder { room } else { freed.plus(sum_of_file(&stat)) };
-        }
-    }
-    gone
 }

@@ -1,0 +1,123 @@
+//! What of the trash may go for what comes: how much there is, and the oldest things first.
+
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{FileType, fstat};
+
+use super::account::Sum;
+use super::jail::{Jail, open_directory};
+use super::measure;
+use super::names::sum_of_file;
+use super::source::meta;
+use super::trash::Trash;
+use crate::files::Hash;
+use crate::limits;
+use crate::sync::Mutex;
+
+/// What trashes held of one user when they were last looked through to the end. As long as nothing came into one and nothing left it,
+/// it is the same: whoever tries again and again at a full quota has nothing looked through.
+#[derive(Default)]
+pub(super) struct Looked(Mutex<Vec<Look>>);
+
+#[derive(Clone, Copy)]
+struct Look {
+    of: State,
+    sum: Sum,
+}
+
+/// A folder, and when its names changed last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct State {
+    place: (u64, u64),
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl State {
+    fn of(trash: &Trash) -> Option<State> {
+        let stat = fstat(&*trash.dir).ok()?;
+        let times = (i64::try_from(stat.st_mtime_nsec).ok()?, i64::try_from(stat.st_ctime_nsec).ok()?);
+        let (modified, changed) = ((stat.st_mtime, times.0), (stat.st_ctime, times.1));
+        Some(State { place: (stat.st_dev, stat.st_ino), modified, changed })
+    }
+
+    /// Whether one more change would show: it is so long ago that the next one gets another time.
+    fn is_settled(self) -> bool {
+        let since = u64::try_from(self.modified.0).ok().map(|secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs));
+        let age = since.and_then(|since| SystemTime::now().duration_since(since).ok());
+        age.is_some_and(|age| age > limits::TRASH_SETTLED)
+    }
+}
+
+impl Looked {
+    fn known(&self, now: State) -> Option<Sum> {
+        self.0.lock().iter().find(|look| look.of == now).map(|look| look.sum)
+    }
+
+    fn remember(&self, of: State, sum: Sum) {
+        let mut looks = self.0.lock();
+        looks.retain(|look| look.of.place != of.place);
+        if looks.len() >= limits::TRASHES_LOOKED {
+            looks.remove(0);
+        }
+        looks.push(Look { of, sum });
+    }
+}
+
+/// So much of what is wanted as there is in it, of this owner alone if one is named. A folder that cannot be measured holds nothing.
+pub(super) fn held(jail: &Jail, wanted: Sum, whose: Option<&Hash>, looked: &Looked) -> Sum {
+    let mut sum = Sum::NONE;
+    let Some(trash) = open(jail) else { return sum };
+    let before = State::of(&trash).filter(|state| state.is_settled());
+    if let Some(known) = before.and_then(|state| looked.known(state)) {
+        return known;
+    }
+    for id in trash.ids().unwrap_or_default() {
+        if sum.has_all_of(wanted) {
+            return sum;
+        }
+        let Ok(stat) = trash.stat(id) else { continue };
+        if !trash.is_all_of(id, &stat, whose) {
+            continue;
+        }
+        sum = sum.plus(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => open_directory(&trash.dir, id.to_string().as_bytes())
+                .and_then(|folder| measure::sum(&folder, &mut |_| {}))
+                .unwrap_or(Sum::NONE),
+            FileType::RegularFile => Sum::file(meta(&stat).size),
+            _ => Sum::NONE,
+        });
+    }
+    if let Some(before) = before.filter(|before| State::of(&trash) == Some(*before)) {
+        looked.remember(before, sum);
+    }
+    sum
+}
+
+fn open(jail: &Jail) -> Option<Trash> {
+    jail.root().and_then(|root| Trash::open(&root)).ok().flatten()
+}
+
+/// Removes the oldest things, of this owner alone if one is named, until so much is gone, for whoever holds [`Tree::removing`]. Says how many went.
+///
+/// [`Tree::removing`]: super::tree::Tree::removing
+pub(super) fn make_room(jail: &Jail, room: Sum, whose: Option<&Hash>) -> usize {
+    let Some(trash) = open(jail) else { return 0 };
+    let (mut gone, mut freed) = (0, Sum::NONE);
+    for id in trash.ids().unwrap_or_default() {
+        if freed.bytes >= room.bytes && freed.files >= room.files {
+            break;
+        }
+        let Ok(stat) = trash.stat(id) else { continue };
+        if !trash.is_all_of(id, &stat, whose) {
+            continue;
+        }
+        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if trash.remove(jail, id).is_ok_and(|was_there| was_there) {
+            gone += 1;
+            // Of a folder it is not known: whoever asked looks again.
+            freed = if is_folder { room } else { freed.plus(sum_of_file(&stat)) };
+        }
+    }
+    gone
+}
