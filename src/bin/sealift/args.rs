@@ -270,7 +270,9 @@ pub struct Put {
 Examples:
   sealift rm alice@files.example/old.txt
   sealift rm 'alice@files.example/logs/2025-*'
-  sealift rm -r alice@files.example/old-folder")]
+  sealift rm -r alice@files.example/old-folder
+
+Without -r an empty folder goes if it is named; what a wildcard finds are files.")]
 pub struct Rm {
     /// Files or folders on a server
     #[arg(required = true, value_name = "TARGET")]

@@ -71,8 +71,22 @@ impl Context {
         repeat: Repeat<'_>,
         mut work: impl AsyncFnMut(&mut Client, &Target) -> Outcome,
     ) -> Outcome {
+        self.for_each_named(typed, names, repeat, async |client, named| work(client, &named.target).await).await
+    }
+
+    /// The same for what has to know how a thing was named.
+    ///
+    /// # Errors
+    /// As [`Context::for_each`].
+    pub async fn for_each_named(
+        &self,
+        typed: &[OsString],
+        names: Names,
+        repeat: Repeat<'_>,
+        mut work: impl AsyncFnMut(&mut Client, &Named) -> Outcome,
+    ) -> Outcome {
         let one = async |client: &mut Client, named: &[Named]| match named {
-            [one] => work(client, &one.target).await.map_err(|failure| failure.while_at(&one.target.path)),
+            [one] => work(client, one).await.map_err(|failure| failure.while_at(&one.target.path)),
             _ => Ok(()),
         };
         self.with_words(typed, names, repeat, false, one).await

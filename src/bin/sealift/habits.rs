@@ -24,6 +24,12 @@ pub const COMMANDS: &[(&[&str], &str)] = &[
         &["undelete", "undo", "restore"],
         "`sealift trash restore HOST/file` brings back what was deleted, where the server keeps that.",
     ),
+    (&["reload"], "`sealift admin reload ADMIN@HOST` has the server read its files again."),
+    (&["top"], "`sealift admin top ADMIN@HOST` shows who moves how much."),
+    (
+        &["unban", "penalties"],
+        "`sealift admin penalties ADMIN@HOST` shows who is held back, `sealift admin unban` lets them in.",
+    ),
     (&["invite"], "Invitations are made where the server runs: `sealiftd invite NAME`."),
     (&["touch"], "`printf '' | sealift put - HOST/name` makes an empty file."),
     (
@@ -52,7 +58,7 @@ pub const SHELL_COMMANDS: &[(&[&str], &str)] = &[
         "`mirror SOURCE DESTINATION` makes a local folder like one on the server; with -R the other way round.",
     ),
     (&["rmdir"], "`rm FOLDER` removes an empty folder, and with -r one with all that is in it."),
-    (&["mdelete", "mrm"], "`rm '*.tmp'` removes all that match."),
+    (&["mdelete", "mrm"], "`rm *.tmp` removes all that match."),
     (&["ll"], "`ls -l` shows type, size and time too."),
     (&["ldir"], "`lls` lists a local folder."),
     (&["lrm", "lmv", "lcat", "lcp"], "`!rm FILE` and the like run a program of this machine."),

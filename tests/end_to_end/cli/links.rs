@@ -57,6 +57,27 @@ fn a_link_is_made_listed_and_removed_and_others_fetch_it_meanwhile() {
 }
 
 #[test]
+fn what_is_printed_for_curl_fetches_a_file_whose_downloads_count() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "a report.pdf"), "the report").unwrap();
+    let made = world.run(["link", "--max-downloads", "1", &world.alice("a report.pdf")]).code(0);
+    let made = made.said("can read it once, until");
+    let url = made.stdout().trim().to_owned();
+    // A look at it uses nothing up.
+    let look = |url: &str| Command::new("curl").args(["-sk", url]).output().unwrap().stdout;
+    assert_ne!(look(&url), b"the report");
+    let line = made.stderr.lines().find_map(|line| line.trim().strip_prefix("curl ")).unwrap().replace("URL", &url);
+    let fetch = || {
+        let mut curl = Command::new("sh");
+        curl.arg("-c").arg(format!("curl -sf {line}")).current_dir(world.work.path());
+        curl.status().unwrap()
+    };
+    assert!(fetch().success(), "{line}");
+    assert_eq!(fs::read_to_string(world.local("a report.pdf")).unwrap(), "the report");
+    assert!(!fetch().success(), "it was good for one");
+}
+
+#[test]
 fn a_folder_comes_by_a_link_with_all_below_it_and_counts_if_it_is_counted() {
     let world = World::trusting();
     fs::create_dir_all(world.remote("alice", "photos/sub")).unwrap();

@@ -24,6 +24,23 @@ fn a_conversation_from_a_pipe() {
 }
 
 #[test]
+fn a_quoted_pattern_excludes_what_it_would_in_every_shell() {
+    let world = World::trusting();
+    fs::create_dir_all(world.local("tree")).unwrap();
+    for name in ["a.o", "b.c"] {
+        fs::write(world.local("tree").join(name), name).unwrap();
+    }
+    fs::create_dir_all(world.remote("alice", "kept")).unwrap();
+    fs::write(world.remote("alice", "kept/precious.db"), "rows").unwrap();
+    let script = "put -r --exclude '*.o' tree\nfind --name 'b*' tree\n\
+                  mirror -R --delete --allow-empty-source --exclude \"*.db\" --exclude='*.o' tree /kept\n";
+    let done = world.run_with(["shell", &world.alice("")], script.as_bytes()).code(0);
+    assert!(done.stdout().contains("tree/b.c"), "{done:?}");
+    assert!(!world.remote("alice", "tree/a.o").exists() && world.remote("alice", "tree/b.c").exists());
+    assert!(world.remote("alice", "kept/precious.db").exists() && world.remote("alice", "kept/b.c").exists());
+}
+
+#[test]
 fn a_failed_command_does_not_stop_the_others_but_shows_in_the_exit_code() {
     let world = World::trusting();
     let done = world.run_with(["shell", &world.alice("")], b"get missing\nmkdir x\nfrobnicate\n'\nmkdir y\n").code(10);

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::common::program::{PASSWORD, Proxy, World, names};
+use crate::common::text;
 
 const FILES: u32 = 300;
 
@@ -90,4 +91,26 @@ fn several_connections_that_are_lost_are_made_anew_and_nothing_is_moved_twice() 
         assert!(done.status.success() && said.contains("; again in ") && said.contains("300 files, "), "{said}");
         is_whole(to);
     }
+}
+
+/// What would be sent is nothing, and would take the place of something.
+#[test]
+fn a_closed_standard_input_is_no_empty_file() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "kept"), "ten bytes.").unwrap();
+    let put = |from: &str| {
+        let mut shell = Command::new("sh");
+        let line = format!("exec '{}' \"$@\" {from}", env!("CARGO_BIN_EXE_sealift"));
+        shell.args(["-c", &line, "sh", "put", "-", &world.alice("kept")]).current_dir(world.work.path());
+        let common = world.command(["ls"]);
+        shell.envs(common.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.env("SEALIFT_PASSWORD", PASSWORD).output().unwrap()
+    };
+    let closed = put("<&-");
+    assert_eq!(closed.status.code(), Some(2), "{closed:?}");
+    assert!(text(&closed.stderr).contains("standard input is closed"), "{closed:?}");
+    assert_eq!(fs::read(world.remote("alice", "kept")).unwrap(), b"ten bytes.");
+    // Who says so stores an empty file.
+    assert_eq!(put("< /dev/null").status.code(), Some(0));
+    assert_eq!(fs::read(world.remote("alice", "kept")).unwrap(), b"");
 }

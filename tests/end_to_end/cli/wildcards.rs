@@ -75,10 +75,15 @@ fn rm_removes_what_matches_and_nothing_else() {
     assert_eq!(names_in(&world.remote("alice", "two")), [".d.log", "c.txt"]);
     world.run(["rm", &world.alice("two/*")]).code(0);
     assert_eq!(names_in(&world.remote("alice", "two")), [".d.log"]);
-    // A folder with something in it takes -r, as ever; the others are removed.
+    // A folder that a wildcard finds takes -r, whether there is something in it or not; the others are removed.
     fill(&world, &["x", "y"]);
-    world.run(["rm", &world.alice("*")]).code(10).said("-r");
-    assert_eq!(names_in(&world.remote("alice", "")), ["one", "two"]);
+    std::fs::create_dir(world.remote("alice", "empty")).unwrap();
+    world.run(["rm", &world.alice("*")]).code(10).said("empty: is a folder").said("-r");
+    assert_eq!(names_in(&world.remote("alice", "")), ["empty", "one", "two"]);
+    let shell = world.run_with(["shell", &world.alice("")], b"rm e*\n");
+    shell.said("empty: is a folder");
+    assert!(world.remote("alice", "empty").is_dir());
+    world.run(["rm", &world.alice("empty")]).code(0);
     world.run(["rm", "-r", &world.alice("*/")]).code(0);
     assert!(names_in(&world.remote("alice", "")).is_empty());
 }

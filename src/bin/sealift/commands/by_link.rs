@@ -42,8 +42,17 @@ pub fn refuse(typed: &OsStr) -> Outcome {
 
 /// How curl puts a file in by a link, up to its URL, with the pin by which it checks the server's key.
 pub fn curl_put(pin: Option<Pin>, has_password: bool) -> String {
-    let pin = pin.map(|pin| format!(" -k --pinnedpubkey '{pin}'")).unwrap_or_default();
-    format!("curl{pin}{} -T FILE", if has_password { " -u ':PASSWORD'" } else { "" })
+    format!("curl{}{} -T FILE", checking(pin), if has_password { " -u ':PASSWORD'" } else { "" })
+}
+
+/// How curl fetches the file that a link leads to, up to its URL, where the link itself only says what that is.
+pub fn curl_get(pin: Option<Pin>, has_password: bool) -> String {
+    // By -G the word gets into the URL before its fragment.
+    format!("curl{}{} -OJ -G -d download", checking(pin), if has_password { " -u ':PASSWORD'" } else { "" })
+}
+
+fn checking(pin: Option<Pin>) -> String {
+    pin.map(|pin| format!(" -k --pinnedpubkey '{pin}'")).unwrap_or_default()
 }
 
 /// Logs in by a link, for a command with this verb and these names.

@@ -49,15 +49,20 @@ pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
         };
         return ctx.for_each_login(&args.targets, names, Repeat::Acts, work).await;
     }
-    let work = async |client: &mut Client, target: &Target| remove(ctx.out, client, target, &args.how).await;
-    ctx.for_each(&args.targets, names, Repeat::Acts, work).await
+    let work = async |client: &mut Client, named: &Named| remove(ctx.out, client, named, &args.how).await;
+    ctx.for_each_named(&args.targets, names, Repeat::Acts, work).await
 }
 
-/// Removes one target over its connection.
+/// Removes one target over its connection. A folder that a wildcard found goes with -r alone, whatever is in it: whoever typed `*` may
+/// have meant the files.
 ///
 /// # Errors
-/// As [`Client::remove`].
-pub async fn remove(out: Output, client: &mut Client, target: &Target, how: &RmHow) -> Outcome {
+/// [`Kind::IsDirectory`] for such a folder; as [`Client::remove`].
+pub async fn remove(out: Output, client: &mut Client, named: &Named, how: &RmHow) -> Outcome {
+    let target = &named.target;
+    if !how.recursive && named.entry.as_ref().is_some_and(|entry| entry.kind == EntryKind::Directory) {
+        return Err(Error::new(Kind::IsDirectory, format!("{}: is a folder", target.path)).into());
+    }
     if target.path.is_root() {
         let hint = "Name what is in it; `sealift ls` shows that.";
         return Err(Failure::new(Kind::Usage, format!("{target}: your own folder itself cannot be removed"), hint));
@@ -93,7 +98,7 @@ pub async fn remove_all(out: Output, client: &mut Client, all: &[Named], server:
     }
     let mut tally = Tally::default();
     for named in all {
-        let removed = remove(out, client, &named.target, how).await;
+        let removed = remove(out, client, named, how).await;
         tally.settle(removed.map_err(|failure| failure.while_at(&named.target.path)), out)?;
     }
     tally.outcome()

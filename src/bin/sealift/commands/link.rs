@@ -228,7 +228,12 @@ async fn make_there(
         let until = made.expires.map_or("until you remove it".to_owned(), |end| {
             format!("until {}", minute(end, ctx.out.stderr_is_terminal, TimeArgs::default()))
         });
-        let can = if args.drop { "put files there, and see nothing," } else { "read it" };
+        let can = match (args.drop, args.max_downloads) {
+            (true, _) => "put files there, and see nothing,".to_owned(),
+            (false, None) => "read it".to_owned(),
+            (false, Some(1)) => "read it once,".to_owned(),
+            (false, Some(most)) => format!("read it {most} times,"),
+        };
         let name = for_people(made.name.as_bytes());
         ctx.out.note(&voice::here(&format!(
             "Whoever has this link can {can} {until}. `sealift link remove {login} '{name}'` ends it."
@@ -241,6 +246,11 @@ async fn make_there(
                 ctx.out.note(&format!("And with curl:\n  {curl} 'URL'"));
             }
             false => ctx.out.note("With Sealift they fetch it so:\n  sealift get 'URL'"),
+        }
+        // What only looks at a link, as programs for messages do, uses up no download: the file itself has to be asked for.
+        if args.max_downloads.is_some() && made.kind == "file" {
+            let curl = by_link::curl_get(pin_of_curl, has_password);
+            ctx.out.note(&format!("And with curl:\n  {curl} 'URL'"));
         }
         if is_this_machine(&login.server.host) {
             ctx.out.note(

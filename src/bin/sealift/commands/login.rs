@@ -7,9 +7,9 @@ use sealift::client::keys::LoginKey;
 use sealift::client::{Present, ServerKey};
 use sealift::escape::for_people;
 use sealift::proto::Feature;
-use sealift::{Client, Error, Exit, Kind};
+use sealift::{Client, Exit, Kind};
 
-use crate::commands::key::{account_name, user_and_host};
+use crate::commands::key::user_and_host;
 use crate::context::{Connected, Context};
 use crate::failure::{Failure, Outcome};
 use crate::identity::{self, Credential};
@@ -247,21 +247,15 @@ fn no_key(login: &Login) -> Failure {
     Failure::new(Kind::NotFound, text, hint)
 }
 
-/// Who is to log in there: whoever is named, and else, as with ssh, who one is on this machine.
+/// Who is to log in there, who has to be named: nobody is anonymous.
 ///
 /// # Errors
-/// As [`Context::login_for`]; [`Kind::Usage`] if nobody is named at all.
+/// As [`Context::login_for`]; [`Kind::Usage`] if nobody is named.
 pub fn named_login(ctx: &Context, target: &OsString) -> Outcome<Login> {
-    let mut login = ctx.login_for(&ctx.target(target)?)?;
+    let login = ctx.login_for(&ctx.target(target)?)?;
     if login.user.is_none() {
-        login.user = account_name();
+        let hint = format!("Write who you are there, as in alice@{}.", login.server);
+        return Err(Failure::new(Kind::Usage, "anonymous has no keys and no links", hint));
     }
-    match login.user {
-        Some(_) => Ok(login),
-        None => {
-            let text = Error::new(Kind::Usage, "anonymous has no keys");
-            Err(Failure::from(text)
-                .hinted(Kind::Usage, || format!("Write who you are there, as in alice@{}.", login.server)))
-        }
-    }
+    Ok(login)
 }

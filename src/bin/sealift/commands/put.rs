@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
-use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -20,6 +18,7 @@ use sealift::{Client, Error, Kind};
 
 pub use self::item::LocalItem;
 use self::item::{item, place};
+use self::standard_input::standard_input;
 use super::local::one_name;
 use super::put_link;
 use crate::args::Put;
@@ -33,6 +32,7 @@ use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
 
 mod item;
+mod standard_input;
 
 /// Runs the command.
 ///
@@ -129,13 +129,14 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    fn add(&mut self, source: LocalItem, to: RelPath) {
+    fn add(&mut self, source: LocalItem, to: RelPath) -> Outcome {
         match source {
             LocalItem::Tree(path) => self.trees.push((path, to)),
-            LocalItem::Stdin => self.files.push(standard_input(to)),
+            LocalItem::Stdin => self.files.push(standard_input(to)?),
             LocalItem::File { path, is_pipe: true } => self.pipes.push((path, to)),
             LocalItem::File { path, is_pipe: false } => self.files.push(Upload::file(path, to)),
         }
+        Ok(())
     }
 
     /// Whether nothing is sent.
@@ -226,7 +227,7 @@ impl<'a> Send<'a> {
         for Listed { path, .. } in paths {
             let to = to.join(path.as_bytes())?;
             match item(folder.join(path.as_path()).as_os_str(), self.recursive) {
-                Ok(source) => jobs.add(source, to),
+                Ok(source) => jobs.add(source, to)?,
                 Err(failure) => self.tally.show(failure, self.ctx.out)?,
             }
         }
@@ -285,7 +286,7 @@ impl<'a> Send<'a> {
                     .show(Failure::new(Kind::Usage, format!("two of them are called {to}"), hint), self.ctx.out)?;
                 continue;
             }
-            jobs.add(source, to);
+            jobs.add(source, to)?;
         }
         self.send(client, way, jobs).await
     }
@@ -342,14 +343,6 @@ impl<'a> Send<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// Standard input as it was handed to this program, so that it can be known whether it has something.
-fn standard_input(to: RelPath) -> Upload {
-    match io::stdin().as_fd().try_clone_to_owned() {
-        Ok(stdin) => Upload::stream(stdin.into(), to),
-        Err(_) => Upload::reader(io::stdin(), to),
     }
 }
 

@@ -88,8 +88,9 @@ impl Totals {
                 };
                 words += &format!(", {}{there} in {}", format::size(self.bytes), spent(time));
                 // What failed on its way was moved for nothing.
-                if self.files > 0 && self.moved >= RATED {
-                    words += &format!(", {}", format::rate(self.moved, time));
+                let moved = self.moved.min(self.bytes);
+                if self.files > 0 && moved >= RATED {
+                    words += &format!(", {}", format::rate(moved, time));
                 }
                 if self.files > 0 {
                     words += ", verified";

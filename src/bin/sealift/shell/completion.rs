@@ -16,6 +16,7 @@ use sealift::files::EntryKind;
 use sealift::limits;
 
 use super::line::Line;
+use super::request::end_of_command;
 use super::session::ShellSession;
 use crate::failure::Outcome;
 
@@ -47,11 +48,15 @@ impl Completer for Assistant<'_> {
 
     fn complete(&self, line: &str, pos: usize, ctx: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let typed = line.get(..pos).unwrap_or_default();
-        let begins = typed.trim_start();
-        if begins.starts_with('!') {
+        let (begins, before) = last_command(typed);
+        // A file that output is led into is here, and programs are not looked for.
+        if begins.starts_with('!') || before == Some('>') {
             return self.local.complete(line, pos, ctx);
         }
-        let Some((name, behind)) = begins.split_once(' ') else { return Ok(commands(typed)) };
+        if before == Some('|') {
+            return Ok((pos, Vec::new()));
+        }
+        let Some((name, behind)) = begins.split_once(' ') else { return Ok(commands(begins, typed)) };
         let name = name.to_ascii_lowercase();
         let (start, word) = Word::under_cursor(typed);
         if word.quote == Quote::None && word.text.starts_with('-') {
@@ -149,7 +154,7 @@ impl Word {
                 (open_at, Word { text, quote })
             }
             None => {
-                let (start, word) = extract_word(typed, typed.len(), Some('\\'), is_special);
+                let (start, word) = extract_word(typed, typed.len(), Some('\\'), ends_word);
                 (start, Word { text: unescape(word, Some('\\')).into_owned(), quote: Quote::None })
             }
         }
@@ -245,9 +250,21 @@ impl<'a> Assistant<'a> {
     }
 }
 
-fn commands(typed: &str) -> (usize, Vec<Pair>) {
-    let start = typed.len() - typed.trim_start().len();
-    let beginning = typed.trim_start().to_ascii_lowercase();
+/// The command that is being typed, and what stands before it: `;` ends another one, `|` and `>` lead its output elsewhere.
+fn last_command(typed: &str) -> (&str, Option<char>) {
+    let (mut rest, mut before) = (typed.trim_start(), None);
+    while !rest.starts_with('!')
+        && let Some((_, behind)) = rest.split_at_checked(end_of_command(rest.as_bytes()))
+        && let Some(end @ (';' | '|' | '>')) = behind.chars().next()
+    {
+        (rest, before) = (behind.get(1..).unwrap_or_default().trim_start(), Some(end));
+    }
+    (rest, before)
+}
+
+fn commands(begins: &str, typed: &str) -> (usize, Vec<Pair>) {
+    let start = typed.len() - begins.len();
+    let beginning = begins.to_ascii_lowercase();
     let definition = Line::command();
     let names = definition.get_subcommands().flat_map(|command| command.get_name_and_visible_aliases());
     let found = names.chain(["help"]).filter(|name| name.starts_with(&beginning));
@@ -265,7 +282,12 @@ fn options(command: &str, beginning: &str) -> Vec<Pair> {
     found.into_iter().map(|option| Pair { replacement: format!("{option} "), display: option }).collect()
 }
 
-/// What ends a word, or means something, unless a backslash stands before it.
+/// What ends a word, unless a backslash stands before it.
+fn ends_word(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '"' | '\'' | '|' | ';' | '>')
+}
+
+/// What means something to this shell or to others, unless a backslash stands before it.
 fn is_special(c: char) -> bool {
     matches!(
         c,
@@ -309,6 +331,11 @@ mod tests {
             ("get 'a b", 5, "a b"),
             ("get \"it's", 5, "it's"),
             ("get 'a b' c", 10, "c"),
+            ("rm ../sub/*", 3, "../sub/*"),
+            ("rm {a,", 3, "{a,"),
+            ("cat #x", 4, "#x"),
+            ("get $dol", 4, "$dol"),
+            ("ls a;rm b", 8, "b"),
         ] {
             let (found, word) = Word::under_cursor(typed);
             assert_eq!((found, &*word.text), (start, text), "{typed}");
@@ -323,6 +350,15 @@ mod tests {
         assert_eq!(protected("get 'a", "a b", false), "a b'");
         assert_eq!(protected("get 'a", "a b/", true), "a b/");
         assert_eq!(protected("get \"a", "a\"b", false), "a\\\"b\"");
+    }
+
+    #[test]
+    fn the_command_is_the_one_behind_the_last_semicolon() {
+        assert_eq!(last_command(" ls a; rm b"), ("rm b", Some(';')));
+        assert_eq!(last_command("ls 'a; b"), ("ls 'a; b", None));
+        assert_eq!(last_command("cat x | le"), ("le", Some('|')));
+        assert_eq!(last_command("ls >> na"), ("na", Some('>')));
+        assert_eq!(last_command("!ls | wc; x"), ("!ls | wc; x", None));
     }
 
     #[test]

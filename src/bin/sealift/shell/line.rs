@@ -8,6 +8,7 @@ use console::Term;
 use sealift::stray::Stray;
 
 mod subcommands;
+mod values;
 
 pub use self::subcommands::{LinkCommand, LinkLine, TrashCommand, TrashLine};
 use super::Words;
@@ -280,6 +281,7 @@ impl Line {
                 *name = "help".into();
             }
         }
+        values::take_as_typed(&mut words, &Line::command());
         Line::try_parse_from(&words).map(Some).or_else(|err| match err.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 show_help(&err.render(), Term::stdout());

@@ -43,6 +43,15 @@ impl Request {
     /// [`Kind::Usage`] for a quote that is not closed, and for a `|` or `>` with nothing on one of its sides: then nothing of
     /// the line is to be done.
     pub fn read(line: &[u8]) -> Outcome<Vec<Request>> {
+        // What was pasted may be several lines.
+        let mut requests = Vec::new();
+        for line in lines(line) {
+            requests.extend(Self::read_line(line)?);
+        }
+        Ok(requests)
+    }
+
+    fn read_line(line: &[u8]) -> Outcome<Vec<Request>> {
         let (mut requests, mut rest) = (Vec::new(), line);
         loop {
             let is_local = |line: &[u8]| line.strip_prefix(b"-").unwrap_or(line).trim_ascii_start().starts_with(b"!");
@@ -100,8 +109,31 @@ impl Request {
     }
 }
 
+/// The lines of a text. In quotes, and behind a backslash, a line goes on.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quote, mut escaped, mut in_comment, mut at_word) = (None, false, false, true);
+    text.split(move |byte| {
+        let begins_word = std::mem::replace(&mut at_word, byte.is_ascii_whitespace());
+        match (quote, *byte) {
+            (None, b'\n') if !escaped => {
+                in_comment = false;
+                return true;
+            }
+            _ if in_comment => {}
+            _ if escaped => escaped = false,
+            (None | Some(b'"'), b'\\') => escaped = true,
+            (Some(open), close) if open == close => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(*byte),
+            (None, b'#') if begins_word => in_comment = true,
+            (None, _) => {}
+        }
+        false
+    })
+}
+
 /// Where the command ends: at the first `|`, `>` or `;` that nothing protects, and not in a comment.
-fn end_of_command(line: &[u8]) -> usize {
+pub fn end_of_command(line: &[u8]) -> usize {
     let (mut quote, mut escaped, mut at_word) = (None, false, true);
     for (at, byte) in line.iter().copied().enumerate() {
         let begins_word = std::mem::replace(&mut at_word, byte.is_ascii_whitespace());
@@ -253,6 +285,25 @@ mod tests {
         assert_eq!(read("pwd; !a; b"), all(vec![command(&["pwd"], None), Some(local)]));
         assert!(read("-rm a; ls").unwrap()[0].may_fail);
         assert_eq!(read("ls; 'x").unwrap_err(), Some(Kind::Usage));
+    }
+
+    #[test]
+    fn what_is_pasted_is_a_command_a_line() {
+        let all = |requests: Vec<Option<Request>>| requests.into_iter().flatten().collect::<Vec<_>>();
+        let read = |text: &str| Request::read(text.as_bytes()).unwrap();
+        let local = Request { what: What::Local("ls -l".into()), may_fail: false };
+        assert_eq!(
+            read("rm a\nls keep # it's kept\n!ls -l\ncat x | less\npwd\n"),
+            all(vec![
+                command(&["rm", "a"], None),
+                command(&["ls", "keep"], None),
+                Some(local),
+                command(&["cat", "x"], Some("less")),
+                command(&["pwd"], None)
+            ])
+        );
+        assert_eq!(read("ls 'a\nb'"), all(vec![command(&["ls", "a\nb"], None)]));
+        assert!(Request::read(b"rm a\n'").is_err(), "nothing of it is done");
     }
 
     #[test]

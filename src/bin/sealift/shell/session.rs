@@ -22,6 +22,7 @@ use super::say;
 use crate::commands::change::{Act, Moving};
 use crate::commands::{cat, change, df, du, find, look, server, tree, verify};
 use crate::context::{Connected, Context};
+use crate::expand::Named;
 use crate::expand::without_dot;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
@@ -352,11 +353,21 @@ impl<'a> ShellSession<'a> {
         names: &[OsString],
         mut work: impl AsyncFnMut(&mut Client, &Target) -> Outcome,
     ) -> Outcome {
+        self.each_named(names, async |client, named| work(client, &named.target).await).await
+    }
+
+    /// The same for what has to know how a thing was named.
+    async fn each_named(
+        &mut self,
+        names: &[OsString],
+        mut work: impl AsyncFnMut(&mut Client, &Named) -> Outcome,
+    ) -> Outcome {
         let words = self.words(names)?;
         let out = self.ctx.out;
         let client = self.client().await?;
         if let [Word { target, is_pattern: false, .. }] = words.as_slice() {
-            return work(client, target).await.map_err(|failure| failure.while_at(&target.path));
+            let named = Named::plainly(target);
+            return work(client, &named).await.map_err(|failure| failure.while_at(&target.path));
         }
         let mut tally = Tally::default();
         for word in &words {
@@ -370,7 +381,7 @@ impl<'a> ShellSession<'a> {
             };
             meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
             for named in meant.names {
-                match work(client, &named.target).await.map_err(|failure| failure.while_at(&named.target.path)) {
+                match work(client, &named).await.map_err(|failure| failure.while_at(&named.target.path)) {
                     Ok(()) => tally.add_done(1),
                     Err(failure) if failure.ends_connection() => return Err(failure),
                     Err(failure) => tally.show(failure, out)?,

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use sealift::Client;
+
 use super::ShellSession;
 use super::names::or_here;
 use crate::commands::change::{self, Moving};
@@ -49,7 +51,8 @@ impl ShellSession<'_> {
         line.how.prove_possible()?;
         if !line.how.once {
             let how = &line.how;
-            return self.each(&line.names, async |client, target| change::remove(out, client, target, how).await).await;
+            let work = async |client: &mut Client, named: &Named| change::remove(out, client, named, how).await;
+            return self.each_named(&line.names, work).await;
         }
         let mut tally = Tally::default();
         let named = self.gather(&line.names, &mut tally).await?;
