@@ -3,12 +3,38 @@
 use std::borrow::Cow;
 
 use clap::CommandFactory as _;
+use sealift::files::RelPath;
 use sealift::sync::Mutex;
 
 use super::shell::Line;
 
 /// The server that the shell is on, as it stands before a path: `alice@host:4456/`.
 static SHELL: Mutex<Option<String>> = Mutex::new(None);
+
+/// The folder that the shell is in.
+static FOLDER: Mutex<Option<RelPath>> = Mutex::new(None);
+
+/// Says that the shell is in this folder from now on.
+pub fn in_folder(folder: &RelPath) {
+    *FOLDER.lock() = Some(folder.clone());
+}
+
+/// A path on the server as it can be typed where it is read: outside of the shell from the user's own folder on, in the shell from the
+/// folder that it is in, or with a slash before it.
+pub fn path(path: &[u8]) -> Cow<'_, [u8]> {
+    match FOLDER.lock().as_ref().filter(|folder| !folder.is_root()) {
+        Some(folder) => as_in(folder, path),
+        None => Cow::Borrowed(path),
+    }
+}
+
+fn as_in<'a>(folder: &RelPath, path: &'a [u8]) -> Cow<'a, [u8]> {
+    match path.strip_prefix(folder.as_bytes()) {
+        Some(b"") => Cow::Borrowed(b"."),
+        Some([b'/', inside @ ..]) => Cow::Borrowed(inside),
+        Some(_) | None => Cow::Owned([b"/", path].concat()),
+    }
+}
 
 /// Says that hints are read in the shell from now on, on this server.
 pub fn in_shell(server: &str) {
@@ -47,6 +73,14 @@ fn for_shell(hint: &str, server: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_a_folder_paths_are_told_as_they_are_typed_there() {
+        let folder = RelPath::parse(b"a/b").unwrap();
+        for (path, shown) in [("a/b/c/d", "c/d"), ("a/b", "."), ("a/bc", "/a/bc"), ("a", "/a"), ("", "/")] {
+            assert_eq!(*as_in(&folder, path.as_bytes()), *shown.as_bytes(), "{path}");
+        }
+    }
 
     #[test]
     fn the_shell_names_its_own_commands_as_they_are_typed_there() {

@@ -41,6 +41,21 @@ fn a_quoted_pattern_excludes_what_it_would_in_every_shell() {
 }
 
 #[test]
+fn what_is_found_in_a_folder_is_told_as_it_is_typed_there() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "tree/sub")).unwrap();
+    for name in ["tree/sub/deep.txt", "top.txt"] {
+        fs::write(world.remote("alice", name), name).unwrap();
+    }
+    let script = "cd tree\nfind --name d*\ndu sub\nhash sub/deep.txt\nhash /top.txt\ncd ..\nfind --name d*\n";
+    let done = world.run_with(["shell", &world.alice("")], script.as_bytes()).code(0);
+    let shown: Vec<&str> = done.stdout().lines().map(|line| line.rsplit("  ").next().unwrap()).collect();
+    assert_eq!(shown, ["sub/deep.txt", "sub", "sub/deep.txt", "/top.txt", "tree/sub/deep.txt"]);
+    let json = world.run_with(["--json", "shell", &world.alice("")], b"cd tree\nhash sub/deep.txt\n").code(0);
+    assert!(json.stdout().contains("\"tree/sub/deep.txt\""), "programs are told the whole path: {json:?}");
+}
+
+#[test]
 fn a_failed_command_does_not_stop_the_others_but_shows_in_the_exit_code() {
     let world = World::trusting();
     let done = world.run_with(["shell", &world.alice("")], b"get missing\nmkdir x\nfrobnicate\n'\nmkdir y\n").code(10);

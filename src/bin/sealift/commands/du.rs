@@ -15,6 +15,7 @@ use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Event, Object, Output};
+use crate::voice;
 
 /// Show how much is in folders
 #[derive(Debug, Args)]
@@ -128,12 +129,15 @@ fn sum_up(out: Output, all: Sum, targets: u64) -> Outcome {
 }
 
 fn show(out: Output, path: &RelPath, sum: Sum, in_bytes: bool) -> Outcome {
-    let name = if path.is_root() { b".".as_slice() } else { path.as_bytes() };
+    let name = match voice::path(path.as_bytes()) {
+        own if own.is_empty() => b".".into(),
+        name => name,
+    };
     let object =
         || Object::of(Event::Usage).name("path", path.as_bytes()).value("size", sum.bytes).value("files", sum.files);
     if !out.json(object)? {
         let size = if in_bytes { format!("{:>15}", sum.bytes) } else { format!("{:>9}", format::size(sum.bytes)) };
-        out.line([size.as_bytes(), b"  ", &out.name(name)].concat())?;
+        out.line([size.as_bytes(), b"  ", &out.name(&name)].concat())?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use crate::expand::{Names, may_be_pattern};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, stdout_failed, writes};
 use crate::times::{Clock, TimeArgs, TimeStyle};
+use crate::voice;
 
 /// Find files and folders by name, size and age
 #[derive(Debug, Args)]
@@ -256,6 +257,7 @@ fn show(out: Output, folder: &RelPath, entry: &Entry, filter: &Filter) -> sealif
     }
     let slash: &[u8] = if folder.is_root() { b"" } else { b"/" };
     let path = [folder.as_bytes(), slash, &entry.path].concat();
+    let path = voice::path(&path);
     if filter.print0 {
         writes();
         return std::io::stdout().lock().write_all(&[&path, b"\0".as_slice()].concat()).map_err(stdout_failed);

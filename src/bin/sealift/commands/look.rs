@@ -2,6 +2,7 @@
 
 use console::Term;
 use sealift::client::Target;
+use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath};
 use sealift::proto::Feature;
 use sealift::{Client, Kind};
@@ -13,6 +14,7 @@ use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Event, Object, Output};
 use crate::times::{TimeArgs, TimeStyle};
+use crate::voice;
 
 /// Columns of a line with a time to the billionth of a second.
 const FULL_TIME: usize = "modified: 2026-05-01 14:34:56.123456789 +0200".len();
@@ -46,7 +48,8 @@ pub async fn describe(out: Output, client: &mut Client, target: &Target, times: 
         return Ok(());
     }
     // The name as people read it: this output is for them, and --json is for programs.
-    out.line(format!("    path: {path}"))?;
+    let shown = if path.is_root() { path.to_string() } else { for_people(&voice::path(path.as_bytes())) };
+    out.line(format!("    path: {shown}"))?;
     out.line(format!("    type: {}", words(stat.kind)))?;
     if stat.kind == EntryKind::File {
         out.line(format!("    size: {} ({} bytes)", format::size(stat.size), stat.size))?;
@@ -119,7 +122,7 @@ pub async fn digest(out: Output, client: &mut Client, path: &RelPath) -> Outcome
         object.text("mtime", format::rfc3339(hashed.mtime)).ids(client.last_ids())
     };
     if !out.json(object)? {
-        out.line(b3sum_line(&hashed.hash.to_string(), &out.name(path.as_bytes())))?;
+        out.line(b3sum_line(&hashed.hash.to_string(), &out.name(&voice::path(path.as_bytes()))))?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Event, Object, Output};
 use crate::rot_args::{Accept, Verify};
+use crate::voice;
 
 /// Verifies targets.
 ///
@@ -86,7 +87,7 @@ fn tell(out: Output, (path, error): &Doubt) -> sealift::Result<()> {
         object.text("text", text)
     };
     if !out.json(object)? {
-        out.line([state.as_bytes(), b": ", &out.name(path), b": ", text.as_bytes()].concat())?;
+        out.line([state.as_bytes(), b": ", &out.name(&voice::path(path)), b": ", text.as_bytes()].concat())?;
     }
     Ok(())
 }

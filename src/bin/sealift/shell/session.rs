@@ -123,6 +123,7 @@ impl<'a> ShellSession<'a> {
             let error = Error::new(Kind::NotDirectory, format!("{folder}: not a folder"));
             return Err(Failure::from(error).at_server(&folder));
         }
+        voice::in_folder(&folder);
         self.folder_before = Some(std::mem::replace(&mut self.folder, folder));
         Ok(())
     }
@@ -345,6 +346,7 @@ impl<'a> ShellSession<'a> {
         let Connected { client, credential, .. } = connected;
         (self.login, self.credential, self.client) = (login, credential, Some(client));
         (self.folder, self.folder_before) = (RelPath::root(), None);
+        voice::in_folder(&self.folder);
     }
 
     /// Does the same with all that several names stand for. What fails is shown and does not stop the others.
