@@ -54,7 +54,7 @@ const EXAMPLES: &[(&str, &str)] = &[
 
 const MORE: &str = "\
 Environment:
-  SEALIFT_CONFIG_DIR     where known_servers and config.toml are [default: ~/.config/sealift]
+  SEALIFT_CONFIG_DIR     where known_servers and config.toml are [default: $XDG_CONFIG_HOME/sealift, or ~/.config/sealift]
   SEALIFT_CONFIG         as --config
   SEALIFT_SYSTEM_KNOWN_SERVERS  what the machine's administrator vouches for [default: /etc/sealift/known_servers]
   SEALIFT_TRUST          as --trust

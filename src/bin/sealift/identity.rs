@@ -213,13 +213,24 @@ fn of_files(files: &[PathBuf], out: Output) -> Outcome<Vec<LoginKey>> {
             Some(key) => key,
             None if is_public(file) => {
                 let text = format!("{}: the agent does not have the private half of this key", file.display());
-                return Err(Error::new(Kind::LoginFailed, text).into());
+                let private = file.with_extension("");
+                let step = match private.is_file() {
+                    true => format!(
+                        "Name the private key itself, {}, or add it to the agent by `ssh-add`.",
+                        private.display()
+                    ),
+                    false => "`ssh-add` gives the agent a key; -i takes a private key as well.".to_owned(),
+                };
+                return Err(Failure::new(Kind::LoginFailed, text, for_people(step.as_bytes())));
             }
             None => LoginKey::from_file(file, || {
                 ask::password(&format!("Passphrase for {}: ", for_people(file.as_os_str().as_encoded_bytes())))
             })
             .map_err(|err| {
-                let step = "`sealift key list` shows the keys that log in without -i; an agent (`ssh-add`) opens an encrypted one once.";
+                let step = match err.text().contains("passphrase") {
+                    true => "An agent (`ssh-add`) opens an encrypted key once.",
+                    false => "`sealift key list` shows the keys that log in without -i.",
+                };
                 Failure::from(err).hinted(Kind::LoginFailed, || step.to_owned())
             })?,
         });

@@ -22,6 +22,12 @@ pub fn next_step(error: &Error) -> &'static str {
         (Kind::Untrusted, _) => {
             "Compare the pin with the one the server printed, then use --pin or `sealift trust add`."
         }
+        (Kind::BadPath, Side::Local) => {
+            "Names with control characters, `.`, `..` and empty names do not travel: rename it, or leave it out with --exclude."
+        }
+        (Kind::BadPath, Side::Server) => {
+            "Name another place: nothing goes into itself, and no name is `..`, empty, or has control characters."
+        }
         (Kind::Usage, _) => "--help shows how the command is written.",
         (Kind::EmptySource, _) => {
             "Look whether the source is all there: a disk may not be mounted. If it is meant, add --allow-empty-source."
