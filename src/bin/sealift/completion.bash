@@ -36,8 +36,13 @@ _sealift() {
     COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
     # What bash would find for a wildcard is here, and this word is on a server.
     [[ ${#COMPREPLY[@]} -eq 0 && $cur == *[@:]* ]] && compopt +o bashdefault 2>/dev/null
-    # What means something to bash is escaped, as it does with file names.
-    [[ -z $quote && ${COMPREPLY[*]} == *[[:blank:]\\\'\"\$\&\;\(\)\<\>\|\*\?\[\`\!\#]* ]] && compopt -o filenames 2>/dev/null
+    # What means something to bash is escaped, as it does with file names; to those of folders that are here it adds the slash itself.
+    if [[ -z $quote && ${COMPREPLY[*]} == *[[:blank:]\\\'\"\$\&\;\(\)\<\>\|\*\?\[\`\!\#]* ]]; then
+        compopt -o filenames 2>/dev/null
+        for ((i = 0; i < ${#COMPREPLY[@]}; i++)); do
+            [[ ${COMPREPLY[i]} == */ && -d ${COMPREPLY[i]} ]] && COMPREPLY[i]=${COMPREPLY[i]%/}
+        done
+    fi
     [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=/:@] ]] && compopt -o nospace 2>/dev/null
     return 0
 }

@@ -13,6 +13,7 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
 use clap_complete::env::Shells;
 use sealift::client::Config;
+use sealift::escape::for_people;
 use sealift::{Error, Kind};
 
 use self::told::{bookmarks, held_back, keys, links, sessions, told, trashed, trusted};
@@ -208,5 +209,8 @@ fn remote_files(typed: &OsStr) -> Vec<CompletionCandidate> {
     let listed = told(&["ls"], OsStr::from_bytes(folder));
     let names = listed.split(|byte| *byte == b'\n');
     let names = names.filter(|name| !name.is_empty() && name.starts_with(beginning));
+    // What would do something to the terminal, or reads as something else, is not shown.
+    let is_plain = |name: &&[u8]| std::str::from_utf8(name).map_or(true, |name| for_people(name.as_bytes()) == name);
+    let names = names.filter(is_plain);
     names.map(|name| CompletionCandidate::new(OsString::from_vec([folder, name].concat()))).collect()
 }

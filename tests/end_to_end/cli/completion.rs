@@ -181,7 +181,8 @@ fn the_shell_completes_what_is_in_the_trash_and_links() {
     let mut terminal =
         world.terminal_of((100, 24), &[("SEALIFT_PASSWORD", PASSWORD)], ["shell", world.alice("").as_str()]);
     terminal.expect("/> ").keys("trash restore g\t\r").expect("/gone one is there again");
-    terminal.expect("/> ").line("cd reports").expect("reports> ");
+    terminal.expect("/> ").keys("cd r\t\r").expect("reports> ").keys("cd ..\r").expect("/> ");
+    terminal.keys("trash l\t\r").expect("summer.pdf").expect("/> ").line("cd reports").expect("reports> ");
     terminal.keys("trash restore s\t --to again\r").expect("is back as /reports/again");
     terminal.expect("> ").keys("link remove h\t\r").expect("The link holiday gives nothing any more");
     terminal.expect("> ").line("exit");

@@ -66,13 +66,24 @@ impl Completer for Assistant<'_> {
         if let Some(asked) = Kept::of(&name, typed_before) {
             return Ok((start, self.kept_names(asked, &word).unwrap_or_default()));
         }
+        let is_first = word.quote == Quote::None && typed_before.trim().is_empty();
+        if is_first && name == "help" {
+            return Ok((start, commands(&word.text, &word.text).1));
+        }
+        let below = if is_first { subcommands(&name, &word.text) } else { Vec::new() };
+        if name == "trash" && is_first {
+            return Ok((start, below));
+        }
         let place = place(&name, behind.trim_start().split_ascii_whitespace().count() > usize::from(!word.is_empty()));
-        let mut found = Vec::new();
+        let mut found = below;
         if matches!(place, Place::There | Place::Both) {
             found.extend(self.remote_names(&word).unwrap_or_default());
         }
         if matches!(place, Place::Here | Place::Both) {
-            let (local_start, names) = self.local.complete(line, pos, ctx)?;
+            let (local_start, mut names) = self.local.complete(line, pos, ctx)?;
+            if name == "lcd" {
+                names.retain(|name| name.replacement.ends_with('/'));
+            }
             if found.is_empty() {
                 return Ok((local_start, names));
             }
@@ -85,6 +96,9 @@ impl Completer for Assistant<'_> {
                         .collect::<Vec<_>>(),
                 );
             }
+        }
+        if name == "cd" {
+            found.retain(|name| name.display.ends_with('/'));
         }
         found.sort_unstable_by(|a, b| a.display.cmp(&b.display));
         Ok((start, found))
@@ -271,6 +285,14 @@ fn commands(begins: &str, typed: &str) -> (usize, Vec<Pair>) {
     (start, found.map(|name| Pair { display: name.to_owned(), replacement: format!("{name} ") }).collect())
 }
 
+/// The commands below a command that begin so.
+fn subcommands(command: &str, beginning: &str) -> Vec<Pair> {
+    let definition = Line::command();
+    let below = definition.find_subcommand(command).into_iter().flat_map(clap::Command::get_subcommands);
+    let names = below.map(clap::Command::get_name).filter(|name| name.starts_with(beginning) && *name != "help");
+    names.map(|name| Pair { display: name.to_owned(), replacement: format!("{name} ") }).collect()
+}
+
 /// The long options of a command, and the short ones while nothing but the dash is typed.
 fn options(command: &str, beginning: &str) -> Vec<Pair> {
     let definition = Line::command();
@@ -368,6 +390,14 @@ mod tests {
         assert_eq!(shown("rm", "--r"), ["--recursive"]);
         assert_eq!(shown("get", "-c"), ["-c"]);
         assert!(shown("nothing", "-").is_empty());
+    }
+
+    #[test]
+    fn commands_below_a_command_are_offered() {
+        let below = |name, begin| subcommands(name, begin).into_iter().map(|pair| pair.display).collect::<Vec<_>>();
+        assert_eq!(below("trash", ""), ["list", "restore", "empty"]);
+        assert_eq!(below("link", "r"), ["remove"]);
+        assert!(below("ls", "").is_empty());
     }
 
     #[test]
