@@ -71,6 +71,8 @@ mod machine;
 #[cfg(test)]
 #[path = "../tests/common/not_run.rs"]
 mod not_run;
+#[cfg(feature = "s3")]
+mod outgoing;
 pub mod proto;
 mod random;
 #[cfg(feature = "server")]

@@ -4,6 +4,8 @@
 //! `limits::NAME`.
 
 mod client;
+#[cfg(feature = "s3")]
+mod engine;
 mod login;
 mod server;
 mod web;
@@ -11,6 +13,8 @@ mod web;
 use std::time::Duration;
 
 pub use client::*;
+#[cfg(feature = "s3")]
+pub use engine::*;
 pub use login::*;
 pub use server::*;
 pub use web::*;

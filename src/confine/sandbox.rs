@@ -1,11 +1,11 @@
 //! The sandbox: a set of rules (Landlock) by which the kernel lets this process reach the files it serves and nothing
-//! else, whatever its code is made to do, and neither listen nor connect anew.
+//! else, whatever its code is made to do, and neither listen nor connect anew, but for the one port of a storage elsewhere.
 
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr as _,
-    RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, make_bitflags,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, RestrictionStatus, Ruleset,
+    RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, make_bitflags,
 };
 
 use crate::error::{Error, Kind, Result};
@@ -33,6 +33,8 @@ pub struct Reach {
     pub remove: Vec<PathBuf>,
     /// Folders in which files are made, read and written to, but neither removed nor cut.
     pub append: Vec<PathBuf>,
+    /// Ports that are connected to by TCP, of whatever machine: the kernel knows no more.
+    pub connect: Vec<u16>,
 }
 
 /// How much of the rules this kernel enforces.
@@ -86,6 +88,9 @@ pub fn restrict(reach: &Reach) -> Result<Enforced> {
         for folder in folders {
             rules = allow(rules, &open(folder)?, access).map_err(refused)?;
         }
+    }
+    for port in &reach.connect {
+        rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp)).map_err(refused)?;
     }
     let seen = CORE_COUNT.map(|path| (path, AccessFs::ReadFile)).into_iter().chain([(DESCRIPTORS, AccessFs::ReadDir)]);
     for (path, access) in seen {

@@ -16,6 +16,8 @@ mod occupancy;
 #[cfg(feature = "server")]
 mod one_file;
 mod reading;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod scrub;
 
 #[cfg(feature = "server")]

@@ -51,7 +51,42 @@ impl CaRoots {
         }
         Ok(CaRoots(Arc::new(roots)))
     }
+
+    /// Those that this system believes, from the file in which its distribution keeps them; what cannot be used of them is left out.
+    ///
+    /// # Errors
+    /// [`Kind::BadConfig`] if there is no such file, or nothing in it.
+    #[cfg(feature = "s3")]
+    pub fn of_the_system() -> Result<CaRoots> {
+        let Some(path) = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists()) else {
+            let text = format!("no authorities are known: none of {} is there", SYSTEM_ROOTS.join(", "));
+            return Err(Error::new(Kind::BadConfig, text));
+        };
+        let text = files::read(path, files::Privacy::Public)?;
+        let told = |why: &str| Error::new(Kind::BadConfig, format!("{}: {why}", path.display()));
+        let certificates = pem::certificates(&text).map_err(|why| told(&why))?;
+        let mut roots = RootCertStore::empty();
+        let (usable, _) = roots.add_parsable_certificates(&certificates);
+        if usable == 0 {
+            return Err(told("none of its certificates can be used"));
+        }
+        Ok(CaRoots(Arc::new(roots)))
+    }
+
+    #[cfg(feature = "s3")]
+    pub(super) fn store(&self) -> Arc<RootCertStore> {
+        self.0.clone()
+    }
 }
+
+/// Where Debian and its kin, Fedora and its kin, SUSE, and Alpine keep them.
+#[cfg(feature = "s3")]
+const SYSTEM_ROOTS: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
 
 /// Makes TLS 1.3 connections under one [`Trust`]. Cheap to clone.
 #[derive(Clone)]

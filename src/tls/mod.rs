@@ -26,6 +26,8 @@ mod hello;
 mod identity;
 #[cfg(feature = "server")]
 mod next;
+#[cfg(feature = "s3")]
+mod outgoing;
 mod pem;
 mod pin;
 mod pool;
@@ -41,6 +43,8 @@ pub use connect::{CaRoots, Connector, Trust};
 pub use explain::stream_error;
 #[cfg(feature = "server")]
 pub use identity::{Description, Identity};
+#[cfg(feature = "s3")]
+pub(crate) use outgoing::OutgoingTls;
 pub use pin::Pin;
 pub use stream::TlsStream;
 #[cfg(feature = "server")]

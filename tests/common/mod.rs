@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
+pub mod bad_engine;
 pub mod chromium;
 mod daemon;
 mod figures;
@@ -11,6 +12,7 @@ pub mod forge;
 pub mod front;
 pub mod home;
 pub mod liar;
+pub mod moto;
 pub mod not_run;
 pub mod place;
 pub mod process;

@@ -31,6 +31,8 @@ mod privileges;
 mod quota_shared;
 mod recorded;
 mod resume;
+#[cfg(feature = "s3")]
+mod s3;
 mod sandbox;
 mod service;
 mod settings;

@@ -31,6 +31,7 @@ fn reach(place: &Path) -> Reach {
         read: vec![place.join("read"), place.join("one-file")],
         remove: vec![place.join("remove")],
         append: vec![place.join("append")],
+        connect: Vec::new(),
     }
 }
 

@@ -20,6 +20,10 @@ mod store_conformance;
 mod store_hostile;
 mod store_model;
 mod store_partial;
+#[cfg(feature = "s3")]
+mod store_s3;
+#[cfg(feature = "s3")]
+mod store_s3_bad;
 mod tls_layer;
 mod user_directory;
 mod vault;

@@ -20,6 +20,8 @@ use crate::failure::Failure;
 use crate::hooks::HookArgs;
 use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
+#[cfg(feature = "s3")]
+use crate::store_args::StoreArgs;
 use crate::user_args::{self, UserCommand};
 use crate::web_args::{WebArgs, WebCertArg, parse_web_cert};
 
@@ -209,6 +211,11 @@ pub struct ServeArgs {
     /// What is run when something happens.
     #[command(flatten)]
     pub hooks: HookArgs,
+
+    /// A storage elsewhere.
+    #[cfg(feature = "s3")]
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// Browsers and curl.
     #[command(flatten)]

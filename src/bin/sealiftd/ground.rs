@@ -100,6 +100,7 @@ pub fn within_sandbox(
         read,
         remove: port_file.map(folder_of).into_iter().collect(),
         append: audit.map(folder_of).into_iter().collect(),
+        connect: Vec::new(),
     }
 }
 

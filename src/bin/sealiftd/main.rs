@@ -8,6 +8,7 @@ mod cert;
 mod cert_args;
 mod check;
 mod definition;
+mod elsewhere;
 mod explain;
 mod failure;
 mod ground;
@@ -30,6 +31,8 @@ mod service_manager;
 mod settings;
 mod shared_folders;
 mod signals;
+#[cfg(feature = "s3")]
+mod store_args;
 mod usage;
 mod user;
 mod user_args;

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::apart::Apart;
 use crate::args::{DurabilityArg, Places, ServeArgs};
 use crate::banner::{self, Banner};
+use crate::elsewhere::Elsewhere;
 use crate::failure::Failure;
 use crate::hooks::{Followed, Hooks};
 use crate::output::some_of;
@@ -90,7 +91,10 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         let _ = DirBuilder::new().mode(0o700).create(places.certs.join("web"));
     }
 
-    let server = prepare((places, &apart), &args, admission(&args, open_files), (identity, next_pin), listeners)?;
+    let elsewhere = Elsewhere::of(places, &args, &users)?;
+    let storage = elsewhere.storage(places, &args);
+    let server =
+        prepare((places, &apart), &args, admission(&args, open_files), (identity, next_pin), (listeners, storage))?;
     let hooks = Hooks::start(&args.hooks, &places.data, args.log_format)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
     let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
@@ -99,9 +103,11 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     if let Some(file) = &port_file {
         file.write()?;
     }
-    let sandbox = confine(places, &args, &users);
+    let sandbox = confine(places, &args, &users, elsewhere.port());
     // The first threads: the sandbox is for those that are made inside it.
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
+    // By threads inside it.
+    elsewhere.probe(&args)?;
     let hooks = hooks.map(|hooks| hooks.follow(&server)).transpose()?;
     let reload = Reload::new(start, server.handle(), open_files);
     let (by_remote, theirs) = (reload.clone(), manager.clone());
@@ -187,9 +193,8 @@ fn prepare(
     args: &ServeArgs,
     admission: AdmissionOptions,
     (identity, next_pin): (Identity, Option<Pin>),
-    listeners: Listeners,
+    (listeners, storage): (Listeners, Storage),
 ) -> Result<Server, Failure> {
-    let storage = Storage::Folder { path: places.data.clone(), durability: args.durability.into() };
     let mut options = ServerOptions::stored_in(storage, places.users.clone(), identity);
     options.state = Some(places.state());
     options.next_pin = next_pin;
@@ -212,16 +217,15 @@ fn prepare(
 }
 
 /// Leaves the process nothing but what serving takes; says how far that went, for the log.
-fn confine(places: &Places, args: &ServeArgs, users: &Users) -> &'static str {
+fn confine(places: &Places, args: &ServeArgs, users: &Users, port: Option<u16>) -> &'static str {
     if args.no_sandbox {
         warn!("no sandbox: this process can reach every file that its account can");
         return "off";
     }
-    match confine::restrict(&ground::within_sandbox(
-        places,
-        (args.port_file.as_deref(), args.audit_file()),
-        (users, &args.roots),
-    )) {
+    let mut reach =
+        ground::within_sandbox(places, (args.port_file.as_deref(), args.audit_file()), (users, &args.roots));
+    reach.connect.extend(port);
+    match confine::restrict(&reach) {
         Ok(Enforced::Fully) => Enforced::Fully.word(),
         Ok(less) => {
             warn!(

@@ -343,7 +343,8 @@ pub fn status(kind: Kind) -> StatusCode {
         // What came is not what was announced, or not all of it.
         Kind::Integrity | Kind::Aborted => StatusCode::BAD_REQUEST,
         Kind::Locked => StatusCode::LOCKED,
-        Kind::Busy | Kind::TooMany | Kind::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Busy | Kind::TooMany | Kind::Stopping | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Unsupported => StatusCode::NOT_IMPLEMENTED,
         Kind::TimedOut => StatusCode::REQUEST_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -5,6 +5,8 @@ mod disk;
 mod files;
 mod findings;
 mod resources;
+#[cfg(feature = "s3")]
+mod store;
 mod users;
 
 use std::process::ExitCode;
@@ -40,6 +42,8 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
     }
     files::look(places, args.serve.port_file.as_deref(), &mut findings);
     disk::look(places, args.serve.durability.into(), &mut findings);
+    #[cfg(feature = "s3")]
+    store::look(places, args, &mut findings);
     let audit = args.serve.audit_file().map_or(Ok(()), |audit| ground::prove_apart(audit, places));
     for failure in audit.err().into_iter().chain(apart.refuse_roots(&args.serve.roots).err()) {
         findings.add(Severity::Error, failure.text(), failure.next_step());

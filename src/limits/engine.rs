@@ -1,0 +1,78 @@
+//! Bounds of what is asked of a storage elsewhere.
+
+use std::time::Duration;
+
+/// How long connecting may take, with the handshake of TLS.
+pub const ENGINE_CONNECT: Duration = Duration::from_secs(5);
+
+/// How long the storage may be silent: a node of Garage takes 8 seconds to see that another one is gone.
+pub const ENGINE_ANSWER: Duration = Duration::from_secs(20);
+
+/// Bytes a second below which sending a body counts as silence.
+pub const ENGINE_SLOWEST: u64 = 512 * 1024;
+
+/// How long a request is repeated that was not answered or was put off; whoever waits for it gives up not much later.
+pub const ENGINE_RETRY: Duration = Duration::from_secs(15);
+
+/// The pause before the first repetition; each one after it is twice as long.
+pub const ENGINE_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause.
+pub const ENGINE_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// For how long nobody else waits for a storage that has just failed one in all its repetitions: they are told at once.
+pub const ENGINE_REST: Duration = Duration::from_secs(1);
+
+/// Connections that are kept for the next request: as many as work at once.
+pub const ENGINE_IDLE_CONNECTIONS: usize = 64;
+
+/// For how long; storages close those that are quiet for longer than some ten seconds or a minute.
+pub const ENGINE_IDLE: Duration = Duration::from_secs(8);
+
+/// Addresses of one name that are tried.
+pub const ENGINE_ADDRESSES: usize = 4;
+
+/// Bytes of the head of an answer, and of what is read at once.
+pub const ENGINE_HEAD: usize = 64 * 1024;
+
+/// Bytes that are read from a socket at once.
+pub const ENGINE_READ: usize = 32 * 1024;
+
+/// Bytes of an answer in XML: a page of a listing with 1,000 keys of 1,024 bytes, each byte escaped to three, is 3 MB.
+pub const ENGINE_XML: usize = 8 * 1024 * 1024;
+
+/// Entries of a page of a listing: what every storage gives at most.
+pub const ENGINE_PAGE: usize = 1000;
+
+/// Pages without an entry, one after the other, after which a listing counts as one without an end.
+pub const ENGINE_EMPTY_PAGES: usize = 16;
+
+/// The longest key there can be.
+pub const ENGINE_KEY_MAX: usize = 1024;
+
+/// The most parts of an upload.
+pub const ENGINE_PARTS: u64 = 10_000;
+
+/// Requests of one operation at once, such as looking at each file of a folder.
+pub const ENGINE_AT_ONCE: usize = 16;
+
+/// The same of all operations together: what goes beyond that is done one after the other.
+pub const ENGINE_AT_ONCE_ALL: usize = 64;
+
+/// Entries of a folder that is renamed, which takes a copy of each and two requests more: some seconds.
+pub const ENGINE_RENAMED: usize = 1000;
+
+/// Files whose size and time are remembered, so that a folder can be listed again without a request for each: some 300 bytes each.
+pub const ENGINE_REMEMBERED: usize = 50_000;
+
+/// How old a file must be for that: the storage tells times in seconds, and two changes in one would have the same.
+pub const ENGINE_REMEMBERED_AGE: Duration = Duration::from_secs(3);
+
+/// Bytes of an upload that are kept in memory until they are sent; more are in a file.
+pub const SPOOL_MEMORY: usize = 256 * 1024;
+
+/// Bytes of a file with the storage's keys.
+pub const ENGINE_KEYS_FILE: u64 = 4096;
+
+/// How often a page of a listing is asked for that cannot be read.
+pub const ENGINE_LIST_TRIES: usize = 3;

@@ -1,0 +1,441 @@
+//! Changes of names. A bucket knows none: a file is renamed by copying and then removing it, so that it is never gone and for a moment
+//! there twice; a folder is renamed file by file in the same way, if it is not too large.
+
+use std::collections::BTreeSet;
+
+use rustix::io::Errno;
+
+use super::commit::Sure;
+use super::engine::Why;
+use super::names::Spot;
+use super::object::{Kept, Object, endless};
+use super::shared::{Found, Shared, a_number, failed, full, unheeded};
+use super::upload::Multipart;
+use crate::error::{Error, Kind, Result};
+use crate::files::{FileMode, Hash, Mtime, RelPath, Removed, Seen, SourceMode, Stored};
+use crate::limits;
+use crate::outgoing::Payload;
+
+/// Bytes of a copied part: what a storage copies in seconds.
+const COPIED_PART: u64 = 1024 * 1024 * 1024;
+
+/// A key below a folder, and its object as a listing shows it.
+type Inside = super::xml::Listed;
+
+impl Shared {
+    /// What [`crate::files::Store::seen`] says of what is there.
+    pub(super) fn seen(&self, home: &Spot, path: &RelPath) -> Result<Seen> {
+        if path.is_root() {
+            return Ok(Seen::FOLDER);
+        }
+        Ok(match self.look(&full(home, path), path)? {
+            Found::Nothing => Seen::NOTHING,
+            Found::Folder => Seen::FOLDER,
+            Found::File(object) => seen_as(&object),
+        })
+    }
+
+    pub(super) fn make_dir(&self, home: &Spot, path: &RelPath, parents: bool) -> Result<u64> {
+        if path.is_root() {
+            return if parents { Ok(0) } else { Err(failed(path, Errno::EXIST)) };
+        }
+        let told = |why: Why| why.at(path);
+        if !parents {
+            let place = full(home, path);
+            self.check_parent(home, path)?;
+            let _held = self.lock(&place, None);
+            return match self.look(&place, path)? {
+                Found::Nothing => self.mark(&place).map_err(told).map(|()| 1),
+                Found::File(_) | Found::Folder => Err(failed(path, Errno::EXIST)),
+            };
+        }
+        let slashes = path.as_bytes().iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        let ends: Vec<usize> = slashes.chain([path.as_bytes().len()]).collect();
+        let mut missing = Vec::new();
+        for end in ends {
+            let folder = RelPath::parse(path.as_bytes().get(..end).unwrap_or_default())?;
+            match self.look(&full(home, &folder), path)? {
+                Found::File(_) => {
+                    return Err(Error::new(Kind::NotDirectory, format!("{path}: {folder} is no folder")));
+                }
+                Found::Folder => {}
+                Found::Nothing => missing.push(folder),
+            }
+        }
+        for folder in &missing {
+            let place = full(home, folder);
+            let _held = self.lock(&place, None);
+            self.mark(&place).map_err(told)?;
+        }
+        Ok(missing.len() as u64)
+    }
+
+    pub(super) fn remove(&self, home: &Spot, path: &RelPath, recursive: bool, seen: Option<&Seen>) -> Result<Removed> {
+        let place = full(home, path);
+        if path.is_root() {
+            self.check_parent(home, path)?;
+        }
+        let _held = self.lock(&place, None);
+        let found = self.look(&place, path)?;
+        let is = match &found {
+            Found::Nothing => Seen::NOTHING,
+            Found::Folder => Seen::FOLDER,
+            Found::File(object) => seen_as(object),
+        };
+        if seen.is_some_and(|seen| *seen != is) {
+            return Err(Why::Condition.at(path));
+        }
+        match found {
+            Found::Nothing => Err(self.why_absent(home, path)),
+            Found::File(object) => {
+                self.keep_parent(home, path)?;
+                self.remove_file(&place, path, &object, seen.is_some())?;
+                Ok(Removed::FILE)
+            }
+            Found::Folder => self.remove_folder(home, (&place, path), recursive),
+        }
+    }
+
+    /// Removes a file; only this very one, if that is `sure`.
+    fn remove_file(&self, place: &Spot, path: &RelPath, object: &Object, sure: bool) -> Result<()> {
+        let heeds = self.heeds();
+        if sure && !heeds.delete_match && !self.alone {
+            return Err(unheeded(path));
+        }
+        let etag = Some(object.etag.as_str()).filter(|_| sure && heeds.delete_match);
+        self.engine.delete(&self.keys.file(place)?, etag).map_err(|why| why.at(path))?;
+        if object.has_record() {
+            // It counts for nothing any more.
+            let _stays_of_no_use = self.engine.delete(&self.keys.record(place), None);
+        }
+        Ok(())
+    }
+
+    fn remove_folder(&self, home: &Spot, (place, path): (&Spot, &RelPath), recursive: bool) -> Result<Removed> {
+        let prefix = self.keys.folder(place)?;
+        let told = |why: Why| why.at(path);
+        let first = self.engine.page(&prefix, true, 2, None).map_err(told)?;
+        if !recursive && (first.next.is_some() || first.objects.iter().any(|object| object.key != prefix)) {
+            return Err(failed(path, Errno::NOTEMPTY));
+        }
+        self.keep_parent(home, path)?;
+        // As counted by their names: markers need not be there.
+        let (mut files, mut folders) = (0, 1);
+        let mut around: Vec<String> = Vec::new();
+        self.each_page(&prefix, |page| {
+            for object in page {
+                let relative = object.key.strip_prefix(&prefix).unwrap_or_default();
+                let (above, name) = relative.rsplit_once('/').unwrap_or(("", relative));
+                let names: Vec<&str> = above.split('/').filter(|name| !name.is_empty()).collect();
+                let same = around.iter().zip(&names).take_while(|(one, other)| one == *other).count();
+                folders += (names.len() - same) as u64;
+                files += u64::from(!name.is_empty());
+                around = names.into_iter().map(str::to_owned).collect();
+            }
+            let removed = self.side_by_side(page, |object| {
+                self.engine.delete(&object.key, None)?;
+                if object.size >= limits::RECORD_MIN
+                    && let Some(inside) = self.keys.path_of_key(&object.key)
+                {
+                    let _stays_of_no_use = self.engine.delete(&self.keys.record(&inside), None);
+                }
+                Ok::<_, Why>(())
+            });
+            removed.into_iter().collect::<Result<(), Why>>()
+        })
+        .map_err(told)?;
+        Ok(Removed::new(files, folders))
+    }
+
+    /// All that begins with this, page by page.
+    fn each_page(&self, prefix: &str, mut with: impl FnMut(&[Inside]) -> Result<(), Why>) -> Result<(), Why> {
+        let (mut after, mut last, mut empty) = (None, String::new(), 0);
+        loop {
+            let page = self.engine.page(prefix, true, limits::ENGINE_PAGE, after.as_deref())?;
+            empty = if page.objects.is_empty() { empty + 1 } else { 0 };
+            let goes_on = page.objects.iter().all(|object| {
+                let is_next = object.key > last && object.key.starts_with(prefix);
+                last.clone_from(&object.key);
+                is_next
+            });
+            if empty > limits::ENGINE_EMPTY_PAGES || !goes_on {
+                return Err(endless().into());
+            }
+            with(&page.objects)?;
+            match page.next {
+                None => return Ok(()),
+                next => after = next,
+            }
+        }
+    }
+
+    pub(super) fn rename(
+        &self,
+        home: &Spot,
+        (from, to): (&RelPath, &RelPath),
+        replace: bool,
+        seen: Option<&Seen>,
+    ) -> Result<Stored> {
+        self.check_parent(home, from)?;
+        self.check_parent(home, to)?;
+        let (old, new) = (full(home, from), full(home, to));
+        let _held = self.lock(&old, Some(&new));
+        let found = self.look(&old, from)?;
+        let is = match &found {
+            Found::Nothing => Seen::NOTHING,
+            Found::Folder => Seen::FOLDER,
+            Found::File(object) => seen_as(object),
+        };
+        if seen.is_some_and(|seen| *seen != is) {
+            return Err(Why::Condition.at(from));
+        }
+        match found {
+            Found::Nothing => Err(failed(from, Errno::NOENT)),
+            Found::Folder if from != to && to.is_within(from) => {
+                Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")))
+            }
+            Found::Folder => match self.look(&new, to)? {
+                Found::Nothing => self.rename_folder(home, (&old, from), (&new, to)).map(|()| Stored::Created),
+                Found::File(_) | Found::Folder => Err(failed(to, Errno::EXIST)),
+            },
+            Found::File(object) => {
+                let there = if old == new { Found::File(object.clone()) } else { self.look(&new, to)? };
+                let stored = match there {
+                    Found::Nothing => Stored::Created,
+                    Found::File(_) | Found::Folder if !replace => return Err(failed(to, Errno::EXIST)),
+                    Found::Folder => return Err(failed(to, Errno::ISDIR)),
+                    Found::File(_) if old == new => return Ok(Stored::Same),
+                    Found::File(_) => Stored::Replaced,
+                };
+                let sure = if replace { Sure::Nothing } else { Sure::Absent };
+                let moved = self.move_file((&old, from), (&new, to), &object, &sure);
+                moved.map_err(|why| match why {
+                    Why::Condition => failed(to, Errno::EXIST),
+                    why => why.at(from),
+                })?;
+                self.keep_parent(home, from)?;
+                Ok(stored)
+            }
+        }
+    }
+
+    /// Copies a file and then removes it where it was, unless it is another one there by then.
+    fn move_file(
+        &self,
+        (old, from): (&Spot, &RelPath),
+        (new, to): (&Spot, &RelPath),
+        object: &Object,
+        sure: &Sure,
+    ) -> Result<(), Why> {
+        let heeds = self.heeds();
+        if !heeds.delete_match && !self.alone {
+            return Err(unheeded(from).into());
+        }
+        self.copy_file((old, new), object, object.kept, sure, to)?;
+        match self.remove_file(old, from, object, true) {
+            // What is there came meanwhile, and stays.
+            Err(error) if error.kind() == Kind::Changed => Ok(()),
+            removed => removed.map_err(Why::from),
+        }
+    }
+
+    /// Makes a copy of a file, with this kept of it.
+    fn copy_file(
+        &self,
+        (old, new): (&Spot, &Spot),
+        object: &Object,
+        kept: Kept,
+        sure: &Sure,
+        path: &RelPath,
+    ) -> Result<(), Why> {
+        let (source, target) = (self.keys.file(old)?, self.keys.file(new)?);
+        let number = a_number()?;
+        let kept = Kept { mtime: Some(kept.mtime.unwrap_or(object.modified)), ..kept };
+        if !object.has_record() {
+            let found = self.engine.beginning(&source, limits::RECORD_MIN)?;
+            if found.object.etag != object.etag || found.bytes.len() as u64 != object.size {
+                return Err(Error::new(Kind::Changed, format!("{path}: its source was changed just now")).into());
+            }
+            if kept.hash.is_some_and(|hash| hash != Hash::of(&found.bytes)) {
+                let text = format!("{path}: its bytes are not those that were stored");
+                return Err(Error::new(Kind::Rotten, text).into());
+            }
+            let condition = self.condition(sure, false, path)?;
+            let headers = kept.headers(&number).into_iter().chain(condition).collect();
+            let sha256 = super::sign::sha256(&found.bytes);
+            return match self.engine.put(&target, (Payload::Bytes(found.bytes.into()), sha256), headers) {
+                Err(why) if self.is_from(new, &number).is_none() => Err(why),
+                _ => Ok(()),
+            };
+        }
+        let condition = self.condition(sure, true, path)?;
+        let mut upload = Multipart::create(&self.engine, &target, kept.headers(&number))?;
+        let done =
+            copy_parts(self, &mut upload, (&source, object)).and_then(|()| upload.complete(&self.engine, condition));
+        let found = self.is_from(new, &number);
+        match (done, found) {
+            (_, Some(copied)) => self.engine.write_record(&self.keys.record(new), &Object { kept, ..copied }),
+            (Ok(()), None) => Ok(()),
+            (Err(why), None) => {
+                upload.abort(&self.engine);
+                Err(match why {
+                    // Of the source, which is another one by now; of the target it is the Complete that says so.
+                    Why::Missing => Why::Failed(failed(path, Errno::NOENT)),
+                    why => why,
+                })
+            }
+        }
+    }
+
+    fn rename_folder(&self, home: &Spot, (old, from): (&Spot, &RelPath), (new, to): (&Spot, &RelPath)) -> Result<()> {
+        let told = |why: Why| why.at(from);
+        let (source, target) = (self.keys.folder(old)?, self.keys.folder(new)?);
+        let page = self.engine.page(&source, true, limits::ENGINE_RENAMED, None).map_err(told)?;
+        if page.next.is_some() {
+            let text = format!(
+                "{from}: a folder with more than {} entries is not renamed in this storage, which would have to copy each: \
+                 copy it, then remove it",
+                limits::ENGINE_RENAMED
+            );
+            return Err(Error::new(Kind::Unsupported, text));
+        }
+        let mut folders = BTreeSet::new();
+        let mut files = Vec::new();
+        for object in &page.objects {
+            let relative = object.key.strip_prefix(&source).unwrap_or_default();
+            let odd = || Error::new(Kind::BadPath, format!("{from}: {relative} in it is no name that can be served"));
+            let inside = super::names::path_of(relative.trim_end_matches('/')).ok_or_else(odd)?;
+            // In the home, as it will be called there.
+            to.join(&inside)
+                .map_err(|err| Error::new(err.kind(), format!("{to}: of something in it: {}", err.text())))?;
+            let (was, will) = (old.at(&inside), new.at(&inside));
+            if format!("{target}{relative}").len() > limits::ENGINE_KEY_MAX {
+                return Err(Error::new(
+                    Kind::PathTooLong,
+                    format!("{to}: of something in it: longer than a name can be"),
+                ));
+            }
+            match relative.is_empty() || relative.ends_with('/') {
+                true => drop(folders.insert(will)),
+                false => files.push((was, will)),
+            }
+        }
+        self.mark(new).map_err(told)?;
+        folders.iter().try_for_each(|folder| self.mark(folder)).map_err(told)?;
+        let copied = self.side_by_side(&files, |(was, will)| {
+            let object = self.file(was)?;
+            self.copy_file((was, will), &object, object.kept, &Sure::Nothing, to)?;
+            Ok::<_, Why>(object)
+        });
+        let copied = copied.into_iter().collect::<Result<Vec<Object>, Why>>().map_err(|why| partly(why, from, to))?;
+        self.keep_parent(home, from)?;
+        let both: Vec<_> = files.iter().zip(&copied).collect();
+        let removed = self.side_by_side(&both, |((was, _), object)| {
+            match self.remove_file(was, from, object, self.heeds().delete_match || self.alone) {
+                Err(error) if error.kind() == Kind::Changed => Ok(()),
+                removed => removed,
+            }
+        });
+        removed.into_iter().collect::<Result<()>>()?;
+        let markers = page.objects.iter().filter(|object| object.key.ends_with('/'));
+        markers.rev().try_for_each(|marker| self.engine.delete(&marker.key, None)).map_err(told)
+    }
+
+    /// [`crate::files::Store::supersede`]: by two renames, so that for a moment nothing is there.
+    pub(super) fn supersede(
+        &self,
+        home: &Spot,
+        (from, to): (&RelPath, &RelPath),
+        seen: Option<&Seen>,
+    ) -> Result<(Stored, Option<RelPath>)> {
+        if from.strip_prefix(to).is_some() || to.strip_prefix(from).is_some() {
+            return Err(Error::new(Kind::BadPath, format!("{from}: nothing takes the place of what it is in")));
+        }
+        self.check_parent(home, from)?;
+        self.check_parent(home, to)?;
+        let is = self.seen(home, from)?;
+        if seen.is_some_and(|seen| *seen != is) {
+            return Err(Why::Condition.at(from));
+        }
+        if is == Seen::NOTHING {
+            return Err(failed(from, Errno::NOENT));
+        }
+        if self.seen(home, to)? == Seen::NOTHING {
+            return self.rename(home, (from, to), false, seen).map(|stored| (stored, None));
+        }
+        let name = crate::store::local::aside_name(to.file_name().unwrap_or_default());
+        let old = to.parent().unwrap_or_default().join(&name.map_err(|err| Error::file(to, err))?)?;
+        self.rename(home, (to, &old), false, None)?;
+        match self.rename(home, (from, to), false, seen) {
+            Ok(_) => Ok((Stored::Replaced, Some(old))),
+            Err(error) => {
+                let back = self.rename(home, (&old, to), false, None);
+                Err(match back {
+                    Ok(_) => error,
+                    Err(_) => Error::new(error.kind(), format!("{}; what was there is called {old} now", error.text())),
+                })
+            }
+        }
+    }
+
+    /// Changes what is kept of a file beside its bytes.
+    pub(super) fn change_kept(
+        &self,
+        home: &Spot,
+        path: &RelPath,
+        change: impl Fn(&mut Kept, FileMode),
+    ) -> Result<FileMode> {
+        let place = full(home, path);
+        let _held = self.lock(&place, None);
+        for _ in 0..limits::CONDITION_LOOKS {
+            let mut object = match self.look(&place, path)? {
+                Found::File(object) => object,
+                Found::Folder => return Err(failed(path, Errno::ISDIR)),
+                Found::Nothing => return Err(self.why_absent(home, path)),
+            };
+            let mode = object.meta().mode;
+            change(&mut object.kept, mode);
+            let changed = if object.has_record() {
+                self.engine.write_record(&self.keys.record(&place), &object)
+            } else {
+                let sure = Sure::Same(object.etag.clone());
+                self.copy_file((&place, &place), &object, object.kept, &sure, path)
+            };
+            match changed {
+                Ok(()) => return Ok(object.meta().mode),
+                Err(Why::Condition) => {}
+                Err(why) => return Err(why.at(path)),
+            }
+        }
+        Err(Why::Condition.at(path))
+    }
+
+    pub(super) fn set_mode(&self, home: &Spot, path: &RelPath, source: SourceMode) -> Result<FileMode> {
+        self.change_kept(home, path, |kept, before| kept.mode = Some(source.over(before)))
+    }
+
+    pub(super) fn set_mtime(&self, home: &Spot, path: &RelPath, mtime: Mtime) -> Result<()> {
+        self.change_kept(home, path, |kept, _| kept.mtime = Some(mtime)).map(drop)
+    }
+}
+
+fn copy_parts(shared: &Shared, upload: &mut Multipart, (source, object): (&str, &Object)) -> Result<(), Why> {
+    let count = object.size.div_ceil(COPIED_PART);
+    for number in 1..=count {
+        let from = (number - 1) * COPIED_PART;
+        let range = (count > 1).then(|| (from, (from + COPIED_PART).min(object.size)));
+        upload.copy(&shared.engine, number, (source, &object.etag), range)?;
+    }
+    Ok(())
+}
+
+/// What a file is told from another one by: its ETag, and what it is in.
+fn seen_as(object: &Object) -> Seen {
+    let told = [object.etag.as_bytes(), b"\0", object.number.as_bytes()].concat();
+    Seen::known(&object.meta(), Some(Hash::of(&told)))
+}
+
+fn partly(why: Why, from: &RelPath, to: &RelPath) -> Error {
+    let error = why.at(from);
+    Error::new(error.kind(), format!("{}; nothing of it is lost, and some is at {to} already", error.text()))
+}

@@ -1,0 +1,252 @@
+//! Putting an upload in its place: one PUT, or one Complete. What it depends on is asked of the storage in that same request.
+
+use rustix::io::Errno;
+
+use super::engine::Why;
+use super::names::Spot;
+use super::object::{Kept, Object};
+use super::shared::{Found, Shared, failed, full, unheeded};
+use super::upload::S3Upload;
+use crate::error::{Error, Kind, Result};
+use crate::files::{
+    Committed, Condition, FileMode, Hash, Overwrite, RelPath, SourceMode, Stored, Umask, UploadSpec, numbered,
+};
+use crate::limits;
+
+/// What the storage is to make sure of.
+pub(super) enum Sure {
+    Nothing,
+    Absent,
+    /// That the object of this ETag is there.
+    Same(String),
+}
+
+impl Shared {
+    /// The header by which the storage makes sure of it. Without one this process does, if it is alone.
+    pub(super) fn condition(&self, sure: &Sure, in_parts: bool, path: &RelPath) -> Result<Vec<(&'static str, String)>> {
+        let heeds = self.heeds();
+        let (heeded, header) = match sure {
+            Sure::Nothing => return Ok(vec![]),
+            Sure::Absent => {
+                let heeded = if in_parts { heeds.complete_absent } else { heeds.put_absent };
+                (heeded, ("if-none-match", "*".to_owned()))
+            }
+            Sure::Same(etag) => {
+                let heeded = if in_parts { heeds.complete_match } else { heeds.put_match };
+                (heeded, ("if-match", etag.clone()))
+            }
+        };
+        match (heeded, self.alone) {
+            (true, _) => Ok(vec![header]),
+            // It was looked at a moment ago, by whoever has the name's lock.
+            (false, true) => Ok(vec![]),
+            (false, false) => Err(unheeded(path)),
+        }
+    }
+
+    /// Whether what has this name is from this very upload.
+    pub(super) fn is_from(&self, full: &Spot, number: &str) -> Option<Object> {
+        let object = self.engine.look_up(&self.keys.file(full).ok()?).ok()?;
+        (object.number == number).then_some(object)
+    }
+}
+
+/// What a look at the name comes to.
+enum Next {
+    Send {
+        sure: Sure,
+        old: Option<Object>,
+    },
+    /// The very same bytes are there.
+    Same(Object),
+    /// Something has this name, and the next number is to be tried.
+    Taken,
+}
+
+impl S3Upload {
+    /// Refuses what a commit would surely refuse, before the bytes are sent in vain.
+    pub(super) fn check_target(&self) -> Result<()> {
+        let (spec, path) = (&self.spec, &self.path);
+        self.shared.check_parent(&self.home, path)?;
+        self.shared.refuse_condition(spec, false, path)?;
+        if spec.size.is_some_and(|size| size > limits::HASH_BLOCK) {
+            self.shared.refuse_condition(spec, true, path)?;
+        }
+        if (spec.condition, spec.overwrite) == (Condition::Any, Overwrite::Allowed)
+            || spec.overwrite == Overwrite::Numbered
+        {
+            return Ok(());
+        }
+        match (spec.condition, self.shared.look(&self.full, path)?) {
+            (Condition::Absent, Found::File(_) | Found::Folder) => Err(failed(path, Errno::EXIST)),
+            (Condition::Hash(hash), Found::File(there)) if there.has_record() => match there.kept {
+                Kept { hash: Some(recorded), rotten: None, .. } if recorded != hash => Err(changed(path)),
+                _ => Ok(()),
+            },
+            (Condition::Any, Found::Folder) => Err(failed(path, Errno::ISDIR)),
+            (Condition::Any, Found::File(there)) if spec.size.is_some_and(|size| size != there.size) => {
+                Err(denied(path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts it in its place.
+    pub(super) fn commit(mut self) -> Result<Committed> {
+        if self.broken {
+            return Err(Error::new(Kind::Io, format!("{}: not stored, a write failed before", self.path)));
+        }
+        if let Some(size) = self.spec.size.filter(|size| *size != self.hasher.len()) {
+            let text = format!("{}: {size} bytes were announced and {} came", self.path, self.hasher.len());
+            return Err(Error::new(Kind::Integrity, text));
+        }
+        let (hash, mtime) = (self.hasher.finalize(), self.mtime());
+        let rest =
+            self.spool.take().filter(|spool| spool.len() > 0 || self.parts.is_none()).map(super::spool::Spool::finish);
+        if self.parts.is_some()
+            && let Some(rest) = &rest
+        {
+            let number = self.hasher.len().div_ceil(limits::HASH_BLOCK);
+            if let Some(parts) = &mut self.parts {
+                parts.send(&self.shared.engine, number, rest.clone()).map_err(|why| why.at(&self.path))?;
+            }
+        }
+        let (mut looks, mut number, mut called) = (0, 1, self.path.clone());
+        loop {
+            let place = full(&self.home, &called);
+            let shared = self.shared.clone();
+            let _held = shared.lock(&place, None);
+            let (sure, old) = match self.next(&place, &called, hash)? {
+                Next::Send { sure, old } => (sure, old),
+                Next::Same(there) => {
+                    let mtime = there.meta().mtime;
+                    return Ok(Committed { size: there.size, hash, mtime, stored: Stored::Same });
+                }
+                Next::Taken => {
+                    number += 1;
+                    if number > limits::NUMBERED_MAX {
+                        return Err(failed(&self.path, Errno::EXIST));
+                    }
+                    called = numbered(&self.path, number)?;
+                    continue;
+                }
+            };
+            let mode = match &old {
+                Some(old) => self.spec.mode.map_or(old.meta().mode, |source| source.over(old.meta().mode)),
+                None => new_mode(self.spec.mode, self.spec.umask),
+            };
+            let kept = Kept { hash: Some(hash), mtime: Some(mtime), mode: Some(mode), rotten: None };
+            match self.send(&place, &called, &sure, &kept, rest.as_ref()) {
+                Ok(()) => {
+                    let stored = match old {
+                        Some(_) => Stored::Replaced,
+                        None if number > 1 => Stored::Numbered(number),
+                        None => Stored::Created,
+                    };
+                    return Ok(Committed { size: self.hasher.len(), hash, mtime, stored });
+                }
+                // Somebody was faster: what is there now is looked at once more.
+                Err(Why::Condition) if looks < limits::CONDITION_LOOKS => looks += 1,
+                Err(why) => return Err(why.at(&called)),
+            }
+        }
+    }
+
+    fn next(&self, place: &Spot, path: &RelPath, hash: Hash) -> Result<Next> {
+        let spec: &UploadSpec = &self.spec;
+        let found = self.shared.look(place, path)?;
+        match (spec.condition, found) {
+            (_, Found::File(_) | Found::Folder) if spec.overwrite == Overwrite::Numbered => Ok(Next::Taken),
+            (Condition::Absent, Found::File(_) | Found::Folder) => Err(failed(path, Errno::EXIST)),
+            (Condition::Hash(expected), Found::File(there)) => {
+                match self.shared.hash_of(place, &there).map_err(|why| why.at(path))? {
+                    hash if hash == expected => {
+                        Ok(Next::Send { sure: Sure::Same(there.etag.clone()), old: Some(there) })
+                    }
+                    _ => Err(changed(path)),
+                }
+            }
+            (Condition::Hash(_), Found::Folder | Found::Nothing) => Err(changed(path)),
+            (Condition::Any, Found::Folder) => Err(failed(path, Errno::ISDIR)),
+            (Condition::Any, Found::File(there)) if spec.overwrite == Overwrite::Refused => {
+                let is_same = there.size == self.hasher.len()
+                    && self.shared.hash_of(place, &there).map_err(|why| why.at(path))? == hash;
+                if is_same { Ok(Next::Same(there)) } else { Err(denied(path)) }
+            }
+            (Condition::Any, Found::File(there)) => Ok(Next::Send { sure: Sure::Nothing, old: Some(there) }),
+            (_, Found::Nothing) => {
+                let replaces = (spec.condition, spec.overwrite) == (Condition::Any, Overwrite::Allowed);
+                Ok(Next::Send { sure: if replaces { Sure::Nothing } else { Sure::Absent }, old: None })
+            }
+        }
+    }
+
+    /// The request that makes it a file. An answer that is lost is looked up: only what says that it is from this upload is.
+    fn send(
+        &mut self,
+        place: &Spot,
+        path: &RelPath,
+        sure: &Sure,
+        kept: &Kept,
+        rest: Option<&(crate::outgoing::Payload, String)>,
+    ) -> Result<(), Why> {
+        let (shared, number) = (self.shared.clone(), self.number.clone());
+        let condition = shared.condition(sure, self.parts.is_some(), path)?;
+        let done = match (&self.parts, rest) {
+            (Some(parts), _) => parts.complete(&shared.engine, condition),
+            (None, Some(rest)) => {
+                let headers = kept.headers(&number).into_iter().chain(condition).collect();
+                shared.engine.put(&shared.keys.file(place)?, rest.clone(), headers).map(drop)
+            }
+            (None, None) => Err(Error::new(Kind::Internal, format!("{path}: its bytes are gone")).into()),
+        };
+        let found = match (&done, self.parts.is_some()) {
+            (Ok(()), false) => None,
+            (Ok(()), true) => match shared.engine.head(&shared.keys.file(place)?) {
+                Ok(object) => Some(object),
+                // Somebody has removed it since.
+                Err(Why::Missing) => None,
+                Err(why) => return Err(why),
+            },
+            (Err(_), _) => shared.is_from(place, &number),
+        };
+        let stored = match (done, found) {
+            (Ok(()), None) => return Ok(()),
+            (Err(why), None) => return Err(why),
+            (_, Some(found)) => found,
+        };
+        if self.parts.is_some() {
+            if stored.number == number && stored.size != self.hasher.len() {
+                let text = format!("{path}: the storage has made something else of its parts");
+                return Err(Error::new(Kind::Integrity, text).into());
+            }
+            // Somebody else may have replaced it meanwhile: what is recorded counts for this upload alone.
+            if stored.number == number {
+                let object = Object { kept: *kept, ..stored };
+                shared.engine.write_record(&shared.keys.record(place), &object)?;
+            }
+            // The storage knows it no longer, and there is nothing to be given up.
+            self.parts = None;
+        }
+        Ok(())
+    }
+}
+
+/// The mode of a new file: for the server's account and group, and open to no more than where it comes from.
+fn new_mode(source: Option<SourceMode>, umask: Option<Umask>) -> FileMode {
+    let most = limits::SERVED_FILE_MODE;
+    match (source, umask) {
+        (Some(source), _) if source.perms => source.over(source.mode),
+        (source, Some(umask)) => umask.file(source.map(|source| source.mode)),
+        (None, None) => FileMode::of(most),
+        (Some(source), None) => FileMode::of(source.mode.bits() & (most | (most & 0o444) >> 2) | 0o600),
+    }
+}
+
+pub(super) fn changed(path: &RelPath) -> Error {
+    Error::new(Kind::Changed, format!("{path}: not the file that was to be replaced"))
+}
+
+fn denied(path: &RelPath) -> Error {
+    Error::new(Kind::Denied, format!("{path}: is there already, and the right `overwrite` to replace it is missing"))
+}

@@ -1,0 +1,275 @@
+//! Requests to the storage: signed, repeated where it put them off or nobody answered, and never without an end.
+//!
+//! Every request made here may be repeated: what changes something says in its metadata who made it, so that whoever finds that the
+//! storage has done it already knows whether it was he.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tracing::warn;
+
+use super::keyring::Keys;
+use super::names::encode;
+use super::sign::{self, Moment, Signed};
+use super::xml;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::machine::turns::block_in_place;
+use crate::outgoing::{Answer, Origin, Payload, Request};
+use crate::sync::Mutex;
+
+/// Why something was not done.
+#[derive(Debug)]
+pub(super) enum Why {
+    /// There is no such object.
+    Missing,
+    /// There is no such upload, or no longer.
+    NoUpload,
+    /// The condition does not hold; maybe because a first attempt, whose answer was lost, was carried out.
+    Condition,
+    /// There are no such bytes.
+    Range,
+    /// Anything else.
+    Failed(Error),
+}
+
+impl Why {
+    /// The same as an error of what is at this path.
+    pub(super) fn at(self, path: impl std::fmt::Display) -> Error {
+        match self {
+            Why::Missing => Error::new(Kind::NotFound, format!("{path}: no such file or folder")),
+            Why::NoUpload => Error::new(Kind::Aborted, format!("{path}: the storage has given the upload up")),
+            Why::Condition => Error::new(Kind::Changed, format!("{path}: somebody changed it just now")),
+            Why::Range => Error::new(Kind::Io, format!("{path}: the storage does not give its bytes")),
+            Why::Failed(error) => error.about(&path.to_string()),
+        }
+    }
+}
+
+impl From<Error> for Why {
+    fn from(error: Error) -> Why {
+        Why::Failed(error)
+    }
+}
+
+/// What is asked.
+pub(super) struct Call<'a> {
+    pub(super) method: &'static str,
+    /// Of an object; none: the bucket.
+    pub(super) key: Option<&'a str>,
+    pub(super) query: Vec<(&'static str, String)>,
+    /// In lower case.
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Payload,
+    /// The SHA-256 of the body, as digits.
+    pub(super) sha256: String,
+    /// Also when the storage has just failed somebody: what became of a change that it did not answer must be known.
+    pub(super) in_any_case: bool,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn of(method: &'static str, key: &'a str) -> Call<'a> {
+        let body = Payload::Bytes(bytes::Bytes::new());
+        Call {
+            method,
+            key: Some(key),
+            query: vec![],
+            headers: vec![],
+            body,
+            sha256: sign::OF_NOTHING.to_owned(),
+            in_any_case: false,
+        }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Call<'a> {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn asking(mut self, name: &'static str, value: impl Into<String>) -> Call<'a> {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn sending(mut self, bytes: impl Into<bytes::Bytes>) -> Call<'a> {
+        let bytes = bytes.into();
+        self.sha256 = sign::sha256(&bytes);
+        self.body = Payload::Bytes(bytes);
+        self
+    }
+}
+
+/// A bucket of a storage.
+pub(super) struct Engine {
+    pub(super) origin: Arc<Origin>,
+    pub(super) bucket: String,
+    pub(super) region: String,
+    pub(super) keys: Keys,
+    /// Seconds by which the storage's clock is ahead of ours.
+    ahead: AtomicI64,
+    /// Until then nobody asks: it has just failed somebody.
+    resting: Mutex<Option<Instant>>,
+    /// For how long a request is repeated.
+    patience: Duration,
+}
+
+/// What becomes of an answer.
+enum Verdict {
+    Again(String),
+    /// Our clock differs from the storage's by so much.
+    Clock(i64),
+    Over(Why),
+}
+
+impl Engine {
+    pub(super) fn new(origin: Arc<Origin>, bucket: String, region: String, keys: Keys, patience: Duration) -> Engine {
+        let (ahead, resting) = (AtomicI64::new(0), Mutex::default());
+        Engine { origin, bucket, region, keys, ahead, resting, patience }
+    }
+
+    /// Asks, again and again if need be, and gives back an answer of success with its body to be read.
+    pub(super) fn ask(&self, call: &Call<'_>) -> Result<Answer, Why> {
+        if !call.in_any_case && self.resting.lock().is_some_and(|until| Instant::now() < until) {
+            return Err(Why::Failed(unavailable("the storage does not answer at the moment")));
+        }
+        let begun = Instant::now();
+        let mut pause = limits::ENGINE_PAUSE;
+        let mut is_clock_set = false;
+        loop {
+            let (why, set) = match self.once(call) {
+                Ok(answer) => {
+                    *self.resting.lock() = None;
+                    return Ok(answer);
+                }
+                Err(Verdict::Over(why)) => return Err(why),
+                Err(Verdict::Clock(ahead)) => {
+                    warn!(seconds = ahead, "the storage's clock differs from ours: its own is gone by");
+                    (format!("the clocks differ by {ahead} s"), self.ahead.swap(ahead, Ordering::Relaxed) != ahead)
+                }
+                Err(Verdict::Again(why)) => (why, false),
+            };
+            if set && !is_clock_set {
+                is_clock_set = true;
+                continue;
+            }
+            if begun.elapsed() + pause > self.patience {
+                let error = unavailable(&format!("the storage does not do what it is asked: {why}"));
+                if crate::repeated::is_first("the storage cannot be used", &error) {
+                    warn!(error = why, "the storage cannot be used");
+                }
+                *self.resting.lock() = Some(Instant::now() + limits::ENGINE_REST);
+                return Err(Why::Failed(error));
+            }
+            // Not all at the same moment.
+            let part = crate::random::number().map_or(500, |number| u32::try_from(number % 500).unwrap_or(0) + 500);
+            block_in_place(|| thread::sleep(pause * part / 1000));
+            pause = (pause * 2).min(limits::ENGINE_PAUSE_MAX);
+        }
+    }
+
+    /// The same, with all of its body.
+    pub(super) fn ask_all(&self, call: &Call<'_>) -> Result<(Told, Vec<u8>), Why> {
+        let begun = Instant::now();
+        loop {
+            let answer = self.ask(call)?;
+            let head = Told { etag: answer.header("etag").map(str::to_owned) };
+            match answer.read_all(limits::ENGINE_XML) {
+                // A copy and a Complete begin their answer before they are done, and may end it with an error.
+                Ok(body) => match xml::code_of(&body) {
+                    None => return Ok((head, body)),
+                    Some(code) => match self.verdict(500, &code, None) {
+                        Verdict::Over(why) => return Err(why),
+                        _ if begun.elapsed() < self.patience => block_in_place(|| thread::sleep(limits::ENGINE_PAUSE)),
+                        _ => return Err(Why::Failed(unavailable(&format!("the storage failed: {code}")))),
+                    },
+                },
+                Err(_) if begun.elapsed() < self.patience => block_in_place(|| thread::sleep(limits::ENGINE_PAUSE)),
+                Err(broken) => return Err(Why::Failed(unavailable(&broken.0))),
+            }
+        }
+    }
+
+    fn once(&self, call: &Call<'_>) -> Result<Answer, Verdict> {
+        let path = match call.key {
+            Some(key) => format!("/{}/{}", encode(&self.bucket, false), encode(key, true)),
+            None => format!("/{}", encode(&self.bucket, false)),
+        };
+        let mut headers: Vec<(String, String)> =
+            call.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let now = Moment::of(seconds_now() + self.ahead.load(Ordering::Relaxed));
+        let (query, region) = (&call.query[..], &self.region);
+        let signed = Signed { method: call.method, path: &path, query, body: &call.sha256, region };
+        sign::sign(&signed, &self.origin.place().authority(), &self.keys, &now, &mut headers);
+        let target = if query.is_empty() { path } else { format!("{path}?{}", sign::query(query)) };
+        let request = Request { method: call.method, target, headers, body: call.body.clone() };
+        let answer = self.origin.send(&request).map_err(|broken| Verdict::Again(broken.0))?;
+        if (200..300).contains(&answer.status) {
+            return Ok(answer);
+        }
+        let (status, date) =
+            (answer.status, answer.header("date").and_then(|date| httpdate::parse_http_date(date).ok()));
+        let body = answer.read_all(limits::ENGINE_HEAD).unwrap_or_default();
+        let code = xml::code_of(&body).unwrap_or_default();
+        Err(self.verdict(status, &code, date))
+    }
+
+    fn verdict(&self, status: u16, code: &str, date: Option<SystemTime>) -> Verdict {
+        let failed = |kind, why: &str| {
+            let said = if code.is_empty() { status.to_string() } else { format!("{status} {code}") };
+            let error = Error::new(kind, format!("{why} ({said})"));
+            if crate::repeated::is_first("the storage refuses", &error) {
+                warn!(status, code, "the storage refuses: {why}");
+            }
+            Verdict::Over(Why::Failed(error))
+        };
+        match (status, code) {
+            (_, "RequestTimeTooSkewed") => match date.and_then(|date| date.duration_since(UNIX_EPOCH).ok()) {
+                Some(theirs) => Verdict::Clock(i64::try_from(theirs.as_secs()).unwrap_or(0) - seconds_now()),
+                None => failed(Kind::Io, "the storage's clock and ours differ"),
+            },
+            (_, "NoSuchUpload") => Verdict::Over(Why::NoUpload),
+            (_, "NoSuchBucket") => failed(Kind::Io, "the storage has no such bucket"),
+            (_, "NoSuchKey") | (404, _) => Verdict::Over(Why::Missing),
+            (_, "PreconditionFailed") | (412, _) => Verdict::Over(Why::Condition),
+            (416, _) => Verdict::Over(Why::Range),
+            (_, "BadDigest" | "XAmzContentSHA256Mismatch") => {
+                failed(Kind::Integrity, "the storage got other bytes than were sent")
+            }
+            (507, _)
+            | (_, "InsufficientStorage" | "XMinioStorageFull" | "QuotaExceeded" | "XMinioAdminBucketQuotaExceeded") => {
+                failed(Kind::NoSpace, "the storage is full")
+            }
+            (
+                _,
+                "SlowDown"
+                | "RequestTimeout"
+                | "InternalError"
+                | "ServiceUnavailable"
+                | "ConditionalRequestConflict"
+                | "OperationAborted",
+            )
+            | (408 | 429 | 500 | 502 | 503 | 504, _) => {
+                Verdict::Again(format!("{status} {code}").trim_end().to_owned())
+            }
+            (401 | 403, _) => failed(Kind::Io, "the storage refuses the server's own keys"),
+            (501, _) | (_, "NotImplemented") => failed(Kind::Unsupported, "the storage cannot do that"),
+            _ => failed(Kind::Io, "the storage refuses"),
+        }
+    }
+}
+
+/// What stays of an answer whose body was read.
+pub(super) struct Told {
+    pub(super) etag: Option<String>,
+}
+
+pub(super) fn unavailable(text: &str) -> Error {
+    Error::new(Kind::Unavailable, text)
+}
+
+pub(super) fn seconds_now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}

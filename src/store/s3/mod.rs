@@ -1,0 +1,193 @@
+//! Homes in a bucket of a storage that speaks S3: Garage, MinIO, Ceph, AWS. Several servers may have the same bucket.
+//!
+//! - A file is the object of its own name below `PREFIX/h/HOME/`, so that other tools can read the bucket ([`names`]). A folder is what
+//!   a name has a slash behind; `name/`, an object of no bytes, is one that has nothing else in it.
+//! - `226` comes after the storage has said that the object is there: a PUT for up to 16 MiB, else an upload in parts of 16 MiB each,
+//!   which is nothing until it is completed. An answer that is lost is looked up: what is there says which upload it is from.
+//! - What depends on something (`if=`, no right to replace, a rename that replaces nothing) is asked of the storage in the request that
+//!   changes something. At the start it is tried whether the storage heeds that ([`probe`]); where it does not, such things are refused as
+//!   [`crate::Kind::Unsupported`], unless the server is said to be the only one.
+//! - Nothing that fails removes what had the name.
+//!
+//! Not kept here, and refused by name: quotas and the trash (a home that has either does not open), shared folders elsewhere on
+//! the machine, files of more than 156 GiB, large files under a free name, renaming of large folders. Interrupted uploads begin anew.
+
+mod change;
+mod commit;
+mod engine;
+mod keyring;
+mod listing;
+mod names;
+mod object;
+mod parts;
+mod place;
+mod probe;
+mod shared;
+mod sign;
+mod source;
+mod spool;
+mod store;
+mod upload;
+mod xml;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::engine::{Call, Engine, seconds_now};
+pub use self::keyring::Keys;
+use self::names::{Keyspace, Spot};
+pub use self::place::{Bucket, Endpoint};
+pub use self::probe::Heeds;
+use self::shared::Shared;
+use self::store::S3Store;
+use crate::error::{Error, Kind, Result};
+use crate::files::{HomeTerms, RelPath, Store, Swept, Vault};
+use crate::limits;
+use crate::outgoing::{CaRoots, Origin};
+
+/// What is to be known of a storage.
+#[non_exhaustive]
+pub struct S3Options {
+    /// The bucket, and what all names in it begin with.
+    pub bucket: Bucket,
+    /// Where the storage is.
+    pub endpoint: Endpoint,
+    /// What it calls its region.
+    pub region: String,
+    /// Who we are to it.
+    pub keys: Keys,
+    /// Who vouches for it, where TLS is spoken. None: those that the system believes.
+    pub authorities: Option<CaRoots>,
+    /// A folder of this machine for uploads until they are sent; made when it is needed.
+    pub spool: PathBuf,
+    /// Nobody else changes the bucket: what the storage does not heed is decided in this process.
+    pub alone: bool,
+    /// How long a request is repeated that the storage put off or did not answer.
+    pub patience: Duration,
+}
+
+impl S3Options {
+    /// These, in the region that most storages know, and with nothing else said.
+    pub fn new(bucket: Bucket, endpoint: Endpoint, keys: Keys, spool: PathBuf) -> S3Options {
+        let (region, patience) = ("us-east-1".to_owned(), limits::ENGINE_RETRY);
+        S3Options { bucket, endpoint, region, keys, authorities: None, spool, alone: false, patience }
+    }
+}
+
+/// Homes in a bucket. Clones are the same vault.
+#[derive(Clone)]
+pub struct S3Vault {
+    shared: Arc<Shared>,
+}
+
+impl S3Vault {
+    /// A vault over this storage. Names are looked up and authorities are read here, and nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// That the storage's name has no address, or a file cannot be used.
+    pub fn new(options: S3Options) -> Result<S3Vault> {
+        let S3Options { bucket, endpoint, region, keys, authorities, spool, alone, patience } = options;
+        let Endpoint(place) = endpoint;
+        let authorities = match (place.tls, authorities) {
+            (true, None) => Some(CaRoots::of_the_system()?),
+            (_, said) => said,
+        };
+        let origin = Arc::new(Origin::new(place, authorities.as_ref())?);
+        let engine = Engine::new(origin, bucket.name, region, keys, patience);
+        Ok(S3Vault { shared: Arc::new(Shared::new(engine, Keyspace { prefix: bucket.prefix }, spool, alone)) })
+    }
+
+    /// Asks the storage whether it does what it is relied on for, with an object of our own. Before this is done no condition counts
+    /// as heeded.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`], or what the storage refuses.
+    pub fn probe(&self) -> Result<Heeds> {
+        let number = crate::random::number()?;
+        let heeds = self.shared.engine.try_conditions(&self.shared.keys.trial(number))?;
+        *self.shared.heeds.write() = heeds;
+        Ok(heeds)
+    }
+
+    /// Whether what the storage is told can be read on the way, outside of this machine and private networks.
+    pub fn is_exposed(&self) -> bool {
+        let place = self.shared.engine.origin.place();
+        !place.tls && !place.is_near()
+    }
+
+    /// The one port that is connected to.
+    pub fn port(&self) -> u16 {
+        self.shared.engine.origin.place().port
+    }
+
+    fn home(&self, home: &str, terms: &HomeTerms) -> Result<Spot> {
+        let refused = |what: &str| {
+            let text = format!(
+                "your home folder: its {what} cannot be kept in an S3 storage; the administrator has to take it away"
+            );
+            Err(Error::new(Kind::Unsupported, text))
+        };
+        match terms {
+            HomeTerms { quota: Some(_), .. } | HomeTerms { quota_files: Some(_), .. } => refused("quota"),
+            HomeTerms { trash: Some(_), .. } => refused("trash"),
+            _ => RelPath::parse(home.as_bytes()).map(|home| Spot::of_home(&home)),
+        }
+    }
+}
+
+impl Vault for S3Vault {
+    fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>> {
+        Ok(Arc::new(S3Store::new(self.shared.clone(), self.home(home, &terms)?)))
+    }
+
+    /// A home is there when something is in it.
+    fn prepare(&self, home: &str) -> Result<()> {
+        self.home(home, &HomeTerms::none()).map(drop)
+    }
+
+    fn names(&self) -> Result<BTreeSet<String>> {
+        let homes = self.shared.keys.homes();
+        let (mut names, mut after) = (BTreeSet::new(), None);
+        loop {
+            let before = names.len();
+            let page = self.shared.engine.page(&homes, false, limits::ENGINE_PAGE, after.as_deref());
+            let page = page.map_err(|why| why.at("the homes"))?;
+            let inside = page.folders.iter().filter_map(|folder| folder.strip_prefix(&homes)?.strip_suffix('/'));
+            names.extend(inside.filter_map(names::path_of).filter_map(|name| String::from_utf8(name).ok()));
+            match page.next {
+                None => return Ok(names),
+                Some(_) if names.len() == before => return Err(object::endless()),
+                next => after = next,
+            }
+        }
+    }
+
+    /// Uploads in parts that nobody completed go when they are old; those of others are never known to be dead before.
+    fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
+        let home = self.home(home, &HomeTerms::none())?;
+        let engine = &self.shared.engine;
+        let call = Call { key: None, ..Call::of("GET", "") };
+        let call = call.asking("uploads", "").asking("prefix", self.shared.keys.folder(&home)?);
+        let (_, body) = engine.ask_all(&call).map_err(|why| why.at(&home))?;
+        let said = xml::Document::parse(&body, "ListMultipartUploadsResult");
+        let said = said.map_err(|why| object::odd(&why))?;
+        let age = max_age.map_or(limits::PARTIAL_MAX_AGE, |age| age.max(limits::PARTIAL_MAX_AGE));
+        let mut swept = Swept::default();
+        for (key, id, begun) in said.uploads() {
+            let is_old = xml::seconds(&begun).is_some_and(|at| {
+                u64::try_from(seconds_now().saturating_sub(at)).is_ok_and(|secs| secs > age.as_secs())
+            });
+            if is_old {
+                let call = Call::of("DELETE", &key).asking("uploadId", id);
+                match engine.ask_all(&call) {
+                    Ok(_) => swept.removed += 1,
+                    Err(engine::Why::NoUpload | engine::Why::Missing) => {}
+                    Err(why) => return Err(why.at(&home)),
+                }
+            }
+        }
+        Ok(swept)
+    }
+}

@@ -1,0 +1,98 @@
+//! What a storage can be relied on for: it is tried, since some take a condition and do not heed it, which is worse than none.
+
+use super::engine::{Call, Engine, Why};
+use super::object::odd;
+use super::upload::Multipart;
+use crate::error::Result;
+
+/// What a storage heeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Heeds {
+    /// `If-None-Match: *` of a PUT.
+    pub put_absent: bool,
+    /// `If-Match` of a PUT.
+    pub put_match: bool,
+    /// `If-None-Match: *` when an upload in parts is completed.
+    pub complete_absent: bool,
+    /// `If-Match` there.
+    pub complete_match: bool,
+    /// `If-Match` of a DELETE.
+    pub delete_match: bool,
+}
+
+impl Heeds {
+    /// Nothing has been tried, or nothing is heeded.
+    pub const NOTHING: Heeds = Heeds {
+        put_absent: false,
+        put_match: false,
+        complete_absent: false,
+        complete_match: false,
+        delete_match: false,
+    };
+
+    /// Each by its name.
+    pub fn each(&self) -> [(&'static str, bool); 5] {
+        [
+            ("PUT if absent", self.put_absent),
+            ("PUT if unchanged", self.put_match),
+            ("large upload if absent", self.complete_absent),
+            ("large upload if unchanged", self.complete_match),
+            ("DELETE if unchanged", self.delete_match),
+        ]
+    }
+
+    /// Whether all are heeded.
+    pub fn all(&self) -> bool {
+        self.each().iter().all(|(_, heeded)| *heeded)
+    }
+}
+
+/// Another ETag than any object has here.
+const NEVER: &str = "\"00000000000000000000000000000000\"";
+
+impl Engine {
+    /// Tries it with an object of this key, which is gone afterwards.
+    pub(super) fn try_conditions(&self, key: &str) -> Result<Heeds> {
+        let tried = self.try_with(key);
+        let removed = self.delete(key, None);
+        let heeds = tried.map_err(|why| why.at("trying the storage"))?;
+        removed.map_err(|why| why.at("trying the storage"))?;
+        Ok(heeds)
+    }
+
+    fn try_with(&self, key: &str) -> Result<Heeds, Why> {
+        let put = |bytes: &'static str| Call::of("PUT", key).sending(bytes);
+        self.ask_all(&put("first"))?;
+        let found = self.beginning(key, 64)?;
+        if found.bytes != b"first" || found.object.size != 5 {
+            return Err(odd("it does not give back what was stored a moment ago").into());
+        }
+        let put_absent = refuses(self.ask_all(&put("second").with("if-none-match", "*")))?;
+        let put_match = refuses(self.ask_all(&put("third").with("if-match", NEVER)))?;
+        let complete = |condition: (&'static str, &str)| {
+            let mut upload = Multipart::create(self, key, vec![])?;
+            let done = upload
+                .send(self, 1, super::upload::whole("fourth"))
+                .and_then(|()| upload.complete(self, vec![(condition.0, condition.1.to_owned())]).map(drop));
+            let refused = refuses(done);
+            if !matches!(refused, Ok(false)) {
+                upload.abort(self);
+            }
+            refused
+        };
+        let complete_absent = complete(("if-none-match", "*"))?;
+        let complete_match = complete(("if-match", NEVER))?;
+        let delete_match = refuses(self.delete(key, Some(NEVER)))?;
+        Ok(Heeds { put_absent, put_match, complete_absent, complete_match, delete_match })
+    }
+}
+
+/// Whether it was refused for its condition. That a storage says it cannot do such a thing counts as not heeding it.
+fn refuses<T>(done: Result<T, Why>) -> Result<bool, Why> {
+    match done {
+        Ok(_) => Ok(false),
+        Err(Why::Condition) => Ok(true),
+        Err(Why::Failed(error)) if error.kind() == crate::error::Kind::Unsupported => Ok(false),
+        Err(why) => Err(why),
+    }
+}

@@ -1,0 +1,165 @@
+//! Reading a file of a bucket: a small one is had whole when it is opened, a large one streams, and every byte is of the one object
+//! that was opened.
+
+use std::sync::Arc;
+
+use super::engine::{Why, unavailable};
+use super::names::Spot;
+use super::object::Object;
+use super::shared::Shared;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Change, Finding, Hash, Meta, Record, RelPath, Rot, Source};
+use crate::limits;
+use crate::outgoing::Answer;
+use crate::sync::Mutex;
+
+/// An open file.
+pub(super) struct S3Source {
+    shared: Arc<Shared>,
+    full: Spot,
+    path: RelPath,
+    object: Mutex<Object>,
+    size: u64,
+    /// Its first bytes.
+    beginning: Vec<u8>,
+    /// Bytes that come, and where the next one is in the file.
+    stream: Option<(u64, Answer)>,
+    /// Where what is wanted ends.
+    wanted: u64,
+}
+
+impl S3Source {
+    pub(super) fn open(shared: &Arc<Shared>, full: Spot, path: &RelPath) -> Result<S3Source, Why> {
+        let mut found = shared.engine.beginning(&shared.keys.file(&full)?, limits::RECORD_MIN)?;
+        shared.complete(&full, &mut found.object)?;
+        Ok(S3Source {
+            shared: shared.clone(),
+            full,
+            path: path.clone(),
+            size: found.object.size,
+            wanted: found.object.size,
+            object: Mutex::new(found.object),
+            beginning: found.bytes,
+            stream: None,
+        })
+    }
+
+    /// Reads what comes next of the stream that is there, or of one from this offset on.
+    fn next(&mut self, offset: u64, room: &mut [u8]) -> Result<usize> {
+        let (at, mut answer) = match self.stream.take() {
+            Some((at, answer)) if at == offset => (at, answer),
+            _ => {
+                let to = if self.wanted > offset { self.wanted } else { self.size };
+                let (key, etag) = (self.shared.keys.file(&self.full)?, self.object.lock().etag.clone());
+                let begun = self.shared.engine.stream(&key, &etag, offset, to);
+                (offset, begun.map_err(|why| self.torn(why))?)
+            }
+        };
+        let n = answer.read(room).map_err(|broken| unavailable(&broken.0).about(&self.path.to_string()))?;
+        if n > 0 {
+            self.stream = Some((at + n as u64, answer));
+        }
+        Ok(n)
+    }
+
+    /// Whoever reads is told that the file is another one by now, or gone.
+    fn torn(&self, why: Why) -> Error {
+        match why {
+            Why::Condition | Why::Missing | Why::Range => {
+                Error::new(Kind::Torn, format!("{}: was replaced or removed while it was read", self.path))
+            }
+            why => why.at(&self.path),
+        }
+    }
+
+    /// Writes down what is known of its bytes, for whoever opens it next.
+    fn write(&self, change: impl FnOnce(&mut Object)) -> Result<()> {
+        let mut object = self.object.lock();
+        change(&mut object);
+        let written = self.shared.engine.write_record(&self.shared.keys.record(&self.full), &object);
+        written.map_err(|why| why.at(&self.path))
+    }
+}
+
+impl Source for S3Source {
+    fn meta(&self) -> Meta {
+        self.object.lock().meta()
+    }
+
+    fn allocated(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whatever takes its name: what was read is of the object that was opened, or reading has failed.
+    fn change(&self) -> Result<Change> {
+        Ok(Change::Nothing)
+    }
+
+    fn record(&self) -> Option<Record> {
+        self.object.lock().record()
+    }
+
+    fn compare(&self, hash: &Hash) -> Finding {
+        if !self.object.lock().has_record() {
+            return Finding::Unrecorded;
+        }
+        let told = |error: Error| tracing::warn!(path = %self.full, %error, "what was found of a file is not recorded");
+        match self.record() {
+            None => {
+                self.write(|object| object.kept.hash = Some(*hash)).unwrap_or_else(told);
+                Finding::Unrecorded
+            }
+            Some(Record::Rotten(rot)) => Finding::Rotten(rot),
+            Some(Record::Sound(recorded)) if recorded == *hash => Finding::Confirmed,
+            Some(Record::Sound(recorded)) => {
+                self.write(|object| object.kept.rotten = Some(*hash)).unwrap_or_else(told);
+                Finding::Rotten(Rot { recorded, found: *hash })
+            }
+        }
+    }
+
+    fn accept(&self, hash: &Hash) -> Result<()> {
+        self.write(|object| (object.kept.hash, object.kept.rotten) = (Some(*hash), None))
+    }
+
+    fn expect(&mut self, offset: u64, length: u64) {
+        self.wanted = offset.saturating_add(length).min(self.size);
+        if self.stream.as_ref().is_some_and(|(at, _)| *at != offset) {
+            self.stream = None;
+        }
+    }
+
+    fn forget_cached(&self) {}
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = offset + done as u64;
+            let room = buffer.get_mut(done..).unwrap_or_default();
+            let left = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX);
+            let most = room.len().min(left);
+            if most == 0 {
+                break;
+            }
+            let room = room.get_mut(..most).unwrap_or_default();
+            let from = usize::try_from(at).unwrap_or(usize::MAX);
+            done += match self.beginning.get(from..).filter(|there| !there.is_empty()) {
+                Some(there) => {
+                    let some = there.len().min(most);
+                    let (room, there) = (room.get_mut(..some), there.get(..some));
+                    room.unwrap_or_default().copy_from_slice(there.unwrap_or_default());
+                    some
+                }
+                None => match self.next(at, room)? {
+                    // The range that was asked for is over; or the storage has broken off, which the next one finds.
+                    0 if self.stream.is_none() => match self.next(at, room)? {
+                        0 => return Err(unavailable(&format!("{}: the storage gives no more of it", self.path))),
+                        n => n,
+                    },
+                    n => n,
+                },
+            };
+        }
+        Ok(done)
+    }
+}

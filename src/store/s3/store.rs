@@ -1,0 +1,194 @@
+//! One home of a bucket.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::engine::Why;
+use super::listing::S3Listing;
+use super::names::Spot;
+use super::shared::{Found, Shared, failed, full, of_a_folder};
+use super::source::S3Source;
+use super::upload::{Change, S3Upload};
+use crate::error::{Error, Kind, Result};
+use crate::files::{
+    Decided, Done, FileMode, Hash, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises, RelPath, Removed,
+    Seen, Source, SourceMode, Store, Stored, Umask, Upload, UploadSpec,
+};
+
+/// One home of a [`super::S3Vault`].
+pub(super) struct S3Store {
+    shared: Arc<Shared>,
+    home: Spot,
+    prepared: PreparedSet<Change>,
+}
+
+impl S3Store {
+    pub(super) fn new(shared: Arc<Shared>, home: Spot) -> S3Store {
+        S3Store { shared, home, prepared: PreparedSet::default() }
+    }
+
+    fn found(&self, path: &RelPath) -> Result<Found> {
+        match self.shared.look(&full(&self.home, path), path)? {
+            Found::Nothing => Err(self.shared.why_absent(&self.home, path)),
+            found => Ok(found),
+        }
+    }
+}
+
+impl Store for S3Store {
+    fn promises(&self) -> Promises {
+        let mut promises = Promises::of_the_storage();
+        if !self.shared.heeds().all() {
+            promises.decided = Decided::InThisProcess;
+        }
+        promises.resumes = false;
+        promises
+    }
+
+    fn stat(&self, path: &RelPath) -> Result<Meta> {
+        if path.is_root() {
+            return Ok(of_a_folder());
+        }
+        Ok(match self.found(path)? {
+            Found::File(object) => object.meta(),
+            Found::Folder | Found::Nothing => of_a_folder(),
+        })
+    }
+
+    fn open(&self, path: &RelPath) -> Result<Box<dyn Source>> {
+        if path.is_root() {
+            return Err(failed(path, Errno::ISDIR));
+        }
+        match S3Source::open(&self.shared, full(&self.home, path), path) {
+            Ok(source) => Ok(Box::new(source)),
+            Err(Why::Missing) => {
+                self.found(path)?;
+                Err(failed(path, Errno::ISDIR))
+            }
+            Err(why) => Err(why.at(path)),
+        }
+    }
+
+    fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
+        let upload = S3Upload::new(&self.shared, self.prepared.clone(), (&self.home, path), spec)?;
+        if let Some(size) = spec.size {
+            super::upload::check_size(size, path)?;
+        }
+        upload.check_target()?;
+        Ok(Box::new(upload))
+    }
+
+    fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
+        let _nothing_is_kept = path;
+        Ok(None)
+    }
+
+    fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
+        let _nothing_is_kept = (spec, from, proven);
+        Err(Error::new(Kind::Changed, format!("{path}: nothing is left of the last upload")))
+    }
+
+    fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
+        let taken: Vec<Result<Change>> = changes.into_iter().map(|prepared| self.prepared.take(prepared)).collect();
+        // Those of one name in their order, of different names side by side. A file and what is in it cannot both be; their order
+        // then says which.
+        let names: Vec<Spot> = taken.iter().flatten().filter_map(Change::place).cloned().collect();
+        let meet = names.iter().any(|one| names.iter().any(|other| one != other && one.is_within(other)));
+        let mut groups: BTreeMap<Spot, Vec<(usize, Box<S3Upload>)>> = BTreeMap::new();
+        let mut done: Vec<(usize, Result<Done>)> = Vec::new();
+        for (at, change) in taken.into_iter().enumerate() {
+            match change {
+                Err(error) => done.push((at, Err(error))),
+                Ok(Change::Folder { made }) => done.push((at, Ok(Done::Folder { made }))),
+                Ok(Change::File(upload)) => {
+                    // A number may be that of another's own name.
+                    let is_alone = meet || upload.spec.overwrite == crate::files::Overwrite::Numbered;
+                    let group = if is_alone { self.home.clone() } else { upload.full.clone() };
+                    groups.entry(group).or_default().push((at, upload));
+                }
+            }
+        }
+        let groups: Vec<_> = groups.into_values().map(|group| crate::sync::Mutex::new(Some(group))).collect();
+        let committed = self.shared.side_by_side(&groups, |group| {
+            let group = group.lock().take().unwrap_or_default();
+            group.into_iter().map(|(at, upload)| (at, upload.commit().map(Done::File))).collect::<Vec<_>>()
+        });
+        done.extend(committed.into_iter().flatten());
+        done.sort_by_key(|(at, _)| *at);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
+
+    fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>> {
+        let place = full(&self.home, path);
+        if !path.is_root()
+            && let Found::File(_) = self.found(path)?
+        {
+            return Err(failed(path, Errno::NOTDIR));
+        }
+        Ok(Box::new(S3Listing::new(&self.shared, place, recursive)?))
+    }
+
+    fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed> {
+        self.shared.remove(&self.home, path, recursive, None)
+    }
+
+    fn seen(&self, path: &RelPath) -> Result<Seen> {
+        self.shared.seen(&self.home, path)
+    }
+
+    fn remove_seen(&self, path: &RelPath, recursive: bool, seen: &Seen) -> Result<Removed> {
+        self.shared.remove(&self.home, path, recursive, Some(seen))
+    }
+
+    fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
+        self.shared.set_mode(&self.home, path, source)
+    }
+
+    fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
+        self.shared.set_mtime(&self.home, path, mtime)
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
+        self.shared.rename(&self.home, (from, to), replace, None)
+    }
+
+    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
+        self.shared.rename(&self.home, (from, to), replace, Some(seen))
+    }
+
+    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
+        self.shared.supersede(&self.home, (from, to), None)
+    }
+
+    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
+        self.shared.supersede(&self.home, (from, to), Some(seen))
+    }
+
+    fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {
+        if !path.is_root()
+            && let Found::File(_) = self.found(path)?
+        {
+            return Err(failed(path, Errno::NOTDIR));
+        }
+        Ok(Arc::new(S3Store::new(self.shared.clone(), full(&self.home, path))))
+    }
+
+    fn begin_dir(&self, path: &RelPath, parents: bool, _umask: Option<Umask>) -> Result<Prepared> {
+        let made = self.shared.make_dir(&self.home, path, parents)?;
+        Ok(self.prepared.add(Change::Folder { made }))
+    }
+
+    fn forget_handles(&self) {}
+}
+
+impl Change {
+    /// The name that it is for.
+    fn place(&self) -> Option<&Spot> {
+        match self {
+            Change::File(upload) => Some(&upload.full),
+            Change::Folder { .. } => None,
+        }
+    }
+}

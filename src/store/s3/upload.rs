@@ -1,0 +1,265 @@
+//! A file on its way into a bucket: in one piece if it is small, else in parts, each a block of the hash.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::engine::{Call, Engine, Why};
+use super::names::Spot;
+use super::object::odd;
+use super::parts::S3Staged;
+use super::shared::Shared;
+use super::spool::Spool;
+use super::xml::Document;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Hash, Hasher, Mtime, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec};
+use crate::limits;
+use crate::outgoing::Payload;
+
+/// What a store has prepared.
+pub(super) enum Change {
+    File(Box<S3Upload>),
+    /// There already; so many were made for it.
+    Folder {
+        made: u64,
+    },
+}
+
+/// An upload in parts, as the storage knows it.
+pub(super) struct Multipart {
+    key: String,
+    id: String,
+    /// The ETags of what came, by the parts' numbers.
+    pub(super) parts: BTreeMap<u64, String>,
+}
+
+/// These bytes as a body, with their SHA-256.
+pub(super) fn whole(bytes: &'static str) -> (Payload, String) {
+    (Payload::Bytes(bytes.into()), super::sign::sha256(bytes.as_bytes()))
+}
+
+impl Multipart {
+    pub(super) fn create(engine: &Engine, key: &str, headers: Vec<(&'static str, String)>) -> Result<Multipart, Why> {
+        let mut call = Call::of("POST", key).asking("uploads", "");
+        call.headers = headers;
+        let (_, body) = engine.ask_all(&call)?;
+        let said = Document::parse(&body, "InitiateMultipartUploadResult").map_err(|why| odd(&why))?;
+        let id = said.text("UploadId").filter(|id| !id.is_empty()).ok_or_else(|| odd("an upload without an id"))?;
+        Ok(Multipart { key: key.to_owned(), id: id.to_owned(), parts: BTreeMap::new() })
+    }
+
+    /// Another handle on the same upload, for a part of it.
+    pub(super) fn handle(&self) -> Multipart {
+        Multipart { key: self.key.clone(), id: self.id.clone(), parts: BTreeMap::new() }
+    }
+
+    pub(super) fn send(&mut self, engine: &Engine, number: u64, body: (Payload, String)) -> Result<(), Why> {
+        let mut call =
+            Call::of("PUT", &self.key).asking("partNumber", number.to_string()).asking("uploadId", self.id.clone());
+        (call.body, call.sha256) = body;
+        let (told, _) = engine.ask_all(&call)?;
+        self.parts.insert(number, told.etag.ok_or_else(|| odd("a part without an ETag"))?);
+        Ok(())
+    }
+
+    /// Has the storage copy these bytes of an object of this ETag as a part.
+    pub(super) fn copy(
+        &mut self,
+        engine: &Engine,
+        number: u64,
+        (from, etag): (&str, &str),
+        range: Option<(u64, u64)>,
+    ) -> Result<(), Why> {
+        let source = format!("/{}/{}", super::names::encode(&engine.bucket, false), super::names::encode(from, true));
+        let mut call = Call::of("PUT", &self.key)
+            .asking("partNumber", number.to_string())
+            .asking("uploadId", self.id.clone())
+            .with("x-amz-copy-source", source)
+            .with("x-amz-copy-source-if-match", etag);
+        call.headers.extend(
+            range.map(|(from, to)| ("x-amz-copy-source-range", format!("bytes={from}-{}", to.saturating_sub(1)))),
+        );
+        let (_, body) = engine.ask_all(&call)?;
+        let said = Document::parse(&body, "CopyPartResult").map_err(|why| odd(&why))?;
+        let etag = said.text("ETag").ok_or_else(|| odd("a part without an ETag"))?;
+        self.parts.insert(number, etag.to_owned());
+        Ok(())
+    }
+
+    /// Makes an object of the parts. [`Why::NoUpload`] if that was done already, or it was given up.
+    pub(super) fn complete(&self, engine: &Engine, condition: Vec<(&'static str, String)>) -> Result<(), Why> {
+        let mut text = String::from("<CompleteMultipartUpload>");
+        for (number, etag) in &self.parts {
+            let etag = etag.replace('&', "&amp;").replace('<', "&lt;");
+            text.push_str(&format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"));
+        }
+        text.push_str("</CompleteMultipartUpload>");
+        let mut call = Call::of("POST", &self.key).asking("uploadId", self.id.clone()).sending(text);
+        call.headers = condition;
+        let (_, body) = engine.ask_all(&call)?;
+        Document::parse(&body, "CompleteMultipartUploadResult").map(drop).map_err(|why| odd(&why).into())
+    }
+
+    /// Gives it up, as far as the storage can be told: what is left there goes after some days.
+    pub(super) fn abort(&self, engine: &Engine) {
+        let call = Call::of("DELETE", &self.key).asking("uploadId", self.id.clone());
+        let _goes_later = engine.ask_all(&call);
+    }
+}
+
+/// Bytes on their way to a name.
+pub(super) struct S3Upload {
+    pub(super) shared: Arc<Shared>,
+    pub(super) prepared: PreparedSet<Change>,
+    /// From the beginning of all homes.
+    pub(super) full: Spot,
+    /// As its user knows it.
+    pub(super) path: RelPath,
+    pub(super) home: Spot,
+    pub(super) spec: UploadSpec,
+    /// Told from every other upload by it.
+    pub(super) number: String,
+    pub(super) hasher: Hasher,
+    pub(super) spool: Option<Spool>,
+    /// None: nothing was sent yet.
+    pub(super) parts: Option<Multipart>,
+    /// Something went wrong, and it may hold less than was hashed.
+    pub(super) broken: bool,
+}
+
+impl S3Upload {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        prepared: PreparedSet<Change>,
+        (home, path): (&Spot, &RelPath),
+        spec: UploadSpec,
+    ) -> Result<S3Upload> {
+        Ok(S3Upload {
+            shared: shared.clone(),
+            prepared,
+            full: super::shared::full(home, path),
+            path: path.clone(),
+            home: home.clone(),
+            spec,
+            number: super::shared::a_number()?,
+            hasher: Hasher::new(),
+            spool: Some(Spool::new(&shared.spool)),
+            parts: None,
+            broken: false,
+        })
+    }
+
+    /// Sends what has gathered as the part of this number.
+    pub(super) fn send_part(&mut self, number: u64) -> Result<()> {
+        let Some(spool) = self.spool.replace(Spool::new(&self.shared.spool)) else { return Ok(()) };
+        let parts = self.in_parts()?;
+        let handle = &mut parts.handle();
+        let sent = handle.send(&self.shared.engine, number, spool.finish());
+        sent.map_err(|why| why.at(&self.path))?;
+        if let Some(parts) = &mut self.parts {
+            parts.parts.append(&mut handle.parts);
+        }
+        Ok(())
+    }
+
+    /// The upload in parts, begun if it is not.
+    pub(super) fn in_parts(&mut self) -> Result<&Multipart> {
+        if self.spec.overwrite == Overwrite::Numbered {
+            let text =
+                format!("{}: files of more than 16 MiB are not put in under a free name in this storage", self.path);
+            return Err(Error::new(Kind::Unsupported, text));
+        }
+        self.shared.refuse_condition(&self.spec, true, &self.path)?;
+        if self.parts.is_none() {
+            let kept = super::object::Kept { mtime: Some(self.mtime()), ..Default::default() };
+            let key = self.shared.keys.file(&self.full)?;
+            let begun = Multipart::create(&self.shared.engine, &key, kept.headers(&self.number));
+            self.parts = Some(begun.map_err(|why| why.at(&self.path))?);
+        }
+        self.parts.as_ref().ok_or_else(|| Error::new(Kind::Internal, "an upload that was begun is not there"))
+    }
+
+    pub(super) fn mtime(&self) -> Mtime {
+        self.spec.mtime.unwrap_or_else(|| Mtime::from(std::time::SystemTime::now()))
+    }
+
+    fn try_append(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let len = self.len().saturating_add(bytes.len() as u64);
+        if let Some(size) = self.spec.size.filter(|size| len > *size) {
+            let text = format!("{}: more than the {size} bytes that were announced", self.path);
+            return Err(Error::new(Kind::Integrity, text));
+        }
+        check_size(len, &self.path)?;
+        while !bytes.is_empty() {
+            let there = self.spool.as_ref().map_or(0, Spool::len);
+            if there == limits::HASH_BLOCK {
+                self.send_part(self.hasher.len() / limits::HASH_BLOCK)?;
+                continue;
+            }
+            let room = usize::try_from(limits::HASH_BLOCK - there).unwrap_or(usize::MAX);
+            let (some, rest) = bytes.split_at(room.min(bytes.len()));
+            if let Some(spool) = &mut self.spool {
+                spool.append(some)?;
+            }
+            self.hasher.update(some);
+            bytes = rest;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what has more parts than an upload can have.
+pub(super) fn check_size(size: u64, path: &RelPath) -> Result<()> {
+    if size > limits::ENGINE_PARTS * limits::HASH_BLOCK {
+        let text = format!("{path}: files of more than 156 GiB are not kept in this storage");
+        return Err(Error::new(Kind::Unsupported, text));
+    }
+    Ok(())
+}
+
+impl Drop for S3Upload {
+    fn drop(&mut self) {
+        if let Some(parts) = self.parts.take() {
+            parts.abort(&self.shared.engine);
+        }
+    }
+}
+
+impl Upload for S3Upload {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let done = if self.broken {
+            Err(Error::new(Kind::Io, format!("{}: a write failed before", self.path)))
+        } else {
+            self.try_append(bytes)
+        };
+        self.broken |= done.is_err();
+        done
+    }
+
+    fn len(&self) -> u64 {
+        self.hasher.len()
+    }
+
+    fn hash(&self) -> Hash {
+        self.hasher.finalize()
+    }
+
+    /// Nothing is kept of it yet.
+    fn keep(self: Box<Self>) -> u64 {
+        0
+    }
+
+    fn refuse_overwrite(&mut self) {
+        if self.spec.overwrite == Overwrite::Allowed {
+            self.spec.overwrite = Overwrite::Refused;
+        }
+    }
+
+    fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {
+        Ok(Box::new(S3Staged::over(*self)?))
+    }
+
+    fn prepare(self: Box<Self>) -> Prepared {
+        let prepared = self.prepared.clone();
+        prepared.add(Change::File(self))
+    }
+}

@@ -1,0 +1,220 @@
+//! A storage that speaks as much S3 as Sealift asks for, heeds no condition, and does whatever else a test wants of it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code outside of a test function")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What was asked.
+#[derive(Clone)]
+pub struct Asked {
+    pub method: String,
+    /// The object's key; empty: the bucket.
+    pub key: String,
+    pub query: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+/// What it does then.
+pub enum Act {
+    /// What is asked.
+    Do,
+    /// That, and closes the connection without an answer.
+    DoAndSayNothing,
+    /// Nothing but to answer this: status, headers, body.
+    Say(u16, &'static str, String),
+}
+
+type Decide = dyn FnMut(&Asked) -> Act + Send;
+
+/// What is kept with an object.
+type Kept = Vec<(String, String)>;
+
+#[derive(Default)]
+struct Objects {
+    whole: BTreeMap<String, (Vec<u8>, Kept)>,
+    parts: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
+    begun: BTreeMap<String, Kept>,
+}
+
+/// One that is there until the process ends.
+pub struct BadEngine {
+    pub endpoint: String,
+    objects: Arc<Mutex<Objects>>,
+    decide: Arc<Mutex<Box<Decide>>>,
+    asked: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+impl BadEngine {
+    /// Starts one that does what is asked.
+    pub fn start() -> BadEngine {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let engine = BadEngine {
+            endpoint,
+            objects: Arc::default(),
+            decide: Arc::new(Mutex::new(Box::new(|_| Act::Do))),
+            asked: Arc::default(),
+        };
+        let (objects, decide, asked) = (engine.objects.clone(), engine.decide.clone(), engine.asked.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (objects, decide, asked) = (objects.clone(), decide.clone(), asked.clone());
+                thread::spawn(move || serve(stream, &objects, &decide, &asked));
+            }
+        });
+        engine
+    }
+
+    /// From now on this says what it does.
+    pub fn does(&self, decide: impl FnMut(&Asked) -> Act + Send + 'static) {
+        *self.decide.lock().unwrap() = Box::new(decide);
+    }
+
+    /// Methods and keys of what was asked since this was called last.
+    pub fn asked(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+
+    /// The keys of what it has.
+    pub fn keys(&self) -> Vec<String> {
+        self.objects.lock().unwrap().whole.keys().cloned().collect()
+    }
+
+    /// Has another program put something there.
+    pub fn put(&self, key: &str, bytes: &[u8]) {
+        self.objects.lock().unwrap().whole.insert(key.to_owned(), (bytes.to_vec(), vec![]));
+    }
+}
+
+fn serve(stream: TcpStream, objects: &Mutex<Objects>, decide: &Mutex<Box<Decide>>, log: &Mutex<Vec<(String, String)>>) {
+    let mut reader = BufReader::new(&stream);
+    while let Some(asked) = read(&mut reader) {
+        log.lock().unwrap().push((asked.method.clone(), asked.key.clone()));
+        let act = (decide.lock().unwrap())(&asked);
+        let answer = match act {
+            Act::Do => done(&mut objects.lock().unwrap(), &asked),
+            Act::DoAndSayNothing => {
+                done(&mut objects.lock().unwrap(), &asked);
+                return;
+            }
+            Act::Say(status, headers, body) => answer(&asked, status, headers, body.as_bytes()),
+        };
+        if (&stream).write_all(&answer).is_err() {
+            return;
+        }
+    }
+}
+
+fn read(reader: &mut impl std::io::BufRead) -> Option<Asked> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
+    let mut words = line.split(' ');
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.insert(name.to_lowercase(), value.trim().to_owned());
+    }
+    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let key = path.splitn(3, '/').nth(2).unwrap_or_default();
+    let key = percent_encoding::percent_decode_str(key).decode_utf8().unwrap().into_owned();
+    Some(Asked { method, key, query: query.to_owned(), headers, body })
+}
+
+fn answer(asked: &Asked, status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut answer = format!("HTTP/1.1 {status} X\r\n{headers}").into_bytes();
+    if !headers.contains("content-length") {
+        answer.extend(format!("content-length: {}\r\n", body.len()).bytes());
+    }
+    answer.extend(b"\r\n");
+    if asked.method != "HEAD" {
+        answer.extend(body);
+    }
+    answer
+}
+
+fn etag(bytes: &[u8]) -> String {
+    format!("\"{}\"", sealift::files::Hash::of(bytes))
+}
+
+fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
+    let param = |name: &str| {
+        let mut pairs = asked.query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| percent_encoding::percent_decode_str(value).decode_utf8().unwrap().into_owned())
+    };
+    let kept = || {
+        asked
+            .headers
+            .iter()
+            .filter(|(name, _)| name.starts_with("x-amz-meta-"))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    };
+    let missing = || answer(asked, 404, "", b"<Error><Code>NoSuchKey</Code></Error>");
+    match (asked.method.as_str(), param("uploadId")) {
+        ("POST", None) => {
+            let id = format!("u{}", objects.begun.len());
+            objects.begun.insert(id.clone(), kept());
+            let body =
+                format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
+            answer(asked, 200, "", body.as_bytes())
+        }
+        ("PUT", Some(id)) => {
+            let number = param("partNumber").unwrap().parse().unwrap();
+            objects.parts.entry(id).or_default().insert(number, asked.body.clone());
+            answer(asked, 200, &format!("etag: {}\r\n", etag(&asked.body)), b"")
+        }
+        ("POST", Some(id)) => match objects.parts.remove(&id) {
+            None => answer(asked, 404, "", b"<Error><Code>NoSuchUpload</Code></Error>"),
+            Some(parts) => {
+                let bytes: Vec<u8> = parts.into_values().flatten().collect();
+                objects.whole.insert(asked.key.clone(), (bytes, objects.begun[&id].clone()));
+                answer(asked, 200, "", b"<CompleteMultipartUploadResult/>")
+            }
+        },
+        ("DELETE", Some(id)) => {
+            objects.parts.remove(&id);
+            answer(asked, 204, "", b"")
+        }
+        ("PUT", None) => {
+            objects.whole.insert(asked.key.clone(), (asked.body.clone(), kept()));
+            answer(asked, 200, &format!("etag: {}\r\n", etag(&asked.body)), b"")
+        }
+        ("DELETE", None) => {
+            objects.whole.remove(&asked.key);
+            answer(asked, 204, "", b"")
+        }
+        (_, None) if asked.key.is_empty() => {
+            let prefix = param("prefix").unwrap();
+            let mut body = String::from("<ListBucketResult><IsTruncated>false</IsTruncated>");
+            let most = param("max-keys").unwrap().parse().unwrap();
+            for (key, (bytes, _)) in objects.whole.iter().filter(|(key, _)| key.starts_with(&prefix)).take(most) {
+                let (size, etag) = (bytes.len(), etag(bytes));
+                let key = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
+                body += &format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>{etag}</ETag></Contents>");
+            }
+            answer(asked, 200, "", (body + "</ListBucketResult>").as_bytes())
+        }
+        _ => {
+            let Some((bytes, kept)) = objects.whole.get(&asked.key) else { return missing() };
+            let mut headers = format!("etag: {}\r\n", etag(bytes));
+            kept.iter().for_each(|(name, value)| headers += &format!("{name}: {value}\r\n"));
+            if asked.method == "HEAD" {
+                headers += &format!("content-length: {}\r\n", bytes.len());
+            }
+            // Ranges are none of what it heeds.
+            answer(asked, 200, &headers, bytes)
+        }
+    }
+}

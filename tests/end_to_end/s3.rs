@@ -1,0 +1,103 @@
+//! `sealiftd --store`: homes in a bucket, by the real programs, in the sandbox.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::common::moto::{BUCKET, Moto};
+use crate::common::web::curl;
+use crate::common::{PASSWORD, World, enter, sealiftd, snapshot, text, upload_bytes};
+
+const KEYS: &str = "AWS_ACCESS_KEY_ID=key\nAWS_SECRET_ACCESS_KEY=canary-2c9e\n";
+
+/// A world with a file of keys.
+fn world() -> World {
+    let world = World::of(&["alice"]);
+    let keys = world.place().join("keys");
+    fs::write(&keys, KEYS).unwrap();
+    fs::set_permissions(keys, Permissions::from_mode(0o600)).unwrap();
+    world
+}
+
+fn options(moto: &Moto, prefix: &str) -> Vec<String> {
+    let store = format!("s3://{BUCKET}/{prefix}");
+    ["--store", &store, "--store-endpoint", &moto.endpoint, "--store-keys", "keys", "--store-alone"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+#[test]
+fn two_servers_serve_one_bucket_and_nothing_is_on_their_disks() {
+    let Some(moto) = Moto::shared() else { return };
+    let (one, other) = (world(), world());
+    let start = |world: &World| world.daemon().args(options(moto, "two").iter().map(String::as_str)).start();
+    let (first, second) = (start(&one), start(&other));
+    let (mut alice, mut again) = (enter(&first, "alice"), enter(&second, "alice"));
+    assert_eq!(alice.ask("MKDIR docs").1, "done");
+    // Small, and in parts.
+    let large = vec![7; 17 << 20];
+    for (name, bytes) in [("docs/small", &b"small"[..]), ("docs/large", &large)] {
+        alice.send(upload_bytes(name, bytes));
+        assert_eq!(alice.reply().1, "done", "{name}");
+        let (_, word, fields) = again.ask(format!("HASH {name}"));
+        assert_eq!(
+            (word.as_str(), fields.get("hash").unwrap()),
+            ("hash", &sealift::files::Hash::of(bytes).to_string())
+        );
+    }
+    assert_eq!(again.ask("RENAME docs/small docs/renamed").1, "done");
+    assert_eq!(alice.ask("STAT docs/small").1, "not-found");
+    assert_eq!(alice.ask("STAT docs/renamed").1, "stat");
+    // The door for browsers has the same files.
+    let read = curl(&second, &["-u", &format!("alice:{PASSWORD}")], "/~alice/docs/renamed");
+    assert_eq!(text(&read.body), "small");
+    for world in [&one, &other] {
+        let on_disk = snapshot(world.place());
+        assert!(!format!("{on_disk:?}").contains("renamed"), "{on_disk:?}");
+    }
+    let log = first.stop().log;
+    assert!(log.contains("the storage does not heed some conditions"), "{log}");
+    assert!(!log.contains("canary"), "{log}");
+    // A server that was stopped has lost nothing.
+    drop(second);
+    let third = start(&one);
+    assert_eq!(enter(&third, "alice").ask("STAT docs/large").1, "stat");
+}
+
+#[test]
+fn check_says_what_the_storage_does_and_what_users_have_that_it_does_not_keep() {
+    let Some(moto) = Moto::shared() else { return };
+    let world = world();
+    let check = |endpoint: &str| {
+        let mut check = sealiftd(world.place());
+        check.args(["check", "--store", &format!("s3://{BUCKET}/check"), "--store-keys", "keys"]);
+        let output = check.args(["--store-endpoint", endpoint]).output().unwrap();
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    let said = check(&moto.endpoint);
+    assert!(said.contains("does not heed: large upload if unchanged"), "{said}");
+    let said = check("http://127.0.0.1:9");
+    assert!(said.contains("error: the storage: "), "{said}");
+    fs::set_permissions(world.place().join("keys"), Permissions::from_mode(0o644)).unwrap();
+    let said = check(&moto.endpoint);
+    assert!(said.contains("others can read these keys") && !said.contains("canary"), "{said}");
+}
+
+#[test]
+fn what_a_bucket_does_not_keep_is_refused_at_the_start() {
+    let world = world();
+    let users = fs::read_to_string(world.place().join("users.toml")).unwrap();
+    let start = || {
+        let store = ["--store", "s3://bucket", "--store-endpoint", "http://127.0.0.1:9", "--store-keys", "keys"];
+        let output = sealiftd(world.place()).args(store).args(["--listen", "127.0.0.1:0"]).output().unwrap();
+        (output.status.code().unwrap(), text(&output.stderr))
+    };
+    for (key, what) in [("quota = \"1GiB\"", "a quota"), ("trash = \"30d\"", "a trash")] {
+        world.set_users(&format!("{users}{key}\n"));
+        let (code, said) = start();
+        assert!(code == 2 && said.contains("alice has") && said.contains(what), "{said}");
+    }
+    world.set_users(&users);
+    let (code, said) = start();
+    assert!(code != 0 && said.contains("127.0.0.1:9"), "{said}");
+}

@@ -1,0 +1,269 @@
+//! A storage that is slow, wrong, full, or does not heed what it is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealift::Kind;
+use sealift::files::{Committed, Condition, HomeTerms, Overwrite, RelPath, Store, Stored, UploadSpec, Vault};
+use sealift::store::s3::{Heeds, Keys, S3Options, S3Vault};
+use tempfile::TempDir;
+
+use crate::common::bad_engine::{Act, Asked, BadEngine};
+
+/// A vault over this storage which gives up soon.
+fn vault(engine: &BadEngine, alone: bool, spool: &TempDir) -> S3Vault {
+    let keys = Keys::new("key", "secret", None);
+    let (bucket, endpoint) = ("s3://bucket".parse().unwrap(), engine.endpoint.parse().unwrap());
+    let mut options = S3Options::new(bucket, endpoint, keys, spool.path().to_owned());
+    options.alone = alone;
+    options.patience = Duration::from_millis(600);
+    S3Vault::new(options).unwrap()
+}
+
+fn store(engine: &BadEngine, alone: bool) -> (Arc<dyn Store>, TempDir) {
+    let spool = tempfile::tempdir().unwrap();
+    (vault(engine, alone, &spool).open("alice", HomeTerms::none()).unwrap(), spool)
+}
+
+fn p(path: &str) -> RelPath {
+    RelPath::parse(path.as_bytes()).unwrap()
+}
+
+fn put(store: &dyn Store, path: &str, bytes: &[u8], spec: UploadSpec) -> sealift::Result<Committed> {
+    let mut upload = store.begin(&p(path), spec)?;
+    upload.append(bytes)?;
+    store.commit_one(upload)
+}
+
+fn any(store: &dyn Store, path: &str, bytes: &[u8]) -> sealift::Result<Committed> {
+    put(store, path, bytes, UploadSpec::default())
+}
+
+fn kind<T>(result: sealift::Result<T>) -> Result<(), Kind> {
+    result.map(drop).map_err(|error| error.kind())
+}
+
+/// That file itself is asked for, in one of these ways.
+fn is_of_file(asked: &Asked, methods: &[&str]) -> bool {
+    asked.key == "h/alice/x" && methods.contains(&asked.method.as_str())
+}
+
+fn busy() -> Act {
+    Act::Say(503, "", "<Error><Code>SlowDown</Code></Error>".to_owned())
+}
+
+#[test]
+fn conditions_that_are_not_heeded_are_found_out_and_refused_by_name() {
+    let engine = BadEngine::start();
+    let spool = tempfile::tempdir().unwrap();
+    let several = vault(&engine, false, &spool);
+    assert_eq!(several.probe().unwrap(), Heeds::NOTHING);
+    assert!(engine.keys().is_empty(), "the trial left something");
+    let store = several.open("alice", HomeTerms::none()).unwrap();
+    any(&*store, "x", b"first").unwrap();
+    let hash = sealift::files::Hash::of(b"first");
+    for spec in [
+        UploadSpec { condition: Condition::Absent, ..UploadSpec::default() },
+        UploadSpec { condition: Condition::Hash(hash), ..UploadSpec::default() },
+        UploadSpec { overwrite: Overwrite::Refused, ..UploadSpec::default() },
+    ] {
+        assert_eq!(kind(put(&*store, "x", b"second", spec)), Err(Kind::Unsupported), "{spec:?}");
+        assert_eq!(kind(put(&*store, "new", b"second", spec)), Err(Kind::Unsupported), "{spec:?}");
+    }
+    // What could take somebody's file away that came a moment ago.
+    assert_eq!(kind(store.rename(&p("x"), &p("y"), true)), Err(Kind::Unsupported));
+    assert_eq!(kind(store.rename(&p("x"), &p("y"), false)), Err(Kind::Unsupported));
+    let seen = store.seen(&p("x")).unwrap();
+    assert_eq!(kind(store.remove_seen(&p("x"), false, &seen)), Err(Kind::Unsupported));
+    assert_eq!(engine.keys(), ["h/alice/x"]);
+    store.remove(&p("x"), false).unwrap();
+
+    // A server that is the only one decides them itself.
+    let alone = vault(&engine, true, &spool);
+    assert_eq!(alone.probe().unwrap(), Heeds::NOTHING);
+    let store = alone.open("alice", HomeTerms::none()).unwrap();
+    let absent = UploadSpec { condition: Condition::Absent, ..UploadSpec::default() };
+    put(&*store, "x", b"first", absent).unwrap();
+    assert_eq!(kind(put(&*store, "x", b"second", absent)), Err(Kind::Exists));
+    assert_eq!(store.rename(&p("x"), &p("y"), false).unwrap(), Stored::Created);
+    assert_eq!(engine.keys(), ["h/alice/y"]);
+}
+
+#[test]
+fn a_lost_answer_is_looked_up() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let mut lost = 0;
+    engine.does(move |asked| match is_of_file(asked, &["PUT"]) && lost < 100 {
+        true => {
+            lost += 1;
+            Act::DoAndSayNothing
+        }
+        false => Act::Do,
+    });
+    assert_eq!(any(&*store, "x", b"bytes").unwrap().stored, Stored::Created);
+    assert_eq!(engine.keys(), ["h/alice/x"]);
+    // One that was not carried out is not taken for one that was.
+    engine.asked();
+    engine.does(|asked| if is_of_file(asked, &["PUT"]) { busy() } else { Act::Do });
+    assert_eq!(kind(any(&*store, "x", b"other")), Err(Kind::Unavailable));
+    assert!(engine.asked().iter().all(|(method, _)| method != "DELETE"), "what fails removes nothing");
+    assert_eq!(engine.keys(), ["h/alice/x"]);
+}
+
+#[test]
+fn a_large_upload_whose_end_is_lost_is_looked_up_and_one_that_failed_leaves_the_old_file() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let bytes = vec![7; sealift::limits::HASH_BLOCK as usize + 5];
+    let is_end = |asked: &Asked| asked.method == "POST" && asked.query.starts_with("uploadId");
+    engine.does(move |asked| if is_end(asked) { Act::DoAndSayNothing } else { Act::Do });
+    let committed = any(&*store, "x", &bytes).unwrap();
+    assert_eq!((committed.size, committed.stored), (bytes.len() as u64, Stored::Created));
+    assert_eq!(store.open(&p("x")).unwrap().record(), Some(sealift::files::Record::Sound(committed.hash)));
+
+    // A Complete begins with 200 and may end with an error.
+    engine.asked();
+    let failed = || Act::Say(200, "", "<Error><Code>InternalError</Code></Error>".to_owned());
+    engine.does(move |asked| if is_end(asked) { failed() } else { Act::Do });
+    assert_eq!(kind(any(&*store, "x", &[&bytes[..], b"more"].concat())), Err(Kind::Unavailable));
+    let removed = engine.asked();
+    assert!(!removed.contains(&("DELETE".to_owned(), String::new())));
+    assert_eq!(store.stat(&p("x")).unwrap().size, bytes.len() as u64, "the old file is there");
+}
+
+#[test]
+fn a_storm_is_waited_out_and_one_that_does_not_end_is_told_and_not_waited_for_by_everybody() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    engine.put("h/alice/x", b"there");
+    let mut storm = 2;
+    engine.does(move |_| match storm {
+        0 => Act::Do,
+        _ => {
+            storm -= 1;
+            busy()
+        }
+    });
+    assert_eq!(store.stat(&p("x")).unwrap().size, 5);
+    engine.does(|_| busy());
+    engine.asked();
+    assert_eq!(kind(store.stat(&p("x"))), Err(Kind::Unavailable));
+    assert!(engine.asked().len() > 1, "it was not tried again");
+    assert!(Kind::Unavailable.is_transient());
+    for _ in 0..10 {
+        assert_eq!(kind(store.stat(&p("x"))), Err(Kind::Unavailable));
+    }
+    assert!(engine.asked().len() <= 5, "it is left alone for a moment");
+    engine.does(|_| Act::Do);
+    let back = (0..6000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        store.stat(&p("x")).is_ok()
+    });
+    assert!(back, "it is asked again later");
+}
+
+#[test]
+fn what_a_storage_refuses_has_its_own_word_and_is_not_tried_again() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    for (status, code, expected) in [
+        (403, "ExpiredToken", Kind::Io),
+        (403, "AccessDenied", Kind::Io),
+        (404, "NoSuchBucket", Kind::Io),
+        (507, "InsufficientStorage", Kind::NoSpace),
+        (400, "XMinioStorageFull", Kind::NoSpace),
+        (400, "BadDigest", Kind::Integrity),
+        (501, "NotImplemented", Kind::Unsupported),
+    ] {
+        let body = format!("<Error><Code>{code}</Code></Error>");
+        engine.does(move |asked| match is_of_file(asked, &["PUT"]) {
+            true => Act::Say(status, "", body.clone()),
+            false => Act::Do,
+        });
+        engine.asked();
+        assert_eq!(kind(any(&*store, "x", b"bytes")), Err(expected), "{code}");
+        assert_eq!(engine.asked().iter().filter(|(method, _)| method == "PUT").count(), 1, "{code}");
+        assert!(engine.keys().is_empty());
+    }
+}
+
+#[test]
+fn a_clock_that_differs_is_gone_by() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    engine.put("h/alice/x", b"there");
+    engine.does(|asked| match asked.headers["x-amz-date"].starts_with("20400101T") {
+        true => Act::Do,
+        false => Act::Say(
+            403,
+            "date: Sun, 01 Jan 2040 12:00:00 GMT\r\n",
+            "<Error><Code>RequestTimeTooSkewed</Code></Error>".to_owned(),
+        ),
+    });
+    // A HEAD has no body that says why.
+    assert_eq!(store.open(&p("x")).unwrap().meta().size, 5);
+    assert_eq!(store.stat(&p("x")).unwrap().size, 5);
+}
+
+#[test]
+fn a_listing_that_is_cut_off_or_has_no_end_ends_with_an_error() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let entry = "<Contents><Key>h/alice/x</Key><Size>1</Size><ETag>e</ETag></Contents>";
+    let cut = format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entry}");
+    let on = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";
+    let same = format!("<ListBucketResult>{on}{entry}</ListBucketResult>");
+    let empty = format!("<ListBucketResult>{on}</ListBucketResult>");
+    engine.put("h/alice/x", b"1");
+    for page in [cut, same, empty] {
+        let body = page.clone();
+        engine.does(move |asked| if asked.key.is_empty() { Act::Say(200, "", body.clone()) } else { Act::Do });
+        let mut listing = store.list(&RelPath::root(), true).unwrap();
+        let mut last = None;
+        let mut count = 0;
+        while let Some(entry) = listing.next() {
+            count += 1;
+            last = Some(entry.map_err(|unread| unread.error.kind()).map(|entry| entry.path));
+        }
+        assert_eq!(last, Some(Err(Kind::Unavailable)), "{page}");
+        assert!(count <= 2, "{page}");
+    }
+}
+
+#[test]
+fn names_of_other_programs_that_are_no_paths_are_told_and_lead_nowhere() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    for key in ["a//b", "../up", "c%zz", "d/e", "f", "f/hidden", "g/.sealift/x"] {
+        engine.put(&format!("h/alice/{}", key.replace('%', "%25")), b"1");
+    }
+    let mut listing = store.list(&RelPath::root(), true).unwrap();
+    let (mut paths, mut odd) = (Vec::new(), 0);
+    while let Some(entry) = listing.next() {
+        match entry {
+            Ok(entry) => paths.push(String::from_utf8(entry.path).unwrap()),
+            Err(unread) => {
+                assert_eq!(unread.error.kind(), Kind::BadPath);
+                odd += 1;
+            }
+        }
+    }
+    assert_eq!(paths, ["c%zz", "d", "d/e", "f"], "of a name that is a file and a folder it is the file");
+    assert_eq!(odd, 3);
+}
+
+#[test]
+fn a_home_with_a_quota_or_a_trash_does_not_open() {
+    let engine = BadEngine::start();
+    let spool = tempfile::tempdir().unwrap();
+    let vault = vault(&engine, true, &spool);
+    for terms in [
+        HomeTerms::none().bounded(Some(1)),
+        HomeTerms::none().with_files(Some(1)),
+        HomeTerms::none().keeping(Some(Duration::from_secs(1))),
+    ] {
+        assert_eq!(kind(vault.open("alice", terms)), Err(Kind::Unsupported), "{terms:?}");
+    }
+    assert!(engine.asked().is_empty());
+}
