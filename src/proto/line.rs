@@ -1,5 +1,6 @@
 //! Lines: bytes in any portions to one line at a time. What was buffered of a line is wiped behind it: it may be a password's.
 
+use memchr::memchr;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::{Error, Kind, Result};
@@ -30,7 +31,7 @@ impl LineDecoder {
             self.partial.zeroize();
             self.spent = false;
         }
-        let end = input.iter().take(self.limit).position(|b| *b == b'\n');
+        let end = memchr(b'\n', input.get(..self.limit).unwrap_or(input));
         let taken = end.map_or(input.len(), |at| at + 1);
         if self.partial.len() + taken > self.limit {
             let text = format!("a line is longer than {} bytes", self.limit);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 
 use crate::error::{Error, Kind, Result};
@@ -29,7 +30,7 @@ pub fn list_item(bytes: &[u8]) -> Cow<'_, str> {
 /// [`Kind::BadCommand`].
 pub fn decode(text: &[u8]) -> Result<Cow<'_, [u8]>> {
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|b| *b == b'%') {
+    while let Some(at) = memchr(b'%', rest) {
         match rest.get(at + 1..at + 3) {
             Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => rest = rest.get(at + 3..).unwrap_or_default(),
             _ => {

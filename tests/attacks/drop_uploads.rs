@@ -9,7 +9,7 @@ use sealift::limits;
 use super::drop_links::{make, world};
 use super::drop_sessions::{visit, visit_as};
 use crate::common::web::{Got, RawWeb, curl};
-use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually, section, staged, upload_bytes};
+use crate::common::{Daemon, PASSWORD, RawClient, World, bytes, enter, eventually, section, staged, upload_bytes};
 
 /// Begins an upload of so many bytes: the answer.
 fn begin(daemon: &Daemon, url: &str, size: usize) -> Got {
@@ -186,7 +186,7 @@ fn drop_link_sessions_go_on_with_their_own_uploads_alone() {
     let mut alice = enter(&daemon, "alice");
     let url = make(&mut alice, "inbox drop=yes size=9000000 files=3");
     let second = make(&mut alice, "inbox drop=yes name=second");
-    let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let bytes = bytes(3_000_000);
     let sender = |of: &str| format!("uploads={}", of.repeat(43));
     let mut client = visit_as(&daemon, &url, &sender("a"));
     client.send(&upload_bytes("same size=3000000", &bytes)[..2_000_000]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::thread::available_parallelism;
 
-use crate::common::{Daemon, Figures, RawClient, alone, many_files};
+use crate::common::{Daemon, Figures, RawClient, alone, bytes, many_files};
 
 /// The most data that the server may have, in MiB: the kernel grants no more, and a server that asks for it ends. Password
 /// checks and the stacks of threads take so much more for each core.
@@ -25,7 +25,7 @@ fn memory_budget() {
     let limited = format!("ulimit -d {} && exec \"$0\" \"$@\"", limit_mib() * 1024);
     let daemon = Daemon::builder().through(["sh", "-c", &limited]).start();
     daemon.add_user("alice", "right", "full");
-    let content: Vec<u8> = (0..8 << 20).map(|n: u32| (n / 3) as u8).collect();
+    let content = bytes(8 << 20);
     fs::write(daemon.public().join("file"), &content).unwrap();
 
     let mut flood: Vec<RawClient> = (0..FLOOD)

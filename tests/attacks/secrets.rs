@@ -17,7 +17,7 @@ use sealift::auth::Users;
 use sealift::proto::Verb;
 use sealift::secret::Secret;
 
-use crate::common::{Daemon, RawClient, Typed, crash, end_of, eventually, sealiftd, snapshot, text};
+use crate::common::{Daemon, RawClient, Typed, World, crash, end_of, enter, eventually, sealiftd, snapshot, text};
 
 /// A password that must turn up nowhere.
 const CANARY: &str = "canary-7f3a9c51";
@@ -282,11 +282,11 @@ fn forges(character: char) -> bool {
 fn log_injection() {
     const FORGED: &str = "2026-01-01T00:00:00.000000Z  INFO forged";
     for format in ["text", "json"] {
-        let mut daemon = Daemon::builder().args(["--log-level", "trace", "--log-format", format]).start();
-        daemon.add_user("alice", "right", "full");
+        let world = World::of(&["alice"]);
+        let mut daemon = world.daemon().args(["--log-level", "trace", "--log-format", format]).start();
         let evil = ["\n", "\r\n", "\r", "\u{1b}[2K\u{1b}[1G", "\u{9b}2J", "\u{2028}", "\u{202e}", "\"}\n{\"level\":\""]
             .map(|head| format!("{head}{FORGED}"));
-        let home = daemon.data().join("alice");
+        let home = world.home("alice");
         fs::create_dir_all(home.join("folder")).unwrap();
         for name in &evil {
             // As another protocol's name, as a user's, as a path, as an unknown verb.
@@ -298,7 +298,7 @@ fn log_injection() {
                 stranger.send(format!("USER {sent}\r\nPASS x\r\nX{sent}\r\nLOGOUT\r\n"));
                 stranger.rest();
                 for verb in Verb::ALL {
-                    let mut alice = RawClient::logged_in(&daemon, "alice", "right");
+                    let mut alice = enter(&daemon, "alice");
                     alice.send(format!("{} a{sent} b{sent} if=x{sent}\r\n", verb.name()));
                     alice.send(format!("{} a{sent}\r\nLOGOUT\r\n", verb.name()));
                     if matches!(verb, Verb::Upload | Verb::Part) {
@@ -313,7 +313,7 @@ fn log_injection() {
             fs::write(home.join("folder").join(&name), "").unwrap();
             fs::create_dir(home.join(&name)).unwrap();
         }
-        let mut alice = RawClient::logged_in(&daemon, "alice", "right");
+        let mut alice = enter(&daemon, "alice");
         alice.data("LIST recursive=yes").unwrap();
         assert_eq!(alice.ask("DELETE folder recursive=yes").1, "done");
         daemon.signal(Signal::TERM);

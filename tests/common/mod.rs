@@ -5,6 +5,7 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
 pub mod bad_engine;
+mod bytes;
 pub mod chromium;
 mod daemon;
 mod figures;
@@ -28,12 +29,13 @@ mod world;
 
 use std::time::Duration;
 
+pub use bytes::bytes;
 pub use daemon::{Builder, Daemon, Ended, crash, end_of, sealiftd, text};
 pub use figures::{Figures, alone, eventually, many_files, median};
 pub use raw::{Answer, Fields, GIVE_UP, RawClient, frames_of, part_bytes, socket_from, upload_bytes};
 pub use typed::Typed;
 pub use verbs::{Ask, PAYLOAD, all_asks, asks_of, give_up_staged};
-pub use world::{PASSWORD, World, assert_nothing_staged, enter, half_an_upload, section, snapshot, staged};
+pub use world::{PASSWORD, World, assert_nothing_staged, cheap_hash, enter, half_an_upload, section, snapshot, staged};
 
 /// How long a test waits for something that must happen before it counts as hanging. No test expects it to pass.
 pub const HANG: Duration = Duration::from_secs(60);

@@ -7,16 +7,15 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use sealift::auth::{Access, Grants, UsersFile, hash_password};
-use sealift::secret::Secret;
+use sealift::auth::{Access, Grants, UsersFile};
 use tempfile::TempDir;
 
-use crate::common::{Builder, Daemon, eventually};
+use crate::common::{Builder, Daemon, cheap_hash, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sealift");
 
@@ -82,9 +81,7 @@ impl World {
         let place = tempfile::tempdir().unwrap();
         let users = UsersFile::new(place.path().join("users.toml"));
         users.create().unwrap();
-        // Hashing costs what it must cost; once for all tests is enough here.
-        static HASH: OnceLock<String> = OnceLock::new();
-        let hash = HASH.get_or_init(|| hash_password(&Secret::new(PASSWORD)).unwrap());
+        let hash = &cheap_hash(PASSWORD);
         let (mut alice, mut bob) = (Grants::new("alice"), Grants::new("bob"));
         (alice.admin, bob.access) = (true, Access::UPLOAD);
         users.add("alice", hash, alice).unwrap();

@@ -4,10 +4,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use async_std::task::{JoinHandle, spawn};
-use sealift::auth::{Access, Grants, UsersFile, hash_password};
+use sealift::auth::{Access, Grants, UsersFile};
 use sealift::client::{ConnectOptions, Endpoint, Observer, Skip, Transferred, Verification};
 use sealift::files::{Durability, RelPath};
 use sealift::secret::Secret;
@@ -15,6 +15,9 @@ use sealift::server::{AdmissionOptions, Handle, Server, ServerOptions, Storage};
 use sealift::tls::{Identity, Pin};
 use sealift::{Client, Error, Kind, Result};
 use tempfile::TempDir;
+
+pub use super::bytes;
+use super::cheap_hash;
 
 pub const PASSWORD: &str = "correct horse";
 
@@ -47,9 +50,7 @@ impl Running {
     pub async fn admitting(dir: TempDir, storage: Storage, admission: AdmissionOptions) -> Running {
         let users = UsersFile::new(dir.path().join("users.toml"));
         users.create().unwrap();
-        // Hashing costs what it must cost; once a process is enough here.
-        static HASH: OnceLock<String> = OnceLock::new();
-        let hash = HASH.get_or_init(|| hash_password(&Secret::new(PASSWORD)).unwrap());
+        let hash = &cheap_hash(PASSWORD);
         let (mut alice, mut bob) = (Grants::new("alice"), Grants::new("bob"));
         (alice.admin, bob.access) = (true, Access::UPLOAD);
         users.add("alice", hash, alice).unwrap();
@@ -86,11 +87,6 @@ impl Running {
 
 pub fn p(path: &str) -> RelPath {
     RelPath::parse(path.as_bytes()).unwrap()
-}
-
-/// Bytes that do not repeat with any power of two.
-pub fn bytes(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i % 251) as u8 ^ (i / 251 % 241) as u8).collect()
 }
 
 /// Writes down what it is told.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
@@ -80,7 +80,7 @@ impl World {
 
 /// A user's section of a users file, with [`PASSWORD`]; the access as it stands there.
 pub fn section(user: &str, access: &str, home: &str) -> String {
-    format!("\n[users.{user}]\npassword = \"{}\"\naccess = {access}\nhome = \"{home}\"\n", cheap_hash())
+    format!("\n[users.{user}]\npassword = \"{}\"\naccess = {access}\nhome = \"{home}\"\n", cheap_hash(PASSWORD))
 }
 
 /// Logs one of the world's users in.
@@ -97,18 +97,22 @@ pub fn half_an_upload(mut client: RawClient, name: &str, bytes: &[u8], home: &Pa
     client
 }
 
-/// A hash of [`PASSWORD`] with the cheapest parameters that a users file may ask for.
-fn cheap_hash() -> &'static str {
-    static HASH: OnceLock<String> = OnceLock::new();
-    HASH.get_or_init(|| {
-        let (salt, mut output) = ([7; limits::ARGON2_SALT], [0; limits::ARGON2_OUTPUT]);
-        let memory = limits::ARGON2_MEMORY_MIN_KIB;
-        let params = Params::new(memory, 1, 1, Some(output.len())).unwrap();
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        argon2.hash_password_into(PASSWORD.as_bytes(), &salt, &mut output).unwrap();
-        let (salt, output) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output));
-        format!("$argon2id$v=19$m={memory},t=1,p=1${salt}${output}")
-    })
+/// A hash of this password with the cheapest parameters that a users file may ask for: what a login costs is not what most
+/// tests are about, and they log in thousands of times. Those that are add users by `sealiftd user add`.
+pub fn cheap_hash(password: &str) -> String {
+    static HASHES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut hashes = HASHES.lock().unwrap_or_else(PoisonError::into_inner);
+    hashes.entry(password.to_owned()).or_insert_with(|| hash_of(password)).clone()
+}
+
+fn hash_of(password: &str) -> String {
+    let (salt, mut output) = ([7; limits::ARGON2_SALT], [0; limits::ARGON2_OUTPUT]);
+    let memory = limits::ARGON2_MEMORY_MIN_KIB;
+    let params = Params::new(memory, 1, 1, Some(output.len())).unwrap();
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into(password.as_bytes(), &salt, &mut output).unwrap();
+    let (salt, output) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output));
+    format!("$argon2id$v=19$m={memory},t=1,p=1${salt}${output}")
 }
 
 /// All that can be seen of a tree: for each path its kind and mode, a file's bytes, where a link leads. Links are not

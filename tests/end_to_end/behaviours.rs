@@ -278,7 +278,7 @@ fn a_gibibyte_streams_up_and_down_and_the_servers_memory_does_not_grow_with_it()
         let mut file = std::io::BufWriter::new(fs::File::create(place.path().join("big")).unwrap());
         let mut block = vec![0; 1 << 20];
         for n in 0..SIZE >> 20 {
-            block.iter_mut().zip(n.to_le_bytes().iter().cycle()).for_each(|(b, v)| *b = *v);
+            block = n.to_le_bytes().repeat(block.len() / 8);
             hasher.update(&block);
             std::io::Write::write_all(&mut file, &block).unwrap();
         }

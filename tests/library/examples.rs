@@ -84,7 +84,7 @@ fn a_server_runs_inside_of_another_program() {
 #[test]
 fn files_are_kept_wherever_a_program_likes() {
     with_server(&mut example("own_storage"), async |client| {
-        let bytes: Vec<u8> = (0..5_000_000_u32).map(|n| (n % 251) as u8).collect();
+        let bytes = crate::common::bytes(5_000_000);
         client.put("large", bytes.clone()).await.unwrap();
         client.put("small", b"one").await.unwrap();
         client.put("small", b"two").await.unwrap();

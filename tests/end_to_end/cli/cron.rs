@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::common::eventually;
 use crate::common::front::Front;
 use crate::common::program::{Proxy, World, finish};
+use crate::common::{bytes, eventually};
 
 /// What cron gives a job: a home and a short path, no terminal, no locale.
 fn job(world: &World, line: &str) -> Command {
@@ -22,7 +22,7 @@ fn a_nightly_mirror_needs_no_password_and_goes_on_after_the_line_was_cut() {
     let proxy = Proxy::slow(&world);
     let target = format!("alice@{}/backup", proxy.address);
     fs::create_dir_all(world.local("data/sub")).unwrap();
-    let large: Vec<u8> = (0..40u32 << 20).map(|n| (n / 1000) as u8).collect();
+    let large = bytes(40 << 20);
     fs::write(world.local("data/sub/large"), &large).unwrap();
     fs::write(world.local("data/small"), "small").unwrap();
 

@@ -10,12 +10,8 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::common::bytes;
 use crate::common::program::{Proxy, World, finish, signal};
-
-/// Bytes that do not repeat with any power of two.
-fn bytes(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at % 251) as u8 ^ (at / 251 % 241) as u8).collect()
-}
 
 fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap()

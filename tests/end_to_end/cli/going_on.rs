@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::common::bytes;
 use crate::common::program::{PASSWORD, Proxy, World, finish, signal};
 
 const BLOCK: usize = 16 << 20;
@@ -25,7 +26,7 @@ fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
 #[test]
 fn what_was_proven_stays_after_an_interruption_and_the_hint_names_the_command_that_goes_on() {
     let world = World::trusting();
-    let bytes: Vec<u8> = (0..60_000_000u32).map(|n| (n / 7 % 251) as u8).collect();
+    let bytes = bytes(60_000_000);
     fs::write(world.remote("public", "large file"), &bytes).unwrap();
     let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
     world.trust(proxy.address);
@@ -197,7 +198,7 @@ fn has_come(world: &World, bytes: usize) -> bool {
 }
 
 fn large() -> Vec<u8> {
-    (0..60_000_000u32).map(|n| (n / 7 % 251) as u8).collect()
+    bytes(60_000_000)
 }
 
 #[test]
@@ -348,7 +349,7 @@ fn what_only_seems_to_be_finished_moves_again() {
 #[test]
 fn what_killed_gets_left_is_told_of_and_is_gone_when_the_file_is_whole() {
     let world = World::trusting();
-    let bytes: Vec<u8> = (0..60_000_000u32).map(|n| (n / 7 % 251) as u8).collect();
+    let bytes = bytes(60_000_000);
     fs::write(world.remote("public", "large"), &bytes).unwrap();
     let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
     world.trust(proxy.address);

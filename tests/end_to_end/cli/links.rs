@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
-use crate::common::eventually;
 use crate::common::program::{PASSWORD, Proxy, World, finish};
+use crate::common::{bytes, eventually};
 
 /// The URL that is printed.
 fn link(world: &World, arguments: &[&str]) -> String {
@@ -289,7 +289,7 @@ fn put_brings_files_by_a_link_under_names_of_their_own_and_replaces_nothing() {
     fs::create_dir(&inbox).unwrap();
     fs::write(inbox.join("report.pdf"), "hers").unwrap();
     fs::write(world.local("report.pdf"), "theirs").unwrap();
-    let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let large = bytes(3_000_000);
     fs::write(world.local("large file.bin"), &large).unwrap();
     fs::write(world.local("empty"), "").unwrap();
     let url = link(&world, &["--drop", "--name", "box", &world.alice("inbox")]);
@@ -329,7 +329,7 @@ fn put_by_a_link_goes_on_where_the_line_broke() {
     let world = World::trusting();
     let inbox = world.remote("alice", "inbox");
     fs::create_dir(&inbox).unwrap();
-    let large: Vec<u8> = (0..12_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let large = bytes(12_000_000);
     fs::write(world.local("large.bin"), &large).unwrap();
     let url = link(&world, &["--drop", "--max-size", "12M", "--max-files", "1", &world.alice("inbox")]);
     let proxy = Proxy::slow(&world);

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::gate::{Gate, Held};
+use crate::common::bytes;
 use crate::common::program::{PASSWORD, Terminal, World, finish};
 
 const MIB: usize = 1 << 20;
@@ -134,7 +135,7 @@ fn after_a_lost_line_the_bar_of_a_single_file_begins_at_what_is_kept() {
 #[test]
 fn what_is_there_already_is_proven_before_the_eyes_of_the_person() {
     let world = World::trusting();
-    let bytes: Vec<u8> = (0..40 * MIB as u32).map(|n| (n / 7 % 251) as u8).collect();
+    let bytes = bytes(40 * MIB);
     fs::write(world.remote("alice", "large"), &bytes).unwrap();
     let first = Gate::start(&world, Held::FromServer, 36 * MIB as u64);
     let mut terminal = world.terminal_of((100, 30), UTF8, ["get", &format!("alice@{}/large", first.address), "copy"]);

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::common::bytes;
 use crate::common::program::World;
 
 #[test]
@@ -162,7 +163,7 @@ fn cd_without_a_name_goes_home() {
 #[test]
 fn an_interrupted_transfer_is_gone_on_with() {
     let world = World::trusting();
-    let content: Vec<u8> = (0..40_000_000_u32).map(|n| (n / 7) as u8).collect();
+    let content = bytes(40_000_000);
     fs::write(world.remote("alice", "large"), &content).unwrap();
     fs::write(world.local(".copy.sealift-part"), &content[..33_554_432]).unwrap();
     let done = world.run_with(["shell", "-v", &world.alice("")], b"get -c large copy\n").code(0);
