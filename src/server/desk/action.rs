@@ -1,7 +1,6 @@
 //! What an operation is, whatever its protocol calls it: for the log, the audit and the metrics.
 
 use super::matter::Matter;
-use super::op::Op;
 
 /// One for each kind of operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -145,36 +144,6 @@ impl Action {
         Action::StopServer,
         Action::Unknown,
     ];
-
-    /// That of an operation on files.
-    pub(super) fn of(op: &Op) -> Action {
-        match op {
-            Op::Stat(_) => Action::Stat,
-            Op::List { .. } => Action::List,
-            Op::Read { .. } => Action::Download,
-            Op::Hash { .. } => Action::Hash,
-            Op::FindPartial(_) => Action::FindPartial,
-            Op::Accept(_) => Action::Accept,
-            Op::Put { .. } => Action::Upload,
-            Op::Stage { .. } => Action::Stage,
-            Op::Part { .. } => Action::Part,
-            Op::Commit { .. } => Action::Commit,
-            Op::Discard(_) => Action::Discard,
-            Op::SetMode { .. } => Action::SetMode,
-            Op::SetProperties { .. } => Action::SetProperties,
-            Op::Remove { .. } => Action::Delete,
-            Op::MakeFolder { .. } => Action::MakeFolder,
-            Op::Rename { .. } => Action::Rename,
-            Op::Supersede { .. } => Action::Supersede,
-            Op::ListTrash(_) => Action::ListTrash,
-            Op::Restore { .. } => Action::Restore,
-            Op::Purge { .. } => Action::Purge,
-            Op::Copy { .. } => Action::Copy,
-            Op::Lock { .. } => Action::Lock,
-            Op::RenewLock { .. } => Action::RenewLock,
-            Op::Unlock { .. } => Action::Unlock,
-        }
-    }
 
     /// That of what concerns no files.
     pub(super) const fn of_matter(matter: Matter) -> Action {

@@ -1,4 +1,5 @@
 //! The one gate: operation, or matter that concerns no files -> what it needs -> allowed or refused. No other place decides, and it knows no wire syntax.
+//! What an operation needs stands in [`super::op`], with all else that is to be known of it.
 //!
 //! [`need`] and [`decide`] are public so that an administrator can be told what the gate says (`sealiftd explain`).
 
@@ -7,7 +8,7 @@ use super::op::Op;
 use super::spot::Spot;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Overwrite, RelPath};
+use crate::files::{Overwrite, RelPath};
 
 /// What an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ const TAKE: Access = Access::RENAME.union(Access::DOWNLOAD).union(Access::DELETE
 const PUT: Access = Access::RENAME.union(Access::UPLOAD).union(Access::MKDIR);
 
 /// What bringing back what was deleted takes: as if it were put there anew, whether it is a file or a folder.
-const BRING_BACK: Access = Access::UPLOAD.union(Access::MKDIR);
+pub(super) const BRING_BACK: Access = Access::UPLOAD.union(Access::MKDIR);
 
 /// What the gate says to an operation of somebody who is logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,59 +95,13 @@ pub struct Lack<'a> {
 
 /// What this operation needs.
 pub fn need(op: &Op) -> Need<'_> {
-    let one = |path, rights| Demands { at: Demand { rights, path: Some(path), extent: Extent::Itself }, to: None };
-    // As good as putting a file, or its bytes, in its own place, with another mode, time, or properties.
-    const CHANGE: Access = Access::UPLOAD.union(Access::OVERWRITE);
-    Need::Rights(match op {
-        // Of what was at other paths the desk asks for each.
-        Op::ListTrash(path) => return Need::Gone(path),
-        Op::List { path, .. } | Op::Stat(path) => one(path, Access::LIST),
-        Op::Read { path, .. } | Op::Hash { path, .. } => one(path, Access::DOWNLOAD),
-        Op::FindPartial(path) => one(path, Access::UPLOAD),
-        // Whether a file has this hash tells what is in it to whoever guesses.
-        Op::Put { path, spec, .. } | Op::Stage { path, spec, .. } if matches!(spec.condition, Condition::Hash(_)) => {
-            one(path, Access::UPLOAD.union(Access::DOWNLOAD))
-        }
-        Op::Put { path, .. } | Op::Stage { path, .. } => one(path, Access::UPLOAD),
-        Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => {
-            Demands { at: Demand { rights: Access::UPLOAD, path: None, extent: Extent::Itself }, to: None }
-        }
-        Op::Accept(path) => one(path, CHANGE),
-        Op::SetMode { path, .. } | Op::SetProperties { path, .. } => one(path, CHANGE),
-        // What is there already can be locked only by who may overwrite it: the desk asks for that too.
-        Op::Lock { path, .. } | Op::RenewLock { path, .. } | Op::Unlock { path, .. } => one(path, Access::UPLOAD),
-        Op::Remove { path, recursive, .. } => {
-            let extent = if *recursive { Extent::Tree } else { Extent::Itself };
-            Demands { at: Demand { rights: Access::DELETE, path: Some(path), extent }, to: None }
-        }
-        Op::Restore { path, to, .. } => {
-            let moved = |path| Demand { rights: BRING_BACK, path: Some(path), extent: Extent::Moved };
-            Demands { at: moved(path), to: Some(moved(to)) }
-        }
-        // Of all that is kept goes what may: the desk asks for each.
-        Op::Purge { path, id } => {
-            let extent = if id.is_some() { Extent::Tree } else { Extent::Somewhere };
-            Demands { at: Demand { rights: Access::DELETE, path: Some(path), extent }, to: None }
-        }
-        // Of the folders above, which `parents` makes if they are missing, the desk asks too.
-        Op::MakeFolder { path, .. } => one(path, Access::MKDIR),
-        Op::Rename { from, to, replace } => {
-            let over = if *replace { Access::OVERWRITE } else { Access::NONE };
-            let moved = |path, rights| Demand { rights, path: Some(path), extent: Extent::Moved };
-            Demands { at: moved(from, Access::RENAME), to: Some(moved(to, Access::RENAME.union(over))) }
-        }
-        // What is there is removed.
-        Op::Supersede { from, to } => {
-            let moved = |path, rights| Demand { rights, path: Some(path), extent: Extent::Moved };
-            Demands { at: moved(from, Access::RENAME), to: Some(moved(to, Access::RENAME.union(Access::DELETE))) }
-        }
-        // As if it had been downloaded and uploaded again.
-        Op::Copy { from, to, replace } => {
-            let over = if *replace { Access::OVERWRITE } else { Access::NONE };
-            let to = Demand { rights: Access::UPLOAD.union(over), path: Some(to), extent: Extent::Itself };
-            Demands { to: Some(to), ..one(from, Access::DOWNLOAD) }
-        }
-    })
+    op.facts().need
+}
+
+/// These rights at a path, and those at another one, for what has two.
+pub(super) fn need_at<'a>(at: (&'a RelPath, Access, Extent), to: Option<(&'a RelPath, Access, Extent)>) -> Need<'a> {
+    let demand = |(path, rights, extent)| Demand { rights, path: Some(path), extent };
+    Need::Rights(Demands { at: demand(at), to: to.map(demand) })
 }
 
 /// What this needs, which concerns no files.
@@ -194,7 +149,7 @@ pub fn need_of_gathering(folder: &RelPath) -> Need<'_> {
 }
 
 /// These rights at a path that is asked for later.
-const fn somewhere(rights: Access) -> Need<'static> {
+pub(super) const fn somewhere(rights: Access) -> Need<'static> {
     Need::Rights(Demands { at: Demand { rights, path: None, extent: Extent::Itself }, to: None })
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::locks::{Extent, Lock, LockToken, Locks, Place, Terms};
-use super::op::Op;
+use super::op::{Op, Writes};
 use super::outcome::{Begun, Outcome};
 use super::running::Running;
 use super::{Desk, Earlier, gate};
@@ -110,8 +110,9 @@ impl Desk {
         if self.locks().is_empty() {
             return Ok(());
         }
-        match op {
-            Op::Put { path, .. } | Op::Stage { path, .. } => {
+        match op.facts().writes {
+            Writes::Nothing => Ok(()),
+            Writes::Upload(path) => {
                 match self.check_upload_locks((path, Extent::Member), running) {
                     // What is there already has its name.
                     Err(error) if error.kind() == Kind::Locked && self.store.stat(path).is_ok() => {
@@ -120,22 +121,13 @@ impl Desk {
                     checked => checked,
                 }
             }
-            Op::SetMode { path, .. } | Op::SetProperties { path, .. } | Op::Accept(path) => {
-                self.check_locks((path, Extent::Itself), running)
-            }
-            Op::MakeFolder { path, .. } => self.check_locks((path, Extent::Member), running),
-            Op::Remove { path, .. } => self.check_locks((path, Extent::Tree), running),
-            Op::Rename { from, to, .. } | Op::Supersede { from, to } => {
+            Writes::Itself(path) => self.check_locks((path, Extent::Itself), running),
+            Writes::Member(path) => self.check_locks((path, Extent::Member), running),
+            Writes::Tree(path) => self.check_locks((path, Extent::Tree), running),
+            Writes::Trees(from, to) => {
                 self.check_locks((from, Extent::Tree), running)?;
                 self.check_locks((to, Extent::Tree), running)
             }
-            Op::Copy { to, .. } | Op::Restore { to, .. } => self.check_locks((to, Extent::Tree), running),
-            // What is found by its id is looked at when it goes to its place.
-            Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => Ok(()),
-            Op::Lock { .. } | Op::RenewLock { .. } | Op::Unlock { .. } => Ok(()),
-            // Nothing there has a name.
-            Op::ListTrash(_) | Op::Purge { .. } => Ok(()),
-            Op::Stat(_) | Op::List { .. } | Op::Read { .. } | Op::Hash { .. } | Op::FindPartial(_) => Ok(()),
         }
     }
 

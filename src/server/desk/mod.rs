@@ -312,7 +312,8 @@ impl Desk {
     /// Why not, written down already.
     fn let_through(&mut self, op: &Op, name: &'static str, earlier: Earlier<'_>) -> Result<Running> {
         let running = Running::new(op, name, self.principal.grants()).presenting(self.presented.clone());
-        let running = self.pass(running, gate::need(op), op.shares_syncs(), earlier)?;
+        let facts = op.facts();
+        let running = self.pass(running, facts.need, facts.shares_syncs, earlier)?;
         let running = self.keep_locks(op, running, earlier)?;
         let running = self.follow_links(op, running, earlier)?;
         self.keep_count(op, running, earlier)

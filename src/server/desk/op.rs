@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use super::action::Action;
+use super::gate::{self, Extent, Need};
 use super::locks::{LockToken, Terms};
-use crate::files::{Hash, Mtime, RelPath, Resume, SourceMode, StagedId, TrashId, UploadSpec};
+use crate::auth::Access;
+use crate::files::{Condition, Hash, Mtime, RelPath, Resume, SourceMode, StagedId, TrashId, UploadSpec};
 
 /// An operation on files of somebody who is logged in. The gate decides over it, and the desk does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,45 +196,180 @@ pub enum Hashing {
     Growing,
 }
 
+/// All that the desk has to know of an operation before it begins, in one place: whoever asks what it needs, whose locks stand against
+/// it or what it is called in the log asks here. What it does is `Desk::begin`'s to say.
+pub(super) struct Facts<'a> {
+    /// What it is, for the log, the audit and the metrics.
+    pub action: Action,
+    /// The path it works on, the first if it has two. None for what is found by another name, as a staged upload is.
+    pub path: Option<&'a RelPath>,
+    /// The other path, if it has two.
+    pub other_path: Option<&'a RelPath>,
+    /// What it needs, as the gate asks.
+    pub need: Need<'a>,
+    /// What it writes, for the locks that are asked before it begins.
+    pub writes: Writes<'a>,
+    /// The rights that it takes also where links on the way to its path lead. None for what does nothing through a link, or asks by itself.
+    pub rights_behind_links: Option<Access>,
+    /// Whether its commit may wait for those right behind it: every other operation sees all earlier ones done.
+    pub shares_syncs: bool,
+}
+
+/// What an operation writes, as far as its locks are asked before it begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Writes<'a> {
+    /// Nothing; or what has no name, is found by its id and looked at when it goes to its place, or is a lock itself.
+    Nothing,
+    /// A file that comes: a new name in its folder, or what is there already.
+    Upload(&'a RelPath),
+    /// What is there.
+    Itself(&'a RelPath),
+    /// A name in its folder.
+    Member(&'a RelPath),
+    /// What is there, with all in it.
+    Tree(&'a RelPath),
+    /// The same at two paths.
+    Trees(&'a RelPath, &'a RelPath),
+}
+
+impl<'a> Facts<'a> {
+    fn new(action: Action, path: &'a RelPath, need: Need<'a>, writes: Writes<'a>) -> Self {
+        let (path, other_path) = (Some(path), None);
+        Facts { action, path, other_path, need, writes, rights_behind_links: None, shares_syncs: false }
+    }
+
+    /// Of what has no path.
+    fn staged(action: Action) -> Self {
+        let (path, other_path, need) = (None, None, gate::somewhere(Access::UPLOAD));
+        Facts {
+            action,
+            path,
+            other_path,
+            need,
+            writes: Writes::Nothing,
+            rights_behind_links: None,
+            shares_syncs: false,
+        }
+    }
+
+    fn to(self, other_path: &'a RelPath) -> Self {
+        Facts { other_path: Some(other_path), ..self }
+    }
+
+    fn behind_links(self, rights: Access) -> Self {
+        Facts { rights_behind_links: Some(rights), ..self }
+    }
+
+    fn sharing_syncs(self) -> Self {
+        Facts { shares_syncs: true, ..self }
+    }
+}
+
 impl Op {
+    /// What there is to know of it.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        use Extent::{Itself, Moved, Somewhere, Tree};
+        // As good as putting a file, or its bytes, in its own place, with another mode, time, or properties.
+        const CHANGE: Access = Access::UPLOAD.union(Access::OVERWRITE);
+        // What brings back what was deleted: as if it were put there anew, whether it is a file or a folder.
+        const BACK: Access = gate::BRING_BACK;
+        let at = |path, rights, extent| gate::need_at((path, rights, extent), None);
+        let between = |from, to| gate::need_at(from, Some(to));
+        let over = |replace| if replace { Access::OVERWRITE } else { Access::NONE };
+        match self {
+            Op::Stat(path) => Facts::new(Action::Stat, path, at(path, Access::LIST, Itself), Writes::Nothing),
+            Op::List { path, .. } => Facts::new(Action::List, path, at(path, Access::LIST, Itself), Writes::Nothing)
+                .behind_links(Access::LIST),
+            Op::Read { path, .. } => {
+                let need = at(path, Access::DOWNLOAD, Itself);
+                Facts::new(Action::Download, path, need, Writes::Nothing).behind_links(Access::DOWNLOAD)
+            }
+            Op::Hash { path, .. } => {
+                let need = at(path, Access::DOWNLOAD, Itself);
+                Facts::new(Action::Hash, path, need, Writes::Nothing).behind_links(Access::DOWNLOAD)
+            }
+            Op::FindPartial(path) => {
+                Facts::new(Action::FindPartial, path, at(path, Access::UPLOAD, Itself), Writes::Nothing)
+            }
+            Op::Accept(path) => {
+                let need = at(path, CHANGE, Itself);
+                Facts::new(Action::Accept, path, need, Writes::Itself(path)).behind_links(CHANGE)
+            }
+            Op::Put { path, spec, .. } => {
+                let need = at(path, uploading(spec), Itself);
+                Facts::new(Action::Upload, path, need, Writes::Upload(path)).sharing_syncs()
+            }
+            Op::Stage { path, spec, .. } => {
+                Facts::new(Action::Stage, path, at(path, uploading(spec), Itself), Writes::Upload(path))
+            }
+            Op::Part { .. } => Facts::staged(Action::Part),
+            Op::Commit { .. } => Facts::staged(Action::Commit),
+            Op::Discard(_) => Facts::staged(Action::Discard),
+            Op::SetMode { path, .. } => {
+                Facts::new(Action::SetMode, path, at(path, CHANGE, Itself), Writes::Itself(path))
+            }
+            Op::SetProperties { path, .. } => {
+                Facts::new(Action::SetProperties, path, at(path, CHANGE, Itself), Writes::Itself(path))
+            }
+            Op::Remove { path, recursive, .. } => {
+                let extent = if *recursive { Tree } else { Itself };
+                Facts::new(Action::Delete, path, at(path, Access::DELETE, extent), Writes::Tree(path))
+            }
+            // Of the folders above, which `parents` makes if they are missing, the desk asks too.
+            Op::MakeFolder { path, .. } => {
+                let need = at(path, Access::MKDIR, Itself);
+                Facts::new(Action::MakeFolder, path, need, Writes::Member(path)).sharing_syncs()
+            }
+            Op::Rename { from, to, replace } => {
+                let rights = Access::RENAME.union(over(*replace));
+                let need = between((from, Access::RENAME, Moved), (to, rights, Moved));
+                Facts::new(Action::Rename, from, need, Writes::Trees(from, to)).to(to)
+            }
+            // What is there is removed.
+            Op::Supersede { from, to } => {
+                let rights = Access::RENAME.union(Access::DELETE);
+                let need = between((from, Access::RENAME, Moved), (to, rights, Moved));
+                Facts::new(Action::Supersede, from, need, Writes::Trees(from, to)).to(to)
+            }
+            // Of what was at other paths the desk asks for each.
+            Op::ListTrash(path) => Facts::new(Action::ListTrash, path, Need::Gone(path), Writes::Nothing),
+            Op::Restore { path, to, .. } => {
+                let need = between((path, BACK, Moved), (to, BACK, Moved));
+                Facts::new(Action::Restore, path, need, Writes::Tree(to)).to(to)
+            }
+            // Of all that is kept goes what may: the desk asks for each. Nothing there has a name.
+            Op::Purge { path, id } => {
+                let extent = if id.is_some() { Tree } else { Somewhere };
+                Facts::new(Action::Purge, path, at(path, Access::DELETE, extent), Writes::Nothing)
+            }
+            // As if it had been downloaded and uploaded again.
+            Op::Copy { from, to, replace } => {
+                let rights = Access::UPLOAD.union(over(*replace));
+                let need = between((from, Access::DOWNLOAD, Itself), (to, rights, Itself));
+                let facts = Facts::new(Action::Copy, from, need, Writes::Tree(to)).to(to);
+                facts.behind_links(Access::DOWNLOAD).sharing_syncs()
+            }
+            // What is there already can be locked only by who may overwrite it: the desk asks for that too.
+            Op::Lock { path, .. } => Facts::new(Action::Lock, path, at(path, Access::UPLOAD, Itself), Writes::Nothing),
+            Op::RenewLock { path, .. } => {
+                Facts::new(Action::RenewLock, path, at(path, Access::UPLOAD, Itself), Writes::Nothing)
+            }
+            Op::Unlock { path, .. } => {
+                Facts::new(Action::Unlock, path, at(path, Access::UPLOAD, Itself), Writes::Nothing)
+            }
+        }
+    }
+
     /// The path it works on, the first if it has two. None for what is found by another name, as a staged upload is.
     pub fn path(&self) -> Option<&RelPath> {
-        match self {
-            Op::Stat(path)
-            | Op::FindPartial(path)
-            | Op::Accept(path)
-            | Op::List { path, .. }
-            | Op::Read { path, .. }
-            | Op::Hash { path, .. }
-            | Op::Put { path, .. }
-            | Op::Stage { path, .. }
-            | Op::SetMode { path, .. }
-            | Op::SetProperties { path, .. }
-            | Op::Lock { path, .. }
-            | Op::RenewLock { path, .. }
-            | Op::Unlock { path, .. }
-            | Op::Remove { path, .. }
-            | Op::MakeFolder { path, .. }
-            | Op::Rename { from: path, .. }
-            | Op::Supersede { from: path, .. }
-            | Op::ListTrash(path)
-            | Op::Restore { path, .. }
-            | Op::Purge { path, .. }
-            | Op::Copy { from: path, .. } => Some(path),
-            Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => None,
-        }
+        self.facts().path
     }
+}
 
-    /// The other path, if it has two.
-    pub(super) fn other_path(&self) -> Option<&RelPath> {
-        match self {
-            Op::Rename { to, .. } | Op::Supersede { to, .. } | Op::Copy { to, .. } | Op::Restore { to, .. } => Some(to),
-            _ => None,
-        }
-    }
-
-    /// Whether its commit may wait for those right behind it: every other operation sees all earlier ones done.
-    pub(super) fn shares_syncs(&self) -> bool {
-        matches!(self, Op::Put { .. } | Op::MakeFolder { .. } | Op::Copy { .. })
+/// The rights that a file takes which comes. Whether a file has this hash tells what is in it to whoever guesses.
+fn uploading(spec: &UploadSpec) -> Access {
+    match spec.condition {
+        Condition::Hash(_) => Access::UPLOAD.union(Access::DOWNLOAD),
+        _ => Access::UPLOAD,
     }
 }

@@ -14,15 +14,12 @@ impl Desk {
     /// Lets an operation pass that does nothing through a link which may not be done where it leads to. What changes names or bytes is
     /// refused wherever a link is on the way.
     pub(super) fn follow_links(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
-        let (path, rights) = match op {
-            _ if self.principal.grants().rules.is_empty() => return Ok(running),
-            // What is told of a link itself the operation knows.
-            Op::Stat(_) => return Ok(running),
-            Op::List { path, .. } => (path, Access::LIST),
-            Op::Read { path, .. } | Op::Hash { path, .. } | Op::Copy { from: path, .. } => (path, Access::DOWNLOAD),
-            Op::Accept(path) => (path, Access::UPLOAD.union(Access::OVERWRITE)),
-            _ => return Ok(running),
-        };
+        if self.principal.grants().rules.is_empty() {
+            return Ok(running);
+        }
+        let facts = op.facts();
+        // What is told of a link itself the operation knows.
+        let Some((path, rights)) = facts.path.zip(facts.rights_behind_links) else { return Ok(running) };
         match self.check_real(path, rights, running.name()) {
             Ok(()) => Ok(running),
             Err(error) => {

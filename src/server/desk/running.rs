@@ -61,10 +61,11 @@ impl Running {
 
     /// Of an operation that its protocol calls so.
     pub(super) fn new(op: &Op, name: &'static str, grants: &Grants) -> Self {
-        let mut running = Running::bare(Action::of(op), name);
+        let facts = op.facts();
+        let mut running = Running::bare(facts.action, name);
         let spot = |path: &RelPath| Spot::new(path.clone(), grants);
-        (running.0.path, running.0.to) = (op.path().map(spot), op.other_path().map(spot));
-        if let Need::Rights(demands) = gate::need(op) {
+        (running.0.path, running.0.to) = (facts.path.map(spot), facts.other_path.map(spot));
+        if let Need::Rights(demands) = facts.need {
             running.0.rights = demands.at.rights;
             running.0.rights_there = demands.to.map_or(Access::NONE, |to| to.rights);
         }
