@@ -225,6 +225,9 @@ fn host_and_port(server: &[u8], path: &[u8], meant: impl Fn(&str) -> String) -> 
         return Err(wrong(format!("an IPv6 address stands in brackets: {}", meant(&format!("[{text}]/path")))));
     } else {
         let (host, after) = text.split_once(':').map_or((text, None), |(host, after)| (host, Some(after)));
+        if host.is_empty() {
+            return Err(wrong("a host is missing; a server is written [user@]host[:port]/path".to_owned()));
+        }
         if !is_host_name(host) {
             return Err(wrong("this is no host; a server is written [user@]host[:port]/path".to_owned()));
         }

@@ -198,7 +198,7 @@ fn interrupted(state: &State, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
         (1.., _) => format!("interrupted; at least {} are kept", format::size(state.kept)),
         (0, Moves::Mirror) => "interrupted; what is done stays".to_owned(),
         (0, _) if several => "interrupted; what is finished stays".to_owned(),
-        (0, Moves::Fetch) => format!("interrupted; nothing is kept yet: whole blocks of {block} are"),
+        (0, Moves::Fetch) => format!("interrupted; nothing is kept yet: what is kept is whole blocks of {block}"),
         (0, Moves::Send) => format!("interrupted; of what had arrived, whole blocks of {block} are kept"),
     };
     Failure::new(Kind::Interrupted, text, go_on(state).unwrap_or_default())

@@ -38,15 +38,21 @@ impl Typed {
 pub fn explain(err: &clap::Error, words: &[OsString], definition: &Command, typed: Typed) -> Failure {
     better(err, words, definition, typed).unwrap_or_else(|| {
         let text = err.render().to_string();
-        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let told = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error:");
-        let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
-        let hint = match usage {
-            Some(usage) => format!("It is written like this: {}", one_line(usage)),
-            None => format!("`{}help` shows how it is written.", typed.before()),
-        };
-        Failure::new(Kind::Usage, one_line(told), hint)
+        Failure::new(Kind::Usage, one_line(told), how_it_is_written(&text, typed))
     })
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The hint of a mistake that is told in this text, which may have a usage in it.
+fn how_it_is_written(text: &str, place: Typed) -> String {
+    match text.lines().find_map(|line| line.strip_prefix("Usage: ")) {
+        Some(usage) => format!("It is written like this: {}", one_line(usage)),
+        None => format!("`{}help` shows how it is written.", place.before()),
+    }
 }
 
 fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Typed) -> Option<Failure> {
@@ -78,8 +84,17 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
             };
             let rendered = err.render().to_string();
             let told = rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error:");
-            let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+            let told = one_line(told);
+            // What a reader of numbers calls it, in words.
+            let told = told.replace("invalid digit found in string", "it is no whole number");
+            let told = told.replace("number too large to fit in target type", "it is too large");
             Some(Failure::new(Kind::Usage, told, format!("{habit}`{page}` shows how it is written.")))
+        }
+        ErrorKind::TooFewValues => {
+            let (_, names) = command_of(words, definition, "");
+            let whole = format!("{}{names}", place.before());
+            let told = format!("`{whole}` takes two names at least: what it is about, and last where to");
+            Some(Failure::new(Kind::Usage, told, how_it_is_written(&err.render().to_string(), place)))
         }
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand)?;
@@ -300,6 +315,8 @@ mod tests {
             assert!(said.ends_with(&format!("Did you mean `sealift {meant}`?")), "{typed}: {said}");
         }
         assert!(said("sealift frobnicate").ends_with("`sealift --help` shows all commands."));
+        assert!(said("sealift mv a@h/x").starts_with("`sealift mv` takes two names at least"));
+        assert!(said("sealift ls --port abc h").contains("it is no whole number"));
         assert!(said("sealift ls --recurse h").ends_with("Did you mean --recursive?"));
         assert!(said("sealift trust lsit").ends_with("Did you mean `sealift trust list`?"));
     }

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use sealift::client::{ServerTrash, ServerTrashList, Target, glob};
 use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath, TrashId};
+use sealift::readable::shell_word;
 use sealift::{Client, Exit, Kind};
 
 use crate::ask;
@@ -20,6 +21,7 @@ use crate::format;
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
 use crate::times::{TimeArgs, TimeStyle};
+use crate::voice;
 
 /// Show, bring back, or remove for good what was deleted or replaced on a server
 #[derive(Debug, Args)]
@@ -204,10 +206,24 @@ pub async fn restore(
     let to = to.unwrap_or(&target.path);
     let id = match id {
         Some(id) => id,
-        None => youngest(client, &target.path)
-            .await?
-            .ok_or_else(|| Failure::new(Kind::NotFound, format!("{target}: nothing called so is kept"), listed()))
-            .map_err(|failure| failure.at_server(&target.path))?,
+        None => match youngest(client, &target.path).await? {
+            Some(id) => id,
+            None => {
+                let hint = match folder_of(client, &target.path).await? {
+                    Some(folder) => {
+                        let shown = shell_word(&Target { path: folder.clone(), ..target.clone() }.to_string());
+                        format!(
+                            "/{} went with all that was in it: `sealift trash restore {shown}` brings it back.",
+                            for_people(folder.as_bytes())
+                        )
+                    }
+                    None => listed(),
+                };
+                let failure =
+                    Failure::new(Kind::NotFound, format!("{target}: nothing called so is kept"), voice::here(&hint));
+                return Err(failure.at_server(&target.path));
+            }
+        },
     };
     client.restore(&target.path, id, to).await.map_err(|error| {
         let taken = || "Something has that name: --to says another one.".to_owned();
@@ -248,6 +264,14 @@ pub fn refuse_several(names: &[OsString], has_id: bool, has_to: bool) -> Outcome
 async fn youngest(client: &mut Client, path: &RelPath) -> Outcome<Option<TrashId>> {
     let list = client.trash(path).await?;
     Ok(list.entries.iter().find(|thing| thing.path == *path).map(|thing| thing.id))
+}
+
+/// The folder above that went with what was in it, the one that went last.
+async fn folder_of(client: &mut Client, path: &RelPath) -> Outcome<Option<RelPath>> {
+    let above: HashSet<RelPath> = iter::successors(path.parent(), RelPath::parent).collect();
+    let kept = client.trash(&RelPath::root()).await?.entries.into_iter();
+    let mut folders = kept.filter(|thing| thing.kind == EntryKind::Directory && above.contains(&thing.path));
+    Ok(folders.next().map(|thing| thing.path))
 }
 
 /// Removes over a connection, for good, what is kept of these, which are what `typed` stands for, and below them; asks first unless
