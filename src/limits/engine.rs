@@ -76,3 +76,16 @@ pub const ENGINE_KEYS_FILE: u64 = 4096;
 
 /// How often a page of a listing is asked for that cannot be read.
 pub const ENGINE_LIST_TRIES: usize = 3;
+
+/// Seconds by which clocks may differ before a refusal without a reason is taken to be for that: storages take 15 minutes.
+pub const ENGINE_CLOCK: u64 = 5 * 60;
+
+/// Bytes of the beginnings of open files that are held in all, so that a small file is had in one request: 128 of a mebibyte.
+pub const ENGINE_AHEAD: u64 = 128 * 1024 * 1024;
+
+/// Bytes of the beginning of a file that are held where that is used up.
+pub const ENGINE_AHEAD_MIN: u64 = 16 * 1024;
+
+/// Parts of one upload that are on their way while the next one gathers: with these a storage is busy that takes as long to store one as
+/// it takes to come.
+pub const ENGINE_PARTS_AHEAD: usize = 2;

@@ -24,6 +24,8 @@ pub enum Act {
     Do,
     /// That, and closes the connection without an answer.
     DoAndSayNothing,
+    /// Nothing but to send this, which may be less than its headers say, and to close the connection.
+    Cut(String, String),
     /// Nothing but to answer this: status, headers, body.
     Say(u16, &'static str, String),
 }
@@ -99,6 +101,10 @@ fn serve(stream: TcpStream, objects: &Mutex<Objects>, decide: &Mutex<Box<Decide>
             Act::Do => done(&mut objects.lock().unwrap(), &asked),
             Act::DoAndSayNothing => {
                 done(&mut objects.lock().unwrap(), &asked);
+                return;
+            }
+            Act::Cut(headers, body) => {
+                let _ = (&stream).write_all(&answer(&asked, 206, &headers, body.as_bytes()));
                 return;
             }
             Act::Say(status, headers, body) => answer(&asked, status, headers, body.as_bytes()),

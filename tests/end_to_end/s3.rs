@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::common::moto::{BUCKET, Moto};
 use crate::common::web::curl;
-use crate::common::{PASSWORD, World, enter, sealiftd, snapshot, text, upload_bytes};
+use crate::common::{PASSWORD, World, enter, frames_of, sealiftd, snapshot, text, upload_bytes};
 
 const KEYS: &str = "AWS_ACCESS_KEY_ID=key\nAWS_SECRET_ACCESS_KEY=canary-2c9e\n";
 
@@ -62,6 +62,40 @@ fn two_servers_serve_one_bucket_and_nothing_is_on_their_disks() {
     drop(second);
     let third = start(&one);
     assert_eq!(enter(&third, "alice").ask("STAT docs/large").1, "stat");
+}
+
+#[test]
+fn a_killed_server_loses_nothing_that_it_acknowledged_and_leaves_nothing_half() {
+    let Some(moto) = Moto::shared() else { return };
+    let (one, other) = (world(), world());
+    let start = |world: &World| world.daemon().args(options(moto, "killed").iter().map(String::as_str)).start();
+    let survivor = start(&other);
+    let large = vec![9; 40 << 20];
+    for round in 0..3 {
+        let first = start(&one);
+        let mut alice = enter(&first, "alice");
+        let names: Vec<String> = (0..10).map(|n| format!("f{round}-{n}")).collect();
+        for name in &names {
+            alice.send(upload_bytes(name, name.as_bytes()));
+            assert_eq!(alice.reply().1, "done", "{name}");
+        }
+        // Two of its parts have come and it never ends.
+        alice.send(upload_bytes("large", b"the one of before"));
+        assert_eq!(alice.reply().1, "done");
+        alice.line("UPLOAD large");
+        alice.send(frames_of(&large[..33 << 20]));
+        let mut again = enter(&survivor, "alice");
+        first.kill();
+        for name in names.iter().map(String::as_str).chain(["large"]) {
+            let expected = if name == "large" { b"the one of before".to_vec() } else { name.as_bytes().to_vec() };
+            let (_, word, fields) = again.ask(format!("HASH {name}"));
+            let hash = sealift::files::Hash::of(&expected).to_string();
+            assert_eq!((word.as_str(), fields.get("hash")), ("hash", Some(&hash)), "{name}");
+        }
+        again.send(upload_bytes("large", &large));
+        assert_eq!(again.reply().1, "done");
+        assert_eq!(again.ask("DELETE large").1, "done");
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ use crate::common::{Daemon, RawClient, eventually, text};
 const INSIDE: &str = "SANDBOX_TEST_PLACE";
 /// Where the process outside listens.
 const LISTENER: &str = "SANDBOX_TEST_LISTENER";
+/// Where it listens, too, and may be connected to.
+const STORAGE: &str = "SANDBOX_TEST_STORAGE";
 
 fn reach(place: &Path) -> Reach {
     Reach {
@@ -31,7 +33,7 @@ fn reach(place: &Path) -> Reach {
         read: vec![place.join("read"), place.join("one-file")],
         remove: vec![place.join("remove")],
         append: vec![place.join("append")],
-        connect: Vec::new(),
+        connect: vec![std::env::var(STORAGE).unwrap().rsplit(':').next().unwrap().parse().unwrap()],
     }
 }
 
@@ -124,6 +126,7 @@ fn attempts(place: &Path) {
     say("list what is added to", word(fs::read_dir(at("append"))));
     // The network and other programs.
     say("connect", word(TcpStream::connect(std::env::var(LISTENER).unwrap())));
+    say("connect to a storage", word(TcpStream::connect(std::env::var(STORAGE).unwrap())));
     say("listen", word(TcpListener::bind("127.0.0.1:0")));
     say("signal", word(test_kill_process(getppid().unwrap()).map_err(Into::into)));
     io::stdout().flush().unwrap();
@@ -141,11 +144,12 @@ fn a_process_inside_reaches_what_it_serves_and_nothing_else() {
     }
     fs::write(place.path().join("one-file"), "content").unwrap();
     symlink("../outside/file", place.path().join("change/link")).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (listener, storage) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["sandbox::a_process_inside_reaches_what_it_serves_and_nothing_else", "--exact", "--nocapture"])
         .env(INSIDE, place.path())
         .env(LISTENER, listener.local_addr().unwrap().to_string())
+        .env(STORAGE, storage.local_addr().unwrap().to_string())
         .output()
         .unwrap();
     let said = text(&output.stdout);
@@ -199,6 +203,7 @@ fn a_process_inside_reaches_what_it_serves_and_nothing_else() {
         ("remove what is added to", "denied"),
         ("list what is added to", "denied"),
         ("connect", "denied"),
+        ("connect to a storage", "done"),
         ("listen", "denied"),
         ("signal", "denied"),
     ]);

@@ -73,6 +73,9 @@ fn conditions_that_are_not_heeded_are_found_out_and_refused_by_name() {
     // What could take somebody's file away that came a moment ago.
     assert_eq!(kind(store.rename(&p("x"), &p("y"), true)), Err(Kind::Unsupported));
     assert_eq!(kind(store.rename(&p("x"), &p("y"), false)), Err(Kind::Unsupported));
+    store.make_dir(&p("d"), false).unwrap();
+    assert_eq!(kind(store.rename(&p("d"), &p("e"), false)), Err(Kind::Unsupported));
+    store.remove(&p("d"), false).unwrap();
     let seen = store.seen(&p("x")).unwrap();
     assert_eq!(kind(store.remove_seen(&p("x"), false, &seen)), Err(Kind::Unsupported));
     assert_eq!(engine.keys(), ["h/alice/x"]);
@@ -202,8 +205,16 @@ fn a_clock_that_differs_is_gone_by() {
         ),
     });
     // A HEAD has no body that says why.
-    assert_eq!(store.open(&p("x")).unwrap().meta().size, 5);
     assert_eq!(store.stat(&p("x")).unwrap().size, 5);
+    engine.does(|asked| match asked.headers["x-amz-date"].starts_with("20410101T") {
+        true => Act::Do,
+        false => Act::Say(
+            403,
+            "date: Tue, 01 Jan 2041 12:00:00 GMT\r\n",
+            "<Error><Code>RequestTimeTooSkewed</Code></Error>".to_owned(),
+        ),
+    });
+    assert_eq!(store.open(&p("x")).unwrap().meta().size, 5);
 }
 
 #[test]
@@ -229,6 +240,43 @@ fn a_listing_that_is_cut_off_or_has_no_end_ends_with_an_error() {
         assert_eq!(last, Some(Err(Kind::Unavailable)), "{page}");
         assert!(count <= 2, "{page}");
     }
+}
+
+#[test]
+fn a_download_that_breaks_off_goes_on_and_never_with_bytes_of_another_file() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let mebibyte = 1 << 20;
+    engine.put("h/alice/x", &vec![b'b'; 3 * mebibyte]);
+    let mut source = store.open(&p("x")).unwrap();
+    let text = "a".repeat(3 * mebibyte);
+    engine.put("h/alice/x", text.as_bytes());
+    let mut room = vec![0; 3 * mebibyte];
+    // The storage does not heed ranges: bytes from elsewhere in the file are not taken for those that were asked for.
+    assert_eq!(kind(source.read_at(0, &mut room)), Err(Kind::Unavailable));
+    engine.does(|asked| match asked.headers.get("if-match") {
+        Some(_) => Act::Say(412, "", "<Error><Code>PreconditionFailed</Code></Error>".to_owned()),
+        None => Act::Do,
+    });
+    assert_eq!(kind(source.read_at(2 << 20, &mut room)), Err(Kind::Torn));
+
+    engine.does(|_| Act::Do);
+    let mut source = store.open(&p("x")).unwrap();
+    engine.does(move |asked| {
+        let Some(range) = asked.headers.get("range").and_then(|range| range.strip_prefix("bytes=")) else {
+            return Act::Do;
+        };
+        let (from, to) = range.split_once('-').unwrap();
+        let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
+        // So much is said and a third of it comes.
+        let (all, some) = (to + 1 - from, (to + 1 - from).div_ceil(3));
+        Act::Cut(
+            format!("content-range: bytes {from}-{to}/{}\r\ncontent-length: {all}\r\netag: x\r\n", 3 << 20),
+            "a".repeat(some),
+        )
+    });
+    assert_eq!(source.read_at(0, &mut room).unwrap(), 3 << 20);
+    assert!(room == text.as_bytes());
 }
 
 #[test]

@@ -194,6 +194,8 @@ impl Shared {
             Found::Folder if from != to && to.is_within(from) => {
                 Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")))
             }
+            // Each file in it is removed where it was, and it must be certain that it is the one that was copied.
+            Found::Folder if !self.heeds().delete_match && !self.alone => Err(unheeded(from)),
             Found::Folder => match self.look(&new, to)? {
                 Found::Nothing => self.rename_folder(home, (&old, from), (&new, to)).map(|()| Stored::Created),
                 Found::File(_) | Found::Folder => Err(failed(to, Errno::EXIST)),
@@ -208,12 +210,12 @@ impl Shared {
                     Found::File(_) => Stored::Replaced,
                 };
                 let sure = if replace { Sure::Nothing } else { Sure::Absent };
+                self.keep_parent(home, from)?;
                 let moved = self.move_file((&old, from), (&new, to), &object, &sure);
                 moved.map_err(|why| match why {
                     Why::Condition => failed(to, Errno::EXIST),
                     why => why.at(from),
                 })?;
-                self.keep_parent(home, from)?;
                 Ok(stored)
             }
         }
@@ -324,17 +326,15 @@ impl Shared {
         folders.iter().try_for_each(|folder| self.mark(folder)).map_err(told)?;
         let copied = self.side_by_side(&files, |(was, will)| {
             let object = self.file(was)?;
-            self.copy_file((was, will), &object, object.kept, &Sure::Nothing, to)?;
+            self.copy_file((was, will), &object, object.kept, &Sure::Absent, to)?;
             Ok::<_, Why>(object)
         });
         let copied = copied.into_iter().collect::<Result<Vec<Object>, Why>>().map_err(|why| partly(why, from, to))?;
         self.keep_parent(home, from)?;
         let both: Vec<_> = files.iter().zip(&copied).collect();
-        let removed = self.side_by_side(&both, |((was, _), object)| {
-            match self.remove_file(was, from, object, self.heeds().delete_match || self.alone) {
-                Err(error) if error.kind() == Kind::Changed => Ok(()),
-                removed => removed,
-            }
+        let removed = self.side_by_side(&both, |((was, _), object)| match self.remove_file(was, from, object, true) {
+            Err(error) if error.kind() == Kind::Changed => Ok(()),
+            removed => removed,
         });
         removed.into_iter().collect::<Result<()>>()?;
         let markers = page.objects.iter().filter(|object| object.key.ends_with('/'));

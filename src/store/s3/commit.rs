@@ -111,6 +111,7 @@ impl S3Upload {
                 parts.send(&self.shared.engine, number, rest.clone()).map_err(|why| why.at(&self.path))?;
             }
         }
+        self.wait(0)?;
         let (mut looks, mut number, mut called) = (0, 1, self.path.clone());
         loop {
             let place = full(&self.home, &called);

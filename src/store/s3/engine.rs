@@ -215,6 +215,13 @@ impl Engine {
         Err(self.verdict(status, &code, date))
     }
 
+    /// By how many seconds the storage's clock is ahead of ours, if that is another time than was taken for its.
+    fn differs(&self, date: Option<SystemTime>) -> Option<i64> {
+        let theirs = i64::try_from(date?.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?;
+        let ahead = theirs - seconds_now();
+        (ahead.abs_diff(self.ahead.load(Ordering::Relaxed)) > limits::ENGINE_CLOCK).then_some(ahead)
+    }
+
     fn verdict(&self, status: u16, code: &str, date: Option<SystemTime>) -> Verdict {
         let failed = |kind, why: &str| {
             let said = if code.is_empty() { status.to_string() } else { format!("{status} {code}") };
@@ -229,6 +236,8 @@ impl Engine {
                 Some(theirs) => Verdict::Clock(i64::try_from(theirs.as_secs()).unwrap_or(0) - seconds_now()),
                 None => failed(Kind::Io, "the storage's clock and ours differ"),
             },
+            // An answer to a HEAD has no body that says why.
+            (403, "") if let Some(ahead) = self.differs(date) => Verdict::Clock(ahead),
             (_, "NoSuchUpload") => Verdict::Over(Why::NoUpload),
             (_, "NoSuchBucket") => failed(Kind::Io, "the storage has no such bucket"),
             (_, "NoSuchKey") | (404, _) => Verdict::Over(Why::Missing),

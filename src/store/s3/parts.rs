@@ -66,6 +66,7 @@ impl S3Staged {
             upload.send_part(upload.len() / limits::HASH_BLOCK)?;
         }
         upload.in_parts()?;
+        upload.wait(0)?;
         let mut ranges = Ranges { hashes: Assembly::with_beginning(&upload.hasher), next: 1, ..Ranges::default() };
         if !upload.is_empty() {
             let whole = upload.parts.as_mut().map(|parts| std::mem::take(&mut parts.parts));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use rustix::io::Errno;
@@ -35,6 +35,8 @@ pub(super) struct Shared {
     remembered: Mutex<HashMap<Listed, Kept>>,
     /// Threads that help others.
     helping: AtomicUsize,
+    /// Bytes of open files that are held.
+    pub(super) held: AtomicU64,
 }
 
 /// What has a name.
@@ -84,6 +86,7 @@ impl Shared {
             names: std::array::from_fn(|_| Mutex::new(())),
             remembered: Mutex::default(),
             helping: AtomicUsize::new(0),
+            held: AtomicU64::new(0),
         }
     }
 

@@ -2,6 +2,7 @@
 //! that was opened.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::engine::{Why, unavailable};
 use super::names::Spot;
@@ -30,8 +31,11 @@ pub(super) struct S3Source {
 
 impl S3Source {
     pub(super) fn open(shared: &Arc<Shared>, full: Spot, path: &RelPath) -> Result<S3Source, Why> {
-        let mut found = shared.engine.beginning(&shared.keys.file(&full)?, limits::RECORD_MIN)?;
+        let is_room = shared.held.load(Ordering::Relaxed) + limits::RECORD_MIN <= limits::ENGINE_AHEAD;
+        let most = if is_room { limits::RECORD_MIN } else { limits::ENGINE_AHEAD_MIN };
+        let mut found = shared.engine.beginning(&shared.keys.file(&full)?, most)?;
         shared.complete(&full, &mut found.object)?;
+        shared.held.fetch_add(found.bytes.len() as u64, Ordering::Relaxed);
         Ok(S3Source {
             shared: shared.clone(),
             full,
@@ -55,11 +59,19 @@ impl S3Source {
                 (offset, begun.map_err(|why| self.torn(why))?)
             }
         };
-        let n = answer.read(room).map_err(|broken| unavailable(&broken.0).about(&self.path.to_string()))?;
+        // What is at its end, or broke off because nobody read for long, is not gone on with.
+        let n = answer.read(room).unwrap_or(0);
         if n > 0 {
             self.stream = Some((at + n as u64, answer));
         }
         Ok(n)
+    }
+
+    /// Whoever is past the beginning does not need it any more, unless it is all there is.
+    fn let_go(&mut self) {
+        if !self.beginning.is_empty() && (self.beginning.len() as u64) < self.size {
+            self.shared.held.fetch_sub(std::mem::take(&mut self.beginning).len() as u64, Ordering::Relaxed);
+        }
     }
 
     /// Whoever reads is told that the file is another one by now, or gone.
@@ -78,6 +90,12 @@ impl S3Source {
         change(&mut object);
         let written = self.shared.engine.write_record(&self.shared.keys.record(&self.full), &object);
         written.map_err(|why| why.at(&self.path))
+    }
+}
+
+impl Drop for S3Source {
+    fn drop(&mut self) {
+        self.shared.held.fetch_sub(self.beginning.len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -150,14 +168,17 @@ impl Source for S3Source {
                     room.unwrap_or_default().copy_from_slice(there.unwrap_or_default());
                     some
                 }
-                None => match self.next(at, room)? {
-                    // The range that was asked for is over; or the storage has broken off, which the next one finds.
-                    0 if self.stream.is_none() => match self.next(at, room)? {
-                        0 => return Err(unavailable(&format!("{}: the storage gives no more of it", self.path))),
+                None => {
+                    self.let_go();
+                    let room = buffer.get_mut(done..done + most).unwrap_or_default();
+                    match self.next(at, room)? {
+                        0 => match self.next(at, room)? {
+                            0 => return Err(unavailable(&format!("{}: the storage gives no more of it", self.path))),
+                            n => n,
+                        },
                         n => n,
-                    },
-                    n => n,
-                },
+                    }
+                }
             };
         }
         Ok(done)

@@ -1,7 +1,8 @@
 //! A file on its way into a bucket: in one piece if it is small, else in parts, each a block of the hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use super::engine::{Call, Engine, Why};
 use super::names::Spot;
@@ -13,6 +14,7 @@ use super::xml::Document;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, Hasher, Mtime, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec};
 use crate::limits;
+use crate::machine::turns::block_in_place;
 use crate::outgoing::Payload;
 
 /// What a store has prepared.
@@ -122,6 +124,8 @@ pub(super) struct S3Upload {
     pub(super) spool: Option<Spool>,
     /// None: nothing was sent yet.
     pub(super) parts: Option<Multipart>,
+    /// Parts on their way, while the next one gathers.
+    under_way: VecDeque<JoinHandle<Result<BTreeMap<u64, String>, Why>>>,
     /// Something went wrong, and it may hold less than was hashed.
     pub(super) broken: bool,
 }
@@ -144,6 +148,7 @@ impl S3Upload {
             hasher: Hasher::new(),
             spool: Some(Spool::new(&shared.spool)),
             parts: None,
+            under_way: VecDeque::new(),
             broken: false,
         })
     }
@@ -151,12 +156,25 @@ impl S3Upload {
     /// Sends what has gathered as the part of this number.
     pub(super) fn send_part(&mut self, number: u64) -> Result<()> {
         let Some(spool) = self.spool.replace(Spool::new(&self.shared.spool)) else { return Ok(()) };
-        let parts = self.in_parts()?;
-        let handle = &mut parts.handle();
-        let sent = handle.send(&self.shared.engine, number, spool.finish());
-        sent.map_err(|why| why.at(&self.path))?;
-        if let Some(parts) = &mut self.parts {
-            parts.parts.append(&mut handle.parts);
+        let mut handle = self.in_parts()?.handle();
+        self.wait(limits::ENGINE_PARTS_AHEAD)?;
+        let (shared, body) = (self.shared.clone(), spool.finish());
+        let send = move || handle.send(&shared.engine, number, body).map(|()| handle.parts);
+        let sending = thread::Builder::new().spawn(send).map_err(|err| Error::file("a thread to send a part", err))?;
+        self.under_way.push_back(sending);
+        Ok(())
+    }
+
+    /// Waits until so many parts at most are on their way.
+    pub(super) fn wait(&mut self, most: usize) -> Result<()> {
+        while self.under_way.len() > most {
+            let Some(sending) = self.under_way.pop_front() else { break };
+            let panicked = |_| Error::new(Kind::Internal, format!("{}: sending a part has panicked", self.path));
+            let sent = block_in_place(|| sending.join()).map_err(panicked)?;
+            let mut sent = sent.map_err(|why| why.at(&self.path))?;
+            if let Some(parts) = &mut self.parts {
+                parts.parts.append(&mut sent);
+            }
         }
         Ok(())
     }
@@ -218,6 +236,10 @@ pub(super) fn check_size(size: u64, path: &RelPath) -> Result<()> {
 
 impl Drop for S3Upload {
     fn drop(&mut self) {
+        // What comes after the end of an upload would stay in the storage, and nobody would know of it.
+        for sending in self.under_way.drain(..) {
+            drop(block_in_place(|| sending.join()));
+        }
         if let Some(parts) = self.parts.take() {
             parts.abort(&self.shared.engine);
         }
