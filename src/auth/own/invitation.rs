@@ -54,8 +54,9 @@ impl Invitation {
         now() >= self.expires
     }
 
-    /// Whether it is for the entry that this user has.
-    pub(in crate::auth) fn is_for(&self, user: &User) -> bool {
+    /// Whether it is for the entry that this user has. Of one who was removed, made again or given another entry it is not, and nobody
+    /// can use it.
+    pub fn is_for(&self, user: &User) -> bool {
         self.user == user.name() && self.entry == user.tag().to_string()
     }
 }

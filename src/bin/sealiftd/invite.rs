@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use sealift::auth::{Access, Invitation, Secret, StateFolder, UsersFile, unchosen_password};
+use sealift::auth::{Access, Invitation, Secret, StateFolder, User, Users, UsersFile, unchosen_password};
 use sealift::client::{Endpoint, InvitationLink};
 use sealift::escape::for_people;
 use sealift::server::users_file_trouble;
@@ -101,7 +101,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         _ => err.into(),
     })?;
     if args.list {
-        return list(&folder);
+        return list(&folder, &with_own(places)?);
     }
     if let Some(id) = &args.revoke {
         folder.revoke(id).map_err(|err| Failure::from(err).hint("`sealiftd invite --list` shows those there are."))?;
@@ -140,7 +140,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         // Until the invitation is used, no password is right.
         file.add(&name, &unchosen_password()?, grants)?;
     }
-    let earlier = open_ids(&folder, &name)?;
+    let earlier = user.map_or_else(|| Ok(Vec::new()), |user| open_ids(&folder, user))?;
     let invited = invitation(&file, &folder, &name, places, lifetime);
     if invited.is_err() && !is_there {
         // Nobody could ever log in as this user.
@@ -233,16 +233,19 @@ fn spaced(duration: &str) -> String {
 }
 
 /// The ids of the invitations of this user that can be used.
-fn open_ids(folder: &StateFolder, name: &str) -> Result<Vec<String>, Failure> {
-    let open = |invitation: &Invitation| invitation.user == name && !invitation.is_over();
+fn open_ids(folder: &StateFolder, user: &User) -> Result<Vec<String>, Failure> {
+    let open = |invitation: &Invitation| invitation.is_for(user) && !invitation.is_over();
     Ok(folder.invitations()?.iter().filter(|one| open(one)).map(|one| one.id().to_owned()).collect())
 }
 
-fn list(folder: &StateFolder) -> Result<(), Failure> {
+fn list(folder: &StateFolder, users: &Users) -> Result<(), Failure> {
     let mut table = Table::new(["ID", "UNTIL", "USER"]);
     let mut invitations = folder.invitations()?;
     invitations.sort_by(|one, other| (&one.user, one.expires).cmp(&(&other.user, other.expires)));
-    for invitation in invitations.iter().filter(|invitation| !invitation.is_over()) {
+    let can_be_used = |invitation: &&Invitation| {
+        !invitation.is_over() && users.get(&invitation.user).is_some_and(|user| invitation.is_for(user))
+    };
+    for invitation in invitations.iter().filter(can_be_used) {
         let until: SystemTime = UNIX_EPOCH + Duration::from_secs(invitation.expires);
         table.push([invitation.id().to_owned(), sealift::readable::rfc3339(until), shown(&invitation.user)]);
     }

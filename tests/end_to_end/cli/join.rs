@@ -103,6 +103,12 @@ fn whoever_invites_again_is_told_what_is_still_open() {
     let invitation = first.0.trim().strip_prefix("sealift join '").unwrap().strip_suffix('\'').unwrap().to_owned();
     join(&world, &invitation, OWN).code(0);
     assert_eq!(said(&["--list"]).0.lines().filter(|line| line.ends_with("  carol")).count(), 2);
+    // One who was removed and made again is another one.
+    for args in [&["user", "remove", "carol"][..], &["user", "add", "carol", "--password-stdin"]] {
+        assert!(end_of(world.server.command(args), "correct horse battery\n").status.success());
+    }
+    assert!(!said(&["--list"]).0.contains("carol"));
+    assert!(!said(&["carol", "--host", &place]).1.contains("other invitation"));
     // At a terminal there is a head, and a list for people.
     let list = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_sealiftd")).args(["invite", "--list"]);
     let terminal = Terminal::of(list.current_dir(world.server.place()), (100, 30));
