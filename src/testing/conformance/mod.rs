@@ -20,7 +20,9 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::files::*;
-pub use self::model::{Op, When, a_random_course_is_that_of_a_model, does_what_the_model_does};
+pub use self::model::{
+    Op, When, a_random_course_is_that_of_a_model, does_what_the_model_does, random_courses_are_those_of_a_model,
+};
 pub use self::names::*;
 pub use self::quotas::*;
 pub use self::races::*;

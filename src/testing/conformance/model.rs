@@ -200,9 +200,13 @@ pub fn does_what_the_model_does(store: &dyn Store, ops: &[Op]) -> Checked {
 
 /// Courses of [`Op`]s by chance: each run has others. One that fails is cut down to what it takes and told.
 pub fn a_random_course_is_that_of_a_model(fresh: &dyn Fn() -> Home) -> Checked {
-    const COURSES: u64 = 20;
+    random_courses_are_those_of_a_model(fresh, 20)
+}
+
+/// The same with so many of them, where each operation takes long.
+pub fn random_courses_are_those_of_a_model(fresh: &dyn Fn() -> Home, courses: u64) -> Checked {
     let start = random::number().map_err(|error| Failure(error.to_string()))?;
-    for seed in (0..COURSES).map(|n| start.wrapping_add(n)) {
+    for seed in (0..courses).map(|n| start.wrapping_add(n)) {
         let mut ops = Chance(seed).ops();
         let fails = |ops: &[Op]| -> Checked<Option<Failure>> {
             let home = fresh();
