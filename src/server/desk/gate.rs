@@ -1,5 +1,5 @@
 //! The one gate: operation, or matter that concerns no files -> what it needs -> allowed or refused. No other place decides, and it knows no wire syntax.
-//! What an operation needs stands in [`super::op`], with all else that is to be known of it.
+//! What an operation needs stands in `op.rs`, with all else that is to be known of it.
 //!
 //! [`need`] and [`decide`] are public so that an administrator can be told what the gate says (`sealiftd explain`).
 

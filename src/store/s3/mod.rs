@@ -1,11 +1,11 @@
 //! Homes in a bucket of a storage that speaks S3: Garage, MinIO, Ceph, AWS. Several servers may have the same bucket.
 //!
-//! - A file is the object of its own name below `PREFIX/h/HOME/`, so that other tools can read the bucket ([`names`]). A folder is what
+//! - A file is the object of its own name below `PREFIX/h/HOME/`, so that other tools can read the bucket (`names`). A folder is what
 //!   a name has a slash behind; `name/`, an object of no bytes, is one that has nothing else in it.
 //! - `226` comes after the storage has said that the object is there: a PUT for up to 16 MiB, else an upload in parts of 16 MiB each,
 //!   which is nothing until it is completed. An answer that is lost is looked up: what is there says which upload it is from.
 //! - What depends on something (`if=`, no right to replace, a rename that replaces nothing) is asked of the storage in the request that
-//!   changes something. At the start it is tried whether the storage heeds that ([`probe`]); where it does not, such things are refused as
+//!   changes something. At the start it is tried whether the storage heeds that (`probe`); where it does not, such things are refused as
 //!   [`crate::Kind::Unsupported`], unless the server is said to be the only one.
 //! - Nothing that fails removes what had the name.
 //!
