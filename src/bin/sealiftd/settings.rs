@@ -235,7 +235,18 @@ mod tests {
     use super::*;
 
     /// Values of every kind there is.
-    const SAMPLES: [&str; 8] = ["192.0.2.0/24", "127.0.0.1:7", "77s", "7", "3:50:7", "700", "2GiB", "some"];
+    const SAMPLES: [&str; 10] = [
+        "192.0.2.0/24",
+        "127.0.0.1:7",
+        "77s",
+        "7",
+        "3:50:7",
+        "700",
+        "2GiB",
+        "s3://bucket",
+        "https://storage.example",
+        "some",
+    ];
 
     /// A value that this option takes, and has not by itself.
     fn sample(arg: &Arg) -> Vec<String> {
