@@ -4,7 +4,9 @@
 //! answer's body is read no faster than somebody takes it. The protocol is hyper's, which the server for browsers brings along
 //! anyway, and TLS that of `tls`: a second HTTP client would have brought a second TLS engine.
 //!
-//! Nothing here repeats a request: whether that is safe knows whoever made it. Every wait has a bound.
+//! A request that another connection was closed on, without a byte of an answer, is sent once more; it may have been carried out then. Whoever
+//! makes one that is not the same when it is repeated looks at what there is after an error, as after every lost answer. Nothing else is
+//! repeated here. Every wait has a bound.
 
 mod connection;
 mod place;

@@ -32,7 +32,7 @@ fn what_a_backup_beside_a_server_has_is_all_there_after_a_restore_elsewhere() {
     world.set_users(&format!("{alice}quota = \"10 MiB\"\n[folders.team]\naccess = {{ alice = \"full\" }}\n"));
     let daemon = world.start();
     let mut client = enter(&daemon, "alice");
-    for path in ["own", "team/shared"] {
+    for path in ["own", "left.json", "team/shared"] {
         assert_eq!(client.upload(path, &vec![7; 3 << 20]).1, "done");
     }
     let hash = client.ask("HASH own recorded=yes").2["hash"].clone();
@@ -52,7 +52,7 @@ fn what_a_backup_beside_a_server_has_is_all_there_after_a_restore_elsewhere() {
         let is_good = if line == "sealiftd check" { said.contains("0 errors") } else { done.status.success() };
         assert!(is_good, "{line}: {said}");
         if line.starts_with("sealiftd scrub") {
-            assert!(said.contains('2'), "both files are compared: {said}");
+            assert!(said.contains('3'), "all files are compared: {said}");
         }
     }
     let daemon = Daemon::builder().within(elsewhere.path()).start();
@@ -60,6 +60,6 @@ fn what_a_backup_beside_a_server_has_is_all_there_after_a_restore_elsewhere() {
     let mut client = RawClient::logged_in(&daemon, "alice", PASSWORD);
     assert_eq!(client.ask("HASH own recorded=yes").2["hash"], hash, "what it was stored with is known");
     assert_eq!(client.download("team/shared").unwrap(), vec![7; 3 << 20]);
-    assert_eq!(client.ask("STATUS").2["used"], (6 << 20).to_string(), "and whose it is");
+    assert_eq!(client.ask("STATUS").2["used"], (9 << 20).to_string(), "and whose it is");
     assert_eq!(client.upload("more", &vec![7; 5 << 20]).1, "quota");
 }

@@ -210,7 +210,7 @@ fn remote_files(typed: &OsStr) -> Vec<CompletionCandidate> {
     let names = listed.split(|byte| *byte == b'\n');
     let names = names.filter(|name| !name.is_empty() && name.starts_with(beginning));
     // What would do something to the terminal, or reads as something else, is not shown.
-    let is_plain = |name: &&[u8]| std::str::from_utf8(name).map_or(true, |name| for_people(name.as_bytes()) == name);
+    let is_plain = |name: &&[u8]| std::str::from_utf8(name).is_ok_and(|name| for_people(name.as_bytes()) == name);
     let names = names.filter(is_plain);
     names.map(|name| CompletionCandidate::new(OsString::from_vec([folder, name].concat()))).collect()
 }

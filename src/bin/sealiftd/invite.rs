@@ -101,7 +101,8 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         _ => err.into(),
     })?;
     if args.list {
-        return list(&folder, &with_own(places)?);
+        // A users file that cannot be read is no reason to hide what is open.
+        return list(&folder, with_own(places).ok().as_ref());
     }
     if let Some(id) = &args.revoke {
         folder.revoke(id).map_err(|err| Failure::from(err).hint("`sealiftd invite --list` shows those there are."))?;
@@ -238,12 +239,13 @@ fn open_ids(folder: &StateFolder, user: &User) -> Result<Vec<String>, Failure> {
     Ok(folder.invitations()?.iter().filter(|one| open(one)).map(|one| one.id().to_owned()).collect())
 }
 
-fn list(folder: &StateFolder, users: &Users) -> Result<(), Failure> {
+fn list(folder: &StateFolder, users: Option<&Users>) -> Result<(), Failure> {
     let mut table = Table::new(["ID", "UNTIL", "USER"]);
     let mut invitations = folder.invitations()?;
     invitations.sort_by(|one, other| (&one.user, one.expires).cmp(&(&other.user, other.expires)));
     let can_be_used = |invitation: &&Invitation| {
-        !invitation.is_over() && users.get(&invitation.user).is_some_and(|user| invitation.is_for(user))
+        let is_for_one = |users: &Users| users.get(&invitation.user).is_some_and(|user| invitation.is_for(user));
+        !invitation.is_over() && users.is_none_or(is_for_one)
     };
     for invitation in invitations.iter().filter(can_be_used) {
         let until: SystemTime = UNIX_EPOCH + Duration::from_secs(invitation.expires);

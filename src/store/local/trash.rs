@@ -225,14 +225,16 @@ impl Trash {
     }
 
     /// Whether there is nothing in it but what this one put there, if one is named.
-    pub(super) fn is_all_of(&self, id: TrashId, stat: &Stat, whose: Option<&Hash>) -> bool {
-        let Some(owner) = whose else { return true };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => open_directory(&self.dir, id.to_string().as_bytes())
-                .and_then(|folder| measure::owners(&folder))
-                .is_ok_and(|(sums, is_nobodys)| !is_nobodys && sums.keys().all(|one| one == owner)),
+    pub(super) fn is_all_of(&self, id: TrashId, stat: &Stat, whose: Option<&Hash>) -> Result<bool, Errno> {
+        let Some(owner) = whose else { return Ok(true) };
+        Ok(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                let folder = open_directory(&self.dir, id.to_string().as_bytes())?;
+                let (sums, is_nobodys) = measure::owners(&folder)?;
+                !is_nobodys && sums.keys().all(|one| one == owner)
+            }
             _ => owner_of(&*self.dir, id.to_string().as_bytes()).as_ref() == Some(owner),
-        }
+        })
     }
 
     /// Removes a thing for good, and says whether it was there. A folder is one that nobody can bring back before anything in it

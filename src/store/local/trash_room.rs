@@ -1,5 +1,6 @@
 //! What of the trash may go for what comes: how much there is, and the oldest things first.
 
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FileType, fstat};
@@ -10,7 +11,7 @@ use super::measure;
 use super::names::sum_of_file;
 use super::source::meta;
 use super::trash::Trash;
-use crate::files::Hash;
+use crate::files::{Hash, TrashId};
 use crate::limits;
 use crate::sync::Mutex;
 
@@ -72,26 +73,35 @@ pub(super) fn held(jail: &Jail, wanted: Sum, whose: Option<&Hash>, looked: &Look
     if let Some(known) = before.and_then(|state| looked.known(state)) {
         return known;
     }
-    for id in trash.ids().unwrap_or_default() {
+    let Ok(ids) = trash.ids() else { return sum };
+    let mut is_whole = true;
+    for id in ids {
         if sum.has_all_of(wanted) {
             return sum;
         }
-        let Ok(stat) = trash.stat(id) else { continue };
-        if !trash.is_all_of(id, &stat, whose) {
-            continue;
+        match held_of(&trash, id, whose) {
+            Ok(more) => sum = sum.plus(more),
+            // Another look may succeed.
+            Err(_) => is_whole = false,
         }
-        sum = sum.plus(match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => open_directory(&trash.dir, id.to_string().as_bytes())
-                .and_then(|folder| measure::sum(&folder, &mut |_| {}))
-                .unwrap_or(Sum::NONE),
-            FileType::RegularFile => Sum::file(meta(&stat).size),
-            _ => Sum::NONE,
-        });
     }
-    if let Some(before) = before.filter(|before| State::of(&trash) == Some(*before)) {
+    if let Some(before) = before.filter(|before| is_whole && State::of(&trash) == Some(*before)) {
         looked.remember(before, sum);
     }
     sum
+}
+
+/// How much one thing holds; nothing if it is not all of this owner.
+fn held_of(trash: &Trash, id: TrashId, whose: Option<&Hash>) -> io::Result<Sum> {
+    let stat = trash.stat(id)?;
+    if !trash.is_all_of(id, &stat, whose)? {
+        return Ok(Sum::NONE);
+    }
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => measure::sum(&open_directory(&trash.dir, id.to_string().as_bytes())?, &mut |_| {})?,
+        FileType::RegularFile => Sum::file(meta(&stat).size),
+        _ => Sum::NONE,
+    })
 }
 
 fn open(jail: &Jail) -> Option<Trash> {
@@ -109,7 +119,7 @@ pub(super) fn make_room(jail: &Jail, room: Sum, whose: Option<&Hash>) -> usize {
             break;
         }
         let Ok(stat) = trash.stat(id) else { continue };
-        if !trash.is_all_of(id, &stat, whose) {
+        if !trash.is_all_of(id, &stat, whose).unwrap_or(false) {
             continue;
         }
         let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;

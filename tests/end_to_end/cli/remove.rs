@@ -117,10 +117,7 @@ fn what_was_removed_comes_back_by_wildcards() {
     restore(&["--to", "x", &world.alice("f.pdf"), &world.alice(".c.txt")]).code(2);
     // What went with its folder comes back with it.
     world.run(["rm", "-r", &world.alice("sub")]).code(0);
-    restore(&[&world.alice("sub/e.txt")])
-        .code(3)
-        .said("/sub went with all that was in it")
-        .said("trash restore alice@");
+    restore(&[&world.alice("sub/e.txt")]).code(3).said("It may have gone with /sub").said("trash restore alice@");
     restore(&[&world.alice("sub")]).code(0);
     // Hidden names are matched by a dot, and the shell does it from its folder on.
     fs::remove_file(world.remote("alice", "a.txt")).unwrap();

@@ -209,11 +209,11 @@ pub async fn restore(
         None => match youngest(client, &target.path).await? {
             Some(id) => id,
             None => {
-                let hint = match folder_of(client, &target.path).await? {
+                let hint = match folder_of(client, &target.path).await {
                     Some(folder) => {
                         let shown = shell_word(&Target { path: folder.clone(), ..target.clone() }.to_string());
                         format!(
-                            "/{} went with all that was in it: `sealift trash restore {shown}` brings it back.",
+                            "It may have gone with /{}: `sealift trash restore {shown}` brings that back.",
                             for_people(folder.as_bytes())
                         )
                     }
@@ -267,11 +267,12 @@ async fn youngest(client: &mut Client, path: &RelPath) -> Outcome<Option<TrashId
 }
 
 /// The folder above that went with what was in it, the one that went last.
-async fn folder_of(client: &mut Client, path: &RelPath) -> Outcome<Option<RelPath>> {
+async fn folder_of(client: &mut Client, path: &RelPath) -> Option<RelPath> {
     let above: HashSet<RelPath> = iter::successors(path.parent(), RelPath::parent).collect();
-    let kept = client.trash(&RelPath::root()).await?.entries.into_iter();
+    // It is asked for a hint alone: what fails gives none.
+    let kept = client.trash(&RelPath::root()).await.ok()?.entries.into_iter();
     let mut folders = kept.filter(|thing| thing.kind == EntryKind::Directory && above.contains(&thing.path));
-    Ok(folders.next().map(|thing| thing.path))
+    folders.next().map(|thing| thing.path)
 }
 
 /// Removes over a connection, for good, what is kept of these, which are what `typed` stands for, and below them; asks first unless

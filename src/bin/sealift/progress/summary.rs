@@ -88,7 +88,7 @@ impl Totals {
                 };
                 words += &format!(", {}{there} in {}", format::size(self.bytes), spent(time));
                 // What failed on its way was moved for nothing.
-                let moved = self.moved.min(self.bytes);
+                let moved = self.moved.min(self.bytes.saturating_sub(self.there));
                 if self.files > 0 && moved >= RATED {
                     words += &format!(", {}", format::rate(moved, time));
                 }

@@ -20,7 +20,11 @@ fn prove_open() -> Outcome {
     let is_for_both = fcntl_getfl(&stdin).is_ok_and(|flags| flags.contains(OFlags::RDWR));
     if is_null && is_for_both {
         let hint = "Nothing is stored then. `< /dev/null` stores an empty file.";
-        return Err(Failure::new(Kind::Usage, "standard input is closed", hint));
+        return Err(Failure::new(
+            Kind::Usage,
+            "standard input is closed, or /dev/null opened for writing as well",
+            hint,
+        ));
     }
     Ok(())
 }
