@@ -8,6 +8,14 @@ pub const ENGINE_CONNECT: Duration = Duration::from_secs(5);
 /// How long the storage may be silent: a node of Garage takes 8 seconds to see that another one is gone.
 pub const ENGINE_ANSWER: Duration = Duration::from_secs(20);
 
+/// How many times as long as a request is repeated its answer may take from head to end: a page of a listing is there at once, and one
+/// that comes byte by byte is none. Half a minute.
+pub const ENGINE_BODY: u32 = 2;
+
+/// The same of an answer that a storage begins before it has put an object together or copied it, and fills with blanks meanwhile: ten
+/// minutes, for some take minutes for thousands of parts.
+pub const ENGINE_ASSEMBLY: u32 = 40;
+
 /// Bytes a second below which sending a body counts as silence.
 pub const ENGINE_SLOWEST: u64 = 512 * 1024;
 
@@ -32,7 +40,7 @@ pub const ENGINE_IDLE: Duration = Duration::from_secs(8);
 /// Addresses of one name that are tried.
 pub const ENGINE_ADDRESSES: usize = 4;
 
-/// Bytes of the head of an answer, and of what is read at once.
+/// Bytes of the head of an answer.
 pub const ENGINE_HEAD: usize = 64 * 1024;
 
 /// Bytes that are read from a socket at once.
@@ -67,6 +75,9 @@ pub const ENGINE_REMEMBERED: usize = 50_000;
 
 /// How old a file must be for that: the storage tells times in seconds, and two changes in one would have the same.
 pub const ENGINE_REMEMBERED_AGE: Duration = Duration::from_secs(3);
+
+/// For so long a look at the folder holds that an upload goes into: most have come by then, and are spared another request.
+pub const ENGINE_LOOKED: Duration = Duration::from_secs(1);
 
 /// Bytes of an upload that are kept in memory until they are sent; more are in a file.
 pub const SPOOL_MEMORY: usize = 256 * 1024;

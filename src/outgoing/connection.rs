@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
 use async_std::net::TcpStream;
@@ -46,6 +46,8 @@ pub(crate) struct Answer {
     ready: Bytes,
     /// None: nothing more comes, or the connection is of no use.
     connection: Option<Connection>,
+    /// When all of it must have come, if that is bounded.
+    due: Option<Instant>,
     origin: Arc<Origin>,
 }
 
@@ -107,7 +109,7 @@ impl Connection {
         });
         let (parts, body) = answered.map_err(failed)??.into_parts();
         let (status, origin) = (parts.status.as_u16(), origin.clone());
-        Ok(Answer { status, head: parts.headers, body, ready: Bytes::new(), connection: Some(self), origin })
+        Ok(Answer { status, head: parts.headers, body, ready: Bytes::new(), connection: Some(self), due: None, origin })
     }
 }
 
@@ -130,11 +132,18 @@ impl Answer {
         Ok(some)
     }
 
-    /// All of the body, if it is not longer than this.
+    /// Has the rest of it come within this time, or it counts as broken off: each piece alone may be as late as
+    /// [`limits::ENGINE_ANSWER`].
+    pub(crate) fn wait_at_most(&mut self, time: Duration) {
+        self.due = Some(Instant::now() + time);
+    }
+
+    /// All of the body, if it is not longer than this and comes within this time.
     ///
     /// # Errors
     /// That it broke off, or is longer.
-    pub(crate) fn read_all(mut self, most: usize) -> Result<Vec<u8>, Broken> {
+    pub(crate) fn read_all(mut self, most: usize, time: Duration) -> Result<Vec<u8>, Broken> {
+        self.wait_at_most(time);
         let mut all = Vec::new();
         while self.next()? {
             if all.len() + self.ready.len() > most {
@@ -150,7 +159,9 @@ impl Answer {
         let Some(connection) = &mut self.connection else { return Ok(false) };
         let (driver, body) = (&mut connection.driver, &mut self.body);
         loop {
-            let frame = block_in_place(|| within(limits::ENGINE_ANSWER, driver, body.frame()));
+            let left = self.due.map(|due| due.saturating_duration_since(Instant::now()));
+            let most = left.map_or(limits::ENGINE_ANSWER, |left| left.min(limits::ENGINE_ANSWER));
+            let frame = block_in_place(|| within(most, driver, body.frame()));
             match frame.and_then(|frame| frame.transpose().map_err(|err| err.to_string())) {
                 Ok(Some(frame)) => match frame.into_data() {
                     Ok(bytes) if !bytes.is_empty() => {

@@ -47,7 +47,10 @@ impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Place, String> {
-        let bad = || format!("{text}: write https://HOST or http://HOST:PORT, without a path");
+        const FORM: &str = "write https://HOST or http://HOST:PORT, without a path";
+        // What stands before an `@` may be a secret.
+        let bad =
+            || if text.contains('@') { format!("no user stands in it: {FORM}") } else { format!("{text}: {FORM}") };
         let (tls, rest) = match text.split_once("://").ok_or_else(bad)? {
             ("https", rest) => (true, rest),
             ("http", rest) => (false, rest),

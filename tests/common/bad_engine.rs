@@ -28,6 +28,12 @@ pub enum Act {
     Cut(String, String),
     /// Nothing but to answer this: status, headers, body.
     Say(u16, &'static str, String),
+    /// What is asked, and answers this body.
+    DoAndSay(&'static str),
+    /// What is asked, and then another program puts these bytes there.
+    DoAndPut(&'static str, Vec<u8>),
+    /// Nothing but to begin an answer of so many bytes, of which one comes now and then until the other side has gone.
+    Drip(usize),
 }
 
 type Decide = dyn FnMut(&Asked) -> Act + Send;
@@ -108,6 +114,25 @@ fn serve(stream: TcpStream, objects: &Mutex<Objects>, decide: &Mutex<Box<Decide>
                 return;
             }
             Act::Say(status, headers, body) => answer(&asked, status, headers, body.as_bytes()),
+            Act::DoAndSay(body) => {
+                done(&mut objects.lock().unwrap(), &asked);
+                answer(&asked, 200, "", body.as_bytes())
+            }
+            Act::DoAndPut(key, bytes) => {
+                let mut objects = objects.lock().unwrap();
+                let answer = done(&mut objects, &asked);
+                objects.whole.insert(key.to_owned(), (bytes, vec![]));
+                answer
+            }
+            Act::Drip(length) => {
+                let head = format!("HTTP/1.1 200 X\r\ncontent-length: {length}\r\n\r\n");
+                let mut goes_on = (&stream).write_all(head.as_bytes()).is_ok();
+                while goes_on {
+                    thread::sleep(std::time::Duration::from_millis(20));
+                    goes_on = (&stream).write_all(b" ").is_ok();
+                }
+                return;
+            }
         };
         if (&stream).write_all(&answer).is_err() {
             return;
@@ -203,7 +228,8 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
         }
         (_, None) if asked.key.is_empty() => {
             let prefix = param("prefix").unwrap();
-            let mut body = String::from("<ListBucketResult><IsTruncated>false</IsTruncated>");
+            let mut body =
+                String::from("<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>");
             let most = param("max-keys").unwrap().parse().unwrap();
             for (key, (bytes, _)) in objects.whole.iter().filter(|(key, _)| key.starts_with(&prefix)).take(most) {
                 let (size, etag) = (bytes.len(), etag(bytes));

@@ -48,6 +48,14 @@ fn is_of_file(asked: &Asked, methods: &[&str]) -> bool {
     asked.key == "h/alice/x" && methods.contains(&asked.method.as_str())
 }
 
+/// Whether it is asked for the file again, as it is a moment after it has failed somebody.
+fn answers(store: &dyn Store) -> bool {
+    (0..6000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        store.stat(&p("x")).is_ok()
+    })
+}
+
 fn busy() -> Act {
     Act::Say(503, "", "<Error><Code>SlowDown</Code></Error>".to_owned())
 }
@@ -159,11 +167,7 @@ fn a_storm_is_waited_out_and_one_that_does_not_end_is_told_and_not_waited_for_by
     }
     assert!(engine.asked().len() <= 5, "it is left alone for a moment");
     engine.does(|_| Act::Do);
-    let back = (0..6000).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        store.stat(&p("x")).is_ok()
-    });
-    assert!(back, "it is asked again later");
+    assert!(answers(&*store), "it is asked again later");
 }
 
 #[test]
@@ -250,10 +254,12 @@ fn a_download_that_breaks_off_goes_on_and_never_with_bytes_of_another_file() {
     engine.put("h/alice/x", &vec![b'b'; 3 * mebibyte]);
     let mut source = store.open(&p("x")).unwrap();
     let text = "a".repeat(3 * mebibyte);
-    engine.put("h/alice/x", text.as_bytes());
     let mut room = vec![0; 3 * mebibyte];
     // The storage does not heed ranges: bytes from elsewhere in the file are not taken for those that were asked for.
     assert_eq!(kind(source.read_at(0, &mut room)), Err(Kind::Unavailable));
+    // Nor those of another file that has its name by now, where no condition is heeded.
+    engine.put("h/alice/x", text.as_bytes());
+    assert_eq!(kind(source.read_at(0, &mut room)), Err(Kind::Torn));
     engine.does(|asked| match asked.headers.get("if-match") {
         Some(_) => Act::Say(412, "", "<Error><Code>PreconditionFailed</Code></Error>".to_owned()),
         None => Act::Do,
@@ -262,6 +268,7 @@ fn a_download_that_breaks_off_goes_on_and_never_with_bytes_of_another_file() {
 
     engine.does(|_| Act::Do);
     let mut source = store.open(&p("x")).unwrap();
+    let etag = format!("\"{}\"", sealift::files::Hash::of(text.as_bytes()));
     engine.does(move |asked| {
         let Some(range) = asked.headers.get("range").and_then(|range| range.strip_prefix("bytes=")) else {
             return Act::Do;
@@ -271,7 +278,7 @@ fn a_download_that_breaks_off_goes_on_and_never_with_bytes_of_another_file() {
         // So much is said and a third of it comes.
         let (all, some) = (to + 1 - from, (to + 1 - from).div_ceil(3));
         Act::Cut(
-            format!("content-range: bytes {from}-{to}/{}\r\ncontent-length: {all}\r\netag: x\r\n", 3 << 20),
+            format!("content-range: bytes {from}-{to}/{}\r\ncontent-length: {all}\r\netag: {etag}\r\n", 3 << 20),
             "a".repeat(some),
         )
     });
@@ -314,4 +321,150 @@ fn a_home_with_a_quota_or_a_trash_does_not_open() {
         assert_eq!(kind(vault.open("alice", terms)), Err(Kind::Unsupported), "{terms:?}");
     }
     assert!(engine.asked().is_empty());
+}
+
+#[test]
+fn what_comes_into_a_folder_while_it_is_removed_as_an_empty_one_is_not_removed_with_it() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    store.make_dir(&p("d"), false).unwrap();
+    let mut is_first = true;
+    engine.does(move |asked| match asked.key.is_empty() && asked.query.contains("max-keys=2") && is_first {
+        // Right behind the look that finds it empty.
+        true => {
+            is_first = false;
+            Act::DoAndPut("h/alice/d/late", b"acknowledged".to_vec())
+        }
+        false => Act::Do,
+    });
+    store.remove(&p("d"), false).unwrap();
+    assert_eq!(engine.keys(), ["h/alice/d/late"]);
+    assert_eq!(kind(store.remove(&p("d"), false)), Err(Kind::NotEmpty));
+}
+
+#[test]
+fn a_large_upload_that_is_in_its_place_is_stored_whatever_becomes_of_what_is_written_beside() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let bytes = vec![7; sealift::limits::HASH_BLOCK as usize + 5];
+    any(&*store, "x", b"the old one").unwrap();
+    for (method, of) in [("HEAD", "h/alice/x"), ("PUT", "x/")] {
+        let mut is_complete = false;
+        engine.does(move |asked| {
+            is_complete |= asked.method == "POST" && asked.query.starts_with("uploadId");
+            match is_complete && asked.method == method && asked.key.starts_with(of) {
+                true => busy(),
+                false => Act::Do,
+            }
+        });
+        let spec = UploadSpec {
+            mode: Some(sealift::files::SourceMode { mode: sealift::files::FileMode::of(0o640), perms: true }),
+            ..UploadSpec::default()
+        };
+        let committed = put(&*store, "x", &bytes, spec).unwrap();
+        assert_eq!(committed.size, bytes.len() as u64, "{method}");
+        engine.does(|_| Act::Do);
+        assert!(answers(&*store), "{method}");
+        let mode = store.stat(&p("x")).unwrap().mode;
+        assert_eq!(mode.bits() & 0o777, 0o640, "{method}: the mode is known all the same");
+    }
+}
+
+#[test]
+fn where_a_storage_gives_another_file_than_was_asked_for_no_file_is_made_of_both() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    engine.put("h/alice/x", &vec![b'c'; 3 << 20]);
+    let mut source = store.open(&p("x")).unwrap();
+    let mut room = vec![0; 1 << 20];
+    assert_eq!(source.read_at(0, &mut room).unwrap(), 1 << 20);
+    // It heeds ranges, and no condition.
+    let other = format!("\"{}\"", sealift::files::Hash::of(b"another file"));
+    engine.does(move |asked| {
+        let Some(range) = asked.headers.get("range").and_then(|range| range.strip_prefix("bytes=")) else {
+            return Act::Do;
+        };
+        let (from, to) = range.split_once('-').unwrap();
+        let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
+        let head = format!("content-range: bytes {from}-{to}/{}\r\netag: {other}\r\n", 3 << 20);
+        Act::Cut(head, "b".repeat(to + 1 - from))
+    });
+    assert_eq!(kind(source.read_at(1 << 20, &mut room)), Err(Kind::Torn));
+}
+
+#[test]
+fn no_error_names_what_is_above_the_folder_that_it_is_told_in() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let deep = ["a".repeat(250), "b".repeat(250), "c".repeat(250), "d".repeat(250), "e".repeat(60)].join("/");
+    let error = store.stat(&p(&deep)).unwrap_err();
+    assert_eq!(error.kind(), Kind::PathTooLong);
+    let refused = || Act::Say(403, "", "<Error><Code>AccessDenied</Code></Error>".to_owned());
+    engine.put("h/alice/in/x", b"1");
+    engine.does(move |asked| if asked.method == "HEAD" { refused() } else { Act::Do });
+    let mut listing = store.list(&RelPath::root(), true).unwrap();
+    let unread = std::iter::from_fn(|| listing.next()).find_map(Result::err).unwrap().error;
+    engine.does(move |_| refused());
+    let mut listing = store.list(&RelPath::root(), true).unwrap();
+    let of_all = listing.next().unwrap().unwrap_err().error;
+    for error in [error, unread, of_all] {
+        assert!(!error.text().contains("alice"), "{}", error.text());
+    }
+}
+
+#[test]
+fn an_answer_that_drips_is_not_waited_for_without_an_end() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    engine.put("h/alice/x", b"1");
+    engine.does(|asked| if asked.key.is_empty() { Act::Drip(7_000_000) } else { Act::Do });
+    let mut listing = store.list(&RelPath::root(), true).unwrap();
+    assert_eq!(kind(listing.next().unwrap().map_err(|unread| unread.error)), Err(Kind::Unavailable));
+}
+
+#[test]
+fn only_a_storage_that_says_that_there_is_none_of_a_file_has_none() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    engine.put("h/alice/x", b"1");
+    for (status, body) in [(404, "<html>a proxy</html>"), (404, ""), (200, "<Error><Message>no</Message></Error>")] {
+        engine.does(move |asked| match asked.method == "DELETE" {
+            true => Act::Say(status, "", body.to_owned()),
+            false => Act::Do,
+        });
+        assert!(store.remove(&p("x"), false).is_err(), "{status} {body}");
+        assert_eq!(engine.keys(), ["h/alice/x"]);
+        // The storage is left alone for a moment after that.
+        engine.does(|_| Act::Do);
+        assert!(answers(&*store), "{status} {body}");
+    }
+}
+
+#[test]
+fn a_copy_that_is_not_what_was_copied_costs_no_file_its_old_name() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let bytes = vec![7; sealift::limits::HASH_BLOCK as usize + 5];
+    any(&*store, "x", &bytes).unwrap();
+    // It says that it has copied a part, and has taken the body of the request for it, which is empty.
+    engine.does(|asked| match asked.headers.contains_key("x-amz-copy-source") {
+        true => Act::DoAndSay("<CopyPartResult><ETag>e</ETag></CopyPartResult>"),
+        false => Act::Do,
+    });
+    assert_eq!(kind(store.rename(&p("x"), &p("y"), false)), Err(Kind::Integrity));
+    assert_eq!(store.stat(&p("x")).unwrap().size, bytes.len() as u64, "it is where it was");
+}
+
+#[test]
+fn a_folder_that_has_become_a_file_meanwhile_hides_no_upload_that_is_acknowledged() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    store.make_dir(&p("d"), false).unwrap();
+    let mut upload = store.begin(&p("d/x"), UploadSpec::default()).unwrap();
+    upload.append(b"bytes").unwrap();
+    store.remove(&p("d"), false).unwrap();
+    any(&*store, "d", b"a file").unwrap();
+    std::thread::sleep(sealift::limits::ENGINE_LOOKED);
+    assert_eq!(kind(store.commit_one(upload)), Err(Kind::NotDirectory));
+    assert_eq!(engine.keys(), ["h/alice/d"]);
 }

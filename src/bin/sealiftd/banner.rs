@@ -18,6 +18,8 @@ use crate::programs::Programs;
 pub struct Banner<'a> {
     /// Files and folders.
     pub places: &'a Places,
+    /// The bucket that the files are in, if they are in one.
+    pub store: Option<String>,
     /// Who may log in.
     pub users: &'a Users,
     /// Where the server listens.
@@ -50,7 +52,10 @@ impl Banner<'_> {
             ("address", addresses),
             ("pin", self.pin.to_string()),
             ("pid", std::process::id().to_string()),
-            ("data", shown(&self.places.data)),
+            match &self.store {
+                Some(store) => ("store", format!("{store} (uploads wait in {})", shown(&self.places.data))),
+                None => ("data", shown(&self.places.data)),
+            },
             ("users", format!("{} ({})", shown(&self.places.users), self.who())),
         ];
         if let Some(next) = self.next_pin {
@@ -66,10 +71,15 @@ impl Banner<'_> {
         let Programs { sealift, sealiftd } = &self.programs;
         let _ = writeln!(out, "\nTry it:");
         if let Some(home) = self.users.anonymous_home() {
+            // Into a bucket nothing is put by a shell.
             let hello = shell_word(&self.places.data.join(home).join("hello.txt").to_string_lossy());
-            let _ = writeln!(out, "  echo hello > {hello}");
+            if self.store.is_none() {
+                let _ = writeln!(out, "  echo hello > {hello}");
+            }
             let _ = writeln!(out, "  {sealift} --pin {pin} ls {server}/");
-            let _ = writeln!(out, "  {sealift} --pin {pin} get {server}/hello.txt .");
+            if self.store.is_none() {
+                let _ = writeln!(out, "  {sealift} --pin {pin} get {server}/hello.txt .");
+            }
         }
         self.browsers(&mut out);
         match self.users.iter().next() {

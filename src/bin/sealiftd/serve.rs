@@ -117,7 +117,8 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     signals::watch(taken, told).map_err(no_signals)?;
     let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
     let web = (args.web.web != WebArg::Off).then(|| places.web_files().describe());
-    banner::print(&Banner { places, users: &users, addresses, pin, next_pin, programs, port, web });
+    let store = args.store.store.as_ref().map(ToString::to_string);
+    banner::print(&Banner { places, store, users: &users, addresses, pin, next_pin, programs, port, web });
     info!(
         durability = if args.durability == DurabilityArg::Full { "full" } else { "none" },
         grace = %args.grace,

@@ -119,6 +119,10 @@ impl Shared {
             return Err(failed(path, Errno::NOTEMPTY));
         }
         self.keep_parent(home, path)?;
+        if !recursive {
+            // Its marker alone: what came into it since keeps it where it is.
+            return self.engine.delete(&prefix, None).map_err(told).map(|()| Removed::new(0, 1));
+        }
         // As counted by their names: markers need not be there.
         let (mut files, mut folders) = (0, 1);
         let mut around: Vec<String> = Vec::new();
@@ -274,9 +278,23 @@ impl Shared {
         let mut upload = Multipart::create(&self.engine, &target, kept.headers(&number))?;
         let done =
             copy_parts(self, &mut upload, (&source, object)).and_then(|()| upload.complete(&self.engine, condition));
-        let found = self.is_from(new, &number);
+        let found = match self.engine.look_up(&target) {
+            Ok(found) => Some(found).filter(|found| found.number == number),
+            Err(Why::Missing) => None,
+            // Nothing is taken away where it was before its copy was seen.
+            Err(why) if done.is_ok() => return Err(why),
+            Err(_) => None,
+        };
         match (done, found) {
-            (_, Some(copied)) => self.engine.write_record(&self.keys.record(new), &Object { kept, ..copied }),
+            (_, Some(copied)) if copied.size != object.size => {
+                let text = format!("{path}: the storage has copied something else");
+                Err(Error::new(Kind::Integrity, text).into())
+            }
+            (_, Some(copied)) => {
+                self.record(new, &Object { kept, ..copied });
+                Ok(())
+            }
+            // Somebody else has replaced it or removed it since.
             (Ok(()), None) => Ok(()),
             (Err(why), None) => {
                 upload.abort(&self.engine);

@@ -44,6 +44,14 @@ impl Shared {
         }
     }
 
+    /// Writes down what is known of a file that is stored. If that fails the file is there all the same: it has the time and the mode
+    /// that its metadata say, and its hash is recorded by whoever reads all of it next.
+    pub(super) fn record(&self, full: &Spot, object: &Object) {
+        if let Err(why) = self.engine.write_record(&self.keys.record(full), object) {
+            tracing::warn!(path = %full, error = %why.at("what is recorded"), "what is known of a file is not recorded");
+        }
+    }
+
     /// Whether what has this name is from this very upload.
     pub(super) fn is_from(&self, full: &Spot, number: &str) -> Option<Object> {
         let object = self.engine.look_up(&self.keys.file(full).ok()?).ok()?;
@@ -112,6 +120,7 @@ impl S3Upload {
             }
         }
         self.wait(0)?;
+        self.check_folder()?;
         let (mut looks, mut number, mut called) = (0, 1, self.path.clone());
         loop {
             let place = full(&self.home, &called);
@@ -203,16 +212,16 @@ impl S3Upload {
         };
         let found = match (&done, self.parts.is_some()) {
             (Ok(()), false) => None,
-            (Ok(()), true) => match shared.engine.head(&shared.keys.file(place)?) {
-                Ok(object) => Some(object),
-                // Somebody has removed it since.
-                Err(Why::Missing) => None,
-                Err(why) => return Err(why),
-            },
+            // It is stored, whatever a look at it comes to: somebody may have removed it since.
+            (Ok(()), true) => shared.engine.look_up(&shared.keys.file(place)?).ok(),
             (Err(_), _) => shared.is_from(place, &number),
         };
         let stored = match (done, found) {
-            (Ok(()), None) => return Ok(()),
+            (Ok(()), None) => {
+                // The storage knows it no longer, and there is nothing to be given up.
+                self.parts = None;
+                return Ok(());
+            }
             (Err(why), None) => return Err(why),
             (_, Some(found)) => found,
         };
@@ -223,8 +232,7 @@ impl S3Upload {
             }
             // Somebody else may have replaced it meanwhile: what is recorded counts for this upload alone.
             if stored.number == number {
-                let object = Object { kept: *kept, ..stored };
-                shared.engine.write_record(&shared.keys.record(place), &object)?;
+                shared.record(place, &Object { kept: *kept, ..stored });
             }
             // The storage knows it no longer, and there is nothing to be given up.
             self.parts = None;
@@ -234,7 +242,7 @@ impl S3Upload {
 }
 
 /// The mode of a new file: for the server's account and group, and open to no more than where it comes from.
-fn new_mode(source: Option<SourceMode>, umask: Option<Umask>) -> FileMode {
+pub(super) fn new_mode(source: Option<SourceMode>, umask: Option<Umask>) -> FileMode {
     let most = limits::SERVED_FILE_MODE;
     match (source, umask) {
         (Some(source), _) if source.perms => source.over(source.mode),

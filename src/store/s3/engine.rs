@@ -67,6 +67,8 @@ pub(super) struct Call<'a> {
     pub(super) sha256: String,
     /// Also when the storage has just failed somebody: what became of a change that it did not answer must be known.
     pub(super) in_any_case: bool,
+    /// The storage begins its answer before it is done, and may take long to end it.
+    pub(super) is_assembled: bool,
 }
 
 impl<'a> Call<'a> {
@@ -80,6 +82,7 @@ impl<'a> Call<'a> {
             body,
             sha256: sign::OF_NOTHING.to_owned(),
             in_any_case: false,
+            is_assembled: false,
         }
     }
 
@@ -175,7 +178,8 @@ impl Engine {
         loop {
             let answer = self.ask(call)?;
             let head = Told { etag: answer.header("etag").map(str::to_owned) };
-            match answer.read_all(limits::ENGINE_XML) {
+            let time = if call.is_assembled { self.patience * limits::ENGINE_ASSEMBLY } else { self.body_time() };
+            match answer.read_all(limits::ENGINE_XML, time) {
                 // A copy and a Complete begin their answer before they are done, and may end it with an error.
                 Ok(body) => match xml::code_of(&body) {
                     None => return Ok((head, body)),
@@ -189,6 +193,11 @@ impl Engine {
                 Err(broken) => return Err(Why::Failed(unavailable(&broken.0))),
             }
         }
+    }
+
+    /// How long an answer may take from its head to its end.
+    pub(super) fn body_time(&self) -> Duration {
+        self.patience * limits::ENGINE_BODY
     }
 
     fn once(&self, call: &Call<'_>) -> Result<Answer, Verdict> {
@@ -210,9 +219,13 @@ impl Engine {
         }
         let (status, date) =
             (answer.status, answer.header("date").and_then(|date| httpdate::parse_http_date(date).ok()));
-        let body = answer.read_all(limits::ENGINE_HEAD).unwrap_or_default();
+        let body = answer.read_all(limits::ENGINE_HEAD, self.body_time()).unwrap_or_default();
         let code = xml::code_of(&body).unwrap_or_default();
-        Err(self.verdict(status, &code, date))
+        // An answer to a HEAD has no body that says why. To anything else it has one, unless it is not the storage's own.
+        match status == 404 && code.is_empty() && call.method != "HEAD" {
+            true => Err(Verdict::Again("404, and not in the storage's words".to_owned())),
+            false => Err(self.verdict(status, &code, date)),
+        }
     }
 
     /// By how many seconds the storage's clock is ahead of ours, if that is another time than was taken for its.
@@ -240,7 +253,7 @@ impl Engine {
             (403, "") if let Some(ahead) = self.differs(date) => Verdict::Clock(ahead),
             (_, "NoSuchUpload") => Verdict::Over(Why::NoUpload),
             (_, "NoSuchBucket") => failed(Kind::Io, "the storage has no such bucket"),
-            (_, "NoSuchKey") | (404, _) => Verdict::Over(Why::Missing),
+            (_, "NoSuchKey") | (404, "") => Verdict::Over(Why::Missing),
             (_, "PreconditionFailed") | (412, _) => Verdict::Over(Why::Condition),
             (416, _) => Verdict::Over(Why::Range),
             (_, "BadDigest" | "XAmzContentSHA256Mismatch") => {

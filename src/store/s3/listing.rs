@@ -20,6 +20,8 @@ pub(super) struct S3Listing {
     shared: Arc<Shared>,
     /// From the beginning of all homes.
     folder: Spot,
+    /// As its user knows it.
+    path: RelPath,
     prefix: String,
     recursive: bool,
     ready: VecDeque<Result<Entry, Unread>>,
@@ -91,10 +93,15 @@ fn is_name(name: &str) -> bool {
 }
 
 impl S3Listing {
-    pub(super) fn new(shared: &Arc<Shared>, folder: Spot, recursive: bool) -> crate::error::Result<S3Listing> {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        (folder, path): (Spot, &RelPath),
+        recursive: bool,
+    ) -> crate::error::Result<S3Listing> {
         let prefix = shared.keys.folder(&folder)?;
         let (ready, next, walk) = (VecDeque::new(), Next::First, Walk::default());
-        Ok(S3Listing { shared: shared.clone(), folder, prefix, recursive, ready, next, walk, empty: 0 })
+        let path = path.clone();
+        Ok(S3Listing { shared: shared.clone(), folder, path, prefix, recursive, ready, next, walk, empty: 0 })
     }
 
     /// Reads the next page, if there is one. Nothing more is asked for after an error.
@@ -106,7 +113,7 @@ impl S3Listing {
         };
         let engine = &self.shared.engine;
         let page = engine.page(&self.prefix, self.recursive, limits::ENGINE_PAGE, after.as_deref());
-        let mut page = page.map_err(|why: Why| why.at(&self.folder))?;
+        let mut page = page.map_err(|why: Why| why.at(&self.path))?;
         self.empty = if page.objects.is_empty() && page.folders.is_empty() { self.empty + 1 } else { 0 };
         if self.empty > limits::ENGINE_EMPTY_PAGES {
             return Err(endless());
@@ -168,7 +175,10 @@ impl S3Listing {
                 Told::File(relative, _) if place(&relative).is_none() => self.ready.push_back(Err(odd(relative))),
                 Told::File(relative, _) => match (known.next(), path_of(&relative)) {
                     (Some(Ok(Some(object))), Some(path)) => self.ready.push_back(Ok(entry(object.meta(), path))),
-                    (Some(Err(error)), Some(path)) => self.ready.push_back(Err(Unread { path, error })),
+                    (Some(Err(why)), Some(path)) => {
+                        let error = why.at(crate::escape::for_people(&path));
+                        self.ready.push_back(Err(Unread { path, error }));
+                    }
                     // It is gone by now.
                     _ => {}
                 },

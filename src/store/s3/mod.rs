@@ -168,14 +168,16 @@ impl Vault for S3Vault {
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
         let home = self.home(home, &HomeTerms::none())?;
         let engine = &self.shared.engine;
+        let prefix = self.shared.keys.folder(&home)?;
         let call = Call { key: None, ..Call::of("GET", "") };
-        let call = call.asking("uploads", "").asking("prefix", self.shared.keys.folder(&home)?);
+        let call = call.asking("uploads", "").asking("prefix", prefix.clone());
         let (_, body) = engine.ask_all(&call).map_err(|why| why.at(&home))?;
         let said = xml::Document::parse(&body, "ListMultipartUploadsResult");
         let said = said.map_err(|why| object::odd(&why))?;
         let age = max_age.map_or(limits::PARTIAL_MAX_AGE, |age| age.max(limits::PARTIAL_MAX_AGE));
         let mut swept = Swept::default();
-        for (key, id, begun) in said.uploads() {
+        // Where a storage does not heed what they are to begin with, others' uploads are among them.
+        for (key, id, begun) in said.uploads().into_iter().filter(|(key, ..)| key.starts_with(&prefix)) {
             let is_old = xml::seconds(&begun).is_some_and(|at| {
                 u64::try_from(seconds_now().saturating_sub(at)).is_ok_and(|secs| secs > age.as_secs())
             });

@@ -102,10 +102,9 @@ impl Keyspace {
         let key = format!("{}h/{}", self.prefix, escaped(path.as_bytes()));
         // As a folder it has a slash more.
         if key.len() >= limits::ENGINE_KEY_MAX {
-            let text = format!(
-                "{path}: longer than a name in this storage can be ({} bytes with the home's)",
-                limits::ENGINE_KEY_MAX
-            );
+            // Whoever sees it may not know what is above the folder that they were given.
+            let most = limits::ENGINE_KEY_MAX;
+            let text = format!("the path is longer than a name in this storage can be ({most} bytes with the home's)");
             return Err(Error::new(Kind::PathTooLong, text));
         }
         Ok(key)

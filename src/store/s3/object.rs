@@ -130,7 +130,7 @@ impl Engine {
         let size = answer.header("content-length").and_then(|length| length.parse().ok());
         let object = Object::of(&answer, size.ok_or_else(|| odd("it does not say how long an object is"))?);
         // Nothing comes, and the connection can be used again.
-        let _nothing = answer.read_all(0);
+        let _nothing = answer.read_all(0, self.body_time());
         Ok(object)
     }
 
@@ -151,6 +151,7 @@ impl Engine {
             let object = Object::of(&answer, all.ok_or_else(|| odd("it does not say how long an object is"))?);
             // No more than was asked for, whatever comes.
             let mut bytes = vec![0; usize::try_from(object.size.min(most)).unwrap_or(0)];
+            answer.wait_at_most(self.body_time());
             let mut at = 0;
             while let Some(room) = bytes.get_mut(at..).filter(|room| !room.is_empty()) {
                 match answer.read(room) {
@@ -171,6 +172,10 @@ impl Engine {
     pub(super) fn stream(&self, key: &str, etag: &str, from: u64, to: u64) -> Result<Answer, Why> {
         let call = Call::of("GET", key).with("range", format!("bytes={from}-{}", to.saturating_sub(1)));
         let answer = self.ask(&call.with("if-match", etag))?;
+        // Some take the condition and do not heed it.
+        if answer.header("etag") != Some(etag) {
+            return Err(Why::Condition);
+        }
         let is_range = answer.header("content-range").is_some_and(|range| range.starts_with(&format!("bytes {from}-")));
         match is_range || from == 0 {
             true => Ok(answer),
@@ -185,8 +190,10 @@ impl Engine {
         (body, sha256): (Payload, String),
         headers: Vec<(&'static str, String)>,
     ) -> Result<String, Why> {
-        let mut call = Call::of("PUT", key);
-        (call.body, call.sha256, call.headers) = (body, sha256, headers);
+        self.put_by(Call { body, sha256, headers, ..Call::of("PUT", key) })
+    }
+
+    fn put_by(&self, call: Call<'_>) -> Result<String, Why> {
         let (told, _) = self.ask_all(&call)?;
         told.etag.ok_or_else(|| odd("it does not say the ETag of what it has stored").into())
     }
@@ -219,8 +226,10 @@ impl Engine {
             let (_, body) = self.ask_all(&call)?;
             match Document::parse(&body, "ListBucketResult").and_then(|document| document.page()) {
                 Ok(mut page) => {
-                    let decoded = page.objects.iter_mut().map(|object| &mut object.key).chain(&mut page.folders);
-                    decoded.for_each(|key| *key = decode(key));
+                    let encoded = page.objects.iter_mut().map(|object| &mut object.key).chain(&mut page.folders);
+                    if page.is_encoded {
+                        encoded.for_each(|key| *key = decode(key));
+                    }
                     return Ok(page);
                 }
                 Err(why) => broken = why,
@@ -262,7 +271,7 @@ impl Engine {
         }))
     }
 
-    /// Writes beside a file what it has in it.
+    /// Writes beside a file what it has in it: of one that is in its place already.
     pub(super) fn write_record(&self, key: &str, object: &Object) -> Result<(), Why> {
         let kept = &object.kept;
         let written = Written {
@@ -275,8 +284,7 @@ impl Engine {
             rotten: kept.rotten.map(|hash| hash.to_string()),
         };
         let text = serde_json::to_vec(&written).map_err(|err| odd(&err.to_string()))?;
-        let sha256 = super::sign::sha256(&text);
-        self.put(key, (Payload::Bytes(text.into()), sha256), vec![]).map(drop)
+        self.put_by(Call { in_any_case: true, ..Call::of("PUT", key).sending(text) }).map(drop)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which bucket, and where.
 
+use std::fmt;
 use std::str::FromStr;
 
 use crate::outgoing::Place;
@@ -31,6 +32,12 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Endpoint, String> {
         text.parse().map(Endpoint)
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.name, self.prefix)
     }
 }
 

@@ -82,7 +82,9 @@ impl Engine {
         };
         let complete_absent = complete(("if-none-match", "*"))?;
         let complete_match = complete(("if-match", NEVER))?;
-        let delete_match = refuses(self.delete(key, Some(NEVER)))?;
+        // One that refuses whatever is said would leave what is to be removed.
+        let is_refused = refuses(self.delete(key, Some(NEVER)))?;
+        let delete_match = is_refused && !refuses(self.delete(key, Some(&self.head(key)?.etag)))?;
         Ok(Heeds { put_absent, put_match, complete_absent, complete_match, delete_match })
     }
 }

@@ -223,7 +223,7 @@ impl Shared {
     }
 
     /// What is known of the files of a page of a listing, which tells neither their times nor their modes.
-    pub(super) fn known(&self, listed: &[(Spot, Listed)]) -> Vec<Result<Option<Object>, Error>> {
+    pub(super) fn known(&self, listed: &[(Spot, Listed)]) -> Vec<Result<Option<Object>, Why>> {
         self.side_by_side(listed, |(full, listed)| {
             if let Some(kept) = self.remembered.lock().get(listed).copied() {
                 let modified = super::xml::seconds(&listed.modified).unwrap_or(0);
@@ -245,7 +245,7 @@ impl Shared {
                     Ok(Some(object))
                 }
                 Err(Why::Missing) => Ok(None),
-                Err(why) => Err(why.at(full)),
+                Err(why) => Err(why),
             }
         })
     }

@@ -127,7 +127,7 @@ impl Store for S3Store {
         {
             return Err(failed(path, Errno::NOTDIR));
         }
-        Ok(Box::new(S3Listing::new(&self.shared, place, recursive)?))
+        Ok(Box::new(S3Listing::new(&self.shared, (place, path), recursive)?))
     }
 
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed> {

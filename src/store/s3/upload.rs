@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use super::engine::{Call, Engine, Why};
 use super::names::Spot;
@@ -77,6 +78,7 @@ impl Multipart {
             .asking("uploadId", self.id.clone())
             .with("x-amz-copy-source", source)
             .with("x-amz-copy-source-if-match", etag);
+        call.is_assembled = true;
         call.headers.extend(
             range.map(|(from, to)| ("x-amz-copy-source-range", format!("bytes={from}-{}", to.saturating_sub(1)))),
         );
@@ -96,7 +98,7 @@ impl Multipart {
         }
         text.push_str("</CompleteMultipartUpload>");
         let mut call = Call::of("POST", &self.key).asking("uploadId", self.id.clone()).sending(text);
-        call.headers = condition;
+        (call.headers, call.is_assembled) = (condition, true);
         let (_, body) = engine.ask_all(&call)?;
         Document::parse(&body, "CompleteMultipartUploadResult").map(drop).map_err(|why| odd(&why).into())
     }
@@ -126,6 +128,8 @@ pub(super) struct S3Upload {
     pub(super) parts: Option<Multipart>,
     /// Parts on their way, while the next one gathers.
     under_way: VecDeque<JoinHandle<Result<BTreeMap<u64, String>, Why>>>,
+    /// When the folder that it goes into was looked at.
+    looked: Instant,
     /// Something went wrong, and it may hold less than was hashed.
     pub(super) broken: bool,
 }
@@ -149,8 +153,17 @@ impl S3Upload {
             spool: Some(Spool::new(&shared.spool)),
             parts: None,
             under_way: VecDeque::new(),
+            looked: Instant::now(),
             broken: false,
         })
+    }
+
+    /// Looks at the folder again that it goes into, if that is some time ago: one that has become a file meanwhile would hide it.
+    pub(super) fn check_folder(&self) -> Result<()> {
+        match self.looked.elapsed() > limits::ENGINE_LOOKED {
+            true => self.shared.check_parent(&self.home, &self.path),
+            false => Ok(()),
+        }
     }
 
     /// Sends what has gathered as the part of this number.
@@ -188,7 +201,9 @@ impl S3Upload {
         }
         self.shared.refuse_condition(&self.spec, true, &self.path)?;
         if self.parts.is_none() {
-            let kept = super::object::Kept { mtime: Some(self.mtime()), ..Default::default() };
+            // The record says more, if it can be written.
+            let mode = Some(super::commit::new_mode(self.spec.mode, self.spec.umask));
+            let kept = super::object::Kept { mtime: Some(self.mtime()), mode, ..Default::default() };
             let key = self.shared.keys.file(&self.full)?;
             let begun = Multipart::create(&self.shared.engine, &key, kept.headers(&self.number));
             self.parts = Some(begun.map_err(|why| why.at(&self.path))?);

@@ -29,6 +29,8 @@ pub(super) struct Page {
     pub(super) folders: Vec<String>,
     /// How the next page is asked for; none: this is the last.
     pub(super) next: Option<String>,
+    /// The keys are percent-encoded: that is asked for, and not every storage does it.
+    pub(super) is_encoded: bool,
 }
 
 impl Document {
@@ -105,6 +107,7 @@ impl Document {
         for folder in self.each("CommonPrefixes") {
             page.folders.push(folder.text("Prefix").ok_or("a folder has no name")?.to_owned());
         }
+        page.is_encoded = self.text("EncodingType") == Some("url");
         match self.text("IsTruncated") {
             Some("false") => {}
             Some("true") => {
@@ -135,9 +138,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The word of an error.
+/// The word of an error, which may be missing; none if it is no error.
 pub(super) fn code_of(body: &[u8]) -> Option<String> {
-    Document::parse(body, "Error").ok()?.text("Code").map(str::to_owned)
+    let error = Document::parse(body, "Error").ok()?;
+    Some(error.text("Code").unwrap_or_default().to_owned())
 }
 
 /// The seconds since 1970 of a time as listings write them: `2026-11-27T03:44:14.000Z`.
