@@ -15,6 +15,7 @@ pub mod memory;
 mod occupancy;
 #[cfg(feature = "server")]
 mod one_file;
+mod ranges;
 mod reading;
 #[cfg(feature = "s3")]
 pub mod s3;

@@ -1,6 +1,5 @@
 //! A staged file that is written at several offsets at once.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
@@ -16,12 +15,10 @@ use super::partial;
 use super::staging::Temp;
 use super::upload::{LocalUpload, has_room};
 use crate::error::{Error, Kind, Result};
-use crate::files::{
-    Hasher, Part, PreparedSet, RelPath, Staged, Upload, UploadSpec,
-    hash::{Assembly, RangeHasher},
-};
+use crate::files::{Hasher, Part, PreparedSet, RelPath, Staged, Upload, UploadSpec};
 use crate::holes::without_zeros;
 use crate::limits;
+use crate::store::ranges::{Claim, Ranges};
 use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// [`Staged`] in a [`super::LocalStore`].
@@ -43,34 +40,13 @@ struct PartsFile {
     file: File,
     durable: bool,
     /// Read-locked while bytes are written: whoever has the write lock knows that nobody writes.
-    ranges: RwLock<Ranges>,
-}
-
-#[derive(Default)]
-struct Ranges {
-    /// The upload is over: no part may write any more.
-    over: bool,
-    /// By their beginnings.
-    taken: BTreeMap<u64, Range>,
-    next: u64,
-    hashes: Assembly,
-}
-
-#[derive(Clone, Copy)]
-struct Range {
-    end: u64,
-    /// Which part has it.
-    owner: u64,
-    whole: bool,
+    ranges: RwLock<Ranges<()>>,
 }
 
 /// [`Part`] of it.
 struct LocalPart {
     shared: Arc<PartsFile>,
-    start: u64,
-    end: u64,
-    owner: u64,
-    hasher: RangeHasher,
+    claim: Claim,
     /// Up to here the kernel was told to write to the disk.
     written_back: u64,
     /// Zeros stay unwritten: there is nothing in the range.
@@ -88,26 +64,11 @@ impl LocalStaged {
         let Some(size) = spec.size else {
             return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
         };
-        if hasher.len() % limits::HASH_BLOCK != 0 {
-            return Err(Error::new(Kind::Internal, format!("{path}: its beginning does not end with a block")));
-        }
+        let ranges = Ranges::over(&hasher, (), &path)?;
         without_key(&mut temp).map_err(|err| Error::file(&path, err))?;
         let file = temp.file.try_clone().map_err(|err| Error::file(&path, err))?;
-        let mut ranges = Ranges { hashes: Assembly::with_beginning(&hasher), next: 1, ..Ranges::default() };
-        if !hasher.is_empty() {
-            ranges.taken.insert(0, Range { end: hasher.len(), owner: 0, whole: true });
-        }
         let shared = Arc::new(PartsFile { path, file, durable, ranges: RwLock::new(ranges) });
         Ok(LocalStaged { temp: Some(temp), promise, jail, prepared, spec, size, shared })
-    }
-
-    /// Ends it for all parts; what they have hashed, and whether they have covered everything.
-    fn close(&self) -> (Assembly, bool) {
-        let mut ranges = self.shared.write();
-        ranges.over = true;
-        let covered =
-            ranges.taken.iter().try_fold(0, |at, (start, range)| (*start == at && range.whole).then_some(range.end));
-        (std::mem::take(&mut ranges.hashes), covered == Some(self.size))
     }
 
     fn upload(&mut self, hasher: Hasher) -> Result<LocalUpload> {
@@ -120,7 +81,7 @@ impl LocalStaged {
 
 impl Drop for LocalStaged {
     fn drop(&mut self) {
-        self.shared.write().over = true;
+        self.shared.write().end();
     }
 }
 
@@ -144,86 +105,41 @@ fn empty(file: &File, offset: u64, length: u64) -> bool {
 
 impl Staged for LocalStaged {
     fn part(&self, offset: u64, length: u64) -> Result<Box<dyn Part>> {
-        let path = &self.shared.path;
-        let end = offset.checked_add(length).filter(|end| *end <= self.size && length > 0);
-        let fits = |at: u64| at.is_multiple_of(limits::HASH_BLOCK);
-        let Some(end) = end.filter(|end| fits(offset) && (fits(*end) || *end == self.size)) else {
-            let text = format!("{path}: a part goes from one multiple of {} to another", limits::HASH_BLOCK);
-            return Err(Error::new(Kind::BadCommand, text));
-        };
         let mut ranges = self.shared.write();
-        let ranges = &mut *ranges;
-        let repeats = ranges.taken.get(&offset).is_some_and(|range| range.end == end);
-        let before = ranges.taken.range(..end).next_back();
-        if !repeats && before.is_some_and(|(_, range)| range.end > offset) {
-            let text = format!("{path}: some of these bytes are there or on their way already");
-            return Err(Error::new(Kind::Exists, text));
-        }
-        let owner = ranges.next;
-        ranges.next += 1;
-        ranges.taken.insert(offset, Range { end, owner, whole: false });
-        let (first, behind) = (offset / limits::HASH_BLOCK, end.div_ceil(limits::HASH_BLOCK));
-        if repeats {
-            ranges.hashes.remove(first, behind);
-        }
+        let claim = ranges.take((offset, length), self.size, &self.shared.path)?;
         let sparse = self.spec.is_sparse() && empty(&self.shared.file, offset, length);
-        let (shared, hasher) = (Arc::clone(&self.shared), RangeHasher::at_block(first));
-        let part = LocalPart {
-            shared,
-            start: offset,
-            end,
-            owner,
-            hasher,
-            written_back: offset,
-            sparse,
-            taken: 0,
-            room_asked: 0,
-        };
-        Ok(Box::new(part))
+        let shared = Arc::clone(&self.shared);
+        Ok(Box::new(LocalPart { shared, claim, written_back: offset, sparse, taken: 0, room_asked: 0 }))
     }
 
     fn into_upload(mut self: Box<Self>) -> Result<Box<dyn Upload>> {
-        let (hashes, covered) = self.close();
-        match hashes.whole(self.size).filter(|_| covered) {
-            Some(hasher) => Ok(Box::new(self.upload(hasher)?)),
-            None => {
-                let text = format!("{}: not all of its {} bytes have come", self.shared.path, self.size);
-                Err(Error::new(Kind::Integrity, text))
-            }
-        }
+        let came = self.shared.write().close();
+        let (_, hasher) = came.all_of(self.size, &self.shared.path)?;
+        Ok(Box::new(self.upload(hasher)?))
     }
 
     fn keep(mut self: Box<Self>) -> u64 {
-        let (hashes, _) = self.close();
+        let came = self.shared.write().close();
         if self.promise.as_ref().is_some_and(|promise| promise.share().is_none()) {
             return 0;
         }
-        self.upload(Hasher::from_blocks(hashes.beginning())).map_or(0, partial::keep)
+        let (_, hasher) = came.beginning();
+        self.upload(hasher).map_or(0, partial::keep)
     }
 }
 
 impl PartsFile {
     // Plain data under both: a panic elsewhere cannot have left it half-changed.
-    fn read(&self) -> RwLockReadGuard<'_, Ranges> {
+    fn read(&self) -> RwLockReadGuard<'_, Ranges<()>> {
         self.ranges.read()
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Ranges> {
+    fn write(&self) -> RwLockWriteGuard<'_, Ranges<()>> {
         self.ranges.write()
     }
 }
 
 impl LocalPart {
-    /// Whether the range is still this part's to write.
-    fn holds(&self, ranges: &Ranges) -> Result<()> {
-        let owned = ranges.taken.get(&self.start).is_some_and(|range| range.owner == self.owner);
-        if ranges.over || !owned {
-            let text = format!("{}: this part is given up", self.shared.path);
-            return Err(Error::new(Kind::Aborted, text));
-        }
-        Ok(())
-    }
-
     /// Writes these bytes, and says how many of them take room.
     fn write(&self, bytes: &[u8], at: u64) -> std::io::Result<u64> {
         let file = &self.shared.file;
@@ -240,61 +156,44 @@ impl LocalPart {
             return Ok(());
         }
         self.room_asked = self.taken;
-        let left = self.end - self.hasher.at();
-        let fits = has_room(&self.shared.file, left.min(limits::WRITE_BACK));
+        let fits = has_room(&self.shared.file, self.claim.left().min(limits::WRITE_BACK));
         if fits { Ok(()) } else { Err(Error::file(&self.shared.path, Errno::NOSPC.into())) }
     }
 
     /// The same.
     fn write_back(&mut self) {
-        let waiting = self.hasher.at() - self.written_back;
+        let waiting = self.claim.at() - self.written_back;
         if self.shared.durable && waiting >= limits::WRITE_BACK {
             let _ = fadvise(&self.shared.file, self.written_back, NonZeroU64::new(waiting), Advice::DontNeed);
-            self.written_back = self.hasher.at();
+            self.written_back = self.claim.at();
         }
     }
 }
 
 impl Part for LocalPart {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let at = self.hasher.at();
-        if bytes.len() as u64 > self.end - at {
-            let text = format!("{}: more than the {} bytes of this part", self.shared.path, self.end - self.start);
-            return Err(Error::new(Kind::Integrity, text));
-        }
+        self.claim.check_room(bytes, &self.shared.path)?;
         self.check_room_again()?;
         {
             let ranges = self.shared.read();
-            self.holds(&ranges)?;
-            self.taken += self.write(bytes, at).map_err(|err| Error::file(&self.shared.path, err))?;
+            ranges.check(&self.claim, &self.shared.path)?;
+            let written = self.write(bytes, self.claim.at());
+            self.taken += written.map_err(|err| Error::file(&self.shared.path, err))?;
         }
-        self.hasher.update(bytes);
+        self.claim.update(bytes);
         self.write_back();
         Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<u64> {
-        let (start, end) = (self.start, self.end);
-        if self.hasher.at() != end {
-            let came = self.hasher.at() - start;
-            let text = format!("{}: {} bytes were announced and {came} came", self.shared.path, end - start);
-            return Err(Error::new(Kind::Integrity, text));
-        }
-        let hasher = std::mem::replace(&mut self.hasher, RangeHasher::at_block(0));
         let shared = Arc::clone(&self.shared);
-        let mut ranges = shared.write();
-        self.holds(&ranges)?;
-        ranges.hashes.put(hasher);
-        ranges.taken.insert(start, Range { end, owner: self.owner, whole: true });
-        Ok(end - start)
+        self.claim.check_end(&shared.path)?;
+        shared.write().finish(&mut self.claim, (), &shared.path)
     }
 }
 
 impl Drop for LocalPart {
     fn drop(&mut self) {
-        let mut ranges = self.shared.write();
-        if ranges.taken.get(&self.start).is_some_and(|range| range.owner == self.owner && !range.whole) {
-            ranges.taken.remove(&self.start);
-        }
+        self.shared.write().give_up(&self.claim);
     }
 }
