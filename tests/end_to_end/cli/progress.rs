@@ -211,6 +211,20 @@ fn a_log_gets_lines_if_they_are_asked_for_and_none_otherwise() {
 }
 
 #[test]
+fn a_mirror_that_makes_nothing_counts_no_folders() {
+    let world = World::trusting();
+    fs::create_dir_all(world.local("src/in")).unwrap();
+    fs::write(world.local("src/in/a"), "three").unwrap();
+    // Anonymous may not write.
+    let refused = world.run(["mirror", "./src", &format!("{}/zz", world.server.address())]);
+    let refused = refused.code(5);
+    let last = refused.stderr.lines().find(|line| line.starts_with("0 files")).unwrap();
+    assert!(last.starts_with("0 files, 0 B in ") && last.ends_with("failed"), "{refused:?}");
+    let done = world.run(["mirror", "./src", &world.alice("zz")]).code(0);
+    assert!(done.stderr.contains("1 file, 2 folders, 5 B in "), "{done:?}");
+}
+
+#[test]
 fn one_summary_for_get_put_and_mirror() {
     let world = World::trusting();
     let src = world.local("src");

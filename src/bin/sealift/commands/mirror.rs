@@ -404,7 +404,16 @@ fn totals(summary: &MirrorSummary, missing: u64, moved: Totals, args: &Mirror) -
         ..moved
     };
     if !args.dry_run {
-        return Totals { files: transfer.files, bytes: transfer.bytes, modes: *modes, deleted: *deleted, ..totals };
+        // Those that were refused were not made.
+        let folders = transfer.directories;
+        return Totals {
+            files: transfer.files,
+            bytes: transfer.bytes,
+            folders,
+            modes: *modes,
+            deleted: *deleted,
+            ..totals
+        };
     }
     Totals {
         files: (plan.transferred().count() as u64).saturating_sub(transfer.links),
