@@ -367,7 +367,11 @@ impl<'a> Sender<'a> {
         let reply = if wait { Some(self.session.reply()?) } else { self.session.try_reply()? };
         let Some(reply) = reply else { return Ok(false) };
         let answer = Answer::read(&reply)?;
-        let Some(sent) = self.unanswered.pop_front() else { return Err(self.session.out_of_order()) };
+        let Some(sent) = self.unanswered.pop_front() else {
+            let error = self.session.out_of_order();
+            // All that was sent is answered, so the end of the connection takes nothing back. Whoever sends more will find it closed.
+            return if error.kind() == Kind::Protocol { Err(error) } else { Ok(false) };
+        };
         if let (Answer::No(error), true) = (&answer, self.session.is_broken()) {
             // It is about the connection; what is left may be tried on another one.
             let error = error.retold();

@@ -13,6 +13,9 @@ use crate::files::RelPath;
 use crate::limits;
 use crate::proto::{Command, Feature, Features, FrameDecoder, LineDecoder, Piece, Reply};
 
+/// The digits of what a server says before it closes the connection.
+const CLOSING: u16 = 421;
+
 /// One logged-in, or not yet logged-in, conversation.
 ///
 /// It counts the commands that are not answered yet. One that is left with such, because something went wrong in the
@@ -259,9 +262,14 @@ impl Session {
         })
     }
 
-    /// Remembers that the conversation makes no sense any more.
+    /// Remembers that the conversation makes no sense any more, or that it is over: a server says unasked why it ends it.
     pub(super) fn out_of_order(&mut self) -> Error {
         self.broken = true;
+        if let Ok(reply) = Reply::parse(&self.line)
+            && reply.digits == CLOSING
+        {
+            return reply.to_error();
+        }
         let line = self.line.get(..self.line.len().min(80)).unwrap_or_default();
         Error::new(Kind::Protocol, format!("the server's answer is out of order: {}", for_people(line)))
     }
@@ -301,7 +309,7 @@ impl Session {
                 self.ids = pid.parse().ok().zip(session.parse().ok()).map(|(pid, session)| Ids { pid, session });
             }
             // After these the server closes the connection.
-            self.broken |= reply.digits == 421 || matches!(reply.word, "too-long" | "protocol");
+            self.broken |= reply.digits == CLOSING || matches!(reply.word, "too-long" | "protocol");
         }
         Ok(reply.to_command_about(self.answered.as_ref().filter(|_| !reply.is_preliminary())))
     }

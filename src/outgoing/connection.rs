@@ -72,7 +72,7 @@ fn within<T>(most: Duration, driver: &mut Driver, work: impl Future<Output = T>)
 impl Connection {
     pub(super) fn open(address: SocketAddr, tls: Option<&OutgoingTls>, place: &Place) -> Result<Connection, String> {
         let opening = async {
-            let socket = TcpStream::connect(address).await.map_err(|err| format!("{address}: {err}"))?;
+            let socket = TcpStream::connect(address).await.map_err(|err| err.to_string())?;
             let _only_slower_without = socket.set_nodelay(true);
             let wire = match tls {
                 None => Wire::Plain(socket),
@@ -85,7 +85,7 @@ impl Connection {
                 .map_err(|err| err.to_string())?;
             Ok(Connection { sender, driver: Some(Box::pin(async move { drop(connection.await) })) })
         };
-        let late = |_| format!("{address}: no connection within {} s", limits::ENGINE_CONNECT.as_secs());
+        let late = |_| format!("no connection within {} s", limits::ENGINE_CONNECT.as_secs());
         block_on(timeout(limits::ENGINE_CONNECT, opening)).map_err(late)?
     }
 
@@ -147,7 +147,7 @@ impl Answer {
         let mut all = Vec::new();
         while self.next()? {
             if all.len() + self.ready.len() > most {
-                return Err(Broken(format!("{}: an answer of more than {most} bytes", self.origin.place())));
+                return Err(Broken(format!("an answer of more than {most} bytes")));
             }
             all.extend_from_slice(&std::mem::take(&mut self.ready));
         }
@@ -160,8 +160,12 @@ impl Answer {
         let (driver, body) = (&mut connection.driver, &mut self.body);
         loop {
             let left = self.due.map(|due| due.saturating_duration_since(Instant::now()));
-            let most = left.map_or(limits::ENGINE_ANSWER, |left| left.min(limits::ENGINE_ANSWER));
-            let frame = block_in_place(|| within(most, driver, body.frame()));
+            let frame = match left.filter(|left| *left < limits::ENGINE_ANSWER) {
+                None => block_in_place(|| within(limits::ENGINE_ANSWER, driver, body.frame())),
+                // It is the whole that is late.
+                Some(left) => block_in_place(|| within(left, driver, body.frame()))
+                    .map_err(|_| "an answer that comes too slowly".to_owned()),
+            };
             match frame.and_then(|frame| frame.transpose().map_err(|err| err.to_string())) {
                 Ok(Some(frame)) => match frame.into_data() {
                     Ok(bytes) if !bytes.is_empty() => {
@@ -178,7 +182,7 @@ impl Answer {
                 }
                 Err(why) => {
                     self.connection = None;
-                    return Err(Broken(format!("{}: {why}", self.origin.place())));
+                    return Err(Broken(why));
                 }
             }
         }

@@ -62,7 +62,7 @@ impl Payload {
     }
 }
 
-/// A request was not answered: nobody knows what became of it.
+/// A request was not answered: nobody knows what became of it. Why, without a word of where the server is: users see it too.
 #[derive(Debug)]
 pub(crate) struct Broken(pub(crate) String);
 
@@ -106,12 +106,11 @@ impl Origin {
                 match connection.send(request, self) {
                     Ok(answer) => return Ok(answer),
                     Err(broken) if broken.is_unused => {}
-                    Err(broken) => return Err(Broken(format!("{}: {}", self.place, broken.why))),
+                    Err(broken) => return Err(Broken(broken.why)),
                 }
             }
-            let told = |why: String| Broken(format!("{}: {why}", self.place));
-            let connection = self.connect().map_err(told)?;
-            connection.send(request, self).map_err(|broken| told(broken.why))
+            let connection = self.connect().map_err(Broken)?;
+            connection.send(request, self).map_err(|broken| Broken(broken.why))
         })
     }
 

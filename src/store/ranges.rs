@@ -48,7 +48,7 @@ impl<W> Ranges<W> {
     ///
     /// # Errors
     /// [`Kind::Internal`] for one that does not end with a block.
-    pub(super) fn over(hasher: &Hasher, beginning: W, path: &RelPath) -> Result<Self> {
+    pub(super) fn with_beginning(hasher: &Hasher, beginning: W, path: &RelPath) -> Result<Self> {
         if !hasher.len().is_multiple_of(limits::HASH_BLOCK) {
             return Err(Error::new(Kind::Internal, format!("{path}: its beginning does not end with a block")));
         }

@@ -226,6 +226,11 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
             objects.whole.remove(&asked.key);
             answer(asked, 204, "", b"")
         }
+        // Uploads in parts that nobody has ended: none.
+        (_, None) if asked.key.is_empty() && asked.query.contains("uploads=") => {
+            let body = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>";
+            answer(asked, 200, "", body.as_bytes())
+        }
         (_, None) if asked.key.is_empty() => {
             let prefix = param("prefix").unwrap();
             let mut body =

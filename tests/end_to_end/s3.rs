@@ -4,9 +4,10 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
+use crate::common::bad_engine::{Act, BadEngine};
 use crate::common::moto::{BUCKET, Moto};
 use crate::common::web::curl;
-use crate::common::{PASSWORD, World, enter, frames_of, sealiftd, snapshot, text, upload_bytes};
+use crate::common::{Daemon, PASSWORD, World, enter, frames_of, sealiftd, snapshot, text, upload_bytes};
 
 const KEYS: &str = "AWS_ACCESS_KEY_ID=key\nAWS_SECRET_ACCESS_KEY=canary-2c9e\n";
 
@@ -134,4 +135,39 @@ fn what_a_bucket_does_not_keep_is_refused_at_the_start() {
     world.set_users(&users);
     let (code, said) = start();
     assert!(code != 0 && said.contains("127.0.0.1:9"), "{said}");
+}
+
+/// What a door says of alice's folder: the status of a PROPFIND, of `?json`, and the word of LIST.
+fn told(daemon: &Daemon, path: &str) -> (u16, u16, String) {
+    let user = format!("alice:{PASSWORD}");
+    let at = format!("/~alice/{path}");
+    let found = curl(daemon, &["-u", &user, "-X", "PROPFIND", "--header", "Depth: 1"], &at);
+    let json = curl(daemon, &["-u", &user], &format!("{at}?json"));
+    let listed = match enter(daemon, "alice").data(format!("LIST {path}").trim_end()) {
+        Ok((_, done)) => done.1,
+        Err(refused) => refused.1,
+    };
+    (found.status, json.status, listed)
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_an_error_at_every_door_and_no_empty_one() {
+    let (world, engine) = (world(), BadEngine::start());
+    let store =
+        ["--store", "s3://bucket", "--store-endpoint", &engine.endpoint, "--store-keys", "keys", "--store-alone"];
+    let daemon = world.daemon().args(store).start();
+    engine.put("h/alice/one", b"1");
+    engine.put("h/alice/two", b"2");
+    assert_eq!(told(&daemon, ""), (207, 200, "done".to_owned()));
+    // The listing is refused.
+    let refused = || Act::Say(403, "", "<Error><Code>AccessDenied</Code></Error>".to_owned());
+    engine.does(move |asked| if asked.key.is_empty() { refused() } else { Act::Do });
+    assert_eq!(told(&daemon, ""), (500, 500, "io-error".to_owned()));
+    // A file in it cannot be looked at: whoever can be told of it is told of it, and nobody that it is not there.
+    engine.does(move |asked| match asked.method == "HEAD" && asked.key == "h/alice/two" {
+        true => refused(),
+        false => Act::Do,
+    });
+    let (found, _, listed) = told(&daemon, "");
+    assert_eq!((found, listed.as_str()), (500, "done"));
 }

@@ -8,6 +8,7 @@ mod common;
 
 mod client;
 mod client_hostile;
+mod client_stopped;
 mod embedding;
 mod examples;
 mod fuzz_corpus;
@@ -24,6 +25,8 @@ mod store_partial;
 mod store_s3;
 #[cfg(feature = "s3")]
 mod store_s3_bad;
+#[cfg(feature = "s3")]
+mod store_s3_lost;
 mod tls_layer;
 mod user_directory;
 mod vault;

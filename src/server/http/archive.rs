@@ -71,9 +71,9 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<A
     if method == "HEAD" {
         guest
             .step(move |desk| {
-                desk.listed(list);
+                let listed = desk.listed(list);
                 desk.rest();
-                Ok(())
+                listed.map(drop)
             })
             .await?;
         return Ok(headed(format, &name));
@@ -177,7 +177,8 @@ impl State {
         let mut bytes = 0;
         while self.entries.len() < limits::WEB_FILES_A_TURN {
             let Some(entry) = desk.next_entry(&mut job) else {
-                if let (Outcome::Listed { unread, unreadable, .. }, Some(left)) = (desk.listed(job), &mut self.left_out)
+                if let (Outcome::Listed { unread, unreadable, .. }, Some(left)) =
+                    (desk.listed(job)?, &mut self.left_out)
                 {
                     unread.iter().for_each(|name| left.add(name, "it could not be read"));
                     left.add_unnamed(unreadable.saturating_sub(unread.len() as u64));

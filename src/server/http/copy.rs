@@ -155,7 +155,7 @@ async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: 
     let mut rest = Some(listed.await?);
     while let Some(job) = rest.take() {
         let batch = guest.step(move |desk| batch(desk, job, limits::COMMIT_BATCH)).await?;
-        let Batch { rest: more, entries, unread } = batch;
+        let Batch { rest: more, entries, unread, .. } = batch;
         if unread > 0 {
             let text = format!("{from}: {unread} of the folders in it could not be read, so it is not copied");
             return Err(Error::new(Kind::Io, text));

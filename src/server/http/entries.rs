@@ -14,12 +14,14 @@ pub struct Batch {
     pub entries: Vec<Entry>,
     /// What could not be read of the whole folder; known at its end.
     pub unread: u64,
+    /// Of that, what is there and may be read another time.
+    pub missing: u64,
 }
 
 /// Reads at most so many entries.
 ///
 /// # Errors
-/// That its user may not go on with it.
+/// That its user may not go on with it, or that the folder itself cannot be read to its end.
 pub fn batch(desk: &mut Desk, mut job: ListJob, most: usize) -> Result<Batch> {
     if let Err(error) = desk.may_go_on(job.running()) {
         return Err(desk.drop_list(job, error));
@@ -27,14 +29,16 @@ pub fn batch(desk: &mut Desk, mut job: ListJob, most: usize) -> Result<Batch> {
     let mut entries = Vec::new();
     while entries.len() < most {
         let Some(entry) = desk.next_entry(&mut job) else {
-            let unread = match desk.listed(job) {
+            let missing = job.missing();
+            let listed = desk.listed(job);
+            desk.rest();
+            let unread = match listed? {
                 Outcome::Listed { unreadable, .. } => unreadable,
                 _ => 0,
             };
-            desk.rest();
-            return Ok(Batch { rest: None, entries, unread });
+            return Ok(Batch { rest: None, entries, unread, missing });
         };
         entries.push(entry);
     }
-    Ok(Batch { rest: Some(job), entries, unread: 0 })
+    Ok(Batch { rest: Some(job), entries, unread: 0, missing: 0 })
 }

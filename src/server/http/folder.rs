@@ -46,9 +46,9 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
         .await?;
     if !asked.place.is_folder || asked.method == "HEAD" {
         let listed = move |desk: &mut Desk| {
-            desk.listed(job);
+            let listed = desk.listed(job);
             desk.rest();
-            Ok(())
+            listed.map(drop)
         };
         guest.step(listed).await?;
         if !asked.place.is_folder {
@@ -132,7 +132,7 @@ async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &As
     let mut gathered = Gathered { sorted: Vec::new(), _claims: Vec::new(), rest: Some(job), unread: 0 };
     let mut bytes = 0;
     while let Some(job) = gathered.rest.take() {
-        let Batch { rest, mut entries, unread } =
+        let Batch { rest, mut entries, unread, .. } =
             guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
         gathered.unread = unread;
         entries.retain(|entry| place.names(&entry.path));

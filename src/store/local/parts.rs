@@ -64,7 +64,7 @@ impl LocalStaged {
         let Some(size) = spec.size else {
             return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
         };
-        let ranges = Ranges::over(&hasher, (), &path)?;
+        let ranges = Ranges::with_beginning(&hasher, (), &path)?;
         without_key(&mut temp).map_err(|err| Error::file(&path, err))?;
         let file = temp.file.try_clone().map_err(|err| Error::file(&path, err))?;
         let shared = Arc::new(PartsFile { path, file, durable, ranges: RwLock::new(ranges) });

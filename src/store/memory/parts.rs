@@ -30,7 +30,7 @@ impl MemoryStaged {
         let Some(size) = upload.spec.size else {
             return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
         };
-        let ranges = Ranges::over(&upload.hasher, std::mem::take(&mut upload.bytes), &path)?;
+        let ranges = Ranges::with_beginning(&upload.hasher, std::mem::take(&mut upload.bytes), &path)?;
         Ok(MemoryStaged { upload: Some(upload), path, size, ranges: Arc::new(Mutex::new(ranges)) })
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rustix::io::Errno;
 
 use super::commit::Sure;
-use super::engine::Why;
+use super::engine::{Why, unavailable};
 use super::names::Spot;
 use super::object::{Kept, Object, endless};
 use super::shared::{Found, Shared, a_number, failed, full, unheeded};
@@ -280,21 +280,23 @@ impl Shared {
             copy_parts(self, &mut upload, (&source, object)).and_then(|()| upload.complete(&self.engine, condition));
         let found = match self.engine.look_up(&target) {
             Ok(found) => Some(found).filter(|found| found.number == number),
-            Err(Why::Missing) => None,
             // Nothing is taken away where it was before its copy was seen.
+            Err(Why::Missing) if done.is_ok() => {
+                return Err(unavailable("the storage says that it has made a copy, and has none").into());
+            }
             Err(why) if done.is_ok() => return Err(why),
             Err(_) => None,
         };
         match (done, found) {
             (_, Some(copied)) if copied.size != object.size => {
                 let text = format!("{path}: the storage has copied something else");
-                Err(Error::new(Kind::Integrity, text).into())
+                Err(Error::new(Kind::Io, text).into())
             }
             (_, Some(copied)) => {
                 self.record(new, &Object { kept, ..copied });
                 Ok(())
             }
-            // Somebody else has replaced it or removed it since.
+            // Somebody else has replaced it since.
             (Ok(()), None) => Ok(()),
             (Err(why), None) => {
                 upload.abort(&self.engine);

@@ -142,7 +142,7 @@ impl S3Upload {
                 }
             };
             let mode = match &old {
-                Some(old) => self.spec.mode.map_or(old.meta().mode, |source| source.over(old.meta().mode)),
+                Some(old) => self.mode_over(old),
                 None => new_mode(self.spec.mode, self.spec.umask),
             };
             let kept = Kept { hash: Some(hash), mtime: Some(mtime), mode: Some(mode), rotten: None };

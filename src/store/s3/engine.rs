@@ -160,7 +160,7 @@ impl Engine {
             if begun.elapsed() + pause > self.patience {
                 let error = unavailable(&format!("the storage does not do what it is asked: {why}"));
                 if crate::repeated::is_first("the storage cannot be used", &error) {
-                    warn!(error = why, "the storage cannot be used");
+                    warn!(place = %self.origin.place(), error = why, "the storage cannot be used");
                 }
                 *self.resting.lock() = Some(Instant::now() + limits::ENGINE_REST);
                 return Err(Why::Failed(error));
@@ -186,6 +186,7 @@ impl Engine {
                     Some(code) => match self.verdict(500, &code, None) {
                         Verdict::Over(why) => return Err(why),
                         _ if begun.elapsed() < self.patience => block_in_place(|| thread::sleep(limits::ENGINE_PAUSE)),
+                        _ if code.is_empty() => return Err(Why::Failed(unavailable("the storage failed"))),
                         _ => return Err(Why::Failed(unavailable(&format!("the storage failed: {code}")))),
                     },
                 },

@@ -106,7 +106,10 @@ impl S3Vault {
     /// [`Kind::Unavailable`], or what the storage refuses.
     pub fn probe(&self) -> Result<Heeds> {
         let number = crate::random::number()?;
-        let heeds = self.shared.engine.try_conditions(&self.shared.keys.trial(number))?;
+        let engine = &self.shared.engine;
+        let tried = engine.try_conditions(&self.shared.keys.trial(number));
+        // Only those who run the server are told where it is.
+        let heeds = tried.map_err(|error| error.about(&engine.origin.place().to_string()))?;
         *self.shared.heeds.write() = heeds;
         Ok(heeds)
     }

@@ -5,6 +5,8 @@
 //! can be changed there without sending the bytes again. A record counts for the one object that it was written for: its ETag, its
 //! size, and the number that whoever stored it chose for that upload alone.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Call, Engine, Why, seconds_now};
@@ -137,7 +139,12 @@ impl Engine {
     /// An object's first bytes, so many at most, and what is known of it.
     pub(super) fn beginning(&self, key: &str, most: u64) -> Result<Beginning, Why> {
         let call = Call::of("GET", key).with("range", format!("bytes=0-{}", most.saturating_sub(1)));
+        let due = Instant::now() + self.body_time();
         for _ in 0..limits::ENGINE_LIST_TRIES {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
             let mut answer = match self.ask(&call) {
                 Ok(answer) => answer,
                 // Of an object without bytes there is no first one.
@@ -151,7 +158,7 @@ impl Engine {
             let object = Object::of(&answer, all.ok_or_else(|| odd("it does not say how long an object is"))?);
             // No more than was asked for, whatever comes.
             let mut bytes = vec![0; usize::try_from(object.size.min(most)).unwrap_or(0)];
-            answer.wait_at_most(self.body_time());
+            answer.wait_at_most(left);
             let mut at = 0;
             while let Some(room) = bytes.get_mut(at..).filter(|room| !room.is_empty()) {
                 match answer.read(room) {

@@ -47,7 +47,7 @@ impl S3Staged {
         upload.in_parts()?;
         upload.wait(0)?;
         let beginning = upload.parts.as_mut().map(|parts| std::mem::take(&mut parts.parts)).unwrap_or_default();
-        let ranges = Ranges::over(&upload.hasher, beginning, &path)?;
+        let ranges = Ranges::with_beginning(&upload.hasher, beginning, &path)?;
         Ok(S3Staged { upload: Some(upload), path, size, ranges: Arc::new(Mutex::new(ranges)) })
     }
 }

@@ -7,13 +7,15 @@ use std::time::Instant;
 
 use super::engine::{Call, Engine, Why};
 use super::names::Spot;
-use super::object::odd;
+use super::object::{Object, odd};
 use super::parts::S3Staged;
-use super::shared::Shared;
+use super::shared::{Found, Shared};
 use super::spool::Spool;
 use super::xml::Document;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, Hasher, Mtime, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec};
+use crate::files::{
+    FileMode, Hash, Hasher, Mtime, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec,
+};
 use crate::limits;
 use crate::machine::turns::block_in_place;
 use crate::outgoing::Payload;
@@ -158,11 +160,15 @@ impl S3Upload {
         })
     }
 
-    /// Looks at the folder again that it goes into, if that is some time ago: one that has become a file meanwhile would hide it.
+    /// Looks at the folder again that it goes into, if that is some time ago: one that has become a file meanwhile would hide it. One
+    /// that is gone comes back with the file.
     pub(super) fn check_folder(&self) -> Result<()> {
-        match self.looked.elapsed() > limits::ENGINE_LOOKED {
-            true => self.shared.check_parent(&self.home, &self.path),
-            false => Ok(()),
+        if self.looked.elapsed() <= limits::ENGINE_LOOKED {
+            return Ok(());
+        }
+        match self.shared.check_parent(&self.home, &self.path) {
+            Err(error) if error.kind() == Kind::NotFound => Ok(()),
+            checked => checked,
         }
     }
 
@@ -201,14 +207,24 @@ impl S3Upload {
         }
         self.shared.refuse_condition(&self.spec, true, &self.path)?;
         if self.parts.is_none() {
-            // The record says more, if it can be written.
-            let mode = Some(super::commit::new_mode(self.spec.mode, self.spec.umask));
+            // The record says more, if it can be written: without it the file is open to no more than the one it replaces.
+            let mode = match self.shared.look(&self.full, &self.path)? {
+                Found::File(old) => self.mode_over(&old),
+                Found::Folder | Found::Nothing => super::commit::new_mode(self.spec.mode, self.spec.umask),
+            };
+            let mode = Some(mode);
             let kept = super::object::Kept { mtime: Some(self.mtime()), mode, ..Default::default() };
             let key = self.shared.keys.file(&self.full)?;
             let begun = Multipart::create(&self.shared.engine, &key, kept.headers(&self.number));
             self.parts = Some(begun.map_err(|why| why.at(&self.path))?);
         }
         self.parts.as_ref().ok_or_else(|| Error::new(Kind::Internal, "an upload that was begun is not there"))
+    }
+
+    /// The mode of what takes the place of this.
+    pub(super) fn mode_over(&self, old: &Object) -> FileMode {
+        let mode = old.meta().mode;
+        self.spec.mode.map_or(mode, |source| source.over(mode))
     }
 
     pub(super) fn mtime(&self) -> Mtime {

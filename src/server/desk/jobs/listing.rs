@@ -1,7 +1,7 @@
 //! What is in a folder, an entry at a time.
 
 use crate::auth::Access;
-use crate::error::Error;
+use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, FileMode, Listing, Mark, Meta, RelPath, symlink_target};
 use crate::limits;
 use crate::machine::turns;
@@ -34,6 +34,10 @@ pub struct ListJob {
     marks: bool,
     entries: u64,
     unreadable: u64,
+    /// How many of those may be read another time: what has a name that no path has never is.
+    missing: u64,
+    /// Why the folder itself could not be read to its end.
+    broken: Option<Error>,
     /// The names of those that could not be read, as many as are kept.
     unread: Vec<Vec<u8>>,
     /// What they take.
@@ -45,6 +49,12 @@ impl ListJob {
     /// The most that the mode of a file may be here, if the modes of all are told.
     pub fn modes(&self) -> Option<FileMode> {
         self.modes
+    }
+
+    /// How many entries are there that could not be read this time. Whoever has no way to tell of that must not leave them out: a
+    /// program that keeps two folders alike would take them for removed.
+    pub fn missing(&self) -> u64 {
+        self.missing
     }
 
     /// What it is about.
@@ -85,6 +95,8 @@ impl Desk {
                 modes: modes.then_some(self.most),
                 entries: 0,
                 unreadable: 0,
+                missing: 0,
+                broken: None,
                 unread: Vec::new(),
                 unread_bytes: 0,
                 running,
@@ -114,6 +126,12 @@ impl Desk {
                 }
                 Err(unread) => {
                     self.audit.warn("not listed", &unread.error);
+                    job.missing += u64::from(!matches!(unread.error.kind(), Kind::BadPath | Kind::PathTooLong));
+                    // What is not known of the folder itself is not known to be nothing.
+                    if unread.path.is_empty() {
+                        job.broken = Some(unread.error);
+                        return None;
+                    }
                     job.count_unread(unread.path);
                 }
             }
@@ -164,8 +182,15 @@ impl Desk {
     }
 
     /// All entries were given.
-    pub fn listed(&self, ListJob { entries, unreadable, unread, running, .. }: ListJob) -> Outcome {
-        self.audit.done(&self.principal, running, Outcome::Listed { entries, unreadable, unread })
+    ///
+    /// # Errors
+    /// That the folder itself could not be read to its end, so that there may be more of them.
+    pub fn listed(&self, mut job: ListJob) -> Result<Outcome> {
+        if let Some(error) = job.broken.take() {
+            return Err(self.drop_list(job, error));
+        }
+        let ListJob { entries, unreadable, unread, running, .. } = job;
+        Ok(self.audit.done(&self.principal, running, Outcome::Listed { entries, unreadable, unread }))
     }
 
     /// Gives a listing up, for this reason.

@@ -172,7 +172,13 @@ fn more(desk: &Desk, place: &Place, (kind, size): (EntryKind, u64), reading: &Re
 
 /// Reads as much of the folder as one turn is for.
 fn portion(desk: &mut Desk, job: ListJob, reading: &Reading) -> Result<Portion> {
-    let Batch { rest, mut entries, .. } = batch(desk, job, limits::WEB_ENTRIES_A_TURN)?;
+    let Batch { rest, mut entries, missing, .. } = batch(desk, job, limits::WEB_ENTRIES_A_TURN)?;
+    // No word of WebDAV's is understood for it by those that keep folders alike: they would remove their copies.
+    if missing > 0 {
+        let text =
+            format!("{missing} of the files and folders in it cannot be read now, and none is left out of an answer");
+        return Err(Error::new(Kind::Io, text));
+    }
     entries.reverse();
     Ok(look_closer(desk, rest, entries, reading))
 }

@@ -117,9 +117,13 @@ impl Talk {
                 Some(entry) => entry.render(&mut lines),
                 None => {
                     put_frame(&lines, out);
-                    out.put(&frame::END);
-                    let outcome = self.desk.listed(job);
-                    self.replies.answer(&Ok(outcome), out);
+                    match self.desk.listed(job) {
+                        Ok(outcome) => {
+                            out.put(&frame::END);
+                            self.replies.answer(&Ok(outcome), out);
+                        }
+                        Err(error) => self.abort_data(&error, out),
+                    }
                     return State::Commands;
                 }
             }
