@@ -162,6 +162,8 @@ pub struct Status {
     pub used: Option<u64>,
     /// Bytes that the server's disk has left for everybody; said to who may upload, by servers that know it.
     pub free: Option<u64>,
+    /// What the server is called among several that serve the same folder, if it is one of such.
+    pub node: Option<String>,
     /// To an administrator: how many users the last change of that file took away, if those were most.
     pub lost: Option<u64>,
 }

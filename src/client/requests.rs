@@ -152,6 +152,7 @@ impl Client {
                 quota: reply.get("quota").map(|_| reply.parsed("quota")).transpose()?,
                 used: reply.get("used").map(|_| reply.parsed("used")).transpose()?,
                 free: reply.get("free").map(|_| reply.parsed("free")).transpose()?,
+                node: reply.get("node").map(|_| text(reply, "node")).transpose()?,
                 lost: reply.get("lost").map(|_| reply.parsed("lost")).transpose()?,
             })
         })

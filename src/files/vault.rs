@@ -75,18 +75,22 @@ pub trait Vault: Send + Sync {
         Ok(())
     }
 
-    /// Whether [`Vault::beat`] is to be called again and again while this is served.
-    fn beats(&self) -> bool {
-        false
+    /// How often [`Vault::beat`] is to be called while this is served, if it is.
+    fn beats(&self) -> Option<Duration> {
+        None
     }
 
-    /// Tells other servers that this one lives, where they may not see it otherwise.
+    /// Tells other servers that this one lives, where they may not see it otherwise. Whether one that served the same homes has
+    /// died: then what it left is to be swept, by this one.
     ///
     /// # Errors
-    /// Those of the storage.
-    fn beat(&self) -> Result<()> {
-        Ok(())
+    /// [`crate::Kind::Busy`] where another one is in the place of this one, which is to stop; those of the storage.
+    fn beat(&self) -> Result<bool> {
+        Ok(false)
     }
+
+    /// This server ends, and others need not find that out. Nothing is beaten afterwards.
+    fn leave(&self) {}
 
     /// The homes that are there, of users who were removed among them; those inside of others need not be.
     ///
@@ -144,12 +148,16 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
         (**self).refuse_taken(homes)
     }
 
-    fn beats(&self) -> bool {
+    fn beats(&self) -> Option<Duration> {
         (**self).beats()
     }
 
-    fn beat(&self) -> Result<()> {
+    fn beat(&self) -> Result<bool> {
         (**self).beat()
+    }
+
+    fn leave(&self) {
+        (**self).leave();
     }
 
     fn names(&self) -> Result<BTreeSet<String>> {

@@ -177,6 +177,68 @@ pub const BEAT_PAUSE: Duration = Duration::from_secs(1);
 /// the second for which some file systems show other machines what was there before.
 pub const BEAT_WATCH: Duration = if cfg!(test) { Duration::from_secs(2) } else { Duration::from_secs(5) };
 
+/// How often a node looks whether another one that starts wants it to change its probes: that one waits for it. It costs one look for
+/// a name.
+pub const COHERENCE_LOOK: Duration = Duration::from_millis(200);
+
+/// The pause between two changes of the probes for one that starts.
+pub const COHERENCE_STEP: Duration = Duration::from_millis(10);
+
+/// How many changes one after the other have to be seen of each node. Each is missed by a cache that lasts for a second.
+pub const COHERENCE_CHANGES: u32 = 5;
+
+/// How long after a look a change counts as seen: later what was in a cache may have gone by itself, as it does after a second.
+pub const COHERENCE_RECENT: Duration = Duration::from_millis(700);
+
+/// How long a node that starts waits for the others' changes. One that stands still changes nothing.
+pub const COHERENCE_WAIT: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(10) };
+
+/// How long a node goes on changing its probes for one that may be gone; and how long it waits itself, once it serves.
+pub const COHERENCE_ANSWER: Duration = Duration::from_secs(2);
+
+/// How often nodes that serve ask each other again, beside the look at every beat.
+pub const COHERENCE_AGAIN: Duration = Duration::from_secs(60);
+
+/// The longest name of a node, as a label of DNS has it.
+pub const NODE_NAME_MAX: usize = 63;
+
+/// How many seconds in a row another server has this one's name before this one stops: who only looks has it for a moment.
+pub const NODE_REPLACED: u32 = 5;
+
+/// How long a change of names waits for those of other nodes in the same tree of homes: each takes some calls of the file system.
+/// Where one waits in vain, those behind it do not wait again.
+pub const TREE_LOCK_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(20) };
+
+/// The first pause between two tries to get the lock of a tree, which then doubles up to the last.
+pub const TREE_LOCK_PAUSE: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(5));
+
+/// How long nothing must have changed in a folder that a server was removing for good before another node takes that for given up.
+pub const SHARED_GOING_LEFT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How old what is known of a home under a quota may be where other nodes store there too, and so how long what they store may not
+/// count yet; with homes that take long to measure, so many times as long as that takes.
+pub const SHARED_QUOTA_AGE: (Duration, u32) = (Duration::from_secs(5), 20);
+
+/// How long a change of what is kept of users waits for one at another server: each writes a small file, and may wait as long as what
+/// the one before wrote is hidden.
+pub const SHARED_STATE_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(10) };
+
+/// The pause between two tries to get the lock, and between two looks at what is hidden.
+pub const SHARED_STATE_PAUSE: Duration = Duration::from_millis(2);
+
+/// How long what another server wrote of users may not be seen over a mount: those of FUSE show what was there before for a second.
+pub const SHARED_STATE_HIDDEN: Duration = if cfg!(test) { Duration::from_secs(20) } else { Duration::from_secs(3) };
+
+/// How many of the last changes in a shared state folder are written down: a server that missed more reads all there is.
+pub const SHARED_CHANGES: usize = 256;
+
+/// Bytes of that: a line of each has a name, three bytes for each of a user's, and a hash.
+pub const SHARED_CHANGES_BYTES: u64 = 512 * 1024;
+
+/// How old a half-written file in a shared state folder is before it is taken for left over: another server writes one in
+/// milliseconds.
+pub const SHARED_STATE_LEFT: Duration = Duration::from_secs(60 * 60);
+
 /// Bytes read of what a server says of itself: two lines.
 pub const STATE_FILE_MAX: u64 = 16 * 1024;
 

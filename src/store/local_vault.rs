@@ -1,11 +1,10 @@
 //! A directory of this machine that holds every home.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, DirBuilder, File};
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
-use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -14,16 +13,24 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
-use super::occupancy::{self, Occupancy};
-use super::{FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree};
+use super::occupancy::{self, NodeName, Occupancy, tree_lock};
+use super::{FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree, TreeLock};
 use crate::apart::Own;
 use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Durability, HomeTerms, Location, Owner, RelPath, Store, Swept, Vault};
+use crate::files::{Durability, Hash, HomeTerms, Location, Owner, RelPath, Store, Swept, Vault};
 use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
 
-/// The homes in one directory, opened once, and its alone: no other process serves it, or lies in it with its own.
+mod opening;
+
+use opening::{make, try_out};
+
+/// Digits of the hash of a folder's name that the lock of its tree is called by.
+const TREE_KEY: usize = 32;
+
+/// The homes in one directory, opened once, and its alone: no other process serves it, or lies in it with its own. Or several
+/// servers' that know of each other ([`LocalVault::open_shared`]).
 pub struct LocalVault {
     path: PathBuf,
     root: Arc<Dir>,
@@ -32,6 +39,8 @@ pub struct LocalVault {
     roots: Mutex<HashMap<String, Weak<Root>>>,
     /// By the folders right in the data directory that those homes are, or are in: one home may be inside of another.
     trees: Mutex<HashMap<PathBuf, Weak<Tree>>>,
+    /// By the devices and numbers of folders elsewhere, where other servers change them too.
+    trees_elsewhere: Mutex<HashMap<(u64, u64), Weak<Tree>>>,
     /// The folders elsewhere that sessions are in.
     elsewhere: Mutex<HashMap<PathBuf, Weak<Root>>>,
     /// The shared folders that count for each who shares them: what they were found to hold is kept as long as the server runs.
@@ -43,6 +52,8 @@ pub struct LocalVault {
     file_systems: Arc<FileSystems>,
     /// What is left over in the data directory belongs to no other running server.
     occupancy: Occupancy,
+    /// Other servers change the homes, too.
+    is_shared: bool,
 }
 
 impl LocalVault {
@@ -51,12 +62,34 @@ impl LocalVault {
     /// # Errors
     /// [`Kind::Busy`] if another server has it, and those of the file system, all naming the directory.
     pub fn open(data: &Path, durability: Durability) -> Result<LocalVault> {
+        Self::open_as(data, durability, None)
+    }
+
+    /// The same for one of several servers of this directory, each on a machine of its own or not: this one has that name among them.
+    ///
+    /// # Errors
+    /// Also [`Kind::Busy`] if another one has the name; [`Kind::Io`] where the file system does not do what that takes, naming it.
+    pub fn open_shared(data: &Path, durability: Durability, node: &NodeName) -> Result<LocalVault> {
+        Self::open_as(data, durability, Some(node))
+    }
+
+    pub(crate) fn open_as(data: &Path, durability: Durability, node: Option<&NodeName>) -> Result<LocalVault> {
         let failed = |err| Error::file(data.display(), err);
         occupancy::refuse_inside(data)?;
         make(data).map_err(failed)?;
         let root = Dir::open_ambient_dir(data, ambient_authority()).map_err(failed)?;
-        let occupancy = Occupancy::take(&root, data)?;
-        try_out(&root, data, durability)?;
+        let occupancy = match node {
+            None => Occupancy::take(&root, data)?,
+            Some(node) => Occupancy::share(&root, data, node)?,
+        };
+        let locks = try_out(&root, data, durability)?;
+        if node.is_some() && locks != Some(true) {
+            let text = format!(
+                "{}: several servers need locks that another handle sees, and none were found here",
+                data.display()
+            );
+            return Err(Error::new(Kind::Io, text));
+        }
         let options = LocalOptions { durability, staging: Staging::Hidden };
         Ok(LocalVault {
             path: data.to_owned(),
@@ -64,11 +97,13 @@ impl LocalVault {
             options,
             roots: Mutex::default(),
             trees: Mutex::default(),
+            trees_elsewhere: Mutex::default(),
             elsewhere: Mutex::default(),
             shares: Mutex::default(),
             apart: OnceLock::new(),
             file_systems: Arc::default(),
             occupancy,
+            is_shared: node.is_some(),
         })
     }
 
@@ -139,7 +174,8 @@ impl LocalVault {
         if let Some(kept) = elsewhere.get(path).and_then(Weak::upgrade).filter(is_it) {
             return Ok(kept);
         }
-        let root = Arc::new(Root::alone(&there)?);
+        let place = Place { tree: self.tree_elsewhere(&there, path)?, ..Place::default() };
+        let root = Arc::new(Root::within(&there, place)?);
         elsewhere.insert(path.to_owned(), Arc::downgrade(&root));
         Ok(root)
     }
@@ -203,9 +239,72 @@ impl LocalVault {
         let top = PathBuf::from_iter(real.components().next());
         let mut trees = self.trees.lock();
         trees.retain(|_, tree| tree.strong_count() > 0);
-        let tree = trees.get(&top).and_then(Weak::upgrade).unwrap_or_default();
+        let tree = match trees.get(&top).and_then(Weak::upgrade) {
+            Some(tree) => tree,
+            None => Arc::new(self.tree(top.as_os_str().as_bytes())),
+        };
         trees.insert(top, Arc::downgrade(&tree));
         Ok(Place { tree, start: Some(Arc::clone(&self.root)), folder: real.into_os_string().into_vec() })
+    }
+
+    /// The tree of a folder elsewhere. Where other servers change it its lock is in the folder itself, by whatever path it is reached at
+    /// each; and it is the same for all who are in it here, or they would wait for each other.
+    fn tree_elsewhere(&self, there: &Dir, path: &Path) -> Result<Arc<Tree>> {
+        if !self.is_shared {
+            return Ok(Arc::default());
+        }
+        let failed = |err: io::Error| Error::file(path.display(), err);
+        let stat = fstat(there).map_err(|err| failed(err.into()))?;
+        let mut trees = self.trees_elsewhere.lock();
+        trees.retain(|_, tree| tree.strong_count() > 0);
+        if let Some(tree) = trees.get(&(stat.st_dev, stat.st_ino)).and_then(Weak::upgrade) {
+            return Ok(tree);
+        }
+        let dir = there.try_clone().map_err(failed)?;
+        // The number of a folder is the same over every mount; that of its file system is not.
+        let lock = TreeLock::of(format!("{:016x}", stat.st_ino), move || tree_lock(&dir, "itself"));
+        let tree = Arc::new(Tree::across(self.deciding(lock)));
+        trees.insert((stat.st_dev, stat.st_ino), Arc::downgrade(&tree));
+        Ok(tree)
+    }
+
+    /// The tree of the homes that are, or are in, this folder of the data directory.
+    fn tree(&self, folder: &[u8]) -> Tree {
+        if !self.is_shared {
+            return Tree::default();
+        }
+        let mut key = Hash::of(folder).to_string();
+        key.truncate(TREE_KEY);
+        let (root, name) = (Arc::clone(&self.root), key.clone());
+        Tree::across(self.deciding(TreeLock::of(key, move || tree_lock(&root, &name))))
+    }
+
+    /// Who has this lock decides nothing by what is in a file where that may not be what another server wrote.
+    fn deciding(&self, lock: TreeLock) -> TreeLock {
+        match self.occupancy.mounts() {
+            Some(mounts) => lock.deciding_if(move |device| mounts.check(device)),
+            None => lock,
+        }
+    }
+
+    /// Has the others' changes tried in this folder as in the data directory, for one of several servers. What is returned says whether
+    /// they are seen there at once.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where they are not, with what to mount otherwise; those of the file system.
+    pub(crate) fn also_prove(
+        &self,
+        folder: &Dir,
+        path: &Path,
+    ) -> Result<impl Fn() -> Result<()> + Send + Sync + use<>> {
+        let path = path.to_owned();
+        let device = fstat(folder).map_err(|err| Error::file(path.display(), err.into()))?.st_dev;
+        self.occupancy.prove_also(folder, &path)?;
+        let mounts = self.occupancy.mounts();
+        Ok(move || {
+            let checked = mounts.as_ref().map_or(Ok(()), |mounts| mounts.check(device));
+            checked.map_err(|err| Error::file(path.display(), err))
+        })
     }
 
     fn directory(&self, home: &str, called: &str) -> Result<Dir> {
@@ -233,8 +332,8 @@ impl Vault for LocalVault {
 
     fn open_folder_for(&self, folder: &Location, terms: HomeTerms, owner: &Owner) -> Result<Arc<dyn Store>> {
         let home = Location::Below(owner.home.clone());
-        // What lies in the home counts there.
-        if terms.quota.is_some() || terms.quota_files.is_some() || home.contains(folder) {
+        // What lies in the home counts there. What other servers put there would have to be looked for again and again, all of it.
+        if self.is_shared || terms.quota.is_some() || terms.quota_files.is_some() || home.contains(folder) {
             return self.open_folder(folder, terms);
         }
         let (home, root) = (self.root_at(&home)?, self.root_at(folder)?);
@@ -266,12 +365,23 @@ impl Vault for LocalVault {
         occupancy::refuse_around(&self.path)
     }
 
-    fn beats(&self) -> bool {
+    fn beats(&self) -> Option<Duration> {
         self.occupancy.beats()
     }
 
-    fn beat(&self) -> Result<()> {
-        self.occupancy.beat().map_err(|err| Error::file(self.path.display(), err))
+    fn beat(&self) -> Result<bool> {
+        let dead = self.occupancy.beat().map_err(|err| match err.kind() {
+            io::ErrorKind::AddrInUse => Error::new(Kind::Busy, format!("{}: {err}", self.path.display())),
+            _ => Error::file(self.path.display(), err),
+        })?;
+        for node in &dead {
+            tracing::warn!(data = %self.path.display(), %node, "this server has died; what it left is swept");
+        }
+        Ok(!dead.is_empty())
+    }
+
+    fn leave(&self) {
+        self.occupancy.leave();
     }
 
     /// The folders right in the data directory.
@@ -355,27 +465,6 @@ fn refuse_taken(dir: impl AsFd, called: &str) -> Result<()> {
     }
 }
 
-/// Tries what the file system of the data directory does, and says in the log what has to be done without.
-fn try_out(root: &Dir, data: &Path, durability: Durability) -> Result<()> {
-    match LocalStore::try_out(root, durability) {
-        Ok(found) => {
-            for trial in found.trials().iter().filter(|trial| !trial.works) {
-                tracing::warn!(
-                    data = %data.display(),
-                    "this file system is without {}: {}", trial.what, trial.without
-                );
-            }
-            Ok(())
-        }
-        // A place to read from, or a full one, which may be emptied.
-        Err(error) if matches!(error.kind(), Kind::Denied | Kind::NoSpace | Kind::Quota) => {
-            tracing::warn!(data = %data.display(), %error, "not tried what this file system does");
-            Ok(())
-        }
-        Err(error) => Err(Error::new(error.kind(), format!("{}: {}", data.display(), error.text())).with_source(error)),
-    }
-}
-
 /// Whether two handles are of one directory: somebody may have put another one in its place.
 fn is_same(one: &Dir, other: &Dir) -> bool {
     match (fstat(one), fstat(other)) {
@@ -406,89 +495,5 @@ pub fn look_at_home(data: &Path, home: &str) -> Result<bool> {
     }
 }
 
-/// Makes a directory, with those above it. Each new name is synced: a file that is acknowledged must not go with the
-/// folder it is in.
-fn make(path: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> =
-        path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
-    for directory in missing.into_iter().rev() {
-        match DirBuilder::new().mode(0o700).create(directory) {
-            Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
-            _ => {}
-        }
-        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(parent)?.sync_all()?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::time::Instant;
-
-    use super::*;
-
-    #[test]
-    fn a_missing_data_directory_is_made_for_the_owner_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("a/b");
-        let homes = LocalVault::open(&data, Durability::Full).unwrap();
-        homes.prepare("team/public").unwrap();
-        homes.prepare("team/public").unwrap();
-        assert!(data.join("team/public").is_dir());
-        assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn one_server_at_a_time_has_a_data_directory() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = LocalVault::open(dir.path(), Durability::Full).unwrap();
-        let refused = LocalVault::open(dir.path(), Durability::Full).err().unwrap();
-        assert_eq!(refused.kind(), Kind::Busy);
-        drop(first);
-        LocalVault::open(dir.path(), Durability::Full).unwrap();
-    }
-
-    #[test]
-    fn sessions_of_one_home_share_its_root_and_what_has_its_name_is_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let homes = LocalVault::open(dir.path(), Durability::None).unwrap();
-        let first = homes.root_of("alice").unwrap();
-        assert!(Arc::ptr_eq(&first, &homes.root_of("alice").unwrap()));
-        assert!(!Arc::ptr_eq(&first, &homes.root_of("bob").unwrap()));
-        let old = first.dir().unwrap();
-        fs::rename(dir.path().join("alice"), dir.path().join("old")).unwrap();
-        let second = homes.root_of("alice").unwrap();
-        assert!(!is_same(&old, &second.dir().unwrap()));
-        assert!(dir.path().join("alice").is_dir());
-        // Whoever was there before sees it at once if a session did it, and else soon.
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while is_same(&old, &first.dir().unwrap()) {
-            assert!(Instant::now() < deadline);
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        assert!(is_same(&first.dir().unwrap(), &second.dir().unwrap()));
-        drop((first, second));
-        homes.root_of("carol").unwrap();
-        assert_eq!(homes.roots.lock().len(), 1);
-    }
-
-    #[test]
-    fn a_home_that_is_a_link_out_of_the_data_directory_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
-        let homes = LocalVault::open(&data, Durability::Full).unwrap();
-        std::os::unix::fs::symlink("..", data.join("out")).unwrap();
-        std::os::unix::fs::symlink("../made", data.join("new")).unwrap();
-        homes.prepare("out").unwrap_err();
-        homes.prepare("new").unwrap_err();
-        look_at_home(&data, "out").unwrap_err();
-        look_at_home(&data, "new").unwrap_err();
-        assert!(!look_at_home(&data, "neither/there").unwrap());
-        homes.prepare("there").unwrap();
-        assert!(look_at_home(&data, "there").unwrap());
-        assert!(!dir.path().join("made").exists());
-    }
-}
+mod tests;

@@ -25,12 +25,12 @@ mod scrub;
 pub use inbox::Inbox;
 pub use joined::{JoinedStore, Mount, Unusable};
 pub use local::{
-    Capabilities, FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree, Trial,
+    Capabilities, FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree, TreeLock, Trial,
 };
 #[cfg(feature = "server")]
 pub use local_vault::{LocalVault, look_at_home, refuse_meeting};
 #[cfg(feature = "server")]
-pub use occupancy::{Occupancy, note_of};
+pub use occupancy::{NodeName, Occupancy, SharedFolder, note_of, try_mount};
 #[cfg(feature = "server")]
 pub use one_file::OneFile;
 pub use reading::{Checked, Digest, Reading};

@@ -1,4 +1,5 @@
-//! One server at a time for a data directory, whatever path or mount it is reached by, and none inside another's.
+//! One server at a time for a data directory, whatever path or mount it is reached by, and none inside another's; or several
+//! that know of each other ([`node`]).
 //!
 //! The server holds the lock of a file in the hidden place of the directory, for as long as it lives. Some file systems
 //! show a lock only to those who came over the same mount (FUSE mostly, where nobody passes them on). So the file also
@@ -6,23 +7,32 @@
 //! namespace of processes, that cannot be seen: where there may be such, over a file system that is not of this machine
 //! alone, the server goes on writing into the file that it lives, and who starts watches that for a while.
 
+mod coherence;
 mod inner;
+mod node;
 mod note;
 mod owner;
+mod waiting;
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::Duration;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, mkdirat, openat, statat};
 use rustix::io::Errno;
 
+pub(super) use self::coherence::Mounts;
+use self::node::Node;
+pub use self::node::NodeName;
+pub(super) use self::node::tree_lock;
 pub use self::note::note_of;
 use self::owner::Owner;
+use self::waiting::{wait_for, wait_for_locked};
 use super::file_system::is_of_this_machine;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -30,9 +40,11 @@ use crate::limits;
 /// The file in [`limits::RESERVED_NAME`] whose lock a server holds.
 const LOCK: &str = "server.lock";
 
-/// A data directory that is this server's until this is dropped.
+/// A data directory that is this server's, or that of several with it, until this is dropped.
 #[derive(Debug)]
 pub struct Occupancy {
+    /// Goes first: who comes next finds no node any more.
+    node: Option<Node>,
     /// The lock file; or the directory itself, where nothing can be written.
     file: File,
     root: Dir,
@@ -62,7 +74,7 @@ impl Beats {
 
 impl Drop for Occupancy {
     fn drop(&mut self) {
-        if self.writable {
+        if self.writable && self.node.is_none() {
             note::forget(&self.root);
             // Before the lock goes: whoever has it next finds nobody.
             let _ = self.file.set_len(0);
@@ -86,7 +98,12 @@ impl Occupancy {
             Err(Errno::ACCESS | Errno::PERM) if is_unused(root) => return Self::take_unwritable(root, data),
             Err(err) => return Err(failed(err.into())),
         };
-        wait_for(&mut file, data)?;
+        wait_for(&mut file, data, FlockOperation::NonBlockingLockExclusive)?;
+        let node = reserved(root).map_err(io::Error::from).and_then(|reserved| node::any_that_lives(&reserved));
+        if let Some(node) = node.map_err(failed)? {
+            let text = format!("{}: servers with --shared serve this folder, such as node {node}", data.display());
+            return Err(Error::new(Kind::Busy, text));
+        }
         note::forget(root);
         let beats = (!is_of_this_machine(&file)).then(|| Beats::of(Owner::own()));
         match beats.as_ref().map_or_else(|| Owner::own().write(&file), |beats| beats.say(&file)) {
@@ -96,23 +113,79 @@ impl Occupancy {
             }
             written => written.map_err(failed)?,
         }
-        Ok(Occupancy { file, root: root.try_clone().map_err(failed)?, writable: true, beats })
+        Ok(Occupancy { node: None, file, root: root.try_clone().map_err(failed)?, writable: true, beats })
     }
 
-    /// Whether [`Occupancy::beat`] is to be called every [`limits::BEAT_PAUSE`].
-    pub fn beats(&self) -> bool {
-        self.beats.is_some()
-    }
-
-    /// Writes down that this server lives, for those who cannot see it otherwise.
+    /// Takes this directory as one of several servers, the one of this name.
     ///
     /// # Errors
-    /// Those of the file system.
-    pub fn beat(&self) -> io::Result<()> {
-        let Some(beats) = &self.beats else { return Ok(()) };
-        beats.say(&self.file)?;
-        // It is the other machine that is to see it.
-        self.file.sync_data()
+    /// [`Kind::Busy`] if a server has it alone, or another one has this name; [`Kind::Io`] where another one lives whose lock cannot
+    /// be seen; those of the file system.
+    pub fn share(root: &Dir, data: &Path, name: &NodeName) -> Result<Occupancy> {
+        let failed = |err: io::Error| Error::file(data.join(limits::RESERVED_NAME).display(), err);
+        let mut file = lock_file(root).map_err(|err| failed(err.into()))?;
+        wait_for_locked(&mut file, data, FlockOperation::NonBlockingLockShared)?;
+        // Who had it alone has ended: the next one need not look for that again.
+        file.set_len(0).map_err(failed)?;
+        note::forget(root);
+        let node = Node::join(root, data, name)?;
+        let beats = Beats::of(Owner::own());
+        node.say(|file| beats.say(file)).map_err(failed)?;
+        // After it can be seen itself: of two that begin at once, one sees the other.
+        node.prove_locks(data)?;
+        node.prove_coherence(&reserved(root).map_err(|err| failed(err.into()))?, data)?;
+        Ok(Occupancy {
+            node: Some(node),
+            file,
+            root: root.try_clone().map_err(failed)?,
+            writable: true,
+            beats: Some(beats),
+        })
+    }
+
+    /// How often [`Occupancy::beat`] is to be called, if it is.
+    pub fn beats(&self) -> Option<Duration> {
+        match &self.node {
+            Some(_) => Some(limits::COHERENCE_LOOK),
+            None => self.beats.as_ref().map(|_| limits::BEAT_PAUSE),
+        }
+    }
+
+    /// Writes down that this server lives, for those who cannot see it otherwise. The other servers of this directory that have died since
+    /// the last look of any are returned: each is told of to one.
+    ///
+    /// # Errors
+    /// Those of the file system; [`io::ErrorKind::AddrInUse`] where another server has this one's name among several by now, and
+    /// this one is to stop.
+    pub fn beat(&self) -> io::Result<Vec<NodeName>> {
+        let Some(beats) = &self.beats else { return Ok(Vec::new()) };
+        let Some(node) = &self.node else {
+            beats.say(&self.file)?;
+            // It is the other machine that is to see it.
+            self.file.sync_data()?;
+            return Ok(Vec::new());
+        };
+        node.beat(|file| beats.say(file))
+    }
+
+    /// One of several servers ends: the others find nothing of it any more, and it does not beat again.
+    pub fn leave(&self) {
+        self.node.iter().for_each(Node::leave);
+    }
+
+    /// Has the other servers' changes tried in this folder, too, if it is on another file system: of one of several servers.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where they are not seen at once, with what to mount otherwise.
+    pub fn prove_also(&self, root: &Dir, path: &Path) -> Result<()> {
+        let Some(node) = &self.node else { return Ok(()) };
+        let reserved = reserved(root).map_err(|err| Error::file(path.display(), err.into()))?;
+        node.prove_coherence(&reserved, path)
+    }
+
+    /// What is seen of others' changes, if there are others.
+    pub(super) fn mounts(&self) -> Option<Arc<Mounts>> {
+        self.node.as_ref().map(|node| Arc::clone(node.mounts()))
     }
 
     /// Has whoever looks at the directory know this of the process that has it ([`note_of`]), in place of what was left
@@ -121,7 +194,8 @@ impl Occupancy {
     /// # Errors
     /// Those of the file system.
     pub fn leave_note(&self, note: &str) -> io::Result<()> {
-        if self.writable { note::write(&self.root, note) } else { Ok(()) }
+        // With several, nobody could tell whose it is.
+        if self.writable && self.node.is_none() { note::write(&self.root, note) } else { Ok(()) }
     }
 
     fn take_unwritable(root: &Dir, data: &Path) -> Result<Occupancy> {
@@ -131,21 +205,57 @@ impl Occupancy {
         let mut file = File::from(
             openat(file, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|err| failed(err.into()))?,
         );
-        wait_for(&mut file, data)?;
+        wait_for(&mut file, data, FlockOperation::NonBlockingLockExclusive)?;
         tracing::warn!(data = %data.display(), "nothing can be written in this folder itself");
-        Ok(Occupancy { file, root: root.try_clone().map_err(failed)?, writable: false, beats: None })
+        Ok(Occupancy { node: None, file, root: root.try_clone().map_err(failed)?, writable: false, beats: None })
+    }
+}
+
+/// A directory that several servers use together, and none alone, until this is dropped.
+#[derive(Debug)]
+pub struct SharedFolder(#[expect(dead_code, reason = "locked")] File);
+
+impl SharedFolder {
+    /// Enters this directory, whose path is for errors.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] if a server has it alone; those of the file system.
+    pub fn enter(root: &Dir, path: &Path) -> Result<SharedFolder> {
+        let failed = |err: Errno| Error::file(path.join(limits::RESERVED_NAME).display(), err.into());
+        let mut file = lock_file(root).map_err(failed)?;
+        wait_for_locked(&mut file, path, FlockOperation::NonBlockingLockShared)?;
+        // Who had it alone has ended: the next one need not look for that again.
+        file.set_len(0).map_err(|err| Error::file(path.join(limits::RESERVED_NAME).display(), err))?;
+        Ok(SharedFolder(file))
+    }
+}
+
+/// Whether what the servers change that serve this directory together is seen here at once, and how many those are: none if none does.
+/// `data` is for errors.
+///
+/// # Errors
+/// [`Kind::Io`] if it is not; those of the file system.
+pub fn try_mount(root: &Dir, data: &Path) -> Result<Option<usize>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match openat(root, limits::RESERVED_NAME, flags, Mode::empty()) {
+        Err(Errno::NOENT) => Ok(None),
+        Err(err) => Err(Error::file(data.join(limits::RESERVED_NAME).display(), err.into())),
+        Ok(reserved) => node::try_mount(&Dir::from_std_file(File::from(reserved)), data),
     }
 }
 
 /// Whether a server has this directory as its data directory now: as far as this account can see at once.
 pub fn is_taken(dir: impl AsFd) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let reserved = openat(dir, limits::RESERVED_NAME, flags | OFlags::DIRECTORY, Mode::empty());
-    let Ok(file) = reserved.and_then(|reserved| openat(reserved, LOCK, flags, Mode::empty())) else { return false };
+    let Ok(reserved) = openat(dir, limits::RESERVED_NAME, flags | OFlags::DIRECTORY, Mode::empty()) else {
+        return false;
+    };
+    let Ok(file) = openat(&reserved, LOCK, flags, Mode::empty()) else { return false };
     let mut file = File::from(file);
     // Shared and for a moment: two who look do not see each other, and who wants it tries again.
     flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
         || Owner::read(&mut file).is_some_and(|owner| owner.lives())
+        || node::any_lives(&Dir::from_std_file(File::from(reserved))).is_ok_and(|node| node.is_some())
 }
 
 /// Fails if this directory, which may still be missing, lies in one that a server has.
@@ -181,119 +291,24 @@ pub fn refuse_around(data: &Path) -> Result<()> {
     }
 }
 
-fn served(data: &Path, holder: Option<i32>) -> Error {
-    let holder = holder.map(|pid| format!(": process {pid}")).unwrap_or_default();
-    Error::new(Kind::Busy, format!("{}: another sealiftd serves this folder{holder}", data.display()))
-}
-
 /// Whether no server has made its hidden place in this directory.
 fn is_unused(root: &Dir) -> bool {
     matches!(statat(root, limits::RESERVED_NAME, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
 }
 
-fn lock_file(root: &Dir) -> Result<File, Errno> {
+/// The hidden place of this directory, made if it is missing.
+fn reserved(root: &Dir) -> Result<Dir, Errno> {
     match mkdirat(root, limits::RESERVED_NAME, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(err) => return Err(err),
     }
     let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let reserved = openat(root, limits::RESERVED_NAME, directory, Mode::empty())?;
+    Ok(Dir::from_std_file(File::from(openat(root, limits::RESERVED_NAME, directory, Mode::empty())?)))
+}
+
+fn lock_file(root: &Dir) -> Result<File, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    openat(reserved, LOCK, flags, Mode::RUSR | Mode::WUSR).map(File::from)
-}
-
-/// Returns when this lock is ours and no process is known to have it by another way. One that was just killed may
-/// have it for a moment, and so has one that only looks.
-fn wait_for(file: &mut File, data: &Path) -> Result<()> {
-    let begun = Instant::now();
-    let (mut said, mut watch) = (false, Watch::default());
-    loop {
-        let pid = match holder(file, data, &mut watch) {
-            Holder::Nobody => return Ok(()),
-            Holder::Unsure => {
-                if watch.is_new() {
-                    tracing::info!(data = %data.display(), "a server elsewhere had this folder; watching whether it lives");
-                }
-                std::thread::sleep(limits::LOCK_PAUSE);
-                continue;
-            }
-            Holder::Elsewhere => {
-                let text = format!(
-                    "{}: another sealiftd serves this folder, on another machine or in a container",
-                    data.display()
-                );
-                return Err(Error::new(Kind::Busy, text));
-            }
-            Holder::Here(pid) => pid,
-        };
-        if begun.elapsed() >= limits::LOCK_WAIT {
-            return Err(served(data, pid));
-        }
-        if !said && begun.elapsed() >= limits::LOCK_LOOK {
-            tracing::info!(data = %data.display(), pid, "another server has this folder; waiting a moment for its end");
-            said = true;
-        }
-        std::thread::sleep(limits::LOCK_PAUSE);
-    }
-}
-
-/// Who has a lock.
-enum Holder {
-    /// Nobody else: it is ours now.
-    Nobody,
-    /// Somebody, by his lock, or this process of this machine.
-    Here(Option<i32>),
-    /// A process that cannot be seen from here goes on saying that it lives.
-    Elsewhere,
-    /// One that cannot be seen from here had it, and may have ended.
-    Unsure,
-}
-
-/// What was seen of an owner who cannot be asked for.
-#[derive(Default)]
-struct Watch {
-    owner: Option<(Owner, Instant)>,
-    looks: u64,
-}
-
-impl Watch {
-    /// What is to be thought of this owner, who was looked at just now.
-    fn of(&mut self, owner: Owner) -> Holder {
-        self.looks += 1;
-        match &self.owner {
-            Some((first, since)) if *first == owner => match since.elapsed() >= limits::BEAT_WATCH {
-                true => Holder::Nobody,
-                false => Holder::Unsure,
-            },
-            Some(_) => Holder::Elsewhere,
-            None => {
-                self.owner = Some((owner, Instant::now()));
-                Holder::Unsure
-            }
-        }
-    }
-
-    fn is_new(&self) -> bool {
-        self.looks == 1
-    }
-}
-
-/// Takes this lock; if that cannot be, who has it, as far as it is known.
-fn holder(file: &mut File, data: &Path, watch: &mut Watch) -> Holder {
-    let locked = flock(&*file, FlockOperation::NonBlockingLockExclusive);
-    let owner = Owner::read(file);
-    let lives = owner.as_ref().filter(|owner| owner.lives()).map(|owner| owner.pid);
-    match (locked, lives, owner) {
-        (Err(Errno::WOULDBLOCK), ..) => Holder::Here(lives),
-        (_, Some(pid), _) => Holder::Here(Some(pid)),
-        // Of one that does not say it, nothing is to be waited for.
-        (_, None, Some(owner)) if !owner.is_near() && owner.beat.is_some() => watch.of(owner),
-        (Err(error), ..) => {
-            tracing::warn!(data = %data.display(), %error, "no lock: let no server of another machine use this folder");
-            Holder::Nobody
-        }
-        (Ok(()), ..) => Holder::Nobody,
-    }
+    openat(reserved(root)?, LOCK, flags, Mode::RUSR | Mode::WUSR).map(File::from)
 }
 
 #[cfg(test)]
@@ -409,12 +424,12 @@ mod tests {
         let beat = || Owner::read(&mut lock_file(&server.root).unwrap()).unwrap().beat;
         assert_eq!(beat(), None, "everybody is on this machine");
         server.beat().unwrap();
-        assert_eq!((server.beats(), beat()), (false, None));
+        assert_eq!((server.beats(), beat()), (None, None));
         server.beats = Some(Beats::of(Owner::own()));
         server.beat().unwrap();
         server.beat().unwrap();
         let beat = Owner::read(&mut lock_file(&server.root).unwrap()).unwrap().beat;
-        assert_eq!((server.beats(), beat), (true, Some(1)));
+        assert_eq!((server.beats(), beat), (Some(limits::BEAT_PAUSE), Some(1)));
     }
 
     /// The same by an account that is not root.

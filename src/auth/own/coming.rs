@@ -1,13 +1,17 @@
 //! What is on its way by links that files are put in by. It takes its room in memory before anything is stored, and on the disk before a
 //! file takes its place: so never more comes than may, and what a server that was killed was at takes no room of the next one.
 
-use super::link::{InboxBounds, Link, LinkUse};
+use super::link::{InboxBounds, Link, LinkTo, LinkUse};
 use super::links::{Links, void};
 use crate::error::{Error, Kind, Result};
 
 /// So many files with so many bytes.
 const fn files(files: u32, bytes: u64) -> LinkUse {
     LinkUse { downloads: 0, files, bytes }
+}
+
+fn full() -> Error {
+    Error::new(Kind::Quota, "this link takes no more")
 }
 
 impl Links {
@@ -21,7 +25,7 @@ impl Links {
         let coming = kept.coming.with(files(more, bytes));
         let all = kept.used.with(coming);
         if all.files > bounds.files || all.bytes > bounds.bytes {
-            return Err(Error::new(Kind::Quota, "this link takes no more"));
+            return Err(full());
         }
         kept.coming = coming;
         Ok(())
@@ -37,13 +41,19 @@ impl Links {
     /// So many of those are about to take their places: on the disk they count as there when this returns.
     ///
     /// # Errors
-    /// [`Kind::LoginFailed`] if the link is over; those of the disk.
+    /// [`Kind::LoginFailed`] if the link is over; [`Kind::Quota`] if as many have come meanwhile at other servers of the folder, which
+    /// do not know of each other what is on its way; those of the disk.
     pub fn count_as_come(&self, link: &Link, (come, bytes): (u32, u64)) -> Result<()> {
         let come = files(come, bytes);
-        let _alone = self.writing();
+        let mut writing = self.alone()?;
         let kept = self.table().get(&link.secret).filter(|kept| !kept.is_withdrawn).cloned().ok_or_else(void)?;
         let used = kept.used.with(come);
-        self.write(&kept.link, used)?;
+        if let LinkTo::Inbox(bounds) = kept.link.to
+            && (used.files > bounds.files || used.bytes > bounds.bytes)
+        {
+            return Err(full());
+        }
+        self.write(&mut writing, &kept.link, used)?;
         // In one step: nothing counts as both.
         if let Some(kept) = self.table().get_mut(&link.secret) {
             (kept.used, kept.coming) = (used, kept.coming.without(come));
@@ -66,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::auth::own::folder::StateFolder;
-    use crate::auth::own::link::{LinkTerms, LinkTo};
+    use crate::auth::own::link::LinkTerms;
     use crate::auth::{Secret, Users};
     use crate::files::RelPath;
 

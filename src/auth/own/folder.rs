@@ -7,12 +7,14 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::{Own, Record};
+use super::changes::{Changes, Followed, News, Turn};
+use super::{EntryTag, Own, Record};
 use crate::auth::User;
 use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::error::{Error, Kind, Result};
@@ -25,9 +27,9 @@ const USERS: &str = "users";
 const INVITATIONS: &str = "invitations";
 
 /// Where links are.
-const LINKS: &str = "links";
+pub(super) const LINKS: &str = "links";
 
-/// What a server that ended in order left to the next one.
+/// What a server that ended in order left to the next one; of several to the next one of the same name.
 const LEFT: &str = "left.json";
 
 /// The characters of a user's name that stand for themselves in the name of a file are small letters and digits: where
@@ -50,6 +52,10 @@ pub struct StateFolder {
     path: PathBuf,
     /// The folder of invitations, if it was opened and is to be no other one.
     invitations: Option<Arc<OwnedFd>>,
+    /// Other servers change what is in it, too.
+    changes: Option<Changes>,
+    /// What is left to the next server.
+    left: PathBuf,
 }
 
 impl StateFolder {
@@ -108,7 +114,11 @@ impl StateFolder {
         };
         inside(USERS)?;
         inside(LINKS)?;
-        Ok(StateFolder { path: path.to_owned(), invitations: Some(Arc::new(inside(INVITATIONS)?)) })
+        Ok(StateFolder {
+            path: path.to_owned(),
+            invitations: Some(Arc::new(inside(INVITATIONS)?)),
+            ..StateFolder::as_it_is(path)
+        })
     }
 
     /// Opens the folder, and makes it if it is missing, for its owner alone. What a killed server left half-written in it is
@@ -117,8 +127,26 @@ impl StateFolder {
     /// # Errors
     /// [`Kind::BadConfig`] if others can change what is in it; those of the file system.
     pub fn open(path: &Path) -> Result<StateFolder> {
+        Self::open_as(Self::as_it_is(path))
+    }
+
+    /// The same for one of several servers that keep their state in it together, which is called so among them. Before each change it is
+    /// asked whether it `may_change` anything: whether what the others have changed is seen here at once.
+    ///
+    /// # Errors
+    /// As [`StateFolder::open`].
+    pub fn open_shared(
+        path: &Path,
+        node: &str,
+        may_change: impl Fn() -> Result<()> + Send + Sync + 'static,
+    ) -> Result<StateFolder> {
+        let (changes, left) = (Some(Changes::of(path, may_change)), path.join(format!("left-{node}.json")));
+        Self::open_as(StateFolder { changes, left, ..Self::as_it_is(path) })
+    }
+
+    fn open_as(folder: StateFolder) -> Result<StateFolder> {
+        let path = &*folder.path;
         let failed = |err| Error::file(path.display(), err);
-        let folder = StateFolder { path: path.to_owned(), invitations: None };
         StateFolder::make(path)?;
         let mode = fs::metadata(path).map_err(failed)?.mode() & 0o7777;
         if mode & 0o022 != 0 {
@@ -134,7 +162,7 @@ impl StateFolder {
 
     /// The folder as it is, to be read: nothing is made or changed.
     pub fn as_it_is(path: &Path) -> StateFolder {
-        StateFolder { path: path.to_owned(), invitations: None }
+        StateFolder { path: path.to_owned(), invitations: None, changes: None, left: path.join(LEFT) }
     }
 
     /// Its path.
@@ -195,7 +223,7 @@ impl StateFolder {
         if text.len() as u64 > limits::LEFT_MAX {
             return Err(Error::new(Kind::TooLong, format!("{} bytes are more than are handed on", text.len())));
         }
-        Fresh::beside(&self.path.join(LEFT), text)?.put_in_place()
+        Fresh::beside(&self.left, text)?.put_in_place()
     }
 
     /// What the last server left, if it left something. It is gone from the folder when this returns.
@@ -203,14 +231,14 @@ impl StateFolder {
     /// # Errors
     /// [`Kind::BadConfig`] if that is no small text file; those of the file system.
     pub(crate) fn take_left(&self) -> Result<Option<String>> {
-        let path = self.path.join(LEFT);
-        let text = match read_small(&path, limits::LEFT_MAX) {
+        let path = &self.left;
+        let text = match read_small(path, limits::LEFT_MAX) {
             Err(error) if error.kind() == Kind::NotFound => return Ok(None),
             text => text,
         };
         // What cannot be removed would count again after each restart: it does not count at all.
-        fs::remove_file(&path).map_err(|err| Error::file(path.display(), err))?;
-        sync_parent(&path)?;
+        fs::remove_file(path).map_err(|err| Error::file(path.display(), err))?;
+        sync_parent(path)?;
         text.map(Some)
     }
 
@@ -221,6 +249,49 @@ impl StateFolder {
         }
     }
 
+    pub(super) fn changes(&self) -> Option<&Changes> {
+        self.changes.as_ref()
+    }
+
+    /// Held by whoever changes something in the folder: no other server does meanwhile, if there are any. `begun` is since when whoever
+    /// asks has waited.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if another one is at it for too long; those of the file system.
+    pub fn alone(&self, begun: Instant) -> Result<Option<Turn>> {
+        self.changes.as_ref().map(|changes| changes.alone(begun)).transpose()
+    }
+
+    /// Tells other servers what is kept of this user now.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn tell(&self, turn: &mut Turn, user: &str) -> Result<()> {
+        turn.changed(&self.file_of(user))
+    }
+
+    /// Up to where other servers have changed anything: to be asked before what is kept of users is read.
+    pub fn followed(&self) -> Followed {
+        self.changes.as_ref().map(Changes::now).unwrap_or_default()
+    }
+
+    /// What other servers have changed since of what is kept of users.
+    pub(super) fn news(&self, followed: &mut Followed, turn: Option<&Turn>) -> Result<News> {
+        self.changes.as_ref().map_or(Ok(News::Nothing), |changes| changes.news(USERS, followed, turn))
+    }
+
+    /// Removes what is kept of a user, if it is of that entry, or cannot be read: where several servers serve, another one may know of
+    /// a later one already.
+    pub(super) fn remove_of(&self, user: &str, entry: &EntryTag) -> Result<()> {
+        if self.changes.is_some() {
+            let text = read_small(&self.file_of(user), limits::OWN_RECORD_MAX);
+            if text.is_ok_and(|text| Record::parse(&text, user).is_ok_and(|record| record.entry != *entry)) {
+                return Ok(());
+            }
+        }
+        self.remove(user)
+    }
+
     pub(super) fn links(&self) -> PathBuf {
         self.path.join(LINKS)
     }
@@ -229,24 +300,33 @@ impl StateFolder {
         self.path.join(USERS)
     }
 
-    fn file_of(&self, user: &str) -> PathBuf {
+    pub(super) fn file_of(&self, user: &str) -> PathBuf {
         self.users().join(format!("{}.toml", utf8_percent_encode(user, OTHERS)))
     }
 
     /// Removes what was being written when a server was killed: hidden files.
     fn sweep(&self) -> Result<()> {
-        let left = format!(".{LEFT}.");
+        let left = format!(".{}.", self.left.file_name().unwrap_or_default().to_string_lossy());
         for (folder, beginning) in [(self.users(), "."), (self.links(), "."), (self.path.clone(), &left)] {
             let failed = |err| Error::file(folder.display(), err);
             for entry in fs::read_dir(&folder).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
-                if entry.file_name().as_encoded_bytes().starts_with(beginning.as_bytes()) {
+                // Another server may be writing it just now.
+                let is_left = |age: Duration| self.changes.is_none() || age > limits::SHARED_STATE_LEFT;
+                if entry.file_name().as_encoded_bytes().starts_with(beginning.as_bytes())
+                    && age(&entry).is_none_or(is_left)
+                {
                     fs::remove_file(entry.path()).map_err(failed)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// How long ago a file was changed; none if it is gone, or from the future.
+fn age(entry: &fs::DirEntry) -> Option<Duration> {
+    entry.metadata().ok()?.modified().ok()?.elapsed().ok()
 }
 
 /// A small regular file. A pipe is refused and not waited for.
@@ -375,5 +455,25 @@ mod tests {
         fs::set_permissions(dir.path(), Permissions::from_mode(0o770)).unwrap();
         let refused = StateFolder::open(dir.path()).unwrap_err();
         assert!(refused.kind() == Kind::BadConfig && refused.text().contains("chmod 700"), "{refused}");
+    }
+
+    #[test]
+    fn what_of_another_server_cannot_be_read_just_now_is_told_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = |name: &str| StateFolder::open_shared(dir.path(), name, || Ok(())).unwrap();
+        let (one, other, users) = (node("one"), node("other"), users("alice"));
+        let alice = users.get("alice").unwrap();
+        let mut followed = other.followed();
+        one.write("alice", &own(alice)).unwrap();
+        // Somebody else's change is the one that is written down, so that all there is is read.
+        one.tell(&mut one.alone(Instant::now()).unwrap().unwrap(), "bob").unwrap();
+        let (file, aside) = (one.file_of("alice"), dir.path().join("aside"));
+        fs::rename(&file, &aside).unwrap();
+        std::os::unix::fs::symlink(&file, &file).unwrap();
+        assert!(users.own_of_others(&other, &mut followed, None).unwrap().is_empty());
+        fs::rename(&aside, &file).unwrap();
+        let read = users.own_of_others(&other, &mut followed, None).unwrap();
+        assert_eq!(users.with_own_of_others(read).unwrap().get("alice").unwrap().own, Own::Is(Arc::new(own(alice))));
+        assert!(users.own_of_others(&other, &mut followed, None).unwrap().is_empty());
     }
 }

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::folder::{StateFolder, read_small};
+use super::changes::{Changes, Followed};
+use super::folder::StateFolder;
 use super::ground::Ground;
 use super::link::{Kept, Link, LinkTerms, LinkTo, LinkUse, is_link_name, now};
 use crate::auth::credential::Credential;
@@ -29,10 +30,19 @@ use crate::sync::{Mutex, MutexGuard};
 /// Hexadecimal digits of the hash of a link's secret that its file is called by.
 const ID: usize = 16;
 
+mod on_disk;
+
+use on_disk::{Writing, read_all};
+
 /// All links. None where the server keeps nothing of what users do.
 #[derive(Debug, Default)]
 pub struct Links {
     folder: Option<PathBuf>,
+    /// What other servers change there, if there are any, and up to where that is taken over.
+    changes: Option<Changes>,
+    followed: Mutex<Followed>,
+    /// What was taken over is more than what was used up, and nobody was told yet.
+    is_changed: AtomicBool,
     table: Mutex<HashMap<Hash, Kept>>,
     /// Held by whoever writes to the disk: what is looked up does not wait for it.
     writing: Mutex<()>,
@@ -91,27 +101,17 @@ impl Links {
     /// Reads all links of this folder. What cannot be read is returned, and gives nothing.
     pub fn load(folder: &StateFolder) -> (Links, Vec<Error>) {
         let path = folder.links();
-        let (mut table, mut trouble) = (HashMap::new(), Vec::new());
-        let entries = fs::read_dir(&path).map_err(|err| trouble.push(Error::file(path.display(), err)));
-        for entry in entries.into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let Some(id) = name.as_bytes().strip_suffix(b".toml").filter(|_| !name.as_bytes().starts_with(b".")) else {
-                continue;
-            };
-            let file = path.join(&name);
-            let parsed = read_small(&file, limits::OWN_RECORD_MAX).map(|text| Link::parse(&text));
-            match parsed {
-                Ok(Some((link, used))) if id_of(&link.secret).as_bytes() == id => {
-                    table.insert(link.secret, Kept::new(Arc::new(link), used));
-                }
-                Ok(_) => {
-                    let text = format!("{}: is no link, not whole, or was changed by hand", file.display());
-                    trouble.push(Error::new(Kind::BadConfig, text));
-                }
-                Err(error) => trouble.push(error),
-            }
-        }
-        (Links { folder: Some(path), table: Mutex::new(table), writing: Mutex::default() }, trouble)
+        let followed = folder.followed();
+        let (table, trouble) = read_all(&path);
+        let links = Links {
+            folder: Some(path),
+            changes: folder.changes().cloned(),
+            followed: Mutex::new(followed),
+            is_changed: AtomicBool::new(false),
+            table: Mutex::new(table),
+            writing: Mutex::default(),
+        };
+        (links, trouble)
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, HashMap<Hash, Kept>> {
@@ -134,11 +134,13 @@ impl Links {
         Ok(self.folder.as_ref().ok_or_else(none)?.join(format!("{}.toml", id_of(secret))))
     }
 
-    pub(super) fn write(&self, link: &Link, used: LinkUse) -> Result<()> {
-        Fresh::beside(&self.file(&link.secret)?, &link.to_text(used)?)?.put_in_place()
+    pub(super) fn write(&self, writing: &mut Writing<'_>, link: &Link, used: LinkUse) -> Result<()> {
+        let path = self.file(&link.secret)?;
+        Fresh::beside(&path, &link.to_text(used)?)?.put_in_place()?;
+        writing.tell(&path)
     }
 
-    fn remove(&self, link: &Link) -> Result<()> {
+    fn remove(&self, writing: &mut Writing<'_>, link: &Link) -> Result<()> {
         // It gives nothing from here on, whatever the disk says.
         if let Some(kept) = self.table().get_mut(&link.secret) {
             kept.is_withdrawn = true;
@@ -150,11 +152,13 @@ impl Links {
                 let emptied =
                     OpenOptions::new().write(true).truncate(true).open(&path).and_then(|file| file.sync_all());
                 let _the_sweep_tries_again = emptied;
+                let _ = writing.tell(&path);
                 return Err(Error::file(path.display(), err));
             }
             // Also if it was gone: the one that removed it may not have been synced.
             Ok(()) | Err(_) => sync_parent(&path)?,
         }
+        writing.tell(&path)?;
         self.table().remove(&link.secret);
         Ok(())
     }
@@ -196,10 +200,10 @@ impl Links {
     /// # Errors
     /// [`Kind::LoginFailed`] if that is not there, or the link is not; those of the disk.
     pub fn take(&self, link: &Link, take: impl FnOnce(LinkUse) -> Option<LinkUse>) -> Result<()> {
-        let _alone = self.writing();
+        let mut writing = self.alone()?;
         let kept = self.table().get(&link.secret).filter(|kept| !kept.is_withdrawn).cloned().ok_or_else(void)?;
         let used = take(kept.used).ok_or_else(void)?;
-        self.write(&kept.link, used)?;
+        self.write(&mut writing, &kept.link, used)?;
         if let Some(kept) = self.table().get_mut(&link.secret) {
             kept.used = used;
         }
@@ -299,8 +303,8 @@ impl Users {
         let mut bytes = Zeroizing::new([0; 32]);
         random::fill(&mut *bytes)?;
         let secret = Secret::new(URL_SAFE_NO_PAD.encode(*bytes));
-        let _alone = self.links.writing();
-        self.forget_over()?;
+        let mut writing = self.links.alone()?;
+        self.forget_over(&mut writing)?;
         let there = self.links.of(user);
         if there.len() >= limits::LINKS_OF_USER || self.links.table().len() >= limits::LINKS_MAX {
             return Err(Error::new(Kind::TooMany, "there are as many links as there may be: remove one first"));
@@ -318,7 +322,7 @@ impl Users {
             expires: terms.expires,
             downloads: terms.downloads,
         };
-        self.links.write(&link, LinkUse::default())?;
+        self.links.write(&mut writing, &link, LinkUse::default())?;
         let (hash, link) = (link.secret, Arc::new(link));
         self.links.table().insert(hash, Kept::new(link.clone(), LinkUse::default()));
         Ok((secret, link))
@@ -337,9 +341,9 @@ impl Users {
     pub fn remove_link(&self, principal: &Principal, name: &str) -> Result<Arc<Link>> {
         let named = |shown: &LinkShown| shown.link.name == name;
         let missing = || Error::new(Kind::NotFound, "you have no link of that name");
+        let mut writing = self.links.alone()?;
         let found = self.links_of(principal).into_iter().find(named).ok_or_else(missing)?;
-        let _alone = self.links.writing();
-        self.links.remove(&found.link)?;
+        self.links.remove(&mut writing, &found.link)?;
         Ok(found.link)
     }
 
@@ -362,22 +366,25 @@ impl Users {
     }
 
     /// Those that are over make room.
-    fn forget_over(&self) -> Result<()> {
-        self.links.those(|kept| kept.link.is_over()).iter().try_for_each(|link| self.links.remove(link))
+    fn forget_over(&self, writing: &mut Writing<'_>) -> Result<()> {
+        self.links.those(|kept| kept.link.is_over()).iter().try_for_each(|link| self.links.remove(writing, link))
     }
 
     /// Removes what gives nothing any more: links that are over, those that were withdrawn when the disk failed, and those of entries
     /// that are gone from the users file, if they were by the last sweep already: a file that lost its users by mistake is put back
     /// before that. `keeps_orphans`: nobody is taken for gone. Returns what could not be removed.
     pub fn sweep_links(&self, keeps_orphans: bool) -> Vec<Error> {
-        let _alone = self.links.writing();
+        let mut writing = match self.links.alone() {
+            Ok(writing) => writing,
+            Err(error) => return vec![error],
+        };
         let is_gone = |link: &Link| self.get(&link.maker).is_none_or(|user| user.tag() != link.entry);
         let mut void = self.links.those(|kept| kept.is_withdrawn || kept.link.is_over());
         if !keeps_orphans {
             void.extend(self.links.those(|kept| kept.is_orphan && is_gone(&kept.link)));
             self.links.table().values_mut().for_each(|kept| kept.is_orphan = is_gone(&kept.link));
         }
-        void.iter().filter_map(|link| self.links.remove(link).err()).collect()
+        void.iter().filter_map(|link| self.links.remove(&mut writing, link).err()).collect()
     }
 }
 

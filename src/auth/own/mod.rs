@@ -6,6 +6,7 @@
 //! another password, or removes her and makes her again, the entry is another one and what was kept for it is void. What
 //! was done by proof of a key that the administrator gave holds, moreover, as long as that key does, and no farther.
 
+mod changes;
 mod coming;
 mod folder;
 mod ground;
@@ -21,6 +22,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use changes::{Followed, Turn};
 pub use folder::StateFolder;
 pub use invitation::Invitation;
 pub(super) use invitation::used;

@@ -3,15 +3,23 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::changes::{Followed, News, Turn};
 use super::ground::Ground;
 use super::key::is_name;
-use super::{After, Changed, Invitation, Own, OwnChange, OwnKey, Record, StateFolder, used};
+use super::{After, Changed, EntryTag, Invitation, Own, OwnChange, OwnKey, Record, StateFolder, used};
 use crate::auth::hash::StoredHash;
 use crate::auth::users::{User, Users};
 use crate::auth::{Principal, Secret};
 use crate::error::{Error, Kind, Result};
 use crate::keys::PublicKey;
 use crate::limits;
+
+/// What is kept of a user of this entry, as another server has written it.
+pub struct OwnOfAnother {
+    user: String,
+    entry: EntryTag,
+    own: Own,
+}
 
 impl Users {
     /// Takes over what users did themselves, out of the folder where that is kept. Of users who were there `before` with the
@@ -35,9 +43,9 @@ impl Users {
         let gone = before
             .filter(|_| !keeps_gone)
             .into_iter()
-            .flat_map(|before| before.users.keys())
-            .filter(|name| !self.users.contains_key(*name));
-        trouble.extend(gone.filter_map(|name| folder.remove(name).err()));
+            .flat_map(|before| &before.users)
+            .filter(|(name, _)| !self.users.contains_key(*name));
+        trouble.extend(gone.filter_map(|(name, user)| folder.remove_of(name, &user.tag()).err()));
         trouble
     }
 
@@ -55,6 +63,55 @@ impl Users {
         for (name, own) in mended {
             if let Some(user) = users.users.get_mut(name) {
                 user.own = own;
+            }
+        }
+        Some(users)
+    }
+
+    /// What other servers have written since of what is kept of these users. What cannot be read just now is told later; of whoever has a
+    /// turn it is damaged until it can be read.
+    ///
+    /// # Errors
+    /// With a turn, that it is not known.
+    pub fn own_of_others(
+        &self,
+        folder: &StateFolder,
+        followed: &mut Followed,
+        turn: Option<&Turn>,
+    ) -> Result<Vec<OwnOfAnother>> {
+        let before = followed.clone();
+        let files = match folder.news(followed, turn)? {
+            News::Nothing => return Ok(Vec::new()),
+            News::These(files) => Some(files),
+            News::Anything => None,
+        };
+        let is_new = |name: &str| files.as_ref().is_none_or(|files| files.contains(&folder.file_of(name)));
+        let theirs = self.users.iter().filter(|(name, _)| is_new(name));
+        let (mut read, mut is_all) = (Vec::new(), true);
+        for (name, user) in theirs {
+            let (own, trouble) = folder.read(user);
+            let is_read = trouble.is_none_or(|error| error.kind() == Kind::BadConfig);
+            is_all &= is_read;
+            if is_read || turn.is_some() {
+                read.push(OwnOfAnother { user: name.clone(), entry: user.tag(), own });
+            }
+        }
+        if !is_all {
+            *followed = before;
+        }
+        Ok(read)
+    }
+
+    /// The same users with this in force, if it changes anything.
+    pub fn with_own_of_others(&self, all: Vec<OwnOfAnother>) -> Option<Users> {
+        let is_new = |one: &OwnOfAnother| {
+            self.users.get(&one.user).is_some_and(|user| user.tag() == one.entry && user.own != one.own)
+        };
+        let all: Vec<OwnOfAnother> = all.into_iter().filter(is_new).collect();
+        let mut users = (!all.is_empty()).then(|| self.clone())?;
+        for one in all {
+            if let Some(user) = users.users.get_mut(&one.user) {
+                user.own = one.own;
             }
         }
         Some(users)

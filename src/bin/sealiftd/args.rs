@@ -16,10 +16,12 @@ use crate::audit;
 use crate::audit::args::AuditArgs;
 use crate::cert_args::{self, CertCommand};
 use crate::definition::{CompletionArgs, ManualArgs};
+use crate::explain;
 use crate::failure::Failure;
 use crate::hooks::HookArgs;
 use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
+use crate::node_args::NodeArgs;
 #[cfg(feature = "s3")]
 use crate::store_args::StoreArgs;
 use crate::user_args::{self, UserCommand};
@@ -176,6 +178,9 @@ pub struct ServeArgs {
         hide_env_values = true
     )]
     pub durability: DurabilityArg,
+
+    #[command(flatten)]
+    pub nodes: NodeArgs,
 
     /// How long running transfers may go on after SIGINT or SIGTERM, such as 30s or 5m
     #[arg(long, value_name = "TIME", env = "SEALIFT_GRACE", default_value_t = default_grace(), hide_env_values = true)]
@@ -368,7 +373,7 @@ pub struct ExplainArgs {
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
     /// An option of the command, such as replace=yes or recursive=yes; may be given more than once
-    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = explain::parse_pair)]
     pub with: Vec<(String, String)>,
     /// The user logs in with this key: its name or fingerprint, as `sealiftd user key list` shows them
     #[arg(long, value_name = "KEY")]
@@ -447,11 +452,6 @@ fn parse_metrics(text: &str) -> Result<MetricsAt, String> {
 fn parse_rate(text: &str) -> Result<u64, String> {
     let rate = parse_size(text).filter(|rate| *rate > 0);
     rate.ok_or_else(|| "write a whole number with a unit, such as 50MiB or 1GB".to_owned())
-}
-
-fn parse_pair(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as replace=yes")?;
-    Ok((key.to_owned(), value.to_owned()))
 }
 
 pub fn parse_access(text: &str) -> Result<Access, String> {

@@ -20,6 +20,12 @@ use crate::failure::Failure;
 use crate::output::{shell_word, tell};
 use crate::user_key::{KeyRow, with_own};
 
+/// A field of a command as it is typed.
+pub fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as replace=yes")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 /// Says it, and ends with 0 (allowed) or 5 (refused).
 ///
 /// # Errors

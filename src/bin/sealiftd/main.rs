@@ -18,6 +18,7 @@ mod invite;
 mod limit_args;
 mod log_queue;
 mod logging;
+mod node_args;
 mod obstacle;
 mod output;
 mod password;

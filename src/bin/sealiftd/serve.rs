@@ -153,7 +153,9 @@ fn listeners(addresses: &[SocketAddr]) -> Result<Listeners, Failure> {
 /// Who may connect: no more than there are open files for.
 pub fn admission(args: &ServeArgs, open_files: Option<u64>) -> AdmissionOptions {
     let mut admission = args.limits.admission();
-    let fits = open_files.map_or(usize::MAX, connections_within);
+    // Where several servers change a home its lock is open, too: one more for each connection.
+    let share = |open_files: u64| if args.nodes.shared { open_files - open_files / 4 } else { open_files };
+    let fits = open_files.map_or(usize::MAX, |open_files| connections_within(share(open_files)));
     if fits < admission.connections {
         warn!(
             open_files,
@@ -198,6 +200,7 @@ fn prepare(
 ) -> Result<Server, Failure> {
     let mut options = ServerOptions::stored_in(storage, places.users.clone(), identity);
     options.state = Some(places.state());
+    options.node = args.nodes.name()?;
     options.next_pin = next_pin;
     options.keys_in = Some(places.certs.clone());
     options.max_mode = args.limits.max_mode();
@@ -253,7 +256,10 @@ fn explain(err: Error) -> Failure {
              side need a --state each.",
         ),
         Kind::Busy => {
-            Failure::from(err).hint("Stop the other server, or choose other folders with --data and --state.")
+            Failure::from(err).hint(
+                "Stop the other server, or choose other folders with --data and --state. Several serve one folder if each is started \
+                 with --shared (docs/CLUSTER.md).",
+            )
         }
         Kind::Network if forbidden(&err) => Failure::from(err).hint(
             "Ports below 1024 are root's: choose a higher one, start it as root with --user NAME, or give it the \

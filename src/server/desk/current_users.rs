@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use self::directory::{Asked, Asking};
 use self::file::{Stamp, Trouble};
 pub use self::reach::Reach;
-use crate::auth::{Link, Links, OwnChange, Principal, StateFolder, UserDirectory, Users, UsersFrom};
+use crate::auth::{Followed, Link, Links, OwnChange, Principal, StateFolder, Turn, UserDirectory, Users, UsersFrom};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::secret::Secret;
@@ -25,6 +25,8 @@ pub struct CurrentUsers {
     /// One change by a user at a time: each is on the disk before it is in force.
     changing: Mutex<()>,
     state: Mutex<State>,
+    /// Up to where it is taken over what other servers did in the state folder.
+    followed: Mutex<Followed>,
     /// The users of `state`, for those who must not wait for a disk: that is locked while a file is read.
     in_force: RwLock<Arc<Users>>,
     /// Counts the changes, so that a session sees at no cost that there was none.
@@ -88,9 +90,10 @@ impl CurrentUsers {
                 (Origin::Directory(directory, Arc::default()), Stamp::NONE, asked, users)
             }
         };
+        let followed = own.as_ref().map(StateFolder::followed).unwrap_or_default();
         take_own(&mut users, own.as_ref(), None, true);
         let users = users.with_links(links_of(own.as_ref()));
-        Ok(CurrentUsers { own, ..CurrentUsers::new(from, (read, asked), users) })
+        Ok(CurrentUsers { own, followed: Mutex::new(followed), ..CurrentUsers::new(from, (read, asked), users) })
     }
 
     /// These users, for good.
@@ -105,6 +108,7 @@ impl CurrentUsers {
             from,
             own: None,
             changing: Mutex::default(),
+            followed: Mutex::default(),
             state: Mutex::new(State {
                 users,
                 read,
@@ -198,6 +202,12 @@ impl CurrentUsers {
         let failed = |err| Error::file("a thread to watch the users file", err);
         let watching = move || {
             while let Some(users) = users.upgrade() {
+                // Who changes something himself takes that over, too, and is not to be overtaken by it.
+                if let Some(_alone) = users.changing.try_lock()
+                    && let Err(error) = users.take_others(None)
+                {
+                    tracing::debug!(%error, "what other servers did for users is not known");
+                }
                 let restless = users.look(Instant::now()).restless.is_some();
                 drop(users);
                 std::thread::sleep(if restless { limits::USERS_FILE_REST } else { limits::USERS_FILE_LOOK });
@@ -255,6 +265,37 @@ impl CurrentUsers {
             tracing::info!("what is kept of a user can be used again");
             self.put_in_force(state, users);
         }
+    }
+
+    /// Takes over what other servers have written into the state folder, if there are any. For whoever has `changing`. Nobody who logs
+    /// in waits for the disk meanwhile.
+    ///
+    /// # Errors
+    /// That it is not known what they have.
+    fn take_others(&self, turn: Option<&Turn>) -> Result<()> {
+        let Some(folder) = &self.own else { return Ok(()) };
+        let users = self.latest();
+        let own = users.own_of_others(folder, &mut self.followed.lock(), turn);
+        // Whoever changes a link takes over those of others.
+        let links = if turn.is_none() { users.links().take_others() } else { Ok(false) };
+        let (own, is_known) = own.map_or_else(|error| (Vec::new(), Err(error)), |own| (own, Ok(())));
+        if own.is_empty() && !matches!(links, Ok(true)) {
+            return is_known.and(links.map(drop));
+        }
+        let mut state = self.lock();
+        let users = state.users.with_own_of_others(own);
+        if matches!(links, Ok(true)) || users.is_some() {
+            let users = users.unwrap_or_else(|| Users::clone(&state.users));
+            self.put_in_force(&mut state, users);
+        }
+        drop(state);
+        is_known.and(links.map(drop))
+    }
+
+    /// Whether users may be missing by mistake; where several servers serve, also whether another one may know more of them, by a file
+    /// that this one cannot use.
+    pub fn may_miss_some(&self, is_one_of_several: bool) -> bool {
+        is_one_of_several && self.file_trouble().outdated.is_some() || self.lost().is_some()
     }
 
     /// A key or a user that expires is a change, though the file stays as it is.
@@ -321,14 +362,23 @@ impl CurrentUsers {
     ) -> Result<Option<Principal>> {
         let folder = self.own.as_ref();
         let folder = folder.ok_or_else(|| Error::new(Kind::Denied, "this server keeps nothing of what users do"))?;
+        let begun = Instant::now();
         let _alone = self.changing.lock();
+        // And no other server: what one of them did just now counts here before.
+        let mut turn = folder.alone(begun)?;
+        if turn.is_some() {
+            self.take_others(turn.as_ref())?;
+        }
         let change = change(&self.now(), folder)?;
         let (name, used) = (change.user().to_owned(), change.invitation().map(str::to_owned));
+        // It is in force here by what follows, also where the others cannot be told.
+        let told = turn.as_mut().map_or(Ok(()), |turn| folder.tell(turn, &name));
         let mut state = self.lock();
         let Some((users, principal)) = state.users.with_own(change) else {
             if state.users.get(&name).is_none() {
                 // Removed meanwhile: nothing is kept of who is gone.
                 folder.remove(&name)?;
+                turn.as_mut().map_or(Ok(()), |turn| folder.tell(turn, &name))?;
             }
             return Err(Error::new(Kind::Revoked, "your account has changed just now"));
         };
@@ -339,7 +389,7 @@ impl CurrentUsers {
             // It is written down that it was used: the file only takes room.
             tracing::warn!(%error, "an invitation that was used stays where it was");
         }
-        Ok(principal)
+        told.map(|()| principal)
     }
 
     /// Withdraws a link of this user: it gives nothing any more when this returns, and sessions of whoever came by it end.

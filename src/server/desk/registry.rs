@@ -19,6 +19,7 @@ use crate::server::audit::AuditLog;
 use crate::server::events::{Event, Listener, What};
 use crate::server::metrics::counters::Counters;
 use crate::server::reloaded::Reloaded;
+use crate::store::NodeName;
 use crate::sync::Mutex;
 
 mod record;
@@ -40,6 +41,8 @@ pub struct Registry {
     audit: OnceLock<Arc<AuditLog>>,
     /// Who is told first whose sessions somebody ends.
     on_kick: OnceLock<OnKick>,
+    /// What this server is called among those that serve the same folder.
+    node: OnceLock<NodeName>,
     /// Who reads the server's files again.
     on_reload: Mutex<Option<OnReload>>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
@@ -82,6 +85,7 @@ impl Registry {
             listener: OnceLock::new(),
             audit: OnceLock::new(),
             on_kick: OnceLock::new(),
+            node: OnceLock::new(),
             on_reload: Mutex::default(),
             stop,
             stopped,
@@ -111,6 +115,16 @@ impl Registry {
     /// Where all that happens is written down.
     pub fn audit(&self) -> Option<&Arc<AuditLog>> {
         self.audit.get()
+    }
+
+    /// This server is one of several that serve the same folder; the first name stays.
+    pub fn be_node(&self, name: NodeName) {
+        let _ = self.node.set(name);
+    }
+
+    /// What this server is called among them.
+    pub fn node(&self) -> Option<&NodeName> {
+        self.node.get()
     }
 
     /// From now on this is called with the user's name before [`Registry::kick`] ends any session, makes void what would let the

@@ -1,4 +1,4 @@
-//! The server's own state folder, held by one server at a time.
+//! The server's own state folder, held by one server at a time, or by those that serve the same homes.
 
 use std::path::Path;
 
@@ -7,29 +7,44 @@ use cap_std::fs::Dir;
 
 use crate::auth::StateFolder;
 use crate::error::{Error, Kind, Result};
-use crate::store::Occupancy;
+use crate::store::{LocalVault, NodeName, Occupancy, SharedFolder};
 
 /// The folder, for as long as this server lives.
 pub struct State {
     folder: StateFolder,
-    _occupancy: Occupancy,
+    _occupancy: Held,
+}
+
+/// What keeps other servers out, or those that do not share.
+#[expect(dead_code, reason = "held")]
+enum Held {
+    Alone(Box<Occupancy>),
+    Shared(SharedFolder),
 }
 
 impl State {
-    /// Opens the folder, and makes it if it is missing, for the server's account alone.
+    /// Opens the folder, and makes it if it is missing, for the server's account alone; or for several servers that share it.
     ///
     /// # Errors
     /// [`crate::Kind::Busy`] if another server has it; as [`StateFolder::open`].
-    pub fn open(path: &Path) -> Result<State> {
+    pub fn open(path: &Path, node: Option<(&NodeName, &LocalVault)>) -> Result<State> {
         StateFolder::make(path)?;
         let failed = |err| Error::file(path.display(), err);
         let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)?;
         // Before anything in it is looked at: what another server is writing there is not left over.
-        let occupancy = Occupancy::take(&root, path).map_err(|err| match err.kind() {
+        let occupancy = match node {
+            None => Occupancy::take(&root, path).map(|occupancy| Held::Alone(Box::new(occupancy))),
+            Some(_) => SharedFolder::enter(&root, path).map(Held::Shared),
+        };
+        let occupancy = occupancy.map_err(|err| match err.kind() {
             Kind::Busy => Error::new(Kind::Busy, format!("{} (this server's own state)", err.text())),
             _ => err,
         })?;
-        Ok(State { folder: StateFolder::open(path)?, _occupancy: occupancy })
+        let folder = match node {
+            None => StateFolder::open(path)?,
+            Some((node, vault)) => StateFolder::open_shared(path, &node.to_string(), vault.also_prove(&root, path)?)?,
+        };
+        Ok(State { folder, _occupancy: occupancy })
     }
 
     /// Where things are in it.

@@ -6,12 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_std::future::timeout;
+use async_std::channel::{Receiver, bounded};
+use async_std::future::{pending, timeout};
 use async_std::task::{JoinHandle, sleep, spawn, spawn_blocking};
+use futures::FutureExt as _;
+use futures::future::{Either, select};
 use tracing::{info, warn};
 
 use super::registry::Registry;
 use crate::auth::Users;
+use crate::error::Kind;
 use crate::files::{HomeTerms, Location, Swept, Vault};
 use crate::limits;
 
@@ -22,40 +26,64 @@ pub fn begin(
     vault: Arc<dyn Vault>,
     users: impl Fn() -> (Arc<Users>, bool) + Send + 'static,
     registry: Arc<Registry>,
-    pause: Duration,
+    (pause, died): (Duration, Receiver<()>),
 ) -> JoinHandle<()> {
     spawn(async move {
+        let mut after_a_death = false;
         loop {
             let (vault, (users, are_missed)) = (vault.clone(), users());
             let sweeping = move || {
                 sweep_all(&*vault, &users);
-                for error in users.sweep_links(are_missed) {
+                // Whose users are gone goes by the second sweep, and that is to be one of long after the first.
+                for error in users.sweep_links(are_missed || after_a_death) {
                     warn!(%error, "a link that is over stays where it was");
                 }
             };
             spawn_blocking(sweeping).await;
-            if timeout(pause, registry.stopping()).await.is_ok() {
-                return;
-            }
+            let another_died = async {
+                if died.recv().await.is_err() {
+                    // Nobody looks for that.
+                    pending::<()>().await;
+                }
+            };
+            let woken = timeout(pause, select(registry.stopping().boxed(), another_died.boxed())).await;
+            after_a_death = match woken {
+                Ok(Either::Left(_)) => return,
+                Ok(Either::Right(_)) => true,
+                Err(_) => false,
+            };
         }
     })
 }
 
 /// Tells others in the background that this server lives, where that has to be done, for as long as somebody has the vault: while it
-/// ends, too.
-pub fn begin_beats(vault: &Arc<dyn Vault>) {
+/// ends, too. What comes is that another one has died, and is to be swept after. Where another one is in its place the server stops.
+pub fn begin_beats(vault: &Arc<dyn Vault>, registry: Arc<Registry>) -> Receiver<()> {
     let vault = Arc::downgrade(vault);
+    let (tell, told) = bounded(1);
     spawn(async move {
         let mut failing = false;
-        while let Some(vault) = vault.upgrade().filter(|vault| vault.beats()) {
+        while let Some((vault, pause)) = vault.upgrade().and_then(|vault| vault.beats().map(|pause| (vault, pause))) {
             let beaten = spawn_blocking(move || vault.beat()).await;
-            if let (Err(error), false) = (&beaten, failing) {
-                warn!(%error, "other servers cannot be told that this one lives");
+            match &beaten {
+                Err(error) if error.kind() == Kind::Busy => {
+                    if !registry.is_stopping() {
+                        warn!(%error, "this server stops");
+                        registry.stop();
+                    }
+                }
+                Err(error) if !failing => warn!(%error, "other servers cannot be told that this one lives"),
+                Ok(_) | Err(_) => {}
             }
             failing = beaten.is_err();
-            sleep(limits::BEAT_PAUSE).await;
+            if beaten.unwrap_or(false) {
+                // If one is told already, that sweep is to come.
+                let _ = tell.try_send(());
+            }
+            sleep(pause).await;
         }
     });
+    told
 }
 
 fn sweep_all(vault: &dyn Vault, users: &Users) {
@@ -150,7 +178,8 @@ mod tests {
         fs::create_dir_all(&staging).unwrap();
         let users = Arc::new(Users::parse("", "users.toml").unwrap());
         let registry = Registry::new();
-        let sweeping = begin(vault, move || (users.clone(), false), registry.clone(), Duration::from_millis(10));
+        let sweeping =
+            begin(vault, move || (users.clone(), false), registry.clone(), (Duration::from_millis(10), bounded(1).1));
         let plant = |name: &str, age: Duration| {
             let path = staging.join(name);
             File::create(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();

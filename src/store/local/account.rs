@@ -12,6 +12,7 @@ mod leaving;
 
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 pub(super) use self::leaving::Leaving;
 use super::capabilities::Capabilities;
@@ -72,6 +73,8 @@ struct Counts {
     files: Option<Sum>,
     /// How often they were measured.
     measured: u64,
+    /// When they were measured last, and how long that took.
+    at: Option<(Instant, Duration)>,
     /// What is promised to uploads on their way.
     promised: Sum,
     /// How much of that is claimed by those that are about to be put in their places.
@@ -123,9 +126,18 @@ impl Account {
     }
 
     /// Whether it is known what there is.
-    pub(super) fn is_measured(&self) -> bool {
+    fn is_measured(&self) -> bool {
         let counts = self.lock();
         self.there(&counts).is_some()
+    }
+
+    /// Forgets what was measured long ago: other nodes have changed it since.
+    fn forget_what_is_old(&self) {
+        let (age, times) = limits::SHARED_QUOTA_AGE;
+        let mut counts = self.lock();
+        if counts.at.is_some_and(|(at, took)| at.elapsed() >= age.max(took * times)) {
+            (counts.files, counts.at) = (None, None);
+        }
     }
 
     /// It is not known any more what there is.
@@ -196,7 +208,7 @@ impl Promise {
             share.know()?;
         }
         // Also for none: those that come without having been announced are not to wait for it one by one.
-        if !bound.account.is_measured() {
+        if !bound.is_measured() {
             bound.measure().map_err(failed)?;
         }
         let mut promise = Promise { bound: Arc::clone(bound), sum: Sum::NONE, is_claimed: false };
@@ -389,6 +401,8 @@ impl Bound {
     /// How many bytes there are, of how many; none if they are not bounded.
     pub(super) fn usage(self: &Arc<Self>) -> Result<Option<Usage>> {
         let Some((limit, _)) = self.limits.bytes else { return Ok(None) };
+        // Measured again below if that is long ago.
+        self.is_measured();
         let mut tries = 0;
         loop {
             let counts = self.account.lock();
@@ -450,17 +464,29 @@ impl Bound {
 
     /// The same of the home, while nobody changes it, and clears away what is not counted.
     fn measure_home(&self) -> io::Result<()> {
-        let _alone = self.jail.tree().alone();
+        // Other nodes go on: what they store meanwhile is counted with what they store later.
+        let _alone = self.jail.tree().alone_here();
         if self.account.lock().files.is_some() {
             return Ok(());
         }
+        let begun = Instant::now();
         let files = measure::sum(&*self.jail.root()?, &mut |reserved| {
             // What cannot be read there was not put there by us.
-            let _ = sweep::clear(self.can.get().copied(), reserved);
+            let among = sweep::Among { can: self.can.get().copied(), is_across: self.jail.tree().is_across() };
+            let _ = sweep::clear(among, reserved);
         })?;
         let mut counts = self.account.lock();
         counts.files = Some(files);
         counts.measured += 1;
+        counts.at = Some((begun, begun.elapsed()));
         Ok(())
+    }
+
+    /// Whether it is known what there is. Where other nodes store too, what was measured holds for a while only.
+    pub(super) fn is_measured(&self) -> bool {
+        if self.jail.tree().is_across() {
+            self.account.forget_what_is_old();
+        }
+        self.account.is_measured()
     }
 }

@@ -1,7 +1,9 @@
 //! Moving from one store to another of the same file system: in one step, so that at every moment what is moved is in one of both
 //! places, whole, and never in none.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Stat, fstat, statat};
@@ -79,7 +81,11 @@ pub(super) fn rename(
         {
             promise.claim(to.path, seen, || may_come(from, to, replace))?;
         }
-        let alone = both_alone(from.jail(), to.jail());
+        if from.jail().tree().is_across() {
+            // Two mounts of one folder have one lock, and it would wait for itself.
+            refuse_other_device(from, to)?;
+        }
+        let alone = both_alone(from.jail(), to.jail()).map_err(|err| from.failed(err))?;
         let (from_dir, from_name) = from.jail().parent(from.path)?;
         let (to_dir, to_name) = to.jail().parent(to.path)?;
         seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there)?;
@@ -125,10 +131,15 @@ pub(super) fn rename(
 
 /// Refuses what will not be moved as far as that can be seen, so that nothing has made room for it. What counts is decided later.
 fn may_come(from: &End<'_>, to: &End<'_>, replace: bool) -> Result<()> {
-    let ((from_dir, _), (to_dir, to_name)) = (from.jail().parent(from.path)?, to.jail().parent(to.path)?);
+    let (to_dir, to_name) = to.jail().parent(to.path)?;
     if !replace && statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
         return Err(to.failed(Errno::EXIST));
     }
+    refuse_other_device(from, to)
+}
+
+fn refuse_other_device(from: &End<'_>, to: &End<'_>) -> Result<()> {
+    let ((from_dir, _), (to_dir, _)) = (from.jail().parent(from.path)?, to.jail().parent(to.path)?);
     let device = |dir: &Dir| fstat(dir).map(|stat| stat.st_dev).map_err(|err| from.failed(err));
     if device(&from_dir)? == device(&to_dir)? { Ok(()) } else { Err(on_another_file_system(from, to)) }
 }
@@ -158,14 +169,14 @@ fn unmark(from: &End<'_>, (dir, name): (&Dir, &[u8]), marked: Marked) {
 }
 
 /// Nobody else changes a name in either tree meanwhile. Whoever takes two takes them in the same order.
-fn both_alone<'a>(one: &'a Jail, other: &'a Jail) -> (Alone<'a>, Option<Alone<'a>>) {
+fn both_alone<'a>(one: &'a Jail, other: &'a Jail) -> io::Result<(Alone<'a>, Option<Alone<'a>>)> {
     let (first, second) = (one.tree(), other.tree());
     if std::ptr::eq(first, second) {
-        return (first.alone(), None);
+        return Ok((first.alone()?, None));
     }
-    let in_order = std::ptr::from_ref(first) < std::ptr::from_ref(second);
-    let (first, second) = if in_order { (first, second) } else { (second, first) };
-    (first.alone(), Some(second.alone()))
+    let (first, second) = if first.rank() < second.rank() { (first, second) } else { (second, first) };
+    let begun = Instant::now();
+    Ok((first.alone_since(begun)?, Some(second.alone_since(begun)?)))
 }
 
 /// A file, or all files in a folder.

@@ -79,6 +79,11 @@ impl Capabilities {
         ]
     }
 
+    /// Whether a lock is seen through another handle.
+    pub fn has_locks(&self) -> bool {
+        self.locks
+    }
+
     /// The name of what a server cannot do without, if it is missing.
     pub fn missing(&self) -> Option<&'static str> {
         (self.new_name == NewName::Missing).then_some("renaming without replacing, or a second name for a file")

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat, fsync, futimens, renameat, statat,
+    AtFlags, FileType, Mode, Stat, StatxFlags, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat, fsync, futimens,
+    renameat, statat, statx,
 };
 use rustix::io::Errno;
 
@@ -197,8 +198,8 @@ fn put_beside(jail: &Jail, upload: &mut LocalUpload) -> Result<Result<Arc<Dir>, 
 
 /// Gives an upload its name whatever file has it, and says where and whether one had.
 fn put_anyway(jail: &Jail, stage: &Stage, upload: &mut LocalUpload) -> Result<Over> {
-    let _alone = jail.tree().alone();
     let path = upload.path.clone();
+    let _alone = jail.alone(&path)?;
     let (dir, name) = jail.parent(&path)?;
     put_over(jail, stage, upload, dir, name)
 }
@@ -213,12 +214,12 @@ fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expec
             Some(there) => there,
             None => {
                 let (dir, name) = jail.parent(&path)?;
-                let there = Comparison::open_expected(&path, &dir, name)?;
+                let there = Comparison::open_expected(jail, &path, (&dir, name))?;
                 if !may_hash && there.size() > limits::COMPARE_IN_COMMIT {
                     // It was not this file, or not like this, when it was compared.
                     return Err(changed(&path));
                 }
-                there.to_the_end()?
+                here(jail, &path, there.to_the_end())?
             }
         };
         match there.hash() {
@@ -226,14 +227,42 @@ fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expec
             Some(hash) if hash != expected => return Err(changed(&path)),
             Some(_) => {}
         }
-        let _alone = jail.tree().alone();
+        let _alone = jail.alone(&path)?;
         let (dir, name) = jail.parent(&path)?;
+        if jail.tree().is_across() {
+            jail.tree().may_decide(&*dir).map_err(|err| failed(&path, err))?;
+            ask_again(&dir, name);
+            // What file systems of several machines say of a file is not always of that file. The bytes are.
+            if there.size() < limits::RECORD_MIN {
+                let now = Comparison::open_expected(jail, &path, (&dir, name)).and_then(Comparison::to_the_end);
+                let now = here(jail, &path, now)?;
+                if now.hash() != Some(expected) {
+                    return Err(changed(&path));
+                }
+            }
+        }
         if there.is_at(&dir, name) {
             return put_over(jail, stage, upload, dir, name);
         }
     }
     // Somebody changes it again and again.
     Err(changed(&path))
+}
+
+/// What is read of a file that another node has replaced meanwhile may fail: then it was changed.
+fn here<T>(jail: &Jail, path: &RelPath, read: Result<T>) -> Result<T> {
+    read.map_err(|err| {
+        let cause = std::error::Error::source(&err).and_then(|cause| cause.downcast_ref::<io::Error>());
+        let is_stale = cause.and_then(Errno::from_io_error) == Some(Errno::STALE);
+        if jail.tree().is_across() && is_stale { changed(path) } else { err }
+    })
+}
+
+/// Has the kernel ask the file system for what it knows of this name, however lately it did: another node may have put another file
+/// there, by which the link count and change time of the one before are others too.
+pub(super) fn ask_again(dir: &Dir, name: &[u8]) {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_FORCE_SYNC;
+    let _only_the_kernel_is_to_know = statx(dir, name, flags, StatxFlags::BASIC_STATS);
 }
 
 pub(super) fn failed(path: &RelPath, err: impl Into<io::Error>) -> Error {

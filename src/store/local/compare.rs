@@ -6,6 +6,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Stat, fstat, statat};
 
 use super::commit::{changed, failed, same};
+use super::jail::Jail;
 use super::source::LocalSource;
 use super::upload::LocalUpload;
 use crate::buffers::Buffer;
@@ -33,15 +34,24 @@ pub(super) enum Comparing {
 
 impl Comparison {
     /// Opens what has this name, unless it is no regular file.
-    pub(super) fn open(path: &RelPath, dir: &Dir, name: &[u8]) -> Result<Box<Comparison>> {
+    pub(super) fn open(jail: &Jail, path: &RelPath, (dir, name): (&Dir, &[u8])) -> Result<Box<Comparison>> {
+        // Some file systems tell of an open file what is true of its name by then. Where another node may give that to another file, what it
+        // was before it was opened counts.
+        let before = match jail.tree().is_across() {
+            true => Some(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| failed(path, err))?),
+            false => None,
+        };
         let source = LocalSource::open_real(path, dir, name)?;
-        let stat = fstat(source.file()).map_err(|err| failed(path, err))?;
+        let stat = match before {
+            Some(before) => before,
+            None => fstat(source.file()).map_err(|err| failed(path, err))?,
+        };
         Ok(Box::new(Comparison { left: source.meta().size, source, stat, hasher: Hasher::new() }))
     }
 
     /// The same; anything but a regular file is not the expected one.
-    pub(super) fn open_expected(path: &RelPath, dir: &Dir, name: &[u8]) -> Result<Box<Comparison>> {
-        Self::open(path, dir, name).map_err(|err| match err.kind() {
+    pub(super) fn open_expected(jail: &Jail, path: &RelPath, place: (&Dir, &[u8])) -> Result<Box<Comparison>> {
+        Self::open(jail, path, place).map_err(|err| match err.kind() {
             Kind::NotFound | Kind::IsDirectory | Kind::NotRegular => changed(path),
             _ => err,
         })
@@ -145,7 +155,7 @@ fn begin(upload: &LocalUpload) -> Result<Option<Box<Comparison>>> {
         _ => return Ok(None),
     };
     let (dir, name) = upload.jail.parent(&upload.path)?;
-    let found = Comparison::open(&upload.path, &dir, name).ok();
+    let found = Comparison::open(&upload.jail, &upload.path, (&dir, name)).ok();
     Ok(found.filter(|found| found.left > limits::HEAVY_MIN && (!repeats || found.left == upload.len())))
 }
 

@@ -77,9 +77,9 @@ fn open(jail: &Jail, upload: &LocalUpload) -> Result<Option<Box<Comparison>>> {
     let path = &upload.path;
     let (dir, name) = jail.parent(path)?;
     if let Condition::Hash(_) = upload.spec.condition {
-        return Comparison::open_expected(path, &dir, name).map(Some);
+        return Comparison::open_expected(jail, path, (&dir, name)).map(Some);
     }
-    match Comparison::open(path, &dir, name) {
+    match Comparison::open(jail, path, (&dir, name)) {
         Ok(there) if there.size() != upload.len() => Err(denied(path)),
         Ok(there) => Ok(Some(there)),
         Err(err) if err.kind() == Kind::NotFound => Ok(None),

@@ -2,6 +2,7 @@
 
 mod account;
 mod across;
+mod across_nodes;
 mod beside;
 mod capabilities;
 mod commit;
@@ -52,6 +53,7 @@ use crate::files::{
 use crate::limits;
 pub use account::Limits;
 use account::{Bound, Promise, Sum};
+pub use across_nodes::TreeLock;
 pub(crate) use beside::{another_name as part_name, aside_name, is_aside, is_ours as is_part, name_before};
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
@@ -224,7 +226,7 @@ impl LocalStore {
     /// The name of what no store can do without, and those of a directory that cannot be written to.
     pub fn try_out(root: &Dir, durability: Durability) -> Result<Capabilities> {
         let failed = |err| Error::file(crate::limits::RESERVED_NAME, err);
-        let tried = staging::try_hidden(root, durability == Durability::Full).map_err(failed)?;
+        let tried = staging::try_hidden(root, durability == Durability::Full, false).map_err(failed)?;
         match tried.missing() {
             None => Ok(tried),
             Some(what) => {
@@ -246,7 +248,7 @@ impl Store for LocalStore {
     }
 
     fn begins_by_counting(&self) -> bool {
-        let may_wait = |bound: &Bound| !bound.account.is_measured() || self.stage.keeps && bound.is_nearly_full();
+        let may_wait = |bound: &Bound| !bound.is_measured() || self.stage.keeps && bound.is_nearly_full();
         self.bound.as_deref().is_some_and(may_wait)
     }
 

@@ -59,7 +59,7 @@ pub(super) fn rename(
     jail.parent(from)?;
     let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
     let looked = look_below(jail, from, to)?;
-    let alone = jail.tree().alone();
+    let alone = jail.alone(from)?;
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
     seen::check(jail, from, (&from_dir, from_name), seen)?;

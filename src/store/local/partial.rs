@@ -5,6 +5,10 @@
 //! runs, what was written is what is read, synced or not; after it, the blocks are hashed afresh. So no crash makes
 //! wrong bytes count as right, and nothing has to be synced for it. Beside a target the partial is the staged file
 //! itself, and is always hashed afresh.
+//!
+//! Where several servers serve a home, what one of them lost is gone on with in a copy ([`adopted`]).
+
+mod adopted;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -25,11 +29,12 @@ use super::owned::Going;
 use super::source::mtime;
 use super::staging::{Area, Stage, Temp, key, open_reserved};
 use super::upload::{LocalUpload, check_target};
-use super::{Staging, beside};
+use super::{Staging, beside, sweep};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, Hasher, Interrupted, Looked, Partial, RelPath, Upload, UploadSpec, hash::BlockHash};
 use crate::limits;
+pub(super) use adopted::Half;
 
 /// Beginning of a partial's name, before the key of its path.
 pub(super) const DATA: &str = "p-";
@@ -272,7 +277,12 @@ fn find_step(stage: &Stage, path: &RelPath, most: u64) -> io::Result<Step> {
     let key = key(path);
     let mut temp = match stage.staging {
         Staging::Hidden => match open_hidden(stage, &key) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Step::Done(None)),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                if !stage.jail().tree().is_across() || !sweep::rescue(stage, &key)? {
+                    return Ok(Step::Done(None));
+                }
+                open_hidden(stage, &key)?
+            }
             opened => opened?,
         },
         Staging::Beside => {
@@ -285,8 +295,12 @@ fn find_step(stage: &Stage, path: &RelPath, most: u64) -> io::Result<Step> {
     };
     temp.release();
     let stat = fstat(&temp.file)?;
-    let blocks = match stage.recall(&stat).or_else(|| read_blocks(&temp.dir, &key, &stat)) {
+    // Who wrote them down has let it go, on this machine and over this mount. Of what another node lost nothing is.
+    let written = || read_blocks(&temp.dir, &key, &stat);
+    let is_across = stage.jail().tree().is_across() && stage.staging == Staging::Hidden;
+    let blocks = match if is_across { written() } else { stage.recall(&stat).or_else(written) } {
         Some(blocks) => blocks,
+        None if is_across => return adopted::step(stage, path, &temp, &stat, most),
         None => {
             let whole = u64::try_from(stat.st_size).unwrap_or(0) / limits::HASH_BLOCK * limits::HASH_BLOCK;
             let mut hasher = stage.take_half_hashed(&stat).unwrap_or_default();

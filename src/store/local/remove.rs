@@ -35,7 +35,7 @@ pub(super) fn remove(
     seen: Option<&Seen>,
 ) -> Result<Removed> {
     split(path)?;
-    let alone = jail.tree().alone();
+    let alone = jail.alone(path)?;
     let (dir, name) = jail.parent(path)?;
     seen::check(jail, path, (&dir, name), seen)?;
     let failed = |err: Errno| Error::file(path, err.into());
@@ -85,11 +85,12 @@ pub(super) fn remove(
     jail.left(path);
     drop(alone);
     let Err(error) = remove_tree(&aside.dir, &hidden, path, &leaving) else { return Ok(leaving.removed()) };
-    let _alone = jail.tree().alone();
-    let put_back = jail.parent(path).is_ok_and(|(dir, name)| {
-        let free = matches!(statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
-        free && renameat(&aside.dir, &*hidden, &dir, name).is_ok()
-    });
+    let alone = jail.alone(path);
+    let put_back = alone.is_ok()
+        && jail.parent(path).is_ok_and(|(dir, name)| {
+            let free = matches!(statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
+            free && renameat(&aside.dir, &*hidden, &dir, name).is_ok()
+        });
     jail.tree().arrived();
     if !put_back {
         leaving.lost();

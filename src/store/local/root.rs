@@ -44,17 +44,19 @@ struct Current {
 pub(super) struct Since {
     at: Instant,
     moves: u64,
+    /// Others move things and do not tell.
+    is_across: bool,
 }
 
 impl Since {
     /// To be asked before anything is opened: what moves meanwhile makes it void.
     pub(super) fn now(tree: &Tree) -> Since {
-        Since { moves: tree.moves(), at: Instant::now() }
+        Since { moves: tree.moves(), at: Instant::now(), is_across: tree.is_across() }
     }
 
     /// Whether a handle that was opened then is still to be used.
     pub(super) fn holds(self, now: Since) -> bool {
-        self.moves == now.moves && now.at.duration_since(self.at) < limits::HANDLE_MAX_AGE
+        !now.is_across && self.moves == now.moves && now.at.duration_since(self.at) < limits::HANDLE_MAX_AGE
     }
 }
 

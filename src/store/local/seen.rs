@@ -4,6 +4,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
+use super::commit::ask_again;
 use super::jail::Jail;
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Seen, stamp::Stamp};
@@ -34,6 +35,10 @@ pub(super) fn look(jail: &Jail, path: &RelPath) -> Result<Seen> {
 /// # Errors
 /// [`Kind::Changed`].
 pub(super) fn check(jail: &Jail, path: &RelPath, place: (&Dir, &[u8]), expected: Option<&Seen>) -> Result<()> {
+    if expected.is_some() && jail.tree().is_across() {
+        jail.tree().may_decide(place.0).map_err(|err| Error::file(path, err))?;
+        ask_again(place.0, place.1);
+    }
     match expected {
         Some(expected) if seen(jail, path, place)? != *expected => Err(changed(path)),
         Some(_) | None => Ok(()),

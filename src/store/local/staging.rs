@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use super::capabilities::{Capabilities, FileSystems};
 use super::commit::Change;
 use super::jail::{Jail, open_directory, split};
+use super::partial::Half;
 use super::source::mtime;
 use super::trash::Trash;
 use super::{Staging, beside, owned, probe, unnamed};
@@ -30,7 +31,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, Hasher, Mtime, PreparedSet, RelPath, SourceMode, Umask, hash::BlockHash};
 use crate::limits;
 use crate::random;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Beginning of the name of a store's own directory.
 pub(super) const SESSION: &str = "s-";
@@ -65,6 +66,8 @@ pub(super) struct Stage {
     looked_at: Mutex<Option<(Identity, Vec<BlockHash>)>>,
     /// The partial that is being hashed, in steps.
     half_hashed: Mutex<Option<(Identity, Hasher)>>,
+    /// The partial of another node that is being copied, in steps.
+    half_copied: Mutex<Option<Half>>,
 }
 
 /// Device, inode, size and modification time: one state of one file.
@@ -158,6 +161,7 @@ impl Stage {
             prepared: PreparedSet::default(),
             looked_at: Mutex::default(),
             half_hashed: Mutex::default(),
+            half_copied: Mutex::default(),
         }
     }
 
@@ -208,7 +212,8 @@ impl Stage {
                 let root = self.jail.root()?;
                 // Else another file system that is mounted in a home.
                 let dir = if fstat(&root)?.st_dev == device { &root } else { dir };
-                try_hidden(dir, self.durable)
+                // Another node may be about to use it.
+                try_hidden(dir, self.durable, self.jail.tree().is_across())
             }
         }
     }
@@ -291,7 +296,7 @@ impl Stage {
         Ok(name)
     }
 
-    fn create_hidden(&self, large: Option<&RelPath>, mode: Mode, can: Capabilities) -> io::Result<Temp> {
+    pub(super) fn create_hidden(&self, large: Option<&RelPath>, mode: Mode, can: Capabilities) -> io::Result<Temp> {
         let area = self.area()?;
         let name = self.fresh_name(large);
         // The directory is 0700, so the file may have its final mode from the start: the umask is obeyed without
@@ -303,7 +308,13 @@ impl Stage {
         }
         let file = made?;
         // Nobody else has it: whoever looks for what is left over needs the directory's lock first.
-        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(err) if self.jail.tree().is_across() => {
+                let _ = unlinkat(&*area.dir, &*name, AtFlags::empty());
+                return Err(err.into());
+            }
+            Ok(()) | Err(_) => {}
+        }
         Ok(Temp::named(Arc::clone(&area.dir), name, file.into(), Some(area), can))
     }
 
@@ -341,6 +352,15 @@ impl Stage {
         half_hashed.take().filter(|(known, _)| *known == identity(stat)).map(|(_, hasher)| hasher)
     }
 
+    /// The copy of a partial that is being made, as far as it is.
+    pub(super) fn half_copied(&self) -> MutexGuard<'_, Option<Half>> {
+        self.half_copied.lock()
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
     /// The store's own directory, made if it is not there yet, or only in what was the root before.
     pub(super) fn area(&self) -> io::Result<Arc<Area>> {
         let root = self.jail.root()?;
@@ -348,7 +368,7 @@ impl Stage {
         if let Some(area) = area.as_ref().filter(|area| Arc::ptr_eq(&area.root, &root)) {
             return Ok(Arc::clone(area));
         }
-        let made = Arc::new(new_area(root)?);
+        let made = Arc::new(new_area(root, self.jail.tree().is_across())?);
         *area = Some(Arc::clone(&made));
         Ok(made)
     }
@@ -358,7 +378,7 @@ fn identity(stat: &Stat) -> Identity {
     (stat.st_dev, stat.st_ino, stat.st_size, mtime(stat))
 }
 
-fn new_area(root: Arc<Dir>) -> io::Result<Area> {
+fn new_area(root: Arc<Dir>, is_across: bool) -> io::Result<Area> {
     let reserved = reserved(&root)?;
     loop {
         let name = format!("{SESSION}{}", random_name()?);
@@ -370,7 +390,7 @@ fn new_area(root: Arc<Dir>) -> io::Result<Area> {
             Err(Errno::NOENT) => continue,
             opened => opened?,
         };
-        match lock_area(&dir) {
+        match lock_area(&dir, is_across) {
             Ok(Some(locked)) => return Ok(Area { root, reserved, dir: Arc::new(dir), name, locked: Some(locked) }),
             // A sweep was faster, and takes it away.
             Ok(None) | Err(Errno::NOENT) => continue,
@@ -379,21 +399,24 @@ fn new_area(root: Arc<Dir>) -> io::Result<Area> {
     }
 }
 
-/// The lock of a store's own directory, made if it is not there yet. Nothing if somebody else has it, or it is gone.
-pub(super) fn lock_area(dir: &Dir) -> Result<Option<OwnedFd>, Errno> {
+/// The lock of a store's own directory, made if it is not there yet. Nothing if somebody else has it, or it is gone. Where other
+/// nodes sweep, a lock that cannot be had is an error.
+pub(super) fn lock_area(dir: &Dir, is_across: bool) -> Result<Option<OwnedFd>, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(dir, LOCK, flags, Mode::RUSR | Mode::WUSR)?;
     // A file system without locks lets no sweep in ([`super::sweep`]).
-    if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-        return Ok(None);
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        Err(err) if is_across => return Err(err),
+        Ok(()) | Err(_) => {}
     }
     let (ours, there) = (fstat(&file)?, statat(dir, LOCK, AtFlags::SYMLINK_NOFOLLOW));
     Ok(there.is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)).then_some(file))
 }
 
-/// Tries what the file system of this directory can do in its reserved directory, which stays only if it was there.
-pub(super) fn try_hidden(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
-    let there = open_reserved(dir).is_ok();
+/// Tries what the file system of this directory can do in its reserved directory, which stays only if it was there, or is said to.
+pub(super) fn try_hidden(dir: &Dir, durable: bool, stays: bool) -> io::Result<Capabilities> {
+    let there = stays || open_reserved(dir).is_ok();
     let tried = reserved(dir).and_then(|reserved| probe::probe(&reserved, durable));
     if !there {
         // Not empty if an upload has begun meanwhile.

@@ -32,7 +32,7 @@ pub(super) fn supersede(
     // Asked before: it may have to be tried, which takes longer than others are to wait.
     let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
     // Nobody changes a name meanwhile: what is looked at here is what is moved.
-    let alone = jail.tree().alone();
+    let alone = jail.alone(from)?;
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
     seen::check(jail, from, (&from_dir, from_name), seen)?;

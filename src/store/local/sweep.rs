@@ -31,12 +31,48 @@ pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swep
         return Ok(Swept::default());
     }
     let kept = max_age.map(|max_age| Kept { jail: stage.jail(), max_age });
-    sweep_reserved(Some(stage.can(root)?), &reserved, &names, kept)
+    let among = Among { can: Some(stage.can(root)?), is_across: stage.jail().tree().is_across() };
+    sweep_reserved(among, &reserved, &names, kept)
 }
 
 /// The same in the staging folder of any home, and nothing is kept. For whoever is alone in the tree.
-pub(super) fn clear(can: Option<Capabilities>, reserved: &Dir) -> io::Result<Swept> {
-    sweep_reserved(can, reserved, &names(reserved)?, None)
+pub(super) fn clear(among: Among, reserved: &Dir) -> io::Result<Swept> {
+    sweep_reserved(among, reserved, &names(reserved)?, None)
+}
+
+/// Makes a partial of what a dead node had of the upload of this key, as a sweep would: whoever lost that node asks for it before anybody
+/// has noticed. Whether there was any.
+pub(super) fn rescue(stage: &Stage, key: &str) -> io::Result<bool> {
+    let (jail, root) = (stage.jail(), &stage.jail().root()?);
+    let reserved = match open_reserved(root) {
+        Err(Errno::NOENT) => return Ok(false),
+        opened => opened?,
+    };
+    let is_it = |name: &str| name.split_once('-').is_some_and(|(_, of)| of == key);
+    for session in names(&reserved)?.into_iter().filter(|name| name.starts_with(SESSION)) {
+        // It may go meanwhile.
+        let Ok(dir) = open_directory(&reserved, session.as_bytes()) else { continue };
+        let left: Vec<String> = names(&dir).unwrap_or_default().into_iter().filter(|name| is_it(name)).collect();
+        let can = match left.is_empty() {
+            true => continue,
+            false => stage.can(root)?,
+        };
+        let Ok(Some(_locked)) = lock_area(&dir, jail.tree().is_across()) else { continue };
+        let save = |name: &String| can.locks && is_left(&dir, name) && save_long(jail, can, (&dir, name), &reserved);
+        if left.iter().any(save) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Among whom it is decided what is left over.
+#[derive(Clone, Copy)]
+pub(super) struct Among {
+    /// What the file system can do, if that is known.
+    pub(super) can: Option<Capabilities>,
+    /// Other servers are at work in the same place.
+    pub(super) is_across: bool,
 }
 
 /// Where and for how long partials are kept.
@@ -46,21 +82,16 @@ struct Kept<'a> {
     max_age: Duration,
 }
 
-fn sweep_reserved(
-    can: Option<Capabilities>,
-    reserved: &Dir,
-    names: &[String],
-    kept: Option<Kept<'_>>,
-) -> io::Result<Swept> {
+fn sweep_reserved(among: Among, reserved: &Dir, names: &[String], kept: Option<Kept<'_>>) -> io::Result<Swept> {
     let mut swept = Swept::default();
     for name in names {
         if name.starts_with(SESSION) {
             // Without locks nobody knows what is left over.
-            if let Some(can) = can.filter(|can| can.locks) {
-                sweep_session(can, reserved, name, kept, &mut swept)?;
+            if let Some(can) = among.can.filter(|can| can.locks) {
+                sweep_session((can, among.is_across), reserved, name, kept, &mut swept)?;
             }
-        } else if is_left_going(name) {
-            // Of the trash, by a server that was killed meanwhile.
+        } else if is_left_going(name) && (!among.is_across || is_unchanged(reserved, name, limits::SHARED_GOING_LEFT)) {
+            // Of the trash, by a server that was killed meanwhile. Whether another one is at it is not to be seen.
             let _ = remove_tree(reserved, name.as_bytes(), &RelPath::root(), &Leaving::none());
             swept.removed += 1;
         } else if beside::is_ours(name.as_bytes()) {
@@ -85,7 +116,7 @@ fn sweep_reserved(
 /// Empties and removes the directory of a store that is gone. Of one that lives the lock is not to be had, and of a file
 /// that somebody writes neither.
 fn sweep_session(
-    can: Capabilities,
+    (can, is_across): (Capabilities, bool),
     reserved: &Dir,
     session: &str,
     kept: Option<Kept<'_>>,
@@ -96,16 +127,12 @@ fn sweep_session(
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
         opened => opened?,
     };
-    let Ok(Some(locked)) = lock_area(&dir) else { return Ok(()) };
+    let Ok(Some(locked)) = lock_area(&dir, is_across) else { return Ok(()) };
     for name in names(&dir)?.into_iter().filter(|name| name != LOCK) {
         if !is_left(&dir, &name) {
             continue;
         }
-        if let Some(kept) = kept
-            && let Some((_, key)) = name.split_once('-')
-            && long_enough(&dir, &name)
-            && save(kept.jail, can, (&dir, &name), (reserved, &format!("{DATA}{key}")))
-        {
+        if kept.is_some_and(|kept| save_long(kept.jail, can, (&dir, &name), reserved)) {
             swept.saved += 1;
         } else {
             if let Err(Errno::ISDIR | Errno::PERM) = unlinkat(&dir, &*name, AtFlags::empty()) {
@@ -119,6 +146,12 @@ fn sweep_session(
     drop(locked);
     let _ = unlinkat(reserved, session, AtFlags::REMOVEDIR);
     Ok(())
+}
+
+/// Makes a staged file a partial if it is long enough for one.
+fn save_long(jail: &Jail, can: Capabilities, (dir, name): (&Dir, &str), reserved: &Dir) -> bool {
+    let key = name.split_once('-').filter(|_| long_enough(dir, name));
+    key.is_some_and(|(_, key)| save(jail, can, (dir, name), (reserved, &format!("{DATA}{key}"))))
 }
 
 /// Makes a staged file a partial, unless somebody counts what is in the home.
@@ -171,9 +204,18 @@ fn long_enough(dir: &Dir, name: &str) -> bool {
 
 fn too_old(dir: &Dir, name: &str, max_age: Duration) -> bool {
     let Ok(stat) = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) else { return false };
-    let Ok(written) = u64::try_from(super::source::mtime(&stat).secs) else { return true };
+    is_before(super::source::mtime(&stat).secs, max_age)
+}
+
+/// Whether nobody has renamed it or changed what is right in it for so long.
+fn is_unchanged(dir: &Dir, name: &str, since: Duration) -> bool {
+    statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| is_before(stat.st_ctime, since))
+}
+
+fn is_before(secs: i64, max_age: Duration) -> bool {
+    let Ok(secs) = u64::try_from(secs) else { return true };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(Duration::from_secs(written)) > max_age
+    now.saturating_sub(Duration::from_secs(secs)) > max_age
 }
 
 #[cfg(test)]

@@ -244,7 +244,7 @@ impl Trash {
     pub(super) fn remove(&self, jail: &Jail, id: TrashId) -> Result<bool> {
         let name = id.to_string();
         let failed = |err: Errno| Error::file(&name, err.into());
-        let alone = jail.tree().alone();
+        let alone = jail.tree().alone().map_err(|err| Error::file(&name, err))?;
         let stat = match self.stat(id) {
             Err(Errno::NOENT) => return Ok(false),
             stat => stat.map_err(failed)?,
@@ -354,7 +354,7 @@ fn with(jail: &Jail, path: &RelPath, id: TrashId) -> Result<(Trash, Stat)> {
 pub(super) fn restore(stage: &Stage, durable: bool, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
     let jail = stage.jail();
     let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
-    let alone = jail.tree().alone();
+    let alone = jail.alone(to)?;
     let (trash, stat) = with(jail, path, id)?;
     let (dir, name) = jail.parent(to)?;
     let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;

@@ -6,13 +6,21 @@
 //! for a client. Only measuring a folder under a quota for the first time takes as long as there are files; and looking
 //! whether the paths in a folder that is moved further down are still paths does, if the tree is written to all the time.
 //!
+//! Where several servers serve the same homes, whoever is alone is so among all of them ([`TreeLock`]). Those who only add a name do
+//! not wait for other nodes: the file system gives a name once, and whichever of the two came first would have led to the
+//! same.
+//!
 //! Handles of folders that a store keeps are good for one count of moves: whatever makes the name of a folder lead
 //! elsewhere adds to it before it is answered.
 
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use super::account::Account;
+use super::across_nodes::{Held, TreeLock};
 use super::owned::Share;
 use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -21,6 +29,8 @@ use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[derive(Default)]
 pub struct Tree {
     names: RwLock<()>,
+    /// The lock that other nodes see, if there are any.
+    across: Option<TreeLock>,
     moves: AtomicU64,
     arrivals: AtomicU64,
     removing: Mutex<()>,
@@ -34,7 +44,13 @@ pub struct Tree {
 pub(super) struct Steady<'a>(#[expect(dead_code, reason = "held")] RwLockReadGuard<'a, ()>);
 
 /// While this is held no other store changes a name in the tree.
-pub(super) struct Alone<'a>(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'a, ()>);
+pub(super) struct Alone<'a> {
+    /// Given up first: it is of this process as long as the other is of this thread.
+    #[expect(dead_code, reason = "held")]
+    across: Option<Held<'a>>,
+    #[expect(dead_code, reason = "held")]
+    here: RwLockWriteGuard<'a, ()>,
+}
 
 // A panic elsewhere cannot have left anything half-changed under these locks.
 impl Tree {
@@ -42,8 +58,43 @@ impl Tree {
         Steady(self.names.read())
     }
 
-    pub(super) fn alone(&self) -> Alone<'_> {
-        Alone(self.names.write())
+    /// Fails where other nodes serve the tree and its lock cannot be had.
+    pub(super) fn alone(&self) -> io::Result<Alone<'_>> {
+        if self.is_across() { self.alone_since(Instant::now()) } else { Ok(self.alone_here()) }
+    }
+
+    /// The same for whoever has waited since then for what it takes.
+    pub(super) fn alone_since(&self, begun: Instant) -> io::Result<Alone<'_>> {
+        let here = self.names.write();
+        Ok(Alone { across: self.across.as_ref().map(|lock| lock.take(begun)).transpose()?, here })
+    }
+
+    /// Nobody in this process changes a name.
+    pub(super) fn alone_here(&self) -> Alone<'_> {
+        Alone { across: None, here: self.names.write() }
+    }
+
+    /// A tree that other nodes change too, with this lock.
+    pub fn across(lock: TreeLock) -> Tree {
+        Tree { across: Some(lock), ..Tree::default() }
+    }
+
+    /// Whether other nodes change it, too: what was found in it a moment ago may be otherwise now, and nothing tells so.
+    pub(super) fn is_across(&self) -> bool {
+        self.across.is_some()
+    }
+
+    /// Whether something may be decided by what is in a file of this folder of the tree, for whoever is alone in it.
+    ///
+    /// # Errors
+    /// That it may be what was there before another node changed it.
+    pub(super) fn may_decide(&self, dir: impl AsFd) -> io::Result<()> {
+        self.across.as_ref().map_or(Ok(()), |lock| lock.may_decide(dir))
+    }
+
+    /// In which order whoever takes two of them takes them: the same for all nodes.
+    pub(super) fn rank(&self) -> (&str, *const Tree) {
+        (self.across.as_ref().map_or("", TreeLock::key), std::ptr::from_ref(self))
     }
 
     /// Held by whoever removes something of a trash for good, or decides whether that is needed: by nobody who has the tree steady or

@@ -67,6 +67,10 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
             None => object,
             Some(users) => object.text("users", users),
         };
+        let object = match &status.node {
+            None => object,
+            Some(node) => object.text("node", node),
+        };
         match status.lost {
             None => object,
             Some(lost) => object.value("lost", lost),
@@ -82,6 +86,9 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
     if let Some(ids) = ids {
         out.line(format!("    session: {}", ids.session))?;
         out.line(format!("        pid: {}", ids.pid))?;
+    }
+    if let Some(node) = &status.node {
+        out.line(format!("       node: {}", shown(node)))?;
     }
     out.line(format!("connections: {}", status.connections))?;
     out.line(format!("     uptime: {}", format::duration(status.uptime)))?;

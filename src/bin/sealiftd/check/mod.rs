@@ -41,7 +41,7 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
         findings.add_misplaced(found);
     }
     files::look(places, args.serve.port_file.as_deref(), &mut findings);
-    disk::look(places, args.serve.durability.into(), &mut findings);
+    disk::look(places, args.serve.durability.into(), args.serve.nodes.shared, &mut findings);
     #[cfg(feature = "s3")]
     store::look(places, args, &mut findings);
     let audit = args.serve.audit_file().map_or(Ok(()), |audit| ground::prove_apart(audit, places));

@@ -43,6 +43,7 @@ impl Talk {
         let free = self.desk.free();
         let used = quota.and_then(|_| self.desk.usage(&RelPath::root())).map(|usage| usage.used);
         let (connections, uptime) = (registry.connections(), registry.uptime().as_secs());
+        let node = self.node();
         let trouble = users.file_trouble();
         let current = if trouble.outdated.is_some() { "outdated" } else { "current" };
         // The reason may name places of the server's machine: that is for administrators, and so is who is gone.
@@ -63,6 +64,10 @@ impl Talk {
                     .field("uptime", uptime)
                     .field("version", env!("CARGO_PKG_VERSION"))
                     .field("users", current);
+                let reply = match &node {
+                    None => reply,
+                    Some(node) => reply.field("node", node),
+                };
                 let reply = match quota {
                     None => reply,
                     Some(quota) => reply.field("quota", quota),

@@ -38,6 +38,7 @@ use crate::server::desk::registry::Ticket;
 use crate::server::desk::rooms::Rooms;
 use crate::server::desk::ties::Ties;
 use crate::server::door::self_service::SelfService;
+use crate::store::NodeName;
 use crate::tls::Pin;
 
 /// One user's session on one connection. It can only be made from a [`Principal`]: before login no file operation
@@ -154,6 +155,10 @@ impl Session {
             None => reply,
             Some(key) => reply.field("key", key.fingerprint()),
         };
+        let reply = match self.talk.node() {
+            None => reply,
+            Some(node) => reply.field("node", node),
+        };
         let reply = match next {
             None => reply,
             Some(next) => reply.field("next-pin", next),
@@ -224,6 +229,12 @@ impl Talk {
     fn called(&self) -> &str {
         let principal = self.desk.principal();
         if principal.link().is_some() { "link" } else { principal.name() }
+    }
+
+    /// What this server is called among several: for those who have a login here, not for whoever has a link.
+    fn node(&self) -> Option<NodeName> {
+        let node = self.desk.ticket().registry().node().cloned();
+        node.filter(|_| self.desk.principal().link().is_none())
     }
 
     /// One command, or one bounded piece of what was begun.

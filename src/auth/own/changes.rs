@@ -1,0 +1,405 @@
+//! Several servers with one state folder. Who changes something in it holds the lock of a file there, and writes a journal of what was
+//! changed, and what it is now, under a name with its number. So the others see what is new without looking at all there is; and nobody
+//! takes for the newest what a mount goes on showing for a while of what was there before: new names are seen at once everywhere.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock};
+use rustix::io::Errno;
+
+use crate::error::{Error, Kind, Result};
+use crate::files::Hash;
+use crate::limits;
+use crate::random;
+
+/// The folder of it.
+const FOLDER: &str = "changes";
+
+/// The file in it whose lock is held by who changes something, and the journal that is being written.
+const LOCK: &str = "lock";
+const NEW: &str = "new";
+
+/// The first word of it.
+const MAGIC: &str = "sealift-changes-1";
+
+/// The changes in a state folder.
+#[derive(Debug, Clone)]
+pub(super) struct Changes {
+    folder: PathBuf,
+    /// The last one who wanted the lock waited in vain: who comes now does not wait as long again.
+    is_stuck: Arc<AtomicBool>,
+    may_change: MayChange,
+    /// How long the last journal may not be seen yet.
+    hidden: Duration,
+}
+
+/// Whether what other servers have changed is seen here at once, so that something may be written over it.
+#[derive(Clone)]
+struct MayChange(Arc<dyn Fn() -> Result<()> + Send + Sync>);
+
+impl fmt::Debug for MayChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MayChange")
+    }
+}
+
+/// As long as it lives no other server changes anything.
+#[derive(Debug)]
+pub struct Turn {
+    _lock: File,
+    folder: PathBuf,
+    journal: Journal,
+}
+
+/// Up to where somebody has taken over what was changed.
+#[derive(Debug, Default, Clone)]
+pub struct Followed {
+    epoch: String,
+    next: u64,
+    /// Since when something is not to be seen yet as it was written.
+    hidden: Option<Instant>,
+}
+
+/// What is new in one of the folders.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::auth) enum News {
+    /// Nothing, or it is not to be seen yet.
+    Nothing,
+    /// These files are others, or gone.
+    These(Vec<PathBuf>),
+    /// It is not known what.
+    Anything,
+}
+
+/// What is found of the journal.
+enum Read {
+    Journal(Journal),
+    /// There never was one.
+    Nothing,
+    /// The one of this number is not whole, or not to be seen yet.
+    Torn(u64),
+}
+
+/// What is written in the file.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Journal {
+    /// Another one where it is not known what was changed before.
+    epoch: String,
+    /// The last changes, without a gap.
+    entries: VecDeque<Entry>,
+    /// The number of the next one.
+    next: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    number: u64,
+    /// From the state folder.
+    file: String,
+    /// Of what is in it; none if it is gone.
+    hash: Option<Hash>,
+}
+
+impl Journal {
+    /// None if it is not whole.
+    fn parse(text: &str) -> Option<Journal> {
+        let (body, check) = text.strip_suffix('\n')?.rsplit_once('\n')?;
+        if Hash::of(body.as_bytes()).to_string() != check {
+            return None;
+        }
+        let mut lines = body.lines();
+        let first: Vec<&str> = lines.next()?.split(' ').collect();
+        let &[MAGIC, epoch, next] = first.as_slice() else { return None };
+        let entry = |line: &str| {
+            let mut words = line.split(' ');
+            let (number, file, hash) = (words.next()?.parse().ok()?, words.next()?.to_owned(), words.next()?);
+            let hash = if hash == "-" { None } else { Some(hash.parse().ok()?) };
+            Some(Entry { number, file, hash })
+        };
+        let entries = lines.map(entry).collect::<Option<VecDeque<Entry>>>()?;
+        Some(Journal { epoch: epoch.to_owned(), entries, next: next.parse().ok()? })
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("{MAGIC} {} {}", self.epoch, self.next);
+        for Entry { number, file, hash } in &self.entries {
+            let hash = hash.map_or_else(|| "-".to_owned(), |hash| hash.to_string());
+            text.push_str(&format!("\n{number} {file} {hash}"));
+        }
+        let check = Hash::of(text.as_bytes());
+        format!("{text}\n{check}\n")
+    }
+
+    /// None if it is not whole.
+    fn read(path: &Path) -> io::Result<Option<Journal>> {
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        // What the kernel keeps of it may be older than what another machine has written.
+        let _ = fadvise(&file, 0, None, Advice::DontNeed);
+        let mut bytes = Vec::new();
+        file.take(limits::SHARED_CHANGES_BYTES).read_to_end(&mut bytes)?;
+        Ok(std::str::from_utf8(&bytes).ok().and_then(Journal::parse))
+    }
+
+    /// What was last written of each file of a folder since then; none if it is not known of all.
+    fn since(&self, followed: &Followed, folder: &str) -> (bool, BTreeMap<&str, Option<Hash>>) {
+        let first = self.entries.front().map_or(self.next, |entry| entry.number);
+        let is_known = self.epoch == followed.epoch && followed.next >= first;
+        let from = if is_known { followed.next } else { first };
+        let is_of = |entry: &&Entry| {
+            entry.number >= from && entry.file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+        };
+        (is_known, self.entries.iter().filter(is_of).map(|entry| (&*entry.file, entry.hash)).collect())
+    }
+}
+
+impl Changes {
+    pub(super) fn of(state: &Path, may_change: impl Fn() -> Result<()> + Send + Sync + 'static) -> Changes {
+        Changes {
+            folder: state.to_owned(),
+            is_stuck: Arc::default(),
+            may_change: MayChange(Arc::new(may_change)),
+            hidden: limits::SHARED_STATE_HIDDEN,
+        }
+    }
+
+    fn open_lock(&self) -> io::Result<File> {
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
+        let path = self.folder.join(FOLDER).join(LOCK);
+        match options.open(&path) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        match DirBuilder::new().mode(0o700).create(self.folder.join(FOLDER)) {
+            Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
+            _ => {}
+        }
+        options.open(path)
+    }
+
+    fn failed(&self, err: io::Error) -> Error {
+        Error::file(self.folder.join(FOLDER).display(), err)
+    }
+
+    /// Waits until no other server changes anything: that takes as long as a small file to be written. `begun` is since when whoever
+    /// asks has waited in this process: one that was stopped is waited for once, and not by one after the other.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if another one is at it for too long, or it is not known whether what they change is seen here; those of the file
+    /// system.
+    pub(super) fn alone(&self, begun: Instant) -> Result<Turn> {
+        (self.may_change.0)()?;
+        let lock = self.open_lock().map_err(|err| self.failed(err))?;
+        let most = match self.is_stuck.load(Ordering::Relaxed) {
+            true => limits::SHARED_STATE_PAUSE,
+            false => limits::SHARED_STATE_WAIT,
+        };
+        loop {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::INTR) => continue,
+                Err(Errno::WOULDBLOCK) if begun.elapsed() < most => {}
+                Err(Errno::WOULDBLOCK) => {
+                    self.is_stuck.store(true, Ordering::Relaxed);
+                    let text = "another server has been changing what is kept of users for too long";
+                    return Err(Error::new(Kind::Io, text));
+                }
+                Err(err) => return Err(self.failed(err.into())),
+            }
+            std::thread::sleep(limits::SHARED_STATE_PAUSE);
+        }
+        self.is_stuck.store(false, Ordering::Relaxed);
+        let journal = self.journal_of_all()?;
+        Ok(Turn { _lock: lock, folder: self.folder.clone(), journal })
+    }
+
+    /// The journal, for whoever has the lock: nobody is writing it.
+    fn journal_of_all(&self) -> Result<Journal> {
+        let begun = Instant::now();
+        loop {
+            let number = match self.read() {
+                Ok(Read::Journal(journal)) => return Ok(journal),
+                Ok(Read::Nothing) => None,
+                Ok(Read::Torn(number)) => Some(number),
+                Err(err) => return Err(self.failed(err)),
+            };
+            // It got its name when it was whole: so it is only not seen yet, or it is broken for good and nobody knows what was changed.
+            if number.is_none() || begun.elapsed() >= self.hidden {
+                return Ok(Journal { epoch: epoch()?, next: number.unwrap_or_default(), ..Journal::default() });
+            }
+            std::thread::sleep(limits::SHARED_STATE_PAUSE);
+        }
+    }
+
+    /// The last journal that has its name.
+    fn read(&self) -> io::Result<Read> {
+        let folder = self.folder.join(FOLDER);
+        for _ in 0..limits::NAME_TRIES {
+            let last = match numbers(&folder) {
+                Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Read::Nothing),
+                numbers => numbers?.into_iter().max(),
+            };
+            let Some(number) = last else { return Ok(Read::Nothing) };
+            match Journal::read(&folder.join(name_of(number))) {
+                Ok(Some(journal)) if journal.next == number => return Ok(Read::Journal(journal)),
+                Ok(_) => return Ok(Read::Torn(number)),
+                // A later one is there by now.
+                Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+                Err(err) if Errno::from_io_error(&err) == Some(Errno::STALE) => {}
+                Err(err) => return Err(err),
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    /// Where the changes are now: whoever reads all there is after this has followed so far.
+    pub(super) fn now(&self) -> Followed {
+        match self.read() {
+            Ok(Read::Journal(Journal { epoch, next, .. })) => Followed { epoch, next, hidden: None },
+            // Then it is read again.
+            Ok(Read::Nothing | Read::Torn(_)) | Err(_) => Followed::default(),
+        }
+    }
+
+    /// What is new in this folder since then. With a turn it waits until that is to be seen; without one whoever asks comes again.
+    ///
+    /// # Errors
+    /// With a turn that it cannot be seen.
+    pub(super) fn news(&self, folder: &str, followed: &mut Followed, turn: Option<&Turn>) -> Result<News> {
+        let read;
+        let journal = match turn {
+            Some(turn) => &turn.journal,
+            None => match self.read() {
+                Ok(Read::Journal(journal)) => {
+                    read = journal;
+                    &read
+                }
+                Ok(Read::Nothing | Read::Torn(_)) | Err(_) => return Ok(News::Nothing),
+            },
+        };
+        if journal.epoch == followed.epoch && journal.next == followed.next {
+            return Ok(News::Nothing);
+        }
+        let (is_known, written) = journal.since(followed, folder);
+        let begun = *followed.hidden.get_or_insert_with(Instant::now);
+        while !self.shows(folder, &written)? {
+            // Longer than any mount of a shared folder may keep something from us: another server was killed before it could write
+            // down what it did, or it was somebody's hand.
+            if begun.elapsed() >= limits::SHARED_STATE_HIDDEN {
+                tracing::warn!("what is kept of users is not what the servers of this folder have written last");
+                break;
+            }
+            if turn.is_none() {
+                return Ok(News::Nothing);
+            }
+            std::thread::sleep(limits::SHARED_STATE_PAUSE);
+        }
+        *followed = Followed { epoch: journal.epoch.clone(), next: journal.next, hidden: None };
+        Ok(match is_known {
+            true => News::These(written.keys().map(|file| self.folder.join(file)).collect()),
+            false => News::Anything,
+        })
+    }
+
+    /// Whether each file is as it was written.
+    ///
+    /// # Errors
+    /// That it cannot be known: a folder that is gone has lost its mount, and nobody has done away with what was in it.
+    fn shows(&self, folder: &str, written: &BTreeMap<&str, Option<Hash>>) -> Result<bool> {
+        for (file, hash) in written {
+            let there = hash_of(&self.folder.join(file))?;
+            if there.is_none() {
+                fs::metadata(self.folder.join(folder)).map_err(|err| self.failed(err))?;
+            }
+            if there != *hash {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Turn {
+    /// Writes down that this file is as it is now.
+    ///
+    /// # Errors
+    /// Those of the file system. The others do not know of the change then.
+    pub fn changed(&mut self, path: &Path) -> Result<()> {
+        let folder = self.folder.join(FOLDER);
+        let failed = |err: io::Error| Error::file(folder.display(), err);
+        let Some(file) = path.strip_prefix(&self.folder).ok().and_then(Path::to_str) else { return Ok(()) };
+        let entry = Entry { number: self.journal.next, file: file.to_owned(), hash: hash_of(path)? };
+        self.journal.entries.push_back(entry);
+        self.journal.next += 1;
+        let surplus = self.journal.entries.len().saturating_sub(limits::SHARED_CHANGES);
+        self.journal.entries.drain(..surplus);
+        self.write(&folder).map_err(failed)
+    }
+
+    /// A file of its own each time: a name that nobody has seen yet leads to what it was given to, whatever a mount keeps of others.
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        let new = folder.join(NEW);
+        // What one that was killed was writing.
+        match fs::remove_file(&new) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(self.journal.to_text().as_bytes())?;
+        // It is other machines that are to see it.
+        file.sync_all()?;
+        fs::rename(&new, folder.join(name_of(self.journal.next)))?;
+        File::open(folder)?.sync_all()?;
+        for before in numbers(folder)?.into_iter().filter(|number| *number < self.journal.next) {
+            // If it stays the next one takes it away.
+            let _ = fs::remove_file(folder.join(name_of(before)));
+        }
+        Ok(())
+    }
+}
+
+fn name_of(number: u64) -> String {
+    format!("{number:020}")
+}
+
+/// The numbers of the journals that are there: the last one, and for a moment the one before.
+fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
+    }
+    Ok(numbers)
+}
+
+fn epoch() -> Result<String> {
+    Ok(format!("{:016x}", random::number()?))
+}
+
+/// Of what is in a file; none if it is gone.
+fn hash_of(path: &Path) -> Result<Option<Hash>> {
+    let failed = |err| Error::file(path.display(), err);
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
+    let mut bytes = Vec::new();
+    match file.take(limits::OWN_RECORD_MAX + 1).read_to_end(&mut bytes) {
+        // It was replaced at another machine after it was opened.
+        Err(err) if err.raw_os_error() == Some(Errno::STALE.raw_os_error()) => Ok(None),
+        read => read.map(|_| Some(Hash::of(&bytes))).map_err(failed),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+use super::*;
+
+fn folder() -> (tempfile::TempDir, Changes) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("users")).unwrap();
+    let changes = Changes::of(dir.path(), || Ok(()));
+    (dir, changes)
+}
+
+fn write(changes: &Changes, file: &str, text: &str) -> PathBuf {
+    let path = changes.folder.join(file);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn what_one_changes_another_sees_once() {
+    let (_dir, changes) = folder();
+    let mut followed = changes.now();
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::Nothing);
+    let path = write(&changes, "users/alice.toml", "one");
+    let mut turn = changes.alone(Instant::now()).unwrap();
+    turn.changed(&path).unwrap();
+    drop(turn);
+    // Of the first ever it is not known what was before.
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::Anything);
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::Nothing);
+    fs::remove_file(&path).unwrap();
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    assert_eq!(changes.news("links", &mut changes.now(), None).unwrap(), News::Nothing);
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::These(vec![path]));
+    // More than are kept.
+    for n in 0..=limits::SHARED_CHANGES {
+        let path = write(&changes, "users/bob.toml", &n.to_string());
+        changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    }
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::Anything);
+}
+
+#[test]
+fn what_is_not_to_be_seen_yet_is_not_taken_for_the_newest() {
+    let (_dir, changes) = folder();
+    let path = write(&changes, "users/alice.toml", "one");
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    let mut followed = changes.now();
+    write(&changes, "users/alice.toml", "two");
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    // A mount that still shows what was before.
+    write(&changes, "users/alice.toml", "one");
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::Nothing);
+    let turn = changes.alone(Instant::now()).unwrap();
+    std::thread::scope(|scope| {
+        let news = scope.spawn(|| changes.news("users", &mut followed, Some(&turn)).unwrap());
+        write(&changes, "users/alice.toml", "two");
+        assert_eq!(news.join().unwrap(), News::These(vec![path.clone()]));
+    });
+    // The mount is lost.
+    drop(turn);
+    fs::remove_file(&path).unwrap();
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    fs::remove_dir(changes.folder.join("users")).unwrap();
+    assert!(changes.news("users", &mut followed, None).is_err());
+}
+
+#[test]
+fn one_that_was_killed_while_it_wrote_is_noticed_and_one_that_stands_still_is_not_waited_for() {
+    let (_dir, mut changes) = folder();
+    changes.hidden = Duration::ZERO;
+    let path = write(&changes, "users/alice.toml", "one");
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    let (mut followed, file) = (changes.now(), changes.folder.join(FOLDER).join(name_of(1)));
+    let torn = fs::read(&file).unwrap();
+    fs::write(&file, &torn[..torn.len() - 3]).unwrap();
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::Nothing);
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::Anything);
+    assert_eq!(followed.next, 2);
+    // What one was writing when it was killed is nothing yet.
+    fs::write(changes.folder.join(FOLDER).join(NEW), "sealift").unwrap();
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    assert_eq!(numbers(&changes.folder.join(FOLDER)).unwrap(), [3]);
+    let stopped = changes.alone(Instant::now()).unwrap();
+    let long_ago = Instant::now().checked_sub(limits::SHARED_STATE_WAIT).unwrap();
+    assert_eq!(changes.alone(long_ago).unwrap_err().kind(), Kind::Io);
+    assert_eq!(changes.alone(Instant::now()).unwrap_err().kind(), Kind::Io);
+    drop(stopped);
+    drop(changes.alone(long_ago).unwrap());
+}
+
+#[test]
+fn a_journal_that_is_not_to_be_seen_yet_is_waited_for_and_no_change_in_it_is_lost() {
+    let (_dir, changes) = folder();
+    let path = write(&changes, "users/alice.toml", "one");
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    let mut followed = changes.now();
+    write(&changes, "users/alice.toml", "two");
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    // A mount that knows an old size of it.
+    let file = changes.folder.join(FOLDER).join(name_of(2));
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, b"").unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| changes.alone(Instant::now()).unwrap());
+        fs::write(&file, &whole).unwrap();
+        waiting.join().unwrap().changed(&path).unwrap();
+    });
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::These(vec![path]));
+}
+
+#[test]
+fn where_it_is_not_known_what_others_changed_nothing_is() {
+    let (dir, changes) = folder();
+    let other = Changes::of(dir.path(), || Err(Error::new(Kind::Io, "not known")));
+    assert_eq!(other.alone(Instant::now()).unwrap_err().text(), "not known");
+    drop(changes.alone(Instant::now()).unwrap());
+}

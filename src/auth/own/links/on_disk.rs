@@ -1,0 +1,199 @@
+//! The links as they stand on the disk, where other servers may write them, too.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::super::changes::{News, Turn};
+use super::super::folder::{LINKS, read_small};
+use super::super::link::Kept;
+use super::super::link::{Link, LinkUse};
+use super::{Links, id_of};
+use crate::error::{Error, Kind, Result};
+use crate::files::Hash;
+use crate::limits;
+use crate::sync::MutexGuard;
+
+/// Whoever writes to the disk.
+pub(in crate::auth::own) struct Writing<'a> {
+    /// Given up first.
+    across: Option<Turn>,
+    #[expect(dead_code, reason = "held")]
+    here: MutexGuard<'a, ()>,
+}
+
+impl Writing<'_> {
+    /// Tells other servers of this file.
+    pub(super) fn tell(&mut self, path: &Path) -> Result<()> {
+        self.across.as_mut().map_or(Ok(()), |turn| turn.changed(path))
+    }
+}
+
+impl Links {
+    /// Who writes to the disk is alone with it, among all servers, and knows what the others have written.
+    pub(in crate::auth::own) fn alone(&self) -> Result<Writing<'_>> {
+        let begun = Instant::now();
+        let here = self.writing();
+        let across = self.changes.as_ref().map(|changes| changes.alone(begun)).transpose()?;
+        if across.is_some() {
+            self.take_written(across.as_ref())?;
+        }
+        Ok(Writing { across, here })
+    }
+
+    /// Takes over what other servers have made, used up and withdrawn since; whether that is anything but use. Nothing while somebody
+    /// writes, for whom nobody is to wait here.
+    ///
+    /// # Errors
+    /// That it is not known.
+    pub fn take_others(&self) -> Result<bool> {
+        if let Some(_alone) = self.writing.try_lock() {
+            self.take_written(None)?;
+        }
+        Ok(self.is_changed.swap(false, Ordering::Relaxed))
+    }
+
+    /// The same for whoever has [`Links::writing`].
+    pub(super) fn take_written(&self, turn: Option<&Turn>) -> Result<()> {
+        let (Some(changes), Some(folder)) = (&self.changes, &self.folder) else { return Ok(()) };
+        let mut followed = self.followed.lock();
+        // Up to there only when all of it is read.
+        let mut until = followed.clone();
+        let (is_changed, is_all) = match changes.news(LINKS, &mut until, turn)? {
+            News::Nothing => {
+                *followed = until;
+                return Ok(());
+            }
+            News::These(files) => self.read_some(&files, turn),
+            News::Anything => {
+                let mut all: BTreeSet<PathBuf> = fs::read_dir(folder)
+                    .and_then(|there| there.map(|entry| Ok(entry?.path())).collect())
+                    .map_err(|err| Error::file(folder.display(), err))?;
+                all.extend(self.table().keys().filter_map(|secret| self.file(secret).ok()));
+                self.read_some(&all, turn)
+            }
+        };
+        if is_all {
+            *followed = until;
+        }
+        self.is_changed.fetch_or(is_changed, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether any of them is new or gone, and whether all could be read. What cannot be read gives nothing to whoever has a turn: he
+    /// would write what is old over what another server wrote.
+    fn read_some<'a>(&self, files: impl IntoIterator<Item = &'a PathBuf>, turn: Option<&Turn>) -> (bool, bool) {
+        let (mut is_changed, mut is_all) = (false, true);
+        for file in files {
+            match read_one(file) {
+                Some(Ok((link, used))) => {
+                    let mut table = self.table();
+                    match table.get_mut(&link.secret) {
+                        Some(kept) => kept.used = used,
+                        None => {
+                            table.insert(link.secret, Kept::new(Arc::new(link), used));
+                            is_changed = true;
+                        }
+                    }
+                }
+                Some(Err(error)) => {
+                    // Withdrawn: also where only what was in it could be done away with.
+                    let is_gone = matches!(error.kind(), Kind::NotFound | Kind::BadConfig);
+                    if !is_gone {
+                        tracing::debug!(%error, "a link that another server changed cannot be read");
+                        is_all = false;
+                    }
+                    if is_gone || turn.is_some() {
+                        let mut table = self.table();
+                        let before = table.len();
+                        table.retain(|secret, _| self.file(secret).is_ok_and(|own| own != *file));
+                        is_changed |= table.len() != before;
+                    }
+                }
+                None => {}
+            }
+        }
+        (is_changed, is_all)
+    }
+}
+
+/// The links in this folder, and what cannot be read of it.
+pub(super) fn read_all(path: &Path) -> (HashMap<Hash, Kept>, Vec<Error>) {
+    let (mut table, mut trouble) = (HashMap::new(), Vec::new());
+    let entries = fs::read_dir(path).map_err(|err| trouble.push(Error::file(path.display(), err)));
+    for entry in entries.into_iter().flatten() {
+        let file = entry.map(|entry| path.join(entry.file_name())).map_err(|err| Error::file(path.display(), err));
+        match file.map_or_else(|error| Some(Err(error)), |file| read_one(&file)) {
+            Some(Ok((link, used))) => {
+                table.insert(link.secret, Kept::new(Arc::new(link), used));
+            }
+            Some(Err(error)) => trouble.push(error),
+            None => {}
+        }
+    }
+    (table, trouble)
+}
+
+/// The link in this file; none if it is not called as one.
+fn read_one(file: &Path) -> Option<Result<(Link, LinkUse)>> {
+    let name = file.file_name()?.as_bytes();
+    let id = name.strip_suffix(b".toml").filter(|_| !name.starts_with(b"."))?;
+    let text = match read_small(file, limits::OWN_RECORD_MAX) {
+        Ok(text) => text,
+        Err(error) => return Some(Err(error)),
+    };
+    let parsed = Link::parse(&text).filter(|(link, _)| id_of(&link.secret).as_bytes() == id);
+    Some(parsed.ok_or_else(|| {
+        let text = format!("{}: is no link, not whole, or was changed by hand", file.display());
+        Error::new(Kind::BadConfig, text)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::folder::StateFolder;
+    use super::super::super::link::{LinkTerms, LinkTo};
+    use super::*;
+    use crate::auth::hash::tests::cheap_hash;
+    use crate::auth::{Secret, Users};
+    use crate::files::RelPath;
+
+    #[test]
+    fn a_link_of_another_server_that_cannot_be_read_gives_nothing_and_is_read_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = |name: &str| StateFolder::open_shared(dir.path(), name, || Ok(())).unwrap();
+        let (one, other) = (node("one"), node("other"));
+        let users =
+            Users::parse(&format!("[users.alice]\npassword = \"{}\"\n", cheap_hash("p")), "users.toml").unwrap();
+        let users = users.with_links(Arc::new(Links::load(&one).0));
+        let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+        let terms = || LinkTerms {
+            to: LinkTo::File,
+            path: RelPath::parse(b"f").unwrap(),
+            name: None,
+            expires: None,
+            password: None,
+            downloads: None,
+        };
+        let first = users.make_link(&maker, terms()).unwrap().1;
+        let links = Links::load(&other).0;
+        assert_eq!(links.table().len(), 1);
+        // Nobody knows what was changed before, so that all there is is read.
+        fs::remove_dir_all(dir.path().join("changes")).unwrap();
+        let second = users.make_link(&maker, terms()).unwrap().1;
+        let (file, aside) = (links.file(&first.secret).unwrap(), dir.path().join("aside"));
+        fs::rename(&file, &aside).unwrap();
+        std::os::unix::fs::symlink(&file, &file).unwrap();
+        drop(links.alone().unwrap());
+        let there = |link: &Link| links.table().contains_key(&link.secret);
+        assert_eq!((there(&first), there(&second)), (false, true));
+        fs::rename(&aside, &file).unwrap();
+        assert!(links.take_others().unwrap());
+        assert_eq!((there(&first), there(&second)), (true, true));
+        assert!(!links.take_others().unwrap());
+    }
+}

@@ -1,0 +1,206 @@
+//! The lock of a tree of homes that several servers serve: a file whose lock is held by the one that changes names in it.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use rustix::fs::{FlockOperation, flock, fstat};
+use rustix::io::Errno;
+
+use crate::limits;
+use crate::sync::Mutex;
+
+/// Opens the file of such a lock.
+type Open = Box<dyn Fn() -> io::Result<File> + Send + Sync>;
+
+/// Says whether what others have changed is seen at once on a file system, by its device.
+type MayDecide = Box<dyn Fn(u64) -> io::Result<()> + Send + Sync>;
+
+/// The lock of one tree, the same for all nodes.
+pub struct TreeLock {
+    key: String,
+    open: Open,
+    /// Opened by whoever changes something first: where nobody does, nothing may be there to be opened. And opened again where its
+    /// lock could not be had or given up: file systems of several machines give up files that were open when they could not be reached.
+    file: Mutex<Option<Arc<File>>>,
+    /// The last one who wanted it waited in vain: who comes now does not wait as long again.
+    is_stuck: AtomicBool,
+    may_decide: Option<MayDecide>,
+}
+
+impl fmt::Debug for TreeLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TreeLock").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// While this is held no other node changes a name in the tree.
+pub(super) struct Held<'a> {
+    lock: &'a TreeLock,
+    file: Arc<File>,
+}
+
+impl TreeLock {
+    /// That which this file is, opened for this tree alone; the key tells it from those of other trees.
+    pub fn of(key: String, open: impl Fn() -> io::Result<File> + Send + Sync + 'static) -> TreeLock {
+        let is_stuck = AtomicBool::new(false);
+        TreeLock { key, open: Box::new(open), file: Mutex::default(), is_stuck, may_decide: None }
+    }
+
+    /// The same where somebody knows whether what others have changed in a file is seen at once, by the device of its file system. Where it
+    /// is not, nothing is decided by it.
+    #[must_use]
+    pub fn deciding_if(self, may_decide: impl Fn(u64) -> io::Result<()> + Send + Sync + 'static) -> TreeLock {
+        TreeLock { may_decide: Some(Box::new(may_decide)), ..self }
+    }
+
+    /// Whether something may be decided by what is in a file of this folder, or its attributes.
+    ///
+    /// # Errors
+    /// That it may be what was there before another node changed it.
+    pub(super) fn may_decide(&self, dir: impl AsFd) -> io::Result<()> {
+        self.may_decide.as_ref().map_or(Ok(()), |may_decide| may_decide(fstat(dir)?.st_dev))
+    }
+
+    /// Tells it from the locks of other trees: whoever takes two takes them in the order of their keys.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn file(&self) -> io::Result<Arc<File>> {
+        let mut file = self.file.lock();
+        match &*file {
+            Some(file) => Ok(Arc::clone(file)),
+            None => Ok(Arc::clone(file.insert(Arc::new((self.open)()?)))),
+        }
+    }
+
+    /// The next one opens it anew.
+    fn forget(&self) {
+        *self.file.lock() = None;
+    }
+
+    /// Takes it, for whoever is alone in the tree in this process and has waited for that since `begun`. A node that was stopped keeps
+    /// it; others are not to wait for that for ever, nor one after the other.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::ResourceBusy`] if another node has it for too long; those of the file system.
+    pub(super) fn take(&self, begun: Instant) -> io::Result<Held<'_>> {
+        let file = self.file()?;
+        let most =
+            if self.is_stuck.load(Ordering::Relaxed) { limits::TREE_LOCK_PAUSE.1 } else { limits::TREE_LOCK_WAIT };
+        let (mut pause, longest) = limits::TREE_LOCK_PAUSE;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {
+                    self.is_stuck.store(false, Ordering::Relaxed);
+                    return Ok(Held { lock: self, file });
+                }
+                Err(Errno::INTR) => continue,
+                Err(Errno::WOULDBLOCK) if begun.elapsed() < most => {}
+                Err(Errno::WOULDBLOCK) => {
+                    self.is_stuck.store(true, Ordering::Relaxed);
+                    return Err(io::Error::new(io::ErrorKind::ResourceBusy, IS_STUCK));
+                }
+                Err(err) => {
+                    self.forget();
+                    return Err(err.into());
+                }
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(longest);
+        }
+    }
+}
+
+/// What is said of it then.
+pub(super) const IS_STUCK: &str = "another server of this folder has been changing names in it for too long";
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if flock(&self.file, FlockOperation::Unlock).is_err() {
+            // It goes with the last handle, and this is that.
+            self.lock.forget();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::path::Path;
+
+    use super::super::tree::Tree;
+    use super::*;
+
+    fn open(path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    }
+
+    fn tree(path: &Path) -> Arc<Tree> {
+        let path = path.to_owned();
+        Arc::new(Tree::across(TreeLock::of("key".to_owned(), move || open(&path))))
+    }
+
+    #[test]
+    fn a_node_that_stands_still_is_waited_for_once_and_by_nobody_after_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let stopped = open(&path).unwrap();
+        flock(&stopped, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let tree = tree(&path);
+        std::thread::scope(|scope| {
+            for _ in 0..30 {
+                let tree = tree.clone();
+                scope.spawn(move || assert_eq!(tree.alone().err().unwrap().kind(), io::ErrorKind::ResourceBusy));
+            }
+        });
+        // It goes on, and so does everybody: also who has waited too long already.
+        drop(stopped);
+        drop(tree.alone().unwrap());
+        let long_ago = Instant::now().checked_sub(limits::TREE_LOCK_WAIT).unwrap();
+        drop(tree.alone_since(long_ago).unwrap());
+    }
+
+    /// As over a file system that could not be reached for a while, and gave up what was open.
+    #[test]
+    fn a_file_whose_lock_cannot_be_had_any_more_is_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        drop(open(&path).unwrap());
+        let opened = std::sync::atomic::AtomicUsize::new(0);
+        let lock = TreeLock::of("key".to_owned(), move || match opened.fetch_add(1, Ordering::Relaxed) {
+            // Nothing that can be locked.
+            0 => Ok(rustix::fs::open(&path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty())?.into()),
+            _ => open(&path),
+        });
+        let tree = Tree::across(lock);
+        assert_eq!(Errno::from_io_error(&tree.alone().err().unwrap()), Some(Errno::BADF));
+        drop(tree.alone().unwrap());
+    }
+
+    #[test]
+    fn one_of_two_at_a_time_has_a_tree_and_the_other_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let (one, other) = (tree(&path), tree(&path));
+        let count = std::sync::atomic::AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for tree in [&one, &other] {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let _alone = tree.alone().unwrap();
+                        let before = count.load(Ordering::Relaxed);
+                        std::thread::yield_now();
+                        count.store(before + 1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(count.into_inner(), 400);
+    }
+}

@@ -1,0 +1,93 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Instant;
+
+use super::*;
+
+#[test]
+fn a_missing_data_directory_is_made_for_the_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("a/b");
+    let homes = LocalVault::open(&data, Durability::Full).unwrap();
+    homes.prepare("team/public").unwrap();
+    homes.prepare("team/public").unwrap();
+    assert!(data.join("team/public").is_dir());
+    assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_folder_elsewhere_has_one_lock_by_whatever_path_it_is_reached() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, link) = (dir.path().join("folder"), dir.path().join("link"));
+    fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let node = |name: &str| {
+        LocalVault::open_shared(&dir.path().join("data"), Durability::None, &name.parse().unwrap()).unwrap()
+    };
+    let (one, other) = (node("one"), node("other"));
+    let tree = |vault: &LocalVault, path: &Path| Arc::clone(&vault.root_elsewhere(path).unwrap().place().tree);
+    let trees = [tree(&one, &folder), tree(&one, &link), tree(&other, &link)];
+    assert!(Arc::ptr_eq(&trees[0], &trees[1]) && !Arc::ptr_eq(&trees[0], &trees[2]));
+    // Where nothing is changed nothing is made.
+    assert!(!folder.join(".sealift").exists());
+    let store = other.open_folder(&Location::Elsewhere(link), HomeTerms::default()).unwrap();
+    store.make_dir(&RelPath::parse(b"made").unwrap(), false).unwrap();
+    store.remove(&RelPath::parse(b"made").unwrap(), false).unwrap();
+    assert!(folder.join(".sealift/trees/itself").exists());
+    // Nobody has it alone meanwhile.
+    assert_eq!(
+        LocalVault::open(&dir.path().join("data"), Durability::None).err().map(|error| error.kind()),
+        Some(Kind::Busy)
+    );
+}
+
+#[test]
+fn one_server_at_a_time_has_a_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = LocalVault::open(dir.path(), Durability::Full).unwrap();
+    let refused = LocalVault::open(dir.path(), Durability::Full).err().unwrap();
+    assert_eq!(refused.kind(), Kind::Busy);
+    drop(first);
+    LocalVault::open(dir.path(), Durability::Full).unwrap();
+}
+
+#[test]
+fn sessions_of_one_home_share_its_root_and_what_has_its_name_is_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let homes = LocalVault::open(dir.path(), Durability::None).unwrap();
+    let first = homes.root_of("alice").unwrap();
+    assert!(Arc::ptr_eq(&first, &homes.root_of("alice").unwrap()));
+    assert!(!Arc::ptr_eq(&first, &homes.root_of("bob").unwrap()));
+    let old = first.dir().unwrap();
+    fs::rename(dir.path().join("alice"), dir.path().join("old")).unwrap();
+    let second = homes.root_of("alice").unwrap();
+    assert!(!is_same(&old, &second.dir().unwrap()));
+    assert!(dir.path().join("alice").is_dir());
+    // Whoever was there before sees it at once if a session did it, and else soon.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while is_same(&old, &first.dir().unwrap()) {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(is_same(&first.dir().unwrap(), &second.dir().unwrap()));
+    drop((first, second));
+    homes.root_of("carol").unwrap();
+    assert_eq!(homes.roots.lock().len(), 1);
+}
+
+#[test]
+fn a_home_that_is_a_link_out_of_the_data_directory_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let homes = LocalVault::open(&data, Durability::Full).unwrap();
+    std::os::unix::fs::symlink("..", data.join("out")).unwrap();
+    std::os::unix::fs::symlink("../made", data.join("new")).unwrap();
+    homes.prepare("out").unwrap_err();
+    homes.prepare("new").unwrap_err();
+    look_at_home(&data, "out").unwrap_err();
+    look_at_home(&data, "new").unwrap_err();
+    assert!(!look_at_home(&data, "neither/there").unwrap());
+    homes.prepare("there").unwrap();
+    assert!(look_at_home(&data, "there").unwrap());
+    assert!(!dir.path().join("made").exists());
+}

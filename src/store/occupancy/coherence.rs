@@ -1,0 +1,450 @@
+//! Whether a mount shows at once what other nodes have changed. Names are asked of the file system by every mount that is of any use
+//! to several servers; what is in a file, and its attributes, many keep for a second or longer. So each node has probes, files that it
+//! changes, and then says in a name how often it has: whoever sees that name and an older probe has such a mount.
+//!
+//! It is a test, not a proof: caches that last shorter than a node takes to change its probes may pass. So who starts has the others
+//! change theirs again and again, as fast as they can, and reads meanwhile, so that there would be something in a cache; and so do all
+//! of them now and then, since volumes have settings that are changed while they are mounted.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::Dir;
+use rustix::fs::{
+    Advice, AtFlags, Mode, OFlags, Timespec, Timestamps, fadvise, fstat, futimens, mkdirat, openat, renameat, statat,
+    unlinkat,
+};
+use rustix::io::Errno;
+
+mod mounts;
+
+pub(in crate::store) use self::mounts::Mounts;
+use super::node::NodeName;
+use crate::limits;
+use crate::sync::Mutex;
+
+/// The folder of the probes in [`limits::RESERVED_NAME`].
+const FOLDER: &str = "coherence";
+
+/// Is there while somebody wants all others to change their probes without a pause.
+const ASKED: &str = "asked";
+
+/// The folder in it of the names by which each node says how often it has changed the probes. Of its own, because it is listed, and then
+/// the kernel is told the attributes of all that is in it.
+const SAID: &str = "said";
+
+/// Beginnings of names, before a node's: the probes; and that it sees those of others late.
+const REPLACED: &str = "replaced.";
+const REWRITTEN: &str = "rewritten.";
+/// Of this one nobody reads the content: that would have the kernel ask for the attributes again.
+const DATED: &str = "dated.";
+const STALE: &str = "stale.";
+
+/// What is to be done about it.
+const REMEDY: &str = "Mount it on every node so that neither contents nor attributes are kept: with FUSE attr_timeout=0,entry_timeout=0 and no \
+                      kernel cache; with GlusterFS attribute-timeout=0,entry-timeout=0, and performance.stat-prefetch, quick-read, io-cache \
+                      and open-behind of the volume off";
+
+/// What is wrong with a mount of several nodes.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It shows what was there before another node changed it.
+    Stale { node: NodeName, what: &'static str },
+    /// That of this other node does.
+    StaleAt(NodeName),
+    /// It could not be tried.
+    Failed(io::Error),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Stale { node, what } => {
+                write!(
+                    f,
+                    "this mount shows what was there before: {what} by node {node} was not seen at once. {REMEDY}"
+                )
+            }
+            Trouble::StaleAt(node) => {
+                write!(f, "the mount of node {node} shows what was there before others have changed it. {REMEDY}")
+            }
+            Trouble::Failed(error) => write!(f, "what other servers see of it cannot be tried: {error}"),
+        }
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        Trouble::Failed(error)
+    }
+}
+
+impl From<Errno> for Trouble {
+    fn from(error: Errno) -> Trouble {
+        Trouble::Failed(error.into())
+    }
+}
+
+/// What was seen of another node's probes.
+struct Seen {
+    number: u64,
+    at: Instant,
+    /// How often they were others than a moment before, and rightly seen.
+    changes: u32,
+}
+
+type AllSeen = HashMap<NodeName, Seen>;
+
+/// Tells which other nodes live, if that can be known.
+type Living<'a> = &'a dyn Fn() -> io::Result<Vec<NodeName>>;
+
+/// The probes of one mount.
+pub(super) struct Coherence {
+    folder: Dir,
+    said: Dir,
+    /// The folder that it is about, for messages.
+    place: PathBuf,
+    pub(super) device: u64,
+    /// Which node this is; none for one who only looks.
+    name: Option<NodeName>,
+    /// How often this one has changed its probes.
+    number: Mutex<u64>,
+    seen: Mutex<AllSeen>,
+    /// When the others were last asked.
+    proven: Mutex<Instant>,
+    is_doubtful: AtomicBool,
+    /// Its node ends, and does not wait for others.
+    is_over: AtomicBool,
+}
+
+impl fmt::Debug for Coherence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coherence").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl Coherence {
+    /// Of the mount that this hidden place is on, for this node.
+    pub(super) fn open(reserved: &Dir, place: &Path, name: Option<NodeName>) -> io::Result<Coherence> {
+        let folder = open_folder(reserved, FOLDER)?;
+        let said = open_folder(&folder, SAID)?;
+        let device = fstat(&folder)?.st_dev;
+        let coherence = Coherence {
+            folder,
+            said,
+            place: place.to_owned(),
+            device,
+            name,
+            number: Mutex::default(),
+            seen: Mutex::default(),
+            proven: Mutex::new(Instant::now()),
+            is_doubtful: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+        };
+        // More than it ever said before: whoever has that in a cache is to be noticed.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let own = coherence.all_said()?.into_iter().find(|(node, _)| Some(node) == coherence.name.as_ref());
+        *coherence.number.lock() = now.max(own.map_or(0, |(_, number)| number));
+        Ok(coherence)
+    }
+
+    /// Makes sure that what these others change is seen here at once, and by them what is changed here, as long as that takes at most.
+    /// Those that did not answer are returned.
+    ///
+    /// # Errors
+    /// That it is not so.
+    pub(super) fn prove(&self, living: Living<'_>, most: Duration) -> Result<Vec<NodeName>, Trouble> {
+        let tried = self.try_to_prove(living, most);
+        let _another_one_asks_again = unlinkat(&self.folder, ASKED, AtFlags::empty());
+        *self.proven.lock() = Instant::now();
+        tried
+    }
+
+    fn try_to_prove(&self, living: Living<'_>, most: Duration) -> Result<Vec<NodeName>, Trouble> {
+        let (begun, mut seen) = (Instant::now(), AllSeen::new());
+        loop {
+            self.look(&mut seen)?;
+            let living = living()?;
+            let is_seen =
+                |node: &&NodeName| seen.get(*node).is_some_and(|seen| seen.changes >= limits::COHERENCE_CHANGES);
+            let silent: Vec<NodeName> = living.iter().filter(|node| !is_seen(node)).cloned().collect();
+            if silent.is_empty() || begun.elapsed() >= most || self.is_over() {
+                return Ok(silent);
+            }
+            drop(self.file(ASKED, OFlags::CREATE)?);
+            self.change()?;
+            std::thread::sleep(limits::COHERENCE_STEP);
+        }
+    }
+
+    /// The same for whoever does not serve yet, who is refused also if one of the others sees what is changed too late.
+    pub(super) fn prove_for_start(&self, living: Living<'_>) -> Result<Vec<NodeName>, Trouble> {
+        let silent = self.prove(living, limits::COHERENCE_WAIT)?;
+        // They have looked at this one's probes before they changed theirs.
+        let is_stale =
+            |node: &NodeName| statat(&self.folder, format!("{STALE}{node}"), AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        living()?.into_iter().find(is_stale).map_or(Ok(silent), |node| Err(Trouble::StaleAt(node)))
+    }
+
+    /// What a node does that serves, every [`limits::COHERENCE_LOOK`]: it answers whoever asks, and where `is_due` looks whether it still
+    /// sees what the others change.
+    pub(super) fn turn(&self, living: Living<'_>, is_due: bool) {
+        let is_asked = self.is_asked();
+        if !(is_asked || is_due) {
+            return;
+        }
+        if is_asked {
+            self.answer();
+            return;
+        }
+        let others = match living() {
+            Ok(others) => others,
+            Err(error) => return self.doubt(Some(Trouble::Failed(error).to_string())),
+        };
+        if others.is_empty() {
+            // Nobody changes anything.
+            self.doubt(None);
+        } else if self.is_doubtful() || self.proven.lock().elapsed() >= limits::COHERENCE_AGAIN {
+            match self.prove(living, limits::COHERENCE_ANSWER) {
+                Ok(silent) if silent.is_empty() => self.doubt(None),
+                // One that stands still changes nothing; whoever has doubts keeps them.
+                Ok(_) => {}
+                Err(trouble) => self.doubt(Some(trouble.to_string())),
+            }
+        } else {
+            self.look_and_change();
+        }
+    }
+
+    /// Changes the probes as long as somebody wants that.
+    fn answer(&self) {
+        let begun = Instant::now();
+        while self.is_asked() && !self.is_over() {
+            self.look_and_change();
+            if begun.elapsed() >= limits::COHERENCE_ANSWER {
+                // Who asked may have been killed; who goes on asking says so again.
+                let _ = unlinkat(&self.folder, ASKED, AtFlags::empty());
+            }
+            std::thread::sleep(limits::COHERENCE_STEP);
+        }
+    }
+
+    fn look_and_change(&self) {
+        let looked = self.look(&mut self.seen.lock());
+        if let Err(trouble) = looked {
+            self.doubt(Some(trouble.to_string()));
+        }
+        if let Err(Trouble::Failed(error)) = self.change() {
+            tracing::debug!(%error, "other servers cannot look whether they see what this one changes");
+        }
+    }
+
+    fn is_asked(&self) -> bool {
+        statat(&self.folder, ASKED, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Whoever is at it here comes to an end.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.is_doubtful.load(Ordering::Acquire)
+    }
+
+    /// From now on this is in the way of whatever rests on what others have changed; or nothing.
+    pub(super) fn doubt(&self, why: Option<String>) {
+        let was = self.is_doubtful.swap(why.is_some(), Ordering::AcqRel);
+        let Some(name) = &self.name else { return };
+        let stale = format!("{STALE}{name}");
+        match why {
+            Some(why) if !was => {
+                tracing::warn!(
+                    folder = %self.place.display(),
+                    "conditions and changes of what is kept of users are refused: {why}"
+                );
+                let _ = self.file(&stale, OFlags::CREATE);
+            }
+            None if was => {
+                tracing::info!(folder = %self.place.display(), "what other servers change is seen at once again");
+                let _ = unlinkat(&self.folder, &*stale, AtFlags::empty());
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// Nothing of this node is left, or of another that is dead.
+    pub(super) fn forget(&self, node: &NodeName) {
+        // What is said goes first: nobody misses a probe of which nothing is said.
+        let said = self.all_said().unwrap_or_default().into_iter().filter(|(name, _)| name == node);
+        for (node, number) in said {
+            let _ = unlinkat(&self.said, said_name(number, &node), AtFlags::empty());
+        }
+        let files =
+            [REPLACED, REWRITTEN, DATED].iter().flat_map(|kind| [format!("{kind}{node}"), new_name(kind, node)]);
+        for name in files.chain([format!("{STALE}{node}")]) {
+            let _ = unlinkat(&self.folder, &*name, AtFlags::empty());
+        }
+    }
+
+    /// Looks at the probes of all others.
+    fn look(&self, all: &mut AllSeen) -> Result<(), Trouble> {
+        let mut said = self.all_said()?;
+        said.retain(|node, _| Some(node) != self.name.as_ref());
+        for (node, number) in said {
+            match self.shows(&node, number) {
+                Ok(None) => {}
+                // A node that is just going takes its probes along. And one look more does no harm: what a cache keeps it keeps.
+                Ok(Some(_)) => {
+                    let is_said = self.all_said()?.iter().any(|(name, _)| *name == node);
+                    if let Some(what) = self.shows(&node, number)?.filter(|_| is_said) {
+                        return Err(Trouble::Stale { node, what });
+                    }
+                    continue;
+                }
+                Err(error) => {
+                    tracing::debug!(%node, %error, "what this server has changed cannot be read");
+                    continue;
+                }
+            }
+            let seen = all.entry(node).or_insert(Seen { number, at: Instant::now(), changes: 0 });
+            if number > seen.number && seen.at.elapsed() < limits::COHERENCE_RECENT {
+                seen.changes += 1;
+            }
+            (seen.number, seen.at) = (number, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// What of the probes of a node, which has changed them so often, is older; none if nothing is.
+    fn shows(&self, node: &NodeName, number: u64) -> io::Result<Option<&'static str>> {
+        let dated = statat(&self.folder, format!("{DATED}{node}"), AtFlags::SYMLINK_NOFOLLOW);
+        let attributes = fresh(dated.map_err(io::Error::from))?.and_then(|stat| u64::try_from(stat.st_mtime).ok());
+        if attributes < Some(number) {
+            return Ok(Some("the attributes of a file that was replaced"));
+        }
+        if self.number_in(&format!("{REPLACED}{node}"))? < Some(number) {
+            return Ok(Some("the content of a file that was replaced"));
+        }
+        let rewritten = self.number_in(&format!("{REWRITTEN}{node}"))?;
+        Ok((rewritten < Some(number)).then_some("the content of a file that was written to"))
+    }
+
+    fn number_in(&self, name: &str) -> io::Result<Option<u64>> {
+        let read = || -> io::Result<Option<u64>> {
+            let mut text = String::new();
+            let file = self.file(name, OFlags::empty())?;
+            // As is done wherever a file is read that another server writes to and does not replace.
+            let _ = fadvise(&file, 0, None, Advice::DontNeed);
+            file.take(limits::LOCK_FILE_MAX).read_to_string(&mut text)?;
+            Ok(text.trim_end().parse().ok())
+        };
+        fresh(read()).map(Option::flatten)
+    }
+
+    /// Changes the probes of this node, and then says so.
+    fn change(&self) -> Result<(), Trouble> {
+        let Some(name) = &self.name else { return Ok(()) };
+        let mut number = self.number.lock();
+        let (before, now) = (*number, *number + 1);
+        let text = format!("{now:020}\n");
+        self.replace(REPLACED, name, |file| {
+            file.write_all_at(text.as_bytes(), 0)?;
+            file.sync_all()
+        })?;
+        let at = Timespec { tv_sec: now.try_into().unwrap_or(i64::MAX), tv_nsec: 0 };
+        let times = Timestamps { last_access: at, last_modification: at };
+        self.replace(DATED, name, |file| Ok(futimens(file, &times)?))?;
+        let file = self.file(&format!("{REWRITTEN}{name}"), OFlags::CREATE)?;
+        file.write_all_at(text.as_bytes(), 0)?;
+        file.sync_data()?;
+        let said = said_name(now, name);
+        match renameat(&self.said, said_name(before, name), &self.said, &*said) {
+            // The first time; or this one was taken for dead.
+            Err(Errno::NOENT) => drop(open(&self.said, &said, OFlags::CREATE)?),
+            renamed => renamed?,
+        }
+        *number = now;
+        Ok(())
+    }
+
+    /// Puts a new file in the place of this probe.
+    fn replace(&self, kind: &str, node: &NodeName, make: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
+        let new = new_name(kind, node);
+        let _of_one_that_was_killed = unlinkat(&self.folder, &*new, AtFlags::empty());
+        make(&self.file(&new, OFlags::CREATE | OFlags::EXCL)?)?;
+        Ok(renameat(&self.folder, &*new, &self.folder, format!("{kind}{node}"))?)
+    }
+
+    fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        open(&self.folder, name, flags)
+    }
+
+    /// How often each node has changed its probes.
+    fn all_said(&self) -> io::Result<HashMap<NodeName, u64>> {
+        let mut all = HashMap::new();
+        for entry in self.said.entries()? {
+            let name = entry?.file_name();
+            let said = name.to_str().and_then(|name| name.split_once('.'));
+            if let Some((number, node)) = said
+                && let (Ok(number), Ok(node)) = (number.parse::<u64>(), node.parse::<NodeName>())
+            {
+                let most = all.entry(node).or_default();
+                *most = number.max(*most);
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn said_name(number: u64, node: &NodeName) -> String {
+    format!("{number:020}.{node}")
+}
+
+/// A folder there, made if it is missing.
+fn open_folder(above: &Dir, name: &str) -> io::Result<Dir> {
+    match mkdirat(above, name, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(err) => return Err(err.into()),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(Dir::from_std_file(File::from(openat(above, name, flags, Mode::empty())?)))
+}
+
+fn open(folder: &Dir, name: &str, flags: OFlags) -> io::Result<File> {
+    let rights = if flags.contains(OFlags::CREATE) { OFlags::RDWR } else { OFlags::RDONLY };
+    let flags = flags | rights | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
+/// What a probe is called before it is put in its place.
+fn new_name(kind: &str, node: &NodeName) -> String {
+    format!("new.{kind}{node}")
+}
+
+/// What is said of a node that did not answer.
+pub(super) fn unanswered(node: &NodeName) -> String {
+    format!("node {node} does not answer, so it is not known whether what it changes is seen here at once")
+}
+
+/// What is not there, or is another by now, is as old as can be.
+fn fresh<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read.map_err(|error| (Errno::from_io_error(&error), error)) {
+        Ok(read) => Ok(Some(read)),
+        Err((Some(Errno::NOENT | Errno::STALE), _)) => Ok(None),
+        Err((_, error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

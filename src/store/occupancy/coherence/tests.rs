@@ -1,0 +1,109 @@
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+
+use super::*;
+
+fn node(place: &Path, name: &str) -> Coherence {
+    let dir = Dir::open_ambient_dir(place, ambient_authority()).unwrap();
+    Coherence::open(&dir, place, Some(name.parse().unwrap())).unwrap()
+}
+
+fn living(names: &[&str]) -> impl Fn() -> io::Result<Vec<NodeName>> + Sync + use<> {
+    let names: Vec<NodeName> = names.iter().map(|name| name.parse().unwrap()).collect();
+    move || Ok(names.clone())
+}
+
+/// What a mount would show of an older file.
+fn keep(place: &Path, what: &str) -> Vec<u8> {
+    std::fs::read(place.join(FOLDER).join(what)).unwrap()
+}
+
+#[test]
+fn what_a_mount_shows_of_before_is_found_and_the_other_node_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (node(dir.path(), "a"), node(dir.path(), "b.c"));
+    assert!(a.prove(&living(&[]), Duration::ZERO).unwrap().is_empty());
+    for (probe, what) in [("replaced.b.c", "replaced"), ("rewritten.b.c", "written to")] {
+        b.change().unwrap();
+        let before = keep(dir.path(), probe);
+        a.look(&mut AllSeen::new()).unwrap();
+        b.change().unwrap();
+        a.look(&mut AllSeen::new()).unwrap();
+        std::fs::write(dir.path().join(FOLDER).join(probe), before).unwrap();
+        let stale = a.look(&mut AllSeen::new()).unwrap_err();
+        assert!(stale.to_string().contains(what) && stale.to_string().contains("attribute-timeout=0"), "{stale}");
+    }
+    b.change().unwrap();
+    let dated = File::options().write(true).open(dir.path().join(FOLDER).join("dated.b.c")).unwrap();
+    dated.set_modified(UNIX_EPOCH + Duration::from_secs(5)).unwrap();
+    assert!(a.look(&mut AllSeen::new()).unwrap_err().to_string().contains("attributes"));
+    // A node that goes on although it has seen that decides nothing, and no other starts beside it.
+    a.turn(&living(&["b.c"]), true);
+    assert!(a.is_doubtful() && !b.is_doubtful());
+    let refused = b.prove_for_start(&living(&["a"])).unwrap_err();
+    assert!(matches!(&refused, Trouble::StaleAt(node) if node.to_string() == "a"), "{refused}");
+    // Alone there is nothing to be seen late.
+    a.turn(&living(&[]), true);
+    assert!(!a.is_doubtful());
+    b.change().unwrap();
+    a.look(&mut AllSeen::new()).unwrap();
+    // Nothing is left of who goes.
+    for one in ["a", "b.c"] {
+        a.forget(&one.parse().unwrap());
+    }
+    assert_eq!(std::fs::read_dir(dir.path().join(FOLDER)).unwrap().count(), 1);
+    assert!(a.all_said().unwrap().is_empty());
+}
+
+#[test]
+fn who_starts_has_the_others_change_theirs_and_one_that_does_not_answer_leaves_a_doubt() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (node(dir.path(), "a"), node(dir.path(), "b"));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                a.turn(&living(&["b"]), false);
+                std::thread::yield_now();
+            }
+        });
+        assert!(b.prove(&living(&["a"]), Duration::from_secs(60)).unwrap().is_empty());
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert!(!a.is_doubtful() && !a.is_asked());
+    let mounts = Mounts::default();
+    let device = b.device;
+    let silent = b.prove(&living(&["a"]), Duration::from_millis(20)).unwrap();
+    assert_eq!(silent, living(&["a"])().unwrap());
+    mounts.0.lock().push(Arc::new(b));
+    mounts.check(device).unwrap();
+    mounts.all()[0].doubt(Some("for a test".to_owned()));
+    assert_eq!(mounts.check(device).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+    assert!(mounts.check(device + 1).is_err());
+}
+
+#[test]
+fn one_that_comes_back_says_more_than_it_said_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = |node: &Coherence| node.all_said().unwrap().into_values().next().unwrap();
+    let first = node(dir.path(), "a");
+    (0..3).for_each(|_| first.change().unwrap());
+    let before = said(&first);
+    let next = node(dir.path(), "a");
+    next.change().unwrap();
+    assert!(said(&next) > before);
+    assert_eq!(next.all_said().unwrap().len(), 1);
+}
+
+#[test]
+fn who_cannot_know_which_others_live_decides_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = node(dir.path(), "a");
+    let unknown = || Err(Errno::IO.into());
+    assert!(matches!(a.prove_for_start(&unknown), Err(Trouble::Failed(_))));
+    a.turn(&unknown, true);
+    assert!(a.is_doubtful());
+    a.turn(&living(&[]), true);
+    assert!(!a.is_doubtful());
+}

@@ -1,0 +1,449 @@
+//! Several servers for one data directory: each is a node with a name, and holds the lock of a file of its own in
+//! `.sealift/nodes`, into which it goes on writing that it lives. A node is dead when its lock is to be had and nothing is
+//! written any more; whoever finds that first takes its file away, and sweeps what it left.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Instant;
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::coherence::{Coherence, Mounts, unanswered};
+use super::owner::Owner;
+use super::waiting::wait_for_locked;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::sync::Mutex;
+
+/// The folder of the nodes' files in [`limits::RESERVED_NAME`].
+const NODES: &str = "nodes";
+
+/// What a server is called among those that serve the same folder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NodeName(String);
+
+impl FromStr for NodeName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<NodeName, String> {
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        match (1..=limits::NODE_NAME_MAX).contains(&name.len()) && is_plain && !name.starts_with('.') {
+            true => Ok(NodeName(name.to_owned())),
+            false => Err(format!(
+                "a node's name has 1 to {} letters, digits, hyphens, underscores and dots, and no dot at its beginning",
+                limits::NODE_NAME_MAX
+            )),
+        }
+    }
+}
+
+impl NodeName {
+    /// What this machine is called, as far as that is such a name.
+    pub fn of_this_machine() -> Option<NodeName> {
+        rustix::system::uname().nodename().to_str().ok()?.parse().ok()
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// This server among the nodes of a data directory.
+#[derive(Debug)]
+pub(super) struct Node {
+    name: NodeName,
+    folder: Dir,
+    /// Its own file, locked.
+    file: Mutex<File>,
+    /// The others whose lock was to be had, as they were when that was seen first.
+    silent: Mutex<HashMap<NodeName, (Owner, Instant)>>,
+    /// How often in a row another one had this one's name.
+    replaced: AtomicU32,
+    /// When it last said that it lives.
+    said: Mutex<Option<Instant>>,
+    /// It ends. Nobody beats any more who has found that it does not, and holds the other.
+    is_over: AtomicBool,
+    beating: Mutex<()>,
+    /// What it sees of the others' changes.
+    mounts: Arc<Mounts>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// What is found of another node.
+enum Found {
+    /// It holds its lock.
+    Locked,
+    /// Its lock was to be had, and is ours meanwhile.
+    Free(File, Option<Owner>),
+}
+
+impl Node {
+    /// Becomes this node of the directory.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] if another server is it; those of the file system.
+    pub(super) fn join(root: &Dir, data: &Path, name: &NodeName) -> Result<Node> {
+        let folder =
+            make_folder(root).map_err(|err| Error::file(data.join(limits::RESERVED_NAME).display(), err.into()))?;
+        for _ in 0..limits::NAME_TRIES {
+            let failed = |err: Errno| Error::file(data.join(limits::RESERVED_NAME).join(NODES).display(), err.into());
+            let mut file = open(&folder, &name.0, OFlags::CREATE).map_err(failed)?;
+            wait_for_locked(&mut file, data, FlockOperation::NonBlockingLockExclusive).map_err(|err| {
+                match err.kind() {
+                    Kind::Busy => Error::new(Kind::Busy, format!("{} (as node {name})", err.text())),
+                    _ => err,
+                }
+            })?;
+            // Somebody may have taken it for a dead one's and removed it.
+            if is_there(&folder, &name.0, &file) {
+                return Ok(Node {
+                    name: name.clone(),
+                    folder,
+                    file: Mutex::new(file),
+                    silent: Mutex::default(),
+                    replaced: AtomicU32::new(0),
+                    said: Mutex::default(),
+                    is_over: AtomicBool::new(false),
+                    beating: Mutex::default(),
+                    mounts: Arc::default(),
+                });
+            }
+        }
+        Err(Error::new(Kind::Busy, format!("{}: node {name} is taken away again and again", data.display())))
+    }
+
+    /// Makes sure that this file system shows locks to all nodes: none lives whose lock is to be had.
+    ///
+    /// # Errors
+    /// [`Kind::Io`], naming such a one; those of the file system.
+    pub(super) fn prove_locks(&self, data: &Path) -> Result<()> {
+        let found = unlocked_and_alive(&self.folder, Some(&self.name));
+        let Some(name) = found.map_err(|err| Error::file(data.display(), err))? else { return Ok(()) };
+        let text = format!(
+            "{}: this file system does not show locks over every mount: node {name} lives, and its lock is to be had here",
+            data.display()
+        );
+        Err(Error::new(Kind::Io, text))
+    }
+
+    /// Those others of which the file is still there although they are dead: they are taken away now.
+    fn bury(&self) -> Vec<NodeName> {
+        // Who is not seen is not dead.
+        let Ok(others) = self.others() else { return Vec::new() };
+        let mut silent = self.silent.lock();
+        silent.retain(|name, _| others.contains(name));
+        let mut is_dead = |name: &NodeName| {
+            let Ok(Found::Free(file, owner)) = self.look(name) else {
+                silent.remove(name);
+                return false;
+            };
+            // Of one that has lost its lock on the way, and lives, more is heard. (Whether its process does cannot be asked from within
+            // the sandbox.)
+            let is_over = match (owner, silent.get(name)) {
+                (None, _) => true,
+                (Some(owner), Some((first, since))) if *first == owner => since.elapsed() >= limits::BEAT_WATCH,
+                (Some(owner), _) => {
+                    silent.insert(name.clone(), (owner, Instant::now()));
+                    false
+                }
+            };
+            // Its lock is held here: whoever comes back under this name takes a new file.
+            let is_listed = is_over && is_there(&self.folder, &name.0, &file);
+            if is_listed {
+                self.mounts.all().iter().for_each(|mount| mount.forget(name));
+            }
+            is_listed && unlinkat(&self.folder, name.0.as_str(), AtFlags::empty()).is_ok()
+        };
+        others.iter().filter(|name| is_dead(name)).cloned().collect()
+    }
+
+    /// Has this written into its file, and to the disk: it is other machines that are to see it. Whoever was taken for dead, as one is
+    /// that could not be reached for a while, takes a new file.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrInUse`] if another server has the name for good; those of the file system.
+    pub(super) fn say(&self, say: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
+        let mut file = self.file.lock();
+        if is_gone(&self.folder, &self.name.0, &file) {
+            let new = open(&self.folder, &self.name.0, OFlags::CREATE)?;
+            if flock(&new, FlockOperation::NonBlockingLockExclusive).is_err()
+                || !is_there(&self.folder, &self.name.0, &new)
+            {
+                let text = "another server took this one for dead, and one has its name now";
+                // One who only looks has its lock for a moment.
+                let is_for_good = self.replaced.fetch_add(1, Ordering::Relaxed) >= limits::NODE_REPLACED;
+                let kind = if is_for_good { io::ErrorKind::AddrInUse } else { io::ErrorKind::Other };
+                return Err(io::Error::new(kind, text));
+            }
+            self.replaced.store(0, Ordering::Relaxed);
+            tracing::warn!(node = %self.name, "this server was taken for dead by another one, and what it was storing may be lost");
+            *file = new;
+        }
+        say(&file)?;
+        file.sync_data()
+    }
+
+    /// Has this written into its file when it is time again, looks whether it sees what the others change, and returns those that have died
+    /// since the last look of any.
+    ///
+    /// # Errors
+    /// As [`Node::say`].
+    pub(super) fn beat(&self, say: impl Fn(&File) -> io::Result<()>) -> io::Result<Vec<NodeName>> {
+        let _beating = self.beating.lock();
+        if self.is_over.load(Ordering::Acquire) {
+            return Ok(Vec::new());
+        }
+        let is_due = self.is_due();
+        if is_due {
+            self.say(say)?;
+        }
+        self.mounts.all().iter().for_each(|mount| mount.turn(&|| self.living(), is_due));
+        Ok(if is_due { self.bury() } else { Vec::new() })
+    }
+
+    /// Takes away what is there of it, before its lock goes: nobody has to find out.
+    pub(super) fn leave(&self) {
+        if self.is_over.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mounts = self.mounts.all();
+        mounts.iter().for_each(|mount| mount.end());
+        let _nobody_beats = self.beating.lock();
+        if self.is_listed() {
+            mounts.iter().for_each(|mount| mount.forget(&self.name));
+            let _ = unlinkat(&self.folder, self.name.0.as_str(), AtFlags::empty());
+        }
+    }
+
+    /// Whether it is time again for [`Node::say`], and for a look after the others.
+    fn is_due(&self) -> bool {
+        let mut said = self.said.lock();
+        let is_due = said.is_none_or(|said| said.elapsed() >= limits::BEAT_PAUSE);
+        if is_due {
+            *said = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Proves that what is changed in this hidden place, which `place` is for errors, by the others that live is seen here at once, and by
+    /// them what is changed here; and has that tried from now on.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if it is not so, with what to mount otherwise.
+    pub(super) fn prove_coherence(&self, reserved: &Dir, place: &Path) -> Result<()> {
+        let device = fstat(reserved).map_err(|err| Error::file(place.display(), err.into()))?.st_dev;
+        if self.mounts.has(device) {
+            return Ok(());
+        }
+        let proven = Coherence::open(reserved, place, Some(self.name.clone()))
+            .map_err(Into::into)
+            .and_then(|coherence| self.mounts.add(coherence, &|| self.living()));
+        proven.map_err(|trouble| Error::new(Kind::Io, format!("{}: {trouble}", place.display())))
+    }
+
+    pub(super) fn mounts(&self) -> &Arc<Mounts> {
+        &self.mounts
+    }
+
+    /// The others that hold their locks.
+    fn living(&self) -> io::Result<Vec<NodeName>> {
+        living(&self.folder, Some(&self.name))
+    }
+
+    fn is_listed(&self) -> bool {
+        is_there(&self.folder, &self.name.0, &self.file.lock())
+    }
+
+    fn look(&self, name: &NodeName) -> Result<Found, Errno> {
+        look(&self.folder, name)
+    }
+
+    fn others(&self) -> io::Result<Vec<NodeName>> {
+        Ok(names(&self.folder)?.into_iter().filter(|name| *name != self.name).collect())
+    }
+}
+
+/// A node, but this one, that lives although its lock is to be had. Those that cannot be seen from here are watched for a while.
+///
+/// # Errors
+/// Those of the file system: then it is not known.
+fn unlocked_and_alive(folder: &Dir, except: Option<&NodeName>) -> io::Result<Option<NodeName>> {
+    let (begun, mut first): (_, HashMap<NodeName, Owner>) = (Instant::now(), HashMap::new());
+    loop {
+        let mut unsure = false;
+        for name in names(folder)?.into_iter().filter(|name| Some(name) != except) {
+            let Ok(Found::Free(_, Some(owner))) = look(folder, &name) else { continue };
+            if owner.lives() {
+                return Ok(Some(name));
+            }
+            if owner.is_near() {
+                continue;
+            }
+            unsure = true;
+            match first.get(&name) {
+                Some(before) if *before != owner => return Ok(Some(name)),
+                Some(_) => {}
+                None => {
+                    tracing::info!(node = %name, "was here before; watching whether it lives");
+                    first.insert(name, owner);
+                }
+            }
+        }
+        if !unsure || begun.elapsed() >= limits::BEAT_WATCH {
+            return Ok(None);
+        }
+        std::thread::sleep(limits::LOCK_PAUSE);
+    }
+}
+
+/// Whether whoever looks at this hidden place sees at once what the nodes that serve it change; none if none does. `place` is for errors.
+///
+/// # Errors
+/// [`Kind::Io`] if it does not, or one of them does not, or it cannot be tried.
+pub(super) fn try_mount(reserved: &Dir, place: &Path) -> Result<Option<usize>> {
+    let failed = |trouble| Error::new(Kind::Io, format!("{}: {trouble}", place.display()));
+    let living = || match open_folder(reserved) {
+        Err(Errno::NOENT) => Ok(Vec::new()),
+        folder => living(&folder?, None),
+    };
+    let nodes = living().map_err(|err| failed(err.into()))?.len();
+    if nodes == 0 {
+        return Ok(None);
+    }
+    let coherence = Coherence::open(reserved, place, None).map_err(|error| failed(error.into()))?;
+    let silent = coherence.prove_for_start(&living).map_err(failed)?;
+    match silent.first() {
+        Some(node) => Err(Error::new(Kind::Io, format!("{}: {}", place.display(), unanswered(node)))),
+        None => Ok(Some(nodes)),
+    }
+}
+
+/// A node of this directory that lives, whether its lock is seen or not.
+///
+/// # Errors
+/// Those of the file system: then it is not known.
+pub(super) fn any_that_lives(reserved: &Dir) -> io::Result<Option<NodeName>> {
+    match any_lives(reserved)? {
+        Some(node) => Ok(Some(node)),
+        None => match open_folder(reserved) {
+            Err(Errno::NOENT) => Ok(None),
+            folder => unlocked_and_alive(&folder?, None),
+        },
+    }
+}
+
+/// The same, as far as can be seen at once.
+///
+/// # Errors
+/// The same.
+pub(super) fn any_lives(reserved: &Dir) -> io::Result<Option<NodeName>> {
+    let folder = match open_folder(reserved) {
+        Err(Errno::NOENT) => return Ok(None),
+        folder => folder?,
+    };
+    Ok(names(&folder)?.into_iter().find(|name| match look(&folder, name) {
+        Ok(Found::Locked) => true,
+        Ok(Found::Free(_, owner)) => owner.is_some_and(|owner| owner.lives()),
+        Err(_) => false,
+    }))
+}
+
+/// The nodes, but this one, that hold their locks.
+///
+/// # Errors
+/// Those of the file system: then it is not known of all whether they do.
+fn living(folder: &Dir, except: Option<&NodeName>) -> io::Result<Vec<NodeName>> {
+    let mut living = Vec::new();
+    for name in names(folder)?.into_iter().filter(|name| Some(name) != except) {
+        match look(folder, &name) {
+            Ok(Found::Locked) => living.push(name),
+            // It goes just now; or over FUSE it is a name of a file that was open.
+            Ok(Found::Free(..)) | Err(Errno::NOENT | Errno::STALE) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(living)
+}
+
+fn look(folder: &Dir, name: &NodeName) -> Result<Found, Errno> {
+    let mut file = open(folder, &name.0, OFlags::empty())?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Ok(Found::Locked),
+        Err(err) => Err(err),
+        Ok(()) => {
+            let owner = Owner::read(&mut file);
+            Ok(Found::Free(file, owner))
+        }
+    }
+}
+
+fn names(folder: &Dir) -> io::Result<Vec<NodeName>> {
+    let mut names = Vec::new();
+    for entry in folder.entries()? {
+        names.extend(entry?.file_name().to_str().and_then(|name| name.parse::<NodeName>().ok()));
+    }
+    Ok(names)
+}
+
+fn open(folder: &Dir, name: &str, flags: OFlags) -> Result<File, Errno> {
+    let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    openat(folder, name, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+}
+
+fn is_there(folder: &Dir, name: &str, file: &File) -> bool {
+    let (Ok(ours), Ok(there)) = (fstat(file), statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)) else { return false };
+    (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+}
+
+/// Whether this file has certainly lost its name: what cannot be asked just now is not gone.
+fn is_gone(folder: &Dir, name: &str, file: &File) -> bool {
+    match (fstat(file), statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)) {
+        (Ok(ours), Ok(there)) => (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino),
+        (_, Err(err)) => err == Errno::NOENT,
+        (Err(_), Ok(_)) => false,
+    }
+}
+
+fn open_folder(reserved: &Dir) -> Result<Dir, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(Dir::from_std_file(File::from(openat(reserved, NODES, flags, Mode::empty())?)))
+}
+
+fn make_folder(root: &Dir) -> Result<Dir, Errno> {
+    let reserved = super::reserved(root)?;
+    match mkdirat(&reserved, NODES, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => open_folder(&reserved),
+        Err(err) => Err(err),
+    }
+}
+
+/// Where the locks of the trees of homes are.
+const TREES: &str = "trees";
+
+/// The file whose lock keeps the other nodes from changing names in a tree, by the key of the tree; made if it is not there.
+pub(in crate::store) fn tree_lock(root: &Dir, key: &str) -> io::Result<File> {
+    let reserved = super::reserved(root)?;
+    match mkdirat(&reserved, TREES, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(err) => return Err(err.into()),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let trees = openat(reserved, TREES, flags, Mode::empty())?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(openat(trees, key, flags, Mode::RUSR | Mode::WUSR)?.into())
+}
