@@ -398,3 +398,31 @@ pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of what a server that ends in order leaves to the next one: room for every cookie and lock there can be, with the longest
 /// paths that locks have in practice; with nothing but locks of the longest paths and owners there are, 24 MiB.
 pub const LEFT_MAX: u64 = 32 * 1024 * 1024;
+
+/// From this number on a supervisor keeps the sockets of its servers: far from those that every process opens first.
+pub const SUPERVISED_SOCKETS_FROM: i32 = 100;
+
+/// So many such places are tried, each as far from the one before: somebody may have left files open there.
+pub const SUPERVISED_SOCKET_PLACES: i32 = 5;
+
+/// How often a supervisor looks after what has no event of its own; a watchdog of a minute hears of it in time.
+pub const SUPERVISOR_LOOK: Duration = Duration::from_secs(10);
+
+/// How long a supervisor waits before it starts a server again that has crashed.
+pub const SUPERVISED_PAUSE: Duration = Duration::from_secs(1);
+
+/// So many crashes, or starts that failed, within [`SUPERVISED_CRASHES_WITHIN`] are started again: what comes oftener does not go away
+/// by itself, and whoever started the supervisor is to know.
+pub const SUPERVISED_CRASHES: usize = 5;
+
+/// See [`SUPERVISED_CRASHES`].
+pub const SUPERVISED_CRASHES_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long whoever talks to a supervisor may take for the line of a wish, and for taking the answer.
+pub const SUPERVISOR_WISH: Duration = Duration::from_secs(5);
+
+/// Bytes of such a line.
+pub const SUPERVISOR_WISH_MAX: u64 = 64;
+
+/// Bytes of the answer to it: what a check of the new program has found may be long.
+pub const SUPERVISOR_ANSWER_MAX: u64 = 64 * 1024;

@@ -178,6 +178,11 @@ impl Listeners {
     pub fn given(sockets: Vec<TcpListener>) -> Listeners {
         Listeners(sockets)
     }
+
+    /// Each of them, for whoever keeps them for the next server.
+    pub fn sockets(&self) -> &[TcpListener] {
+        &self.0
+    }
 }
 
 /// A server that listens, but does not serve yet: connections wait.

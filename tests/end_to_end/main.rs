@@ -37,6 +37,7 @@ mod sandbox;
 mod service;
 mod settings;
 mod streams;
+mod supervised;
 mod trash;
 mod trash_room;
 mod umask;

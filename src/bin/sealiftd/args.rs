@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use sealift::auth::Access;
-use sealift::byte_size::parse_size;
 use sealift::files::Durability;
 use sealift::limits;
 use sealift::server::{AuditTo, MetricsAt};
@@ -22,8 +21,11 @@ use crate::hooks::HookArgs;
 use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
 use crate::node_args::NodeArgs;
+use crate::scrub_args::{self, ScrubArgs};
 #[cfg(feature = "s3")]
 use crate::store_args::StoreArgs;
+use crate::supervisor;
+use crate::supervisor::args::ReloadArgs;
 use crate::user_args::{self, UserCommand};
 use crate::web_args::{WebArgs, WebCertArg, parse_web_cert};
 
@@ -159,6 +161,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "NAME", env = "SEALIFT_USER", hide_env_values = true)]
     pub user: Option<String>,
 
+    /// Put a small process in front that holds the listening sockets and starts the server, again if it crashes: `sealiftd reload
+    /// --binary` replaces the server, and nobody who connects meanwhile is refused
+    #[arg(long, env = "SEALIFT_SUPERVISE", hide_env_values = true)]
+    pub supervise: bool,
+
     /// Do not let the kernel bar this process from every file that it does not serve, nor from connecting out
     #[arg(long, env = "SEALIFT_NO_SANDBOX", hide_env_values = true)]
     pub no_sandbox: bool,
@@ -267,19 +274,6 @@ Examples:
   sealiftd --max-connections 500 config show
       The same with options as the server is started with them.";
 
-const SCRUB_EXAMPLES: &str = "\
-Examples:
-  sealiftd scrub
-  sealiftd scrub --rate 200MiB alice bob
-  nice sealiftd scrub --data /srv/files --json
-
-A file is rotten if its bytes changed though its size and time are those it was stored with. It is marked, and the \
-server refuses it until a good copy is put in its place or `sealift accept` takes it as it is. Files below 1 MiB \
-have no record to compare with; larger ones that other programs stored are recorded for the next time.
-Run it as the server's account or as root, beside a running server or without one. What it finds is told here alone: \
-it is neither in the server's audit nor in its metrics.
-Exit codes: 0 all as stored, 8 some rotten, 10 some could not be read.";
-
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -301,6 +295,9 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<CertCommand>,
     },
+    /// Have a server that runs with --supervise read its files again, or replace it by the program that is there now
+    #[command(after_help = supervisor::args::EXAMPLES)]
+    Reload(ReloadArgs),
     /// Show the settings, and where each comes from
     #[command(after_help = CONFIG_EXAMPLES)]
     Config {
@@ -315,7 +312,7 @@ pub enum Command {
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
     /// Read all files at a bounded rate and compare them with what was stored
-    #[command(after_help = SCRUB_EXAMPLES)]
+    #[command(after_help = scrub_args::EXAMPLES)]
     Scrub(ScrubArgs),
     /// Search what a server has written down of who did what (`--audit`)
     #[command(after_help = audit::args::EXAMPLES)]
@@ -332,23 +329,6 @@ pub enum Command {
 pub enum ConfigCommand {
     /// Print each setting as a line of the file, and behind it where it comes from
     Show,
-}
-
-/// What to read, and how fast.
-#[derive(Debug, Args)]
-pub struct ScrubArgs {
-    /// Users whose folders to read [default: every folder in the data folder, and shared ones elsewhere]
-    #[arg(value_name = "USER")]
-    pub names: Vec<String>,
-    /// Bytes to read a second at most, such as 50MiB
-    #[arg(long, value_name = "SIZE", default_value = "50MiB", value_parser = parse_rate)]
-    pub rate: u64,
-    /// Write down in the server's audit, too, which files are rotten: a file that is there, or journald
-    #[arg(long, value_name = "FILE", env = "SEALIFT_AUDIT", value_parser = parse_audit, hide_env_values = true)]
-    pub audit: Option<AuditTo>,
-    /// Write one JSON object a line
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What to check: the same options as for serving.
@@ -441,17 +421,12 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-fn parse_audit(text: &str) -> Result<AuditTo, String> {
+pub fn parse_audit(text: &str) -> Result<AuditTo, String> {
     text.parse().map_err(|err: sealift::Error| err.text().to_owned())
 }
 
 fn parse_metrics(text: &str) -> Result<MetricsAt, String> {
     text.parse().map_err(|err: sealift::Error| err.text().to_owned())
-}
-
-fn parse_rate(text: &str) -> Result<u64, String> {
-    let rate = parse_size(text).filter(|rate| *rate > 0);
-    rate.ok_or_else(|| "write a whole number with a unit, such as 50MiB or 1GB".to_owned())
 }
 
 pub fn parse_access(text: &str) -> Result<Access, String> {

@@ -27,6 +27,7 @@ mod process;
 mod programs;
 mod reload;
 mod scrub;
+mod scrub_args;
 mod serve;
 mod service_manager;
 mod settings;
@@ -34,6 +35,7 @@ mod shared_folders;
 mod signals;
 #[cfg(feature = "s3")]
 mod store_args;
+mod supervisor;
 mod usage;
 mod user;
 mod user_args;
@@ -51,7 +53,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use console::Term;
 use sealift::wrap::page;
 
-use crate::args::{Cli, Command, ConfigCommand};
+use crate::args::{Cli, Command, ConfigCommand, Places, ServeArgs};
 use crate::cert_args::CertCommand;
 use crate::failure::Failure;
 use crate::hooks::runner::RunnerArgs;
@@ -110,13 +112,21 @@ fn run_hooks(words: &[OsString]) -> ExitCode {
     done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)
 }
 
+fn serve(places: &Places, args: ServeArgs, start: Start) -> Result<ExitCode, Failure> {
+    match args.supervise && !supervisor::is_supervised() {
+        true => supervisor::run(places, &args, &start),
+        false => serve::run(places, args, start).map(|()| ExitCode::SUCCESS),
+    }
+}
+
 fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, Failure> {
     let done = match cli.command {
-        None => serve::run(&cli.places, cli.serve, start),
+        None => return serve(&cli.places, cli.serve, start),
         Some(command) => {
             args::refuse_misplaced(&start.matches)?;
             match command {
-                Command::Serve(serve) => serve::run(&cli.places, serve, start),
+                Command::Serve(args) => return serve(&cli.places, args, start),
+                Command::Reload(args) => supervisor::ask(&cli.places, &args),
                 Command::User { command } => user::run(&cli.places, command),
                 Command::Invite(args) => invite::run(&cli.places, args),
                 Command::Cert { command } => cert::run(&cli.places, command.unwrap_or(CertCommand::Show)),

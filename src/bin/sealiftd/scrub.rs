@@ -15,9 +15,10 @@ use sealift::store::{Doubt, LocalOptions, LocalStore, Pace, Scrubbed, scrub};
 use sealift::{Error, Exit, Kind};
 use serde_json::json;
 
-use crate::args::{Places, ScrubArgs};
+use crate::args::Places;
 use crate::failure::Failure;
 use crate::output::{complain, say};
+use crate::scrub_args::ScrubArgs;
 
 /// Reads them, a line for each that is not right, and ends with 8 if a file is rotten, else 10 if one could not be read.
 ///

@@ -29,7 +29,7 @@ use crate::service_manager::{self, ServiceManager};
 use crate::shared_folders::{self, Trouble};
 use crate::signals::Told;
 use crate::web_args::WebArg;
-use crate::{cert, ground, hooks, logging, process, signals};
+use crate::{cert, ground, hooks, logging, process, signals, supervisor};
 
 /// Serves until it is told to stop.
 ///
@@ -60,6 +60,10 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         ground::prove_usable(places, args.port_file.as_deref(), &account)?;
     } else if process::is_root() {
         warn!("running as root: with --user NAME it gives that up once it listens");
+    }
+
+    if supervisor::is_supervised() {
+        supervisor::end_with_supervisor();
     }
 
     // Before anything is made.
@@ -139,12 +143,15 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
 }
 
 /// Those of the service manager, if it hands any over.
-fn listeners(addresses: &[SocketAddr]) -> Result<Listeners, Failure> {
+///
+/// # Errors
+/// What was handed over does not listen for TCP, or an address cannot be listened on.
+pub fn listeners(addresses: &[SocketAddr]) -> Result<Listeners, Failure> {
     let sockets = service_manager::sockets_handed_over()?;
     if sockets.is_empty() {
         return Listeners::open(addresses).map_err(explain);
     }
-    if !addresses.is_empty() {
+    if !addresses.is_empty() && !supervisor::is_supervised() {
         warn!("--listen counts for nothing: the service manager listens for this server (LISTEN_FDS)");
     }
     Ok(Listeners::given(sockets))

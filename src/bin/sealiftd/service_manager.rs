@@ -17,6 +17,7 @@ use async_std::task::block_on;
 use futures::future::{Either, select};
 use futures::pin_mut;
 use listenfd::ListenFd;
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::sockopt;
 use rustix::time::{ClockId, clock_gettime};
 use sealift::server::Handle;
@@ -103,7 +104,20 @@ impl ServiceManager {
         self.tell(&format!("STOPPING=1\nSTATUS=Stopping: {} may finish", connections(server)));
     }
 
-    fn tell(&self, what: &str) {
+    /// The service ends.
+    pub fn stopping(&self) {
+        self.tell("STOPPING=1\nSTATUS=Stopping");
+    }
+
+    /// A sign of life, where the watchdog waits for one.
+    pub fn alive(&self) {
+        if self.watchdog.is_some() {
+            self.tell("WATCHDOG=1");
+        }
+    }
+
+    /// Says this, in lines of `KEY=value`.
+    pub fn tell(&self, what: &str) {
         let Some(socket) = &self.socket else { return };
         if let Err(error) = socket.send(what.as_bytes()) {
             // Once: it will be so for a while.
@@ -164,6 +178,8 @@ pub fn sockets_handed_over() -> Result<Vec<TcpListener>, Failure> {
         if !sockopt::socket_acceptconn(&socket).unwrap_or(false) {
             return Err(wrong(number, "does not listen"));
         }
+        // No program that is started inherits it.
+        let _ = fcntl_setfd(&socket, FdFlags::CLOEXEC);
         sockets.push(socket);
     }
     Ok(sockets)

@@ -1,0 +1,156 @@
+//! The socket in the server's state folder by which `sealiftd reload` talks to a supervisor: one line of a wish, lines of what comes
+//! of it. Nobody but the account that the supervisor runs under, and root, is answered.
+
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
+use sealift::{Error, Kind, Result, limits};
+use tracing::warn;
+
+use super::args::ReloadArgs;
+use super::{Event, words};
+use crate::args::Places;
+use crate::failure::Failure;
+use crate::output::tell;
+
+/// The wish to read files again, and the one to replace the server.
+const FILES: &str = "files";
+const PROGRAM: &str = "program";
+
+/// Before the last line of an answer.
+const DONE: &str = "done ";
+const FAILED: &str = "failed ";
+
+/// Where it is.
+fn path(places: &Places) -> PathBuf {
+    places.state().join("supervisor")
+}
+
+/// What somebody wants of a supervisor.
+pub enum Wish {
+    /// That the server reads its files again.
+    Files,
+    /// That another server takes the place of this one.
+    Program,
+}
+
+/// Somebody who waits for what comes of a wish.
+pub struct Asker(Sender<std::result::Result<String, String>>);
+
+impl Asker {
+    /// Tells what came of it.
+    pub fn answer(self, outcome: std::result::Result<String, String>) {
+        // Who has gone needs no answer.
+        let _ = self.0.send(outcome);
+    }
+}
+
+/// Takes wishes from now on, on threads of their own.
+///
+/// # Errors
+/// That the socket cannot be made.
+pub fn listen(places: &Places, words: &[OsString], events: &Sender<Event>) -> Result<()> {
+    let path = path(places);
+    let failed = |err| Error::file(format_args!("the supervisor's socket {}", path.display()), err);
+    // The server holds the state folder, so whoever made this one has ended.
+    if fs::symlink_metadata(&path).is_ok_and(|about| about.file_type().is_socket()) {
+        fs::remove_file(&path).map_err(failed)?;
+    }
+    let listener = UnixListener::bind(&path).map_err(failed)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+    let (words, events) = (words.to_vec(), events.clone());
+    let serving = move || {
+        // One after the other: two of them at once would want different things.
+        for stream in listener.incoming().flatten() {
+            if let Err(error) = serve(&stream, &words, &events) {
+                warn!(%error, "a wish to the supervisor was not carried out to its end");
+            }
+        }
+    };
+    std::thread::Builder::new().name("wishes".to_owned()).spawn(serving).map(drop).map_err(failed)
+}
+
+fn serve(stream: &UnixStream, words: &[OsString], events: &Sender<Event>) -> std::io::Result<()> {
+    let by = socket_peercred(stream)?.uid;
+    if by != geteuid() && !by.is_root() {
+        return writeln!(&mut &*stream, "{FAILED}another account runs this server");
+    }
+    stream.set_read_timeout(Some(limits::SUPERVISOR_WISH))?;
+    stream.set_write_timeout(Some(limits::SUPERVISOR_WISH))?;
+    let mut line = String::new();
+    BufReader::new(stream.take(limits::SUPERVISOR_WISH_MAX)).read_line(&mut line)?;
+    let outcome = match line.trim_end() {
+        FILES => Ok(Wish::Files),
+        PROGRAM => check(words).map(|()| Wish::Program),
+        other => Err(format!("{other}: no such wish")),
+    }
+    .and_then(|wish| {
+        let (asker, answer) = channel();
+        let gone = |_| "the supervisor is ending".to_owned();
+        events.send(Event::Wish(wish, Asker(asker))).map_err(|_| "the supervisor is ending".to_owned())?;
+        answer.recv().map_err(gone)?
+    });
+    match outcome {
+        Ok(what) => writeln!(&mut &*stream, "{DONE}{what}"),
+        Err(why) => writeln!(&mut &*stream, "{FAILED}{}", why.replace('\n', "; ")),
+    }
+}
+
+/// Has the program that is there now look whether it could serve. Until it has, nothing is changed.
+fn check(words: &[OsString]) -> std::result::Result<(), String> {
+    let words = words::for_checking(words).ok_or("its command line cannot be checked")?;
+    let (program, rest) = words.split_first().ok_or("there is no program")?;
+    let mut check = Command::new(program);
+    check.args(rest).stdin(Stdio::null()).stderr(Stdio::piped());
+    let checked = check.output().map_err(|err| format!("{}: {err}", program.display()))?;
+    let found = String::from_utf8_lossy(&checked.stdout);
+    let errors: Vec<&str> = found.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
+    // What is a warning does not keep a server from starting.
+    match (checked.status.code(), errors.is_empty()) {
+        (Some(0 | 1), true) => Ok(()),
+        (Some(1), false) => Err(errors.join("; ")),
+        _ => Err(String::from_utf8_lossy(&checked.stderr).trim().to_owned()),
+    }
+}
+
+/// `sealiftd reload`: tells a supervisor, and waits for what comes of it.
+///
+/// # Errors
+/// That there is none, or what it says.
+pub fn ask(places: &Places, args: &ReloadArgs) -> std::result::Result<(), Failure> {
+    let path = path(places);
+    let stream = UnixStream::connect(&path).map_err(|err| explain(&path, err))?;
+    let wish = if args.binary { PROGRAM } else { FILES };
+    let failed = |err| Error::file("talking to the supervisor", err);
+    writeln!(&mut &stream, "{wish}").map_err(failed)?;
+    let mut answer = String::new();
+    BufReader::new(stream.take(limits::SUPERVISOR_ANSWER_MAX)).read_line(&mut answer).map_err(failed)?;
+    if let Some(done) = answer.strip_prefix(DONE) {
+        tell(&format!("{}\n", sealift::escape::for_people(done.trim_end().as_bytes())));
+        return Ok(());
+    }
+    let why = answer.strip_prefix(FAILED).unwrap_or("the supervisor has ended").trim_end();
+    let next = "The server's log says more; `sealiftd check` looks for what would keep it from starting.";
+    Err(Failure::from(Error::new(Kind::Aborted, why.to_owned())).hint(next))
+}
+
+fn explain(path: &Path, err: std::io::Error) -> Failure {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+    let is_absent = matches!(err.kind(), NotFound | ConnectionRefused);
+    let error = Error::file(format_args!("the supervisor's socket {}", path.display()), err);
+    match is_absent {
+        false => error.into(),
+        true => Failure::from(Error::new(Kind::NotFound, "no server runs here with --supervise")).hint(
+            "Name its state folder with --state if that is another one. Without --supervise SIGHUP or `sealift admin reload` \
+             has it read its files again, and another program takes a restart.",
+        ),
+    }
+}

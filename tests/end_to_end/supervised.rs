@@ -1,0 +1,193 @@
+//! `--supervise`: a process that holds the sockets while servers come and go.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::common::{Daemon, HANG, RawClient, World, enter, eventually, sealiftd, text};
+
+/// The number of the process that serves.
+fn server_of(daemon: &Daemon) -> i32 {
+    let mut client = RawClient::connect(daemon);
+    client.login("anonymous", "");
+    client.ask("PING").2.get("pid").unwrap().parse().unwrap()
+}
+
+fn reload(daemon: &Daemon, args: &[&str]) -> Output {
+    daemon.command(&["reload"]).args(args).output().unwrap()
+}
+
+/// Replaces the server; the number of the one that serves then.
+fn replace(daemon: &Daemon) -> i32 {
+    let output = reload(daemon, &["--binary"]);
+    let said = text(&output.stdout);
+    assert!(output.status.success() && said.contains("The next server serves"), "{said}{}", text(&output.stderr));
+    server_of(daemon)
+}
+
+fn is_there(pid: i32) -> bool {
+    test_kill_process(Pid::from_raw(pid).unwrap()).is_ok()
+}
+
+/// `sealift` as a person runs it who knows the server already.
+fn sealift(daemon: &Daemon, home: &std::path::Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealift"));
+    command.args(["--pin", daemon.pin(), "--quiet"]).args(words).current_dir(home).env("HOME", home);
+    command.output().unwrap()
+}
+
+#[test]
+fn a_server_is_replaced_and_no_client_fails() {
+    let world = World::of(&["alice"]);
+    let daemon = world.daemon().args(["--supervise", "--grace", "1s"]).start();
+    fs::write(daemon.public().join("f"), vec![b'x'; 3 << 20]).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let (over, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let from = format!("{}/f", daemon.address());
+    let first = server_of(&daemon);
+    let mut servers = vec![first];
+    thread::scope(|scope| {
+        for number in 0..4 {
+            let (daemon, home, over, done, from) = (&daemon, home.path(), &over, &done, &from);
+            scope.spawn(move || {
+                let to = format!("got{number}");
+                while !over.load(Ordering::Relaxed) {
+                    let got = sealift(daemon, home, &["get", from, &to]);
+                    assert!(got.status.success(), "{}", text(&got.stderr));
+                    assert_eq!(fs::metadata(home.join(&to)).unwrap().len(), 3 << 20);
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for _ in 0..3 {
+            let before = done.load(Ordering::Relaxed);
+            eventually("some have come", || done.load(Ordering::Relaxed) >= before + 4);
+            servers.push(replace(&daemon));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    servers.sort_unstable();
+    servers.dedup();
+    assert_eq!(servers.len(), 4, "each is another process");
+    assert!(!servers.contains(&i32::try_from(daemon.pid()).unwrap()), "the supervisor serves nobody");
+    let ended = daemon.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(servers.iter().all(|pid| !is_there(*pid)));
+}
+
+#[test]
+fn a_transfer_under_way_ends_before_the_next_server_serves() {
+    let world = World::of(&["alice"]);
+    let daemon = world.daemon().arg("--supervise").start();
+    fs::write(daemon.data().join("alice/large"), vec![b'x'; 32 << 20]).unwrap();
+    let first = server_of(&daemon);
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.ask("DOWNLOAD large").0, 150);
+    thread::scope(|scope| {
+        let replacing = scope.spawn(|| replace(&daemon));
+        eventually("the server drains", || daemon.log().contains("no longer listening"));
+        assert!(!replacing.is_finished());
+        assert_eq!(alice.frames().unwrap().len(), 32 << 20);
+        assert_eq!(alice.reply().1, "done");
+        assert_ne!(replacing.join().unwrap(), first);
+    });
+}
+
+#[test]
+fn where_the_next_server_could_not_start_the_one_that_serves_stays() {
+    let world = World::of(&["alice"]);
+    let daemon = world.daemon().arg("--supervise").start();
+    let first = server_of(&daemon);
+    fs::write(daemon.place().join("sealiftd.toml"), "no_such_key = 1\n").unwrap();
+    let refused = reload(&daemon, &["--binary"]);
+    let said = text(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && said.contains("no_such_key"), "{said}");
+    fs::write(daemon.place().join("sealiftd.toml"), "").unwrap();
+    let users = fs::read_to_string(daemon.place().join("users.toml")).unwrap();
+    world.set_users("[users.alice]\nno_such_key = 1\n");
+    let refused = reload(&daemon, &["--binary"]);
+    let said = text(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("no_such_key"), "{said}");
+    world.set_users(&users);
+    assert_eq!(server_of(&daemon), first);
+    assert_ne!(replace(&daemon), first);
+}
+
+#[test]
+fn a_server_that_is_killed_is_started_again_and_one_that_does_not_stay_is_given_up() {
+    let mut daemon = Daemon::builder().arg("--supervise").start();
+    let mut servers = vec![server_of(&daemon)];
+    while servers.len() <= sealift::limits::SUPERVISED_CRASHES {
+        kill_process(Pid::from_raw(*servers.last().unwrap()).unwrap(), Signal::KILL).unwrap();
+        // Waits in the socket until there is another one.
+        servers.push(server_of(&daemon));
+    }
+    kill_process(Pid::from_raw(*servers.last().unwrap()).unwrap(), Signal::KILL).unwrap();
+    let ended = daemon.wait();
+    assert!(ended.code == Some(1) && ended.log.contains("giving up"), "{}", ended.log);
+}
+
+#[test]
+fn a_first_server_that_cannot_start_says_why_and_is_not_tried_again() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("users.toml"), "[users.alice]\nno_such_key = 1\n").unwrap();
+    let output = sealiftd(place.path()).args(["--supervise", "--listen", "127.0.0.1:0"]).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("no_such_key"), "{said}");
+    assert_eq!(said.matches("started a server").count(), 1, "{said}");
+}
+
+#[test]
+fn a_server_does_not_outlive_its_supervisor() {
+    let daemon = Daemon::builder().arg("--supervise").start();
+    let server = server_of(&daemon);
+    let place = daemon.place().join("log");
+    // Its folder goes with the handle.
+    assert!(place.exists());
+    daemon.kill();
+    eventually("the server ends", || !is_there(server));
+}
+
+#[test]
+fn files_are_read_again_on_request_and_without_a_supervisor_that_is_said() {
+    let world = World::of(&["alice"]);
+    let daemon = world.daemon().arg("--supervise").start();
+    let output = reload(&daemon, &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    eventually("they are read again", || daemon.log().contains("are read again"));
+    daemon.stop();
+    let output = sealiftd(world.place()).arg("reload").output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(3) && said.contains("--supervise"), "{said}");
+}
+
+#[test]
+fn a_service_manager_is_told_that_the_service_goes_on() {
+    let world = World::of(&["alice"]);
+    let manager = UnixDatagram::bind(world.place().join("notify")).unwrap();
+    manager.set_read_timeout(Some(HANG)).unwrap();
+    let hears_until = |line: &str| {
+        let mut all = String::new();
+        while !all.lines().any(|heard| heard == line) {
+            let mut buffer = [0; 4096];
+            let len = manager.recv(&mut buffer).expect("the service manager hears nothing");
+            all += &text(buffer.get(..len).unwrap());
+            all += "\n";
+        }
+        all
+    };
+    let socket = world.place().join("notify");
+    let daemon = world.daemon().arg("--supervise").env("NOTIFY_SOCKET", socket.to_str().unwrap()).start();
+    hears_until("READY=1");
+    replace(&daemon);
+    let heard = hears_until("READY=1");
+    assert!(heard.contains("RELOADING=1\nMONOTONIC_USEC=") && !heard.contains("STOPPING"), "{heard}");
+    // Anybody on this machine can write to the socket that servers talk to.
+    daemon.stop();
+    hears_until("STOPPING=1");
+}
