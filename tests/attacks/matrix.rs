@@ -1,7 +1,9 @@
 //! Every command in every form that matters for rights, what each needs, and a home for them to act on.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use sealift::client::keys::LoginKey;
@@ -181,18 +183,37 @@ fn uploads() -> Vec<Vec<u8>> {
 /// A home with a few files, and what it should look like.
 pub struct Scene {
     home: PathBuf,
+    /// What was put back last.
+    first: RefCell<BTreeMap<PathBuf, Marks>>,
+}
+
+/// What shows whether anything was done to a file or folder: its number, kind and mode, when it was last changed in any way, and its
+/// content.
+#[derive(PartialEq)]
+struct Marks {
+    inode: u64,
+    mode: u32,
+    changed: (i64, i64),
+    content: Option<Vec<u8>>,
 }
 
 impl Scene {
     /// Fills this home; made if it is missing.
     pub fn prepare(home: PathBuf) -> Scene {
-        let scene = Scene { home };
+        let scene = Scene { home, first: RefCell::default() };
         scene.restore();
         scene
     }
 
-    /// Puts everything back as it was at first.
+    /// Puts everything back as it was at first, if anything is not.
     pub fn restore(&self) {
+        if self.first.borrow().is_empty() || *self.first.borrow() != self.marks() {
+            self.put_back();
+            *self.first.borrow_mut() = self.marks();
+        }
+    }
+
+    fn put_back(&self) {
         fs::create_dir_all(&self.home).unwrap();
         for entry in fs::read_dir(&self.home).unwrap() {
             let path = entry.unwrap().path();
@@ -205,6 +226,17 @@ impl Scene {
         for name in ["file", "other", "folder/inner"] {
             fs::write(self.home.join(name), format!("the content of {name}")).unwrap();
         }
+    }
+
+    fn marks(&self) -> BTreeMap<PathBuf, Marks> {
+        if !self.home.exists() {
+            return BTreeMap::new();
+        }
+        let marks = |(path, content): (PathBuf, _)| {
+            let meta = fs::symlink_metadata(&path).unwrap();
+            (path, Marks { inode: meta.ino(), mode: meta.mode(), changed: (meta.ctime(), meta.ctime_nsec()), content })
+        };
+        self.snapshot().into_iter().map(marks).collect()
     }
 
     /// Every path in the home with its content; folders have none. Without the server's own folder.

@@ -244,6 +244,8 @@ fn slow_reader() {
         if left > READERS {
             threads = threads.min(figures.threads());
         }
+        // What is given up is a matter of time, and no more of one if the machine does nothing else meanwhile.
+        thread::sleep(Duration::from_millis(250));
         left == 1
     });
     let peak = figures.peak();

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::common::web::{Got, RawWeb, curl, curl_output};
+use crate::common::web::{Got, RawWeb, curl, curl_each, curl_output};
 use crate::common::{Daemon, Figures, HANG, PASSWORD, World, eventually, snapshot};
 
 /// The user's name and password as curl takes them.
@@ -79,9 +79,10 @@ fn web_dotdot() {
     {
         paths.push(path.to_owned());
     }
-    for path in &paths {
-        for version in ["--http1.1", "--http2"] {
-            let got = curl(&daemon, &[version, "-u", &login("alice")], path);
+    let alice = login("alice");
+    for version in ["--http1.1", "--http2"] {
+        let asked: Vec<_> = paths.iter().map(|path| (vec![version, "-u", &alice], path.as_str())).collect();
+        for (path, got) in paths.iter().zip(curl_each(&daemon, &asked)) {
             assert!((400..500).contains(&got.status), "{path}: {got:?}");
             assert!(
                 !got.text().contains("canary\n") && got.text() != "canary" && !got.text().contains("root:"),

@@ -60,7 +60,9 @@ fn at(calls: &[(Call, bool)], begun: bool, what: impl Fn(&Call) -> bool) -> Opti
 
 /// Whether it is about a file that is not in its place yet: one in the staging folder, or one without a name.
 fn is_staged(call: &Call) -> bool {
-    call.text.contains(".sealift/") || call.text.contains("(deleted)")
+    // The server's own lock, which it renews when it is time, is in such a folder too, beside the homes.
+    let is_in_a_home = call.text.contains(".sealift/") && !call.text.contains("/.sealift/server.lock>");
+    is_in_a_home || call.text.contains("(deleted)")
 }
 
 fn is_sync(call: &Call) -> bool {

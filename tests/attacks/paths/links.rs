@@ -37,6 +37,10 @@ fn links(cage: &Cage) -> Vec<(&'static str, String)> {
 fn plant(home: &Path, links: &[(&str, String)]) {
     let _ = fs::remove_file(home.join("folder/back"));
     for (name, target) in links {
+        // Most of them are as they were.
+        if fs::read_link(home.join(name)).is_ok_and(|there| there == Path::new(target)) {
+            continue;
+        }
         // Moved, replaced or removed by the command before.
         if fs::symlink_metadata(home.join(name)).is_ok_and(|meta| meta.is_dir()) {
             fs::remove_dir_all(home.join(name)).unwrap();
