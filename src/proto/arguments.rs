@@ -2,9 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::command::{InboxArgs, LinkArgs, LinkEnd};
+use super::command::{HashOf, InboxArgs, LinkArgs, LinkEnd, StageArgs, UploadArgs, Verb};
 use super::percent::decode;
-use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
 use crate::files::Resume;
 use crate::files::{Condition, Hash, Mtime, RelPath, SourceMode, StagedId, TrashId};
@@ -42,16 +41,22 @@ impl<'a> Args<'a> {
         Ok(Args { verb, positions: positions.into_iter(), options })
     }
 
-    pub(super) fn bad(&self, why: &str) -> Error {
+    fn bad(&self, why: &str) -> Error {
         Error::new(Kind::BadCommand, format!("{why}; it is written: {}", self.verb.row().usage))
     }
 
-    pub(super) fn optional(&mut self) -> Result<Option<Vec<u8>>> {
+    fn optional(&mut self) -> Result<Option<Vec<u8>>> {
         self.positions.next().map(|word| Ok(decode(word)?.into_owned())).transpose()
     }
 
     fn required(&mut self) -> Result<Vec<u8>> {
         self.optional()?.ok_or_else(|| self.bad("an argument is missing"))
+    }
+
+    /// A verb, if one is named.
+    pub(super) fn verb(&mut self) -> Result<Option<Verb>> {
+        let Some(name) = self.optional()? else { return Ok(None) };
+        Verb::from_name(&name).map(Some).ok_or_else(|| self.bad("there is no such command"))
     }
 
     pub(super) fn user_name(&mut self) -> Result<String> {
@@ -127,6 +132,11 @@ impl<'a> Args<'a> {
         id.map(Some).ok_or_else(|| self.bad("id= is two times 16 hexadecimal digits with a hyphen between them"))
     }
 
+    /// Something in the trash, which must be named.
+    pub(super) fn needed_trashed(&mut self) -> Result<TrashId> {
+        self.trashed()?.ok_or_else(|| self.bad("id= is missing"))
+    }
+
     /// A path that is an option.
     pub(super) fn path_option(&mut self, key: &str) -> Result<Option<RelPath>> {
         match self.bytes_of(key)?.map(|path| RelPath::parse(&path)).transpose()? {
@@ -156,10 +166,10 @@ impl<'a> Args<'a> {
         self.proofs_in(&text)
     }
 
-    /// One signature.
-    pub(super) fn proof(&mut self) -> Result<Proof> {
+    /// One signature, of a key that is to log in from now on.
+    pub(super) fn new_key(&mut self) -> Result<Box<Proof>> {
         match <[Proof; 1]>::try_from(self.proofs()?) {
-            Ok([proof]) => Ok(proof),
+            Ok([proof]) => Ok(Box::new(proof)),
             Err(_) => Err(self.bad("one signature is needed, of the key itself")),
         }
     }
@@ -189,7 +199,7 @@ impl<'a> Args<'a> {
         is_there.then(|| self.password_option(key)).transpose()
     }
 
-    pub(super) fn link(&mut self) -> Result<LinkArgs> {
+    pub(super) fn link(&mut self) -> Result<Box<LinkArgs>> {
         let path = self.path_or_root()?;
         let is_inbox = self.flag("drop")?;
         let bounds = InboxArgs { bytes: self.number("size")?, files: self.number("files")? };
@@ -201,14 +211,14 @@ impl<'a> Args<'a> {
             "never" => Some(LinkEnd::Never),
             text => digits(text).map(LinkEnd::At),
         })?;
-        Ok(LinkArgs {
+        Ok(Box::new(LinkArgs {
             path,
             inbox: is_inbox.then_some(bounds),
             name: self.value("name")?,
             expires,
             password: self.new_password_option("password")?,
             downloads: self.number("downloads")?,
-        })
+        }))
     }
 
     pub(super) fn link_name(&mut self) -> Result<String> {
@@ -300,6 +310,11 @@ impl<'a> Args<'a> {
         self.number(key)?.ok_or_else(|| self.bad(&format!("{key}= is missing")))
     }
 
+    /// A number that is nothing if it is left away.
+    pub(super) fn number_or_zero(&mut self, key: &str) -> Result<u64> {
+        Ok(self.number(key)?.unwrap_or(0))
+    }
+
     pub(super) fn count(&mut self) -> Result<u32> {
         let count = self.parsed("count", "takes a number from 1 to 15", |text| {
             let digits = text.bytes().all(|b| b.is_ascii_digit());
@@ -345,6 +360,40 @@ impl<'a> Args<'a> {
             (None, None) => Ok(None),
             (Some(offset), Some(prefix)) => Ok(Some(Resume { offset, prefix })),
             _ => Err(self.bad("offset= and prefix= go together")),
+        }
+    }
+
+    pub(super) fn upload(&mut self) -> Result<UploadArgs> {
+        Ok(UploadArgs {
+            path: self.path()?,
+            size: self.number("size")?,
+            mtime: self.mtime()?,
+            mode: self.mode()?,
+            allocated: self.number("allocated")?,
+            condition: self.condition()?,
+            resume: self.resume()?,
+        })
+    }
+
+    pub(super) fn stage(&mut self) -> Result<StageArgs> {
+        Ok(StageArgs {
+            path: self.path()?,
+            size: self.needed("size")?,
+            mtime: self.mtime()?,
+            mode: self.mode()?,
+            allocated: self.number("allocated")?,
+            condition: self.condition()?,
+            resume: self.resume()?,
+        })
+    }
+
+    pub(super) fn hash_of(&mut self) -> Result<HashOf> {
+        match (self.flag("recorded")?, self.flag("growing")?, self.flag("partial")?) {
+            (false, false, false) => Ok(HashOf::Bytes),
+            (true, false, false) => Ok(HashOf::Record),
+            (false, true, false) => Ok(HashOf::Growing),
+            (false, false, true) => Ok(HashOf::Partial),
+            _ => Err(self.bad("it is one of recorded, growing and partial")),
         }
     }
 

@@ -1,477 +1,366 @@
-//! Commands: what a line says, as a value.
+//! Commands: what a line says, as a value; and the one table of them, which says of each how its line is read, what it is for, and since
+//! when servers have it.
 
 use std::net::IpAddr;
 
-use super::features::{Feature, Features};
-use super::verb::Verb;
-use crate::files::{Condition, Hash, Mtime, RelPath, Resume, SourceMode, StagedId, TrashId};
+use super::arguments::Args;
+use super::features::Feature;
+use crate::error::{Error, Kind, Result};
+use crate::escape;
+use crate::files::{Hash, RelPath, SourceMode, StagedId, TrashId};
 use crate::keys::{Evidence, Proof};
-#[cfg(doc)]
 use crate::limits;
 use crate::secret::Secret;
 
-pub use self::parse::BadLine;
+pub use self::args::{HashOf, InboxArgs, LinkArgs, LinkEnd, StageArgs, UploadArgs};
 
-/// What HASH is to hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HashOf {
-    /// The bytes of the file, as they are read now.
-    #[default]
-    Bytes,
-    /// The same, or what was recorded of them: for whoever has bytes of the file to compare with.
-    Record,
-    /// The bytes of the file, which may become longer meanwhile, as long as it is at the beginning.
-    Growing,
-    /// What an interrupted upload of this path left.
-    Partial,
+/// What HELP, and whoever sends a command, must know of its verb.
+#[derive(Debug, Clone, Copy)]
+pub struct VerbRow {
+    /// The name on the wire, in capitals. Any case is accepted.
+    pub name: &'static str,
+    /// How the command is written.
+    pub usage: &'static str,
+    /// What it does, for HELP.
+    pub summary: &'static str,
+    /// What a server has listed that knows it; none: all do.
+    pub since: Option<Feature>,
 }
 
-/// The arguments of UPLOAD.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct UploadArgs {
-    /// Where the file goes.
-    pub path: RelPath,
-    /// Its whole size in bytes, if the sender knows it.
-    pub size: Option<u64>,
-    /// The modification time to give it.
-    pub mtime: Option<Mtime>,
-    /// The mode that the file has at the sender.
-    pub mode: Option<SourceMode>,
-    /// Bytes that it takes on the sender's disk, if it is sparse: its holes are to stay holes.
-    pub allocated: Option<u64>,
-    /// What must hold for the target.
-    pub condition: Condition,
-    /// Where to go on, if an earlier attempt left a part.
-    pub resume: Option<Resume>,
+/// Takes rows such as
+///
+/// ```text
+/// /// What it is.
+/// Verb { /// What it is about.
+///     field: Type = method(key), } since Feature: "NAME", "NAME usage", "Summary.";
+/// ```
+///
+/// A method is one of [`Args`], which takes its argument off the line; they are asked in their order. One value alone stands in
+/// parentheses and has no name.
+macro_rules! commands {
+    ($(
+        $(#[$doc:meta])*
+        $verb:ident
+        $(( $type:ty = $method:ident($($key:literal)?) ))?
+        $({ $( $(#[$field_doc:meta])* $field:ident: $field_type:ty = $field_method:ident($($field_key:literal)?), )* })?
+        $(since $feature:ident)?
+        : $name:literal, $usage:literal, $summary:literal;
+    )*) => {
+        /// A command's verb.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Verb { $($(#[$doc])* $verb,)* }
+
+        /// One command, parsed and in bounds.
+        #[derive(Debug, Clone)]
+        pub enum Command { $(
+            $(#[$doc])*
+            $verb $(($type))? $({ $( $(#[$field_doc])* $field: $field_type, )* })?,
+        )* }
+
+        impl Verb {
+            /// Every verb, in the order HELP shows them.
+            pub const ALL: &'static [Verb] = &[$(Verb::$verb,)*];
+
+            /// This verb's row of the table.
+            pub const fn row(self) -> VerbRow {
+                match self { $(
+                    Verb::$verb => {
+                        VerbRow { name: $name, usage: $usage, summary: $summary, since: commands!(@since $($feature)?) }
+                    }
+                )* }
+            }
+        }
+
+        impl Command {
+            /// The command's verb.
+            pub fn verb(&self) -> Verb {
+                match self { $(Command::$verb { .. } => Verb::$verb,)* }
+            }
+
+            fn of(verb: Verb, args: &mut Args<'_>) -> Result<Command> {
+                Ok(match verb { $(
+                    Verb::$verb => Command::$verb
+                        $((args.$method($($key)?)?))?
+                        $({ $( $field: args.$field_method($($field_key)?)?, )* })?,
+                )* })
+            }
+        }
+    };
+    (@since) => { None };
+    (@since $feature:ident) => { Some(Feature::$feature) };
 }
 
-/// The arguments of STAGE.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageArgs {
-    /// Where the file goes.
-    pub path: RelPath,
-    /// Its whole size in bytes.
-    pub size: u64,
-    /// The modification time to give it.
-    pub mtime: Option<Mtime>,
-    /// The mode that the file has at the sender.
-    pub mode: Option<SourceMode>,
-    /// Bytes that it takes on the sender's disk, if it is sparse: its holes are to stay holes.
-    pub allocated: Option<u64>,
-    /// What must hold for the target.
-    pub condition: Condition,
-    /// Where to go on, if an earlier attempt left a part.
-    pub resume: Option<Resume>,
-}
-
-/// The arguments of LINK.
-#[derive(Debug, Clone, Default)]
-pub struct LinkArgs {
-    /// What it leads to; the root is the whole home.
-    pub path: RelPath,
-    /// It is for files to be put in, and shows nothing; bounded by these, if the maker says so.
-    pub inbox: Option<InboxArgs>,
-    /// What it is called.
-    pub name: Option<String>,
-    /// When it ends; none: when the server thinks fit.
-    pub expires: Option<LinkEnd>,
-    /// What whoever has it must know beside.
-    pub password: Option<Secret>,
-    /// How often it may be downloaded.
-    pub downloads: Option<u64>,
-}
-
-/// What bounds a link that files are put in by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct InboxArgs {
-    /// Bytes of all files together.
-    pub bytes: Option<u64>,
-    /// Files.
-    pub files: Option<u64>,
-}
-
-/// When a link ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkEnd {
-    /// Never by itself.
-    Never,
-    /// So many seconds after 1970.
-    At(u64),
-}
-
-/// One command, parsed and in bounds.
-#[derive(Debug, Clone)]
-pub enum Command {
-    /// HELP, of one verb or all.
-    Help(Option<Verb>),
-    /// USER name.
-    User(String),
-    /// PASS password.
-    Pass(Secret),
-    /// KEY: signatures of keys of this user, at least one.
+commands! {
+    /// What the server can do.
+    Help(Option<Verb> = verb()): "HELP", "HELP [verb]", "Show the commands, or how one is written.";
+    /// Who is logging in.
+    User(String = user_name()): "USER", "USER name", "Say who you are; `anonymous` reads without a password.";
+    /// The password that goes with USER.
+    Pass(Secret = password()): "PASS", "PASS password", "Log in with the password that goes with USER.";
+    /// Signatures of one's keys.
     Key {
         /// Who says that they are.
-        user: String,
+        user: String = user_name(),
         /// The signatures: at most [`limits::KEY_PROOFS_MAX`].
-        proofs: Vec<Proof>,
-    },
-    /// TOKEN: so many, 1 to [`limits::STREAMS_MAX`] less one.
+        proofs: Vec<Proof> = proofs(),
+    } since Keys: "KEY", "KEY name signature[,signature...]", "Log in with signatures of your SSH keys.";
+    /// One-time tokens for more connections.
     Token {
         /// How many.
-        count: u32,
-    },
-    /// JOIN with a token.
-    Join(Secret),
-    /// REDEEM an invitation.
+        count: u32 = count(),
+    }: "TOKEN", "TOKEN [count=1..15]", "Get one-time tokens for more connections of this login.";
+    /// Another connection of a login.
+    Join(Secret = token()): "JOIN", "JOIN token", "Log in with a token that another session of yours got.";
+    /// Use an invitation.
     Redeem {
         /// Who is invited.
-        user: String,
+        user: String = user_name(),
         /// The invitation's secret.
-        secret: Secret,
+        secret: Secret = invitation(),
         /// The password that is to be. None: only look whether the invitation can be used.
-        password: Option<Secret>,
-    },
-    /// PASSWD: another password of one's own.
+        password: Option<Secret> = new_password_option("password"),
+    } since Redeem: "REDEEM", "REDEEM user secret [password=PASSWORD]",
+        "Log in by an invitation, and choose your password.";
+    /// Another password of one's own.
     Passwd {
         /// The one that is to be.
-        new: Secret,
+        new: Secret = new_password(),
         /// Who says so.
-        evidence: Evidence,
-    },
-    /// NONCE.
-    Nonce,
-    /// KEYS.
-    Keys,
-    /// ENROL a key of one's own.
+        evidence: Evidence = evidence(),
+    } since Passwd: "PASSWD", "PASSWD new present=PASSWORD|proof=SIGNATURE[,SIGNATURE...]",
+        "Change your password; it takes the present one or a key's proof.";
+    /// What signatures must be over.
+    Nonce since Enrol: "NONCE", "NONCE", "Get the nonce that a proof by a key is over.";
+    /// The keys that log one in.
+    Keys since Enrol: "KEYS", "KEYS", "Show the keys that log you in.";
+    /// Another key of one's own.
     Enrol {
         /// What it is called: 1 to [`limits::KEY_NAME_MAX`] bytes.
-        name: String,
+        name: String = key_name(),
         /// The signature of that key.
-        key: Box<Proof>,
+        key: Box<Proof> = new_key(),
         /// Who says so.
-        evidence: Evidence,
-    },
-    /// REVOKE a key of one's own.
+        evidence: Evidence = evidence(),
+    } since Enrol: "ENROL", "ENROL name signature present=PASSWORD|proof=SIGNATURE[,SIGNATURE...]",
+        "Let one more key of yours log you in.";
+    /// One key less.
     Revoke {
         /// Its fingerprint.
-        fingerprint: String,
+        fingerprint: String = fingerprint(),
         /// Who says so.
-        evidence: Evidence,
-    },
-    /// LINK.
-    Link(Box<LinkArgs>),
-    /// LINKS.
-    Links,
-    /// UNLINK the link of this name.
-    Unlink(String),
-    /// VISIT: log in by a link.
+        evidence: Evidence = evidence(),
+    } since Enrol: "REVOKE", "REVOKE fingerprint present=PASSWORD|proof=SIGNATURE[,SIGNATURE...]",
+        "Let a key that you enrolled log you in no more.";
+    /// Make a link.
+    Link(Box<LinkArgs> = link()) since Link: "LINK", "LINK [path] [drop=yes [size=BYTES] [files=N]] [name=NAME] [expires=SECONDS|never] [password=PASSWORD] [downloads=N]",
+        "Make a link that needs no account to a file or folder.";
+    /// The links of one's own.
+    Links since Link: "LINKS", "LINKS", "Show your links.";
+    /// One link less.
+    Unlink(String = link_name()) since Link: "UNLINK", "UNLINK name", "Let a link of yours give nothing any more.";
+    /// Come by a link.
     Visit {
         /// Its secret.
-        secret: Secret,
+        secret: Secret = link_secret(),
         /// Its password, if it has one.
-        password: Option<Secret>,
+        password: Option<Secret> = optional_password("password"),
         /// What tells one's uploads from those of others who have it.
-        uploads: Option<Secret>,
-    },
-    /// LIST a folder.
+        uploads: Option<Secret> = uploads(),
+    } since Link: "VISIT", "VISIT secret [password=PASSWORD] [uploads=SECRET]",
+        "Log in by a link that somebody made.";
+    /// List a folder.
     List {
         /// The folder.
-        path: RelPath,
+        path: RelPath = path_or_root(),
         /// With all below it.
-        recursive: bool,
+        recursive: bool = flag("recursive"),
         /// Saying which files are rotten.
-        rotten: bool,
+        rotten: bool = flag("rotten"),
         /// Saying the modes of all.
-        mode: bool,
+        mode: bool = flag("mode"),
         /// Saying which are links, and which folders are shared ones.
-        marks: bool,
-    },
-    /// STAT one path.
-    Stat(RelPath),
-    /// HASH a file, its first `length` bytes, or the part of an interrupted upload.
+        marks: bool = flag("marks"),
+    }: "LIST", "LIST [path] [recursive=yes] [rotten=yes] [mode=yes] [marks=yes]",
+        "List a folder, or the whole tree below it.";
+    /// Describe one file or folder.
+    Stat(RelPath = path_or_root()): "STAT", "STAT [path]", "Show type, size and modification time.";
+    /// Hash a file on the server.
     Hash {
         /// The file.
-        path: RelPath,
+        path: RelPath = path(),
         /// Only so many bytes of it.
-        length: Option<u64>,
+        length: Option<u64> = number("length"),
         /// What of it.
-        of: HashOf,
-    },
-    /// ACCEPT a file as it is now.
-    Accept(RelPath),
-    /// DOWNLOAD a file or a range of it.
+        of: HashOf = hash_of(),
+    }: "HASH", "HASH path [length=BYTES] [recorded=yes|growing=yes|partial=yes]",
+        "Read a file and show its BLAKE3, or that of its beginning.";
+    /// Take a rotten file as it is.
+    Accept(RelPath = path()) since Record: "ACCEPT", "ACCEPT path",
+        "Take a file as right whose bytes are not those that were stored.";
+    /// Fetch a file.
     Download {
         /// The file.
-        path: RelPath,
+        path: RelPath = path(),
         /// The first byte to send.
-        offset: u64,
+        offset: u64 = number_or_zero("offset"),
         /// How many bytes to send; to the end if absent.
-        length: Option<u64>,
+        length: Option<u64> = number("length"),
         /// It may become longer meanwhile, and is sent as long as it is at the beginning.
-        growing: bool,
-    },
-    /// UPLOAD a file; its frames follow the line.
-    Upload(UploadArgs),
-    /// STAGE a file whose parts come with PART.
-    Stage(StageArgs),
-    /// PART of a staged file; its frames follow.
+        growing: bool = flag("growing"),
+    }: "DOWNLOAD", "DOWNLOAD path [offset=BYTES] [length=BYTES] [growing=yes]", "Send a file to you.";
+    /// Store a file.
+    Upload(UploadArgs = upload()): "UPLOAD", "UPLOAD path [size=BYTES] [mtime=SECONDS] [mode=OOO [perms=yes]] [allocated=BYTES] [if=absent|hash:HEX] [offset=BYTES prefix=HEX]",
+        "Store the file whose frames follow.";
+    /// Begin a file whose parts come over several connections.
+    Stage(StageArgs = stage()): "STAGE", "STAGE path size=BYTES [mtime=SECONDS] [mode=OOO [perms=yes]] [allocated=BYTES] [if=absent|hash:HEX] [offset=BYTES prefix=HEX]",
+        "Begin a file whose parts come over several connections.";
+    /// Store one part of it.
     Part {
         /// The staged file.
-        id: StagedId,
+        id: StagedId = staged(),
         /// Where the part begins.
-        offset: u64,
+        offset: u64 = needed("offset"),
         /// Its bytes.
-        length: u64,
-    },
-    /// COMMIT a staged file.
+        length: u64 = needed("length"),
+    }: "PART", "PART id offset=BYTES length=BYTES", "Store the part of a staged file whose frames follow.";
+    /// Put it in its place.
     Commit {
         /// The staged file.
-        id: StagedId,
+        id: StagedId = staged(),
         /// The BLAKE3 of all of it.
-        hash: Hash,
-    },
-    /// DISCARD a staged file.
-    Discard(StagedId),
-    /// CHMOD a file.
+        hash: Hash = hash(),
+    }: "COMMIT", "COMMIT id hash=HEX", "Put a staged file in its place when all its parts are there.";
+    /// Give it up.
+    Discard(StagedId = staged()): "DISCARD", "DISCARD id", "Give a staged file up.";
+    /// Change a file's mode.
     Chmod {
         /// The file.
-        path: RelPath,
+        path: RelPath = path(),
         /// The mode of its source.
-        mode: SourceMode,
-    },
-    /// DELETE a file, an empty folder, or a tree.
+        mode: SourceMode = needed_mode(),
+    } since Chmod: "CHMOD", "CHMOD path mode=OOO [perms=yes]", "Give a file the mode of its source.";
+    /// Remove a file or folder.
     Delete {
         /// What to remove.
-        path: RelPath,
+        path: RelPath = path(),
         /// A folder with all in it.
-        recursive: bool,
-    },
-    /// MKDIR.
+        recursive: bool = flag("recursive"),
+    }: "DELETE", "DELETE path [recursive=yes]", "Remove a file, an empty folder, or a whole tree.";
+    /// Make a folder.
     Mkdir {
         /// The folder to make.
-        path: RelPath,
+        path: RelPath = path(),
         /// Those above it too, and no error if it is there.
-        parents: bool,
-    },
-    /// RENAME.
+        parents: bool = flag("parents"),
+    }: "MKDIR", "MKDIR path [parents=yes]", "Make a folder, with those above it if asked.";
+    /// Rename or move.
     Rename {
         /// What to move.
-        from: RelPath,
+        from: RelPath = path(),
         /// Where to.
-        to: RelPath,
+        to: RelPath = path(),
         /// A file that is there is replaced.
-        replace: bool,
-    },
-    /// COPY a file.
+        replace: bool = flag("replace"),
+    }: "RENAME", "RENAME from to [replace=yes]", "Rename or move a file or folder.";
+    /// Copy a file on the server.
     Copy {
         /// The file.
-        from: RelPath,
+        from: RelPath = path(),
         /// What the copy is called.
-        to: RelPath,
+        to: RelPath = path(),
         /// A file that is there is replaced.
-        replace: bool,
-    },
-    /// TRASH: what was deleted or replaced at this path and below it.
-    Trash(RelPath),
-    /// RESTORE something that was deleted or replaced.
+        replace: bool = flag("replace"),
+    } since Copy: "COPY", "COPY from to [replace=yes]", "Copy a file on the server, with its time and mode.";
+    /// What was deleted or replaced and is kept.
+    Trash(RelPath = path_or_root()) since Trash: "TRASH", "TRASH [path]",
+        "Show what was deleted or replaced and is kept.";
+    /// It comes back.
     Restore {
         /// What it was called.
-        path: RelPath,
+        path: RelPath = path(),
         /// Which.
-        id: TrashId,
+        id: TrashId = needed_trashed(),
         /// What it is called from now on; none: as before.
-        to: Option<RelPath>,
-    },
-    /// PURGE: it goes for good.
+        to: Option<RelPath> = path_option("to"),
+    } since Trash: "RESTORE", "RESTORE path id=ID [to=PATH]", "Bring back what was deleted or replaced.";
+    /// It goes for good.
     Purge {
         /// What it was called; of all below it, too, if none is named.
-        path: RelPath,
+        path: RelPath = path_or_root(),
         /// Which.
-        id: Option<TrashId>,
-    },
-    /// PING.
-    Ping,
-    /// STATUS.
-    Status,
-    /// WHO.
-    Who,
-    /// KICK a session, or all those of a user.
-    Kick(String),
-    /// PENALTIES.
-    Penalties,
-    /// UNBAN this address.
-    Unban(IpAddr),
-    /// RELOAD.
-    Reload,
-    /// SHUTDOWN.
-    Shutdown,
-    /// LOGOUT.
-    Logout,
+        id: Option<TrashId> = trashed(),
+    } since Trash: "PURGE", "PURGE [path] [id=ID]", "Remove for good what was deleted or replaced.";
+    /// Is anybody there.
+    Ping: "PING", "PING", "Answer at once.";
+    /// The session and the server in figures.
+    Status: "STATUS", "STATUS", "Show your session and the server's figures.";
+    /// Who is connected (administrators).
+    Who: "WHO", "WHO", "Show who is connected and what they do (administrators).";
+    /// End other sessions (administrators).
+    Kick(String = user_name()) since Kick: "KICK", "KICK user|session",
+        "End a session, or all those of a user (administrators).";
+    /// Whom the server holds back (administrators).
+    Penalties since Admin: "PENALTIES", "PENALTIES",
+        "Show the addresses that are held back, and for how long (administrators).";
+    /// Hold somebody back no more (administrators).
+    Unban(IpAddr = address()) since Admin: "UNBAN", "UNBAN address", "Hold an address back no more (administrators).";
+    /// Read files again (administrators).
+    Reload since Admin: "RELOAD", "RELOAD", "Read users, settings and certificates again (administrators).";
+    /// End the server (administrators).
+    Shutdown: "SHUTDOWN", "SHUTDOWN", "End the server when running transfers are done (administrators).";
+    /// End the session.
+    Logout: "LOGOUT", "LOGOUT", "End the session.";
+}
+
+impl Verb {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The verb with this name, in any case.
+    pub fn from_name(name: &[u8]) -> Option<Verb> {
+        Verb::ALL.iter().copied().find(|verb| verb.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+/// A line that is no command: which verb it had, if that much was clear, and why it is refused.
+///
+/// The verb matters even then: frames follow an UPLOAD or PART line, however wrong the rest of it is.
+#[derive(Debug)]
+pub struct BadLine {
+    /// The verb.
+    pub verb: Option<Verb>,
+    /// Why.
+    pub error: Error,
 }
 
 impl Command {
-    /// What a server must have listed in its greeting to understand this command as it is written.
-    pub fn needs(&self) -> Features {
-        match self {
-            Command::List { rotten, mode, marks, .. } => {
-                let (rotten, mode) = (rotten.then_some(Feature::Record), mode.then_some(Feature::Chmod));
-                let all = [rotten, mode, marks.then_some(Feature::Marks)];
-                all.into_iter().flatten().collect()
-            }
-            Command::Hash { of: HashOf::Record, .. } | Command::Accept(_) => [Feature::Record].into_iter().collect(),
-            Command::Chmod { mode, .. } => {
-                let perms = mode.perms.then_some(Feature::Perms);
-                perms.into_iter().chain([Feature::Chmod]).collect()
-            }
-            Command::Key { .. } => [Feature::Keys].into_iter().collect(),
-            Command::Download { growing: true, .. } | Command::Hash { of: HashOf::Growing, .. } => {
-                [Feature::Growing].into_iter().collect()
-            }
-            Command::Copy { .. } => [Feature::Copy].into_iter().collect(),
-            Command::Link(link) if link.inbox.is_some() => [Feature::Link, Feature::Drop].into_iter().collect(),
-            Command::Visit { uploads: Some(_), .. } => [Feature::Link, Feature::Uploads].into_iter().collect(),
-            Command::Link(_) | Command::Links | Command::Unlink(_) | Command::Visit { .. } => {
-                [Feature::Link].into_iter().collect()
-            }
-            Command::Trash(_) | Command::Restore { .. } | Command::Purge { .. } => {
-                [Feature::Trash].into_iter().collect()
-            }
-            Command::Kick(_) => [Feature::Kick].into_iter().collect(),
-            Command::Penalties | Command::Unban(_) | Command::Reload => [Feature::Admin].into_iter().collect(),
-            Command::Redeem { password: Some(_), .. } => [Feature::Redeem].into_iter().collect(),
-            Command::Redeem { password: None, .. } => [Feature::Redeem, Feature::Invited].into_iter().collect(),
-            Command::Passwd { evidence: Evidence::Password(_), .. } => [Feature::Passwd].into_iter().collect(),
-            Command::Passwd { evidence: Evidence::Keys(_), .. } => {
-                [Feature::Passwd, Feature::Enrol].into_iter().collect()
-            }
-            Command::Nonce | Command::Keys | Command::Enrol { .. } | Command::Revoke { .. } => {
-                [Feature::Enrol].into_iter().collect()
-            }
-            Command::Upload(UploadArgs { mode, allocated, .. }) | Command::Stage(StageArgs { mode, allocated, .. }) => {
-                let perms = mode.filter(|mode| mode.perms).map(|_| Feature::Perms);
-                let all = [mode.map(|_| Feature::Mode), perms, allocated.map(|_| Feature::Sparse)];
-                all.into_iter().flatten().collect()
-            }
-            _ => Features::NONE,
-        }
-    }
-
-    /// The command's verb.
-    pub fn verb(&self) -> Verb {
-        match self {
-            Command::Help(_) => Verb::Help,
-            Command::User(_) => Verb::User,
-            Command::Pass(_) => Verb::Pass,
-            Command::Key { .. } => Verb::Key,
-            Command::Token { .. } => Verb::Token,
-            Command::Join(_) => Verb::Join,
-            Command::Redeem { .. } => Verb::Redeem,
-            Command::Passwd { .. } => Verb::Passwd,
-            Command::Nonce => Verb::Nonce,
-            Command::Keys => Verb::Keys,
-            Command::Enrol { .. } => Verb::Enrol,
-            Command::Revoke { .. } => Verb::Revoke,
-            Command::Link(_) => Verb::Link,
-            Command::Links => Verb::Links,
-            Command::Unlink(_) => Verb::Unlink,
-            Command::Visit { .. } => Verb::Visit,
-            Command::List { .. } => Verb::List,
-            Command::Stat(_) => Verb::Stat,
-            Command::Hash { .. } => Verb::Hash,
-            Command::Accept(_) => Verb::Accept,
-            Command::Download { .. } => Verb::Download,
-            Command::Upload(_) => Verb::Upload,
-            Command::Stage(_) => Verb::Stage,
-            Command::Part { .. } => Verb::Part,
-            Command::Commit { .. } => Verb::Commit,
-            Command::Discard(_) => Verb::Discard,
-            Command::Chmod { .. } => Verb::Chmod,
-            Command::Delete { .. } => Verb::Delete,
-            Command::Mkdir { .. } => Verb::Mkdir,
-            Command::Rename { .. } => Verb::Rename,
-            Command::Copy { .. } => Verb::Copy,
-            Command::Trash(_) => Verb::Trash,
-            Command::Restore { .. } => Verb::Restore,
-            Command::Purge { .. } => Verb::Purge,
-            Command::Ping => Verb::Ping,
-            Command::Status => Verb::Status,
-            Command::Who => Verb::Who,
-            Command::Kick(_) => Verb::Kick,
-            Command::Penalties => Verb::Penalties,
-            Command::Unban(_) => Verb::Unban,
-            Command::Reload => Verb::Reload,
-            Command::Shutdown => Verb::Shutdown,
-            Command::Logout => Verb::Logout,
-        }
-    }
-
-    /// Whether its line holds a secret, to be wiped wherever it was.
-    pub fn is_secret(&self) -> bool {
-        match self {
-            Command::Pass(_)
-            | Command::Join(_)
-            | Command::Redeem { .. }
-            | Command::Passwd { .. }
-            | Command::Visit { .. } => true,
-            Command::Link(link) => link.password.is_some(),
-            Command::Enrol { evidence, .. } | Command::Revoke { evidence, .. } => {
-                matches!(evidence, Evidence::Password(_))
-            }
-            _ => false,
-        }
-    }
-
-    /// The path the command works on, the first if it has two.
-    pub fn path(&self) -> Option<&RelPath> {
-        match self {
-            Command::List { path, .. }
-            | Command::Stat(path)
-            | Command::Hash { path, .. }
-            | Command::Accept(path)
-            | Command::Download { path, .. }
-            | Command::Upload(UploadArgs { path, .. })
-            | Command::Stage(StageArgs { path, .. })
-            | Command::Chmod { path, .. }
-            | Command::Delete { path, .. }
-            | Command::Mkdir { path, .. }
-            | Command::Rename { from: path, .. }
-            | Command::Copy { from: path, .. }
-            | Command::Trash(path)
-            | Command::Restore { path, .. }
-            | Command::Purge { path, .. } => Some(path),
-            Command::Link(link) => Some(&link.path),
-            Command::Help(_)
-            | Command::User(_)
-            | Command::Pass(_)
-            | Command::Key { .. }
-            | Command::Token { .. }
-            | Command::Join(_)
-            | Command::Redeem { .. }
-            | Command::Passwd { .. }
-            | Command::Nonce
-            | Command::Keys
-            | Command::Enrol { .. }
-            | Command::Revoke { .. }
-            | Command::Links
-            | Command::Unlink(_)
-            | Command::Visit { .. }
-            | Command::Part { .. }
-            | Command::Commit { .. }
-            | Command::Discard(_)
-            | Command::Ping
-            | Command::Status
-            | Command::Who
-            | Command::Kick(_)
-            | Command::Penalties
-            | Command::Unban(_)
-            | Command::Reload
-            | Command::Shutdown
-            | Command::Logout => None,
-        }
+    /// Parses one line, its ending already cut off.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownVerb`], [`Kind::BadCommand`], [`Kind::BadPath`], [`Kind::NotFound`] for the reserved name.
+    pub fn parse(line: &[u8]) -> Result<Command, BadLine> {
+        let (word, rest) = match line.iter().position(|b| *b == b' ') {
+            Some(at) => line.split_at(at),
+            None => (line, &[][..]),
+        };
+        let Some(verb) = Verb::from_name(word) else {
+            let shown = word.get(..word.len().min(limits::VERB_SHOWN)).unwrap_or_default();
+            let text = format!("`{}` is not a command", escape::for_people(shown));
+            return Err(BadLine { verb: None, error: Error::new(Kind::UnknownVerb, text) });
+        };
+        let parsed = || {
+            let mut args = Args::new(verb, rest)?;
+            let command = Command::of(verb, &mut args)?;
+            args.finish()?;
+            Ok(command)
+        };
+        parsed().map_err(|error| BadLine { verb: Some(verb), error })
     }
 }
 
-mod parse;
-mod render;
+mod args;
+mod sending;
 #[cfg(test)]
 mod tests;

@@ -10,12 +10,10 @@ pub mod line;
 pub mod listing;
 pub mod percent;
 pub mod reply;
-pub mod verb;
 
 pub use crate::files::Resume;
-pub use command::{BadLine, Command, HashOf, InboxArgs, LinkArgs, LinkEnd, StageArgs, UploadArgs};
+pub use command::{BadLine, Command, HashOf, InboxArgs, LinkArgs, LinkEnd, StageArgs, UploadArgs, Verb};
 pub use features::{Feature, Features};
 pub use frame::{FrameDecoder, Piece};
 pub use line::LineDecoder;
 pub use reply::{Reply, ReplyWriter, server_of};
-pub use verb::Verb;

@@ -1,8 +1,17 @@
 use super::*;
-use crate::error::Kind;
-use crate::files::FileMode;
-use crate::limits;
+use crate::files::{Condition, FileMode, Mtime, Resume};
 use proptest::prelude::*;
+
+#[test]
+fn every_verb_is_found_in_any_case_and_nothing_else_is() {
+    for verb in Verb::ALL {
+        assert_eq!(Verb::from_name(verb.name().as_bytes()), Some(*verb));
+        assert_eq!(Verb::from_name(verb.name().to_lowercase().as_bytes()), Some(*verb));
+        assert!(verb.row().usage.starts_with(verb.name()));
+    }
+    assert_eq!(Verb::from_name(b"LISTS"), None);
+    assert_eq!(Verb::from_name(b""), None);
+}
 
 /// A signature that is nobody's, of a key made from this.
 fn some_proof(seed: &[u8; 32]) -> Proof {

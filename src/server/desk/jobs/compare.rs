@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::work::{Went, What, Work};
+use super::work::{Job, Work, Worked};
 use crate::error::Result;
 use crate::files::{Committed, Compared, Overwrite, Store, Upload};
 use crate::limits;
-use crate::server::desk::Desk;
 use crate::server::desk::locks::Extent;
 use crate::server::desk::outcome::Outcome;
 use crate::server::desk::running::Running;
+use crate::server::desk::{Desk, Earlier};
 
 /// An upload that has all its bytes, while what has its name is compared.
 pub struct Comparing {
@@ -66,32 +66,36 @@ impl Whole {
 impl Comparing {
     /// It as work.
     pub(in crate::server::desk) fn into_work(self, running: Running) -> Work {
-        Work::new(What::Compare(self), running)
+        Work::new(self, running)
     }
+}
 
-    /// Bytes that are to be hashed yet.
-    pub(super) fn left(&self) -> u64 {
+impl Job for Comparing {
+    fn left_to_hash(&self) -> u64 {
         self.left
     }
 
-    /// The upload, if it came in one piece.
-    pub(super) fn into_upload(self) -> Option<Box<dyn Upload>> {
+    fn step(self: Box<Self>, desk: &mut Desk, running: Running, earlier: Earlier<'_>) -> Worked {
+        let Comparing { upload, then, .. } = *self;
+        match Whole::step(upload, then.clone(), limits::CHUNK as u64) {
+            Ok(Whole::Comparing(comparing)) => Worked::on(Box::new(comparing), running),
+            Ok(Whole::Ready(upload)) => match then {
+                Then::Batch => desk.whole(upload, running, earlier),
+                Then::Alone(alone) => {
+                    let stored = desk.commit_alone(upload, alone, &running);
+                    desk.done(stored, running, earlier)
+                }
+            },
+            Err(error) => desk.done(Err(error), running, earlier),
+        }
+    }
+
+    fn into_upload(self: Box<Self>) -> Option<Box<dyn Upload>> {
         matches!(self.then, Then::Batch).then_some(self.upload)
     }
 }
 
 impl Desk {
-    pub(super) fn compare(&mut self, Comparing { upload, then, .. }: Comparing, running: &Running) -> Went {
-        match Whole::step(upload, then.clone(), limits::CHUNK as u64) {
-            Ok(Whole::Comparing(comparing)) => Went::On(What::Compare(comparing)),
-            Ok(Whole::Ready(upload)) => match then {
-                Then::Batch => Went::Whole(upload),
-                Then::Alone(alone) => Went::Done(self.commit_alone(upload, alone, running)),
-            },
-            Err(error) => Went::Done(Err(error)),
-        }
-    }
-
     /// Commits an upload by itself.
     pub(in crate::server::desk) fn commit_alone(
         &self,

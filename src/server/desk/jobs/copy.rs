@@ -2,7 +2,7 @@
 //! again; each is read either way, so that what is recorded of the copy is proven, and rot is found and not spread.
 
 use super::compare::{Then, Whole};
-use super::work::{Went, What, Work};
+use super::work::{Job, Work, Worked};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Finding, Interrupted, RelPath, Seen, SourceMode, Upload, UploadSpec};
@@ -12,17 +12,63 @@ use crate::server::desk::{Desk, Earlier};
 use crate::store::{Checked, Digest, Reading};
 
 /// A copy on its way. Dropped before it is in its place it leaves nothing behind.
-pub struct Copying {
+struct Copying {
     reading: Reading,
     upload: Box<dyn Upload>,
     /// What was seen at a path, which is what must have been copied.
     of: Option<(RelPath, Seen)>,
 }
 
-impl Copying {
-    /// Bytes that are to be hashed yet.
-    pub(super) fn left_to_hash(&self) -> u64 {
+impl Job for Copying {
+    fn left_to_hash(&self) -> u64 {
         self.reading.left_to_hash()
+    }
+
+    fn step(mut self: Box<Self>, desk: &mut Desk, running: Running, earlier: Earlier<'_>) -> Worked {
+        if self.reading.left() > 0 {
+            return match self.copy_some(desk) {
+                Ok(()) => Worked::on(self, running),
+                Err(error) => {
+                    drop(self);
+                    desk.done(Err(error), running, earlier)
+                }
+            };
+        }
+        self.reading.learn(self.upload.hash());
+        let finding = match self.reading.check() {
+            Ok(Checked::NotYet) => return Worked::on(self, running),
+            Ok(Checked::Done(finding)) => Ok(finding),
+            Err(error) => Err(error),
+        };
+        match self.end(finding, desk, &running) {
+            Ok(Whole::Ready(upload)) => desk.whole(upload, running, earlier),
+            Ok(Whole::Comparing(comparing)) => Worked::on(Box::new(comparing), running),
+            Err(error) => desk.done(Err(error), running, earlier),
+        }
+    }
+}
+
+impl Copying {
+    fn copy_some(&mut self, desk: &mut Desk) -> Result<()> {
+        let mut buffer = Buffer::take();
+        let room = buffer.room();
+        let n = self.reading.read(room)?;
+        desk.append_to(&mut *self.upload, room.get(..n).unwrap_or_default())
+    }
+
+    /// All of it is read and hashed. If it is not to be, nothing of it is left.
+    fn end(self, finding: Result<Finding>, desk: &Desk, running: &Running) -> Result<Whole> {
+        let finding = finding?;
+        // It was there before its first byte was read, and is there now: these are its bytes.
+        if let Some((path, seen)) = &self.of
+            && desk.seen(path).ok().as_ref() != Some(seen)
+        {
+            return Err(Error::new(Kind::Changed, format!("{path}: somebody changed it just now")));
+        }
+        match finding {
+            Finding::Unrecorded | Finding::Confirmed => Whole::of(self.upload, Then::Batch),
+            Finding::Rotten(rot) => Err(desk.found_rotten(running, &rot)),
+        }
     }
 }
 
@@ -50,7 +96,7 @@ impl Desk {
             begun = self.open_copy(from, to, replace);
         }
         match begun {
-            Ok(copying) => Begun::Work(Work::new(What::Copy(copying), running)),
+            Ok(copying) => Begun::Work(Work::new(copying, running)),
             Err(error) => self.over(running, Err(error)),
         }
     }
@@ -72,38 +118,5 @@ impl Desk {
         upload.copy_properties(&*source);
         let of = self.seen.as_deref().cloned().map(|seen| (from.clone(), seen));
         Ok(Copying { reading: Reading::new(source, 0, None, Digest::Elsewhere(None)), upload, of })
-    }
-
-    pub(super) fn copy(&mut self, copying: Copying, running: &Running) -> Went {
-        let Copying { mut reading, mut upload, of } = copying;
-        if reading.left() > 0 {
-            let mut buffer = Buffer::take();
-            let room = buffer.room();
-            let copied =
-                reading.read(room).and_then(|n| self.append_to(&mut *upload, room.get(..n).unwrap_or_default()));
-            return match copied {
-                Ok(()) => Went::On(What::Copy(Copying { reading, upload, of })),
-                Err(error) => Went::Done(Err(error)),
-            };
-        }
-        reading.learn(upload.hash());
-        match reading.check() {
-            Ok(Checked::NotYet) => Went::On(What::Copy(Copying { reading, upload, of })),
-            // It was there before its first byte was read, and is there now: these are its bytes.
-            Ok(Checked::Done(_))
-                if of.as_ref().is_some_and(|(path, seen)| self.seen(path).ok().as_ref() != Some(seen)) =>
-            {
-                let (path, _) = of.unzip();
-                let text = format!("{}: somebody changed it just now", path.unwrap_or_default());
-                Went::Done(Err(Error::new(Kind::Changed, text)))
-            }
-            Ok(Checked::Done(Finding::Unrecorded | Finding::Confirmed)) => match Whole::of(upload, Then::Batch) {
-                Ok(Whole::Ready(upload)) => Went::Whole(upload),
-                Ok(Whole::Comparing(comparing)) => Went::On(What::Compare(comparing)),
-                Err(error) => Went::Done(Err(error)),
-            },
-            Ok(Checked::Done(Finding::Rotten(rot))) => Went::Done(Err(self.found_rotten(running, &rot))),
-            Err(error) => Went::Done(Err(error)),
-        }
     }
 }

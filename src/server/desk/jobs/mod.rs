@@ -1,10 +1,13 @@
 //! What takes more than one step: the bytes of a file, a listing, and work without an output of its own such as the hash of
 //! a large file. A step is bounded, so that others get their turn; none knows how its protocol sends what it gives.
 
+mod accept;
 pub mod compare;
 mod copy;
 pub mod download;
+mod hash;
 pub mod listing;
+mod partial;
 pub mod resume;
 pub mod work;
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::work::{What, Work, Worked};
+use super::work::{Job, Work, Worked};
 use crate::files::{Looked, RelPath, Resume, UploadSpec};
 use crate::machine::turns;
 use crate::server::desk::outcome::Begun;
@@ -27,6 +27,43 @@ pub enum Comes {
     InParts,
 }
 
+/// The same, while what is there is hashed.
+struct ResumeJob {
+    resuming: Resuming,
+    left: u64,
+}
+
+impl Job for ResumeJob {
+    fn left_to_hash(&self) -> u64 {
+        self.left
+    }
+
+    fn step(mut self: Box<Self>, desk: &mut Desk, running: Running, earlier: Earlier<'_>) -> Worked {
+        if let Ok(Looked::NotYet { left }) = desk.store.look_for_partial(&self.resuming.path) {
+            self.left = left;
+            return Worked::on(self, running);
+        }
+        let Resuming { path, spec, resume, comes } = self.resuming;
+        match comes {
+            Comes::InParts => {
+                desk.commit(earlier);
+                Worked::Done(desk.open_staged(path, spec, Some(resume), running))
+            }
+            Comes::InOnePiece => Worked::Put(match desk.open_upload(&path, spec, Some(resume)) {
+                Ok(upload) => Ok(Put::new(upload, running, &desk.store)),
+                Err(error) => {
+                    desk.commit(earlier);
+                    Err(desk.failed(running, error))
+                }
+            }),
+        }
+    }
+
+    fn awaits_bytes(&self) -> bool {
+        self.resuming.comes == Comes::InOnePiece
+    }
+}
+
 impl Desk {
     /// Begins with hashing what is there, if that is not known.
     pub(in crate::server::desk) fn hash_partial_first(
@@ -36,30 +73,10 @@ impl Desk {
     ) -> ControlFlow<Begun, (Resuming, Running)> {
         match turns::block_in_place(|| self.store.look_for_partial(&resuming.path)) {
             Ok(Looked::NotYet { left }) => {
-                ControlFlow::Break(Begun::Work(Work::new(What::Resume { resuming, left }, running)))
+                ControlFlow::Break(Begun::Work(Work::new(ResumeJob { resuming, left }, running)))
             }
             // Going on with it fails in the same way.
             Ok(Looked::Done(_)) | Err(_) => ControlFlow::Continue((resuming, running)),
-        }
-    }
-
-    pub(super) fn go_on_resuming(&mut self, resuming: Resuming, running: Running, earlier: Earlier<'_>) -> Worked {
-        if let Ok(Looked::NotYet { left }) = self.store.look_for_partial(&resuming.path) {
-            return Worked::On(Work::new(What::Resume { resuming, left }, running));
-        }
-        let Resuming { path, spec, resume, comes } = resuming;
-        match comes {
-            Comes::InParts => {
-                self.commit(earlier);
-                Worked::Done(self.open_staged(path, spec, Some(resume), running))
-            }
-            Comes::InOnePiece => Worked::Put(match self.open_upload(&path, spec, Some(resume)) {
-                Ok(upload) => Ok(Put::new(upload, running, &self.store)),
-                Err(error) => {
-                    self.commit(earlier);
-                    Err(self.failed(running, error))
-                }
-            }),
         }
     }
 }

@@ -1,14 +1,111 @@
-//! A command as its line.
+//! A command as whoever sends it needs it: what the server must know for it, whether it is secret, which path it is about, and its
+//! line.
 
-use super::{Command, HashOf, InboxArgs, LinkArgs, LinkEnd};
+use super::{Command, HashOf, InboxArgs, LinkArgs, LinkEnd, StageArgs, UploadArgs};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Mtime, Resume, SourceMode};
+use crate::files::{Condition, Mtime, RelPath, Resume, SourceMode};
 use crate::keys::{Evidence, Proof};
 use crate::limits;
+use crate::proto::features::{Feature, Features};
 use crate::proto::percent::encode;
 use crate::secret::Secret;
 
 impl Command {
+    /// What a server must have listed in its greeting to understand this command as it is written: what its verb came with, and what
+    /// came to that verb later.
+    pub fn needs(&self) -> Features {
+        self.verb().row().since.into_iter().chain(self.later()).collect()
+    }
+
+    /// What came to its verb later, of all that is said in it.
+    fn later(&self) -> impl Iterator<Item = Feature> {
+        let (first, second, third) = match self {
+            Command::List { rotten, mode, marks, .. } => {
+                (rotten.then_some(Feature::Record), mode.then_some(Feature::Chmod), marks.then_some(Feature::Marks))
+            }
+            Command::Hash { of: HashOf::Record, .. } => (Some(Feature::Record), None, None),
+            Command::Hash { of: HashOf::Growing, .. } | Command::Download { growing: true, .. } => {
+                (Some(Feature::Growing), None, None)
+            }
+            Command::Chmod { mode, .. } => (mode.perms.then_some(Feature::Perms), None, None),
+            Command::Link(link) => (link.inbox.map(|_| Feature::Drop), None, None),
+            Command::Visit { uploads: Some(_), .. } => (Some(Feature::Uploads), None, None),
+            Command::Redeem { password: None, .. } => (Some(Feature::Invited), None, None),
+            Command::Passwd { evidence: Evidence::Keys(_), .. } => (Some(Feature::Enrol), None, None),
+            Command::Upload(UploadArgs { mode, allocated, .. }) | Command::Stage(StageArgs { mode, allocated, .. }) => {
+                let perms = mode.filter(|mode| mode.perms).map(|_| Feature::Perms);
+                (mode.map(|_| Feature::Mode), perms, allocated.map(|_| Feature::Sparse))
+            }
+            _ => (None, None, None),
+        };
+        [first, second, third].into_iter().flatten()
+    }
+
+    /// Whether its line holds a secret, to be wiped wherever it was.
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Command::Pass(_)
+            | Command::Join(_)
+            | Command::Redeem { .. }
+            | Command::Passwd { .. }
+            | Command::Visit { .. } => true,
+            Command::Link(link) => link.password.is_some(),
+            Command::Enrol { evidence, .. } | Command::Revoke { evidence, .. } => {
+                matches!(evidence, Evidence::Password(_))
+            }
+            _ => false,
+        }
+    }
+
+    /// The path the command works on, the first if it has two.
+    pub fn path(&self) -> Option<&RelPath> {
+        match self {
+            Command::List { path, .. }
+            | Command::Stat(path)
+            | Command::Hash { path, .. }
+            | Command::Accept(path)
+            | Command::Download { path, .. }
+            | Command::Upload(UploadArgs { path, .. })
+            | Command::Stage(StageArgs { path, .. })
+            | Command::Chmod { path, .. }
+            | Command::Delete { path, .. }
+            | Command::Mkdir { path, .. }
+            | Command::Rename { from: path, .. }
+            | Command::Copy { from: path, .. }
+            | Command::Trash(path)
+            | Command::Restore { path, .. }
+            | Command::Purge { path, .. } => Some(path),
+            Command::Link(link) => Some(&link.path),
+            Command::Help(_)
+            | Command::User(_)
+            | Command::Pass(_)
+            | Command::Key { .. }
+            | Command::Token { .. }
+            | Command::Join(_)
+            | Command::Redeem { .. }
+            | Command::Passwd { .. }
+            | Command::Nonce
+            | Command::Keys
+            | Command::Enrol { .. }
+            | Command::Revoke { .. }
+            | Command::Links
+            | Command::Unlink(_)
+            | Command::Visit { .. }
+            | Command::Part { .. }
+            | Command::Commit { .. }
+            | Command::Discard(_)
+            | Command::Ping
+            | Command::Status
+            | Command::Who
+            | Command::Kick(_)
+            | Command::Penalties
+            | Command::Unban(_)
+            | Command::Reload
+            | Command::Shutdown
+            | Command::Logout => None,
+        }
+    }
+
     /// Writes the command as a line, ending included.
     ///
     /// # Errors
