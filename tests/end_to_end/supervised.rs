@@ -191,3 +191,25 @@ fn a_service_manager_is_told_that_the_service_goes_on() {
     daemon.stop();
     hears_until("STOPPING=1");
 }
+
+#[test]
+fn each_of_several_servers_of_one_folder_has_a_supervisor_of_its_own() {
+    let world = World::of(&["alice"]);
+    let settings = |node: &str, port: &str| {
+        format!("shared = true\nnode = \"{node}\"\nsupervise = true\nport_file = \"{port}\"\n")
+    };
+    fs::write(world.place().join("east.toml"), settings("east", "port")).unwrap();
+    let daemon = world.daemon().args(["--config", "east.toml"]).start();
+    let first = server_of(&daemon);
+    let replaced = |args: &[&str]| {
+        let output = reload(&daemon, args);
+        (output.status.code(), text(&output.stderr))
+    };
+    assert_eq!(replaced(&["--binary", "--config", "east.toml"]).0, Some(0));
+    let second = server_of(&daemon);
+    assert_ne!(second, first);
+    fs::write(world.place().join("west.toml"), settings("west", "port2")).unwrap();
+    let (code, said) = replaced(&["--binary", "--config", "west.toml"]);
+    assert!(code == Some(3) && said.contains("no server runs here"), "{said}");
+    assert_eq!(server_of(&daemon), second);
+}

@@ -12,7 +12,6 @@ pub struct NodeArgs {
     /// Serve the data folder together with other servers that say so too, on this machine or others that have its file system mounted;
     /// docs/CLUSTER.md says what that takes and what holds across them
     #[arg(long, env = "SEALIFT_SHARED", hide_env_values = true)]
-    #[cfg_attr(feature = "s3", arg(conflicts_with = "store"))]
     pub shared: bool,
 
     /// What this server is called among them; no two have one name [default: the name of this machine]

@@ -32,8 +32,14 @@ const COLUMN: usize = 50;
 const SERVING: [&str; 2] = ["serve", "check"];
 
 /// The commands that go by one option of serving, whatever else they call as serving does.
-const BORROWING: [(&str, &str); 4] =
-    [("audit", "audit"), ("scrub", "audit"), ("invite", "listen"), ("invite", "port_file")];
+const BORROWING: [(&str, &str); 6] = [
+    ("audit", "audit"),
+    ("scrub", "audit"),
+    ("invite", "listen"),
+    ("invite", "port_file"),
+    ("reload", "shared"),
+    ("reload", "node"),
+];
 
 /// What a settings file says.
 pub struct Settings {

@@ -20,7 +20,13 @@ use crate::hooks::HookArgs;
 pub struct StoreArgs {
     /// Keep users' files in this bucket of a storage that speaks S3, such as s3://files or s3://files/team, and not in the data folder,
     /// where uploads then wait until they are sent. Several servers may have one bucket
-    #[arg(long, value_name = "s3://BUCKET[/PREFIX]", env = "SEALIFT_STORE", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "s3://BUCKET[/PREFIX]",
+        env = "SEALIFT_STORE",
+        hide_env_values = true,
+        conflicts_with = "shared"
+    )]
     pub store: Option<Bucket>,
 
     /// Where the storage is: https://HOST, or http://HOST:PORT where nobody can listen [default: AWS's of the region]

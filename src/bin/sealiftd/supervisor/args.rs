@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::node_args::NodeArgs;
+
 /// Behind its options in its help.
 pub const EXAMPLES: &str = "\
 Examples:
@@ -20,4 +22,7 @@ pub struct ReloadArgs {
     /// Replace the server by the program that is there now, and wait until that serves
     #[arg(long)]
     pub binary: bool,
+    /// Which one, of several that share the state folder.
+    #[command(flatten)]
+    pub nodes: NodeArgs,
 }

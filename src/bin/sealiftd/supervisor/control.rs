@@ -12,13 +12,14 @@ use std::sync::mpsc::{Sender, channel};
 
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
-use sealift::{Error, Kind, Result, limits};
+use sealift::{Error, Kind, limits};
 use tracing::warn;
 
 use super::args::ReloadArgs;
 use super::{Event, words};
 use crate::args::Places;
 use crate::failure::Failure;
+use crate::node_args::NodeArgs;
 use crate::output::tell;
 
 /// The wish to read files again, and the one to replace the server.
@@ -29,9 +30,10 @@ const PROGRAM: &str = "program";
 const DONE: &str = "done ";
 const FAILED: &str = "failed ";
 
-/// Where it is.
-fn path(places: &Places) -> PathBuf {
-    places.state().join("supervisor")
+/// Where it is: several nodes have one state folder, and a socket each.
+fn path(places: &Places, nodes: &NodeArgs) -> std::result::Result<PathBuf, Failure> {
+    let name = nodes.name()?.map_or_else(|| "supervisor".to_owned(), |node| format!("supervisor-{node}"));
+    Ok(places.state().join(name))
 }
 
 /// What somebody wants of a supervisor.
@@ -57,10 +59,14 @@ impl Asker {
 ///
 /// # Errors
 /// That the socket cannot be made.
-pub fn listen(places: &Places, words: &[OsString], events: &Sender<Event>) -> Result<()> {
-    let path = path(places);
+pub fn listen(
+    (places, nodes): (&Places, &NodeArgs),
+    words: &[OsString],
+    events: &Sender<Event>,
+) -> std::result::Result<(), Failure> {
+    let path = path(places, nodes)?;
     let failed = |err| Error::file(format_args!("the supervisor's socket {}", path.display()), err);
-    // The server holds the state folder, so whoever made this one has ended.
+    // The server holds the state folder, or its name in it, so whoever made this one has ended.
     if fs::symlink_metadata(&path).is_ok_and(|about| about.file_type().is_socket()) {
         fs::remove_file(&path).map_err(failed)?;
     }
@@ -75,7 +81,8 @@ pub fn listen(places: &Places, words: &[OsString], events: &Sender<Event>) -> Re
             }
         }
     };
-    std::thread::Builder::new().name("wishes".to_owned()).spawn(serving).map(drop).map_err(failed)
+    std::thread::Builder::new().name("wishes".to_owned()).spawn(serving).map_err(failed)?;
+    Ok(())
 }
 
 fn serve(stream: &UnixStream, words: &[OsString], events: &Sender<Event>) -> std::io::Result<()> {
@@ -126,7 +133,7 @@ fn check(words: &[OsString]) -> std::result::Result<(), String> {
 /// # Errors
 /// That there is none, or what it says.
 pub fn ask(places: &Places, args: &ReloadArgs) -> std::result::Result<(), Failure> {
-    let path = path(places);
+    let path = path(places, &args.nodes)?;
     let stream = UnixStream::connect(&path).map_err(|err| explain(&path, err))?;
     let wish = if args.binary { PROGRAM } else { FILES };
     let failed = |err| Error::file("talking to the supervisor", err);
@@ -149,7 +156,7 @@ fn explain(path: &Path, err: std::io::Error) -> Failure {
     match is_absent {
         false => error.into(),
         true => Failure::from(Error::new(Kind::NotFound, "no server runs here with --supervise")).hint(
-            "Name its state folder with --state if that is another one. Without --supervise SIGHUP or `sealift admin reload` \
+            "Name its place as it was started: --state, and of several servers of one folder --shared and --node. Without --supervise SIGHUP or `sealift admin reload` \
              has it read its files again, and another program takes a restart.",
         ),
     }

@@ -33,6 +33,7 @@ pub use self::server_process::{end_with_supervisor, is_supervised};
 use self::sockets::Sockets;
 use crate::args::{Places, ServeArgs};
 use crate::failure::Failure;
+use crate::node_args::NodeArgs;
 use crate::reload::Start;
 use crate::service_manager::ServiceManager;
 use crate::{logging, serve};
@@ -55,7 +56,7 @@ enum Next {
 }
 
 struct Supervisor<'a> {
-    places: &'a Places,
+    places: (&'a Places, &'a NodeArgs),
     start: &'a Start,
     sockets: Sockets,
     notices: Arc<Notices>,
@@ -107,7 +108,7 @@ pub fn run(places: &Places, args: &ServeArgs, start: &Start) -> Result<ExitCode,
         "supervising"
     );
     let mut supervisor = Supervisor {
-        places,
+        places: (places, &args.nodes),
         start,
         sockets,
         notices,
@@ -209,8 +210,8 @@ impl Supervisor<'_> {
         self.has_served = true;
         if !self.takes_wishes {
             self.takes_wishes = true;
-            if let Err(error) = control::listen(self.places, &self.start.words, &self.events) {
-                warn!(%error, "`sealiftd reload` cannot reach this server");
+            if let Err(failure) = control::listen(self.places, &self.start.words, &self.events) {
+                warn!(error = failure.text(), "`sealiftd reload` cannot reach this server");
             }
         }
         if let Next::Another(asker) = std::mem::replace(&mut self.next, Next::AsItEnds) {
