@@ -71,18 +71,25 @@ impl Filter {
     }
 
     /// Adds a pattern after the others: a glob with `*`, `?`, `[…]`, `{a,b}`, and `**` for any number of folders.
-    /// Without a slash it matches names at any depth, with one the path from the top of the tree on (a leading slash
+    /// Without a slash it matches names at any depth, with one the path from the top of the tree on (a leading `/` or `./`
     /// only says so); a trailing slash restricts it to folders.
     ///
     /// # Errors
-    /// [`Kind::Usage`] if it is no glob.
+    /// [`Kind::Usage`] if it is no glob, or of no path.
     pub fn add(&mut self, pattern: &str, takes: bool) -> Result<()> {
         let wrong = |why: &str| Error::new(Kind::Usage, format!("`{pattern}` is no pattern: {why}"));
         let (body, only_folders) = pattern.strip_suffix('/').map_or((pattern, false), |body| (body, true));
         let is_name = !body.contains('/');
-        let body = body.strip_prefix('/').unwrap_or(body);
+        let mut body = body;
+        while let Some(rest) = body.strip_prefix("./").or_else(|| body.strip_prefix('/')) {
+            body = rest;
+        }
         if body.is_empty() {
             return Err(wrong("it is empty"));
+        }
+        // It would match nothing, unsaid.
+        if body.split('/').any(|name| matches!(name, "" | "." | "..")) {
+            return Err(wrong("no path in a tree has an empty name, `.` or `..` in it"));
         }
         // With it, a star stays within one name.
         let glob = GlobBuilder::new(body).literal_separator(true).build();
@@ -188,6 +195,16 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_meant_from_the_top_of_the_tree_on_however_that_is_written() {
+        for pattern in ["./a/x", "/a/x", "/./a/x", "././a/x", ".//a/x"] {
+            let filter = filter(&[(pattern, false)]);
+            assert!(!filter.takes(b"a/x", false) && filter.takes(b"b/a/x", false), "{pattern}");
+        }
+        let filter = filter(&[("./x", false)]);
+        assert!(!filter.takes(b"x", false) && filter.takes(b"a/x", false));
+    }
+
+    #[test]
     fn bounds_are_those_of_sizes_and_times() {
         let at = |secs| Mtime { secs, nanos: 0 };
         let filter = Filter { min_size: Some(10), max_size: Some(20), ..Filter::new() };
@@ -209,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_is_no_glob_is_refused() {
-        for bad in ["", "/", "[", "{a"] {
+        for bad in ["", "/", "[", "{a", "./", ".", "..", "a/../b", "a//b", "a/./b"] {
             assert_eq!(Filter::new().add(bad, true).unwrap_err().kind(), Kind::Usage, "{bad}");
         }
     }

@@ -12,14 +12,16 @@ use clap::{Args, ValueEnum};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
 use clap_complete::env::Shells;
-use sealift::client::Config;
+use sealift::client::{Config, Target};
 use sealift::escape::for_people;
+use sealift::files::RelPath;
 use sealift::{Error, Kind};
 
 use self::told::{bookmarks, held_back, keys, links, sessions, told, trashed, trusted};
 use crate::config::config_file;
 use crate::failure::Outcome;
 use crate::help;
+use crate::logins;
 use crate::output::stdout_failed;
 use crate::verify::{known_servers, system_known_servers};
 
@@ -36,8 +38,7 @@ const OWN: [(Shell, &str); 4] = [
 ];
 
 /// The commands about a server as a whole: no path can stand in their targets.
-const ABOUT_SERVERS: [&str; 12] =
-    ["ping", "health", "status", "who", "kick", "shutdown", "admin", "login", "logout", "passwd", "key", "df"];
+const ABOUT_SERVERS: [&str; 8] = ["ping", "health", "status", "who", "kick", "shutdown", "admin", "df"];
 
 /// The commands that move files between this machine and a server: their arguments are on either of them.
 const MOVING: [&str; 3] = ["get", "put", "mirror"];
@@ -137,9 +138,10 @@ fn completed(command: clap::Command, path: &[&str]) -> clap::Command {
             (["trust", "remove"], Some("SERVER")) => arg.add(ArgValueCompleter::new(trusted)),
             // A name that is to be new.
             (["bookmark", "add"], Some("NAME")) => arg,
-            (_, Some("SERVER")) | (["link", "list" | "remove"], Some("TARGET")) => {
-                arg.add(ArgValueCompleter::new(servers))
+            (["login" | "logout" | "passwd" | "key", ..] | ["link", "list" | "remove"], Some("TARGET")) => {
+                arg.add(ArgValueCompleter::new(accounts))
             }
+            (_, Some("SERVER")) => arg.add(ArgValueCompleter::new(servers)),
             ([first, ..], Some("TARGET")) if ABOUT_SERVERS.contains(first) => arg.add(ArgValueCompleter::new(servers)),
             ([first], Some("NAME" | "SOURCE" | "DESTINATION")) if MOVING.contains(first) => {
                 arg.add(ArgValueCompleter::new(files_on_either_side))
@@ -180,6 +182,26 @@ fn servers(typed: &OsStr) -> Vec<CompletionCandidate> {
         trusted.iter().chain(&by_machine).map(|known| format!("{user}{}/", known.server)).collect();
     found.extend(named());
     found.retain(|name| name.starts_with(&*typed));
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Somebody on a server: who this machine logs in as, and whom the configuration names. Once a user is typed, all servers.
+fn accounts(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let text = typed.to_string_lossy();
+    if text.find('@').is_some_and(|at| at > 0) {
+        return servers(typed);
+    }
+    let config = config();
+    let named = config.names().filter_map(|name| {
+        let name = format!("{name}:");
+        let target = config.target(name.as_bytes()).ok().filter(|target| target.user.is_some())?;
+        let plain = Target { path: RelPath::root(), is_folder: true, bookmark: None, ..target };
+        Some([name, plain.to_string()])
+    });
+    let logins = logins::all().into_iter().map(|(login, _)| format!("{login}/"));
+    let mut found: Vec<String> = named.flatten().chain(logins).filter(|name| name.starts_with(&*text)).collect();
     found.sort_unstable();
     found.dedup();
     found.into_iter().map(CompletionCandidate::new).collect()

@@ -174,6 +174,28 @@ fn names_of_this_machine_are_offered_only_where_they_can_stand() {
     }
 }
 
+/// Nobody logs in, or has keys and links, without a user.
+#[test]
+fn where_a_user_is_needed_servers_are_offered_with_one() {
+    let (world, _) = world("bash", "sealift.bash");
+    let server = world.server.address();
+    let offered = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut ask = world.command(["--", "sealift"].iter().chain(&words));
+        ask.env("COMPLETE", "fish").env("_CLAP_COMPLETE_INDEX", (words.len()).to_string());
+        let shown = finish(ask, b"").code(0).stdout().to_owned();
+        // Options may stand there, too.
+        shown.lines().filter(|line| !line.starts_with('-')).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    world.run(["bookmark", "add", "anybody", &server.to_string()]).code(0);
+    for command in ["login", "logout", "passwd", "key list", "key remove", "link list", "link remove"] {
+        assert_eq!(offered(&format!("{command} ")), format!("alice@{server}/\ntour:\n"), "{command}");
+        assert_eq!(offered(&format!("{command} bob@")), format!("bob@{server}/\n"), "{command}");
+    }
+    let all = offered("ping ");
+    assert!(all.lines().any(|word| word == format!("{server}/")) && all.contains("anybody:"), "{all}");
+}
+
 /// The same within the shell of the program itself.
 #[test]
 fn the_shell_completes_what_is_in_the_trash_and_links() {

@@ -69,7 +69,7 @@ fn what_is_printed_for_curl_fetches_a_file_whose_downloads_count() {
     let line = made.stderr.lines().find_map(|line| line.trim().strip_prefix("curl ")).unwrap().replace("URL", &url);
     let fetch = || {
         let mut curl = Command::new("sh");
-        curl.arg("-c").arg(format!("curl -sf {line}")).current_dir(world.work.path());
+        curl.arg("-c").arg(format!("curl -s {line}")).current_dir(world.work.path());
         curl.status().unwrap()
     };
     assert!(fetch().success(), "{line}");
@@ -437,15 +437,15 @@ fn what_is_printed_beneath_a_link_works_as_it_stands() {
     assert_eq!(lines, [format!("sealift get '{url}'")]);
     stranger(&world, &["get", &url]).code(0);
     let (lines, url) = printed(&["--drop", &world.alice("inbox")], "");
-    let curl = format!("curl -k --pinnedpubkey '{}' -T FILE '{url}'", world.server.pin());
+    let curl = format!("curl -f -k --pinnedpubkey '{}' -T FILE '{url}'", world.server.pin());
     assert_eq!(lines, [format!("sealift put FILE '{url}'"), curl.clone()]);
     stranger(&world, &["put", "FILE", &url]).code(0);
-    shell(&curl.replace("curl", "curl -sSf"));
+    shell(&curl.replace("curl", "curl -sS"));
     let input = format!("{PASSWORD}\nthe link's own\n");
     let make = ["--drop", "--name", "other", "--password", "--password-stdin"];
     let (lines, _) = printed(&[&make[..], &[&world.alice("inbox")]].concat(), &input);
     assert!(lines[1].contains("-u ':PASSWORD' -T FILE"), "{lines:?}");
-    shell(&lines[1].replace("curl", "curl -sSf").replace("':PASSWORD'", "\":the link's own\""));
+    shell(&lines[1].replace("curl", "curl -sS").replace("':PASSWORD'", "\":the link's own\""));
     assert_eq!(fs::read_dir(&inbox).unwrap().count(), 3);
 }
 

@@ -40,15 +40,15 @@ pub fn refuse(typed: &OsStr) -> Outcome {
     Err(Failure::new(Kind::Usage, "a link is given where a place on a server is to be named", hint))
 }
 
-/// How curl puts a file in by a link, up to its URL, with the pin by which it checks the server's key.
+/// How curl puts a file in by a link, up to its URL, with the pin by which it checks the server's key. By -f a refusal is a failure.
 pub fn curl_put(pin: Option<Pin>, has_password: bool) -> String {
-    format!("curl{}{} -T FILE", checking(pin), if has_password { " -u ':PASSWORD'" } else { "" })
+    format!("curl -f{}{} -T FILE", checking(pin), if has_password { " -u ':PASSWORD'" } else { "" })
 }
 
 /// How curl fetches the file that a link leads to, up to its URL, where the link itself only says what that is.
 pub fn curl_get(pin: Option<Pin>, has_password: bool) -> String {
-    // By -G the word gets into the URL before its fragment.
-    format!("curl{}{} -OJ -G -d download", checking(pin), if has_password { " -u ':PASSWORD'" } else { "" })
+    // By -G the word gets into the URL before its fragment; by -f no page that says why there is nothing is kept as the file.
+    format!("curl -f{}{} -OJ -G -d download", checking(pin), if has_password { " -u ':PASSWORD'" } else { "" })
 }
 
 fn checking(pin: Option<Pin>) -> String {

@@ -37,7 +37,7 @@ pub fn meant(names: &[OsString]) -> Outcome<Option<LinkUrl>> {
 pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     let local = args.names.get(1).map_or(OsStr::new("."), OsString::as_os_str);
     if local == "-" {
-        let hint = "Name a file, or /dev/stdout; `curl LINK` writes it there, too.";
+        let hint = "Name a file, or /dev/stdout; `curl -f LINK` writes it there, too.";
         return Err(Failure::new(Kind::Usage, "a link is fetched to a file or folder", hint));
     }
     let how = How::new(&args.how.transfer, 0)?;
