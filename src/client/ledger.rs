@@ -9,7 +9,7 @@ use super::answers::Transferred;
 use super::jobs::Summary;
 use super::observer::{Observer, Skip};
 use super::retry::is_lost_line;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Side};
 use crate::files::{Condition, Hash, RelPath};
 
 /// How one connection's share of a transfer is done.
@@ -35,6 +35,8 @@ pub(super) struct How {
     pub(super) parents: bool,
     /// It may be tried again, so what is settled must be remembered.
     pub(super) remember: bool,
+    /// A file that the server cannot reach just now is tried again later, over the same connection.
+    pub(super) puts_off: bool,
     /// The connection was ended from here.
     pub(super) stopped: Arc<AtomicBool>,
 }
@@ -45,6 +47,13 @@ pub(super) struct Unsure {
     pub(super) to: RelPath,
     pub(super) size: u64,
     pub(super) hash: Hash,
+}
+
+/// A file that the server could not reach in its storage, and what it said.
+pub(super) struct PutOff {
+    path: PathBuf,
+    to: RelPath,
+    error: Error,
 }
 
 /// The summary so far, and what must not be done or told again. Files are known by their targets, which must differ.
@@ -60,6 +69,7 @@ pub(super) struct Ledger {
     /// What has no target and was told of.
     told: HashSet<PathBuf>,
     pub(super) unsure: Vec<Unsure>,
+    put_off: Vec<PutOff>,
     /// From where a file was last gone on with.
     resumed: HashMap<RelPath, u64>,
     steps: u64,
@@ -83,6 +93,7 @@ impl Ledger {
         self.settled.extend(other.settled);
         self.told.extend(other.told);
         self.unsure.extend(other.unsure);
+        self.put_off.extend(other.put_off);
         self.resumed.extend(other.resumed);
         self.steps += other.steps;
         if let (Some(whole), Some(more)) = (&mut self.whole, other.whole) {
@@ -173,6 +184,11 @@ impl Ledger {
         error: Error,
         observer: &dyn Observer,
     ) {
+        // Under a condition it may be there by now, and count as somebody else's.
+        if self.how.puts_off && condition == Condition::Any && is_put_off(&error) {
+            self.put_off.push(PutOff { path, to: to.clone(), error });
+            return;
+        }
         self.settle(to);
         if self.how.skip_existing && condition == Condition::Absent && error.kind() == Kind::Exists {
             self.summary.skipped += 1;
@@ -182,9 +198,34 @@ impl Ledger {
         }
     }
 
+    /// Whether some file was put off.
+    pub(super) fn has_put_off(&self) -> bool {
+        !self.put_off.is_empty()
+    }
+
+    /// Why a file was put off, if one was. All are to be tried again.
+    pub(super) fn take_put_off(&mut self) -> Option<Error> {
+        let error = self.put_off.pop().map(|first| first.error);
+        self.put_off.clear();
+        error
+    }
+
+    /// Nothing is tried again: what was put off has failed.
+    pub(super) fn give_up(&mut self, observer: &dyn Observer) {
+        for PutOff { path, to, error } in std::mem::take(&mut self.put_off) {
+            self.settle(&to);
+            self.fail(path, error, observer);
+        }
+    }
+
     /// Something without a target, or a folder, failed.
     pub(super) fn fail(&mut self, path: PathBuf, error: Error, observer: &dyn Observer) {
         observer.failed(&path, &error);
         self.summary.failed.push((path, error));
     }
+}
+
+/// Whether the server says that what it keeps its files in does not answer just now.
+fn is_put_off(error: &Error) -> bool {
+    error.kind() == Kind::Unavailable && error.side() == Side::Server
 }

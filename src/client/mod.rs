@@ -70,6 +70,7 @@
 
 mod address;
 mod administration;
+mod again;
 mod answers;
 #[cfg(feature = "cli")]
 pub mod config;

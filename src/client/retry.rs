@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use async_std::task::sleep;
 
-use super::answers::Transferred;
+use super::again::Again;
 use super::connection::Client;
 use super::destination::Destination;
 use super::filter::Filter;
 use super::get::{Tree, fetch_all};
 use super::jobs::{Download, Summary, Upload, UploadSource};
 use super::ledger::{How, Ledger};
-use super::observer::{Observer, Skip};
+use super::observer::Observer;
 use super::put::{Counting, LocalTree, send_all};
 use super::streams::{Streams, crowded, get_all, put_all};
 use super::symlinks::ServerLinks;
@@ -114,6 +114,8 @@ pub struct Transfer {
     options: TransferOptions,
     ledger: Arc<Mutex<Ledger>>,
     attempts: u32,
+    /// Files that the server cannot reach just now are tried again.
+    puts_off: bool,
     /// Tells an observer how much of a local tree there is, over all attempts.
     counting: Option<Counting>,
 }
@@ -182,7 +184,7 @@ impl Transfer {
     }
 
     fn new(work: Work, options: TransferOptions) -> Self {
-        Transfer { work, options, ledger: Arc::default(), attempts: 0, counting: None }
+        Transfer { work, options, ledger: Arc::default(), attempts: 0, puts_off: false, counting: None }
     }
 
     /// Does what is left over this connection.
@@ -211,6 +213,7 @@ impl Transfer {
             perms: self.options.perms,
             parents: self.options.parents,
             remember: true,
+            puts_off: self.puts_off && !self.is_spent(),
             stopped: client.stopped(),
         };
         let observer: Arc<dyn Observer> =
@@ -278,15 +281,22 @@ impl Transfer {
 
     /// Whether what is left after this error can be tried on a new connection.
     pub fn may_retry(&self, error: &Error) -> bool {
-        let lost = is_lost_line(error);
+        is_lost_line(error) && !self.is_spent() && !self.is_stopped()
+    }
+
+    /// Whether something that can be read once alone has been, and is not settled.
+    fn is_spent(&self) -> bool {
         let ledger = self.ledger.lock();
-        let spent = match &self.work {
+        match &self.work {
             Work::Uploads(jobs) => {
                 jobs.iter().any(|job| matches!(job.from, UploadSource::Spent) && !ledger.is_settled(&job.to))
             }
             _ => false,
-        };
-        lost && !spent && !ledger.how.stopped.load(std::sync::atomic::Ordering::Relaxed)
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.ledger.lock().how.stopped.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// What became of the files so far. Taken: the next call gives an empty one.
@@ -296,38 +306,62 @@ impl Transfer {
 
     /// Does all of it, on new connections from `connect` (which logs in) if one is lost: after a growing pause with
     /// some chance in it, and at most `retries` times in a row without getting any farther. `client` is the connection
-    /// used last.
+    /// used last. So it is with single files, over the same connection, while the server's storage does not answer
+    /// ([`Kind::Unavailable`]), unless they are under a condition.
     ///
     /// # Errors
     /// The last error if nothing helped, and any that a new connection does not mend.
     pub async fn run(
         &mut self,
         client: &mut Client,
-        mut connect: impl AsyncFnMut() -> Result<Client>,
+        connect: impl AsyncFnMut() -> Result<Client>,
         observer: Arc<dyn Observer>,
     ) -> Result<Summary> {
+        self.puts_off = self.options.retries > 0;
+        let done = self.run_all(client, connect, &observer).await;
+        self.puts_off = false;
+        self.ledger.lock().give_up(&*observer);
+        done.map(|()| self.summary())
+    }
+
+    async fn run_all(
+        &mut self,
+        client: &mut Client,
+        mut connect: impl AsyncFnMut() -> Result<Client>,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<()> {
         let mut patience = Patience::new(self.options.retries);
         let mut steps = 0;
-        let mut outcome = self.attempt(client, &observer).await;
+        let mut outcome = self.attempt(client, observer).await;
         loop {
-            let Err(error) = outcome else { return Ok(self.summary()) };
-            if !self.may_retry(&error) {
-                return Err(error);
-            }
             let now = self.ledger.lock().steps();
             if now > steps {
                 steps = now;
                 patience.renew();
             }
-            let Some(pause) = patience.pause()? else { return Err(error) };
-            observer.retrying(&error, pause, self.kept());
+            let lost = match outcome {
+                Ok(()) => None,
+                Err(error) if self.may_retry(&error) => Some(error),
+                Err(error) => return Err(error),
+            };
+            if lost.is_none() && (!self.ledger.lock().has_put_off() || self.is_spent() || self.is_stopped()) {
+                return Ok(());
+            }
+            let Some(pause) = patience.pause()? else { return lost.map_or(Ok(()), Err) };
+            let put_off = self.ledger.lock().take_put_off();
+            if let Some(error) = lost.as_ref().or(put_off.as_ref()) {
+                observer.retrying(error, pause, if lost.is_some() { self.kept() } else { 0 });
+            }
             sleep(pause).await;
-            outcome = match connect().await {
-                Ok(new) => {
-                    *client = new;
-                    self.attempt(client, &observer).await
-                }
-                Err(error) => Err(error),
+            outcome = match lost {
+                None => self.attempt(client, observer).await,
+                Some(_) => match connect().await {
+                    Ok(new) => {
+                        *client = new;
+                        self.attempt(client, observer).await
+                    }
+                    Err(error) => Err(error),
+                },
             };
         }
     }
@@ -395,45 +429,6 @@ pub fn is_unreached(error: &Error) -> bool {
         // Else a server has said it, to somebody who said nothing for too long.
         Kind::TimedOut => error.side() == Side::Local,
         _ => false,
-    }
-}
-
-/// Tells the same observer, but not again how much there is to do.
-struct Again(Arc<dyn Observer>);
-
-impl Observer for Again {
-    fn started(&self, path: &Path, size: Option<u64>) {
-        self.0.started(path, size);
-    }
-    fn resumed(&self, path: &Path, from: u64) {
-        self.0.resumed(path, from);
-    }
-    fn streams(&self, count: usize, wanted: usize, why: Option<&Error>) {
-        self.0.streams(count, wanted, why);
-    }
-    fn stream_lost(&self, error: &Error) {
-        self.0.stream_lost(error);
-    }
-    fn proving(&self, path: &Path, done: u64, of: u64) {
-        self.0.proving(path, done, of);
-    }
-    fn progressed(&self, path: &Path, bytes: u64) {
-        self.0.progressed(path, bytes);
-    }
-    fn finished(&self, path: &Path, to: &RelPath, done: &Transferred) {
-        self.0.finished(path, to, done);
-    }
-    fn failed(&self, path: &Path, error: &Error) {
-        self.0.failed(path, error);
-    }
-    fn unchanged(&self, path: &Path, size: u64) {
-        self.0.unchanged(path, size);
-    }
-    fn planned(&self, path: &Path, to: &RelPath, size: u64) {
-        self.0.planned(path, to, size);
-    }
-    fn skipped(&self, path: &Path, why: Skip) {
-        self.0.skipped(path, why);
     }
 }
 

@@ -14,6 +14,8 @@ mod examples;
 mod fuzz_corpus;
 mod habits;
 mod pool;
+#[cfg(feature = "s3")]
+mod put_off;
 mod security_table;
 mod single_files;
 mod store;

@@ -127,10 +127,14 @@ impl Failure {
         if is_of_a_file && !self.ends_connection() { self.at(path_there(path)) } else { self }
     }
 
-    /// The error of a line that was lost, after which the same may succeed on a new one, as [`is_lost_line`] tells.
+    /// The error of a line that was lost, after which the same may succeed on a new one, as [`is_lost_line`] tells; or of a server
+    /// whose storage does not answer just now, which is asked anew in the same way.
     pub fn lost_line(&self) -> Option<&Error> {
         match self {
-            Failure::Error { error, .. } => Some(error).filter(|error| is_lost_line(error)),
+            Failure::Error { error, .. } => {
+                let is_put_off = error.kind() == Kind::Unavailable && error.side() == Side::Server;
+                Some(error).filter(|error| is_put_off || is_lost_line(error))
+            }
             Failure::Shown(_) => None,
         }
     }

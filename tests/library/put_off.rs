@@ -1,0 +1,140 @@
+//! A server whose storage does not answer for a while: single files are tried again, within bounds, and each is told of once.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_std::task::block_on;
+use sealift::client::{Destination, Download, Observer, Transfer, TransferOptions, Upload};
+use sealift::files::Condition;
+use sealift::server::Storage;
+use sealift::store::s3::{Keys, S3Options, S3Vault};
+use sealift::sync::Mutex;
+use sealift::{Error, Kind};
+
+use crate::common::bad_engine::{Act, Asked, BadEngine};
+use crate::common::running::{Running, p};
+
+/// What a storage does that is well. A server looks for uploads that nobody completed.
+fn well(asked: &Asked) -> Act {
+    match asked.method == "GET" && asked.query.contains("uploads") {
+        true => Act::Say(200, "", "<ListMultipartUploadsResult/>".to_owned()),
+        false => Act::Do,
+    }
+}
+
+/// Has the storage answer again when the client says that it waits, and counts what it was told.
+struct Mended {
+    engine: Arc<BadEngine>,
+    waits: Mutex<Vec<Kind>>,
+    failed: Mutex<usize>,
+}
+
+impl Observer for Mended {
+    fn retrying(&self, error: &Error, _pause: Duration, _kept: u64) {
+        self.waits.lock().push(error.kind());
+        self.engine.does(well);
+    }
+
+    fn failed(&self, _path: &Path, _error: &Error) {
+        *self.failed.lock() += 1;
+    }
+}
+
+struct Bench {
+    engine: Arc<BadEngine>,
+    server: Running,
+    local: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Bench {
+        let engine = Arc::new(BadEngine::start());
+        engine.does(well);
+        let (dir, local) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (bucket, endpoint) = ("s3://bucket".parse().unwrap(), engine.endpoint.parse().unwrap());
+        let mut options = S3Options::new(bucket, endpoint, Keys::new("key", "secret", None), dir.path().join("spool"));
+        options.alone = true;
+        options.patience = Duration::from_millis(300);
+        let vault = S3Vault::new(options).unwrap();
+        vault.probe().unwrap();
+        let server = Running::over(dir, Storage::Vault(Arc::new(vault))).await;
+        Bench { engine, server, local }
+    }
+
+    fn upload(&self, name: &str) -> Upload {
+        let path = self.local.path().join(name);
+        fs::write(&path, name).unwrap();
+        Upload::file(path, p(name))
+    }
+
+    /// From now on it is busy when this file is asked for.
+    fn withhold(&self, name: &'static str) {
+        self.engine.does(move |asked: &Asked| match asked.key.ends_with(name) {
+            true => Act::Say(503, "", "<Error><Code>SlowDown</Code></Error>".to_owned()),
+            false => well(asked),
+        });
+    }
+
+    fn watch(&self) -> Arc<Mended> {
+        Arc::new(Mended { engine: self.engine.clone(), waits: Mutex::default(), failed: Mutex::default() })
+    }
+
+    /// What becomes of a transfer, and how often it waited.
+    async fn run(&self, mut transfer: Transfer) -> (u64, Vec<Kind>, usize, usize) {
+        let mut client = self.server.client("alice").await;
+        let watch = self.watch();
+        let never = async || Err(Error::new(Kind::Internal, "the connection was not lost"));
+        let done = transfer.run(&mut client, never, watch.clone()).await.unwrap();
+        let kinds = done.failed.iter().map(|(_, error)| error.kind()).collect();
+        let waits = watch.waits.lock().len();
+        assert!(watch.waits.lock().iter().all(|kind| *kind == Kind::Unavailable));
+        assert_eq!(*watch.failed.lock(), done.failed.len());
+        (done.files, kinds, waits, *watch.failed.lock())
+    }
+}
+
+const PATIENT: TransferOptions = TransferOptions::new().retries(10);
+
+#[test]
+fn a_file_that_the_storage_does_not_take_just_now_is_sent_when_it_does() {
+    block_on(async {
+        let bench = Bench::new().await;
+        let uploads = || vec![bench.upload("first"), bench.upload("late"), bench.upload("last")];
+        bench.withhold("late");
+        let (files, failed, waits, _) = bench.run(Transfer::upload(uploads(), PATIENT)).await;
+        assert_eq!((files, failed), (3, vec![]));
+        assert!(waits >= 1);
+        for name in ["first", "late", "last"] {
+            assert!(bench.engine.keys().contains(&format!("h/alice/{name}")), "{name}");
+        }
+        // Fetched alike.
+        bench.withhold("late");
+        let into = Destination::open(bench.local.path()).unwrap();
+        let got = Download::new(p("late"), p("got"));
+        let (files, failed, waits, _) = bench.run(Transfer::download(vec![got], &into, PATIENT)).await;
+        assert_eq!((files, failed), (1, vec![]));
+        assert!(waits >= 1);
+        assert_eq!(fs::read_to_string(bench.local.path().join("got")).unwrap(), "late");
+    });
+}
+
+#[test]
+fn what_is_not_to_be_tried_again_fails_once_and_by_its_name() {
+    block_on(async {
+        let bench = Bench::new().await;
+        bench.withhold("late");
+        // Nobody said that it is to be tried again.
+        let uploads = vec![bench.upload("first"), bench.upload("late")];
+        let once = bench.run(Transfer::upload(uploads, TransferOptions::new())).await;
+        assert_eq!(once, (1, vec![Kind::Unavailable], 0, 1));
+        // It may be there after all: then the next try would take it for somebody else's.
+        let uploads = vec![bench.upload("late").condition(Condition::Absent)];
+        assert_eq!(bench.run(Transfer::upload(uploads, PATIENT)).await, (0, vec![Kind::Unavailable], 0, 1));
+        // What can be read but once.
+        let reader = Upload::reader(std::io::Cursor::new(b"late".to_vec()), p("late"));
+        assert_eq!(bench.run(Transfer::upload(vec![reader], PATIENT)).await, (0, vec![Kind::Unavailable], 0, 1));
+    });
+}
