@@ -62,6 +62,8 @@ pub struct Welcome {
     pub next_pin: Option<Pin>,
     /// The fingerprint of the key that logged in, if it was one and the server says so.
     pub key: Option<String>,
+    /// Uploads that are cut off are kept there to be gone on with, as far as the server does not say otherwise.
+    pub keeps_uploads: bool,
     /// What the link leads to, if that is what logged in.
     pub link: Option<LinkTarget>,
     /// Who answered.

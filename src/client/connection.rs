@@ -400,6 +400,7 @@ fn welcomed(reply: &Reply<'_>) -> Result<Welcome> {
         // What is no pin is as good as nothing.
         next_pin: reply.bytes("next-pin").ok().and_then(|pin| std::str::from_utf8(&pin).ok()?.parse().ok()),
         key: reply.bytes("key").ok().and_then(|key| String::from_utf8(key).ok()),
+        keeps_uploads: !reply.bytes("resumes").is_ok_and(|word| *word == *b"no"),
         link: reply.get("kind").map(|_| link_target(reply)).transpose()?,
         ids: Ids { pid: reply.parsed("pid")?, session: reply.parsed("session")? },
         text: reply.text.to_owned(),

@@ -32,6 +32,8 @@ pub struct ServerTrashList {
     pub entries: Vec<ServerTrash>,
     /// There is more, older or with longer paths.
     pub is_cut: bool,
+    /// The server says that nothing is kept, whatever is deleted or replaced.
+    pub is_off: bool,
 }
 
 /// What came of emptying the trash.
@@ -59,7 +61,7 @@ impl Client {
             until_final(session, 114, 212, |reply| {
                 match reply.is_preliminary() {
                     true => list.entries.push(server_trash(reply)?),
-                    false => list.is_cut = reply.get("cut").is_some(),
+                    false => (list.is_cut, list.is_off) = (reply.get("cut").is_some(), reply.get("off").is_some()),
                 }
                 Ok(())
             })?;

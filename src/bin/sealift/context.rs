@@ -372,6 +372,7 @@ impl Context {
 
     fn welcomed(&self, login: &Login, client: Client, welcome: Welcome, credential: Credential) -> Connected {
         follow(&self.common, login, &client, &welcome, self.out);
+        interrupt::server_keeps_uploads(welcome.keeps_uploads);
         let by = identity::by(login, &credential, welcome.key.as_deref());
         self.out.step(&format!("logged in as {}{by}: {}", login.name(), for_people(welcome.text.as_bytes())));
         self.out.step(&format!("answered (pid {}, session {})", welcome.ids.pid, welcome.ids.session));

@@ -49,6 +49,8 @@ struct State {
     kept: u64,
     /// What it moves, and whether that is more than one file.
     moves: Option<(Moves, bool)>,
+    /// The server has said that it keeps nothing of uploads that are cut off.
+    uploads_are_lost: bool,
     /// It shows something until it is ended: an end is what it waits for, and no news.
     only_shows: bool,
     /// What was typed in the shell.
@@ -75,6 +77,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     is_stopping: false,
     kept: 0,
     moves: None,
+    uploads_are_lost: false,
     only_shows: false,
     line: None,
     gives_a_name: false,
@@ -199,6 +202,9 @@ fn interrupted(state: &State, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
         (0, Moves::Mirror) => "interrupted; what is done stays".to_owned(),
         (0, _) if several => "interrupted; what is finished stays".to_owned(),
         (0, Moves::Fetch) => format!("interrupted; nothing is kept yet: what is kept is whole blocks of {block}"),
+        (0, Moves::Send) if state.uploads_are_lost => {
+            "interrupted; nothing is kept: this server begins uploads anew".to_owned()
+        }
         (0, Moves::Send) => format!("interrupted; of what had arrived, whole blocks of {block} are kept"),
     };
     Failure::new(Kind::Interrupted, text, go_on(state).unwrap_or_default())
@@ -262,7 +268,22 @@ fn joined(words: &[Vec<u8>]) -> Option<String> {
 
 /// Says how much of what the running command leaves can be gone on with.
 pub fn keeps(bytes: u64) {
+    let bytes = as_kept(bytes);
     state().kept = bytes;
+}
+
+/// Whether the server that was logged in to last keeps what came of uploads that are cut off.
+pub fn server_keeps_uploads(keeps: bool) {
+    state().uploads_are_lost = !keeps;
+}
+
+/// How much of so many bytes can be gone on with, which have come from one side to the other.
+pub fn as_kept(bytes: u64) -> u64 {
+    let state = state();
+    match state.moves {
+        Some((Moves::Send, _)) if state.uploads_are_lost => 0,
+        _ => bytes,
+    }
 }
 
 /// Says what is moved from now on, and whether that is more than one file.

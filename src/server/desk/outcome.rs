@@ -79,8 +79,8 @@ pub enum Outcome {
         /// How many were made: itself and those above it, but for those that were there.
         made: u64,
     },
-    /// What was deleted or replaced and may be listed.
-    Trash(TrashList),
+    /// What was deleted or replaced and may be listed. And whether nothing is ever kept in the home and what is shared into it.
+    Trash(TrashList, bool),
     /// It is there again.
     Restored,
     /// It is gone for good.
@@ -127,7 +127,7 @@ impl Outcome {
             }
             Outcome::Renamed(stored) => Came { word: stored.word(), ..Came::DONE },
             Outcome::Locked { is_new: true, .. } => Came { word: Stored::Created.word(), size: Some(0), ..Came::DONE },
-            Outcome::Trash(list) => Came { entries: Some(list.entries.len() as u64), ..Came::DONE },
+            Outcome::Trash(list, _) => Came { entries: Some(list.entries.len() as u64), ..Came::DONE },
             Outcome::Purged { gone, .. } => Came { entries: Some(*gone), ..Came::DONE },
             Outcome::FolderMade { made } => Came { word: if *made > 0 { "created" } else { "same" }, ..Came::DONE },
             Outcome::Found { .. }

@@ -25,6 +25,11 @@ impl PartUpload {
 }
 
 impl Desk {
+    /// Whether uploads that are cut off are kept in this home, to be gone on with.
+    pub fn keeps_uploads(&self) -> bool {
+        self.store.promises().resumes
+    }
+
     pub(super) fn stage(&self, path: RelPath, spec: UploadSpec, resume: Option<Resume>, running: Running) -> Begun {
         let spec = self.within(spec, &path);
         let (path, running) = match resume {

@@ -14,12 +14,18 @@ use crate::limits;
 use crate::machine::turns;
 
 impl Desk {
+    /// Whether what is deleted or replaced is kept nowhere in this home, nor in what is shared into it.
+    fn keeps_nothing_deleted(&self) -> bool {
+        let grants = self.principal.grants();
+        grants.terms.trash.is_none() && grants.folders.iter().all(|folder| folder.terms.trash.is_none())
+    }
+
     pub(super) fn list_trash(&self, path: &RelPath, running: Running) -> Begun {
         let grants = self.principal.grants();
         // Of what was where somebody may not look, or only reads, nothing is told.
         let shown = |path: &RelPath| gate::tells_of_gone(grants, path);
         let listed = turns::block_in_place(|| self.store.trash(path, limits::TRASH_LISTED, &shown));
-        self.over(running, listed.map(Outcome::Trash))
+        self.over(running, listed.map(|list| Outcome::Trash(list, self.keeps_nothing_deleted())))
     }
 
     pub(super) fn restore(&self, path: &RelPath, id: TrashId, to: &RelPath, running: Running) -> Begun {

@@ -196,7 +196,7 @@ struct May {
 async fn look(guest: &Arc<Guest>, folder: RelPath) -> Result<(TrashList, Vec<May>)> {
     let looking = guest.step(move |desk: &mut Desk| {
         let listed = match begin(desk, Op::ListTrash(folder), "TRASH") {
-            Ok(Begun::Done(Ok(Outcome::Trash(list)))) => Ok(list),
+            Ok(Begun::Done(Ok(Outcome::Trash(list, _)))) => Ok(list),
             Ok(_) => Err(unexpected()),
             Err(error) => Err(error),
         };

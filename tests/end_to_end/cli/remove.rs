@@ -181,3 +181,22 @@ fn a_new_name_of_what_comes_back_is_in_the_folder_that_it_was_in() {
     let empty = world.run(["trash", "list", &at("")]).code(0).said("Nothing is kept there");
     assert!(!empty.stderr.contains("administrator"), "{}", empty.stderr);
 }
+
+#[test]
+fn a_trash_that_is_off_is_told_from_one_that_is_empty() {
+    let world = World::trusting();
+    let off = "keeps nothing of yours that is deleted or replaced";
+    world.run(["trash", "list", &world.alice("")]).code(0).said(off);
+    world.run(["trash", "list", &world.alice("nothing*")]).code(3);
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    let empty = world.run(["trash", "list", &world.alice("")]).code(0).said("Nothing is kept there");
+    assert!(!empty.stderr.contains(off), "{}", empty.stderr);
+    // What was kept before it was switched off is still told.
+    fs::write(world.remote("alice", "f"), "f").unwrap();
+    world.run(["rm", &world.alice("f")]).code(0);
+    let unset = world.server.command(&["user", "set", "alice", "--trash", "none"]).output().unwrap();
+    assert!(unset.status.success(), "{unset:?}");
+    let listed = world.run(["trash", "list", &world.alice("")]).code(0);
+    assert!(listed.stdout().contains("/f") && !listed.stderr.contains(off), "{listed:?}");
+}

@@ -87,7 +87,7 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
         let of_disk = free.filter(|_| room == free).map_or("", |_| " (what the server's disk has left)");
         match room {
             Some(room) => out.words(&format!(" room: {}{of_disk}", format::size(room)))?,
-            None => out.words(" room: as much as the server's disk has left, which it does not say")?,
+            None => out.words(" room: as much as the server has left, which it does not say")?,
         }
     }
     unread::tell(out, &missed, &RelPath::root())

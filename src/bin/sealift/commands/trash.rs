@@ -130,9 +130,10 @@ fn outermost(meant: &[Named]) -> Vec<&RelPath> {
 async fn kept(client: &mut Client, meant: &[Named]) -> Outcome<ServerTrashList> {
     let mut all = ServerTrashList::default();
     for path in outermost(meant) {
-        let ServerTrashList { entries, is_cut } = client.trash(path).await?;
+        let ServerTrashList { entries, is_cut, is_off } = client.trash(path).await?;
         all.entries.extend(entries);
         all.is_cut |= is_cut;
+        all.is_off |= is_off;
     }
     // Of one it is the server's own order.
     if meant.len() > 1 {
@@ -164,6 +165,9 @@ pub async fn list(out: Output, client: &mut Client, meant: &[Named], times: Time
         }
     }
     match (list.entries.is_empty(), list.is_cut) {
+        (true, _) if list.is_off => out.note(
+            "This server keeps nothing of yours that is deleted or replaced. Its administrator can have it do so: `sealift help trash` says more.",
+        ),
         (true, _) => out.note(
             "Nothing is kept there that was deleted or replaced. `sealift help trash` says when something is, and for how long.",
         ),
@@ -288,7 +292,7 @@ pub async fn empty(
     yes: bool,
 ) -> Outcome {
     if !yes {
-        let ServerTrashList { entries, is_cut } = kept(client, meant).await?;
+        let ServerTrashList { entries, is_cut, .. } = kept(client, meant).await?;
         let things = entries.iter().filter(|thing| id.is_none_or(|id| thing.id == id)).count();
         // Of what a list is too short for it is not known whether it is there.
         match (things, is_cut && id.is_none()) {

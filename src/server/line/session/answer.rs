@@ -59,14 +59,14 @@ impl Replies {
     /// Writes the final reply of an operation on files.
     pub(super) fn answer(&mut self, result: &Result<Outcome>, out: &mut Outgoing) {
         match result {
-            Ok(Outcome::Trash(list)) => self.tell_trash(list, out),
+            Ok(Outcome::Trash(list, is_off)) => self.tell_trash(list, *is_off, out),
             Ok(outcome) => self.done(|line| head(outcome, line), text(outcome), out),
             Err(error) => self.refuse(error, out),
         }
     }
 
     /// A line for each thing, but for those whose line would be too long.
-    fn tell_trash(&mut self, list: &TrashList, out: &mut Outgoing) {
+    fn tell_trash(&mut self, list: &TrashList, is_off: bool, out: &mut Outgoing) {
         let mut is_cut = list.is_cut;
         for Trashed { id, path, kind, size, files, mtime } in &list.entries {
             self.scratch.clear();
@@ -83,7 +83,8 @@ impl Replies {
         self.done(
             |line| {
                 let reply = ReplyWriter::new(line, 212, "trash");
-                if is_cut { reply.field("cut", "yes") } else { reply }
+                let reply = if is_cut { reply.field("cut", "yes") } else { reply };
+                if is_off { reply.field("off", "yes") } else { reply }
             },
             text,
             out,
@@ -135,7 +136,7 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
             let reply = if *left > 0 { reply.field("left", left) } else { reply };
             if *unreached > 0 { reply.field("unreached", unreached) } else { reply }
         }
-        Outcome::Discarded | Outcome::Removed(_) | Outcome::Renamed(_) | Outcome::Restored | Outcome::Trash(_) => {
+        Outcome::Discarded | Outcome::Removed(_) | Outcome::Renamed(_) | Outcome::Restored | Outcome::Trash(..) => {
             ReplyWriter::new(line, 250, "done")
         }
         // No line asks for these.
@@ -159,7 +160,7 @@ fn text(outcome: &Outcome) -> &'static str {
         Outcome::FolderMade { made: 0 } => "It is there already.",
         Outcome::FolderMade { .. } => "Made.",
         Outcome::Renamed(_) => "Renamed.",
-        Outcome::Trash(_) => "That is all.",
+        Outcome::Trash(..) => "That is all.",
         Outcome::Restored => "It is there again.",
         Outcome::Purged { left: 0, unreached: 0, .. } => "Gone for good.",
         Outcome::Purged { .. } => "Something is left.",

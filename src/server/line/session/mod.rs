@@ -163,6 +163,11 @@ impl Session {
             None => reply,
             Some(next) => reply.field("next-pin", next),
         };
+        // Of what comes by a link each sender knows by a secret of its own.
+        let reply = match principal.link().is_some() || self.talk.desk.keeps_uploads() {
+            true => reply,
+            false => reply.field("resumes", "no"),
+        };
         let text = format!("Welcome, {called}. HELP lists the commands.");
         reply.rendered(self.talk.replies.ids()).text(&text);
         line
