@@ -45,7 +45,12 @@ impl Stray {
                 return Some(Stray::Invitation);
             }
             let authority = url.rest.split(|byte| *byte == b'/').next().unwrap_or_default();
-            let user = authority.iter().rposition(|byte| *byte == b'@').and_then(|at| authority.get(..at));
+            let user = match authority.iter().rposition(|byte| *byte == b'@') {
+                Some(at) => authority.get(..at),
+                // A password may have slashes in it, and a port may not be so.
+                None if url.rest.contains(&b'@') && !has_port(authority) => Some(authority),
+                None => None,
+            };
             password = password.or(user.filter(|user| user.contains(&b':')).map(|_| Stray::Password));
         }
         password
@@ -83,6 +88,21 @@ fn has(line: &[u8], part: &[u8]) -> bool {
     line.windows(part.len()).any(|window| window == part)
 }
 
+/// Whether what stands behind the colon of a host, if there is one, can be its port.
+fn has_port(authority: &[u8]) -> bool {
+    let end = authority.iter().rposition(|byte| *byte == b']').map_or(0, |at| at + 1);
+    let port = authority.get(end..).unwrap_or_default().splitn(2, |byte| *byte == b':').nth(1);
+    port.is_none_or(|port| port.iter().all(u8::is_ascii_digit))
+}
+
+/// A value that is refused, as it can be shown: without what stands in front of its last `@`, which may be a secret; the name of a
+/// scheme stays. None: there is no `@` in it.
+pub fn without_user(value: &str) -> Option<String> {
+    let (user, rest) = value.rsplit_once('@')?;
+    let scheme = user.find("://").map_or("", |at| user.get(..at + 3).unwrap_or_default());
+    Some(format!("{scheme}…@{rest}"))
+}
+
 struct Url<'a> {
     is_of_sealift: bool,
     rest: &'a [u8],
@@ -111,6 +131,7 @@ mod tests {
             (&["ls", "'SEALIFT://alice@h:1/#canary"], Stray::Invitation),
             (&["--host=sealift://alice@h:1/#canary"], Stray::Invitation),
             (&["get", "https://alice:canary@h/x"], Stray::Password),
+            (&["get", "https://alice:can/ary@h/x"], Stray::Password),
         ] {
             assert_eq!(Stray::among(typed), Some(kind), "{typed:?}");
             assert!(!kind.text().contains("canary"));
@@ -118,10 +139,22 @@ mod tests {
         for typed in [
             &["ls", "sealift://h/a"][..],
             &["put", "a#b", "h:"],
-            &["ls", "alice@h:4456/a:b@c", "sealift://alice@h:1/x:y@z"],
+            &["ls", "alice@h:4456/a:b@c", "sealift://alice@h:1/x:y@z", "sealift://h:1/x:y@z", "https://[::1]:1/x:y@z"],
             &["user", "key", "add", "alice", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA alice@laptop"],
         ] {
             assert_eq!(Stray::among(typed), None, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_before_an_at_sign_is_not_shown() {
+        for (value, shown) in [
+            ("http://id:canary@host:1/p", Some("http://…@host:1/p")),
+            ("id:can@ary@host", Some("…@host")),
+            ("a@b://host", Some("…@b://host")),
+            ("http://host", None),
+        ] {
+            assert_eq!(without_user(value).as_deref(), shown, "{value}");
         }
     }
 }

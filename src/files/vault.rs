@@ -60,6 +60,12 @@ pub trait Vault: Send + Sync {
         self.open_folder(folder, terms)
     }
 
+    /// What of these terms is not kept here, each as the rest of a sentence about the home or folder: nobody enters it while it is so.
+    fn unkept(&self, folder: &Location, terms: &HomeTerms) -> Vec<String> {
+        let _all_is_kept = (folder, terms);
+        Vec::new()
+    }
+
     /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
     ///
     /// # Errors
@@ -138,6 +144,10 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     fn open_folder_for(&self, folder: &Location, terms: HomeTerms, owner: &Owner) -> Result<Arc<dyn Store>> {
         (**self).open_folder_for(folder, terms, owner)
+    }
+
+    fn unkept(&self, folder: &Location, terms: &HomeTerms) -> Vec<String> {
+        (**self).unkept(folder, terms)
     }
 
     fn prepare(&self, home: &str) -> Result<()> {

@@ -41,6 +41,7 @@ pub use self::desk::registry::SessionId;
 use self::desk::staged_uploads::StagedUploads;
 use self::desk::state::State;
 use self::desk::tokens::Tokens;
+use self::desk::unkept::Unkept;
 pub use self::desk::users_file_trouble::{UsersFileTrouble, users_file_trouble};
 use self::door::accounts::Accounts;
 pub use self::door::accounts::login_memory_kib;
@@ -257,7 +258,9 @@ impl Server {
         let (cookies, kicked) = (Arc::clone(&signed_in), Arc::clone(&signed_in));
         let uploads = Arc::new(Uploads::default());
         let by_links = Arc::clone(&uploads);
+        let unkept = Unkept::new(Arc::clone(&vault));
         users.on_change(move |users| {
+            unkept.tell(users);
             cookies.keep_users(users);
             by_links.end_void_links(users);
             sessions.locks().keep_users(|name| users.get(name).is_some());

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::common::{Daemon, end_of, text};
+use crate::common::{Daemon, end_of, eventually, text};
 
 /// What must turn up nowhere.
 const CANARY: &str = "canary-7f3a9c51";
@@ -101,4 +101,58 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
     ] {
         refused(&line, &sealift(&daemon, &["shell", "-b", "-", &alice], &line));
     }
+}
+
+/// A storage's keys are nowhere in its address, and who writes them there is not told them again, nor is the log of a server.
+#[test]
+fn keys_in_the_address_of_a_storage_are_not_repeated() {
+    let daemon = Daemon::start();
+    let place = daemon.place();
+    let hidden = |what: &str, ended: &Output| {
+        let said = text(&[&*ended.stdout, &*ended.stderr].concat());
+        assert!(!said.contains(CANARY) && !said.contains("CANARYID"), "{what}: {said}");
+        said
+    };
+    let values = [
+        format!("http://CANARYID:{CANARY}@storage.example"),
+        // As keys of AWS are: with slashes.
+        format!("https://CANARYID:{CANARY}/x+y/z@storage.example:9000"),
+        format!("CANARYID:{CANARY}@storage.example"),
+        format!("https://{CANARY}@storage.example/path"),
+        format!("http://CANARYID:{CANARY}@storage.example@other"),
+        format!("http://CANARYID:it's {CANARY} @storage.example"),
+    ];
+    let commands = [&[][..], &["check"], &["config", "show"]];
+    for value in &values {
+        for (option, variable, key) in [
+            ("--store-endpoint", "SEALIFT_STORE_ENDPOINT", "store_endpoint"),
+            ("--store", "SEALIFT_STORE", "store"),
+            ("--metrics", "SEALIFT_METRICS", "metrics"),
+            ("--listen", "SEALIFT_LISTEN", "listen"),
+        ] {
+            for command in commands {
+                let words = match command {
+                    ["check"] => vec!["check", option, value],
+                    _ => [&[option, value][..], command].concat(),
+                };
+                refused(&format!("{words:?}"), &end_of(daemon.command(&words), ""));
+                let mut by_environment = daemon.command(command);
+                by_environment.env(variable, value);
+                let said = hidden(&format!("{variable} {command:?}"), &end_of(by_environment, ""));
+                assert!(said.contains(option), "{said}");
+                std::fs::write(place.join("other.toml"), format!("{key} = {value:?}\n")).unwrap();
+                let mut by_file = daemon.command(command);
+                by_file.env("SEALIFTD_CONFIG", "other.toml");
+                let said = hidden(&format!("{key} {command:?}"), &end_of(by_file, ""));
+                assert!(said.contains(&format!("other.toml:1: {key}: ")), "{said}");
+            }
+        }
+    }
+    // What a running server finds in its settings.
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("sealiftd.toml"), "# ours\n").unwrap();
+    let running = Daemon::builder().within(place.path()).start();
+    std::fs::write(place.path().join("sealiftd.toml"), format!("store_endpoint = {:?}\n", values[1])).unwrap();
+    eventually("the settings are refused", || running.log().contains("the settings cannot be used"));
+    assert!(!running.log().contains(CANARY), "{}", running.log());
 }

@@ -33,6 +33,7 @@ mod recorded;
 mod resume;
 #[cfg(feature = "s3")]
 mod s3;
+mod s3_settings;
 mod sandbox;
 mod service;
 mod settings;

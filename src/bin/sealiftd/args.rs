@@ -9,7 +9,6 @@ use sealift::auth::Access;
 use sealift::files::Durability;
 use sealift::limits;
 use sealift::server::{AuditTo, MetricsAt};
-use sealift::tls::WebFiles;
 
 use crate::audit;
 use crate::audit::args::AuditArgs;
@@ -21,13 +20,14 @@ use crate::hooks::HookArgs;
 use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
 use crate::node_args::NodeArgs;
+pub use crate::places::Places;
 use crate::scrub_args::{self, ScrubArgs};
 #[cfg(feature = "s3")]
 use crate::store_args::StoreArgs;
 use crate::supervisor;
 use crate::supervisor::args::ReloadArgs;
 use crate::user_args::{self, UserCommand};
-use crate::web_args::{WebArgs, WebCertArg, parse_web_cert};
+use crate::web_args::WebArgs;
 
 /// The widest that help becomes.
 pub const WIDTH: usize = 100;
@@ -66,80 +66,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
-}
-
-/// Files and folders; before or after a command.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Places")]
-pub struct Places {
-    /// Folder that holds the users' folders; made if missing
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "SEALIFT_DATA",
-        default_value = "server_data",
-        global = true,
-        hide_env_values = true
-    )]
-    pub data: PathBuf,
-
-    /// Users file; made with anonymous reading if missing
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "SEALIFT_USERS",
-        default_value = "users.toml",
-        global = true,
-        hide_env_values = true
-    )]
-    pub users: PathBuf,
-
-    /// Folder of cert.pem and key.pem; made with a new key if missing
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "SEALIFT_CERTS",
-        default_value = "certs",
-        global = true,
-        hide_env_values = true
-    )]
-    pub certs: PathBuf,
-
-    /// Certificate for browsers, of an authority that they know: a folder with fullchain.pem and privkey.pem, or
-    /// CERTIFICATE,KEY. Read again when it changes
-    /// [default: web, in the folder of --certs, if anything is there]
-    #[arg(long, value_name = "DIR|FILES", env = "SEALIFT_WEB_CERT", value_parser = parse_web_cert, global = true, hide_env_values = true)]
-    pub web_cert: Option<WebCertArg>,
-
-    /// Folder of the server's own state, such as passwords that users chose themselves; made if missing
-    /// [default: server_state, beside the data folder]
-    #[arg(long, value_name = "DIR", env = "SEALIFT_STATE", global = true, hide_env_values = true)]
-    pub state: Option<PathBuf>,
-
-    /// File of settings, each called as its option is, such as max_connections = 500 for --max-connections 500. The command line
-    /// counts before the environment, that before the file [default: sealiftd.toml, if it is there]
-    #[arg(long, value_name = "FILE", env = "SEALIFTD_CONFIG", global = true, hide_env_values = true)]
-    pub config: Option<PathBuf>,
-}
-
-impl Places {
-    /// The files of the certificate for browsers, which need not be there.
-    pub fn web_files(&self) -> WebFiles {
-        match &self.web_cert {
-            Some(WebCertArg(files)) => files.clone(),
-            None => WebFiles::in_folder(&self.certs.join("web")),
-        }
-    }
-
-    /// The folder of the server's own state.
-    pub fn state(&self) -> PathBuf {
-        let beside = |data: &Path| data.with_file_name("server_state");
-        self.state.clone().unwrap_or_else(|| match self.data.file_name() {
-            Some(_) => beside(&self.data),
-            // `.` and `..` have no name to put another one beside.
-            None => beside(&self.data.canonicalize().unwrap_or_else(|_| self.data.clone())),
-        })
-    }
 }
 
 /// How to serve.

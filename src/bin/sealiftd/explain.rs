@@ -2,7 +2,7 @@
 //! the protocol, the user is looked up as at a login, and the gate decides.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -283,12 +283,13 @@ impl Question<'_> {
         }
         if let Some(path) = op.and_then(Op::path).filter(|_| allowed) {
             let (folder, path) = granted.locate(path);
-            let place = match folder {
-                Location::Below(name) => self.places.data.join(name),
-                Location::Elsewhere(place) => place,
+            let (place, at) = match (folder, &self.places.bucket) {
+                (Location::Below(name), Some(_)) => (PathBuf::from(self.places.of_home(&name)), "In the storage"),
+                (Location::Below(name), None) => (self.places.data.join(name), "On this machine"),
+                (Location::Elsewhere(place), _) => (place, "On this machine"),
             };
             let place = place.join(path.as_path());
-            text.push_str(&format!("  On this machine that is {}.\n", shown_path(&place)));
+            text.push_str(&format!("  {at} that is {}.\n", shown_path(&place)));
         }
         (allowed, text)
     }

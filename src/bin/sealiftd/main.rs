@@ -22,6 +22,7 @@ mod node_args;
 mod obstacle;
 mod output;
 mod password;
+mod places;
 mod port_file;
 mod process;
 mod programs;
@@ -92,7 +93,13 @@ fn main() -> ExitCode {
         Err(failure) => return failure.report(),
     };
     let done = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => run(cli, Start { words, matches }, settings.as_ref()),
+        Ok(mut cli) => {
+            #[cfg(feature = "s3")]
+            {
+                cli.places.bucket = store_args::usual_bucket(settings.as_ref());
+            }
+            run(cli, Start { words, matches }, settings.as_ref())
+        }
         Err(err) => Err(usage::explain(&err)),
     };
     logging::flush();

@@ -25,6 +25,12 @@ use crate::scrub_args::ScrubArgs;
 /// # Errors
 /// Those of the data folder and the users file.
 pub fn run(places: &Places, args: &ScrubArgs) -> Result<ExitCode, Failure> {
+    if let Some(bucket) = places.bucket.as_deref().map(|bucket| bucket.trim_end_matches('/')) {
+        let text = format!("the files are in {bucket}, and scrub reads those of a disk alone");
+        return Err(Failure::usage(text).hint(
+            "`sealift verify USER@HOST/` has the server read all files of a user and compare them with what was stored.",
+        ));
+    }
     let failed = |err| Error::file(places.data.display(), err);
     let data = Dir::open_ambient_dir(&places.data, ambient_authority()).map_err(failed)?;
     let mut pace = Pace::new(args.rate);

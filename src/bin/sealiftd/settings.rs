@@ -87,14 +87,18 @@ impl Settings {
         for value in &setting.values {
             let line = ["sealiftd".into(), OsString::from(format!("--{long}={value}"))];
             if let Err(err) = Cli::command().mut_args(|arg| arg.env(None::<&'static str>)).try_get_matches_from(line) {
-                let told = err.render().to_string();
-                let told = told.split("\n\n").next().unwrap_or_default().trim_start_matches("error:");
-                let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+                let told = usage::told(&err);
                 let text = format!("{}:{}: {}: {told}", self.path.display(), setting.line, setting.key);
                 return Err(Error::new(Kind::BadConfig, text).into());
             }
         }
         Ok(())
+    }
+
+    /// What the file says of this, and where.
+    pub fn said(&self, key: &str) -> Option<(&[String], String)> {
+        let said = self.said.iter().find(|setting| setting.key == key)?;
+        Some((&said.values, format!("{}:{}", shown_path(&self.path), said.line)))
     }
 
     /// The command line with what the file says as the defaults.
@@ -167,10 +171,7 @@ fn row(arg: &Arg, matches: &ArgMatches, settings: Option<&Settings>) -> [String;
         [one] => format!("{id} = {one}"),
         many => format!("{id} = [{}]", many.join(", ")),
     };
-    let said = settings.and_then(|settings| {
-        let said = settings.said.iter().find(|setting| setting.key == id)?;
-        Some(format!("{}:{}", shown_path(&settings.path), said.line))
-    });
+    let said = settings.and_then(|settings| Some(settings.said(id)?.1));
     let from = match matches.value_source(id) {
         Some(ValueSource::CommandLine) => "command line".to_owned(),
         Some(ValueSource::EnvVariable) => {
@@ -212,6 +213,15 @@ fn shown_path(path: &Path) -> String {
     for_people(path.to_string_lossy().as_bytes())
 }
 
+/// The options of serving among these, if the command takes them.
+#[cfg(feature = "s3")]
+fn serving(matches: &ArgMatches) -> Option<&ArgMatches> {
+    match matches.subcommand() {
+        None => Some(matches),
+        Some((name, inner)) => Some(inner).filter(|_| SERVING.contains(&name)),
+    }
+}
+
 /// The options by which these two differ.
 pub fn differences(before: &ArgMatches, after: &ArgMatches) -> Vec<String> {
     let values = |matches: &ArgMatches, arg: &Arg| match shape(arg) {
@@ -231,9 +241,16 @@ pub fn applied(words: &[OsString], matches: ArgMatches) -> Result<(ArgMatches, O
     if matches!(matches.subcommand_name(), Some("completion" | "manual")) {
         return Ok((matches, None));
     }
-    let Some(settings) = Settings::of(&matches)? else { return Ok((matches, None)) };
-    let matches = settings.command().try_get_matches_from(words).map_err(|err| usage::explain(&err))?;
-    Ok((matches, Some(settings)))
+    let settings = Settings::of(&matches)?;
+    let matches = match &settings {
+        Some(settings) => settings.command().try_get_matches_from(words).map_err(|err| usage::explain(&err))?,
+        None => matches,
+    };
+    #[cfg(feature = "s3")]
+    if let Some(serving) = serving(&matches) {
+        crate::store_args::refuse_unnamed(serving, settings.as_ref())?;
+    }
+    Ok((matches, settings))
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-use sealift::auth::{Grants, Users};
-use sealift::files::{HomeTerms, Location};
-use sealift::store::s3::{Bucket, Endpoint, Heeds, Keys, S3Options, S3Vault};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
+use sealift::auth::Users;
+use sealift::files::Location;
+use sealift::store::s3::{Bucket, Endpoint, Heeds, Keys, S3Options, S3Vault, unkept as unkept_there};
 use sealift::tls::CaRoots;
 use sealift::{Error, Kind};
 use tracing::{info, warn};
@@ -13,6 +14,7 @@ use tracing::{info, warn};
 use crate::args::Places;
 use crate::failure::Failure;
 use crate::hooks::HookArgs;
+use crate::settings::Settings;
 
 /// Where files are kept, if that is not on this machine.
 #[derive(Debug, Clone, Args)]
@@ -101,39 +103,69 @@ impl StoreArgs {
     }
 }
 
+/// What says something of a storage.
+const SAY: [&str; 5] = ["store_endpoint", "store_region", "store_keys", "store_ca", "store_alone"];
+
+/// Refuses what says something of a storage where none is named: else files would be kept on this machine unsaid.
+///
+/// # Errors
+/// The first of it, by the name that it has where it was written.
+pub fn refuse_unnamed(matches: &ArgMatches, settings: Option<&Settings>) -> Result<(), Failure> {
+    const HINT: &str = "Name the bucket, too, as s3://BUCKET or s3://BUCKET/PREFIX, or leave it away: files are kept on this machine then.";
+    if matches.value_source("store").is_some() {
+        return Ok(());
+    }
+    for id in SAY {
+        let option = format!("--{}", id.replace('_', "-"));
+        let is_off = id == "store_alone" && !matches.get_flag(id);
+        let refused = |who: &str, other: &str| format!("{who} says something of a storage, and no {other} names one");
+        let failure = match matches.value_source(id) {
+            None => continue,
+            Some(_) if is_off => continue,
+            Some(ValueSource::CommandLine) => Failure::usage(refused(&option, "--store")),
+            Some(ValueSource::EnvVariable) => {
+                Failure::usage(refused(&format!("SEALIFT_{}", id.to_uppercase()), "SEALIFT_STORE"))
+            }
+            Some(_) => match settings.and_then(|settings| settings.said(id)) {
+                Some((_, place)) => Error::new(Kind::BadConfig, refused(&format!("{place}: {id}:"), "store")).into(),
+                None => continue,
+            },
+        };
+        return Err(failure.hint(HINT));
+    }
+    Ok(())
+}
+
+/// The bucket that a server goes by which is started here without options, for commands that have none of serving.
+pub fn usual_bucket(settings: Option<&Settings>) -> Option<String> {
+    let said = std::env::var("SEALIFT_STORE").ok().filter(|said| !said.is_empty());
+    let said = said.or_else(|| settings?.said("store")?.0.first().cloned())?;
+    // What cannot be read may be a secret.
+    Some(said.parse::<Bucket>().map_or_else(|_| "s3://…/".to_owned(), |bucket| bucket.to_string()))
+}
+
 /// What is asked for and cannot be kept or done where files are in a bucket.
 pub fn unkept(users: &Users, hooks: &HookArgs) -> Vec<String> {
-    let of = |who: &str, terms: &HomeTerms| {
-        let quota = terms.quota.is_some() || terms.quota_files.is_some();
-        let each = [(quota, "a quota"), (terms.trash.is_some(), "a trash")];
-        each.into_iter()
-            .filter(|(has, _)| *has)
-            .map(|(_, what)| format!("{who} has {what}, which an S3 storage does not keep"))
-            .collect::<Vec<_>>()
-    };
-    let mut found: Vec<String> = users
-        .iter()
-        .flat_map(|user| {
-            let grants: &Grants = user.grants();
-            of(user.name(), &grants.terms)
-        })
-        .collect();
-    for folder in users.shares().folders() {
-        found.extend(of(&format!("the shared folder {}", folder.name()), &folder.terms()));
-        if let Location::Elsewhere(path) = folder.location() {
-            let name = folder.name();
-            found.push(format!(
-                "the shared folder {name} is at {}, and with --store all are in the bucket",
-                path.display()
-            ));
-        }
-    }
+    let of_users = users.iter().flat_map(|user| of_user(users, user.name()));
+    let of_folders = users.shares().folders().iter().flat_map(|folder| {
+        let each = unkept_there(folder.location(), &folder.terms());
+        each.into_iter().map(|what| format!("the shared folder {} {what}", folder.name()))
+    });
+    let mut found: Vec<String> = of_users.chain(of_folders).collect();
     if !hooks.on_upload.is_empty() {
         found.push(
             "programs of on_upload get the path of a file on this machine, and with --store there is none".to_owned(),
         );
     }
     found
+}
+
+/// The same of what one user is granted.
+pub fn of_user(users: &Users, name: &str) -> Vec<String> {
+    let Some(user) = users.get(name) else { return Vec::new() };
+    let grants = user.grants();
+    let each = unkept_there(&Location::Below(grants.home.clone()), &grants.terms);
+    each.into_iter().map(|what| format!("{name} {what}")).collect()
 }
 
 /// Tries what the storage does, and says in the log what it does not.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use sealift::stray::{Stray, is_like_a_command};
+use sealift::stray::{Stray, is_like_a_command, without_user};
 
 use crate::args::Cli;
 use crate::failure::Failure;
@@ -15,7 +15,14 @@ use crate::failure::Failure;
 /// That, without the secret.
 pub fn refuse_secrets(words: &[OsString]) -> Result<(), Failure> {
     match Stray::among(words.iter().skip(1)) {
-        Some(stray) => Err(Failure::usage(stray.text()).hint(stray.next_step())),
+        Some(stray) => Err(Failure::usage(stray.text()).hint(match stray {
+            // Nothing here is asked of a person, and passwords are not what a storage is told.
+            Stray::Password => {
+                "Leave it away, with all that stands before the @: keys of a storage are in a file (--store-keys) or in the environment. \
+                 Others of this machine can read a command line."
+            }
+            _ => stray.next_step(),
+        })),
         None => Ok(()),
     }
 }
@@ -80,11 +87,22 @@ pub fn explain(err: &clap::Error) -> Failure {
             };
             Failure::usage(format!("`{option}` is no option here")).hint(hint)
         }
-        _ => {
-            let told = rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error:");
-            Failure::usage(one_line(told)).hint(how)
-        }
+        _ => Failure::usage(told(err)).hint(how),
     }
+}
+
+/// What clap finds wrong with a value, in one line, without what of the value may be a secret.
+pub fn told(err: &clap::Error) -> String {
+    let rendered = err.render().to_string();
+    let told = rendered.trim_start().trim_start_matches("error:");
+    let told = match err.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) => match without_user(value) {
+            Some(shown) => told.replace(value, &shown),
+            None => told.to_owned(),
+        },
+        _ => told.to_owned(),
+    };
+    told.split("\n\n").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A command by the name that help lists it under.

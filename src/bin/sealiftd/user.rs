@@ -47,8 +47,9 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             let mut grants = checked.defaults_of(&name);
             grants.admin = admin;
             granted.apply(&mut grants);
-            let folder = places.data.join(&grants.home);
-            let is_there = has_something(&folder);
+            let folder = places.of_home(&grants.home);
+            // What is in a bucket is not looked at from here.
+            let is_there = places.bucket.is_none() && has_something(&places.data.join(&grants.home));
             let (access, quota, expires) = (grants.access, grants.terms.quota, grants.expires);
             let new = NewUser { name: &name, hash: hash.as_deref(), keys: &keys, grants };
             checked.add_new(&new).map_err(|err| explain(err, &name))?;
@@ -59,17 +60,18 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                  Files are kept in {}. Try:\n  {}\n",
                 shown(&name),
                 in_force.when(" A running server knows at once."),
-                shown(&folder.to_string_lossy()),
+                shown(&folder),
                 first_command(&name, access, admin),
             ));
             in_force.warn();
             if is_there {
                 complain(&format!(
                     "note: {} was there already: what is in it, also in the trash, is now for {}. Passwords, keys and links of an earlier user do not count.",
-                    shown(&folder.to_string_lossy()),
+                    shown(&folder),
                     shown(&name)
                 ));
             }
+            warn_of_unkept(places, &name);
             warn_of_end(&name, expires);
             if is_new {
                 tell(&format!(
@@ -120,13 +122,13 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
         }
         UserCommand::Key(command) => user_key::run(places, command),
         UserCommand::Remove { name } => {
-            let home = file.list()?.get(&name).map(|user| places.data.join(&user.grants().home));
+            let home = file.list()?.get(&name).map(|user| user.grants().home.clone());
             file.remove(&name).map_err(|err| explain(err, &name))?;
             let in_force = InForce::look(places);
             tell(&format!("Removed {}.{}\n", shown(&name), in_force.when(" Sessions that are open end.")));
             in_force.warn();
-            if let Some(home) = home.filter(|home| home.exists()) {
-                let home = shown(&home.to_string_lossy());
+            if let Some(home) = home.filter(|home| places.bucket.is_some() || places.data.join(home).exists()) {
+                let home = shown(&places.of_home(&home));
                 tell(&format!(
                     "The files stay in {home}, for whoever has that folder next; nothing else of the user counts any more.\n"
                 ));
@@ -208,8 +210,25 @@ fn set(
     {
         tell(&format!("The files stay in {old}: move them to {new} if they are to be there.\n"));
     }
+    warn_of_unkept(places, name);
     warn_of_end(name, expires);
     warn_of_file(places)
+}
+
+/// Says what the user has that is not kept in the bucket that files are in.
+fn warn_of_unkept(places: &Places, name: &str) {
+    #[cfg(feature = "s3")]
+    if let (Some(bucket), Ok(users)) = (&places.bucket, UsersFile::new(&places.users).list()) {
+        for what in crate::store_args::of_user(&users, name) {
+            complain(&format!(
+                "note: files are in {}, and {}: nobody enters there until that is taken away.",
+                bucket.trim_end_matches('/'),
+                shown(&what)
+            ));
+        }
+    }
+    #[cfg(not(feature = "s3"))]
+    let _ = (places, name);
 }
 
 /// What somebody with these rights may try first.

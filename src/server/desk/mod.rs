@@ -40,6 +40,7 @@ pub mod ties;
 pub mod tokens;
 mod trash;
 pub mod unfinished;
+pub mod unkept;
 pub mod uploads;
 pub mod users_file_trouble;
 

@@ -27,6 +27,7 @@ mod sign;
 mod source;
 mod spool;
 mod store;
+mod terms;
 mod upload;
 mod xml;
 
@@ -42,8 +43,9 @@ pub use self::place::{Bucket, Endpoint};
 pub use self::probe::Heeds;
 use self::shared::Shared;
 use self::store::S3Store;
+pub use self::terms::unkept;
 use crate::error::{Error, Kind, Result};
-use crate::files::{HomeTerms, RelPath, Store, Swept, Vault};
+use crate::files::{HomeTerms, Location, RelPath, Store, Swept, Vault};
 use crate::limits;
 use crate::outgoing::{CaRoots, Origin};
 
@@ -143,6 +145,10 @@ impl S3Vault {
 impl Vault for S3Vault {
     fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>> {
         Ok(Arc::new(S3Store::new(self.shared.clone(), self.home(home, &terms)?)))
+    }
+
+    fn unkept(&self, folder: &Location, terms: &HomeTerms) -> Vec<String> {
+        unkept(folder, terms)
     }
 
     /// A home is there when something is in it.
