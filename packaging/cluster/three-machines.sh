@@ -15,7 +15,7 @@ fi
 
 umask 077
 place=$(mktemp -d)
-trap 'cd /; umount -l "$place/east" "$place/west" "$place/north" 2> /dev/null; rm -rf "$place"' EXIT
+trap 'cd /; umount -l "$place/east" "$place/west" "$place/north" 2> /dev/null || true; rm -rf "$place"' EXIT
 cd "$place"
 say() { printf '\n== %s\n' "$*"; }
 address() { case $1 in east) echo 10.77.0.11 ;; west) echo 10.77.0.12 ;; north) echo 10.77.0.13 ;; esac; }
