@@ -22,7 +22,8 @@ pub(in super::super) struct Half {
     of: (u64, u64),
     /// So much of it is copied.
     len: u64,
-    hasher: Hasher,
+    /// Each session has room for one of these, and this takes two kibibytes.
+    hasher: Box<Hasher>,
     temp: Temp,
 }
 
@@ -37,7 +38,7 @@ pub(super) fn step(stage: &Stage, path: &RelPath, found: &Temp, stat: &Stat, mos
                 return Ok(Step::Done(None));
             }
             let temp = stage.create_hidden(Some(path), Mode::from_raw_mode(stat.st_mode & 0o777), found.can)?;
-            Half { of, len, hasher: Hasher::new(), temp }
+            Half { of, len, hasher: Box::new(Hasher::new()), temp }
         }
     };
     let until = half.len.min(half.hasher.len().saturating_add(most));
