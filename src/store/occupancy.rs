@@ -180,7 +180,7 @@ impl Occupancy {
     pub fn prove_also(&self, root: &Dir, path: &Path) -> Result<()> {
         let Some(node) = &self.node else { return Ok(()) };
         let reserved = reserved(root).map_err(|err| Error::file(path.display(), err.into()))?;
-        node.prove_coherence(&reserved, path)
+        node.prove_coherence_among_those_at(&reserved, path)
     }
 
     /// What is seen of others' changes, if there are others.

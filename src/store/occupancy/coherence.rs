@@ -58,6 +58,8 @@ pub(super) enum Trouble {
     Stale { node: NodeName, what: &'static str },
     /// That of this other node does.
     StaleAt(NodeName),
+    /// This other node does not answer, so that it is not known.
+    Silent(NodeName),
     /// It could not be tried.
     Failed(io::Error),
 }
@@ -74,6 +76,10 @@ impl fmt::Display for Trouble {
             Trouble::StaleAt(node) => {
                 write!(f, "the mount of node {node} shows what was there before others have changed it. {REMEDY}")
             }
+            Trouble::Silent(node) => write!(
+                f,
+                "node {node} does not answer, so it is not known whether what it changes is seen here at once"
+            ),
             Trouble::Failed(error) => write!(f, "what other servers see of it cannot be tried: {error}"),
         }
     }
@@ -113,12 +119,16 @@ pub(super) struct Coherence {
     pub(super) device: u64,
     /// Which node this is; none for one who only looks.
     name: Option<NodeName>,
+    /// Only those others count that have probes here, too: the rest do not use this place.
+    of_those_here: bool,
     /// How often this one has changed its probes.
     number: Mutex<u64>,
     seen: Mutex<AllSeen>,
     /// When the others were last asked.
     proven: Mutex<Instant>,
     is_doubtful: AtomicBool,
+    /// It has shown what was there before, and others are told so.
+    is_stale: AtomicBool,
     /// Its node ends, and does not wait for others.
     is_over: AtomicBool,
 }
@@ -141,17 +151,40 @@ impl Coherence {
             place: place.to_owned(),
             device,
             name,
+            of_those_here: false,
             number: Mutex::default(),
             seen: Mutex::default(),
             proven: Mutex::new(Instant::now()),
             is_doubtful: AtomicBool::new(false),
+            is_stale: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         };
         // More than it ever said before: whoever has that in a cache is to be noticed.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let own = coherence.all_said()?.into_iter().find(|(node, _)| Some(node) == coherence.name.as_ref());
         *coherence.number.lock() = now.max(own.map_or(0, |(_, number)| number));
+        if let Some(name) = &coherence.name {
+            // Of one of this name that was killed. Nothing is known yet of this mount.
+            let _ = unlinkat(&coherence.folder, format!("{STALE}{name}"), AtFlags::empty());
+        }
         Ok(coherence)
+    }
+
+    /// The same for a place that not all nodes need have in common. This one is seen in it from now on: of two that come at once one
+    /// sees the other.
+    pub(super) fn among_those_here(self) -> Result<Coherence, Trouble> {
+        self.change()?;
+        Ok(Coherence { of_those_here: true, ..self })
+    }
+
+    /// The others that live, and change what is here.
+    pub(super) fn others(&self, living: Living<'_>) -> io::Result<Vec<NodeName>> {
+        let mut others = living()?;
+        if self.of_those_here && !others.is_empty() {
+            let here = self.all_said()?;
+            others.retain(|node| here.contains_key(node));
+        }
+        Ok(others)
     }
 
     /// Makes sure that what these others change is seen here at once, and by them what is changed here, as long as that takes at most.
@@ -170,10 +203,10 @@ impl Coherence {
         let (begun, mut seen) = (Instant::now(), AllSeen::new());
         loop {
             self.look(&mut seen)?;
-            let living = living()?;
+            let others = self.others(living)?;
             let is_seen =
                 |node: &&NodeName| seen.get(*node).is_some_and(|seen| seen.changes >= limits::COHERENCE_CHANGES);
-            let silent: Vec<NodeName> = living.iter().filter(|node| !is_seen(node)).cloned().collect();
+            let silent: Vec<NodeName> = others.iter().filter(|node| !is_seen(node)).cloned().collect();
             if silent.is_empty() || begun.elapsed() >= most || self.is_over() {
                 return Ok(silent);
             }
@@ -189,7 +222,7 @@ impl Coherence {
         // They have looked at this one's probes before they changed theirs.
         let is_stale =
             |node: &NodeName| statat(&self.folder, format!("{STALE}{node}"), AtFlags::SYMLINK_NOFOLLOW).is_ok();
-        living()?.into_iter().find(is_stale).map_or(Ok(silent), |node| Err(Trouble::StaleAt(node)))
+        self.others(living)?.into_iter().find(is_stale).map_or(Ok(silent), |node| Err(Trouble::StaleAt(node)))
     }
 
     /// What a node does that serves, every [`limits::COHERENCE_LOOK`]: it answers whoever asks, and where `is_due` looks whether it still
@@ -203,9 +236,9 @@ impl Coherence {
             self.answer();
             return;
         }
-        let others = match living() {
+        let others = match self.others(living) {
             Ok(others) => others,
-            Err(error) => return self.doubt(Some(Trouble::Failed(error).to_string())),
+            Err(error) => return self.doubt(Some(&error.into())),
         };
         if others.is_empty() {
             // Nobody changes anything.
@@ -215,7 +248,7 @@ impl Coherence {
                 Ok(silent) if silent.is_empty() => self.doubt(None),
                 // One that stands still changes nothing; whoever has doubts keeps them.
                 Ok(_) => {}
-                Err(trouble) => self.doubt(Some(trouble.to_string())),
+                Err(trouble) => self.doubt(Some(&trouble)),
             }
         } else {
             self.look_and_change();
@@ -238,7 +271,7 @@ impl Coherence {
     fn look_and_change(&self) {
         let looked = self.look(&mut self.seen.lock());
         if let Err(trouble) = looked {
-            self.doubt(Some(trouble.to_string()));
+            self.doubt(Some(&trouble));
         }
         if let Err(Trouble::Failed(error)) = self.change() {
             tracing::debug!(%error, "other servers cannot look whether they see what this one changes");
@@ -263,21 +296,26 @@ impl Coherence {
     }
 
     /// From now on this is in the way of whatever rests on what others have changed; or nothing.
-    pub(super) fn doubt(&self, why: Option<String>) {
+    pub(super) fn doubt(&self, why: Option<&Trouble>) {
         let was = self.is_doubtful.swap(why.is_some(), Ordering::AcqRel);
         let Some(name) = &self.name else { return };
         let stale = format!("{STALE}{name}");
+        // Silence of somebody is no fault of this mount: others start beside it.
+        if matches!(why, Some(Trouble::Stale { .. })) && !self.is_stale.swap(true, Ordering::AcqRel) {
+            let _ = self.file(&stale, OFlags::CREATE);
+        }
         match why {
             Some(why) if !was => {
                 tracing::warn!(
                     folder = %self.place.display(),
                     "conditions and changes of what is kept of users are refused: {why}"
                 );
-                let _ = self.file(&stale, OFlags::CREATE);
             }
             None if was => {
                 tracing::info!(folder = %self.place.display(), "what other servers change is seen at once again");
-                let _ = unlinkat(&self.folder, &*stale, AtFlags::empty());
+                if self.is_stale.swap(false, Ordering::AcqRel) {
+                    let _ = unlinkat(&self.folder, &*stale, AtFlags::empty());
+                }
             }
             Some(_) | None => {}
         }
@@ -430,11 +468,6 @@ fn open(folder: &Dir, name: &str, flags: OFlags) -> io::Result<File> {
 /// What a probe is called before it is put in its place.
 fn new_name(kind: &str, node: &NodeName) -> String {
     format!("new.{kind}{node}")
-}
-
-/// What is said of a node that did not answer.
-pub(super) fn unanswered(node: &NodeName) -> String {
-    format!("node {node} does not answer, so it is not known whether what it changes is seen here at once")
 }
 
 /// What is not there, or is another by now, is as old as can be.

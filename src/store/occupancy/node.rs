@@ -16,7 +16,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::coherence::{Coherence, Mounts, unanswered};
+use super::coherence::{Coherence, Mounts, Trouble};
 use super::owner::Owner;
 use super::waiting::wait_for_locked;
 use crate::error::{Error, Kind, Result};
@@ -246,12 +246,39 @@ impl Node {
     /// # Errors
     /// [`Kind::Io`] if it is not so, with what to mount otherwise.
     pub(super) fn prove_coherence(&self, reserved: &Dir, place: &Path) -> Result<()> {
+        self.prove(reserved, place, Ok)
+    }
+
+    /// The same for a place which those others have in common with this one that have probes in it: it may be of this node alone.
+    ///
+    /// # Errors
+    /// As [`Node::prove_coherence`].
+    pub(super) fn prove_coherence_among_those_at(&self, reserved: &Dir, place: &Path) -> Result<()> {
+        self.prove(reserved, place, |coherence| {
+            let coherence = coherence.among_those_here()?;
+            if !self.living()?.is_empty() && coherence.others(&|| self.living())?.is_empty() {
+                tracing::warn!(
+                    folder = %place.display(),
+                    "no other server that lives has its state here: passwords that users choose, keys and links are of this one alone"
+                );
+            }
+            Ok(coherence)
+        })
+    }
+
+    fn prove(
+        &self,
+        reserved: &Dir,
+        place: &Path,
+        among: impl FnOnce(Coherence) -> Result<Coherence, Trouble>,
+    ) -> Result<()> {
         let device = fstat(reserved).map_err(|err| Error::file(place.display(), err.into()))?.st_dev;
         if self.mounts.has(device) {
             return Ok(());
         }
         let proven = Coherence::open(reserved, place, Some(self.name.clone()))
             .map_err(Into::into)
+            .and_then(among)
             .and_then(|coherence| self.mounts.add(coherence, &|| self.living()));
         proven.map_err(|trouble| Error::new(Kind::Io, format!("{}: {trouble}", place.display())))
     }
@@ -327,8 +354,8 @@ pub(super) fn try_mount(reserved: &Dir, place: &Path) -> Result<Option<usize>> {
     }
     let coherence = Coherence::open(reserved, place, None).map_err(|error| failed(error.into()))?;
     let silent = coherence.prove_for_start(&living).map_err(failed)?;
-    match silent.first() {
-        Some(node) => Err(Error::new(Kind::Io, format!("{}: {}", place.display(), unanswered(node)))),
+    match silent.into_iter().next() {
+        Some(node) => Err(failed(Trouble::Silent(node))),
         None => Ok(Some(nodes)),
     }
 }

@@ -45,6 +45,8 @@ pub struct Cluster {
     /// Where each node has its mount, and in it folders for the data and for the state.
     places: BTreeMap<String, PathBuf>,
     mounts: Vec<Bindfs>,
+    /// Each has its state on a file system of its own.
+    own_states: bool,
 }
 
 impl Cluster {
@@ -60,7 +62,7 @@ impl Cluster {
                 fs::create_dir_all(places.values().next()?.join("data/alice")).unwrap();
                 nodes.iter().for_each(|node| fs::create_dir_all(world.place().join(node)).unwrap());
                 until("the mounts show it", || places.values().all(|place| place.join("data/alice").exists()));
-                Some(Cluster { world, places, mounts: Vec::new() })
+                Some(Cluster { world, places, mounts: Vec::new(), own_states: false })
             }
             Err(_) => {
                 let nodes: Vec<(&str, &[&str])> = nodes.iter().map(|node| (*node, WITH_LOCKS)).collect();
@@ -80,7 +82,13 @@ impl Cluster {
             mounts.push(Bindfs::over(&folder, &at, options)?);
             places.insert((*node).to_owned(), at);
         }
-        Some(Cluster { world, places, mounts })
+        Some(Cluster { world, places, mounts, own_states: false })
+    }
+
+    /// The same where each node keeps its state for itself.
+    pub fn with_own_states(mut self) -> Cluster {
+        self.own_states = true;
+        self
     }
 
     /// Where all of it is.
@@ -104,7 +112,8 @@ impl Cluster {
     pub fn args(&self, node: &str) -> Vec<String> {
         let at = |path: PathBuf| path.to_str().unwrap().to_owned();
         let (mount, users) = (&self.places[node], self.world.place().join("users.toml"));
-        let (data, state) = (mount.join("data"), mount.join("state"));
+        let state = if self.own_states { self.world.place().join(node).join("own-state") } else { mount.join("state") };
+        let data = mount.join("data");
         let args = [("--node", node.to_owned()), ("--data", at(data)), ("--users", at(users)), ("--state", at(state))];
         args.into_iter().flat_map(|(key, value)| [key.to_owned(), value]).collect()
     }

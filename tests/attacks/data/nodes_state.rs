@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use sealift::client::keys::LoginKey;
 use sealift::keys::{Purpose, Statement};
 
-use super::nodes::Cluster;
+use super::nodes::{Cluster, log_of};
 use super::until;
 use crate::common::{Daemon, PASSWORD, RawClient, enter};
 
@@ -150,4 +150,19 @@ fn quotas_across_nodes() {
     });
     assert_eq!(at_b.ask("DELETE f1").0, 250);
     until("what was removed counts at the first", || at_a.ask("STATUS").2["used"] == at_b.ask("STATUS").2["used"]);
+}
+
+/// A state folder that no other node has is of one node alone, and nobody is waited for there.
+#[test]
+fn state_of_each_node_alone() {
+    let Some(cluster) = Cluster::new(&["a", "b"]) else { return };
+    let cluster = cluster.with_own_states();
+    let (a, b) = (cluster.node("a").start(), cluster.node("b").start());
+    assert!(log_of(&cluster, "b").contains("are of this one alone"));
+    let other = "another-password";
+    for node in [&a, &b] {
+        let changed = enter(node, "alice").ask(format!("PASSWD {other} present={PASSWORD}"));
+        assert_eq!(changed.1, "changed", "{changed:?}");
+        assert_eq!(RawClient::connect(node).try_login("alice", other).0, 230);
+    }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Coherence, Living, Trouble, unanswered};
+use super::{Coherence, Living, Trouble};
 use crate::sync::Mutex;
 
 /// The mounts that a node serves over, and those that its state is on.
@@ -27,8 +27,8 @@ impl Mounts {
     pub(in crate::store::occupancy) fn add(&self, coherence: Coherence, living: Living<'_>) -> Result<(), Trouble> {
         match coherence.prove_for_start(living) {
             Ok(silent) => {
-                if let Some(node) = silent.first() {
-                    coherence.doubt(Some(unanswered(node)));
+                if let Some(node) = silent.into_iter().next() {
+                    coherence.doubt(Some(&Trouble::Silent(node)));
                 }
                 self.0.lock().push(Arc::new(coherence));
                 Ok(())

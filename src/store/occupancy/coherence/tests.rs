@@ -78,7 +78,7 @@ fn who_starts_has_the_others_change_theirs_and_one_that_does_not_answer_leaves_a
     assert_eq!(silent, living(&["a"])().unwrap());
     mounts.0.lock().push(Arc::new(b));
     mounts.check(device).unwrap();
-    mounts.all()[0].doubt(Some("for a test".to_owned()));
+    mounts.all()[0].doubt(Some(&Trouble::Silent("a".parse().unwrap())));
     assert_eq!(mounts.check(device).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
     assert!(mounts.check(device + 1).is_err());
 }
@@ -106,4 +106,40 @@ fn who_cannot_know_which_others_live_decides_nothing() {
     assert!(a.is_doubtful());
     a.turn(&living(&[]), true);
     assert!(!a.is_doubtful());
+}
+
+#[test]
+fn what_is_not_known_of_a_mount_keeps_nobody_from_starting_nor_what_was_known_before_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let b = node(dir.path(), "b");
+    let silent: NodeName = "a".parse().unwrap();
+    let proven = |of: &str| {
+        let seen = Coherence { name: None, ..node(dir.path(), "c") }.prove_for_start(&living(&[]));
+        let stale = dir.path().join(FOLDER).join(format!("{STALE}{of}")).exists();
+        (seen.is_ok(), stale)
+    };
+    b.doubt(Some(&Trouble::Silent(silent.clone())));
+    assert_eq!((b.is_doubtful(), proven("b")), (true, (true, false)));
+    b.doubt(Some(&Trouble::Stale { node: silent, what: "it" }));
+    assert_eq!(proven("b"), (true, true));
+    // It is killed, and comes back before anybody has missed it.
+    let again = node(dir.path(), "b");
+    assert_eq!((again.is_doubtful(), proven("b")), (false, (true, false)));
+    drop(b);
+}
+
+#[test]
+fn in_a_place_of_its_own_a_node_waits_for_nobody_and_in_one_of_several_for_those_that_have_it() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let at = |place: &Path, name: &str| node(place, name).among_those_here().unwrap();
+    let (a, b) = (at(one.path(), "a"), at(other.path(), "b"));
+    assert!(b.prove_for_start(&living(&["a"])).unwrap().is_empty());
+    b.turn(&living(&["a"]), true);
+    assert!(!b.is_doubtful());
+    // Another one comes there, and is noticed.
+    let _c = at(other.path(), "c");
+    assert_eq!(b.prove(&living(&["a", "c"]), Duration::ZERO).unwrap(), living(&["c"])().unwrap());
+    b.forget(&"c".parse().unwrap());
+    assert!(b.prove(&living(&["a", "c"]), Duration::ZERO).unwrap().is_empty());
+    drop(a);
 }
