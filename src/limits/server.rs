@@ -229,7 +229,7 @@ pub const SHARED_STATE_PAUSE: Duration = Duration::from_millis(2);
 /// How long what another server wrote of users may not be seen over a mount: those of FUSE show what was there before for a second.
 pub const SHARED_STATE_HIDDEN: Duration = if cfg!(test) { Duration::from_secs(20) } else { Duration::from_secs(3) };
 
-/// How many of the last changes in a shared state folder are written down: a server that missed more reads all there is.
+/// How many lines about the last changes in a shared state folder are kept, two for each: a server that missed more reads all there is.
 pub const SHARED_CHANGES: usize = 256;
 
 /// Bytes of that: a line of each has a name, three bytes for each of a user's, and a hash.

@@ -303,7 +303,8 @@ impl LocalVault {
         let mounts = self.occupancy.mounts();
         Ok(move || {
             let checked = mounts.as_ref().map_or(Ok(()), |mounts| mounts.check(device));
-            checked.map_err(|err| Error::file(path.display(), err))
+            // Users are told of it: the log has said of which folder.
+            checked.map_err(|err| Error::file("what the server keeps of users", err))
         })
     }
 

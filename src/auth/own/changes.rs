@@ -1,13 +1,17 @@
 //! Several servers with one state folder. Who changes something in it holds the lock of a file there, and writes a journal of what was
 //! changed, and what it is now, under a name with its number. So the others see what is new without looking at all there is; and nobody
 //! takes for the newest what a mount goes on showing for a while of what was there before: new names are seen at once everywhere.
+//!
+//! Before a file is changed the journal says that it is about to be: where whoever is at it is killed, or cannot write down what came of
+//! it, the others read that file anew until the next one who has the lock has found that out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -104,8 +108,46 @@ struct Entry {
     number: u64,
     /// From the state folder.
     file: String,
-    /// Of what is in it; none if it is gone.
-    hash: Option<Hash>,
+    content: Content,
+}
+
+/// What is in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// Nothing: it is gone.
+    Gone,
+    /// What has this hash.
+    Is(Hash),
+    /// It is about to be changed, or was.
+    Unknown,
+}
+
+impl From<Option<Hash>> for Content {
+    fn from(hash: Option<Hash>) -> Content {
+        hash.map_or(Content::Gone, Content::Is)
+    }
+}
+
+impl FromStr for Content {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Content, ()> {
+        match word {
+            "-" => Ok(Content::Gone),
+            "?" => Ok(Content::Unknown),
+            hash => hash.parse().map(Content::Is).map_err(drop),
+        }
+    }
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Content::Gone => f.write_str("-"),
+            Content::Unknown => f.write_str("?"),
+            Content::Is(hash) => hash.fmt(f),
+        }
+    }
 }
 
 impl Journal {
@@ -120,9 +162,8 @@ impl Journal {
         let &[MAGIC, epoch, next] = first.as_slice() else { return None };
         let entry = |line: &str| {
             let mut words = line.split(' ');
-            let (number, file, hash) = (words.next()?.parse().ok()?, words.next()?.to_owned(), words.next()?);
-            let hash = if hash == "-" { None } else { Some(hash.parse().ok()?) };
-            Some(Entry { number, file, hash })
+            let (number, file) = (words.next()?.parse().ok()?, words.next()?.to_owned());
+            Some(Entry { number, file, content: words.next()?.parse().ok()? })
         };
         let entries = lines.map(entry).collect::<Option<VecDeque<Entry>>>()?;
         Some(Journal { epoch: epoch.to_owned(), entries, next: next.parse().ok()? })
@@ -130,9 +171,8 @@ impl Journal {
 
     fn to_text(&self) -> String {
         let mut text = format!("{MAGIC} {} {}", self.epoch, self.next);
-        for Entry { number, file, hash } in &self.entries {
-            let hash = hash.map_or_else(|| "-".to_owned(), |hash| hash.to_string());
-            text.push_str(&format!("\n{number} {file} {hash}"));
+        for Entry { number, file, content } in &self.entries {
+            text.push_str(&format!("\n{number} {file} {content}"));
         }
         let check = Hash::of(text.as_bytes());
         format!("{text}\n{check}\n")
@@ -150,14 +190,27 @@ impl Journal {
     }
 
     /// What was last written of each file of a folder since then; none if it is not known of all.
-    fn since(&self, followed: &Followed, folder: &str) -> (bool, BTreeMap<&str, Option<Hash>>) {
+    fn since(&self, followed: &Followed, folder: &str) -> (bool, BTreeMap<&str, Content>) {
         let first = self.entries.front().map_or(self.next, |entry| entry.number);
         let is_known = self.epoch == followed.epoch && followed.next >= first;
         let from = if is_known { followed.next } else { first };
         let is_of = |entry: &&Entry| {
             entry.number >= from && entry.file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
         };
-        (is_known, self.entries.iter().filter(is_of).map(|entry| (&*entry.file, entry.hash)).collect())
+        (is_known, self.entries.iter().filter(is_of).map(|entry| (&*entry.file, entry.content)).collect())
+    }
+
+    /// The files of which nobody has written down what came of a change, with the numbers of its beginning.
+    fn open(&self) -> Vec<(u64, &str)> {
+        let mut later = BTreeSet::new();
+        let is_last = self.entries.iter().rev().filter(|entry| later.insert(&entry.file));
+        is_last.filter(|entry| entry.content == Content::Unknown).map(|entry| (entry.number, &*entry.file)).collect()
+    }
+
+    /// Up to where whoever has read all of it knows what there is.
+    fn followed(&self) -> Followed {
+        let open = self.open().into_iter().map(|(number, _)| number).min();
+        Followed { epoch: self.epoch.clone(), next: open.unwrap_or(self.next), hidden: None }
     }
 }
 
@@ -188,7 +241,7 @@ impl Changes {
     }
 
     fn failed(&self, err: io::Error) -> Error {
-        Error::file(self.folder.join(FOLDER).display(), err)
+        failed(&self.folder.join(FOLDER), err)
     }
 
     /// Waits until no other server changes anything: that takes as long as a small file to be written. `begun` is since when whoever
@@ -219,8 +272,11 @@ impl Changes {
             std::thread::sleep(limits::SHARED_STATE_PAUSE);
         }
         self.is_stuck.store(false, Ordering::Relaxed);
-        let journal = self.journal_of_all()?;
-        Ok(Turn { _lock: lock, folder: self.folder.clone(), journal })
+        let mut turn = Turn { _lock: lock, folder: self.folder.clone(), journal: self.journal_of_all()? };
+        // Of those that were killed at it, or could not say what they did.
+        let open: Vec<String> = turn.journal.open().into_iter().map(|(_, file)| file.to_owned()).collect();
+        open.iter().try_for_each(|file| turn.changed(&self.folder.join(file)))?;
+        Ok(turn)
     }
 
     /// The journal, for whoever has the lock: nobody is writing it.
@@ -265,7 +321,7 @@ impl Changes {
     /// Where the changes are now: whoever reads all there is after this has followed so far.
     pub(super) fn now(&self) -> Followed {
         match self.read() {
-            Ok(Read::Journal(Journal { epoch, next, .. })) => Followed { epoch, next, hidden: None },
+            Ok(Read::Journal(journal)) => journal.followed(),
             // Then it is read again.
             Ok(Read::Nothing | Read::Torn(_)) | Err(_) => Followed::default(),
         }
@@ -304,7 +360,7 @@ impl Changes {
             }
             std::thread::sleep(limits::SHARED_STATE_PAUSE);
         }
-        *followed = Followed { epoch: journal.epoch.clone(), next: journal.next, hidden: None };
+        *followed = journal.followed();
         Ok(match is_known {
             true => News::These(written.keys().map(|file| self.folder.join(file)).collect()),
             false => News::Anything,
@@ -315,13 +371,13 @@ impl Changes {
     ///
     /// # Errors
     /// That it cannot be known: a folder that is gone has lost its mount, and nobody has done away with what was in it.
-    fn shows(&self, folder: &str, written: &BTreeMap<&str, Option<Hash>>) -> Result<bool> {
-        for (file, hash) in written {
-            let there = hash_of(&self.folder.join(file))?;
-            if there.is_none() {
+    fn shows(&self, folder: &str, written: &BTreeMap<&str, Content>) -> Result<bool> {
+        for (file, content) in written {
+            let there = Content::from(hash_of(&self.folder.join(file))?);
+            if there == Content::Gone {
                 fs::metadata(self.folder.join(folder)).map_err(|err| self.failed(err))?;
             }
-            if there != *hash {
+            if *content != Content::Unknown && there != *content {
                 return Ok(false);
             }
         }
@@ -330,20 +386,36 @@ impl Changes {
 }
 
 impl Turn {
+    /// Writes down that this file is about to be changed. From then on the others read it anew until [`Turn::changed`], of this one or of
+    /// whoever comes next.
+    ///
+    /// # Errors
+    /// Those of the file system. It must not be changed then.
+    pub fn begin(&mut self, path: &Path) -> Result<()> {
+        self.put(path, Content::Unknown)
+    }
+
     /// Writes down that this file is as it is now.
     ///
     /// # Errors
-    /// Those of the file system. The others do not know of the change then.
+    /// Those of the file system. The others read it again and again then.
     pub fn changed(&mut self, path: &Path) -> Result<()> {
+        let content = Content::from(hash_of(path)?);
+        if let (Content::Gone, Some(above)) = (content, path.parent()) {
+            // A mount that is lost is no file that is gone.
+            fs::metadata(above).map_err(|err| failed(above, err))?;
+        }
+        self.put(path, content)
+    }
+
+    fn put(&mut self, path: &Path, content: Content) -> Result<()> {
         let folder = self.folder.join(FOLDER);
-        let failed = |err: io::Error| Error::file(folder.display(), err);
         let Some(file) = path.strip_prefix(&self.folder).ok().and_then(Path::to_str) else { return Ok(()) };
-        let entry = Entry { number: self.journal.next, file: file.to_owned(), hash: hash_of(path)? };
-        self.journal.entries.push_back(entry);
+        self.journal.entries.push_back(Entry { number: self.journal.next, file: file.to_owned(), content });
         self.journal.next += 1;
         let surplus = self.journal.entries.len().saturating_sub(limits::SHARED_CHANGES);
         self.journal.entries.drain(..surplus);
-        self.write(&folder).map_err(failed)
+        self.write(&folder).map_err(|err| failed(&folder, err))
     }
 
     /// A file of its own each time: a name that nobody has seen yet leads to what it was given to, whatever a mount keeps of others.
@@ -385,9 +457,15 @@ fn epoch() -> Result<String> {
     Ok(format!("{:016x}", random::number()?))
 }
 
+/// Users are told of it, and not where the server keeps it: the log is.
+fn failed(path: &Path, err: io::Error) -> Error {
+    tracing::warn!(path = %path.display(), error = %err, "what several servers keep of users cannot be used");
+    Error::file("what the server keeps of users", err)
+}
+
 /// Of what is in a file; none if it is gone.
 fn hash_of(path: &Path) -> Result<Option<Hash>> {
-    let failed = |err| Error::file(path.display(), err);
+    let failed = |err| failed(path, err);
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),

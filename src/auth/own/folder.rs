@@ -14,11 +14,12 @@ use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::changes::{Changes, Followed, News, Turn};
-use super::{EntryTag, Own, Record};
+use super::{Own, Record};
 use crate::auth::User;
 use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
+use crate::sync::Mutex;
 
 /// Where the files of users are.
 const USERS: &str = "users";
@@ -54,6 +55,8 @@ pub struct StateFolder {
     invitations: Option<Arc<OwnedFd>>,
     /// Other servers change what is in it, too.
     changes: Option<Changes>,
+    /// No other server changes anything meanwhile.
+    turn: Option<Arc<Mutex<Turn>>>,
     /// What is left to the next server.
     left: PathBuf,
 }
@@ -162,7 +165,7 @@ impl StateFolder {
 
     /// The folder as it is, to be read: nothing is made or changed.
     pub fn as_it_is(path: &Path) -> StateFolder {
-        StateFolder { path: path.to_owned(), invitations: None, changes: None, left: path.join(LEFT) }
+        StateFolder { path: path.to_owned(), invitations: None, changes: None, turn: None, left: path.join(LEFT) }
     }
 
     /// Its path.
@@ -187,7 +190,11 @@ impl StateFolder {
 
     /// Puts this in the place of what is kept of a user: on the disk when this returns, or not at all.
     pub(in crate::auth) fn write(&self, user: &str, record: &Record) -> Result<()> {
-        Fresh::beside(&self.file_of(user), &record.to_text(user)?)?.put_in_place()
+        let path = self.file_of(user);
+        let fresh = Fresh::beside(&path, &record.to_text(user)?)?;
+        // Whatever comes now, the others look whether it is there.
+        self.turn.as_ref().map_or(Ok(()), |turn| turn.lock().begin(&path))?;
+        fresh.put_in_place()
     }
 
     /// Keeps nothing of this user any more.
@@ -262,12 +269,18 @@ impl StateFolder {
         self.changes.as_ref().map(|changes| changes.alone(begun)).transpose()
     }
 
-    /// Tells other servers what is kept of this user now.
+    /// The same folder for who has this turn: what is written is begun and told of in it.
+    #[must_use]
+    pub fn in_turn(&self, turn: Option<Turn>) -> StateFolder {
+        StateFolder { turn: turn.map(|turn| Arc::new(Mutex::new(turn))), ..self.clone() }
+    }
+
+    /// Tells other servers what is kept of this user now, if there are any.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn tell(&self, turn: &mut Turn, user: &str) -> Result<()> {
-        turn.changed(&self.file_of(user))
+    pub fn tell(&self, user: &str) -> Result<()> {
+        self.turn.as_ref().map_or(Ok(()), |turn| turn.lock().changed(&self.file_of(user)))
     }
 
     /// Up to where other servers have changed anything: to be asked before what is kept of users is read.
@@ -280,16 +293,17 @@ impl StateFolder {
         self.changes.as_ref().map_or(Ok(News::Nothing), |changes| changes.news(USERS, followed, turn))
     }
 
-    /// Removes what is kept of a user, if it is of that entry, or cannot be read: where several servers serve, another one may know of
-    /// a later one already.
-    pub(super) fn remove_of(&self, user: &str, entry: &EntryTag) -> Result<()> {
-        if self.changes.is_some() {
-            let text = read_small(&self.file_of(user), limits::OWN_RECORD_MAX);
-            if text.is_ok_and(|text| Record::parse(&text, user).is_ok_and(|record| record.entry != *entry)) {
-                return Ok(());
-            }
+    /// Keeps nothing of this user any more, unless it cannot be read just now: then nobody knows what it is.
+    pub(super) fn remove_readable(&self, user: &str) -> Result<()> {
+        match read_small(&self.file_of(user), limits::OWN_RECORD_MAX) {
+            Err(error) if !matches!(error.kind(), Kind::NotFound | Kind::BadConfig) => Err(error),
+            _ => self.remove(user),
         }
-        self.remove(user)
+    }
+
+    /// Whether other servers keep what users do in it, too.
+    pub fn is_shared(&self) -> bool {
+        self.changes.is_some()
     }
 
     pub(super) fn links(&self) -> PathBuf {
@@ -466,7 +480,7 @@ mod tests {
         let mut followed = other.followed();
         one.write("alice", &own(alice)).unwrap();
         // Somebody else's change is the one that is written down, so that all there is is read.
-        one.tell(&mut one.alone(Instant::now()).unwrap().unwrap(), "bob").unwrap();
+        one.in_turn(one.alone(Instant::now()).unwrap()).tell("bob").unwrap();
         let (file, aside) = (one.file_of("alice"), dir.path().join("aside"));
         fs::rename(&file, &aside).unwrap();
         std::os::unix::fs::symlink(&file, &file).unwrap();

@@ -136,7 +136,9 @@ impl Links {
 
     pub(super) fn write(&self, writing: &mut Writing<'_>, link: &Link, used: LinkUse) -> Result<()> {
         let path = self.file(&link.secret)?;
-        Fresh::beside(&path, &link.to_text(used)?)?.put_in_place()?;
+        let fresh = Fresh::beside(&path, &link.to_text(used)?)?;
+        writing.begin(&path)?;
+        fresh.put_in_place()?;
         writing.tell(&path)
     }
 
@@ -146,6 +148,7 @@ impl Links {
             kept.is_withdrawn = true;
         }
         let path = self.file(&link.secret)?;
+        writing.begin(&path)?;
         match fs::remove_file(&path) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => {
                 // What is empty is no link for another start either. Where that fails too, a sweep tries again.
@@ -372,7 +375,8 @@ impl Users {
 
     /// Removes what gives nothing any more: links that are over, those that were withdrawn when the disk failed, and those of entries
     /// that are gone from the users file, if they were by the last sweep already: a file that lost its users by mistake is put back
-    /// before that. `keeps_orphans`: nobody is taken for gone. Returns what could not be removed.
+    /// before that. `keeps_orphans`: nobody is taken for gone; nor is anybody where other servers have the links, too, whose users file may
+    /// have who made them. Returns what could not be removed.
     pub fn sweep_links(&self, keeps_orphans: bool) -> Vec<Error> {
         let mut writing = match self.links.alone() {
             Ok(writing) => writing,
@@ -380,7 +384,7 @@ impl Users {
         };
         let is_gone = |link: &Link| self.get(&link.maker).is_none_or(|user| user.tag() != link.entry);
         let mut void = self.links.those(|kept| kept.is_withdrawn || kept.link.is_over());
-        if !keeps_orphans {
+        if !keeps_orphans && self.links.changes.is_none() {
             void.extend(self.links.those(|kept| kept.is_orphan && is_gone(&kept.link)));
             self.links.table().values_mut().for_each(|kept| kept.is_orphan = is_gone(&kept.link));
         }

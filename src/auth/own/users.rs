@@ -24,7 +24,7 @@ pub struct OwnOfAnother {
 impl Users {
     /// Takes over what users did themselves, out of the folder where that is kept. Of users who were there `before` with the
     /// same entry it is known already; what is kept of those who are gone is removed, unless it
-    /// `keeps_gone`. What could not be read or removed is returned.
+    /// `keeps_gone`, or other servers, whose users file may have them, keep it too. What could not be read or removed is returned.
     pub fn take_own(&mut self, folder: &StateFolder, before: Option<&Users>, keeps_gone: bool) -> Vec<Error> {
         let mut trouble = Vec::new();
         for (name, user) in &mut self.users {
@@ -33,7 +33,8 @@ impl Users {
                 user.own = known.own.clone();
                 continue;
             }
-            if known.is_some_and(|known| known.own == Own::Damaged && known.tag() != user.tag()) {
+            let is_of_another = known.is_some_and(|known| known.own == Own::Damaged && known.tag() != user.tag());
+            if is_of_another && !folder.is_shared() {
                 trouble.extend(folder.put_aside(name).err());
             }
             let (own, error) = folder.read(user);
@@ -41,11 +42,11 @@ impl Users {
             trouble.extend(error);
         }
         let gone = before
-            .filter(|_| !keeps_gone)
+            .filter(|_| !keeps_gone && !folder.is_shared())
             .into_iter()
             .flat_map(|before| &before.users)
             .filter(|(name, _)| !self.users.contains_key(*name));
-        trouble.extend(gone.filter_map(|(name, user)| folder.remove_of(name, &user.tag()).err()));
+        trouble.extend(gone.filter_map(|(name, _)| folder.remove_readable(name).err()));
         trouble
     }
 
@@ -156,7 +157,7 @@ impl Users {
             return Err(Error::new(Kind::BadCommand, text));
         }
         let ground = Ground::of(principal, user)?;
-        let mut record = record_of(user)?;
+        let mut record = record_of(folder, user)?;
         if user.key_with(key).is_some() {
             return Err(Error::new(Kind::Exists, "that key logs you in already"));
         }
@@ -180,7 +181,7 @@ impl Users {
         if !(user.grants.self_service.keys && principal.grants().self_service.keys) {
             return Err(given_by_administrator());
         }
-        let mut record = record_of(user)?;
+        let mut record = record_of(folder, user)?;
         let before = record.keys.len();
         record.keys.retain(|own| own.public.fingerprint() != fingerprint);
         match record.keys.len() < before {
@@ -278,23 +279,24 @@ fn own_password(
         return Err(chosen_by_administrator());
     }
     let password = StoredHash::parse(hash).map_err(|why| Error::new(Kind::Internal, format!("the password {why}")))?;
-    let mut record = record_of(user)?;
+    let mut record = record_of(folder, user)?;
     (record.password, record.password_by) = (Some(password), by);
     record.redeemed.retain(|id| folder.has_invitation(id));
     record.redeemed.extend(invitation.clone());
     written(folder, user, record, Changed::Password(from), invitation)
 }
 
-/// What is kept of this user, to be changed.
-fn record_of(user: &User) -> Result<Record> {
+/// What is kept of this user, to be changed: where other servers change it too, as it is there now.
+fn record_of(folder: &StateFolder, user: &User) -> Result<Record> {
     if !user.can_choose() {
         let text = "your entry in the users file has neither a password nor an id: nothing tells you from a later user of your \
                     name; the server's administrator adds one (sealiftd check says how)";
         return Err(Error::new(Kind::Denied, text));
     }
-    match &user.own {
+    let own = if folder.is_shared() { folder.read(user).0 } else { user.own.clone() };
+    match own {
         Own::Nothing => Ok(Record::new(user.tag())),
-        Own::Is(record) => Ok(Record::clone(record)),
+        Own::Is(record) => Ok(Record::clone(&record)),
         Own::Damaged => Err(Error::new(Kind::Io, "what the server keeps of you cannot be read")),
     }
 }
@@ -308,4 +310,75 @@ fn written(
 ) -> Result<OwnChange> {
     folder.write(user.name(), &record)?;
     Ok(OwnChange { user: user.name().to_owned(), record, what, invitation })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::auth::hash::tests::cheap_hash;
+
+    fn alice() -> (Users, Record) {
+        let users = Users::parse(&format!("[users.alice]\npassword = \"{}\"\n", cheap_hash("given")), "f").unwrap();
+        let record = Record::new(users.get("alice").unwrap().tag());
+        (users, record)
+    }
+
+    #[test]
+    fn what_is_kept_of_whom_one_of_several_servers_does_not_know_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open_shared(dir.path(), "a", || Ok(())).unwrap();
+        let (mut users, record) = alice();
+        folder.write("alice", &record).unwrap();
+        assert!(users.take_own(&folder, None, false).is_empty());
+        let mut smaller = Users::parse("", "f").unwrap();
+        assert!(smaller.take_own(&folder, Some(&users), false).is_empty());
+        assert_eq!(folder.read(users.get("alice").unwrap()).0, Own::Is(Arc::new(record)));
+        // Nor is it put aside by one whose file has another entry, and that could not read it.
+        users.users.get_mut("alice").unwrap().own = Own::Damaged;
+        let another = format!("[users.alice]\npassword = \"{}\"\nid = \"later\"\n", cheap_hash("given"));
+        let mut another = Users::parse(&another, "f").unwrap();
+        assert_ne!(another.get("alice").unwrap().tag(), users.get("alice").unwrap().tag());
+        assert!(another.take_own(&folder, Some(&users), false).is_empty());
+        assert!(folder.file_of("alice").exists());
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_one_who_is_gone_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(dir.path()).unwrap();
+        let (users, record) = alice();
+        folder.write("alice", &record).unwrap();
+        let (file, aside) = (folder.file_of("alice"), dir.path().join("aside"));
+        std::fs::rename(&file, &aside).unwrap();
+        std::os::unix::fs::symlink(&file, &file).unwrap();
+        let mut smaller = Users::parse("", "f").unwrap();
+        assert_eq!(smaller.take_own(&folder, Some(&users), false).len(), 1);
+        assert!(file.is_symlink());
+        std::fs::rename(&aside, &file).unwrap();
+        assert!(smaller.take_own(&folder, Some(&users), false).is_empty());
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn what_a_server_wrote_that_was_killed_before_it_told_of_it_is_taken_over_and_not_undone() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = |name: &str| StateFolder::open_shared(dir.path(), name, || Ok(())).unwrap();
+        let (one, other, (users, mut record)) = (node("one"), node("other"), alice());
+        drop(one.alone(Instant::now()).unwrap());
+        one.in_turn(one.alone(Instant::now()).unwrap()).tell("alice").unwrap();
+        let mut followed = other.followed();
+        record.redeemed.push("0123".to_owned());
+        one.in_turn(one.alone(Instant::now()).unwrap()).write("alice", &record).unwrap();
+        let read = users.own_of_others(&other, &mut followed, None).unwrap();
+        let after = users.with_own_of_others(read).unwrap();
+        assert_eq!(after.get("alice").unwrap().own, Own::Is(Arc::new(record.clone())));
+        // Whoever has not taken it over changes it as it is there.
+        assert_eq!(record_of(&one, users.get("alice").unwrap()).unwrap(), record);
+        // The next one who changes something has seen it, too.
+        let mut late = one.followed();
+        let turn = one.alone(Instant::now()).unwrap();
+        assert_eq!(users.own_of_others(&one, &mut late, turn.as_ref()).unwrap().len(), 1);
+    }
 }

@@ -365,20 +365,20 @@ impl CurrentUsers {
         let begun = Instant::now();
         let _alone = self.changing.lock();
         // And no other server: what one of them did just now counts here before.
-        let mut turn = folder.alone(begun)?;
+        let turn = folder.alone(begun)?;
         if turn.is_some() {
             self.take_others(turn.as_ref())?;
         }
+        let folder = &folder.in_turn(turn);
         let change = change(&self.now(), folder)?;
         let (name, used) = (change.user().to_owned(), change.invitation().map(str::to_owned));
         // It is in force here by what follows, also where the others cannot be told.
-        let told = turn.as_mut().map_or(Ok(()), |turn| folder.tell(turn, &name));
+        let told = folder.tell(&name);
         let mut state = self.lock();
         let Some((users, principal)) = state.users.with_own(change) else {
-            if state.users.get(&name).is_none() {
-                // Removed meanwhile: nothing is kept of who is gone.
+            if state.users.get(&name).is_none() && !folder.is_shared() {
+                // Removed meanwhile: nothing is kept of who is gone. Another server may have the user.
                 folder.remove(&name)?;
-                turn.as_mut().map_or(Ok(()), |turn| folder.tell(turn, &name))?;
             }
             return Err(Error::new(Kind::Revoked, "your account has changed just now"));
         };

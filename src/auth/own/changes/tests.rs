@@ -114,3 +114,37 @@ fn where_it_is_not_known_what_others_changed_nothing_is() {
     assert_eq!(other.alone(Instant::now()).unwrap_err().text(), "not known");
     drop(changes.alone(Instant::now()).unwrap());
 }
+
+#[test]
+fn a_change_that_was_begun_is_looked_for_until_somebody_knows_what_came_of_it() {
+    let (_dir, changes) = folder();
+    let path = write(&changes, "users/alice.toml", "one");
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    let mut followed = changes.now();
+    // It is killed before it has changed anything, or after that: nobody is told which.
+    changes.alone(Instant::now()).unwrap().begin(&path).unwrap();
+    for text in ["one", "two"] {
+        write(&changes, "users/alice.toml", text);
+        for from in [&mut followed, &mut changes.now()] {
+            assert_eq!(changes.news("users", from, None).unwrap(), News::These(vec![path.clone()]));
+        }
+        assert_eq!(changes.news("links", &mut followed.clone(), None).unwrap(), News::These(Vec::new()));
+    }
+    let turn = changes.alone(Instant::now()).unwrap();
+    assert_eq!(changes.news("users", &mut followed.clone(), Some(&turn)).unwrap(), News::These(vec![path.clone()]));
+    drop(turn);
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::These(vec![path]));
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::Nothing);
+}
+
+#[test]
+fn a_mount_that_is_lost_is_no_file_that_is_gone() {
+    let (_dir, changes) = folder();
+    let path = write(&changes, "users/alice.toml", "one");
+    changes.alone(Instant::now()).unwrap().begin(&path).unwrap();
+    let aside = changes.folder.join("aside");
+    fs::rename(changes.folder.join("users"), &aside).unwrap();
+    assert!(changes.alone(Instant::now()).is_err());
+    fs::rename(&aside, changes.folder.join("users")).unwrap();
+    drop(changes.alone(Instant::now()).unwrap());
+}

@@ -27,6 +27,11 @@ pub(in crate::auth::own) struct Writing<'a> {
 }
 
 impl Writing<'_> {
+    /// Tells other servers that this file is about to be changed.
+    pub(super) fn begin(&mut self, path: &Path) -> Result<()> {
+        self.across.as_mut().map_or(Ok(()), |turn| turn.begin(path))
+    }
+
     /// Tells other servers of this file.
     pub(super) fn tell(&mut self, path: &Path) -> Result<()> {
         self.across.as_mut().map_or(Ok(()), |turn| turn.changed(path))
@@ -195,5 +200,23 @@ mod tests {
         assert!(links.take_others().unwrap());
         assert_eq!((there(&first), there(&second)), (true, true));
         assert!(!links.take_others().unwrap());
+    }
+
+    #[test]
+    fn links_of_whom_one_of_several_servers_does_not_know_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open_shared(dir.path(), "a", || Ok(())).unwrap();
+        let text = format!("[users.alice]\npassword = \"{}\"\n", cheap_hash("p"));
+        let links = Arc::new(Links::load(&folder).0);
+        let users = Users::parse(&text, "users.toml").unwrap().with_links(links.clone());
+        let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+        let path = RelPath::parse(b"f").unwrap();
+        let terms = LinkTerms { to: LinkTo::File, path, name: None, expires: None, password: None, downloads: None };
+        users.make_link(&maker, terms).unwrap();
+        let smaller = Users::parse("", "users.toml").unwrap().with_links(links.clone());
+        for _ in 0..3 {
+            assert!(smaller.sweep_links(false).is_empty());
+        }
+        assert_eq!((fs::read_dir(folder.links()).unwrap().count(), links.table().len()), (1, 1));
     }
 }
