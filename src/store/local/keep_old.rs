@@ -20,7 +20,8 @@ use crate::limits;
 /// the same bytes.
 ///
 /// # Errors
-/// [`Kind::Denied`] if something else has the name; [`Kind::Changed`] for a hash condition that does not hold.
+/// [`Kind::Denied`] if something else has the name; [`Kind::Changed`] for a hash condition that does not hold; [`Kind::Io`] where it may
+/// be what was there before another server changed it.
 pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Option<Mtime>)> {
     let path = &upload.path.clone();
     let (mut found, may_hash) = upload.comparing.take();
@@ -39,6 +40,9 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Op
                 Err(Errno::EXIST) => {}
                 Err(err) => return Err(failed(path, err)),
             }
+        }
+        if let Condition::Hash(_) = upload.spec.condition {
+            may_decide(jail, path)?;
         }
         let there = match found.take() {
             Some(there) => there,
@@ -102,6 +106,7 @@ fn is_same(jail: &Jail, upload: &LocalUpload, there: &Comparison) -> Result<Opti
     if hash != upload.hash() {
         return Err(denied(path));
     }
+    may_decide(jail, path)?;
     if upload.durable {
         // Whoever put it there may not have waited for the disk; what is acknowledged has to be on it.
         fsync(there.source().file()).map_err(|err| Error::file(path, err.into()))?;
@@ -111,6 +116,65 @@ fn is_same(jail: &Jail, upload: &LocalUpload, there: &Comparison) -> Result<Opti
     Ok(there.is_at(&dir, name).then_some(dir))
 }
 
+/// Fails where another server may have put something else in the place of what is read there, and that is not seen yet: neither a
+/// condition is decided by it, nor that a file is stored already.
+fn may_decide(jail: &Jail, path: &RelPath) -> Result<()> {
+    let (dir, _) = jail.parent(path)?;
+    jail.tree().may_decide(&*dir).map_err(|err| Error::file(path, err))
+}
+
 fn denied(path: &RelPath) -> Error {
     Error::new(Kind::Denied, format!("{path}: is there already, and the right `overwrite` to replace it is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+    use std::io;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use cap_std::ambient_authority;
+
+    use super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
+    use super::*;
+    use crate::files::{Durability, Hash, Overwrite, Store, UploadSpec};
+
+    #[test]
+    fn where_it_may_be_what_was_there_before_nothing_is_decided_by_it() {
+        let place = tempfile::tempdir().unwrap();
+        let (home, lock) = (place.path().join("home"), place.path().join("lock"));
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join("f"), b"one").unwrap();
+        let is_doubtful = Arc::new(AtomicBool::new(true));
+        let doubt = is_doubtful.clone();
+        let lock = TreeLock::of("tree".to_owned(), move || {
+            OpenOptions::new().write(true).create(true).truncate(false).open(&lock)
+        });
+        let lock = lock.deciding_if(move |_| match doubt.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::ResourceBusy.into()),
+            false => Ok(()),
+        });
+        let dir = Dir::open_ambient_dir(&home, ambient_authority()).unwrap();
+        let tree = Arc::new(Tree::across(lock));
+        let root = Root::within(&dir, Place { tree, ..Place::default() }).unwrap();
+        let store = LocalStore::over(Arc::new(root), LocalOptions::new(Durability::None, Staging::Hidden));
+        let path = RelPath::parse(b"f").unwrap();
+        let put = |bytes: &[u8], condition: Condition| {
+            let spec = UploadSpec { condition, overwrite: Overwrite::Refused, ..UploadSpec::default() };
+            let mut upload = store.begin(&path, spec).unwrap();
+            upload.append(bytes).unwrap();
+            store.commit(vec![upload.prepare()]).pop().unwrap().map(drop).map_err(|error| error.kind())
+        };
+        let is_one = Condition::Hash(Hash::of(b"one"));
+        for condition in [Condition::Any, is_one] {
+            assert_eq!(put(b"one", condition), Err(Kind::Io), "{condition:?}");
+        }
+        // What would be refused anyway is.
+        assert_eq!(put(b"two", Condition::Any), Err(Kind::Denied));
+        is_doubtful.store(false, Ordering::Relaxed);
+        for condition in [Condition::Any, is_one] {
+            assert_eq!(put(b"one", condition), Ok(()), "{condition:?}");
+        }
+        assert_eq!(put(b"two", is_one), Err(Kind::Denied));
+    }
 }

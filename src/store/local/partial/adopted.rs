@@ -88,12 +88,18 @@ fn put(stage: &Stage, path: &RelPath, found: &Temp, half: Half) -> io::Result<St
         return Ok(Step::Done(None));
     }
     // Without it the next one copies it again.
-    let _ = write_blocks(&area, &key, &fstat(&temp.file)?, hasher.blocks());
+    let own = fstat(&temp.file)?;
+    let _ = write_blocks(&area, &key, &own, hasher.blocks());
     let _ = flock(&temp.file, FlockOperation::Unlock);
     renameat(&temp.dir, &*name, &area.reserved, &*placed)?;
     temp.release();
     let mut temp = open_hidden(stage, &key)?;
     temp.release();
+    let there = fstat(&temp.file)?;
+    if (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino) {
+        // Another one has put its own there since: that is looked at now.
+        return Ok(Step::NotYet { left: len });
+    }
     Ok(Step::Done(Some(Found { temp, blocks: hasher.blocks().to_vec() })))
 }
 
