@@ -87,7 +87,7 @@ pub async fn serve(
         ("PUT", None) if !at.is_folder => inbox.put(at, headers, body, ids).await,
         // The same for what is there and what is not.
         _ => {
-            let why = "files are put in by this link, and nothing else is done: curl -T FILE 'LINK'";
+            let why = "files are put in by this link, and nothing else is done: curl -fT FILE 'LINK'";
             let mut answer = explained(StatusCode::METHOD_NOT_ALLOWED, why, &inbox.reader, ids);
             answer.headers_mut().insert(ALLOW, METHODS);
             Ok(answer)
@@ -139,7 +139,7 @@ impl InboxVisit<'_> {
         let page = || link_page::inbox(self.bounds, None, ids);
         let told = || {
             let (size, files) = (readable::size(self.bounds.bytes), self.bounds.files);
-            format!("Put files in here: curl -T FILE 'LINK'\nUp to {size} in {files} files, all together.\n")
+            format!("Put files in here: curl -fT FILE 'LINK'\nUp to {size} in {files} files, all together.\n")
         };
         match self.is_for_person() {
             true => text(StatusCode::OK, "text/html; charset=utf-8", page()),

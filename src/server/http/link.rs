@@ -195,7 +195,7 @@ fn locked(asker: &Asker<'_>, at: &LinkTarget, why: Option<&str>, ids: Ids) -> An
         let page = link_page::password(&at.secret.url(), why, ids);
         return text(StatusCode::UNAUTHORIZED, "text/html; charset=utf-8", page);
     }
-    let why = why.unwrap_or("this link takes a password (curl -u ':PASSWORD')");
+    let why = why.unwrap_or("this link takes a password (curl -fu ':PASSWORD')");
     let mut answer = explained(StatusCode::UNAUTHORIZED, why, &Reader::Program, ids);
     if !login::is_browser(asker.request.headers()) {
         answer.headers_mut().insert(WWW_AUTHENTICATE, BASIC);

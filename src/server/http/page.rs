@@ -308,7 +308,7 @@ pub fn delivery(scene: &Scene) -> String {
                     h1 { (title) }
                     (tools(scene))
                     p .note { "Drop files here, or upload them. You may bring files here, and not see what is here." }
-                    noscript { p .note { code { "curl -T FILE" } " and " code { "sealift put" } " bring files without a script." } }
+                    noscript { p .note { code { "curl -fT FILE" } " and " code { "sealift put" } " bring files without a script." } }
                 }
                 (foot(scene.ids))
             }

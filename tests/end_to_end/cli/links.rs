@@ -134,7 +134,7 @@ fn a_link_with_a_password_says_where_that_comes_from_without_a_terminal() {
     world.run_with(["get", "--password-stdin", &url, "f"], b"the link's own\n").code(0);
     world.run_with(["get", "--password-stdin", &url, "f"], b"another\n").code(4).said("The password may be wrong");
     let asked = Command::new("curl").args(["-sk", url.split('#').next().unwrap()]).output().unwrap();
-    assert!(String::from_utf8_lossy(&asked.stdout).contains("curl -u ':PASSWORD'"), "{asked:?}");
+    assert!(String::from_utf8_lossy(&asked.stdout).contains("curl -fu ':PASSWORD'"), "{asked:?}");
     let short = format!("{PASSWORD}\nshort\n");
     let done = world.run_with([&make[..], &["--name", "short"]].concat(), short.as_bytes()).code(0);
     assert!(done.said("easily guessed; a link with a longer one").stderr.find("sealift passwd").is_none());

@@ -48,7 +48,7 @@ fn files_are_put_in_whole_and_numbered_and_nothing_is_shown() {
         let page = curl(&daemon, &[&BROWSER[..], &[version]].concat(), &url);
         assert!(page.text().contains("type=\"file\"") && !page.text().contains("report"), "{}", page.text());
         is_kept_from_all(&page);
-        assert!(curl(&daemon, &[version], &url).text().contains("curl -T FILE"));
+        assert!(curl(&daemon, &[version], &url).text().contains("curl -fT FILE"));
         let put = curl(&daemon, &[version, "-T", file.to_str().unwrap(), "-H", "X-OC-Mtime: 1000000000"], &url);
         assert!(put.status == 201 && !put.text().contains("report"), "{put:?}");
         is_kept_from_all(&put);
