@@ -408,21 +408,28 @@ pub const SUPERVISED_SOCKET_PLACES: i32 = 5;
 /// How often a supervisor looks after what has no event of its own; a watchdog of a minute hears of it in time.
 pub const SUPERVISOR_LOOK: Duration = Duration::from_secs(10);
 
-/// How long a supervisor waits before it starts a server again that has crashed.
-pub const SUPERVISED_PAUSE: Duration = Duration::from_secs(1);
+/// How long a supervisor waits before it starts a server again that has crashed; after each further crash twice as long.
+pub const SUPERVISED_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a server may take until it serves, the check of a new program until it ends, and a server that was told to end beyond its
+/// grace period: much longer than any takes that gets on, and no reason to wait for ever for one that does not.
+pub const SUPERVISED_START: Duration = Duration::from_secs(120);
+
+/// How often is looked whether a check has ended.
+pub const SUPERVISED_CHECK_LOOK: Duration = Duration::from_millis(20);
 
 /// So many crashes, or starts that failed, within [`SUPERVISED_CRASHES_WITHIN`] are started again: what comes oftener does not go away
 /// by itself, and whoever started the supervisor is to know.
 pub const SUPERVISED_CRASHES: usize = 5;
 
 /// See [`SUPERVISED_CRASHES`].
-pub const SUPERVISED_CRASHES_WITHIN: Duration = Duration::from_secs(60);
+pub const SUPERVISED_CRASHES_WITHIN: Duration = Duration::from_secs(300);
 
 /// How long whoever talks to a supervisor may take for the line of a wish, and for taking the answer.
 pub const SUPERVISOR_WISH: Duration = Duration::from_secs(5);
 
 /// Bytes of such a line.
-pub const SUPERVISOR_WISH_MAX: u64 = 64;
+pub const SUPERVISOR_WISH_MAX: usize = 64;
 
 /// Bytes of the answer to it: what a check of the new program has found may be long.
 pub const SUPERVISOR_ANSWER_MAX: u64 = 64 * 1024;

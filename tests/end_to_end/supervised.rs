@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -84,16 +85,13 @@ fn a_server_is_replaced_and_no_client_fails() {
 fn a_transfer_under_way_ends_before_the_next_server_serves() {
     let world = World::of(&["alice"]);
     let daemon = world.daemon().arg("--supervise").start();
-    fs::write(daemon.data().join("alice/large"), vec![b'x'; 32 << 20]).unwrap();
     let first = server_of(&daemon);
-    let mut alice = enter(&daemon, "alice");
-    assert_eq!(alice.ask("DOWNLOAD large").0, 150);
+    let alice = begin_download(&daemon);
     thread::scope(|scope| {
         let replacing = scope.spawn(|| replace(&daemon));
         eventually("the server drains", || daemon.log().contains("no longer listening"));
         assert!(!replacing.is_finished());
-        assert_eq!(alice.frames().unwrap().len(), 32 << 20);
-        assert_eq!(alice.reply().1, "done");
+        end_download(alice);
         assert_ne!(replacing.join().unwrap(), first);
     });
 }
@@ -142,15 +140,110 @@ fn a_first_server_that_cannot_start_says_why_and_is_not_tried_again() {
     assert_eq!(said.matches("started a server").count(), 1, "{said}");
 }
 
+/// A download of so much that the server has to wait for whoever reads it.
+const LARGE: usize = 32 << 20;
+
+fn begin_download(daemon: &Daemon) -> RawClient {
+    fs::write(daemon.data().join("alice/large"), vec![b'x'; LARGE]).unwrap();
+    let mut alice = enter(daemon, "alice");
+    assert_eq!(alice.ask("DOWNLOAD large").0, 150);
+    alice
+}
+
+fn end_download(mut alice: RawClient) {
+    assert_eq!(alice.frames().unwrap().len(), LARGE);
+    assert_eq!(alice.reply().1, "done");
+}
+
 #[test]
-fn a_server_does_not_outlive_its_supervisor() {
-    let daemon = Daemon::builder().arg("--supervise").start();
-    let server = server_of(&daemon);
-    let place = daemon.place().join("log");
-    // Its folder goes with the handle.
-    assert!(place.exists());
-    daemon.kill();
-    eventually("the server ends", || !is_there(server));
+fn a_server_ends_in_order_when_its_supervisor_is_killed() {
+    let world = World::of(&["alice"]);
+    for _ in 0..3 {
+        let daemon = world.daemon().arg("--supervise").start();
+        let server = server_of(&daemon);
+        let alice = begin_download(&daemon);
+        let log = daemon.kill().log;
+        assert!(!log.contains("ending at once"), "{log}");
+        end_download(alice);
+        eventually("the server ends", || !is_there(server));
+    }
+    let log = fs::read_to_string(world.place().join("log")).unwrap();
+    assert!(log.contains("the supervisor is gone") && !log.contains("ending at once"), "{log}");
+}
+
+#[test]
+fn told_to_stop_while_a_server_drains_transfers_keep_their_grace_period() {
+    let world = World::of(&["alice"]);
+    let mut daemon = world.daemon().arg("--supervise").start();
+    let alice = begin_download(&daemon);
+    thread::scope(|scope| {
+        let replacing = scope.spawn(|| reload(&daemon, &["--binary"]));
+        eventually("the server drains", || daemon.log().contains("no longer listening"));
+        daemon.signal(Signal::TERM);
+        eventually("it was told", || daemon.log().contains("stopping; once more"));
+        end_download(alice);
+        let said = replacing.join().unwrap();
+        assert!(!said.status.success() && text(&said.stderr).contains("told to stop"), "{said:?}");
+    });
+    let ended = daemon.wait();
+    assert!(ended.code == Some(0) && !ended.log.contains("ending at once"), "{}", ended.log);
+}
+
+#[test]
+fn a_program_that_cannot_be_run_when_its_turn_comes_is_not_tried_for_ever() {
+    let world = World::of(&["alice"]);
+    let program = world.place().join("program");
+    fs::copy(env!("CARGO_BIN_EXE_sealiftd"), &program).unwrap();
+    let mut daemon = world.daemon().program(&program).arg("--supervise").start();
+    let alice = begin_download(&daemon);
+    thread::scope(|scope| {
+        let replacing = scope.spawn(|| reload(&daemon, &["--binary"]));
+        eventually("the server drains", || daemon.log().contains("no longer listening"));
+        fs::remove_file(&program).unwrap();
+        fs::write(&program, "no program").unwrap();
+        end_download(alice);
+        let said = replacing.join().unwrap();
+        assert!(!said.status.success() && text(&said.stderr).contains("does not serve"), "{said:?}");
+    });
+    let ended = daemon.wait();
+    assert!(ended.code == Some(1) && ended.log.contains("giving up"), "{}", ended.log);
+}
+
+#[test]
+fn a_program_that_checks_nothing_takes_no_server_s_place() {
+    let world = World::of(&["alice"]);
+    let program = world.place().join("program");
+    fs::copy(env!("CARGO_BIN_EXE_sealiftd"), &program).unwrap();
+    let daemon = world.daemon().program(&program).arg("--supervise").start();
+    let first = server_of(&daemon);
+    for script in ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho ready\n", "#!/bin/sh\nkill -SEGV $$\n"] {
+        fs::remove_file(&program).unwrap();
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let said = reload(&daemon, &["--binary"]);
+        assert_eq!(said.status.code(), Some(1), "{script} {said:?}");
+        assert!(text(&said.stderr).contains("cannot check the settings"), "{script} {said:?}");
+    }
+    assert_eq!(server_of(&daemon), first);
+}
+
+#[test]
+fn a_wish_to_read_files_again_ends_no_server_that_starts() {
+    let place = tempfile::tempdir().unwrap();
+    let log = fs::File::create(place.path().join("log")).unwrap();
+    let mut server = sealiftd(place.path());
+    server.args(["--supervise", "--listen", "127.0.0.1:0", "--port-file", "port"]).stdout(Stdio::null()).stderr(log);
+    let mut server = server.spawn().unwrap();
+    let pid = Pid::from_child(&server);
+    let said = |what: &str| fs::read_to_string(place.path().join("log")).unwrap().contains(what);
+    eventually("a server starts", || said("started a server"));
+    eventually("it serves", || {
+        kill_process(pid, Signal::HUP).unwrap();
+        place.path().join("port").exists()
+    });
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+    assert!(!said("started again"));
 }
 
 #[test]
@@ -187,7 +280,6 @@ fn a_service_manager_is_told_that_the_service_goes_on() {
     replace(&daemon);
     let heard = hears_until("READY=1");
     assert!(heard.contains("RELOADING=1\nMONOTONIC_USEC=") && !heard.contains("STOPPING"), "{heard}");
-    // Anybody on this machine can write to the socket that servers talk to.
     daemon.stop();
     hears_until("STOPPING=1");
 }

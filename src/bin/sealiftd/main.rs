@@ -120,7 +120,7 @@ fn run_hooks(words: &[OsString]) -> ExitCode {
 }
 
 fn serve(places: &Places, args: ServeArgs, start: Start) -> Result<ExitCode, Failure> {
-    match args.supervise && !supervisor::is_supervised() {
+    match args.supervise && !supervisor::Parent::is_there() {
         true => supervisor::run(places, &args, &start),
         false => serve::run(places, args, start).map(|()| ExitCode::SUCCESS),
     }

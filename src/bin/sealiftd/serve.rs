@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::fs::DirBuilder;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
@@ -28,8 +28,9 @@ use crate::reload::{Reload, Start};
 use crate::service_manager::{self, ServiceManager};
 use crate::shared_folders::{self, Trouble};
 use crate::signals::Told;
+use crate::supervisor::Parent;
 use crate::web_args::WebArg;
-use crate::{cert, ground, hooks, logging, process, signals, supervisor};
+use crate::{cert, ground, hooks, logging, process, signals};
 
 /// Serves until it is told to stop.
 ///
@@ -51,9 +52,10 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         "starting"
     );
 
-    let manager = Arc::new(ServiceManager::of_environment()?);
+    let handed = service_manager::handed_over()?;
+    let manager = Arc::new(ServiceManager::of_environment(handed.teller)?);
     // Ports below 1024 may need root, and nothing after them does.
-    let listeners = listeners(&args.listen)?;
+    let listeners = listeners(&args.listen, handed.sockets)?;
     if let Some(account) = account {
         account.assume()?;
         info!(user = %account, "gave up root");
@@ -62,9 +64,8 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         warn!("running as root: with --user NAME it gives that up once it listens");
     }
 
-    if supervisor::is_supervised() {
-        supervisor::end_with_supervisor();
-    }
+    // The sandbox would not find it later.
+    let supervisor = Parent::find();
 
     // Before anything is made.
     let apart = Apart::new(places, &args);
@@ -117,7 +118,8 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     let (by_remote, theirs) = (reload.clone(), manager.clone());
     server.handle().on_reload(move || by_remote.all(&theirs));
     reload.watch().map_err(|err| Error::file("a thread to watch the settings", err))?;
-    let told = Told { server: server.handle(), reload, manager: manager.clone(), port_file: port_file.clone() };
+    let told =
+        Told { supervisor, server: server.handle(), reload, manager: manager.clone(), port_file: port_file.clone() };
     signals::watch(taken, told).map_err(no_signals)?;
     let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
     let web = (args.web.web != WebArg::Off).then(|| places.web_files().describe());
@@ -142,16 +144,15 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     Ok(served?)
 }
 
-/// Those of the service manager, if it hands any over.
+/// Those that were handed over, if there are any.
 ///
 /// # Errors
-/// What was handed over does not listen for TCP, or an address cannot be listened on.
-pub fn listeners(addresses: &[SocketAddr]) -> Result<Listeners, Failure> {
-    let sockets = service_manager::sockets_handed_over()?;
+/// That an address cannot be listened on.
+pub fn listeners(addresses: &[SocketAddr], sockets: Vec<TcpListener>) -> Result<Listeners, Failure> {
     if sockets.is_empty() {
         return Listeners::open(addresses).map_err(explain);
     }
-    if !addresses.is_empty() && !supervisor::is_supervised() {
+    if !addresses.is_empty() && !Parent::is_there() {
         warn!("--listen counts for nothing: the service manager listens for this server (LISTEN_FDS)");
     }
     Ok(Listeners::given(sockets))

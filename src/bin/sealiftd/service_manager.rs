@@ -4,6 +4,7 @@
 use std::env;
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -26,6 +27,7 @@ use tracing::{error, warn};
 
 use crate::failure::Failure;
 use crate::output::counted;
+use crate::supervisor::Parent;
 
 /// The service manager, if there is one: otherwise nothing is said to anybody.
 pub struct ServiceManager {
@@ -37,17 +39,23 @@ pub struct ServiceManager {
 }
 
 impl ServiceManager {
-    /// The one that the environment names. The sandbox would let nobody find it later.
+    /// The one that the environment names, or whose socket was handed over. The sandbox would let nobody find it later.
     ///
     /// # Errors
     /// One is named and cannot be reached: it would wait in vain to hear that the server is ready.
-    pub fn of_environment() -> Result<ServiceManager, Failure> {
-        let socket = match env::var_os("NOTIFY_SOCKET") {
+    pub fn of_environment(handed: Option<UnixDatagram>) -> Result<ServiceManager, Failure> {
+        let socket = match env::var_os("NOTIFY_SOCKET").filter(|_| handed.is_none()) {
             Some(name) => Some(connect(name.as_bytes()).map_err(|err| {
                 Error::file(format_args!("the service manager's socket {} (NOTIFY_SOCKET)", name.display()), err)
             })?),
-            None => None,
+            None => handed,
         };
+        if let Some(socket) = &socket {
+            // One that reads nothing must not stop us.
+            socket.set_write_timeout(Some(limits::SERVICE_MANAGER_TIMEOUT)).map_err(|err| {
+                Error::new(Kind::Internal, format!("the service manager cannot be told anything: {err}"))
+            })?;
+        }
         let number = |name: &str| env::var(name).ok()?.parse::<u64>().ok();
         let is_ours =
             env::var_os("WATCHDOG_PID").is_none() || number("WATCHDOG_PID") == Some(std::process::id().into());
@@ -156,31 +164,48 @@ fn connect(name: &[u8]) -> io::Result<UnixDatagram> {
     };
     let socket = UnixDatagram::unbound()?;
     socket.connect_addr(&address)?;
-    // One that reads nothing must not stop us.
-    socket.set_write_timeout(Some(limits::SERVICE_MANAGER_TIMEOUT))?;
     Ok(socket)
 }
 
-/// The sockets that a service manager listens on for us (LISTEN_FDS): connections wait there while there is no server.
+/// What was handed over to this process.
+pub struct HandedOver {
+    /// Sockets that a service manager listens on for us (LISTEN_FDS): connections wait there while there is no server.
+    pub sockets: Vec<TcpListener>,
+    /// Behind them, by a supervisor alone: the socket by which the server says how it is.
+    pub teller: Option<UnixDatagram>,
+}
+
+/// Takes it; another time there is nothing.
 ///
 /// # Errors
-/// One of them is none that listens for TCP.
-pub fn sockets_handed_over() -> Result<Vec<TcpListener>, Failure> {
+/// One of the sockets is none that listens for TCP.
+pub fn handed_over() -> Result<HandedOver, Failure> {
     let mut handed = ListenFd::from_env();
     let wrong = |number: usize, what: &str| {
         let text = format!("socket {} of those handed over (LISTEN_FDS) {what}", number + 1);
         Failure::from(Error::new(Kind::Usage, text)).hint("A socket unit for it has ListenStream=4456 and Accept=no.")
     };
+    let own = |socket: BorrowedFd<'_>| {
+        // No program that is started inherits it.
+        let _ = fcntl_setfd(socket, FdFlags::CLOEXEC);
+    };
+    let last = handed.len().checked_sub(1).filter(|_| Parent::is_there());
+    let teller = match last {
+        Some(last) => handed.take_unix_datagram(last).map_err(|_| wrong(last, "is none to talk to the supervisor"))?,
+        None => None,
+    };
+    if let Some(teller) = &teller {
+        own(teller.as_fd());
+    }
     let mut sockets = Vec::new();
-    for number in 0..handed.len() {
+    for number in 0..last.unwrap_or(handed.len()) {
         let socket = handed.take_tcp_listener(number).map_err(|_| wrong(number, "is none of TCP"))?;
         let socket = socket.ok_or_else(|| wrong(number, "is none of TCP"))?;
         if !sockopt::socket_acceptconn(&socket).unwrap_or(false) {
             return Err(wrong(number, "does not listen"));
         }
-        // No program that is started inherits it.
-        let _ = fcntl_setfd(&socket, FdFlags::CLOEXEC);
+        own(socket.as_fd());
         sockets.push(socket);
     }
-    Ok(sockets)
+    Ok(HandedOver { sockets, teller })
 }

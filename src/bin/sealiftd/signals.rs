@@ -12,12 +12,15 @@ use crate::logging;
 use crate::port_file::PortFile;
 use crate::reload::Reload;
 use crate::service_manager::ServiceManager;
+use crate::supervisor::Parent;
 
 /// Signals that are taken over, and wait until somebody watches.
 pub struct Taken(Signals);
 
 /// Whom signals concern.
 pub struct Told {
+    /// The process that this one ends with.
+    pub supervisor: Option<Parent>,
     /// The server.
     pub server: Handle,
     /// Its settings.
@@ -41,9 +44,20 @@ pub fn take() -> io::Result<Taken> {
 /// # Errors
 /// What the system says.
 pub fn watch(Taken(mut signals): Taken, told: Told) -> io::Result<()> {
-    let Told { server, reload, manager, port_file } = told;
-    // A terminal that closes says SIGHUP to what runs in it. Elsewhere it is a wish to read the configuration again.
-    let hangup_ends = io::stderr().is_terminal();
+    let Told { supervisor, server, reload, manager, port_file } = told;
+    // A terminal that closes says SIGHUP to what runs in it, or to the supervisor there. Elsewhere it is a wish to read the
+    // configuration again.
+    let hangup_ends = io::stderr().is_terminal() && supervisor.is_none();
+    if let Some(supervisor) = supervisor {
+        let server = server.clone();
+        let wait = move || {
+            supervisor.wait();
+            // Nobody could replace this server any more.
+            info!("the supervisor is gone: stopping");
+            server.stop();
+        };
+        std::thread::Builder::new().name("supervisor".to_owned()).spawn(wait)?;
+    }
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut stopping = false;
         for signal in signals.forever() {

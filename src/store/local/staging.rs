@@ -64,10 +64,10 @@ pub(super) struct Stage {
     prepared: PreparedSet<Change>,
     /// The last partial that was looked at, so that going on with it does not hash it again.
     looked_at: Mutex<Option<(Identity, Vec<BlockHash>)>>,
-    /// The partial that is being hashed, in steps.
-    half_hashed: Mutex<Option<(Identity, Hasher)>>,
-    /// The partial of another node that is being copied, in steps.
-    half_copied: Mutex<Option<Half>>,
+    /// The partial that is being hashed, in steps. Each session has room for it, and few need two kibibytes.
+    half_hashed: Mutex<Option<(Identity, Box<Hasher>)>>,
+    /// The partial of another node that is being copied, in steps; as large.
+    half_copied: Mutex<Option<Box<Half>>>,
 }
 
 /// Device, inode, size and modification time: one state of one file.
@@ -343,17 +343,17 @@ impl Stage {
 
     /// Keeps the hash of this partial, as far as it goes, for the next step.
     pub(super) fn leave_half_hashed(&self, stat: &Stat, hasher: Hasher) {
-        *self.half_hashed.lock() = Some((identity(stat), hasher));
+        *self.half_hashed.lock() = Some((identity(stat), Box::new(hasher)));
     }
 
     /// The hash of this partial as far as it went, if it is as it was.
     pub(super) fn take_half_hashed(&self, stat: &Stat) -> Option<Hasher> {
         let mut half_hashed = self.half_hashed.lock();
-        half_hashed.take().filter(|(known, _)| *known == identity(stat)).map(|(_, hasher)| hasher)
+        half_hashed.take().filter(|(known, _)| *known == identity(stat)).map(|(_, hasher)| *hasher)
     }
 
     /// The copy of a partial that is being made, as far as it is.
-    pub(super) fn half_copied(&self) -> MutexGuard<'_, Option<Half>> {
+    pub(super) fn half_copied(&self) -> MutexGuard<'_, Option<Box<Half>>> {
         self.half_copied.lock()
     }
 

@@ -1,18 +1,20 @@
-//! The socket in the server's state folder by which `sealiftd reload` talks to a supervisor: one line of a wish, lines of what comes
-//! of it. Nobody but the account that the supervisor runs under, and root, is answered.
+//! The socket in the server's state folder by which `sealiftd reload` talks to a supervisor: one line of a wish, one line of what comes
+//! of it. Its mode lets nobody connect but the account that the supervisor runs under, and root.
 
 use std::ffi::OsString;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
+use std::time::Instant;
 
-use rustix::net::sockopt::socket_peercred;
-use rustix::process::geteuid;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use sealift::{Error, Kind, limits};
+use serde_json::Value;
 use tracing::warn;
 
 use super::args::ReloadArgs;
@@ -70,8 +72,12 @@ pub fn listen(
     if fs::symlink_metadata(&path).is_ok_and(|about| about.file_type().is_socket()) {
         fs::remove_file(&path).map_err(failed)?;
     }
-    let listener = UnixListener::bind(&path).map_err(failed)?;
-    fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+    // Nobody else can connect to it, from its first moment on. It is the thread that starts servers which does this, so none of them
+    // begins with this mask.
+    let before = umask(Mode::from_raw_mode(0o177));
+    let bound = UnixListener::bind(&path);
+    umask(before);
+    let listener = bound.map_err(failed)?;
     let (words, events) = (words.to_vec(), events.clone());
     let serving = move || {
         // One after the other: two of them at once would want different things.
@@ -86,18 +92,16 @@ pub fn listen(
 }
 
 fn serve(stream: &UnixStream, words: &[OsString], events: &Sender<Event>) -> std::io::Result<()> {
-    let by = socket_peercred(stream)?.uid;
-    if by != geteuid() && !by.is_root() {
-        return writeln!(&mut &*stream, "{FAILED}another account runs this server");
-    }
     stream.set_read_timeout(Some(limits::SUPERVISOR_WISH))?;
     stream.set_write_timeout(Some(limits::SUPERVISOR_WISH))?;
-    let mut line = String::new();
-    BufReader::new(stream.take(limits::SUPERVISOR_WISH_MAX)).read_line(&mut line)?;
+    // Of one piece: whoever writes it bit by bit would keep others waiting.
+    let mut line = [0; limits::SUPERVISOR_WISH_MAX];
+    let count = (&mut &*stream).read(&mut line)?;
+    let line = String::from_utf8_lossy(line.get(..count).unwrap_or_default());
     let outcome = match line.trim_end() {
         FILES => Ok(Wish::Files),
         PROGRAM => check(words).map(|()| Wish::Program),
-        other => Err(format!("{other}: no such wish")),
+        _ => Err("no such wish".to_owned()),
     }
     .and_then(|wish| {
         let (asker, answer) = channel();
@@ -115,16 +119,34 @@ fn serve(stream: &UnixStream, words: &[OsString], events: &Sender<Event>) -> std
 fn check(words: &[OsString]) -> std::result::Result<(), String> {
     let words = words::for_checking(words).ok_or("its command line cannot be checked")?;
     let (program, rest) = words.split_first().ok_or("there is no program")?;
-    let mut check = Command::new(program);
-    check.args(rest).stdin(Stdio::null()).stderr(Stdio::piped());
-    let checked = check.output().map_err(|err| format!("{}: {err}", program.display()))?;
+    let failed = |err: std::io::Error| format!("{}: {err}", program.display());
+    let mut command = Command::new(program);
+    command.args(rest).arg("--json").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut checking = command.spawn().map_err(failed)?;
+    let until = Instant::now().checked_add(limits::SUPERVISED_START);
+    while checking.try_wait().map_err(failed)?.is_none() {
+        if until.is_some_and(|until| until <= Instant::now()) {
+            let _has_ended_by_itself = checking.kill();
+            let _is_gone = checking.wait();
+            return Err("the new program does not end checking".to_owned());
+        }
+        std::thread::sleep(limits::SUPERVISED_CHECK_LOOK);
+    }
+    let checked = checking.wait_with_output().map_err(failed)?;
     let found = String::from_utf8_lossy(&checked.stdout);
-    let errors: Vec<&str> = found.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
+    let findings: Option<Vec<Value>> = found.lines().map(|line| serde_json::from_str(line).ok()).collect();
     // What is a warning does not keep a server from starting.
-    match (checked.status.code(), errors.is_empty()) {
-        (Some(0 | 1), true) => Ok(()),
-        (Some(1), false) => Err(errors.join("; ")),
-        _ => Err(String::from_utf8_lossy(&checked.stderr).trim().to_owned()),
+    match (checked.status.code(), findings) {
+        (Some(0 | 1), Some(findings)) if !findings.is_empty() || checked.status.success() => {
+            let errors = findings.iter().filter(|finding| finding["severity"] == "error");
+            let errors: Vec<&str> = errors.filter_map(|finding| finding["what"].as_str()).collect();
+            if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
+        }
+        _ => {
+            let said = String::from_utf8_lossy(&checked.stderr);
+            let how = super::in_words(Some(checked.status));
+            Err(format!("the new program cannot check the settings ({how}) {}", said.trim()).trim_end().to_owned())
+        }
     }
 }
 
@@ -137,7 +159,8 @@ pub fn ask(places: &Places, args: &ReloadArgs) -> std::result::Result<(), Failur
     let stream = UnixStream::connect(&path).map_err(|err| explain(&path, err))?;
     let wish = if args.binary { PROGRAM } else { FILES };
     let failed = |err| Error::file("talking to the supervisor", err);
-    writeln!(&mut &stream, "{wish}").map_err(failed)?;
+    // In one piece, as it is read.
+    (&mut &stream).write_all(format!("{wish}\n").as_bytes()).map_err(failed)?;
     let mut answer = String::new();
     BufReader::new(stream.take(limits::SUPERVISOR_ANSWER_MAX)).read_line(&mut answer).map_err(failed)?;
     if let Some(done) = answer.strip_prefix(DONE) {

@@ -14,8 +14,8 @@ mod sockets;
 mod words;
 
 use std::collections::VecDeque;
+use std::io::{self, IsTerminal as _};
 use std::process::{ExitCode, ExitStatus};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -27,22 +27,22 @@ use tracing::{error, info, warn};
 
 pub use self::control::ask;
 use self::control::{Asker, Wish};
-use self::notices::{Notice, Notices};
+pub use self::server_process::Parent;
 use self::server_process::{ServerProcess, in_words};
-pub use self::server_process::{end_with_supervisor, is_supervised};
 use self::sockets::Sockets;
 use crate::args::{Places, ServeArgs};
 use crate::failure::Failure;
 use crate::node_args::NodeArgs;
 use crate::reload::Start;
 use crate::service_manager::ServiceManager;
-use crate::{logging, serve};
+use crate::{logging, serve, service_manager};
 
 /// What a supervisor acts on.
 enum Event {
     Signal(i32),
-    Notice(Notice),
-    Ended(u32, Option<ExitStatus>),
+    /// What a server says of itself.
+    Notice(u64, String),
+    Ended(u64, Option<ExitStatus>),
     Wish(Wish, Asker),
 }
 
@@ -58,10 +58,12 @@ enum Next {
 struct Supervisor<'a> {
     places: (&'a Places, &'a NodeArgs),
     start: &'a Start,
+    grace: Duration,
     sockets: Sockets,
-    notices: Arc<Notices>,
     manager: ServiceManager,
     events: Sender<Event>,
+    /// How many servers were started.
+    started: u64,
     server: Option<ServerProcess>,
     next: Next,
     /// When servers crashed or failed to start, not long ago.
@@ -82,38 +84,20 @@ pub fn run(places: &Places, args: &ServeArgs, start: &Start) -> Result<ExitCode,
     let (events, inbox) = channel();
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
     let by_signal = events.clone();
-    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
-    thread("signals")
-        .spawn(move || signals.forever().map(Event::Signal).try_for_each(|event| by_signal.send(event)))
-        .map_err(failed)?;
-    let manager = ServiceManager::of_environment()?;
-    let sockets = Sockets::of(&serve::listeners(&args.listen)?)?;
-    let notices = Arc::new(Notices::open()?);
-    let (heard, by_notice) = (notices.clone(), events.clone());
-    let hear = move || {
-        while let Ok(notice) = heard.next() {
-            if let Some(notice) = notice
-                && by_notice.send(Event::Notice(notice)).is_err()
-            {
-                return;
-            }
-        }
-        error!("servers cannot be heard any more");
-    };
-    thread("notices").spawn(hear).map_err(failed)?;
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        pid = std::process::id(),
-        sockets = sockets.each().count(),
-        "supervising"
-    );
+    let watch = move || signals.forever().map(Event::Signal).try_for_each(|event| by_signal.send(event));
+    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(failed)?;
+    let handed = service_manager::handed_over()?;
+    let manager = ServiceManager::of_environment(handed.teller)?;
+    let sockets = Sockets::of(&serve::listeners(&args.listen, handed.sockets)?)?;
+    info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), sockets = sockets.count(), "supervising");
     let mut supervisor = Supervisor {
         places: (places, &args.nodes),
         start,
+        grace: args.grace.into(),
         sockets,
-        notices,
         manager,
         events,
+        started: 0,
         server: None,
         next: Next::AsItEnds,
         crashes: VecDeque::new(),
@@ -122,49 +106,48 @@ pub fn run(places: &Places, args: &ServeArgs, start: &Start) -> Result<ExitCode,
         takes_wishes: false,
     };
     supervisor.start_server()?;
-    supervisor.follow(&inbox)
+    let code = supervisor.follow(&inbox);
+    supervisor.manager.stopping();
+    Ok(code)
 }
 
 impl Supervisor<'_> {
     fn start_server(&mut self) -> Result<(), Error> {
         self.due = None;
-        let server = ServerProcess::start(&self.start.words, &self.sockets, &self.notices, &self.events)?;
+        self.started += 1;
+        let server = ServerProcess::start(self.started, &self.start.words, &self.sockets, &self.events)?;
         info!(server = server.pid, "started a server");
         self.server = Some(server);
         Ok(())
     }
 
-    fn follow(&mut self, inbox: &Receiver<Event>) -> Result<ExitCode, Failure> {
+    fn follow(&mut self, inbox: &Receiver<Event>) -> ExitCode {
+        // A terminal that closes says SIGHUP to what runs in it. Elsewhere it is a wish to read the configuration again.
+        let hangup_ends = io::stderr().is_terminal();
         loop {
-            let event = match inbox.recv_timeout(self.patience()) {
-                Ok(event) => event,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.look();
-                    continue;
+            let done = match inbox.recv_timeout(self.patience()) {
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Disconnected) => Some(ExitCode::SUCCESS),
+                Ok(Event::Signal(SIGHUP)) if !hangup_ends => {
+                    self.read_again();
+                    None
                 }
-                Err(RecvTimeoutError::Disconnected) => return Ok(ExitCode::SUCCESS),
+                Ok(Event::Signal(signal)) => self.stop(if signal == SIGINT { Signal::INT } else { Signal::TERM }),
+                Ok(Event::Notice(number, text)) => {
+                    self.notice(number, &text);
+                    None
+                }
+                Ok(Event::Wish(wish, asker)) => {
+                    self.wish(&wish, asker);
+                    None
+                }
+                Ok(Event::Ended(number, status)) => match self.server.as_ref() {
+                    Some(server) if server.number == number => self.ended(status),
+                    _ => None,
+                },
             };
-            match event {
-                Event::Signal(SIGHUP) => self.signal(Signal::HUP),
-                Event::Signal(signal) => {
-                    info!(signal, "stopping; once more ends at once");
-                    if let Next::Another(Some(asker)) = std::mem::replace(&mut self.next, Next::Nothing) {
-                        asker.answer(Err("the server was told to stop".to_owned()));
-                    }
-                    self.manager.stopping();
-                    if self.server.is_none() {
-                        return Ok(ExitCode::SUCCESS);
-                    }
-                    self.signal(if signal == SIGINT { Signal::INT } else { Signal::TERM });
-                }
-                Event::Notice(notice) => self.notice(&notice),
-                Event::Wish(wish, asker) => self.wish(&wish, asker),
-                Event::Ended(pid, status) if self.server.as_ref().is_some_and(|server| server.pid == pid) => {
-                    if let Some(code) = self.ended(status) {
-                        return Ok(code);
-                    }
-                }
-                Event::Ended(..) => {}
+            if let Some(code) = done {
+                return code;
             }
         }
     }
@@ -175,37 +158,61 @@ impl Supervisor<'_> {
         due.unwrap_or(limits::SUPERVISOR_LOOK).min(limits::SUPERVISOR_LOOK)
     }
 
-    fn look(&mut self) {
-        // A server that drains gives no sign of life, and is bounded by its grace period.
-        if matches!(self.next, Next::Another(_)) {
-            self.manager.alive();
+    /// Looks after what has no event of its own; a code to end with, if that is all.
+    fn look(&mut self) -> Option<ExitCode> {
+        match &self.server {
+            Some(server) if !server.check() => error!(server = server.pid, "it does not get on, and is killed"),
+            // One that drains gives no sign of life. It is bounded by its grace period.
+            Some(server) if server.is_ending => self.manager.alive(),
+            Some(_) => {}
+            None if self.due.is_some_and(|due| due <= Instant::now()) => return self.try_another(),
+            None => {}
         }
-        if self.server.is_none()
-            && self.due.is_some_and(|due| due <= Instant::now())
-            && let Err(error) = self.start_server()
-        {
-            error!(%error, "no server can be started");
-            self.due = Some(Instant::now() + limits::SUPERVISED_PAUSE);
+        None
+    }
+
+    fn try_another(&mut self) -> Option<ExitCode> {
+        match self.start_server() {
+            Ok(()) => None,
+            Err(error) => self.failed(error.text(), None),
         }
     }
 
-    fn signal(&self, signal: Signal) {
-        if let Some(server) = &self.server {
-            server.signal(signal);
+    /// Has the server read its files again. One that starts reads them anyway, and SIGHUP would end it.
+    fn read_again(&self) {
+        if let Some(server) = self.server.as_ref().filter(|server| server.is_ready) {
+            server.signal(Signal::HUP);
         }
     }
 
-    fn notice(&mut self, notice: &Notice) {
-        let Some(server) = self.server.as_mut().filter(|server| server.pid == notice.pid) else { return };
-        // That this server stops is no word of the service: another may come.
-        let lines: Vec<&str> = notice.text.lines().filter(|line| *line != "STOPPING=1").collect();
+    fn stop(&mut self, signal: Signal) -> Option<ExitCode> {
+        info!("stopping; once more ends at once");
+        let next = std::mem::replace(&mut self.next, Next::Nothing);
+        let is_first = !matches!(next, Next::Nothing);
+        if let Next::Another(Some(asker)) = next {
+            asker.answer(Err("the server was told to stop".to_owned()));
+        }
+        self.manager.stopping();
+        let grace = self.grace;
+        match &mut self.server {
+            None => return Some(ExitCode::SUCCESS),
+            // It was told already, to make place for another one.
+            Some(server) if is_first && server.is_ending => {}
+            Some(server) => server.end(signal, grace),
+        }
+        None
+    }
+
+    fn notice(&mut self, number: u64, text: &str) {
+        let Some(server) = self.server.as_mut().filter(|server| server.number == number) else { return };
+        let lines = notices::for_manager(text);
         if !lines.is_empty() {
-            self.manager.tell(&lines.join("\n"));
+            self.manager.tell(&lines);
         }
-        if !lines.contains(&"READY=1") || server.is_ready {
+        if server.is_ready || !lines.lines().any(|line| line == "READY=1") {
             return;
         }
-        server.is_ready = true;
+        server.serves();
         let pid = server.pid;
         self.has_served = true;
         if !self.takes_wishes {
@@ -223,57 +230,59 @@ impl Supervisor<'_> {
     }
 
     fn wish(&mut self, wish: &Wish, asker: Asker) {
-        let is_serving = self.server.as_ref().is_some_and(|server| server.is_ready);
-        if !is_serving || !matches!(self.next, Next::AsItEnds) {
+        let grace = self.grace;
+        let serving = self.server.as_mut().filter(|server| server.is_ready && !server.is_ending);
+        let (Some(server), Next::AsItEnds) = (serving, &self.next) else {
             return asker.answer(Err("a server is starting or ending just now".to_owned()));
-        }
+        };
         match wish {
             Wish::Files => {
-                self.signal(Signal::HUP);
+                server.signal(Signal::HUP);
                 asker.answer(Ok("The server reads its files again; its log says what came of it.".to_owned()));
             }
             Wish::Program => {
                 info!("another server takes the place of this one once it has drained");
                 self.manager.reloading();
                 self.next = Next::Another(Some(asker));
-                self.signal(Signal::TERM);
+                server.end(Signal::TERM, grace);
             }
         }
     }
 
     /// The server has ended: the code to end with, or none if another one starts.
     fn ended(&mut self, status: Option<ExitStatus>) -> Option<ExitCode> {
-        let was_ready = self.server.take().is_some_and(|server| server.is_ready);
+        let server = self.server.take()?;
         let code = status.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
-        match std::mem::replace(&mut self.next, Next::AsItEnds) {
-            Next::Nothing => return Some(ExitCode::from(code.unwrap_or(1))),
+        match &self.next {
+            // One that had not got far enough to take the signal was ended by it all the same.
+            Next::Nothing if server.is_ending && !server.is_ready => Some(ExitCode::SUCCESS),
+            Next::Nothing => Some(ExitCode::from(code.unwrap_or(1))),
             // By its own wish, as SHUTDOWN is; or a first one that cannot start, and has said why.
-            Next::AsItEnds if code == Some(0) || !self.has_served => return Some(ExitCode::from(code.unwrap_or(1))),
+            Next::AsItEnds if code == Some(0) || !self.has_served => Some(ExitCode::from(code.unwrap_or(1))),
             // The one that was to end.
-            Next::Another(asker) if was_ready => {
-                self.next = Next::Another(asker);
-                match self.start_server() {
-                    Ok(()) => return None,
-                    Err(error) => error!(%error, "no server can be started"),
-                }
-            }
-            Next::Another(asker) => self.next = Next::Another(asker),
-            Next::AsItEnds => {}
+            Next::Another(_) if server.is_ending => self.try_another(),
+            Next::Another(_) | Next::AsItEnds => self.failed(&in_words(status), code),
         }
+    }
+
+    /// A server has crashed or not started: another attempt comes, unless there were too many.
+    fn failed(&mut self, how: &str, code: Option<u8>) -> Option<ExitCode> {
         if let Next::Another(asker) = &mut self.next
             && let Some(asker) = asker.take()
         {
-            asker.answer(Err(format!("the next server does not serve: {}; it is started again", in_words(status))));
+            asker.answer(Err(format!("the next server does not serve: {how}; it is started again")));
         }
-        error!("the server is gone ({}); it is started again", in_words(status));
         let now = Instant::now();
         self.crashes.retain(|crash| now.duration_since(*crash) < limits::SUPERVISED_CRASHES_WITHIN);
         self.crashes.push_back(now);
         if self.crashes.len() > limits::SUPERVISED_CRASHES {
-            error!(crashes = self.crashes.len(), "it does not stay: giving up");
+            error!(crashes = self.crashes.len(), "no server stays ({how}): giving up");
             return Some(ExitCode::from(code.filter(|code| *code != 0).unwrap_or(1)));
         }
-        self.due = Some(now + limits::SUPERVISED_PAUSE);
+        let doubled = u32::try_from(self.crashes.len() - 1).unwrap_or(u32::MAX);
+        let pause = limits::SUPERVISED_PAUSE.saturating_mul(2_u32.saturating_pow(doubled));
+        error!(again_in = ?pause, "no server is there ({how}); one is started again");
+        self.due = Some(now + pause);
         None
     }
 }

@@ -1,66 +1,49 @@
-//! What servers say of themselves by sd_notify(3): the supervisor is their service manager, and hands on what concerns its own.
+//! What a server says of itself by sd_notify(3): the supervisor is its service manager, and hands on what concerns its own.
+//!
+//! Each server gets one end of a pair of sockets. Nobody else on this machine can write to it, and what one says is never taken for
+//! another's.
 
-use std::io::IoSliceMut;
-use std::mem::MaybeUninit;
-use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::UnixDatagram;
+use std::sync::mpsc::Sender;
 
-use rustix::cmsg_space;
-use rustix::net::sockopt::set_socket_passcred;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, recvmsg};
-use sealift::{Error, Kind, Result};
+use super::Event;
 
-/// The socket that they talk to.
-pub struct Notices {
-    socket: UnixDatagram,
-    name: String,
-}
-
-/// What one said.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// The process that said it, as the kernel knows it.
-    pub pid: u32,
-    /// Lines of `KEY=value`.
-    pub text: String,
-}
-
-impl Notices {
-    /// Opens it, under a name that the kernel chooses.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn open() -> Result<Notices> {
-        let failed = |err: std::io::Error| Error::new(Kind::Internal, format!("servers cannot be heard: {err}"));
-        let socket = UnixDatagram::unbound().map_err(failed)?;
-        rustix::net::bind(&socket, &SocketAddrUnix::new_unnamed()).map_err(|err| failed(err.into()))?;
-        // Anybody on this machine can send to it: the kernel says who it was.
-        set_socket_passcred(&socket, true).map_err(|err| failed(err.into()))?;
-        let address = socket.local_addr().map_err(failed)?;
-        let name = address.as_abstract_name().and_then(|name| std::str::from_utf8(name).ok());
-        let name = name.ok_or_else(|| failed(std::io::ErrorKind::AddrNotAvailable.into()))?.to_owned();
-        Ok(Notices { socket, name })
-    }
-
-    /// As a program is told of it in its environment.
-    pub fn told(&self) -> (&'static str, String) {
-        ("NOTIFY_SOCKET", format!("@{}", self.name))
-    }
-
-    /// The next one; `None` for what is none.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn next(&self) -> std::io::Result<Option<Notice>> {
+/// What is heard, as the numbers of servers tell them apart.
+pub fn follow(socket: UnixDatagram, server: u64, events: Sender<Event>) -> std::io::Result<()> {
+    let hear = move || {
         let mut bytes = [0; 4096];
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmCredentials(1))];
-        let mut told = RecvAncillaryBuffer::new(&mut space);
-        let got = recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut told, RecvFlags::empty())?;
-        let pid = told.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmCredentials(by) => u32::try_from(by.pid.as_raw_nonzero().get()).ok(),
-            _ => None,
-        });
-        let text = bytes.get(..got.bytes).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        Ok(pid.zip(text).map(|(pid, text)| Notice { pid, text: text.to_owned() }))
+        // Nothing: the server, and all it has started with this socket, has ended.
+        while let Ok(count @ 1..) = socket.recv(&mut bytes) {
+            let text = String::from_utf8_lossy(bytes.get(..count).unwrap_or_default()).into_owned();
+            if events.send(Event::Notice(server, text)).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("notices".to_owned()).spawn(hear).map(drop)
+}
+
+/// The lines of it that the supervisor's own service manager may hear from it. A server talks to strangers: it says neither who is to be
+/// signalled, nor that the service ends, since another server may come.
+pub fn for_manager(text: &str) -> String {
+    let may_pass = |line: &&str| {
+        let is_number = |value: &str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        matches!(*line, "READY=1" | "RELOADING=1" | "WATCHDOG=1")
+            || line.starts_with("STATUS=")
+            || line.strip_prefix("MONOTONIC_USEC=").is_some_and(is_number)
+    };
+    text.lines().filter(may_pass).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_says_nothing_in_the_name_of_its_supervisor_but_how_it_is() {
+        let said = "READY=1\nMAINPID=1\nSTOPPING=1\nSTOPPING=1 \nSTATUS=Serving\nWATCHDOG=trigger\nWATCHDOG=1\n\
+                    FDSTORE=1\nNOTIFYACCESS=all\nMONOTONIC_USEC=12\nMONOTONIC_USEC=x\nRELOADING=1\nEXTEND_TIMEOUT_USEC=9";
+        assert_eq!(for_manager(said), "READY=1\nSTATUS=Serving\nWATCHDOG=1\nMONOTONIC_USEC=12\nRELOADING=1");
+        assert_eq!(for_manager("STOPPING=1"), "");
     }
 }

@@ -2,63 +2,78 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus};
 use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
 
-use rustix::process::{
-    Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal,
-};
-use sealift::{Error, Result};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal};
+use sealift::{Error, Result, limits};
 
-use super::Event;
-use super::notices::Notices;
 use super::sockets::Sockets;
+use super::{Event, notices};
 
 /// In a server's environment: the process that supervises it.
 const BY: &str = "SEALIFTD_SUPERVISED_BY";
 
 /// One that runs.
 pub struct ServerProcess {
-    /// Its number.
+    /// Which of this supervisor's.
+    pub number: u64,
+    /// Its process.
     pub pid: u32,
     handle: OwnedFd,
     /// It has said that it serves.
     pub is_ready: bool,
+    /// It was told to end in order.
+    pub is_ending: bool,
+    /// When it must have got on: it serves, or has ended.
+    due: Option<Instant>,
 }
 
 impl ServerProcess {
-    /// Starts one by these words. Its end is told as an event.
+    /// Starts one by these words. What it says and how it ends are told as events.
     ///
     /// # Errors
     /// That the program cannot be run.
-    pub fn start(words: &[OsString], sockets: &Sockets, notices: &Notices, events: &Sender<Event>) -> Result<Self> {
+    pub fn start(number: u64, words: &[OsString], sockets: &Sockets, events: &Sender<Event>) -> Result<Self> {
         let failed = |err: std::io::Error| Error::file("starting a server", err);
         let (program, rest) = words.split_first().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
-        let mut child = Command::new(program)
+        let (ours, theirs) = UnixDatagram::pair().map_err(failed)?;
+        let mut command = Command::new(program);
+        let inherited = sockets.lend(&mut command, theirs)?;
+        let spawned = command
             .args(rest)
-            .envs(sockets.told())
-            .envs([notices.told(), (BY, std::process::id().to_string())])
+            .env(BY, std::process::id().to_string())
             // They count for the process that they name, which is this one.
             .env_remove("LISTEN_PID")
             .env_remove("LISTEN_FDNAMES")
+            .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_PID")
             // Ctrl-C at a terminal is for this process, which hands it on: the second one ends a server at once.
             .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+            .spawn();
+        drop(inherited);
+        let mut child = spawned.map_err(failed)?;
         let handle = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(|err| failed(err.into()));
         let pid = child.id();
-        let events = events.clone();
-        std::thread::Builder::new()
-            .name("server".to_owned())
-            .spawn(move || {
-                let ended = child.wait();
-                // Nobody hears it when the supervisor has ended.
-                let _ = events.send(Event::Ended(pid, ended.ok()));
-            })
-            .map_err(failed)?;
-        Ok(ServerProcess { pid, handle: handle?, is_ready: false })
+        let told = events.clone();
+        let wait = move || {
+            let ended = child.wait();
+            // Nobody hears it when the supervisor has ended.
+            let _ = told.send(Event::Ended(number, ended.ok()));
+        };
+        std::thread::Builder::new().name("server".to_owned()).spawn(wait).map_err(failed)?;
+        notices::follow(ours, number, events.clone()).map_err(failed)?;
+        let due = Instant::now().checked_add(limits::SUPERVISED_START);
+        Ok(ServerProcess { number, pid, handle: handle?, is_ready: false, is_ending: false, due })
+    }
+
+    /// It serves.
+    pub fn serves(&mut self) {
+        (self.is_ready, self.due) = (true, None);
     }
 
     /// Sends it a signal, if it still runs.
@@ -66,18 +81,46 @@ impl ServerProcess {
         // One that has ended needs none.
         let _ = pidfd_send_signal(&self.handle, signal);
     }
+
+    /// Has it end in order, within its grace period. A second time it ends at once, so that is for whoever wants it.
+    pub fn end(&mut self, signal: Signal, grace: Duration) {
+        self.is_ending = true;
+        self.due = Instant::now().checked_add(grace.saturating_add(limits::SUPERVISED_START));
+        self.signal(signal);
+    }
+
+    /// Kills it if it has not got on by now; says whether it has.
+    pub fn check(&self) -> bool {
+        let is_late = self.due.is_some_and(|due| due <= Instant::now());
+        if is_late {
+            self.signal(Signal::KILL);
+        }
+        !is_late
+    }
 }
 
-/// Whether this process is a server that is supervised.
-pub fn is_supervised() -> bool {
-    let by = std::env::var(BY).ok().and_then(|by| by.parse::<i32>().ok());
-    by.is_some() && by == getppid().map(|parent| parent.as_raw_nonzero().get())
-}
+/// The supervisor of this process, if it has one.
+pub struct Parent(OwnedFd);
 
-/// Has this process end when its supervisor does: nobody could replace it then.
-pub fn end_with_supervisor() {
-    // Refused means that it stays until somebody stops it.
-    let _ = set_parent_process_death_signal(Some(Signal::TERM));
+impl Parent {
+    /// Whether this process is a server that is supervised.
+    pub fn is_there() -> bool {
+        let by = std::env::var(BY).ok().and_then(|by| by.parse::<i32>().ok());
+        by.is_some() && by == getppid().map(|parent| parent.as_raw_nonzero().get())
+    }
+
+    /// The one of this process. To be looked for before the sandbox closes.
+    pub fn find() -> Option<Parent> {
+        let parent = getppid()?;
+        let handle = pidfd_open(parent, PidfdFlags::empty()).ok()?;
+        // Still the same: the number was nobody else's meanwhile.
+        Self::is_there().then_some(Parent(handle))
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&self) {
+        while !matches!(poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None), Ok(1..)) {}
+    }
 }
 
 /// How a server ended, in words.

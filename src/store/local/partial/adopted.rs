@@ -22,8 +22,7 @@ pub(in super::super) struct Half {
     of: (u64, u64),
     /// So much of it is copied.
     len: u64,
-    /// Each session has room for one of these, and this takes two kibibytes.
-    hasher: Box<Hasher>,
+    hasher: Hasher,
     temp: Temp,
 }
 
@@ -38,7 +37,7 @@ pub(super) fn step(stage: &Stage, path: &RelPath, found: &Temp, stat: &Stat, mos
                 return Ok(Step::Done(None));
             }
             let temp = stage.create_hidden(Some(path), Mode::from_raw_mode(stat.st_mode & 0o777), found.can)?;
-            Half { of, len, hasher: Box::new(Hasher::new()), temp }
+            Box::new(Half { of, len, hasher: Hasher::new(), temp })
         }
     };
     let until = half.len.min(half.hasher.len().saturating_add(most));
@@ -68,8 +67,8 @@ fn copy_until(found: &Temp, half: &mut Half, until: u64) -> io::Result<()> {
 }
 
 /// Puts a whole copy in the partial's place.
-fn put(stage: &Stage, path: &RelPath, found: &Temp, half: Half) -> io::Result<Step> {
-    let Half { of, len, hasher, mut temp } = half;
+fn put(stage: &Stage, path: &RelPath, found: &Temp, half: Box<Half>) -> io::Result<Step> {
+    let Half { of, len, hasher, mut temp } = *half;
     if stage.is_durable() {
         // An error in writing must be seen before the bytes count as there.
         fdatasync(&temp.file)?;
