@@ -235,7 +235,7 @@ fn what_fails_alike_many_times_is_explained_once_and_has_no_rate() {
 #[test]
 fn a_no_is_no_wrong_usage_and_times_at_a_terminal_are_those_of_its_place() {
     let world = World::trusting();
-    world.run(["trash", "list", &world.alice("")]).code(0).said("says when something is");
+    world.run(["trash", "list", &world.alice("")]).code(0).said("keeps nothing of yours that is deleted");
     let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
     assert!(set.status.success(), "{set:?}");
     fs::write(world.remote("alice", "gone"), "gone").unwrap();
