@@ -40,7 +40,7 @@ pub struct TransferOptions {
     /// Go on with what an earlier command left: of a file that was cut off, and of several. A file that is whole in its place
     /// (of the same size, time and BLAKE3) is not moved again.
     pub resume: bool,
-    /// A file whose [`Condition::Absent`] does not hold is skipped ([`Skip::Exists`]) and no failure.
+    /// A file whose [`Condition::Absent`] does not hold is skipped ([`Skip::Exists`](super::Skip::Exists)) and no failure.
     pub skip_existing: bool,
     /// A file is moved only if it is newer than what is in its place.
     pub update: bool,
