@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::common::chromium::Chromium;
@@ -176,6 +177,53 @@ fn a_folder_of_200_files_is_uploaded_over_a_line_that_breaks() {
     choose("Delete");
     browser.wait("document.querySelectorAll('tbody a').length === 0");
     assert!(contents(&world.home("alice")).values().all(Option::is_none));
+    is_clean(&browser, &daemon);
+}
+
+#[test]
+fn what_was_on_its_way_when_the_line_went_is_sent_again() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let own = tempfile::tempdir().unwrap();
+    let folder = own.path().join("drop");
+    stuff(&folder, 100, 20_000);
+    let browser = Chromium::start();
+    log_in(&browser, &daemon, "alice", "/~alice/");
+    // Small files, of which three are always on their way.
+    browser.slow_down(300_000);
+    browser.choose("#tree", &folder);
+    for part in (1..19).step_by(3) {
+        browser.wait(&format!("document.querySelector('#uploads progress').value > {part}e5"));
+        browser.cut_off(true);
+        browser.wait("document.querySelector('#uploads .where').textContent.startsWith('The connection is lost')");
+        browser.slow_down(300_000);
+    }
+    browser.wait(&format!("{HEAD} === '101 files uploaded'"));
+    assert!(contents(&world.home("alice").join("drop")) == contents(&folder));
+    is_clean(&browser, &daemon);
+}
+
+#[test]
+fn a_line_that_went_silently_is_found_out() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let own = tempfile::tempdir().unwrap();
+    let file = own.path().join("large.bin");
+    fs::write(&file, noise(30_000_000)).unwrap();
+    let browser = Chromium::start();
+    // The page's clock goes twenty times as fast.
+    let fast = "const real = setTimeout; globalThis.setTimeout = (then, ms) => real(then, ms / 20)";
+    browser.call("Page.addScriptToEvaluateOnNewDocument", json!({"source": fast}));
+    log_in(&browser, &daemon, "alice", "/~alice/");
+    browser.slow_down(10_000_000);
+    browser.choose("#files", &file);
+    browser.wait("document.querySelector('#uploads progress').value > 3e6");
+    // A process that is stopped says as little as a line that leads nowhere.
+    daemon.signal(Signal::STOP);
+    browser.wait("document.querySelector('#uploads .where').textContent.startsWith('The connection is lost')");
+    daemon.signal(Signal::CONT);
+    browser.wait(&format!("{HEAD} === '1 file uploaded'"));
+    assert!(fs::read(world.home("alice").join("large.bin")).unwrap() == fs::read(&file).unwrap());
     is_clean(&browser, &daemon);
 }
 

@@ -8,6 +8,12 @@ const KEPT = "sealift-uploads";
 // What an upload that was cut off leaves on the server is whole blocks of this size.
 const BLOCK = 16 * 1024 * 1024;
 
+// A request that moves nothing for so long is taken for lost, in milliseconds: a line that went silently (a wireless network, a laptop
+// that slept) is not told of by the system for a quarter of an hour. The answer to a whole body may take longer: the last of it may
+// still be on its way, and it is hashed and written to the disk.
+const SILENT = 60_000;
+const SILENT_ANSWER = 300_000;
+
 const sleep = (ms) => new Promise((done) => {
   const timer = setTimeout(done, ms);
   addEventListener("online", () => { clearTimeout(timer); done(); }, { once: true });
@@ -18,24 +24,33 @@ async function digest(blob) {
   return `sha-256=:${btoa(String.fromCharCode(...hash))}:`;
 }
 
-// One request. Resolves to the answer, also to one that refuses; to status 0 if there was none.
+// One request. Resolves to the answer, also to one that refuses; to status 0 if there was none, the line is off, or nothing moves.
 function send(method, url, headers, body, item) {
   return new Promise((done) => {
     const request = new XMLHttpRequest();
     const before = item ? item.sent : 0;
+    const giveUp = () => request.abort();
+    let timer = 0;
+    const waitFor = (ms) => { clearTimeout(timer); timer = setTimeout(giveUp, ms); };
+    // What was on its way when the line went is not always told to have failed.
+    addEventListener("offline", giveUp);
     request.open(method, url);
     request.setRequestHeader("Accept", "text/plain");
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     if (item) {
       item.request = request;
-      request.upload.onprogress = (event) => { item.sent = before + event.loaded; };
+      request.upload.onprogress = (event) => { item.sent = before + event.loaded; waitFor(SILENT); };
+      request.upload.onloadend = () => waitFor(SILENT_ANSWER);
     }
     request.onloadend = () => {
+      clearTimeout(timer);
+      removeEventListener("offline", giveUp);
       if (item) item.request = null;
       const header = (name) => request.getResponseHeader(name);
       done({ status: request.status, url: request.responseURL, text: request.responseText, header });
     };
     request.send(body);
+    waitFor(body ? SILENT : SILENT_ANSWER);
   });
 }
 
@@ -89,12 +104,13 @@ class Item {
       let answer;
       try {
         answer = this.file.size <= this.small ? await this.whole() : await this.pieces(changed);
+        if (answer.status === 412 && !this.isOver) answer = await this.taken();
       } catch {
         return this.end("failed", "The file cannot be read: it was changed or removed.");
       }
       if (this.isOver) break;
       if (answer.status >= 200 && answer.status < 300) this.end("done");
-      else if (answer.status === 412) await this.taken();
+      else if (answer.status === 412) this.end("taken", "A file of this name is here already.");
       else if (answer.status === 401) {
         this.state = "login";
         changed();
@@ -180,13 +196,14 @@ class Item {
     return own === hash ? { "Sealift-Prefix": prefix } : {};
   }
 
-  // There is one of this name. An answer may have been lost on its way: then it is this very file.
+  // There is one of this name. An answer may have been lost on its way: then it is this very file, and it is uploaded. Whoever gets
+  // no answer to this either does not know yet.
   async taken() {
     const there = await send("HEAD", this.url, {});
+    if (passes(there.status) || there.status === 401) return there;
     const modified = Date.parse(there.header("Last-Modified")) / 1000;
     const isSame = Number(there.header("Content-Length")) === this.file.size && modified === Math.floor(this.file.lastModified / 1000);
-    if (there.status === 200 && isSame) this.end("done");
-    else this.end("taken", "A file of this name is here already.");
+    return { ...there, status: there.status === 200 && isSame ? 204 : 412 };
   }
 
   stop() {
