@@ -141,7 +141,7 @@ fn left_file_tampered() {
         fs::write(left(&world), text).unwrap();
         let daemon = world.start();
         assert_eq!(status(&daemon, &cookie), 401);
-        assert!(daemon.log().contains("what the last server left is of no use"), "{}", daemon.log());
+        daemon.log_with(&["what the last server left is of no use"]);
         assert!(!left(&world).exists());
         daemon.kill();
     }

@@ -195,6 +195,15 @@ impl Daemon {
         fs::read_to_string(self.place.join("log")).unwrap()
     }
 
+    /// What it has logged once all of this stands there.
+    pub fn log_with(&self, said: &[&str]) -> String {
+        eventually(&format!("{said:?} in the log of {}", self.place.display()), || {
+            let log = self.log();
+            said.iter().all(|words| log.contains(words))
+        });
+        self.log()
+    }
+
     /// `sealiftd` with these arguments in this server's directory.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = sealiftd(&self.place);

@@ -151,8 +151,7 @@ fn what_can_change_while_it_runs_does_so_on_sighup_and_the_rest_is_said_to_need_
     fs::write(&file, "max_per_source = 3\nweb = \"off\"\n").unwrap();
     daemon.signal(Signal::HUP);
     eventually("the live setting counts", || RawClient::try_silent(daemon.port()).is_ok());
-    let log = daemon.log();
-    assert!(log.contains("count from now on") && log.contains("settings=\"max_per_source\""), "{log}");
+    daemon.log_with(&["count from now on", "settings=\"max_per_source\""]);
     eventually("the other one is named", || daemon.log().contains("need a restart to count settings=\"web\""));
     // A broken one changes nothing.
     fs::write(&file, "max_per_source = \"some\"\n").unwrap();

@@ -252,9 +252,7 @@ fn sessions_of_a_revoked_key() {
     assert_eq!(goes_on.ask("PASSWD mine-own present=given").1, "changed");
     assert_eq!(alice.reply().1, "revoked");
     assert_eq!(goes_on.ask("PING").1, "pong");
-    let log = daemon.log();
-    assert!(log.contains("key enrolled by its user") && log.contains("key revoked by its user"), "{log}");
-    assert!(log.contains("key=\"laptop\""), "{log}");
+    daemon.log_with(&["key enrolled by its user", "key revoked by its user", "key=\"laptop\""]);
 }
 
 /// What is done by proof of a bounded key is bounded as it is, and ends with it: nobody comes out with more.

@@ -58,8 +58,7 @@ fn a_file_is_had_by_a_link_with_ranges_and_conditions_and_shown_to_people_first(
         assert_eq!(missing.status, 404);
         is_kept_from_all(&missing);
     }
-    let log = daemon.log();
-    assert!(log.contains("link made") && log.contains("alice/the report"), "{log}");
+    let log = daemon.log_with(&["link made", "alice/the report"]);
     assert!(!log.contains(&secret), "{log}");
 }
 
