@@ -209,6 +209,9 @@ pub const NODE_REPLACED: u32 = 5;
 /// Where one waits in vain, those behind it do not wait again.
 pub const TREE_LOCK_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(20) };
 
+/// How long a change of names waits for another one of its own server to go on or to give up: longer than that waits for other nodes.
+pub const TREE_LOCK_TURN: Duration = if cfg!(test) { Duration::from_secs(2) } else { Duration::from_secs(40) };
+
 /// The first pause between two tries to get the lock of a tree, which then doubles up to the last.
 pub const TREE_LOCK_PAUSE: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(5));
 

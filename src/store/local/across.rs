@@ -1,9 +1,7 @@
 //! Moving from one store to another of the same file system: in one step, so that at every moment what is moved is in one of both
 //! places, whole, and never in none.
 
-use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Stat, fstat, statat};
@@ -19,7 +17,7 @@ use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
 use super::trash::{self, Trash};
-use super::tree::Alone;
+use super::tree::Tree;
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Seen, Stored};
 use crate::limits;
@@ -85,7 +83,7 @@ pub(super) fn rename(
             // Two mounts of one folder have one lock, and it would wait for itself.
             refuse_other_device(from, to)?;
         }
-        let alone = both_alone(from.jail(), to.jail()).map_err(|err| from.failed(err))?;
+        let alone = Tree::both_alone(from.jail().tree(), to.jail().tree()).map_err(|err| from.failed(err))?;
         let (from_dir, from_name) = from.jail().parent(from.path)?;
         let (to_dir, to_name) = to.jail().parent(to.path)?;
         seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there)?;
@@ -166,17 +164,6 @@ fn unmark(from: &End<'_>, (dir, name): (&Dir, &[u8]), marked: Marked) {
     for share in from.jail().shares_over(from.path).into_iter().chain(below) {
         if is_undone { share.touch() } else { share.forget() }
     }
-}
-
-/// Nobody else changes a name in either tree meanwhile. Whoever takes two takes them in the same order.
-fn both_alone<'a>(one: &'a Jail, other: &'a Jail) -> io::Result<(Alone<'a>, Option<Alone<'a>>)> {
-    let (first, second) = (one.tree(), other.tree());
-    if std::ptr::eq(first, second) {
-        return Ok((first.alone()?, None));
-    }
-    let (first, second) = if first.rank() < second.rank() { (first, second) } else { (second, first) };
-    let begun = Instant::now();
-    Ok((first.alone_since(begun)?, Some(second.alone_since(begun)?)))
 }
 
 /// A file, or all files in a folder.

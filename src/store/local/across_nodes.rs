@@ -6,13 +6,13 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock, fstat};
 use rustix::io::Errno;
 
 use crate::limits;
-use crate::sync::Mutex;
+use crate::sync::{Condvar, Mutex};
 
 /// Opens the file of such a lock.
 type Open = Box<dyn Fn() -> io::Result<File> + Send + Sync>;
@@ -27,6 +27,8 @@ pub struct TreeLock {
     /// Opened by whoever changes something first: where nobody does, nothing may be there to be opened. And opened again where its
     /// lock could not be had or given up: file systems of several machines give up files that were open when they could not be reached.
     file: Mutex<Option<Arc<File>>>,
+    /// Those of this process, who have it one after the other: to them it would be one lock.
+    queue: Queue,
     /// The last one who wanted it waited in vain: who comes now does not wait as long again.
     is_stuck: AtomicBool,
     may_decide: Option<MayDecide>,
@@ -42,13 +44,66 @@ impl fmt::Debug for TreeLock {
 pub(super) struct Held<'a> {
     lock: &'a TreeLock,
     file: Arc<File>,
+    #[expect(dead_code, reason = "held, and given up last")]
+    turn: Turn<'a>,
+}
+
+/// Has one at a time, and lets nobody wait for ever for one who does not come back: a call of a file system may never return.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<Passing>,
+    passed_on: Condvar,
+}
+
+#[derive(Default)]
+struct Passing {
+    is_taken: bool,
+    /// How often it was given up.
+    given_up: u64,
+}
+
+/// As long as it lives nobody else in this process has it.
+struct Turn<'a>(&'a Queue);
+
+impl Queue {
+    /// Nothing if nobody has given it up for so long.
+    fn take(&self, most: Duration) -> Option<Turn<'_>> {
+        let mut state = self.state.lock();
+        while state.is_taken {
+            let before = state.given_up;
+            let is_same = |state: &mut Passing| state.is_taken && state.given_up == before;
+            let (now, waited) = self.passed_on.wait_timeout_while(state, most, is_same);
+            if waited.timed_out() {
+                return None;
+            }
+            state = now;
+        }
+        state.is_taken = true;
+        Some(Turn(self))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.is_taken = false;
+        state.given_up += 1;
+        drop(state);
+        self.0.passed_on.notify_one();
+    }
 }
 
 impl TreeLock {
     /// That which this file is, opened for this tree alone; the key tells it from those of other trees.
     pub fn of(key: String, open: impl Fn() -> io::Result<File> + Send + Sync + 'static) -> TreeLock {
-        let is_stuck = AtomicBool::new(false);
-        TreeLock { key, open: Box::new(open), file: Mutex::default(), is_stuck, may_decide: None }
+        TreeLock {
+            key,
+            open: Box::new(open),
+            file: Mutex::default(),
+            queue: Queue::default(),
+            is_stuck: AtomicBool::new(false),
+            may_decide: None,
+        }
     }
 
     /// The same where somebody knows whether what others have changed in a file is seen at once, by the device of its file system. Where it
@@ -84,12 +139,14 @@ impl TreeLock {
         *self.file.lock() = None;
     }
 
-    /// Takes it, for whoever is alone in the tree in this process and has waited for that since `begun`. A node that was stopped keeps
+    /// Takes it, for whoever has waited for that since `begun`, and holds nothing that others wait for. A node that was stopped keeps
     /// it; others are not to wait for that for ever, nor one after the other.
     ///
     /// # Errors
-    /// [`io::ErrorKind::ResourceBusy`] if another node has it for too long; those of the file system.
+    /// [`io::ErrorKind::ResourceBusy`] if another node has it for too long, or somebody of this one does; those of the file system.
     pub(super) fn take(&self, begun: Instant) -> io::Result<Held<'_>> {
+        let stuck = || io::Error::new(io::ErrorKind::ResourceBusy, IS_STUCK);
+        let turn = self.queue.take(limits::TREE_LOCK_TURN).ok_or_else(stuck)?;
         let file = self.file()?;
         let most =
             if self.is_stuck.load(Ordering::Relaxed) { limits::TREE_LOCK_PAUSE.1 } else { limits::TREE_LOCK_WAIT };
@@ -98,13 +155,13 @@ impl TreeLock {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {
                     self.is_stuck.store(false, Ordering::Relaxed);
-                    return Ok(Held { lock: self, file });
+                    return Ok(Held { lock: self, file, turn });
                 }
                 Err(Errno::INTR) => continue,
                 Err(Errno::WOULDBLOCK) if begun.elapsed() < most => {}
                 Err(Errno::WOULDBLOCK) => {
                     self.is_stuck.store(true, Ordering::Relaxed);
-                    return Err(io::Error::new(io::ErrorKind::ResourceBusy, IS_STUCK));
+                    return Err(stuck());
                 }
                 Err(err) => {
                     self.forget();
@@ -164,6 +221,65 @@ mod tests {
         drop(tree.alone().unwrap());
         let long_ago = Instant::now().checked_sub(limits::TREE_LOCK_WAIT).unwrap();
         drop(tree.alone_since(long_ago).unwrap());
+    }
+
+    #[test]
+    fn new_names_wait_for_nobody_who_waits_for_another_node() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let other_node = open(&path).unwrap();
+        flock(&other_node, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let (waits, waiting) = std::sync::mpsc::channel();
+        let lock = |name: &str, waits: std::sync::mpsc::Sender<()>| {
+            let path = dir.path().join(name);
+            Tree::across(TreeLock::of(name.to_owned(), move || {
+                waits.send(()).unwrap();
+                open(&path)
+            }))
+        };
+        let (first, second) = (lock("first", waits.clone()), lock("lock", waits));
+        std::thread::scope(|scope| {
+            let alone = scope.spawn(|| second.alone().map(drop));
+            waiting.recv().unwrap();
+            drop(second.steady());
+            drop(other_node);
+            alone.join().unwrap().unwrap();
+        });
+        // Nor for one who has the lock of another tree already.
+        let other_node = open(&path).unwrap();
+        flock(&other_node, FlockOperation::NonBlockingLockExclusive).unwrap();
+        std::thread::scope(|scope| {
+            let both = scope.spawn(|| Tree::both_alone(&second, &first).map(drop));
+            waiting.recv().unwrap();
+            drop(first.steady());
+            drop(second.steady());
+            drop(other_node);
+            both.join().unwrap().unwrap();
+        });
+    }
+
+    /// As over a file system that never answers the call by which it is taken.
+    #[test]
+    fn one_that_does_not_come_back_is_not_waited_for_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let (hang, hanging) = std::sync::mpsc::channel::<()>();
+        let (called, is_called) = std::sync::mpsc::channel();
+        let hanging = Mutex::new(hanging);
+        let tree = Tree::across(TreeLock::of("key".to_owned(), move || {
+            called.send(()).unwrap();
+            let _answered = hanging.lock().recv();
+            open(&path)
+        }));
+        std::thread::scope(|scope| {
+            let hangs = scope.spawn(|| tree.alone().map(drop));
+            is_called.recv().unwrap();
+            assert_eq!(tree.alone().map(drop).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+            drop(tree.steady());
+            drop(hang);
+            hangs.join().unwrap().unwrap();
+        });
+        drop(tree.alone().unwrap());
     }
 
     /// As over a file system that could not be reached for a while, and gave up what was open.

@@ -45,11 +45,23 @@ pub(super) struct Steady<'a>(#[expect(dead_code, reason = "held")] RwLockReadGua
 
 /// While this is held no other store changes a name in the tree.
 pub(super) struct Alone<'a> {
-    /// Given up first: it is of this process as long as the other is of this thread.
-    #[expect(dead_code, reason = "held")]
-    across: Option<Held<'a>>,
+    /// Given up first: whoever waited for it in this process need not wait for the file system.
     #[expect(dead_code, reason = "held")]
     here: RwLockWriteGuard<'a, ()>,
+    #[expect(dead_code, reason = "held")]
+    across: Option<Held<'a>>,
+}
+
+/// While this is held no other node changes a name in the tree, and here whoever does not replace anything goes on.
+struct Reserved<'a> {
+    tree: &'a Tree,
+    across: Option<Held<'a>>,
+}
+
+impl<'a> Reserved<'a> {
+    fn enter(self) -> Alone<'a> {
+        Alone { here: self.tree.names.write(), across: self.across }
+    }
 }
 
 // A panic elsewhere cannot have left anything half-changed under these locks.
@@ -65,8 +77,23 @@ impl Tree {
 
     /// The same for whoever has waited since then for what it takes.
     pub(super) fn alone_since(&self, begun: Instant) -> io::Result<Alone<'_>> {
-        let here = self.names.write();
-        Ok(Alone { across: self.across.as_ref().map(|lock| lock.take(begun)).transpose()?, here })
+        Ok(self.reserve(begun)?.enter())
+    }
+
+    /// The same in two trees. Whoever takes two takes them in the same order.
+    pub(super) fn both_alone<'a>(one: &'a Tree, other: &'a Tree) -> io::Result<(Alone<'a>, Option<Alone<'a>>)> {
+        if std::ptr::eq(one, other) {
+            return Ok((one.alone()?, None));
+        }
+        let (first, second) = if one.rank() < other.rank() { (one, other) } else { (other, one) };
+        let begun = Instant::now();
+        let (first, second) = (first.reserve(begun)?, second.reserve(begun)?);
+        Ok((first.enter(), Some(second.enter())))
+    }
+
+    /// Other nodes are waited for with nothing in hand that new names here would have to wait for.
+    fn reserve(&self, begun: Instant) -> io::Result<Reserved<'_>> {
+        Ok(Reserved { tree: self, across: self.across.as_ref().map(|lock| lock.take(begun)).transpose()? })
     }
 
     /// Nobody in this process changes a name.
@@ -93,7 +120,7 @@ impl Tree {
     }
 
     /// In which order whoever takes two of them takes them: the same for all nodes.
-    pub(super) fn rank(&self) -> (&str, *const Tree) {
+    fn rank(&self) -> (&str, *const Tree) {
         (self.across.as_ref().map_or("", TreeLock::key), std::ptr::from_ref(self))
     }
 
