@@ -11,6 +11,9 @@ use rustix::fs::{Gid, Uid};
 use crate::error::{Error, Result};
 use crate::random;
 
+/// How the name of such a file ends.
+const NEW: &str = ".new";
+
 /// A new file, whole and synced, beside the one it is to become; removed again if it does not.
 pub(super) struct Fresh {
     pub(super) path: PathBuf,
@@ -23,7 +26,7 @@ impl Fresh {
     pub(super) fn beside(target: &Path, text: &str) -> Result<Fresh> {
         let random = random::number()?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let path = target.with_file_name(format!(".{name}.{random:016x}.new"));
+        let path = target.with_file_name(format!("{}{random:016x}{NEW}", beginning(&name)));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let mut fresh = Fresh { file: file.map_err(|err| failed(target, err))?, path, target: target.to_owned() };
         fresh.file.write_all(text.as_bytes()).map_err(|err| failed(target, err))?;
@@ -70,6 +73,34 @@ impl Drop for Fresh {
         // After a rename nothing is there, and that is fine.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// How the names begin of what is to become the file of this name.
+fn beginning(name: &str) -> String {
+    format!(".{name}.")
+}
+
+/// Takes away what is about to become this file, whoever wrote it: from then on it does not.
+///
+/// # Errors
+/// Those of the file system: then it may.
+pub(super) fn remove_beside(target: &Path) -> std::io::Result<()> {
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name().and_then(|name| name.to_str())) else {
+        return Ok(());
+    };
+    let beginning = beginning(name);
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?.file_name();
+        let is_it = |entry: &str| entry.starts_with(&beginning) && entry.ends_with(NEW);
+        if entry.to_str().is_some_and(is_it) {
+            match fs::remove_file(folder.join(entry)) {
+                // It has got there by now.
+                Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes to the disk what the folder of this file says of it.

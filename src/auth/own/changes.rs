@@ -4,12 +4,16 @@
 //!
 //! Before a file is changed the journal says that it is about to be: where whoever is at it is killed, or cannot write down what came of
 //! it, the others read that file anew until the next one who has the lock has found that out.
+//!
+//! A lock may be lost without a word, by a server that stood still or could not be reached for so long that the file system gave it to
+//! another one. So it is no proof: of two journals of one number there is one, whoever finds a later one than the own has written
+//! nothing, and what is about to take a place in the folder is taken away by whoever finds that it was begun ([`Turn::begin`]).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,6 +23,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock};
 use rustix::io::Errno;
 
+use self::journals::{name_of, numbers};
+use crate::auth::fresh_file::remove_beside;
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 use crate::limits;
@@ -27,9 +33,8 @@ use crate::random;
 /// The folder of it.
 const FOLDER: &str = "changes";
 
-/// The file in it whose lock is held by who changes something, and the journal that is being written.
+/// The file in it whose lock is held by who changes something.
 const LOCK: &str = "lock";
-const NEW: &str = "new";
 
 /// The first word of it.
 const MAGIC: &str = "sealift-changes-1";
@@ -240,6 +245,13 @@ impl Changes {
         options.open(path)
     }
 
+    /// Whether this is the file of the lock still.
+    fn is_there(&self, lock: &File) -> bool {
+        let there = fs::symlink_metadata(self.folder.join(FOLDER).join(LOCK));
+        let (Ok(there), Ok(ours)) = (there, lock.metadata()) else { return false };
+        (there.dev(), there.ino()) == (ours.dev(), ours.ino())
+    }
+
     fn failed(&self, err: io::Error) -> Error {
         failed(&self.folder.join(FOLDER), err)
     }
@@ -252,14 +264,16 @@ impl Changes {
     /// system.
     pub(super) fn alone(&self, begun: Instant) -> Result<Turn> {
         (self.may_change.0)()?;
-        let lock = self.open_lock().map_err(|err| self.failed(err))?;
+        let mut lock = self.open_lock().map_err(|err| self.failed(err))?;
         let most = match self.is_stuck.load(Ordering::Relaxed) {
             true => limits::SHARED_STATE_PAUSE,
             false => limits::SHARED_STATE_WAIT,
         };
         loop {
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => break,
+                Ok(()) if self.is_there(&lock) => break,
+                // Somebody has removed it since it was opened: others have another one by now.
+                Ok(()) => lock = self.open_lock().map_err(|err| self.failed(err))?,
                 Err(Errno::INTR) => continue,
                 Err(Errno::WOULDBLOCK) if begun.elapsed() < most => {}
                 Err(Errno::WOULDBLOCK) => {
@@ -274,8 +288,12 @@ impl Changes {
         self.is_stuck.store(false, Ordering::Relaxed);
         let mut turn = Turn { _lock: lock, folder: self.folder.clone(), journal: self.journal_of_all()? };
         // Of those that were killed at it, or could not say what they did.
-        let open: Vec<String> = turn.journal.open().into_iter().map(|(_, file)| file.to_owned()).collect();
-        open.iter().try_for_each(|file| turn.changed(&self.folder.join(file)))?;
+        let open: Vec<PathBuf> = turn.journal.open().into_iter().map(|(_, file)| self.folder.join(file)).collect();
+        for file in open {
+            // Nor may one go on with it who only stood still.
+            remove_beside(&file).map_err(|err| self.failed(err))?;
+            turn.changed(&file)?;
+        }
         Ok(turn)
     }
 
@@ -386,11 +404,14 @@ impl Changes {
 }
 
 impl Turn {
-    /// Writes down that this file is about to be changed. From then on the others read it anew until [`Turn::changed`], of this one or of
-    /// whoever comes next.
+    /// Writes down that this file is about to be changed, by a [`Fresh`] that is beside it already. From then on the others read it anew
+    /// until [`Turn::changed`], of this one or of whoever comes next, who takes that away first: so it gets to its place before the next
+    /// one looks what is there, or never.
     ///
     /// # Errors
     /// Those of the file system. It must not be changed then.
+    ///
+    /// [`Fresh`]: crate::auth::fresh_file::Fresh
     pub fn begin(&mut self, path: &Path) -> Result<()> {
         self.put(path, Content::Unknown)
     }
@@ -411,54 +432,33 @@ impl Turn {
     fn put(&mut self, path: &Path, content: Content) -> Result<()> {
         let folder = self.folder.join(FOLDER);
         let Some(file) = path.strip_prefix(&self.folder).ok().and_then(Path::to_str) else { return Ok(()) };
-        self.journal.entries.push_back(Entry { number: self.journal.next, file: file.to_owned(), content });
-        self.journal.next += 1;
-        let surplus = self.journal.entries.len().saturating_sub(limits::SHARED_CHANGES);
-        self.journal.entries.drain(..surplus);
-        self.write(&folder).map_err(|err| failed(&folder, err))
-    }
-
-    /// A file of its own each time: a name that nobody has seen yet leads to what it was given to, whatever a mount keeps of others.
-    fn write(&self, folder: &Path) -> io::Result<()> {
-        let new = folder.join(NEW);
-        // What one that was killed was writing.
-        match fs::remove_file(&new) {
-            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(self.journal.to_text().as_bytes())?;
-        // It is other machines that are to see it.
-        file.sync_all()?;
-        fs::rename(&new, folder.join(name_of(self.journal.next)))?;
-        File::open(folder)?.sync_all()?;
-        for before in numbers(folder)?.into_iter().filter(|number| *number < self.journal.next) {
-            // If it stays the next one takes it away.
-            let _ = fs::remove_file(folder.join(name_of(before)));
-        }
+        // Nothing of it holds until it is written: who has failed does not get further than whoever came in between.
+        let mut journal = self.journal.clone();
+        journal.entries.push_back(Entry { number: journal.next, file: file.to_owned(), content });
+        journal.next += 1;
+        let surplus = journal.entries.len().saturating_sub(limits::SHARED_CHANGES);
+        journal.entries.drain(..surplus);
+        journals::publish(&folder, journal.next, &journal.to_text()).map_err(|err| match err.kind() {
+            io::ErrorKind::AlreadyExists => superseded(),
+            _ => failed(&folder, err),
+        })?;
+        self.journal = journal;
         Ok(())
     }
-}
-
-fn name_of(number: u64) -> String {
-    format!("{number:020}")
-}
-
-/// The numbers of the journals that are there: the last one, and for a moment the one before.
-fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
-    }
-    Ok(numbers)
 }
 
 fn epoch() -> Result<String> {
     Ok(format!("{:016x}", random::number()?))
 }
 
+/// What is said to whoever had the lock, and has it no more.
+fn superseded() -> Error {
+    tracing::warn!("another server took the lock of what is kept of users away from this one, whose change is lost");
+    Error::new(Kind::Io, "another server has changed what is kept of users meanwhile")
+}
+
 /// Users are told of it, and not where the server keeps it: the log is.
-fn failed(path: &Path, err: io::Error) -> Error {
+pub(super) fn failed(path: &Path, err: io::Error) -> Error {
     tracing::warn!(path = %path.display(), error = %err, "what several servers keep of users cannot be used");
     Error::file("what the server keeps of users", err)
 }
@@ -478,6 +478,8 @@ fn hash_of(path: &Path) -> Result<Option<Hash>> {
         read => read.map(|_| Some(Hash::of(&bytes))).map_err(failed),
     }
 }
+
+mod journals;
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::changes::{Changes, Followed, News, Turn};
-use super::{Own, Record};
+use super::{Own, Record, for_users};
 use crate::auth::User;
 use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::error::{Error, Kind, Result};
@@ -191,10 +191,10 @@ impl StateFolder {
     /// Puts this in the place of what is kept of a user: on the disk when this returns, or not at all.
     pub(in crate::auth) fn write(&self, user: &str, record: &Record) -> Result<()> {
         let path = self.file_of(user);
-        let fresh = Fresh::beside(&path, &record.to_text(user)?)?;
+        let fresh = Fresh::beside(&path, &record.to_text(user)?).map_err(for_users)?;
         // Whatever comes now, the others look whether it is there.
         self.turn.as_ref().map_or(Ok(()), |turn| turn.lock().begin(&path))?;
-        fresh.put_in_place()
+        fresh.put_in_place().map_err(for_users)
     }
 
     /// Keeps nothing of this user any more.

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::changes::{Changes, Followed};
 use super::folder::StateFolder;
+use super::for_users;
 use super::ground::Ground;
 use super::link::{Kept, Link, LinkTerms, LinkTo, LinkUse, is_link_name, now};
 use crate::auth::credential::Credential;
@@ -136,9 +137,9 @@ impl Links {
 
     pub(super) fn write(&self, writing: &mut Writing<'_>, link: &Link, used: LinkUse) -> Result<()> {
         let path = self.file(&link.secret)?;
-        let fresh = Fresh::beside(&path, &link.to_text(used)?)?;
+        let fresh = Fresh::beside(&path, &link.to_text(used)?).map_err(for_users)?;
         writing.begin(&path)?;
-        fresh.put_in_place()?;
+        fresh.put_in_place().map_err(for_users)?;
         writing.tell(&path)
     }
 
@@ -148,7 +149,13 @@ impl Links {
             kept.is_withdrawn = true;
         }
         let path = self.file(&link.secret)?;
-        writing.begin(&path)?;
+        if writing.is_across() {
+            // What is empty is no link. If this one has lost the lock by now it stays as the others have it, and is not removed behind
+            // their backs.
+            let empty = Fresh::beside(&path, "").map_err(for_users)?;
+            writing.begin(&path)?;
+            empty.put_in_place().map_err(for_users)?;
+        }
         match fs::remove_file(&path) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => {
                 // What is empty is no link for another start either. Where that fails too, a sweep tries again.
@@ -156,10 +163,10 @@ impl Links {
                     OpenOptions::new().write(true).truncate(true).open(&path).and_then(|file| file.sync_all());
                 let _the_sweep_tries_again = emptied;
                 let _ = writing.tell(&path);
-                return Err(Error::file(path.display(), err));
+                return Err(for_users(Error::file(path.display(), err)));
             }
             // Also if it was gone: the one that removed it may not have been synced.
-            Ok(()) | Err(_) => sync_parent(&path)?,
+            Ok(()) | Err(_) => sync_parent(&path).map_err(for_users)?,
         }
         writing.tell(&path)?;
         self.table().remove(&link.secret);

@@ -19,6 +19,7 @@ mod sealed;
 mod users;
 
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -32,8 +33,11 @@ pub use link::{InboxBounds, Link, LinkTerms, LinkTo, LinkUse};
 pub use links::{AtLink, LinkShown, Links};
 pub(super) use record::Record;
 
+use rustix::io::Errno;
+
 use super::Principal;
 use super::hash::StoredHash;
+use crate::error::Error;
 use crate::files::Hash;
 
 /// What users may change about their own logins, as the users file has it.
@@ -126,4 +130,17 @@ pub(super) enum Own {
     Is(Arc<Record>),
     /// Something that cannot be read: no password is right until that is mended.
     Damaged,
+}
+
+/// Users are told of it, and not where the server keeps it: the log is.
+fn for_users(error: Error) -> Error {
+    let Some(cause) = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>()) else {
+        return error;
+    };
+    tracing::warn!(%error, "what is kept of users cannot be changed");
+    let cause = match Errno::from_io_error(cause) {
+        Some(errno) => errno.into(),
+        None => io::Error::new(cause.kind(), cause.to_string()),
+    };
+    Error::file("what the server keeps of users", cause)
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::auth::fresh_file::Fresh;
 
 fn folder() -> (tempfile::TempDir, Changes) {
     let dir = tempfile::tempdir().unwrap();
@@ -76,9 +77,10 @@ fn one_that_was_killed_while_it_wrote_is_noticed_and_one_that_stands_still_is_no
     assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::Anything);
     assert_eq!(followed.next, 2);
     // What one was writing when it was killed is nothing yet.
-    fs::write(changes.folder.join(FOLDER).join(NEW), "sealift").unwrap();
+    fs::write(changes.folder.join(FOLDER).join("new-0123"), "sealift").unwrap();
     changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
     assert_eq!(numbers(&changes.folder.join(FOLDER)).unwrap(), [3]);
+    assert_eq!(fs::read_dir(changes.folder.join(FOLDER)).unwrap().count(), 2);
     let stopped = changes.alone(Instant::now()).unwrap();
     let long_ago = Instant::now().checked_sub(limits::SHARED_STATE_WAIT).unwrap();
     assert_eq!(changes.alone(long_ago).unwrap_err().kind(), Kind::Io);
@@ -147,4 +149,66 @@ fn a_mount_that_is_lost_is_no_file_that_is_gone() {
     assert!(changes.alone(Instant::now()).is_err());
     fs::rename(&aside, changes.folder.join("users")).unwrap();
     drop(changes.alone(Instant::now()).unwrap());
+}
+
+/// As where a server stood still for so long that the file system gave its lock to another one.
+fn lose_lock(changes: &Changes) {
+    fs::remove_file(changes.folder.join(FOLDER).join(LOCK)).unwrap();
+}
+
+fn change(changes: &Changes, turn: &mut Turn, file: &str, text: &str) -> Result<()> {
+    let path = changes.folder.join(file);
+    let fresh = Fresh::beside(&path, text)?;
+    turn.begin(&path)?;
+    fresh.put_in_place()?;
+    turn.changed(&path)
+}
+
+#[test]
+fn who_stood_still_until_another_one_had_the_lock_writes_nothing_over_what_that_one_wrote() {
+    let (_dir, changes) = folder();
+    let path = write(&changes, "users/alice.toml", "before");
+    changes.alone(Instant::now()).unwrap().changed(&path).unwrap();
+    let there = |text: &str| assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let alone = || changes.alone(Instant::now()).unwrap();
+    // It stands still before it has said what it is about to change, while the other one is at it or when that is done.
+    let mut stood = alone();
+    lose_lock(&changes);
+    let mut other = alone();
+    let fresh = Fresh::beside(&path, "of another").unwrap();
+    other.begin(&path).unwrap();
+    assert_eq!(change(&changes, &mut stood, "users/alice.toml", "old").unwrap_err().kind(), Kind::Io);
+    fresh.put_in_place().unwrap();
+    other.changed(&path).unwrap();
+    assert_eq!(change(&changes, &mut stood, "users/alice.toml", "old").unwrap_err().kind(), Kind::Io);
+    assert_eq!(change(&changes, &mut stood, "users/bob.toml", "old").unwrap_err().kind(), Kind::Io);
+    there("of another");
+    drop((stood, other));
+    // After that.
+    let mut stood = alone();
+    let fresh = Fresh::beside(&path, "older").unwrap();
+    stood.begin(&path).unwrap();
+    lose_lock(&changes);
+    let mut other = alone();
+    assert!(fresh.put_in_place().is_err());
+    change(&changes, &mut other, "users/alice.toml", "newer").unwrap();
+    assert!(stood.changed(&path).is_err());
+    there("newer");
+    // When it is done but for being told of.
+    drop(other);
+    let mut stood = alone();
+    let fresh = Fresh::beside(&path, "done").unwrap();
+    stood.begin(&path).unwrap();
+    fresh.put_in_place().unwrap();
+    lose_lock(&changes);
+    let mut other = alone();
+    there("done");
+    assert!(stood.changed(&path).is_err());
+    change(&changes, &mut other, "users/alice.toml", "the newest").unwrap();
+    // What is told is what the one says that has the lock.
+    let mut followed = changes.now();
+    assert_eq!(changes.news("users", &mut followed, None).unwrap(), News::Nothing);
+    assert_eq!(numbers(&changes.folder.join(FOLDER)).unwrap().len(), 1);
+    there("the newest");
+    assert_eq!(fs::read_dir(changes.folder.join("users")).unwrap().count(), 1);
 }

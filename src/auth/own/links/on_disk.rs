@@ -32,6 +32,11 @@ impl Writing<'_> {
         self.across.as_mut().map_or(Ok(()), |turn| turn.begin(path))
     }
 
+    /// Whether there are other servers.
+    pub(super) fn is_across(&self) -> bool {
+        self.across.is_some()
+    }
+
     /// Tells other servers of this file.
     pub(super) fn tell(&mut self, path: &Path) -> Result<()> {
         self.across.as_mut().map_or(Ok(()), |turn| turn.changed(path))
