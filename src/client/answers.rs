@@ -166,6 +166,8 @@ pub struct Status {
     pub free: Option<u64>,
     /// What the server is called among several that serve the same folder, if it is one of such.
     pub node: Option<String>,
+    /// How it is placed among them: `held`; `unsure` while it refuses what rests on what the others change; `lost` while it changes nothing.
+    pub place: Option<String>,
     /// To an administrator: how many users the last change of that file took away, if those were most.
     pub lost: Option<u64>,
 }

@@ -153,6 +153,7 @@ impl Client {
                 used: reply.get("used").map(|_| reply.parsed("used")).transpose()?,
                 free: reply.get("free").map(|_| reply.parsed("free")).transpose()?,
                 node: reply.get("node").map(|_| text(reply, "node")).transpose()?,
+                place: reply.get("place").map(|_| text(reply, "place")).transpose()?,
                 lost: reply.get("lost").map(|_| reply.parsed("lost")).transpose()?,
             })
         })

@@ -47,4 +47,4 @@ pub use symlink::symlink_target;
 pub use terms::HomeTerms;
 pub use trash::{TrashId, TrashList, Trashed};
 pub use upload::{Committed, Compared, Interrupted, Overwrite, Stored, Upload, UploadSpec};
-pub use vault::{Owner, Swept, Vault};
+pub use vault::{NodePlace, Owner, Swept, Vault};

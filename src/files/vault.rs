@@ -24,6 +24,29 @@ impl Owner {
     }
 }
 
+/// How a server is placed among several that serve the same homes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodePlace {
+    /// As one of them.
+    Held,
+    /// It does not know, or may not see what the others change: what rests on that it refuses.
+    Unsure,
+    /// It is none of them any more, as far as the others see, and changes nothing until it is again.
+    Lost,
+}
+
+impl NodePlace {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            NodePlace::Held => "held",
+            NodePlace::Unsure => "unsure",
+            NodePlace::Lost => "lost",
+        }
+    }
+}
+
 /// All homes of a server. Called from many threads at once, on threads that may wait.
 ///
 /// The name of a home is a path of one or more plain names with `/` between them. One home may lie inside of another
@@ -98,6 +121,11 @@ pub trait Vault: Send + Sync {
     /// This server ends, and others need not find that out. Nothing is beaten afterwards.
     fn leave(&self) {}
 
+    /// How this server is placed among several that serve these homes, if it is one of several. Asks no disk.
+    fn node_place(&self) -> Option<NodePlace> {
+        None
+    }
+
     /// The homes that are there, of users who were removed among them; those inside of others need not be.
     ///
     /// # Errors
@@ -168,6 +196,10 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     fn leave(&self) {
         (**self).leave();
+    }
+
+    fn node_place(&self) -> Option<NodePlace> {
+        (**self).node_place()
     }
 
     fn names(&self) -> Result<BTreeSet<String>> {

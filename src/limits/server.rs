@@ -205,6 +205,13 @@ pub const NODE_NAME_MAX: usize = 63;
 /// How many seconds in a row another server has this one's name before this one stops: who only looks has it for a moment.
 pub const NODE_REPLACED: u32 = 5;
 
+/// How long a node goes on without a look whether it has its lock still: less than it takes others to take it for dead.
+pub const NODE_PROVEN: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(3) };
+
+/// How old a look at what the others change may be before nothing is decided by that any more: several beats, each of which may wait for
+/// answers.
+pub const COHERENCE_OLD: Duration = Duration::from_secs(10);
+
 /// How long a change of names waits for those of other nodes in the same tree of homes: each takes some calls of the file system.
 /// Where one waits in vain, those behind it do not wait again.
 pub const TREE_LOCK_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(20) };

@@ -247,7 +247,7 @@ impl Server {
         })?;
         let registry = Registry::new();
         if let Some(node) = options.node {
-            registry.be_node(node);
+            registry.be_node(node, &vault);
         }
         let audit = options.audit.as_ref().map(OpenAudit::open).transpose()?;
         if let Some(audit) = &audit {

@@ -13,21 +13,19 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
-use super::occupancy::{self, NodeName, Occupancy, tree_lock};
-use super::{FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree, TreeLock};
+use super::occupancy::{self, NodeName, Occupancy};
+use super::{FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree};
 use crate::apart::Own;
 use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Durability, Hash, HomeTerms, Location, Owner, RelPath, Store, Swept, Vault};
+use crate::files::{Durability, HomeTerms, Location, NodePlace, Owner, RelPath, Store, Swept, Vault};
 use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
 
+mod nodes;
 mod opening;
 
 use opening::{make, try_out};
-
-/// Digits of the hash of a folder's name that the lock of its tree is called by.
-const TREE_KEY: usize = 32;
 
 /// The homes in one directory, opened once, and its alone: no other process serves it, or lies in it with its own. Or several
 /// servers' that know of each other ([`LocalVault::open_shared`]).
@@ -247,67 +245,6 @@ impl LocalVault {
         Ok(Place { tree, start: Some(Arc::clone(&self.root)), folder: real.into_os_string().into_vec() })
     }
 
-    /// The tree of a folder elsewhere. Where other servers change it its lock is in the folder itself, by whatever path it is reached at
-    /// each; and it is the same for all who are in it here, or they would wait for each other.
-    fn tree_elsewhere(&self, there: &Dir, path: &Path) -> Result<Arc<Tree>> {
-        if !self.is_shared {
-            return Ok(Arc::default());
-        }
-        let failed = |err: io::Error| Error::file(path.display(), err);
-        let stat = fstat(there).map_err(|err| failed(err.into()))?;
-        let mut trees = self.trees_elsewhere.lock();
-        trees.retain(|_, tree| tree.strong_count() > 0);
-        if let Some(tree) = trees.get(&(stat.st_dev, stat.st_ino)).and_then(Weak::upgrade) {
-            return Ok(tree);
-        }
-        let dir = there.try_clone().map_err(failed)?;
-        // The number of a folder is the same over every mount; that of its file system is not.
-        let lock = TreeLock::of(format!("{:016x}", stat.st_ino), move || tree_lock(&dir, "itself"));
-        let tree = Arc::new(Tree::across(self.deciding(lock)));
-        trees.insert((stat.st_dev, stat.st_ino), Arc::downgrade(&tree));
-        Ok(tree)
-    }
-
-    /// The tree of the homes that are, or are in, this folder of the data directory.
-    fn tree(&self, folder: &[u8]) -> Tree {
-        if !self.is_shared {
-            return Tree::default();
-        }
-        let mut key = Hash::of(folder).to_string();
-        key.truncate(TREE_KEY);
-        let (root, name) = (Arc::clone(&self.root), key.clone());
-        Tree::across(self.deciding(TreeLock::of(key, move || tree_lock(&root, &name))))
-    }
-
-    /// Who has this lock decides nothing by what is in a file where that may not be what another server wrote.
-    fn deciding(&self, lock: TreeLock) -> TreeLock {
-        match self.occupancy.mounts() {
-            Some(mounts) => lock.deciding_if(move |device| mounts.check(device)),
-            None => lock,
-        }
-    }
-
-    /// Has the others' changes tried in this folder as in the data directory, for one of several servers. What is returned says whether
-    /// they are seen there at once.
-    ///
-    /// # Errors
-    /// [`Kind::Io`] where they are not, with what to mount otherwise; those of the file system.
-    pub(crate) fn also_prove(
-        &self,
-        folder: &Dir,
-        path: &Path,
-    ) -> Result<impl Fn() -> Result<()> + Send + Sync + use<>> {
-        let path = path.to_owned();
-        let device = fstat(folder).map_err(|err| Error::file(path.display(), err.into()))?.st_dev;
-        self.occupancy.prove_also(folder, &path)?;
-        let mounts = self.occupancy.mounts();
-        Ok(move || {
-            let checked = mounts.as_ref().map_or(Ok(()), |mounts| mounts.check(device));
-            // Users are told of it: the log has said of which folder.
-            checked.map_err(|err| Error::file("what the server keeps of users", err))
-        })
-    }
-
     fn directory(&self, home: &str, called: &str) -> Result<Dir> {
         let failed = |err| Error::file(called, err);
         match self.root.open_dir(home) {
@@ -385,6 +322,10 @@ impl Vault for LocalVault {
         self.occupancy.leave();
     }
 
+    fn node_place(&self) -> Option<NodePlace> {
+        self.occupancy.place()
+    }
+
     /// The folders right in the data directory.
     fn names(&self) -> Result<BTreeSet<String>> {
         let failed = |err| Error::file("the data folder", err);
@@ -400,6 +341,7 @@ impl Vault for LocalVault {
     }
 
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
+        self.may_sweep(home)?;
         match self.root.open_dir(home) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Swept::default()),
             Err(err) => Err(Error::file(home, err)),
@@ -414,6 +356,7 @@ impl Vault for LocalVault {
         match folder {
             Location::Below(name) => self.sweep(name, max_age),
             Location::Elsewhere(path) => {
+                self.may_sweep(path.display())?;
                 let root = self.root_elsewhere(path)?;
                 LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems)).sweep(max_age)
             }
@@ -421,6 +364,7 @@ impl Vault for LocalVault {
     }
 
     fn sweep_trash(&self, folder: &Location, max_age: Duration) -> Result<usize> {
+        self.may_sweep("the trash")?;
         let root = match folder {
             Location::Elsewhere(path) => self.root_elsewhere(path)?,
             Location::Below(name) => match self.root.open_dir(name) {

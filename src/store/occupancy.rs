@@ -12,6 +12,8 @@ mod inner;
 mod node;
 mod note;
 mod owner;
+mod standing;
+mod trees;
 mod waiting;
 
 use std::fs::File;
@@ -29,12 +31,14 @@ use rustix::io::Errno;
 pub(super) use self::coherence::Mounts;
 use self::node::Node;
 pub use self::node::NodeName;
-pub(super) use self::node::tree_lock;
 pub use self::note::note_of;
 use self::owner::Owner;
+pub(super) use self::standing::Standing;
+pub(super) use self::trees::{is_tree_lock, tree_lock};
 use self::waiting::{wait_for, wait_for_locked};
 use super::file_system::is_of_this_machine;
 use crate::error::{Error, Kind, Result};
+use crate::files::NodePlace;
 use crate::limits;
 
 /// The file in [`limits::RESERVED_NAME`] whose lock a server holds.
@@ -181,6 +185,16 @@ impl Occupancy {
         let Some(node) = &self.node else { return Ok(()) };
         let reserved = reserved(root).map_err(|err| Error::file(path.display(), err.into()))?;
         node.prove_coherence_among_those_at(&reserved, path)
+    }
+
+    /// Whether this one has its place among several servers still, if it is one of several.
+    pub(super) fn standing(&self) -> Option<Arc<Standing>> {
+        self.node.as_ref().map(|node| Arc::clone(node.standing()))
+    }
+
+    /// How this one is placed among several servers, if it is one of several.
+    pub(super) fn place(&self) -> Option<NodePlace> {
+        self.node.as_ref().map(Node::place)
     }
 
     /// What is seen of others' changes, if there are others.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use async_std::channel::{Receiver, Sender, bounded};
@@ -15,6 +15,7 @@ use super::log_shares::LogShares;
 use super::throttles::Throttles;
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
+use crate::files::{NodePlace, Vault};
 use crate::server::audit::AuditLog;
 use crate::server::events::{Event, Listener, What};
 use crate::server::metrics::counters::Counters;
@@ -25,7 +26,6 @@ use crate::sync::Mutex;
 mod record;
 
 /// All connections and sessions of one server.
-#[derive(Debug)]
 pub struct Registry {
     started: Instant,
     connections: AtomicUsize,
@@ -42,7 +42,7 @@ pub struct Registry {
     /// Who is told first whose sessions somebody ends.
     on_kick: OnceLock<OnKick>,
     /// What this server is called among those that serve the same folder.
-    node: OnceLock<NodeName>,
+    node: OnceLock<(NodeName, Weak<dyn Vault>)>,
     /// Who reads the server's files again.
     on_reload: Mutex<Option<OnReload>>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
@@ -68,6 +68,12 @@ impl fmt::Debug for OnReload {
 }
 
 type Sessions = HashMap<SessionId, Arc<Record>>;
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}
 
 impl Registry {
     /// An empty one.
@@ -118,13 +124,18 @@ impl Registry {
     }
 
     /// This server is one of several that serve the same folder; the first name stays.
-    pub fn be_node(&self, name: NodeName) {
-        let _ = self.node.set(name);
+    pub fn be_node(&self, name: NodeName, vault: &Arc<dyn Vault>) {
+        let _ = self.node.set((name, Arc::downgrade(vault)));
     }
 
     /// What this server is called among them.
     pub fn node(&self) -> Option<&NodeName> {
-        self.node.get()
+        self.node.get().map(|(name, _)| name)
+    }
+
+    /// How it is placed among them.
+    pub fn node_place(&self) -> Option<NodePlace> {
+        self.node.get().and_then(|(_, vault)| vault.upgrade()?.node_place())
     }
 
     /// From now on this is called with the user's name before [`Registry::kick`] ends any session, makes void what would let the

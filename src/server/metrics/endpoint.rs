@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use super::text::Figures;
 use super::whereabouts::OpenMetrics;
 use crate::error::Error;
+use crate::files::NodePlace;
 use crate::limits;
 use crate::server::{Shared, door};
 
@@ -161,6 +162,8 @@ async fn healthz(shared: Weak<Shared>) -> (&'static str, &'static str, Arc<str>)
     let word = match shared.upgrade() {
         None => "stopping",
         Some(shared) if shared.registry.is_stopping() => "stopping",
+        // Another one of the folder can do more.
+        Some(shared) if shared.registry.node_place() == Some(NodePlace::Lost) => "lost",
         Some(shared) => {
             match timeout(limits::HEALTH_TIMEOUT, door::pulse::prove_life(&shared, &door::pulse::own())).await {
                 Ok(Ok(())) => "ok",

@@ -12,6 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 use rustix::fs::statvfs;
 
+use crate::files::NodePlace;
 use crate::limits;
 use crate::machine::turns::Load;
 use crate::server::Shared;
@@ -164,6 +165,11 @@ impl Present {
             "1 while the users file cannot be used, and an earlier one is in force",
             outdated,
         )?;
+        if let Some(place) = registry.node_place() {
+            let is_it = |one: NodePlace| ([("place", one.word())], u64::from(one == place));
+            let rows = [NodePlace::Held, NodePlace::Unsure, NodePlace::Lost].map(is_it);
+            metrics.gauges("node", "1 for how this server is placed among several of one folder", rows)?;
+        }
         if let Some(audit) = registry.audit() {
             metrics.counter("audit_lost_lines", "Lines of the audit that found no room", audit.lost())?;
         }

@@ -20,6 +20,12 @@ type Open = Box<dyn Fn() -> io::Result<File> + Send + Sync>;
 /// Says whether what others have changed is seen at once on a file system, by its device.
 type MayDecide = Box<dyn Fn(u64) -> io::Result<()> + Send + Sync>;
 
+/// Says whether this server may change anything, and how often it could not before.
+type MayChange = Box<dyn Fn() -> io::Result<u64> + Send + Sync>;
+
+/// Says whether this file is what is called as it was opened.
+type IsIt = Box<dyn Fn(&File) -> bool + Send + Sync>;
+
 /// The lock of one tree, the same for all nodes.
 pub struct TreeLock {
     key: String,
@@ -32,6 +38,8 @@ pub struct TreeLock {
     /// The last one who wanted it waited in vain: who comes now does not wait as long again.
     is_stuck: AtomicBool,
     may_decide: Option<MayDecide>,
+    may_change: Option<MayChange>,
+    is_it: Option<IsIt>,
 }
 
 impl fmt::Debug for TreeLock {
@@ -103,6 +111,8 @@ impl TreeLock {
             queue: Queue::default(),
             is_stuck: AtomicBool::new(false),
             may_decide: None,
+            may_change: None,
+            is_it: None,
         }
     }
 
@@ -111,6 +121,27 @@ impl TreeLock {
     #[must_use]
     pub fn deciding_if(self, may_decide: impl Fn(u64) -> io::Result<()> + Send + Sync + 'static) -> TreeLock {
         TreeLock { may_decide: Some(Box::new(may_decide)), ..self }
+    }
+
+    /// The same where somebody knows whether this server has its place among the others: without it nothing is changed.
+    #[must_use]
+    pub fn changing_if(self, may_change: impl Fn() -> io::Result<u64> + Send + Sync + 'static) -> TreeLock {
+        TreeLock { may_change: Some(Box::new(may_change)), ..self }
+    }
+
+    /// The same where somebody can tell whether a file is the one that others have: somebody may have removed it, or put another one in its
+    /// place, and then each of two has a lock of its own.
+    #[must_use]
+    pub fn if_it_is(self, is_it: impl Fn(&File) -> bool + Send + Sync + 'static) -> TreeLock {
+        TreeLock { is_it: Some(Box::new(is_it)), ..self }
+    }
+
+    /// Whether this server may change anything now; another number if it may not have in between.
+    ///
+    /// # Errors
+    /// That it has lost its place, or cannot tell.
+    pub(super) fn may_change(&self) -> io::Result<u64> {
+        self.may_change.as_ref().map_or(Ok(0), |may_change| may_change())
     }
 
     /// Whether something may be decided by what is in a file of this folder, or its attributes.
@@ -147,15 +178,25 @@ impl TreeLock {
     pub(super) fn take(&self, begun: Instant) -> io::Result<Held<'_>> {
         let stuck = || io::Error::new(io::ErrorKind::ResourceBusy, IS_STUCK);
         let turn = self.queue.take(limits::TREE_LOCK_TURN).ok_or_else(stuck)?;
-        let file = self.file()?;
+        let mut file = self.file()?;
         let most =
             if self.is_stuck.load(Ordering::Relaxed) { limits::TREE_LOCK_PAUSE.1 } else { limits::TREE_LOCK_WAIT };
         let (mut pause, longest) = limits::TREE_LOCK_PAUSE;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if self.is_it.as_ref().is_some_and(|is_it| !is_it(&file)) => {
+                    self.forget();
+                    file = self.file()?;
+                    if begun.elapsed() < most {
+                        continue;
+                    }
+                    return Err(stuck());
+                }
                 Ok(()) => {
                     self.is_stuck.store(false, Ordering::Relaxed);
-                    return Ok(Held { lock: self, file, turn });
+                    let held = Held { lock: self, file, turn };
+                    // Asked last: this server may have stood still while it waited.
+                    return self.may_change().map(|_| held);
                 }
                 Err(Errno::INTR) => continue,
                 Err(Errno::WOULDBLOCK) if begun.elapsed() < most => {}
@@ -188,7 +229,7 @@ impl Drop for Held<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::OpenOptions;
+    use std::fs::{self, OpenOptions};
     use std::path::Path;
 
     use super::super::tree::Tree;
@@ -297,6 +338,42 @@ mod tests {
         let tree = Tree::across(lock);
         assert_eq!(Errno::from_io_error(&tree.alone().err().unwrap()), Some(Errno::BADF));
         drop(tree.alone().unwrap());
+    }
+
+    /// Somebody has removed it, or put another one in its place: then each of two would have a lock of its own.
+    #[test]
+    fn a_file_that_is_another_by_now_is_the_lock() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let number = |file: io::Result<fs::Metadata>| file.map(|stat| (stat.dev(), stat.ino())).ok();
+        let (opened, named) = (path.clone(), path.clone());
+        let lock = TreeLock::of("key".to_owned(), move || open(&opened));
+        let lock = lock.if_it_is(move |file| number(file.metadata()) == number(fs::metadata(&named)));
+        let tree = Tree::across(lock);
+        drop(tree.alone().unwrap());
+        fs::remove_file(&path).unwrap();
+        let other_node = open(&path).unwrap();
+        flock(&other_node, FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert_eq!(tree.alone().map(drop).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        drop(other_node);
+        drop(tree.alone().unwrap());
+    }
+
+    #[test]
+    fn who_has_no_place_among_the_nodes_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, is_lost) = (dir.path().join("lock"), Arc::new(AtomicBool::new(true)));
+        let lost = is_lost.clone();
+        let lock = TreeLock::of("key".to_owned(), move || open(&path)).changing_if(move || {
+            if lost.load(Ordering::Relaxed) { Err(io::ErrorKind::ResourceBusy.into()) } else { Ok(1) }
+        });
+        let tree = Tree::across(lock);
+        assert!(tree.alone().is_err() && tree.steady_to_add().is_err());
+        is_lost.store(false, Ordering::Relaxed);
+        drop(tree.alone().unwrap());
+        drop(tree.steady_to_add().unwrap());
     }
 
     #[test]

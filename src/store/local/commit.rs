@@ -187,7 +187,7 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
 
 /// Gives an upload its name if nothing has it, and says where.
 fn put_beside(jail: &Jail, upload: &mut LocalUpload) -> Result<Result<Arc<Dir>, Errno>> {
-    let _steady = jail.tree().steady();
+    let _steady = jail.steady(&upload.path)?;
     let (dir, name) = jail.parent(&upload.path)?;
     let put = put_new(&upload.temp, &dir, name);
     if put.is_ok() {

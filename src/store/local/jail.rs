@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::account::{Promise, Sum};
 use super::owned::Share;
 use super::root::{Place, Root, Since};
-use super::tree::{Alone, Tree};
+use super::tree::{Alone, Steady, Tree};
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath, Upload as _};
@@ -57,6 +57,11 @@ impl Jail {
 
     pub(super) fn tree(&self) -> &Tree {
         &self.place().tree
+    }
+
+    /// [`Tree::steady_to_add`], at this path.
+    pub(super) fn steady(&self, path: &RelPath) -> Result<Steady<'_>> {
+        self.tree().steady_to_add().map_err(|err| Error::file(path, err))
     }
 
     /// [`Tree::alone`], for a change at this path.

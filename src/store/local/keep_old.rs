@@ -30,7 +30,7 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Op
     let mut once = true;
     for _ in 0..limits::NAME_TRIES {
         if !matches!(upload.spec.condition, Condition::Hash(_)) {
-            let _steady = jail.tree().steady();
+            let _steady = jail.steady(path)?;
             let (dir, name) = jail.parent(path)?;
             match put_new(&upload.temp, &dir, name) {
                 Ok(()) => {

@@ -11,7 +11,7 @@ use crate::files::{FileMode, RelPath, SourceMode};
 /// [`crate::files::Store::set_mode`].
 pub(super) fn set(jail: &Jail, durable: bool, path: &RelPath, source: SourceMode) -> Result<FileMode> {
     let failed = |err: Errno| Error::file(path, err.into());
-    let steady = jail.tree().steady();
+    let steady = jail.steady(path)?;
     let (dir, name) = jail.parent(path)?;
     let opened = LocalSource::open_real(path, &dir, name)?;
     let file = opened.file();

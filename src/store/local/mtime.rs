@@ -12,7 +12,7 @@ use crate::files::{Mtime, RelPath, stamp::Stamp};
 /// [`crate::files::Store::set_mtime`].
 pub(super) fn set(jail: &Jail, durable: bool, path: &RelPath, mtime: Mtime) -> Result<()> {
     let failed = |err: Errno| Error::file(path, err.into());
-    let steady = jail.tree().steady();
+    let steady = jail.steady(path)?;
     let (dir, name) = jail.parent(path)?;
     let opened = LocalSource::open_real(path, &dir, name)?;
     let file = opened.file();

@@ -253,7 +253,7 @@ pub(super) fn make_dir(jail: &Jail, mode: FolderModes, path: &RelPath, parents: 
     if path.is_root() {
         return if parents { Ok(touched) } else { Err(Error::file(path, Errno::EXIST.into())) };
     }
-    let _steady = jail.tree().steady();
+    let _steady = jail.steady(path)?;
     if !parents {
         touched.push(make_one(jail, mode, path)?);
         return Ok(touched);

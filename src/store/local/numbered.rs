@@ -25,7 +25,7 @@ const LOOKS: u32 = limits::NUMBERED_MAX.ilog2();
 pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, u32)> {
     let asked = upload.path.clone();
     for _ in 0..limits::NAME_TRIES {
-        let _steady = jail.tree().steady();
+        let _steady = jail.steady(&asked)?;
         let (dir, name) = jail.parent(&asked)?;
         let number = free(&dir, name);
         match put_new(&upload.temp, &dir, &numbered_name(name, number)) {

@@ -231,9 +231,8 @@ impl Stage {
         if self.staging == Staging::Beside {
             return Err(Errno::OPNOTSUPP.into());
         }
-        let area = self.area()?;
         let hidden = self.fresh_name(None);
-        renameat(dir, name, &area.dir, &*hidden)?;
+        let (area, ()) = self.within_area(|area| Ok(renameat(dir, name, &area.dir, &*hidden)?))?;
         Ok((area, hidden))
     }
 }

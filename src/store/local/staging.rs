@@ -77,11 +77,20 @@ type Identity = (u64, u64, i64, Mtime);
 pub(super) struct Area {
     /// The root it was made for.
     pub(super) root: Arc<Dir>,
+    /// Since the server has had its place among others, if there are any: before that its lock may have been lost, too.
+    since: u64,
     /// The reserved directory it is in.
     pub(super) reserved: Dir,
     pub(super) dir: Arc<Dir>,
     name: String,
     locked: Option<OwnedFd>,
+}
+
+impl Area {
+    /// Whether it was certainly removed.
+    fn is_gone(&self) -> bool {
+        matches!(statat(&self.reserved, &*self.name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+    }
 }
 
 impl Drop for Area {
@@ -284,10 +293,12 @@ impl Stage {
         }
         let name = match self.staging {
             Staging::Hidden => {
-                let area = self.area()?;
+                let name = self.fresh_name(None);
+                let (area, ()) = self.within_area(|area| Ok(temp.link(&area.dir, &name)?))?;
                 temp.dir = Arc::clone(&area.dir);
                 temp.area = Some(area);
-                self.fresh_name(None)
+                temp.name = Some(name.clone());
+                return Ok(name);
             }
             Staging::Beside => beside::another_name(target)?,
         };
@@ -296,17 +307,25 @@ impl Stage {
         Ok(name)
     }
 
-    pub(super) fn create_hidden(&self, large: Option<&RelPath>, mode: Mode, can: Capabilities) -> io::Result<Temp> {
+    /// Does something in the store's own directory, and once more in another one if somebody has removed that meanwhile, as a sweep does that
+    /// finds its lock lost.
+    pub(super) fn within_area<T>(&self, work: impl Fn(&Area) -> io::Result<T>) -> io::Result<(Arc<Area>, T)> {
         let area = self.area()?;
+        match work(&area) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound && area.is_gone() => {
+                *self.area.lock() = None;
+                let area = self.area()?;
+                work(&area).map(|done| (area, done))
+            }
+            done => done.map(|done| (area, done)),
+        }
+    }
+
+    pub(super) fn create_hidden(&self, large: Option<&RelPath>, mode: Mode, can: Capabilities) -> io::Result<Temp> {
         let name = self.fresh_name(large);
         // The directory is 0700, so the file may have its final mode from the start: the umask is obeyed without
         // asking for it, and a call is saved.
-        let made = openat(&*area.dir, &*name, CREATE, mode);
-        if matches!(made, Err(Errno::NOENT)) {
-            // Somebody removed the directory meanwhile: the next upload makes another one.
-            *self.area.lock() = None;
-        }
-        let file = made?;
+        let (area, file) = self.within_area(|area| Ok(openat(&*area.dir, &*name, CREATE, mode)?))?;
         // Nobody else has it: whoever looks for what is left over needs the directory's lock first.
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(err) if self.jail.tree().is_across() => {
@@ -363,12 +382,12 @@ impl Stage {
 
     /// The store's own directory, made if it is not there yet, or only in what was the root before.
     pub(super) fn area(&self) -> io::Result<Arc<Area>> {
-        let root = self.jail.root()?;
+        let (root, since) = (self.jail.root()?, self.jail.tree().may_change()?);
         let mut area = self.area.lock();
-        if let Some(area) = area.as_ref().filter(|area| Arc::ptr_eq(&area.root, &root)) {
+        if let Some(area) = area.as_ref().filter(|area| Arc::ptr_eq(&area.root, &root) && area.since == since) {
             return Ok(Arc::clone(area));
         }
-        let made = Arc::new(new_area(root, self.jail.tree().is_across())?);
+        let made = Arc::new(new_area(root, since, self.jail.tree().is_across())?);
         *area = Some(Arc::clone(&made));
         Ok(made)
     }
@@ -378,7 +397,7 @@ fn identity(stat: &Stat) -> Identity {
     (stat.st_dev, stat.st_ino, stat.st_size, mtime(stat))
 }
 
-fn new_area(root: Arc<Dir>, is_across: bool) -> io::Result<Area> {
+fn new_area(root: Arc<Dir>, since: u64, is_across: bool) -> io::Result<Area> {
     let reserved = reserved(&root)?;
     loop {
         let name = format!("{SESSION}{}", random_name()?);
@@ -391,7 +410,9 @@ fn new_area(root: Arc<Dir>, is_across: bool) -> io::Result<Area> {
             opened => opened?,
         };
         match lock_area(&dir, is_across) {
-            Ok(Some(locked)) => return Ok(Area { root, reserved, dir: Arc::new(dir), name, locked: Some(locked) }),
+            Ok(Some(locked)) => {
+                return Ok(Area { root, since, reserved, dir: Arc::new(dir), name, locked: Some(locked) });
+            }
             // A sweep was faster, and takes it away.
             Ok(None) | Err(Errno::NOENT) => continue,
             Err(err) => return Err(err.into()),

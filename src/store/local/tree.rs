@@ -70,6 +70,22 @@ impl Tree {
         Steady(self.names.read())
     }
 
+    /// The same for whoever adds something. Fails where other nodes serve the tree and this one has lost its place among them.
+    pub(super) fn steady_to_add(&self) -> io::Result<Steady<'_>> {
+        // The file system is asked with nothing in hand that others wait for; and again where one had to wait for so long.
+        self.may_change()?;
+        let steady = self.steady();
+        self.may_change().map(|_| steady)
+    }
+
+    /// Whether this server may change anything; another number if it may not have in between. Alone it may.
+    ///
+    /// # Errors
+    /// That it has lost its place among others, or cannot tell.
+    pub(super) fn may_change(&self) -> io::Result<u64> {
+        self.across.as_ref().map_or(Ok(0), TreeLock::may_change)
+    }
+
     /// Fails where other nodes serve the tree and its lock cannot be had.
     pub(super) fn alone(&self) -> io::Result<Alone<'_>> {
         if self.is_across() { self.alone_since(Instant::now()) } else { Ok(self.alone_here()) }

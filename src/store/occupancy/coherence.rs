@@ -16,14 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
-use rustix::fs::{
-    Advice, AtFlags, Mode, OFlags, Timespec, Timestamps, fadvise, fstat, futimens, mkdirat, openat, renameat, statat,
-    unlinkat,
-};
+use rustix::fs::{Advice, AtFlags, OFlags, Timespec, Timestamps, fadvise, fstat, futimens, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
+mod files;
 mod mounts;
 
+use self::files::{fresh, new_name, open, open_folder, said_name};
 pub(in crate::store) use self::mounts::Mounts;
 use super::node::NodeName;
 use crate::limits;
@@ -126,6 +125,8 @@ pub(super) struct Coherence {
     seen: Mutex<AllSeen>,
     /// When the others were last asked.
     proven: Mutex<Instant>,
+    /// When it was last known whether it sees what they change.
+    looked: Mutex<Instant>,
     is_doubtful: AtomicBool,
     /// It has shown what was there before, and others are told so.
     is_stale: AtomicBool,
@@ -155,6 +156,7 @@ impl Coherence {
             number: Mutex::default(),
             seen: Mutex::default(),
             proven: Mutex::new(Instant::now()),
+            looked: Mutex::new(Instant::now()),
             is_doubtful: AtomicBool::new(false),
             is_stale: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
@@ -228,6 +230,14 @@ impl Coherence {
     /// What a node does that serves, every [`limits::COHERENCE_LOOK`]: it answers whoever asks, and where `is_due` looks whether it still
     /// sees what the others change.
     pub(super) fn turn(&self, living: Living<'_>, is_due: bool) {
+        let begun = Instant::now();
+        self.take_turn(living, is_due);
+        if is_due {
+            *self.looked.lock() = begun;
+        }
+    }
+
+    fn take_turn(&self, living: Living<'_>, is_due: bool) {
         let is_asked = self.is_asked();
         if !(is_asked || is_due) {
             return;
@@ -243,11 +253,18 @@ impl Coherence {
         if others.is_empty() {
             // Nobody changes anything.
             self.doubt(None);
-        } else if self.is_doubtful() || self.proven.lock().elapsed() >= limits::COHERENCE_AGAIN {
+        } else if self.is_doubtful.load(Ordering::Acquire) || self.proven.lock().elapsed() >= limits::COHERENCE_AGAIN {
             match self.prove(living, limits::COHERENCE_ANSWER) {
                 Ok(silent) if silent.is_empty() => self.doubt(None),
-                // One that stands still changes nothing; whoever has doubts keeps them.
-                Ok(_) => {}
+                // One that stands still changes nothing; whoever has doubts keeps them. But of one whose probes are not to be read
+                // nobody knows whether it does.
+                Ok(silent) => {
+                    if let Some(error) =
+                        silent.iter().find_map(|node| self.number_in(&format!("{REPLACED}{node}")).err())
+                    {
+                        self.doubt(Some(&error.into()));
+                    }
+                }
                 Err(trouble) => self.doubt(Some(&trouble)),
             }
         } else {
@@ -269,7 +286,8 @@ impl Coherence {
     }
 
     fn look_and_change(&self) {
-        let looked = self.look(&mut self.seen.lock());
+        let looked =
+            self.look(&mut self.seen.lock()).and_then(|unread| unread.map_or(Ok(()), |error| Err(error.into())));
         if let Err(trouble) = looked {
             self.doubt(Some(&trouble));
         }
@@ -292,7 +310,13 @@ impl Coherence {
     }
 
     pub(super) fn is_doubtful(&self) -> bool {
-        self.is_doubtful.load(Ordering::Acquire)
+        self.is_doubtful.load(Ordering::Acquire) || self.is_old()
+    }
+
+    /// Whether nobody has looked for so long that it is not known any more: this server stood still, or a call of the file system does
+    /// not come back.
+    fn is_old(&self) -> bool {
+        self.name.is_some() && self.looked.lock().elapsed() >= limits::COHERENCE_OLD
     }
 
     /// From now on this is in the way of whatever rests on what others have changed; or nothing.
@@ -335,8 +359,9 @@ impl Coherence {
         }
     }
 
-    /// Looks at the probes of all others.
-    fn look(&self, all: &mut AllSeen) -> Result<(), Trouble> {
+    /// Looks at the probes of all others. What keeps one from being read is returned.
+    fn look(&self, all: &mut AllSeen) -> Result<Option<io::Error>, Trouble> {
+        let mut unread = None;
         let mut said = self.all_said()?;
         said.retain(|node, _| Some(node) != self.name.as_ref());
         for (node, number) in said {
@@ -352,6 +377,7 @@ impl Coherence {
                 }
                 Err(error) => {
                     tracing::debug!(%node, %error, "what this server has changed cannot be read");
+                    unread = Some(error);
                     continue;
                 }
             }
@@ -361,7 +387,7 @@ impl Coherence {
             }
             (seen.number, seen.at) = (number, Instant::now());
         }
-        Ok(())
+        Ok(unread)
     }
 
     /// What of the probes of a node, which has changed them so often, is older; none if nothing is.
@@ -442,40 +468,6 @@ impl Coherence {
             }
         }
         Ok(all)
-    }
-}
-
-fn said_name(number: u64, node: &NodeName) -> String {
-    format!("{number:020}.{node}")
-}
-
-/// A folder there, made if it is missing.
-fn open_folder(above: &Dir, name: &str) -> io::Result<Dir> {
-    match mkdirat(above, name, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(err) => return Err(err.into()),
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(Dir::from_std_file(File::from(openat(above, name, flags, Mode::empty())?)))
-}
-
-fn open(folder: &Dir, name: &str, flags: OFlags) -> io::Result<File> {
-    let rights = if flags.contains(OFlags::CREATE) { OFlags::RDWR } else { OFlags::RDONLY };
-    let flags = flags | rights | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?.into())
-}
-
-/// What a probe is called before it is put in its place.
-fn new_name(kind: &str, node: &NodeName) -> String {
-    format!("new.{kind}{node}")
-}
-
-/// What is not there, or is another by now, is as old as can be.
-fn fresh<T>(read: io::Result<T>) -> io::Result<Option<T>> {
-    match read.map_err(|error| (Errno::from_io_error(&error), error)) {
-        Ok(read) => Ok(Some(read)),
-        Err((Some(Errno::NOENT | Errno::STALE), _)) => Ok(None),
-        Err((_, error)) => Err(error),
     }
 }
 

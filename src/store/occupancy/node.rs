@@ -18,8 +18,10 @@ use rustix::io::Errno;
 
 use super::coherence::{Coherence, Mounts, Trouble};
 use super::owner::Owner;
+use super::standing::Standing;
 use super::waiting::wait_for_locked;
 use crate::error::{Error, Kind, Result};
+use crate::files::NodePlace;
 use crate::limits;
 use crate::sync::Mutex;
 
@@ -46,6 +48,10 @@ impl FromStr for NodeName {
 }
 
 impl NodeName {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// What this machine is called, as far as that is such a name.
     pub fn of_this_machine() -> Option<NodeName> {
         rustix::system::uname().nodename().to_str().ok()?.parse().ok()
@@ -76,6 +82,8 @@ pub(super) struct Node {
     beating: Mutex<()>,
     /// What it sees of the others' changes.
     mounts: Arc<Mounts>,
+    /// Whether it has its lock still.
+    standing: Arc<Standing>,
 }
 
 impl Drop for Node {
@@ -111,6 +119,8 @@ impl Node {
             })?;
             // Somebody may have taken it for a dead one's and removed it.
             if is_there(&folder, &name.0, &file) {
+                let kept = folder.try_clone().map_err(|err| Error::file(data.display(), err))?;
+                let standing = Standing::of(kept, name.clone(), number_of(&file).map_err(failed)?);
                 return Ok(Node {
                     name: name.clone(),
                     folder,
@@ -121,6 +131,7 @@ impl Node {
                     is_over: AtomicBool::new(false),
                     beating: Mutex::default(),
                     mounts: Arc::default(),
+                    standing: Arc::new(standing),
                 });
             }
         }
@@ -173,13 +184,19 @@ impl Node {
     }
 
     /// Has this written into its file, and to the disk: it is other machines that are to see it. Whoever was taken for dead, as one is
-    /// that could not be reached for a while, takes a new file.
+    /// that could not be reached for a while, or has lost the lock, takes another.
     ///
     /// # Errors
     /// [`io::ErrorKind::AddrInUse`] if another server has the name for good; those of the file system.
     pub(super) fn say(&self, say: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
         let mut file = self.file.lock();
-        if is_gone(&self.folder, &self.name.0, &file) {
+        let is_held = self.standing.prove()?;
+        if is_held && self.standing.is_lost() {
+            // It is there again, and nobody else has it: whoever had put another one in its place has given that back.
+            self.standing.taken_again(number_of(&file)?);
+        }
+        if !is_held {
+            let was_gone = is_gone(&self.folder, &self.name.0, &file);
             let new = open(&self.folder, &self.name.0, OFlags::CREATE)?;
             if flock(&new, FlockOperation::NonBlockingLockExclusive).is_err()
                 || !is_there(&self.folder, &self.name.0, &new)
@@ -191,7 +208,9 @@ impl Node {
                 return Err(io::Error::new(kind, text));
             }
             self.replaced.store(0, Ordering::Relaxed);
-            tracing::warn!(node = %self.name, "this server was taken for dead by another one, and what it was storing may be lost");
+            let why = if was_gone { "was taken for dead by another one" } else { "had lost its lock" };
+            tracing::warn!(node = %self.name, "this server {why}, and what it was storing may be lost");
+            self.standing.taken_again(number_of(&new)?);
             *file = new;
         }
         say(&file)?;
@@ -209,10 +228,10 @@ impl Node {
             return Ok(Vec::new());
         }
         let is_due = self.is_due();
-        if is_due {
-            self.say(say)?;
-        }
+        let said = if is_due { self.say(say) } else { Ok(()) };
+        // Also of one that cannot say anything: it is not to go on deciding by what it does not see.
         self.mounts.all().iter().for_each(|mount| mount.turn(&|| self.living(), is_due));
+        said?;
         Ok(if is_due { self.bury() } else { Vec::new() })
     }
 
@@ -281,6 +300,18 @@ impl Node {
             .and_then(among)
             .and_then(|coherence| self.mounts.add(coherence, &|| self.living()));
         proven.map_err(|trouble| Error::new(Kind::Io, format!("{}: {trouble}", place.display())))
+    }
+
+    pub(super) fn standing(&self) -> &Arc<Standing> {
+        &self.standing
+    }
+
+    pub(super) fn place(&self) -> NodePlace {
+        match () {
+            () if self.standing.is_lost() => NodePlace::Lost,
+            () if self.standing.is_unknown() || self.mounts.are_doubtful() => NodePlace::Unsure,
+            () => NodePlace::Held,
+        }
     }
 
     pub(super) fn mounts(&self) -> &Arc<Mounts> {
@@ -427,9 +458,14 @@ fn names(folder: &Dir) -> io::Result<Vec<NodeName>> {
     Ok(names)
 }
 
-fn open(folder: &Dir, name: &str, flags: OFlags) -> Result<File, Errno> {
+pub(super) fn open(folder: &Dir, name: &str, flags: OFlags) -> Result<File, Errno> {
     let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     openat(folder, name, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+}
+
+/// Device and number of a file.
+fn number_of(file: &File) -> Result<(u64, u64), Errno> {
+    fstat(file).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 fn is_there(folder: &Dir, name: &str, file: &File) -> bool {
@@ -457,20 +493,4 @@ fn make_folder(root: &Dir) -> Result<Dir, Errno> {
         Ok(()) | Err(Errno::EXIST) => open_folder(&reserved),
         Err(err) => Err(err),
     }
-}
-
-/// Where the locks of the trees of homes are.
-const TREES: &str = "trees";
-
-/// The file whose lock keeps the other nodes from changing names in a tree, by the key of the tree; made if it is not there.
-pub(in crate::store) fn tree_lock(root: &Dir, key: &str) -> io::Result<File> {
-    let reserved = super::reserved(root)?;
-    match mkdirat(&reserved, TREES, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(err) => return Err(err.into()),
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let trees = openat(reserved, TREES, flags, Mode::empty())?;
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(openat(trees, key, flags, Mode::RUSR | Mode::WUSR)?.into())
 }

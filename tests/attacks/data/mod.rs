@@ -13,6 +13,7 @@ mod kill_loop;
 mod moved;
 mod nodes;
 mod nodes_coherence;
+mod nodes_place;
 mod nodes_state;
 mod occupancy;
 mod quota;

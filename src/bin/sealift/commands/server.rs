@@ -71,6 +71,10 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
             None => object,
             Some(node) => object.text("node", node),
         };
+        let object = match &status.place {
+            None => object,
+            Some(place) => object.text("place", place),
+        };
         match status.lost {
             None => object,
             Some(lost) => object.value("lost", lost),
@@ -88,7 +92,12 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
         out.line(format!("        pid: {}", ids.pid))?;
     }
     if let Some(node) = &status.node {
-        out.line(format!("       node: {}", shown(node)))?;
+        let place = match status.place.as_deref() {
+            Some("lost") => " (has lost its place among the servers of its folder, and changes nothing)",
+            Some("unsure") => " (may not see what the other servers of its folder change)",
+            Some(_) | None => "",
+        };
+        out.line(format!("       node: {}{place}", shown(node)))?;
     }
     out.line(format!("connections: {}", status.connections))?;
     out.line(format!("     uptime: {}", format::duration(status.uptime)))?;

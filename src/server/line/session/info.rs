@@ -43,7 +43,7 @@ impl Talk {
         let free = self.desk.free();
         let used = quota.and_then(|_| self.desk.usage(&RelPath::root())).map(|usage| usage.used);
         let (connections, uptime) = (registry.connections(), registry.uptime().as_secs());
-        let node = self.node();
+        let node = self.node().map(|node| (node, registry.node_place()));
         let trouble = users.file_trouble();
         let current = if trouble.outdated.is_some() { "outdated" } else { "current" };
         // The reason may name places of the server's machine: that is for administrators, and so is who is gone.
@@ -66,7 +66,8 @@ impl Talk {
                     .field("users", current);
                 let reply = match &node {
                     None => reply,
-                    Some(node) => reply.field("node", node),
+                    Some((node, None)) => reply.field("node", node),
+                    Some((node, Some(place))) => reply.field("node", node).field("place", place.word()),
                 };
                 let reply = match quota {
                     None => reply,

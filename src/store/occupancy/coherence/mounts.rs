@@ -40,6 +40,11 @@ impl Mounts {
         }
     }
 
+    /// Whether on one of them that is not known.
+    pub(in crate::store::occupancy) fn are_doubtful(&self) -> bool {
+        self.0.lock().iter().any(|known| known.is_doubtful())
+    }
+
     /// Whether what others have changed on this file system is seen at once.
     ///
     /// # Errors

@@ -143,3 +143,29 @@ fn in_a_place_of_its_own_a_node_waits_for_nobody_and_in_one_of_several_for_those
     assert!(b.prove(&living(&["a", "c"]), Duration::ZERO).unwrap().is_empty());
     drop(a);
 }
+
+#[test]
+fn who_has_not_looked_for_long_or_cannot_read_what_others_change_decides_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (node(dir.path(), "a"), node(dir.path(), "b"));
+    b.change().unwrap();
+    a.turn(&living(&["b"]), true);
+    assert!(!a.is_doubtful());
+    *a.looked.lock() = Instant::now().checked_sub(limits::COHERENCE_OLD).unwrap();
+    assert!(a.is_doubtful());
+    // Who only answers has not looked.
+    a.turn(&living(&["b"]), false);
+    assert!(a.is_doubtful());
+    a.turn(&living(&["b"]), true);
+    assert!(!a.is_doubtful());
+    let probe = dir.path().join(FOLDER).join("replaced.b");
+    std::fs::remove_file(&probe).unwrap();
+    std::os::unix::fs::symlink(&probe, &probe).unwrap();
+    a.turn(&living(&["b"]), true);
+    assert!(a.is_doubtful());
+    // It stays so until it can be read, however silent the other is.
+    a.turn(&living(&["b"]), true);
+    assert!(a.is_doubtful());
+    a.turn(&living(&[]), true);
+    assert!(!a.is_doubtful());
+}

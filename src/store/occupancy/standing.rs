@@ -1,0 +1,204 @@
+//! Whether a node has its place among the others still. It holds a lock, and file systems of several machines take locks from whoever
+//! could not be reached for a while, or is slow to renew them; its file may be replaced or removed; a mount may be another one by now.
+//! Nobody tells it. So it looks, at every beat, and before it changes something if the last look is too long ago: after a pause it is.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FlockOperation, OFlags, Stat, flock, fstat, statat};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::node::{NodeName, open};
+use crate::limits;
+use crate::sync::Mutex;
+
+/// The place of this node.
+pub(in crate::store) struct Standing {
+    folder: Dir,
+    name: NodeName,
+    /// Device and number of its file.
+    own: Mutex<(u64, u64)>,
+    /// When it was last seen to have its lock, in milliseconds.
+    proven: AtomicU64,
+    is_lost: AtomicBool,
+    /// How often it was lost and taken again.
+    taken_again: AtomicU64,
+    /// One at a time looks, for all who wait.
+    looking: Mutex<()>,
+}
+
+impl fmt::Debug for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standing").field("name", &self.name).field("is_lost", &self.is_lost).finish_non_exhaustive()
+    }
+}
+
+impl Standing {
+    /// Of the node of this name, which has just locked a file of this device and number in this folder.
+    pub(super) fn of(folder: Dir, name: NodeName, own: (u64, u64)) -> Standing {
+        Standing {
+            folder,
+            name,
+            own: Mutex::new(own),
+            proven: AtomicU64::new(now()),
+            is_lost: AtomicBool::new(false),
+            taken_again: AtomicU64::new(0),
+            looking: Mutex::default(),
+        }
+    }
+
+    /// Whether it may change anything now. What is returned is another number whenever it had lost its place in between, and so may have
+    /// lost other locks.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::ResourceBusy`] if it has lost its place, or cannot tell; those of the file system.
+    pub(in crate::store) fn check(&self) -> io::Result<u64> {
+        let begun = Instant::now();
+        loop {
+            let taken_again = self.taken_again.load(Ordering::Acquire);
+            if self.is_lost() {
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, LOST));
+            }
+            if !self.is_old(limits::NODE_PROVEN) {
+                return Ok(taken_again);
+            }
+            // One who looks may never come back.
+            match self.looking.try_lock() {
+                Some(_looking) => {
+                    self.prove()?;
+                }
+                None if begun.elapsed() >= limits::TREE_LOCK_WAIT => {
+                    return Err(io::Error::new(io::ErrorKind::ResourceBusy, UNKNOWN));
+                }
+                None => std::thread::sleep(limits::LOCK_PAUSE),
+            }
+        }
+    }
+
+    /// Looks whether it has its lock still.
+    ///
+    /// # Errors
+    /// Those of the file system: it is not known then.
+    pub(super) fn prove(&self) -> io::Result<bool> {
+        let at = now();
+        let is_held = self.look()?;
+        if is_held {
+            self.proven.store(at, Ordering::Release);
+        } else if !self.is_lost.swap(true, Ordering::AcqRel) {
+            tracing::warn!(node = %self.name, "{LOST}");
+        }
+        Ok(is_held)
+    }
+
+    /// It has locked this file.
+    pub(super) fn taken_again(&self, own: (u64, u64)) {
+        *self.own.lock() = own;
+        self.proven.store(now(), Ordering::Release);
+        self.taken_again.fetch_add(1, Ordering::AcqRel);
+        self.is_lost.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
+    }
+
+    /// Whether it could not be told for longer than others believe that a silent node lives.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.is_old(limits::BEAT_WATCH)
+    }
+
+    fn is_old(&self, age: Duration) -> bool {
+        Duration::from_millis(now().saturating_sub(self.proven.load(Ordering::Acquire))) >= age
+    }
+
+    /// The lock is not to be had by another handle, and its file has its name.
+    fn look(&self) -> io::Result<bool> {
+        let own = *self.own.lock();
+        let is_own = |stat: Stat| (stat.st_dev, stat.st_ino) == own;
+        match statat(&self.folder, self.name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT | Errno::STALE) => return Ok(false),
+            stat if !is_own(stat?) => return Ok(false),
+            Ok(_) | Err(_) => {}
+        }
+        let file = match open(&self.folder, self.name.as_str(), OFlags::empty()) {
+            Err(Errno::NOENT | Errno::STALE) => return Ok(false),
+            file => file?,
+        };
+        if !is_own(fstat(&file)?) {
+            return Ok(false);
+        }
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                // By this one; or for a moment by one who looks, and then the next look tells.
+                Err(Errno::WOULDBLOCK) => return Ok(true),
+                Err(Errno::INTR) => {}
+                Err(err) => return Err(err.into()),
+                Ok(()) => return Ok(false),
+            }
+        }
+    }
+}
+
+/// What is said of it then.
+const LOST: &str =
+    "this server has lost its place among the servers of this folder, and changes nothing until it has it again";
+const UNKNOWN: &str =
+    "this server cannot tell whether it has its place among the servers of this folder, and changes nothing meanwhile";
+
+/// Milliseconds since the machine began, while it was asleep too.
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let (secs, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+    secs * 1_000 + nanos / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    #[test]
+    fn who_has_lost_the_lock_or_its_file_notices_that_before_it_changes_anything() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = || Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
+        let take = || {
+            let file = open(&folder(), "a", OFlags::CREATE).unwrap();
+            flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+            let stat = fstat(&file).unwrap();
+            (file, (stat.st_dev, stat.st_ino))
+        };
+        let (file, own) = take();
+        let standing = Standing::of(folder(), "a".parse().unwrap(), own);
+        let check = || standing.check().map_err(|err| err.kind());
+        // As after a pause.
+        let long_ago = || standing.proven.store(0, Ordering::Release);
+        long_ago();
+        assert_eq!((check(), standing.is_lost()), (Ok(0), false));
+        // A file system that takes the lock.
+        flock(&file, FlockOperation::Unlock).unwrap();
+        long_ago();
+        assert_eq!((check(), standing.is_lost()), (Err(io::ErrorKind::ResourceBusy), true));
+        assert_eq!(check(), Err(io::ErrorKind::ResourceBusy));
+        drop(file);
+        let (file, own) = take();
+        standing.taken_again(own);
+        assert_eq!((check(), standing.is_lost()), (Ok(1), false));
+        // Somebody who puts another one in its place, and locks that.
+        let other = File::create(place.path().join("other")).unwrap();
+        flock(&other, FlockOperation::NonBlockingLockExclusive).unwrap();
+        fs::rename(place.path().join("other"), place.path().join("a")).unwrap();
+        long_ago();
+        assert_eq!(check(), Err(io::ErrorKind::ResourceBusy));
+        standing.taken_again(own);
+        fs::remove_file(place.path().join("a")).unwrap();
+        assert!(!standing.prove().unwrap());
+        drop((file, other));
+    }
+}
