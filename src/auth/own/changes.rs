@@ -403,6 +403,11 @@ impl Changes {
     }
 }
 
+/// Whether several servers have had this state folder together.
+pub(super) fn is_of_several(state: &Path) -> bool {
+    state.join(FOLDER).join(LOCK).exists()
+}
+
 impl Turn {
     /// Writes down that this file is about to be changed, by a [`Fresh`] that is beside it already. From then on the others read it anew
     /// until [`Turn::changed`], of this one or of whoever comes next, who takes that away first: so it gets to its place before the next

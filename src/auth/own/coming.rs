@@ -1,9 +1,11 @@
 //! What is on its way by links that files are put in by. It takes its room in memory before anything is stored, and on the disk before a
 //! file takes its place: so never more comes than may, and what a server that was killed was at takes no room of the next one.
 
-use super::link::{InboxBounds, Link, LinkTo, LinkUse};
+use super::link::{InboxBounds, Kept, Link, LinkTo, LinkUse};
 use super::links::{Links, void};
+use crate::auth::Users;
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 
 /// So many files with so many bytes.
 const fn files(files: u32, bytes: u64) -> LinkUse {
@@ -67,6 +69,20 @@ impl Links {
     /// As [`Links::count_as_come`].
     pub fn count_as_lost(&self, link: &Link, (lost, bytes): (u32, u64)) -> Result<()> {
         self.take(link, |used| Some(used.without(files(lost, bytes))))
+    }
+}
+
+impl Users {
+    /// How many links there are for the bound of all. Where other servers have them, too, those of users whom this one does not know stay, and as
+    /// many of them as there may be take the room of nobody else.
+    pub(super) fn count_links(&self) -> usize {
+        let links = self.links();
+        let table = links.table();
+        if !links.are_of_several() {
+            return table.len();
+        }
+        let is_gone = |kept: &&Kept| self.get(&kept.link.maker).is_none_or(|user| user.tag() != kept.link.entry);
+        table.len() - table.values().filter(is_gone).count().min(limits::LINKS_MAX)
     }
 }
 

@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::changes::{Changes, Followed, News, Turn};
+use super::changes::{self, Changes, Followed, News, Turn};
 use super::{Own, Record, for_users};
 use crate::auth::User;
 use crate::auth::fresh_file::{Fresh, sync_parent};
@@ -299,6 +299,11 @@ impl StateFolder {
             Err(error) if !matches!(error.kind(), Kind::NotFound | Kind::BadConfig) => Err(error),
             _ => self.remove(user),
         }
+    }
+
+    /// Whether several servers have had it together, whoever has it now: what is kept of users who are gone stays in it.
+    pub fn was_shared(&self) -> bool {
+        changes::is_of_several(&self.path)
     }
 
     /// Whether other servers keep what users do in it, too.

@@ -316,7 +316,7 @@ impl Users {
         let mut writing = self.links.alone()?;
         self.forget_over(&mut writing)?;
         let there = self.links.of(user);
-        if there.len() >= limits::LINKS_OF_USER || self.links.table().len() >= limits::LINKS_MAX {
+        if there.len() >= limits::LINKS_OF_USER || self.count_links() >= limits::LINKS_MAX {
             return Err(Error::new(Kind::TooMany, "there are as many links as there may be: remove one first"));
         }
         let link = Link {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use sealift::auth::{
-    Access, Grants, NewUser, User, UserKey, UsersFile, file_warnings, hash_password, is_anonymous, render_expiry,
+    Access, Grants, NewUser, StateFolder, User, UserKey, UsersFile, file_warnings, hash_password, is_anonymous,
+    render_expiry,
 };
 use sealift::byte_size::render_size;
 use sealift::escape::for_people;
@@ -130,7 +131,12 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             if let Some(home) = home.filter(|home| places.bucket.is_some() || places.data.join(home).exists()) {
                 let home = shown(&places.of_home(&home));
                 tell(&format!(
-                    "The files stay in {home}, for whoever has that folder next; nothing else of the user counts any more.\n"
+                    "The files stay in {home}, for whoever has that folder next; {}.\n",
+                    match StateFolder::as_it_is(&places.state()).was_shared() {
+                        false => "nothing else of the user counts any more",
+                        true =>
+                            "nothing else of the user counts, unless an entry with the same password and id is added again (docs/CLUSTER.md)",
+                    }
                 ));
             }
             Ok(())

@@ -13,8 +13,10 @@ use rustix::io::Errno;
 
 use super::Staging;
 use super::account::{Leaving, Sum};
+use super::capabilities::NewName;
 use super::jail::{Jail, entries, open_directory, split};
 use super::measure::{Contents, is_dot, is_reserved};
+use super::names::rename_new;
 use super::owned::Going;
 use super::seen;
 use super::source::meta;
@@ -88,8 +90,9 @@ pub(super) fn remove(
     let alone = jail.alone(path);
     let put_back = alone.is_ok()
         && jail.parent(path).is_ok_and(|(dir, name)| {
-            let free = matches!(statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
-            free && renameat(&aside.dir, &*hidden, &dir, name).is_ok()
+            // Another node may give that name meanwhile, and waits for nobody.
+            let way = stage.can(&dir).map_or(NewName::Link, |can| trash::new_name(can.new_name));
+            rename_new(way, &aside.dir, &hidden, &dir, name).is_ok()
         });
     jail.tree().arrived();
     if !put_back {

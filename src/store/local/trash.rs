@@ -382,7 +382,7 @@ pub(super) fn restore(stage: &Stage, durable: bool, path: &RelPath, id: TrashId,
 }
 
 /// Where nothing can be renamed without replacing, a second name does it.
-fn new_name(can: NewName) -> NewName {
+pub(super) fn new_name(can: NewName) -> NewName {
     if can == NewName::Missing { NewName::Link } else { can }
 }
 

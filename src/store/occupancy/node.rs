@@ -3,11 +3,9 @@
 //! written any more; whoever finds that first takes its file away, and sweeps what it left.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
@@ -25,44 +23,14 @@ use crate::files::NodePlace;
 use crate::limits;
 use crate::sync::Mutex;
 
+mod left;
+mod name;
+
+pub(super) use self::left::forget_dead;
+pub use self::name::NodeName;
+
 /// The folder of the nodes' files in [`limits::RESERVED_NAME`].
 const NODES: &str = "nodes";
-
-/// What a server is called among those that serve the same folder.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct NodeName(String);
-
-impl FromStr for NodeName {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<NodeName, String> {
-        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-        match (1..=limits::NODE_NAME_MAX).contains(&name.len()) && is_plain && !name.starts_with('.') {
-            true => Ok(NodeName(name.to_owned())),
-            false => Err(format!(
-                "a node's name has 1 to {} letters, digits, hyphens, underscores and dots, and no dot at its beginning",
-                limits::NODE_NAME_MAX
-            )),
-        }
-    }
-}
-
-impl NodeName {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What this machine is called, as far as that is such a name.
-    pub fn of_this_machine() -> Option<NodeName> {
-        rustix::system::uname().nodename().to_str().ok()?.parse().ok()
-    }
-}
-
-impl fmt::Display for NodeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// This server among the nodes of a data directory.
 #[derive(Debug)]
@@ -242,7 +210,18 @@ impl Node {
         }
         let mounts = self.mounts.all();
         mounts.iter().for_each(|mount| mount.end());
-        let _nobody_beats = self.beating.lock();
+        // A beat whose call of the file system does not come back is not waited for: the others find out.
+        let begun = Instant::now();
+        let _nobody_beats = loop {
+            match self.beating.try_lock() {
+                Some(guard) => break guard,
+                None if begun.elapsed() >= limits::BEAT_WATCH => {
+                    tracing::warn!(node = %self.name, "the file system does not answer: the others find out that this server has ended");
+                    return;
+                }
+                None => std::thread::sleep(limits::LOCK_PAUSE),
+            }
+        };
         if self.is_listed() {
             mounts.iter().for_each(|mount| mount.forget(&self.name));
             let _ = unlinkat(&self.folder, self.name.0.as_str(), AtFlags::empty());

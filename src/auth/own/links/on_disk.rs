@@ -55,6 +55,11 @@ impl Links {
         Ok(Writing { across, here })
     }
 
+    /// Whether other servers have them, too.
+    pub(in crate::auth::own) fn are_of_several(&self) -> bool {
+        self.changes.is_some()
+    }
+
     /// Takes over what other servers have made, used up and withdrawn since; whether that is anything but use. Nothing while somebody
     /// writes, for whom nobody is to wait here.
     ///
