@@ -342,6 +342,7 @@ impl Vault for LocalVault {
 
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
         self.may_sweep(home)?;
+        let max_age = self.age_by_all_clocks(max_age);
         match self.root.open_dir(home) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Swept::default()),
             Err(err) => Err(Error::file(home, err)),
@@ -357,6 +358,7 @@ impl Vault for LocalVault {
             Location::Below(name) => self.sweep(name, max_age),
             Location::Elsewhere(path) => {
                 self.may_sweep(path.display())?;
+                let max_age = self.age_by_all_clocks(max_age);
                 let root = self.root_elsewhere(path)?;
                 LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems)).sweep(max_age)
             }
@@ -365,6 +367,9 @@ impl Vault for LocalVault {
 
     fn sweep_trash(&self, folder: &Location, max_age: Duration) -> Result<usize> {
         self.may_sweep("the trash")?;
+        if !self.occupancy.knows_the_time() {
+            return Ok(0);
+        }
         let root = match folder {
             Location::Elsewhere(path) => self.root_elsewhere(path)?,
             Location::Below(name) => match self.root.open_dir(name) {

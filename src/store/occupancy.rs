@@ -7,6 +7,7 @@
 //! namespace of processes, that cannot be seen: where there may be such, over a file system that is not of this machine
 //! alone, the server goes on writing into the file that it lives, and who starts watches that for a while.
 
+mod clocks;
 mod coherence;
 mod inner;
 mod node;
@@ -72,7 +73,7 @@ impl Beats {
 
     fn say(&self, file: &File) -> io::Result<()> {
         let beat = Some(self.said.fetch_add(1, Ordering::Relaxed));
-        Owner { beat, ..self.owner.clone() }.write(file)
+        Owner { beat, at: Some(clocks::now()), ..self.owner.clone() }.write(file)
     }
 }
 
@@ -198,6 +199,11 @@ impl Occupancy {
     /// How this one is placed among several servers, if it is one of several.
     pub(super) fn place(&self) -> Option<NodePlace> {
         self.node.as_ref().map(Node::place)
+    }
+
+    /// Whether what is old by this server's clock is so by those of the others, as far as is known.
+    pub(super) fn knows_the_time(&self) -> bool {
+        self.node.as_ref().is_none_or(Node::knows_the_time)
     }
 
     /// What is seen of others' changes, if there are others.

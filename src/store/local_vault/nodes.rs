@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use cap_std::fs::Dir;
 use rustix::fs::fstat;
@@ -93,5 +94,10 @@ impl LocalVault {
     pub(super) fn may_sweep(&self, what: impl Display) -> Result<()> {
         let stands = self.occupancy.standing().map_or(Ok(0), |standing| standing.check());
         stands.map(drop).map_err(|err| Error::file(what, err))
+    }
+
+    /// How old something is to be before it is swept: where the servers' clocks differ nothing is old enough.
+    pub(super) fn age_by_all_clocks(&self, max_age: Option<Duration>) -> Option<Duration> {
+        max_age.map(|age| if self.occupancy.knows_the_time() { age } else { Duration::MAX })
     }
 }

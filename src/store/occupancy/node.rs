@@ -14,6 +14,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::clocks::{self, Clocks};
 use super::coherence::{Coherence, Mounts, Trouble};
 use super::owner::Owner;
 use super::standing::Standing;
@@ -52,6 +53,7 @@ pub(super) struct Node {
     mounts: Arc<Mounts>,
     /// Whether it has its lock still.
     standing: Arc<Standing>,
+    clocks: Mutex<Clocks>,
 }
 
 impl Drop for Node {
@@ -100,6 +102,7 @@ impl Node {
                     beating: Mutex::default(),
                     mounts: Arc::default(),
                     standing: Arc::new(standing),
+                    clocks: Mutex::default(),
                 });
             }
         }
@@ -200,6 +203,9 @@ impl Node {
         // Also of one that cannot say anything: it is not to go on deciding by what it does not see.
         self.mounts.all().iter().for_each(|mount| mount.turn(&|| self.living(), is_due));
         said?;
+        if is_due {
+            self.look_at_clocks();
+        }
         Ok(if is_due { self.bury() } else { Vec::new() })
     }
 
@@ -279,6 +285,19 @@ impl Node {
             .and_then(among)
             .and_then(|coherence| self.mounts.add(coherence, &|| self.living()));
         proven.map_err(|trouble| Error::new(Kind::Io, format!("{}: {trouble}", place.display())))
+    }
+
+    fn look_at_clocks(&self) {
+        let said = |name: NodeName| {
+            let owner = Owner::read(&mut open(&self.folder, name.as_str(), OFlags::empty()).ok()?)?;
+            Some((name, owner))
+        };
+        let others = self.others().unwrap_or_default().into_iter().filter_map(said);
+        self.clocks.lock().look(others, clocks::now());
+    }
+
+    pub(super) fn knows_the_time(&self) -> bool {
+        self.clocks.lock().agree()
     }
 
     pub(super) fn standing(&self) -> &Arc<Standing> {

@@ -22,6 +22,8 @@ pub(super) struct Owner {
     pub(super) began: String,
     /// How often it has said that it lives; none if it does not.
     pub(super) beat: Option<u64>,
+    /// When it did, by its own clock, in seconds since 1970: others tell by it that clocks differ. Older servers do not say.
+    pub(super) at: Option<u64>,
 }
 
 impl Owner {
@@ -31,7 +33,14 @@ impl Owner {
     }
 
     pub(super) fn of(pid: i32) -> Owner {
-        Owner { boot: boot(), namespace: namespace(), pid, began: Process::of(&pid.to_string()).began, beat: None }
+        Owner {
+            boot: boot(),
+            namespace: namespace(),
+            pid,
+            began: Process::of(&pid.to_string()).began,
+            beat: None,
+            at: None,
+        }
     }
 
     pub(super) fn read(file: &mut File) -> Option<Owner> {
@@ -43,14 +52,16 @@ impl Owner {
         let mut words = text.split_whitespace();
         let mut next = || words.next().map(str::to_owned);
         let (boot, namespace, pid, began) = (next()?, next()?, next()?.parse().ok()?, next()?);
-        Some(Owner { boot, namespace, pid, began, beat: next().and_then(|beat| beat.parse().ok()) })
+        let mut number = || next().and_then(|number| number.parse().ok());
+        Some(Owner { boot, namespace, pid, began, beat: number(), at: number() })
     }
 
     /// In one write, and as long each time: whoever reads meanwhile finds one state or the other.
     pub(super) fn write(&self, file: &File) -> io::Result<()> {
-        let Owner { boot, namespace, pid, began, beat } = self;
-        let beat = beat.map_or(String::new(), |beat| format!(" {beat:020}"));
-        let text = format!("{boot} {namespace} {pid} {began}{beat}\n");
+        let Owner { boot, namespace, pid, began, beat, at } = self;
+        let number = |number: Option<u64>| number.map_or(String::new(), |number| format!(" {number:020}"));
+        let (beat, at) = (number(*beat), number(at.filter(|_| beat.is_some())));
+        let text = format!("{boot} {namespace} {pid} {began}{beat}{at}\n");
         file.write_all_at(text.as_bytes(), 0)?;
         file.set_len(text.len() as u64)
     }
