@@ -1,20 +1,20 @@
 //! One connection, driven by whoever waits for something on it.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
-use async_std::net::TcpStream;
 use async_std::task::block_on;
 use bytes::{Buf as _, Bytes};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 
-use super::wire::{Sending, Wire};
+use super::wire::{Sending, Socket, Wire};
 use super::{Broken, Origin, Place, Request, patience};
 use crate::limits;
 use crate::machine::turns::block_in_place;
@@ -71,9 +71,13 @@ fn within<T>(most: Duration, driver: &mut Driver, work: impl Future<Output = T>)
 
 impl Connection {
     pub(super) fn open(address: SocketAddr, tls: Option<&OutgoingTls>, place: &Place) -> Result<Connection, String> {
+        let due = Instant::now() + limits::ENGINE_CONNECT;
+        let late = || format!("no connection within {} s", limits::ENGINE_CONNECT.as_secs());
+        let socket = Socket::connect(address, limits::ENGINE_CONNECT).map_err(|err| match err.kind() {
+            io::ErrorKind::TimedOut => late(),
+            _ => err.to_string(),
+        })?;
         let opening = async {
-            let socket = TcpStream::connect(address).await.map_err(|err| err.to_string())?;
-            let _only_slower_without = socket.set_nodelay(true);
             let wire = match tls {
                 None => Wire::Plain(socket),
                 Some(tls) => Wire::Tls(tls.connect(socket, &place.host).await.map_err(|err| err.to_string())?),
@@ -85,8 +89,8 @@ impl Connection {
                 .map_err(|err| err.to_string())?;
             Ok(Connection { sender, driver: Some(Box::pin(async move { drop(connection.await) })) })
         };
-        let late = |_| format!("no connection within {} s", limits::ENGINE_CONNECT.as_secs());
-        block_on(timeout(limits::ENGINE_CONNECT, opening)).map_err(late)?
+        let left = due.saturating_duration_since(Instant::now());
+        block_on(timeout(left, opening)).map_err(|_| late())?
     }
 
     pub(super) fn send(mut self, request: &Request, origin: &Arc<Origin>) -> Result<Answer, Unanswered> {
