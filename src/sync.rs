@@ -5,7 +5,10 @@
 
 use std::sync::{self, PoisonError, TryLockError};
 pub use std::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Between two looks of whoever does not wait for ever.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// As [`std::sync::Mutex`], but never poisoned.
 #[derive(Debug, Default)]
@@ -35,6 +38,18 @@ impl<T: ?Sized> Mutex<T> {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The same, unless somebody else has it for so long.
+    pub fn lock_within(&self, most: Duration) -> Option<MutexGuard<'_, T>> {
+        let begun = Instant::now();
+        loop {
+            match self.try_lock() {
+                Some(guard) => return Some(guard),
+                None if begun.elapsed() >= most => return None,
+                None => std::thread::sleep(PAUSE),
+            }
         }
     }
 

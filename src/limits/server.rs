@@ -236,6 +236,9 @@ pub const SHARED_QUOTA_AGE: (Duration, u32) = (Duration::from_secs(5), 20);
 /// the one before wrote is hidden.
 pub const SHARED_STATE_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(10) };
 
+/// How long it waits for one of its own server, who may wait for those, and for what is hidden.
+pub const SHARED_STATE_TURN: Duration = if cfg!(test) { Duration::from_secs(2) } else { Duration::from_secs(20) };
+
 /// The pause between two tries to get the lock, and between two looks at what is hidden.
 pub const SHARED_STATE_PAUSE: Duration = Duration::from_millis(2);
 

@@ -278,8 +278,7 @@ impl Changes {
                 Err(Errno::WOULDBLOCK) if begun.elapsed() < most => {}
                 Err(Errno::WOULDBLOCK) => {
                     self.is_stuck.store(true, Ordering::Relaxed);
-                    let text = "another server has been changing what is kept of users for too long";
-                    return Err(Error::new(Kind::Io, text));
+                    return Err(still_changing());
                 }
                 Err(err) => return Err(self.failed(err.into())),
             }
@@ -454,6 +453,11 @@ impl Turn {
 
 fn epoch() -> Result<String> {
     Ok(format!("{:016x}", random::number()?))
+}
+
+/// What is said to whoever has waited for the lock, or for others of this server, too long.
+pub fn still_changing() -> Error {
+    Error::new(Kind::Io, "another server has been changing what is kept of users for too long")
 }
 
 /// What is said to whoever had the lock, and has it no more.

@@ -23,7 +23,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use changes::{Followed, Turn};
+pub use changes::{Followed, Turn, still_changing};
 pub use folder::StateFolder;
 pub use invitation::Invitation;
 pub(super) use invitation::used;

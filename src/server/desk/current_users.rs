@@ -10,7 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 use self::directory::{Asked, Asking};
 use self::file::{Stamp, Trouble};
 pub use self::reach::Reach;
-use crate::auth::{Followed, Link, Links, OwnChange, Principal, StateFolder, Turn, UserDirectory, Users, UsersFrom};
+use crate::auth::{
+    Followed, Link, Links, OwnChange, Principal, StateFolder, Turn, UserDirectory, Users, UsersFrom, still_changing,
+};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::secret::Secret;
@@ -363,7 +365,11 @@ impl CurrentUsers {
         let folder = self.own.as_ref();
         let folder = folder.ok_or_else(|| Error::new(Kind::Denied, "this server keeps nothing of what users do"))?;
         let begun = Instant::now();
-        let _alone = self.changing.lock();
+        // Where the file system of several servers does not answer one of them, the next ones are not to wait for ever.
+        let _alone = match folder.is_shared() {
+            false => self.changing.lock(),
+            true => self.changing.lock_within(limits::SHARED_STATE_TURN).ok_or_else(still_changing)?,
+        };
         // And no other server: what one of them did just now counts here before.
         let turn = folder.alone(begun)?;
         if turn.is_some() {

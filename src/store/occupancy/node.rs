@@ -217,16 +217,9 @@ impl Node {
         let mounts = self.mounts.all();
         mounts.iter().for_each(|mount| mount.end());
         // A beat whose call of the file system does not come back is not waited for: the others find out.
-        let begun = Instant::now();
-        let _nobody_beats = loop {
-            match self.beating.try_lock() {
-                Some(guard) => break guard,
-                None if begun.elapsed() >= limits::BEAT_WATCH => {
-                    tracing::warn!(node = %self.name, "the file system does not answer: the others find out that this server has ended");
-                    return;
-                }
-                None => std::thread::sleep(limits::LOCK_PAUSE),
-            }
+        let Some(_nobody_beats) = self.beating.lock_within(limits::BEAT_WATCH) else {
+            tracing::warn!(node = %self.name, "the file system does not answer: the others find out that this server has ended");
+            return;
         };
         if self.is_listed() {
             mounts.iter().for_each(|mount| mount.forget(&self.name));

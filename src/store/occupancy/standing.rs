@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FlockOperation, OFlags, Stat, flock, fstat, statat};
@@ -27,8 +27,9 @@ pub(in crate::store) struct Standing {
     is_lost: AtomicBool,
     /// How often it was lost and taken again.
     taken_again: AtomicU64,
-    /// One at a time looks, for all who wait.
+    /// One at a time looks, for all who wait: since when.
     looking: Mutex<()>,
+    looks_since: AtomicU64,
 }
 
 impl fmt::Debug for Standing {
@@ -48,6 +49,7 @@ impl Standing {
             is_lost: AtomicBool::new(false),
             taken_again: AtomicU64::new(0),
             looking: Mutex::default(),
+            looks_since: AtomicU64::new(0),
         }
     }
 
@@ -57,7 +59,6 @@ impl Standing {
     /// # Errors
     /// [`io::ErrorKind::ResourceBusy`] if it has lost its place, or cannot tell; those of the file system.
     pub(in crate::store) fn check(&self) -> io::Result<u64> {
-        let begun = Instant::now();
         loop {
             let taken_again = self.taken_again.load(Ordering::Acquire);
             if self.is_lost() {
@@ -69,9 +70,10 @@ impl Standing {
             // One who looks may never come back.
             match self.looking.try_lock() {
                 Some(_looking) => {
+                    self.looks_since.store(now(), Ordering::Release);
                     self.prove()?;
                 }
-                None if begun.elapsed() >= limits::TREE_LOCK_WAIT => {
+                None if is_past(&self.looks_since, limits::TREE_LOCK_WAIT) => {
                     return Err(io::Error::new(io::ErrorKind::ResourceBusy, UNKNOWN));
                 }
                 None => std::thread::sleep(limits::LOCK_PAUSE),
@@ -112,7 +114,7 @@ impl Standing {
     }
 
     fn is_old(&self, age: Duration) -> bool {
-        Duration::from_millis(now().saturating_sub(self.proven.load(Ordering::Acquire))) >= age
+        is_past(&self.proven, age)
     }
 
     /// The lock is not to be had by another handle, and its file has its name.
@@ -148,6 +150,11 @@ const LOST: &str =
     "this server has lost its place among the servers of this folder, and changes nothing until it has it again";
 const UNKNOWN: &str =
     "this server cannot tell whether it has its place among the servers of this folder, and changes nothing meanwhile";
+
+/// Whether this moment is so long ago.
+fn is_past(moment: &AtomicU64, age: Duration) -> bool {
+    Duration::from_millis(now().saturating_sub(moment.load(Ordering::Acquire))) >= age
+}
 
 /// Milliseconds since the machine began, while it was asleep too.
 fn now() -> u64 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::super::changes::{News, Turn};
+use super::super::changes::{News, Turn, still_changing};
 use super::super::folder::{LINKS, read_small};
 use super::super::link::Kept;
 use super::super::link::{Link, LinkUse};
@@ -47,7 +47,10 @@ impl Links {
     /// Who writes to the disk is alone with it, among all servers, and knows what the others have written.
     pub(in crate::auth::own) fn alone(&self) -> Result<Writing<'_>> {
         let begun = Instant::now();
-        let here = self.writing();
+        let here = match self.changes {
+            None => self.writing(),
+            Some(_) => self.writing.lock_within(limits::SHARED_STATE_TURN).ok_or_else(still_changing)?,
+        };
         let across = self.changes.as_ref().map(|changes| changes.alone(begun)).transpose()?;
         if across.is_some() {
             self.take_written(across.as_ref())?;
@@ -210,6 +213,18 @@ mod tests {
         assert!(links.take_others().unwrap());
         assert_eq!((there(&first), there(&second)), (true, true));
         assert!(!links.take_others().unwrap());
+    }
+
+    /// As over a file system that never answers a call of this very server.
+    #[test]
+    fn one_who_does_not_come_back_from_the_disk_is_not_waited_for_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open_shared(dir.path(), "a", || Ok(())).unwrap();
+        let links = Links::load(&folder).0;
+        let hangs = links.writing();
+        assert_eq!(links.alone().err().unwrap().kind(), Kind::Io);
+        drop(hangs);
+        drop(links.alone().unwrap());
     }
 
     #[test]
