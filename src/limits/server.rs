@@ -421,8 +421,15 @@ pub const SUPERVISED_SOCKETS_FROM: i32 = 100;
 /// So many such places are tried, each as far from the one before: somebody may have left files open there.
 pub const SUPERVISED_SOCKET_PLACES: i32 = 5;
 
-/// How often a supervisor looks after what has no event of its own; a watchdog of a minute hears of it in time.
-pub const SUPERVISOR_LOOK: Duration = Duration::from_secs(10);
+/// How often a supervisor looks after what has no event of its own: often enough that a watchdog of a minute, and whoever removes the
+/// folder it is reached in, hear of it soon, and nothing for a processor.
+pub const SUPERVISOR_LOOK: Duration = Duration::from_secs(2);
+
+/// How often a supervisor says that what it is reached by is gone, as long as it is.
+pub const SUPERVISOR_SAYS_AGAIN: Duration = Duration::from_secs(60);
+
+/// So many who ask a supervisor for something are heard at once: each takes a thread for a moment, and they are administrators.
+pub const SUPERVISOR_WISHES: usize = 16;
 
 /// How long a supervisor waits before it starts a server again that has crashed; after each further crash twice as long.
 pub const SUPERVISED_PAUSE: Duration = Duration::from_millis(250);

@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -189,12 +190,68 @@ fn told_to_stop_while_a_server_drains_transfers_keep_their_grace_period() {
     assert!(ended.code == Some(0) && !ended.log.contains("ending at once"), "{}", ended.log);
 }
 
-#[test]
-fn a_program_that_cannot_be_run_when_its_turn_comes_is_not_tried_for_ever() {
-    let world = World::of(&["alice"]);
+/// A program of a test's own that servers are started from.
+fn program_in(world: &World) -> PathBuf {
     let program = world.place().join("program");
     fs::copy(env!("CARGO_BIN_EXE_sealiftd"), &program).unwrap();
-    let mut daemon = world.daemon().program(&program).arg("--supervise").start();
+    program
+}
+
+/// Puts another one there; the one that runs is left alone, as by a package manager.
+fn put_program(program: &Path, text: &str) {
+    fs::remove_file(program).unwrap();
+    fs::write(program, text).unwrap();
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_program_that_passes_the_check_and_does_not_serve_gives_way_to_the_one_before() {
+    let world = World::of(&["alice"]);
+    let program = program_in(&world);
+    let manager = UnixDatagram::bind(world.place().join("notify")).unwrap();
+    manager.set_read_timeout(Some(HANG)).unwrap();
+    let socket = world.place().join("notify");
+    let daemon =
+        world.daemon().program(&program).arg("--supervise").env("NOTIFY_SOCKET", socket.to_str().unwrap()).start();
+    let first = server_of(&daemon);
+    let good = env!("CARGO_BIN_EXE_sealiftd");
+    put_program(&program, &format!("#!/bin/sh\ncase $* in *check*) exec {good} \"$@\" ;; esac\nexit 3\n"));
+    let said = reload(&daemon, &["--binary"]);
+    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    assert!(text(&said.stderr).contains("the one before serves again"), "{said:?}");
+    let second = server_of(&daemon);
+    assert!(second != first && daemon.log().contains("the program before it is started again"), "{}", daemon.log());
+    assert_eq!(
+        daemon.log().matches("it ended with 3").count(),
+        sealift::limits::SUPERVISED_CRASHES,
+        "{}",
+        daemon.log()
+    );
+    let mut heard = String::new();
+    while !heard.contains("which does not serve. Serving") {
+        let mut buffer = [0; 4096];
+        let len = manager.recv(&mut buffer).expect("the service manager hears nothing");
+        heard += &text(buffer.get(..len).unwrap());
+    }
+    // It is what is started again, too.
+    kill_process(Pid::from_raw(second).unwrap(), Signal::KILL).unwrap();
+    assert_ne!(server_of(&daemon), second);
+    // Mended.
+    fs::remove_file(&program).unwrap();
+    fs::copy(good, &program).unwrap();
+    let third = replace(&daemon);
+    assert!(!daemon.log().contains("giving up"), "{}", daemon.log());
+    // Nothing to start another one from is no other case.
+    fs::remove_file(&program).unwrap();
+    kill_process(Pid::from_raw(third).unwrap(), Signal::KILL).unwrap();
+    assert_ne!(server_of(&daemon), third);
+}
+
+#[test]
+fn a_program_that_cannot_be_run_when_its_turn_comes_gives_way_to_the_one_before() {
+    let world = World::of(&["alice"]);
+    let program = program_in(&world);
+    let daemon = world.daemon().program(&program).arg("--supervise").start();
     let alice = begin_download(&daemon);
     thread::scope(|scope| {
         let replacing = scope.spawn(|| reload(&daemon, &["--binary"]));
@@ -205,21 +262,55 @@ fn a_program_that_cannot_be_run_when_its_turn_comes_is_not_tried_for_ever() {
         let said = replacing.join().unwrap();
         assert!(!said.status.success() && text(&said.stderr).contains("does not serve"), "{said:?}");
     });
-    let ended = daemon.wait();
-    assert!(ended.code == Some(1) && ended.log.contains("giving up"), "{}", ended.log);
+    server_of(&daemon);
+}
+
+#[test]
+fn whoever_asks_meanwhile_is_answered() {
+    let world = World::of(&["alice"]);
+    let daemon = world.daemon().arg("--supervise").start();
+    let first = server_of(&daemon);
+    // Who says nothing keeps nobody waiting.
+    let _silent = UnixStream::connect(world.place().join("server_state/supervisor")).unwrap();
+    let alice = begin_download(&daemon);
+    thread::scope(|scope| {
+        let replacing = scope.spawn(|| replace(&daemon));
+        eventually("the server drains", || daemon.log().contains("no longer listening"));
+        let said = reload(&daemon, &["--binary"]);
+        assert!(said.status.code() == Some(1) && text(&said.stderr).contains("somebody else"), "{said:?}");
+        let said = reload(&daemon, &[]);
+        assert!(said.status.code() == Some(1) && text(&said.stderr).contains("just now"), "{said:?}");
+        assert!(!replacing.is_finished());
+        end_download(alice);
+        assert_ne!(replacing.join().unwrap(), first);
+    });
+    assert!(reload(&daemon, &[]).status.success());
+}
+
+#[test]
+fn a_state_folder_that_goes_away_is_said_and_found_again() {
+    let world = World::of(&["alice"]);
+    let daemon = world.daemon().arg("--supervise").start();
+    let (state, aside) = (world.place().join("server_state"), world.place().join("aside"));
+    fs::rename(&state, &aside).unwrap();
+    eventually("it is said", || daemon.log().contains("own state is gone"));
+    assert_eq!(reload(&daemon, &[]).status.code(), Some(3));
+    fs::rename(&aside, &state).unwrap();
+    assert!(reload(&daemon, &[]).status.success());
+    // The socket alone.
+    fs::remove_file(state.join("supervisor")).unwrap();
+    eventually("it is made anew", || daemon.log().contains("is made anew"));
+    assert!(reload(&daemon, &[]).status.success());
 }
 
 #[test]
 fn a_program_that_checks_nothing_takes_no_server_s_place() {
     let world = World::of(&["alice"]);
-    let program = world.place().join("program");
-    fs::copy(env!("CARGO_BIN_EXE_sealiftd"), &program).unwrap();
+    let program = program_in(&world);
     let daemon = world.daemon().program(&program).arg("--supervise").start();
     let first = server_of(&daemon);
     for script in ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho ready\n", "#!/bin/sh\nkill -SEGV $$\n"] {
-        fs::remove_file(&program).unwrap();
-        fs::write(&program, script).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        put_program(&program, script);
         let said = reload(&daemon, &["--binary"]);
         assert_eq!(said.status.code(), Some(1), "{script} {said:?}");
         assert!(text(&said.stderr).contains("cannot check the settings"), "{script} {said:?}");
@@ -281,7 +372,14 @@ fn a_service_manager_is_told_that_the_service_goes_on() {
     let heard = hears_until("READY=1");
     assert!(heard.contains("RELOADING=1\nMONOTONIC_USEC=") && !heard.contains("STOPPING"), "{heard}");
     daemon.stop();
-    hears_until("STOPPING=1");
+    let last = hears_until("STOPPING=1");
+    manager.set_nonblocking(true).unwrap();
+    let mut rest = String::new();
+    let mut buffer = [0; 4096];
+    while let Ok(len) = manager.recv(&mut buffer) {
+        rest += &text(buffer.get(..len).unwrap());
+    }
+    assert!(!rest.contains("STOPPING"), "said twice: {last}{rest}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub struct ServiceManager {
     watchdog: Option<Duration>,
     /// It could not be told something.
     is_lost: AtomicBool,
+    /// It knows that the service ends.
+    knows_of_end: AtomicBool,
 }
 
 impl ServiceManager {
@@ -60,7 +62,7 @@ impl ServiceManager {
         let is_ours =
             env::var_os("WATCHDOG_PID").is_none() || number("WATCHDOG_PID") == Some(std::process::id().into());
         let watchdog = number("WATCHDOG_USEC").filter(|micros| is_ours && *micros > 0).map(Duration::from_micros);
-        Ok(ServiceManager { socket, watchdog, is_lost: AtomicBool::new(false) })
+        Ok(ServiceManager { socket, watchdog, is_lost: AtomicBool::new(false), knows_of_end: AtomicBool::new(false) })
     }
 
     /// The server serves.
@@ -112,9 +114,11 @@ impl ServiceManager {
         self.tell(&format!("STOPPING=1\nSTATUS=Stopping: {} may finish", connections(server)));
     }
 
-    /// The service ends.
+    /// The service ends. That is said once, however often somebody comes to know it.
     pub fn stopping(&self) {
-        self.tell("STOPPING=1\nSTATUS=Stopping");
+        if !self.knows_of_end.swap(true, Ordering::Relaxed) {
+            self.tell("STOPPING=1\nSTATUS=Stopping");
+        }
     }
 
     /// A sign of life, where the watchdog waits for one.

@@ -4,21 +4,25 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 
 use rustix::fs::Mode;
+use rustix::net::{Shutdown, shutdown};
 use rustix::process::umask;
+use sealift::sync::Mutex;
 use sealift::{Error, Kind, limits};
 use serde_json::Value;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::args::ReloadArgs;
-use super::{Event, words};
+use super::{Event, Parent, words};
 use crate::args::Places;
 use crate::failure::Failure;
 use crate::node_args::NodeArgs;
@@ -57,58 +61,173 @@ impl Asker {
     }
 }
 
-/// Takes wishes from now on, on threads of their own.
-///
-/// # Errors
-/// That the socket cannot be made.
-pub fn listen(
-    (places, nodes): (&Places, &NodeArgs),
-    words: &[OsString],
-    events: &Sender<Event>,
-) -> std::result::Result<(), Failure> {
-    let path = path(places, nodes)?;
+/// The socket, for as long as somebody is to be heard there.
+pub struct Control {
+    path: PathBuf,
+    words: Vec<OsString>,
+    events: Sender<Event>,
+    /// None as long as it could not be made; with what the file system tells it from all others by.
+    open: Option<(Arc<UnixListener>, (u64, u64))>,
+    /// That it is gone was said, and when last.
+    missed: Option<Instant>,
+    wishes: Arc<Wishes>,
+}
+
+/// What is being asked for.
+#[derive(Default)]
+struct Wishes {
+    /// By how many.
+    asking: AtomicUsize,
+    /// Held by whoever wants another program to serve: until it does, or will not.
+    replacing: Mutex<()>,
+}
+
+impl Control {
+    /// Takes wishes from now on, each on a thread of its own.
+    ///
+    /// # Errors
+    /// That it has no name.
+    pub fn begin(
+        (places, nodes): (&Places, &NodeArgs),
+        words: &[OsString],
+        events: &Sender<Event>,
+    ) -> std::result::Result<Control, Failure> {
+        let (words, events) = (words.to_vec(), events.clone());
+        let path = path(places, nodes)?;
+        let mut control = Control { path, words, events, open: None, missed: None, wishes: Arc::default() };
+        control.look();
+        Ok(control)
+    }
+
+    /// Looks whether the socket can be found, and makes it where its folder is there.
+    pub fn look(&mut self) {
+        let is_it = |known: (u64, u64)| number(&self.path).is_ok_and(|number| number == known);
+        if self.open.as_ref().is_some_and(|(_, known)| is_it(*known)) {
+            return;
+        }
+        let made = match UnixStream::connect(&self.path) {
+            // Never taken away from whoever has a folder of this name by now.
+            Ok(_) => {
+                let text = format!("{}: another server is reached there", self.path.display());
+                Err(Failure::from(Error::new(Kind::Busy, text)))
+            }
+            Err(_) => open(&self.path).and_then(|open| self.serve(&open.0).map(|()| open)),
+        };
+        match made {
+            Ok(open) => {
+                if let Some((gone, _)) = self.open.replace(open) {
+                    // Who listens there hears nobody any more, and ends.
+                    let _it_ends = shutdown(&*gone, Shutdown::Both);
+                    warn!(socket = %self.path.display(), "the socket of `sealiftd reload` was gone and is made anew");
+                }
+                self.missed = None;
+            }
+            Err(failure) => {
+                if self.missed.is_some_and(|said| said.elapsed() < limits::SUPERVISOR_SAYS_AGAIN) {
+                    return;
+                }
+                self.missed = Some(Instant::now());
+                match self.path.parent().filter(|folder| !folder.is_dir()) {
+                    Some(folder) => error!(
+                        folder = %folder.display(),
+                        "the folder of the server's own state is gone while it runs: what users change themselves is lost, and `sealiftd reload` cannot reach this server; put it back, then restart"
+                    ),
+                    None => warn!(error = failure.text(), "`sealiftd reload` cannot reach this server"),
+                }
+            }
+        }
+    }
+
+    fn serve(&self, listener: &Arc<UnixListener>) -> std::result::Result<(), Failure> {
+        let (listener, words) = (Arc::clone(listener), Arc::<[OsString]>::from(&*self.words));
+        let (events, wishes) = (self.events.clone(), Arc::clone(&self.wishes));
+        let serving = move || {
+            loop {
+                match listener.accept() {
+                    Ok((stream, _)) => take(stream, Arc::clone(&words), events.clone(), Arc::clone(&wishes)),
+                    // There is another one by now.
+                    Err(err) if err.kind() == std::io::ErrorKind::InvalidInput => return,
+                    // Too many files are open, say: the next one may find room.
+                    Err(_) => std::thread::sleep(limits::SUPERVISED_CHECK_LOOK),
+                }
+            }
+        };
+        let failed = |err| Error::file(format_args!("the supervisor's socket {}", self.path.display()), err);
+        std::thread::Builder::new().name("wishes".to_owned()).spawn(serving).map_err(failed)?;
+        Ok(())
+    }
+}
+
+/// Listens there, in place of what a supervisor has left that is gone.
+fn open(path: &Path) -> std::result::Result<(Arc<UnixListener>, (u64, u64)), Failure> {
     let failed = |err| Error::file(format_args!("the supervisor's socket {}", path.display()), err);
     // The server holds the state folder, or its name in it, so whoever made this one has ended.
-    if fs::symlink_metadata(&path).is_ok_and(|about| about.file_type().is_socket()) {
-        fs::remove_file(&path).map_err(failed)?;
+    if fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket()) {
+        fs::remove_file(path).map_err(failed)?;
     }
     // Nobody else can connect to it, from its first moment on. It is the thread that starts servers which does this, so none of them
     // begins with this mask.
     let before = umask(Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(&path);
+    let bound = UnixListener::bind(path);
     umask(before);
     let listener = bound.map_err(failed)?;
-    let (words, events) = (words.to_vec(), events.clone());
-    let serving = move || {
-        // One after the other: two of them at once would want different things.
-        for stream in listener.incoming().flatten() {
-            if let Err(error) = serve(&stream, &words, &events) {
-                warn!(%error, "a wish to the supervisor was not carried out to its end");
-            }
-        }
-    };
-    std::thread::Builder::new().name("wishes".to_owned()).spawn(serving).map_err(failed)?;
-    Ok(())
+    Ok((Arc::new(listener), number(path).map_err(failed)?))
 }
 
-fn serve(stream: &UnixStream, words: &[OsString], events: &Sender<Event>) -> std::io::Result<()> {
+fn number(path: &Path) -> std::io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|about| (about.dev(), about.ino()))
+}
+
+/// Has somebody heard without anybody else having to wait for that.
+fn take(stream: UnixStream, words: Arc<[OsString]>, events: Sender<Event>, wishes: Arc<Wishes>) {
+    let is_one_too_many = wishes.asking.fetch_add(1, Ordering::Relaxed) >= limits::SUPERVISOR_WISHES;
+    let others = Arc::clone(&wishes);
+    let serving = move || {
+        let served = match is_one_too_many {
+            true => hear(&stream)
+                .and_then(|_| answer(&stream, Err("too many others ask for something just now".to_owned()))),
+            false => serve(&stream, &words, &events, &wishes),
+        };
+        if let Err(error) = served {
+            warn!(%error, "a wish to the supervisor was not carried out to its end");
+        }
+        wishes.asking.fetch_sub(1, Ordering::Relaxed);
+    };
+    if let Err(error) = std::thread::Builder::new().name("wish".to_owned()).spawn(serving) {
+        others.asking.fetch_sub(1, Ordering::Relaxed);
+        warn!(%error, "a wish to the supervisor was not heard");
+    }
+}
+
+fn hear(stream: &UnixStream) -> std::io::Result<String> {
     stream.set_read_timeout(Some(limits::SUPERVISOR_WISH))?;
     stream.set_write_timeout(Some(limits::SUPERVISOR_WISH))?;
-    // Of one piece: whoever writes it bit by bit would keep others waiting.
+    // Of one piece: whoever writes it bit by bit would keep a thread waiting.
     let mut line = [0; limits::SUPERVISOR_WISH_MAX];
     let count = (&mut &*stream).read(&mut line)?;
-    let line = String::from_utf8_lossy(line.get(..count).unwrap_or_default());
-    let outcome = match line.trim_end() {
-        FILES => Ok(Wish::Files),
-        PROGRAM => check(words).map(|()| Wish::Program),
-        _ => Err("no such wish".to_owned()),
-    }
-    .and_then(|wish| {
+    Ok(String::from_utf8_lossy(line.get(..count).unwrap_or_default()).trim_end().to_owned())
+}
+
+fn serve(stream: &UnixStream, words: &[OsString], events: &Sender<Event>, wishes: &Wishes) -> std::io::Result<()> {
+    let wish = hear(stream)?;
+    let carry_out = |wish| {
         let (asker, answer) = channel();
-        let gone = |_| "the supervisor is ending".to_owned();
-        events.send(Event::Wish(wish, Asker(asker))).map_err(|_| "the supervisor is ending".to_owned())?;
-        answer.recv().map_err(gone)?
-    });
+        let gone = || "the supervisor is ending".to_owned();
+        events.send(Event::Wish(wish, Asker(asker))).map_err(|_| gone())?;
+        answer.recv().map_err(|_| gone())?
+    };
+    let outcome = match wish.as_str() {
+        FILES => carry_out(Wish::Files),
+        PROGRAM => match wishes.replacing.try_lock() {
+            Some(_alone) => check(words).and_then(|()| carry_out(Wish::Program)),
+            None => Err("somebody else has the server replaced just now".to_owned()),
+        },
+        _ => Err("no such wish".to_owned()),
+    };
+    answer(stream, outcome)
+}
+
+fn answer(stream: &UnixStream, outcome: std::result::Result<String, String>) -> std::io::Result<()> {
     match outcome {
         Ok(what) => writeln!(&mut &*stream, "{DONE}{what}"),
         Err(why) => writeln!(&mut &*stream, "{FAILED}{}", why.replace('\n', "; ")),
@@ -121,6 +240,8 @@ fn check(words: &[OsString]) -> std::result::Result<(), String> {
     let (program, rest) = words.split_first().ok_or("there is no program")?;
     let failed = |err: std::io::Error| format!("{}: {err}", program.display());
     let mut command = Command::new(program);
+    // What the server that runs holds is no obstacle: it ends first.
+    Parent::tell(&mut command);
     command.args(rest).arg("--json").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut checking = command.spawn().map_err(failed)?;
     let until = Instant::now().checked_add(limits::SUPERVISED_START);

@@ -9,6 +9,7 @@
 pub mod args;
 mod control;
 mod notices;
+mod program;
 mod server_process;
 mod sockets;
 mod words;
@@ -26,7 +27,9 @@ use signal_hook::iterator::Signals;
 use tracing::{error, info, warn};
 
 pub use self::control::ask;
-use self::control::{Asker, Wish};
+use self::control::{Asker, Control, Wish};
+use self::notices::Condition;
+use self::program::Programs;
 pub use self::server_process::Parent;
 use self::server_process::{ServerProcess, in_words};
 use self::sockets::Sockets;
@@ -66,12 +69,14 @@ struct Supervisor<'a> {
     started: u64,
     server: Option<ServerProcess>,
     next: Next,
+    programs: Programs,
     /// When servers crashed or failed to start, not long ago.
     crashes: VecDeque<Instant>,
     /// When the next attempt is due, after a crash.
     due: Option<Instant>,
     has_served: bool,
-    takes_wishes: bool,
+    /// Where wishes come from, once a server has had the state folder.
+    control: Option<Control>,
 }
 
 /// Supervises a server until it ends by itself or is told to.
@@ -100,10 +105,11 @@ pub fn run(places: &Places, args: &ServeArgs, start: &Start) -> Result<ExitCode,
         started: 0,
         server: None,
         next: Next::AsItEnds,
+        programs: Programs::default(),
         crashes: VecDeque::new(),
         due: None,
         has_served: false,
-        takes_wishes: false,
+        control: None,
     };
     supervisor.start_server()?;
     let code = supervisor.follow(&inbox);
@@ -115,7 +121,9 @@ impl Supervisor<'_> {
     fn start_server(&mut self) -> Result<(), Error> {
         self.due = None;
         self.started += 1;
-        let server = ServerProcess::start(self.started, &self.start.words, &self.sockets, &self.events)?;
+        let words = &self.start.words;
+        let program = words.first().and_then(|name| self.programs.next(name));
+        let server = ServerProcess::start(self.started, (words, program.as_deref()), &self.sockets, &self.events)?;
         info!(server = server.pid, "started a server");
         self.server = Some(server);
         Ok(())
@@ -160,11 +168,19 @@ impl Supervisor<'_> {
 
     /// Looks after what has no event of its own; a code to end with, if that is all.
     fn look(&mut self) -> Option<ExitCode> {
-        match &self.server {
-            Some(server) if !server.check() => error!(server = server.pid, "it does not get on, and is killed"),
-            // One that drains gives no sign of life. It is bounded by its grace period.
-            Some(server) if server.is_ending => self.manager.alive(),
-            Some(_) => {}
+        self.programs.look();
+        if let Some(control) = &mut self.control {
+            control.look();
+        }
+        match &mut self.server {
+            Some(server) => {
+                if !server.check() {
+                    error!(server = server.pid, "it does not get on, and is killed");
+                } else if server.is_ending {
+                    // One that drains gives no sign of life. It is bounded by its grace period.
+                    self.manager.alive();
+                }
+            }
             None if self.due.is_some_and(|due| due <= Instant::now()) => return self.try_another(),
             None => {}
         }
@@ -174,7 +190,7 @@ impl Supervisor<'_> {
     fn try_another(&mut self) -> Option<ExitCode> {
         match self.start_server() {
             Ok(()) => None,
-            Err(error) => self.failed(error.text(), None),
+            Err(error) => self.failed(error.text(), None, false),
         }
     }
 
@@ -204,28 +220,43 @@ impl Supervisor<'_> {
     }
 
     fn notice(&mut self, number: u64, text: &str) {
-        let Some(server) = self.server.as_mut().filter(|server| server.number == number) else { return };
-        let lines = notices::for_manager(text);
+        if self.server.as_ref().is_none_or(|server| server.number != number) {
+            return;
+        }
+        let lines = notices::for_manager(text, self.condition());
         if !lines.is_empty() {
             self.manager.tell(&lines);
         }
-        if server.is_ready || !lines.lines().any(|line| line == "READY=1") {
-            return;
-        }
+        let is_it = |server: &&mut ServerProcess| server.number == number && !server.is_ready;
+        let says_so = || text.lines().any(|line| line == "READY=1");
+        let Some(server) = self.server.as_mut().filter(is_it).filter(|_| says_so()) else { return };
         server.serves();
         let pid = server.pid;
         self.has_served = true;
-        if !self.takes_wishes {
-            self.takes_wishes = true;
-            if let Err(failure) = control::listen(self.places, &self.start.words, &self.events) {
-                warn!(error = failure.text(), "`sealiftd reload` cannot reach this server");
+        self.programs.serves();
+        if self.control.is_none() {
+            match Control::begin(self.places, &self.start.words, &self.events) {
+                Ok(control) => self.control = Some(control),
+                Err(failure) => warn!(error = failure.text(), "`sealiftd reload` cannot reach this server"),
             }
         }
         if let Next::Another(asker) = std::mem::replace(&mut self.next, Next::AsItEnds) {
             info!(server = pid, "the next server serves");
             if let Some(asker) = asker {
-                asker.answer(Ok(format!("The next server serves (pid {pid}).")));
+                asker.answer(match self.programs.is_back() {
+                    false => Ok(format!("The next server serves (pid {pid}).")),
+                    true => Err(format!("the new program does not serve; the one before serves again (pid {pid})")),
+                });
             }
+        }
+    }
+
+    /// What whoever looks at the service is to know beyond what the server says of itself.
+    fn condition(&self) -> Condition {
+        match &self.next {
+            Next::Another(_) => Condition::Replacing,
+            _ if self.programs.is_back() => Condition::Back,
+            Next::AsItEnds | Next::Nothing => Condition::Usual,
         }
     }
 
@@ -244,6 +275,9 @@ impl Supervisor<'_> {
                 info!("another server takes the place of this one once it has drained");
                 self.manager.reloading();
                 self.next = Next::Another(Some(asker));
+                self.programs.go_on();
+                // What an earlier one did is nothing against this one.
+                self.crashes.clear();
                 server.end(Signal::TERM, grace);
             }
         }
@@ -261,22 +295,33 @@ impl Supervisor<'_> {
             Next::AsItEnds if code == Some(0) || !self.has_served => Some(ExitCode::from(code.unwrap_or(1))),
             // The one that was to end.
             Next::Another(_) if server.is_ending => self.try_another(),
-            Next::Another(_) | Next::AsItEnds => self.failed(&in_words(status), code),
+            Next::Another(_) | Next::AsItEnds => self.failed(&in_words(status), code, server.is_late),
         }
     }
 
-    /// A server has crashed or not started: another attempt comes, unless there were too many.
-    fn failed(&mut self, how: &str, code: Option<u8>) -> Option<ExitCode> {
-        if let Next::Another(asker) = &mut self.next
-            && let Some(asker) = asker.take()
-        {
-            asker.answer(Err(format!("the next server does not serve: {how}; it is started again")));
-        }
+    /// A server has crashed or not started: another attempt comes, unless there were too many. Then it is that program's end, and the one
+    /// that served before comes back, if there is such. `is_late` is one that does not get on: that it takes as long again and again is
+    /// nobody's to wait for.
+    fn failed(&mut self, how: &str, code: Option<u8>, is_late: bool) -> Option<ExitCode> {
         let now = Instant::now();
         self.crashes.retain(|crash| now.duration_since(*crash) < limits::SUPERVISED_CRASHES_WITHIN);
         self.crashes.push_back(now);
-        if self.crashes.len() > limits::SUPERVISED_CRASHES {
+        let has_another = self.programs.have_another();
+        if has_another && (is_late || self.crashes.len() >= limits::SUPERVISED_CRASHES) {
+            error!(
+                attempts = self.crashes.len(),
+                "no server of this program stays ({how}): the program before it is started again. Mend it, then `sealiftd reload --binary`"
+            );
+            self.programs.go_back();
+            self.crashes.clear();
+            self.due = Some(now);
+            return None;
+        }
+        if !has_another && self.crashes.len() > limits::SUPERVISED_CRASHES {
             error!(crashes = self.crashes.len(), "no server stays ({how}): giving up");
+            if let Next::Another(Some(asker)) = std::mem::replace(&mut self.next, Next::Nothing) {
+                asker.answer(Err(format!("no server serves any more: {how}")));
+            }
             return Some(ExitCode::from(code.filter(|code| *code != 0).unwrap_or(1)));
         }
         let doubled = u32::try_from(self.crashes.len() - 1).unwrap_or(u32::MAX);

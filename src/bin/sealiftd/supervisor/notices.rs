@@ -23,16 +23,39 @@ pub fn follow(socket: UnixDatagram, server: u64, events: Sender<Event>) -> std::
     std::thread::Builder::new().name("notices".to_owned()).spawn(hear).map(drop)
 }
 
+/// What a service manager is to know beyond what a server says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    Usual,
+    /// One server takes the place of another.
+    Replacing,
+    /// The new program did not serve, and the one before it does.
+    Back,
+}
+
+/// Before what a server says of how it is, for people.
+const BACK: &str = "The program before the last one, which does not serve. ";
+
 /// The lines of it that the supervisor's own service manager may hear from it. A server talks to strangers: it says neither who is to be
 /// signalled, nor that the service ends, since another server may come.
-pub fn for_manager(text: &str) -> String {
-    let may_pass = |line: &&str| {
-        let is_number = |value: &str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-        matches!(*line, "READY=1" | "RELOADING=1" | "WATCHDOG=1")
-            || line.starts_with("STATUS=")
-            || line.strip_prefix("MONOTONIC_USEC=").is_some_and(is_number)
+pub fn for_manager(text: &str, condition: Condition) -> String {
+    let is_number = |value: &str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let passed = |line: &str| match line.strip_prefix("STATUS=") {
+        Some(status) => Some(match condition {
+            Condition::Usual => line.to_owned(),
+            Condition::Replacing => {
+                format!("STATUS={}", status.replacen("Stopping", "Making place for the next one", 1))
+            }
+            Condition::Back => format!("STATUS={BACK}{status}"),
+        }),
+        None => {
+            let may_pass = matches!(line, "READY=1" | "RELOADING=1" | "WATCHDOG=1")
+                || line.strip_prefix("MONOTONIC_USEC=").is_some_and(is_number);
+            may_pass.then(|| line.to_owned())
+        }
     };
-    text.lines().filter(may_pass).collect::<Vec<_>>().join("\n")
+    text.lines().filter_map(passed).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -43,7 +66,14 @@ mod tests {
     fn a_server_says_nothing_in_the_name_of_its_supervisor_but_how_it_is() {
         let said = "READY=1\nMAINPID=1\nSTOPPING=1\nSTOPPING=1 \nSTATUS=Serving\nWATCHDOG=trigger\nWATCHDOG=1\n\
                     FDSTORE=1\nNOTIFYACCESS=all\nMONOTONIC_USEC=12\nMONOTONIC_USEC=x\nRELOADING=1\nEXTEND_TIMEOUT_USEC=9";
-        assert_eq!(for_manager(said), "READY=1\nSTATUS=Serving\nWATCHDOG=1\nMONOTONIC_USEC=12\nRELOADING=1");
-        assert_eq!(for_manager("STOPPING=1"), "");
+        assert_eq!(
+            for_manager(said, Condition::Usual),
+            "READY=1\nSTATUS=Serving\nWATCHDOG=1\nMONOTONIC_USEC=12\nRELOADING=1"
+        );
+        assert_eq!(for_manager("STOPPING=1", Condition::Usual), "");
+        let draining = "STOPPING=1\nSTATUS=Stopping: 1 connection may finish";
+        let told = "STATUS=Making place for the next one: 1 connection may finish";
+        assert_eq!(for_manager(draining, Condition::Replacing), told);
+        assert!(for_manager("STATUS=Serving", Condition::Back).contains("does not serve. Serving"));
     }
 }

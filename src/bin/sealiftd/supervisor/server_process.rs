@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -29,20 +30,29 @@ pub struct ServerProcess {
     pub is_ready: bool,
     /// It was told to end in order.
     pub is_ending: bool,
+    /// It did not get on, and was killed.
+    pub is_late: bool,
     /// When it must have got on: it serves, or has ended.
     due: Option<Instant>,
 }
 
 impl ServerProcess {
-    /// Starts one by these words. What it says and how it ends are told as events.
+    /// Starts one by these words, from this program instead of what the first of them names if there is one. What it says and how it
+    /// ends are told as events.
     ///
     /// # Errors
     /// That the program cannot be run.
-    pub fn start(number: u64, words: &[OsString], sockets: &Sockets, events: &Sender<Event>) -> Result<Self> {
+    pub fn start(
+        number: u64,
+        (words, program): (&[OsString], Option<&Path>),
+        sockets: &Sockets,
+        events: &Sender<Event>,
+    ) -> Result<Self> {
         let failed = |err: std::io::Error| Error::file("starting a server", err);
-        let (program, rest) = words.split_first().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+        let (name, rest) = words.split_first().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
         let (ours, theirs) = UnixDatagram::pair().map_err(failed)?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(program.map_or(name.as_os_str(), Path::as_os_str));
+        command.arg0(name);
         let inherited = sockets.lend(&mut command, theirs)?;
         let spawned = command
             .args(rest)
@@ -68,7 +78,7 @@ impl ServerProcess {
         std::thread::Builder::new().name("server".to_owned()).spawn(wait).map_err(failed)?;
         notices::follow(ours, number, events.clone()).map_err(failed)?;
         let due = Instant::now().checked_add(limits::SUPERVISED_START);
-        Ok(ServerProcess { number, pid, handle: handle?, is_ready: false, is_ending: false, due })
+        Ok(ServerProcess { number, pid, handle: handle?, is_ready: false, is_ending: false, is_late: false, due })
     }
 
     /// It serves.
@@ -90,9 +100,10 @@ impl ServerProcess {
     }
 
     /// Kills it if it has not got on by now; says whether it has.
-    pub fn check(&self) -> bool {
+    pub fn check(&mut self) -> bool {
         let is_late = self.due.is_some_and(|due| due <= Instant::now());
         if is_late {
+            self.is_late = true;
             self.signal(Signal::KILL);
         }
         !is_late
@@ -103,7 +114,12 @@ impl ServerProcess {
 pub struct Parent(OwnedFd);
 
 impl Parent {
-    /// Whether this process is a server that is supervised.
+    /// Has a program that is started know it: whatever it looks at is for a server of this supervisor.
+    pub fn tell(command: &mut Command) {
+        command.env(BY, std::process::id().to_string());
+    }
+
+    /// Whether this process is a server that is supervised, or looks for one.
     pub fn is_there() -> bool {
         let by = std::env::var(BY).ok().and_then(|by| by.parse::<i32>().ok());
         by.is_some() && by == getppid().map(|parent| parent.as_raw_nonzero().get())
