@@ -175,6 +175,16 @@ impl Listeners {
         door::listener::listen(addresses).map(Listeners)
     }
 
+    /// What keeps [`Listeners::open`] from each of these addresses now, looked at without listening anywhere.
+    pub fn obstacles(addresses: &[SocketAddr]) -> Vec<(SocketAddr, Error)> {
+        door::listener::obstacles(addresses)
+    }
+
+    /// Whether nobody can listen on one of these addresses while somebody does on the other.
+    pub fn meet(one: &SocketAddr, other: &SocketAddr) -> bool {
+        door::listener::are_one(one, other, false)
+    }
+
     /// Those that somebody else opened, and may keep: what connects while no server accepts waits for the next one.
     pub fn given(sockets: Vec<TcpListener>) -> Listeners {
         Listeners(sockets)

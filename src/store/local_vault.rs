@@ -22,9 +22,11 @@ use crate::files::{Durability, HomeTerms, Location, NodePlace, Owner, RelPath, S
 use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
 
+mod neighbours;
 mod nodes;
 mod opening;
 
+pub use neighbours::{look_at_home, look_at_neighbours, refuse_meeting};
 use opening::{make, try_out};
 
 /// The homes in one directory, opened once, and its alone: no other process serves it, or lies in it with its own. Or several
@@ -391,22 +393,6 @@ fn limits_of(terms: HomeTerms, what: &str) -> Option<Limits> {
     (limits.bytes.is_some() || limits.files.is_some()).then_some(limits)
 }
 
-/// Fails if a folder elsewhere is the data directory, around it or in it: what is there would be reached past the rights of
-/// whose it is.
-///
-/// # Errors
-/// [`Kind::BadConfig`], and that one of them cannot be found.
-pub fn refuse_meeting(data: &Path, folder: &Path) -> Result<()> {
-    let real = |path: &Path| path.canonicalize().map_err(|err| Error::file(path.display(), err));
-    let (data_is, folder_is) = (real(data)?, real(folder)?);
-    if data_is.starts_with(&folder_is) || folder_is.starts_with(&data_is) {
-        let text =
-            format!("{} and the data folder {} are the same, or one is in the other", folder.display(), data.display());
-        return Err(Error::new(Kind::BadConfig, text));
-    }
-    Ok(())
-}
-
 /// Fails if another server has this folder as its data directory.
 fn refuse_taken(dir: impl AsFd, called: &str) -> Result<()> {
     match occupancy::is_taken(dir) {
@@ -420,28 +406,6 @@ fn is_same(one: &Dir, other: &Dir) -> bool {
     match (fstat(one), fstat(other)) {
         (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
         _ => false,
-    }
-}
-
-/// Whether this home below the data directory is there, found as a login finds it. Makes nothing.
-///
-/// # Errors
-/// What would make that login fail: something else has its name, it cannot be opened, or it is a link that leads out of
-/// the data directory or nowhere.
-pub fn look_at_home(data: &Path, home: &str) -> Result<bool> {
-    let called = data.join(home);
-    let failed = |err| Error::file(called.display(), err);
-    let root = match Dir::open_ambient_dir(data, ambient_authority()) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
-        opened => opened.map_err(failed)?,
-    };
-    match root.open_dir(home) {
-        Ok(_) => Ok(true),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => match root.symlink_metadata(home) {
-            Ok(_) => Err(Error::new(Kind::NotDirectory, format!("{}: is a link to nothing", called.display()))),
-            Err(_) => Ok(false),
-        },
-        Err(err) => Err(failed(err)),
     }
 }
 

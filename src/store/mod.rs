@@ -28,9 +28,9 @@ pub use local::{
     Capabilities, FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree, TreeLock, Trial,
 };
 #[cfg(feature = "server")]
-pub use local_vault::{LocalVault, look_at_home, refuse_meeting};
+pub use local_vault::{LocalVault, look_at_home, look_at_neighbours, refuse_meeting};
 #[cfg(feature = "server")]
-pub use occupancy::{NodeName, Occupancy, SharedFolder, note_of, try_mount};
+pub use occupancy::{NodeName, Occupancy, SharedFolder, holder_of, note_of, try_mount};
 #[cfg(feature = "server")]
 pub use one_file::OneFile;
 pub use reading::{Checked, Digest, Reading};

@@ -9,13 +9,12 @@ use rustix::process::{Signal, geteuid};
 use tempfile::TempDir;
 
 use crate::common::not_run::not_run;
-use crate::common::{Daemon, World, end_of, enter, eventually, sealiftd, text};
+use crate::common::{Daemon, World, end_of, enter, eventually, put_script, sealiftd, text};
 
 /// A program that does nothing, and the folders to it.
 fn program(path: &Path) -> PathBuf {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, "#!/bin/sh\ncat > /dev/null\n").unwrap();
-    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    put_script("#!/bin/sh\ncat > /dev/null\n", path);
     path.to_owned()
 }
 

@@ -305,6 +305,19 @@ pub fn end_of(mut command: Command, input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
+/// Puts a program there, in place of what is. By another process: while one of this process's own threads wrote it, whatever another
+/// thread starts could inherit that, and a program that is open to be written cannot be run ("text file busy").
+pub fn put_program(from: &Path, to: &Path) {
+    assert!(Command::new("install").args(["-m", "755"]).args([from, to]).status().unwrap().success());
+}
+
+/// The same of this text.
+pub fn put_script(text: &str, to: &Path) {
+    let mut install = Command::new("install");
+    install.args(["-m", "755", "/dev/stdin"]).arg(to);
+    assert!(end_of(install, text).status.success());
+}
+
 /// What a program wrote, as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

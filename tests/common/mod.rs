@@ -30,7 +30,7 @@ mod world;
 use std::time::Duration;
 
 pub use bytes::bytes;
-pub use daemon::{Builder, Daemon, Ended, crash, end_of, sealiftd, text};
+pub use daemon::{Builder, Daemon, Ended, crash, end_of, put_program, put_script, sealiftd, text};
 pub use figures::{Figures, alone, eventually, many_files, median};
 pub use raw::{Answer, Fields, GIVE_UP, RawClient, frames_of, part_bytes, socket_from, upload_bytes};
 pub use typed::Typed;

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 use std::fs::{self, Permissions};
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -39,11 +41,18 @@ fn users(place: &Path, text: &str) {
     fs::write(place.join("users.toml"), text).unwrap();
 }
 
+/// A check of a server that would listen wherever there is room: what else listens on this machine is nothing to it.
+fn checking(place: &Path) -> Command {
+    let mut command = sealiftd(place);
+    command.arg("check").env("SEALIFT_LISTEN", "127.0.0.1:0");
+    command
+}
+
 /// The exit code and what it said, with nothing changed meanwhile.
 fn check(place: &Path, args: &[&str]) -> (i32, String) {
     let before = snapshot(place);
     // Within any limit of open files.
-    let output = sealiftd(place).args(["check", "--max-connections", "20"]).args(args).output().unwrap();
+    let output = checking(place).args(["--max-connections", "20"]).args(args).output().unwrap();
     assert_eq!(snapshot(place), before, "it changed something");
     (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
 }
@@ -238,6 +247,7 @@ fn more_connections_than_open_files_are_found() {
     let inner = sealiftd(place.path());
     let mut command = Command::new("prlimit");
     command.arg("--nofile=1000:1000").arg(inner.get_program()).arg("check").current_dir(place.path());
+    command.env("SEALIFT_LISTEN", "127.0.0.1:0");
     let output = command.output().unwrap();
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -248,7 +258,7 @@ fn more_connections_than_open_files_are_found() {
 #[test]
 fn connections_that_memory_has_no_room_for_are_found_and_the_server_takes_fewer() {
     let place = good_place();
-    let output = sealiftd(place.path()).args(["check", "--memory", "300MiB"]).output().unwrap();
+    let output = checking(place.path()).args(["--memory", "300MiB"]).output().unwrap();
     let said = text(&output.stdout);
     let warning = said.lines().find(|line| line.contains("have room for")).unwrap_or_else(|| panic!("{said}"));
     assert!(
@@ -283,8 +293,7 @@ fn what_only_the_running_server_knows_of_its_users_file_is_found() {
     let daemon = Daemon::builder().within(place.path()).args(options).start();
     let serves = |line: &str| {
         crate::common::eventually(line, || {
-            let output =
-                sealiftd(place.path()).args(["check", "--max-connections", "20"]).args(options).output().unwrap();
+            let output = checking(place.path()).args(["--max-connections", "20"]).args(options).output().unwrap();
             text(&output.stdout).lines().any(|found| found.contains(line))
         });
     };
@@ -307,4 +316,100 @@ fn what_only_the_running_server_knows_of_its_users_file_is_found() {
     fs::remove_file(place.path().join("log")).unwrap();
     let (code, said) = check(place.path(), &options);
     assert!(code == 0 && said.contains("0 errors, 0 warnings"), "{said}");
+}
+
+#[test]
+fn what_others_listen_on_is_found_and_what_the_server_that_runs_here_holds_is_not() {
+    let place = good_place();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().to_string();
+    let in_use = format!("error: cannot listen on {taken}: ");
+    found(place.path(), &["--listen", &taken], &in_use);
+    found(place.path(), &["--metrics", &taken], &format!("error: for figures: cannot listen on {taken}: "));
+    let port = other.local_addr().unwrap().port();
+    found(place.path(), &["--listen", &format!("0.0.0.0:{port}")], "error: cannot listen on 0.0.0.0:");
+    found(place.path(), &["--listen", "192.0.2.1:0"], "error: cannot listen on 192.0.2.1:0: ");
+    drop(other);
+    assert_eq!(check(place.path(), &["--listen", &taken]).0, 0);
+    found(place.path(), &["--listen", &format!("{taken},{taken}")], &in_use);
+    let both = ["--listen", &format!("0.0.0.0:{port}"), "--metrics", &taken];
+    found(place.path(), &both, &format!("error: figures cannot be told on {taken}, where the server listens"));
+    // A socket in the file system.
+    let outside = TempDir::new().unwrap();
+    let socket = outside.path().join("m").display().to_string();
+    let figures = format!("unix:{socket}");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let in_use = format!("error: cannot tell figures on {figures}: ");
+    found(place.path(), &["--metrics", &figures], &in_use);
+    drop(listener);
+    assert_eq!(check(place.path(), &["--metrics", &figures]).0, 0, "nobody listens there any more");
+    found(place.path(), &["--metrics", &format!("unix:{socket}/x/m")], "error: the socket for figures ");
+    found(place.path(), &["--metrics", &format!("unix:{}/{}", outside.path().display(), "m".repeat(120))], "error: ");
+    fs::remove_file(&socket).unwrap();
+    fs::write(&socket, "somebody's").unwrap();
+    found(place.path(), &["--metrics", &figures], &in_use);
+    fs::remove_file(&socket).unwrap();
+    // The server that is to be replaced has it all.
+    let (home, elsewhere) = (good_place(), good_place());
+    let daemon = Daemon::builder().within(home.path()).args(["--metrics", &figures]).start();
+    let address = daemon.address();
+    let held = ["--listen", &address, "--metrics", &figures];
+    let said = |place: &Path| {
+        let output = checking(place).args(["--max-connections", "20"]).args(held).output().unwrap();
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, as_found) = said(home.path());
+    assert_eq!(code, Some(0), "{as_found}");
+    let (code, as_found) = said(elsewhere.path());
+    assert!(code == Some(1) && as_found.contains("cannot listen") && as_found.contains("cannot tell"), "{as_found}");
+    // One that was killed says nothing any more.
+    daemon.kill();
+    let listener = TcpListener::bind(&address).unwrap();
+    let (code, as_found) = said(home.path());
+    assert!(code == Some(1) && as_found.contains("error: cannot listen"), "{as_found}");
+    drop(listener);
+}
+
+#[test]
+fn an_audit_that_cannot_be_written_is_found() {
+    let place = good_place();
+    fs::create_dir(place.path().join("audit")).unwrap();
+    fs::create_dir(place.path().join("audit/folder")).unwrap();
+    fs::write(place.path().join("file"), "").unwrap();
+    symlink("elsewhere", place.path().join("audit/link")).unwrap();
+    for (audit, line) in [
+        ("file/a.jsonl", "error: the audit file/a.jsonl: "),
+        ("audit/folder", "error: the audit: audit/folder: "),
+        ("audit/link", "error: the audit: audit/link: "),
+        ("journald:/nowhere/socket", "error: the audit: the journal's socket /nowhere/socket: "),
+    ] {
+        found(place.path(), &["--audit", audit], line);
+    }
+    assert_eq!(check(place.path(), &["--audit", "audit/a.jsonl"]).0, 0);
+    assert_eq!(check(place.path(), &["--audit", "missing/too/a.jsonl"]).0, 0, "the start makes it");
+}
+
+#[test]
+fn other_servers_whose_folders_meet_those_of_this_one_are_found() {
+    let (place, beside) = (good_place(), good_place());
+    let daemon = Daemon::builder().within(place.path()).start();
+    let at = |path: &str| place.path().join(path).display().to_string();
+    let said = |args: &[&str]| {
+        let output = checking(beside.path()).args(["--max-connections", "20"]).args(args).output().unwrap();
+        text(&output.stdout)
+    };
+    let inside = said(&["--data", &at("server_data/public/deeper")]);
+    assert!(inside.contains("lies inside") && inside.contains("another sealiftd serves"), "{inside}");
+    let state = said(&["--state", &at("server_state")]);
+    assert!(state.contains("is the state of a server that serves another folder"), "{state}");
+    let data = said(&["--data", &at("server_data"), "--state", "another"]);
+    assert!(data.contains("has its own state elsewhere"), "{data}");
+    let own = checking(place.path()).args(["--max-connections", "20"]).output().unwrap();
+    assert!(own.status.success(), "{}", text(&own.stdout));
+    drop(daemon);
+}
+
+#[test]
+fn a_log_level_that_is_none_is_found() {
+    found(good_place().path(), &["--log-level", "sealift=[["], "error: --log-level sealift=[[: ");
 }

@@ -11,13 +11,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::common::web::curl;
-use crate::common::{Daemon, RawClient, World, end_of, enter, eventually, sealiftd, section, text};
+use crate::common::{Daemon, RawClient, World, end_of, enter, eventually, put_script, sealiftd, section, text};
 
 /// A program of these lines.
 fn program(place: &Path, name: &str, lines: &str) -> PathBuf {
     let path = place.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    put_script(&format!("#!/bin/sh\n{lines}\n"), &path);
     path
 }
 

@@ -15,7 +15,7 @@ use rustix::process::{Signal, geteuid};
 use tempfile::TempDir;
 
 use crate::common::not_run::not_run;
-use crate::common::{Daemon, RawClient, eventually, sealiftd, text};
+use crate::common::{Daemon, RawClient, eventually, put_program, sealiftd, text};
 
 /// The account to become, if this test can.
 fn nobody() -> Option<User> {
@@ -188,7 +188,7 @@ fn a_client_keeps_its_memory_from_its_own_account_and_works_nevertheless() {
     let place = place_of(&nobody);
     // Where the account can run it, whatever folder it was built in.
     let program = place.path().join("sealift");
-    fs::copy(env!("CARGO_BIN_EXE_sealift"), &program).unwrap();
+    put_program(Path::new(env!("CARGO_BIN_EXE_sealift")), &program);
     let daemon = Daemon::start();
     daemon.add_user("alice", "right", "full");
     let mut client = Command::new(program)
@@ -339,7 +339,7 @@ fn without_root_only_the_own_account_can_be_asked_for() {
     let place = place_of(&nobody);
     // Where the tests are built may be closed to others.
     let program = place.path().join("sealiftd");
-    fs::copy(env!("CARGO_BIN_EXE_sealiftd"), &program).unwrap();
+    put_program(Path::new(env!("CARGO_BIN_EXE_sealiftd")), &program);
     let run = |user: &str, data: &str| {
         let mut command = Command::new(&program);
         command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw()).current_dir(place.path()).env_clear();
@@ -369,7 +369,9 @@ fn check_looks_with_the_account_s_eyes() {
     let place = TempDir::new().unwrap();
     Daemon::builder().within(place.path()).start().stop();
     let said = |args: &[&str]| {
-        let output = sealiftd(place.path()).args(["check", "--max-connections", "20"]).args(args).output().unwrap();
+        let mut command = sealiftd(place.path());
+        command.args(["check", "--max-connections", "20", "--listen", "127.0.0.1:0"]).args(args);
+        let output = command.output().unwrap();
         (output.status.code().unwrap(), text(&output.stdout))
     };
     let (code, as_root) = said(&[]);

@@ -53,7 +53,7 @@ fn what_is_said_of_a_storage_that_is_not_named_is_refused() {
     assert!(code == 0 && said.contains("store_keys"), "{said}");
     // What says that it is off says nothing of a storage.
     fs::write(place.path().join("sealiftd.toml"), "store_alone = false\n").unwrap();
-    assert_eq!(run(place.path(), &["check"], &[]).0, 0);
+    assert_eq!(run(place.path(), &["check"], &[("SEALIFT_LISTEN", "127.0.0.1:0")]).0, 0);
 }
 
 #[test]

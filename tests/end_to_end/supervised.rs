@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
@@ -11,13 +12,23 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::common::{Daemon, HANG, RawClient, World, enter, eventually, sealiftd, text};
+use crate::common::{
+    Builder, Daemon, HANG, RawClient, World, enter, eventually, put_program, put_script, sealiftd, text,
+};
 
 /// The number of the process that serves.
 fn server_of(daemon: &Daemon) -> i32 {
     let mut client = RawClient::connect(daemon);
     client.login("anonymous", "");
     client.ask("PING").2.get("pid").unwrap().parse().unwrap()
+}
+
+/// A server with a supervisor that can be asked for something: it is, a moment after the server is ready.
+fn supervised(server: Builder) -> Daemon {
+    let daemon = server.arg("--supervise").start();
+    let is_there = || UnixStream::connect(daemon.place().join("server_state/supervisor")).is_ok();
+    eventually("the supervisor can be asked", is_there);
+    daemon
 }
 
 fn reload(daemon: &Daemon, args: &[&str]) -> Output {
@@ -46,7 +57,7 @@ fn sealift(daemon: &Daemon, home: &std::path::Path, words: &[&str]) -> Output {
 #[test]
 fn a_server_is_replaced_and_no_client_fails() {
     let world = World::of(&["alice"]);
-    let daemon = world.daemon().args(["--supervise", "--grace", "1s"]).start();
+    let daemon = supervised(world.daemon().args(["--grace", "1s"]));
     fs::write(daemon.public().join("f"), vec![b'x'; 3 << 20]).unwrap();
     let home = tempfile::tempdir().unwrap();
     let (over, done) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -85,7 +96,7 @@ fn a_server_is_replaced_and_no_client_fails() {
 #[test]
 fn a_transfer_under_way_ends_before_the_next_server_serves() {
     let world = World::of(&["alice"]);
-    let daemon = world.daemon().arg("--supervise").start();
+    let daemon = supervised(world.daemon());
     let first = server_of(&daemon);
     let alice = begin_download(&daemon);
     thread::scope(|scope| {
@@ -100,7 +111,7 @@ fn a_transfer_under_way_ends_before_the_next_server_serves() {
 #[test]
 fn where_the_next_server_could_not_start_the_one_that_serves_stays() {
     let world = World::of(&["alice"]);
-    let daemon = world.daemon().arg("--supervise").start();
+    let daemon = supervised(world.daemon());
     let first = server_of(&daemon);
     fs::write(daemon.place().join("sealiftd.toml"), "no_such_key = 1\n").unwrap();
     let refused = reload(&daemon, &["--binary"]);
@@ -114,6 +125,30 @@ fn where_the_next_server_could_not_start_the_one_that_serves_stays() {
     assert!(refused.status.code() == Some(1) && said.contains("no_such_key"), "{said}");
     world.set_users(&users);
     assert_eq!(server_of(&daemon), first);
+    assert_ne!(replace(&daemon), first);
+}
+
+#[test]
+fn what_the_next_server_could_not_have_is_found_before_the_one_that_serves_ends() {
+    let world = World::of(&["alice"]);
+    let settings = world.place().join("sealiftd.toml");
+    fs::write(&settings, "metrics = \"unix:figures\"\n").unwrap();
+    let daemon = supervised(world.daemon());
+    let first = server_of(&daemon);
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    fs::write(world.place().join("file"), "").unwrap();
+    for (more, why) in [
+        (format!("metrics = \"{}\"\n", other.local_addr().unwrap()), "for figures: "),
+        ("audit = \"file/audit.jsonl\"\n".to_owned(), "the audit file/audit.jsonl"),
+    ] {
+        fs::write(&settings, more).unwrap();
+        let refused = reload(&daemon, &["--binary"]);
+        let said = text(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && said.contains(why), "{said}");
+        assert_eq!(server_of(&daemon), first);
+    }
+    // What that one has itself is free when it has ended.
+    fs::write(&settings, "metrics = \"unix:figures\"\n").unwrap();
     assert_ne!(replace(&daemon), first);
 }
 
@@ -160,7 +195,7 @@ fn end_download(mut alice: RawClient) {
 fn a_server_ends_in_order_when_its_supervisor_is_killed() {
     let world = World::of(&["alice"]);
     for _ in 0..3 {
-        let daemon = world.daemon().arg("--supervise").start();
+        let daemon = supervised(world.daemon());
         let server = server_of(&daemon);
         let alice = begin_download(&daemon);
         let log = daemon.kill().log;
@@ -175,7 +210,7 @@ fn a_server_ends_in_order_when_its_supervisor_is_killed() {
 #[test]
 fn told_to_stop_while_a_server_drains_transfers_keep_their_grace_period() {
     let world = World::of(&["alice"]);
-    let mut daemon = world.daemon().arg("--supervise").start();
+    let mut daemon = supervised(world.daemon());
     let alice = begin_download(&daemon);
     thread::scope(|scope| {
         let replacing = scope.spawn(|| reload(&daemon, &["--binary"]));
@@ -193,15 +228,8 @@ fn told_to_stop_while_a_server_drains_transfers_keep_their_grace_period() {
 /// A program of a test's own that servers are started from.
 fn program_in(world: &World) -> PathBuf {
     let program = world.place().join("program");
-    fs::copy(env!("CARGO_BIN_EXE_sealiftd"), &program).unwrap();
+    put_program(Path::new(env!("CARGO_BIN_EXE_sealiftd")), &program);
     program
-}
-
-/// Puts another one there; the one that runs is left alone, as by a package manager.
-fn put_program(program: &Path, text: &str) {
-    fs::remove_file(program).unwrap();
-    fs::write(program, text).unwrap();
-    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
@@ -211,11 +239,11 @@ fn a_program_that_passes_the_check_and_does_not_serve_gives_way_to_the_one_befor
     let manager = UnixDatagram::bind(world.place().join("notify")).unwrap();
     manager.set_read_timeout(Some(HANG)).unwrap();
     let socket = world.place().join("notify");
-    let daemon =
-        world.daemon().program(&program).arg("--supervise").env("NOTIFY_SOCKET", socket.to_str().unwrap()).start();
+    let server = world.daemon().program(&program).env("NOTIFY_SOCKET", socket.to_str().unwrap());
+    let daemon = supervised(server);
     let first = server_of(&daemon);
     let good = env!("CARGO_BIN_EXE_sealiftd");
-    put_program(&program, &format!("#!/bin/sh\ncase $* in *check*) exec {good} \"$@\" ;; esac\nexit 3\n"));
+    put_script(&format!("#!/bin/sh\ncase $* in *check*) exec {good} \"$@\" ;; esac\nexit 3\n"), &program);
     let said = reload(&daemon, &["--binary"]);
     assert_eq!(said.status.code(), Some(1), "{said:?}");
     assert!(text(&said.stderr).contains("the one before serves again"), "{said:?}");
@@ -237,8 +265,7 @@ fn a_program_that_passes_the_check_and_does_not_serve_gives_way_to_the_one_befor
     kill_process(Pid::from_raw(second).unwrap(), Signal::KILL).unwrap();
     assert_ne!(server_of(&daemon), second);
     // Mended.
-    fs::remove_file(&program).unwrap();
-    fs::copy(good, &program).unwrap();
+    put_program(Path::new(good), &program);
     let third = replace(&daemon);
     assert!(!daemon.log().contains("giving up"), "{}", daemon.log());
     // Nothing to start another one from is no other case.
@@ -251,13 +278,13 @@ fn a_program_that_passes_the_check_and_does_not_serve_gives_way_to_the_one_befor
 fn a_program_that_cannot_be_run_when_its_turn_comes_gives_way_to_the_one_before() {
     let world = World::of(&["alice"]);
     let program = program_in(&world);
-    let daemon = world.daemon().program(&program).arg("--supervise").start();
+    let daemon = supervised(world.daemon().program(&program));
     let alice = begin_download(&daemon);
     thread::scope(|scope| {
         let replacing = scope.spawn(|| reload(&daemon, &["--binary"]));
         eventually("the server drains", || daemon.log().contains("no longer listening"));
-        fs::remove_file(&program).unwrap();
-        fs::write(&program, "no program").unwrap();
+        put_script("no program", &program);
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o600)).unwrap();
         end_download(alice);
         let said = replacing.join().unwrap();
         assert!(!said.status.success() && text(&said.stderr).contains("does not serve"), "{said:?}");
@@ -268,7 +295,7 @@ fn a_program_that_cannot_be_run_when_its_turn_comes_gives_way_to_the_one_before(
 #[test]
 fn whoever_asks_meanwhile_is_answered() {
     let world = World::of(&["alice"]);
-    let daemon = world.daemon().arg("--supervise").start();
+    let daemon = supervised(world.daemon());
     let first = server_of(&daemon);
     // Who says nothing keeps nobody waiting.
     let _silent = UnixStream::connect(world.place().join("server_state/supervisor")).unwrap();
@@ -290,7 +317,7 @@ fn whoever_asks_meanwhile_is_answered() {
 #[test]
 fn a_state_folder_that_goes_away_is_said_and_found_again() {
     let world = World::of(&["alice"]);
-    let daemon = world.daemon().arg("--supervise").start();
+    let daemon = supervised(world.daemon());
     let (state, aside) = (world.place().join("server_state"), world.place().join("aside"));
     fs::rename(&state, &aside).unwrap();
     eventually("it is said", || daemon.log().contains("own state is gone"));
@@ -307,10 +334,10 @@ fn a_state_folder_that_goes_away_is_said_and_found_again() {
 fn a_program_that_checks_nothing_takes_no_server_s_place() {
     let world = World::of(&["alice"]);
     let program = program_in(&world);
-    let daemon = world.daemon().program(&program).arg("--supervise").start();
+    let daemon = supervised(world.daemon().program(&program));
     let first = server_of(&daemon);
     for script in ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho ready\n", "#!/bin/sh\nkill -SEGV $$\n"] {
-        put_program(&program, script);
+        put_script(script, &program);
         let said = reload(&daemon, &["--binary"]);
         assert_eq!(said.status.code(), Some(1), "{script} {said:?}");
         assert!(text(&said.stderr).contains("cannot check the settings"), "{script} {said:?}");
@@ -340,7 +367,7 @@ fn a_wish_to_read_files_again_ends_no_server_that_starts() {
 #[test]
 fn files_are_read_again_on_request_and_without_a_supervisor_that_is_said() {
     let world = World::of(&["alice"]);
-    let daemon = world.daemon().arg("--supervise").start();
+    let daemon = supervised(world.daemon());
     let output = reload(&daemon, &[]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     eventually("they are read again", || daemon.log().contains("are read again"));
@@ -366,7 +393,7 @@ fn a_service_manager_is_told_that_the_service_goes_on() {
         all
     };
     let socket = world.place().join("notify");
-    let daemon = world.daemon().arg("--supervise").env("NOTIFY_SOCKET", socket.to_str().unwrap()).start();
+    let daemon = supervised(world.daemon().env("NOTIFY_SOCKET", socket.to_str().unwrap()));
     hears_until("READY=1");
     replace(&daemon);
     let heard = hears_until("READY=1");
@@ -390,6 +417,8 @@ fn each_of_several_servers_of_one_folder_has_a_supervisor_of_its_own() {
     };
     fs::write(world.place().join("east.toml"), settings("east", "port")).unwrap();
     let daemon = world.daemon().args(["--config", "east.toml"]).start();
+    let is_there = || UnixStream::connect(world.place().join("server_state/supervisor-east")).is_ok();
+    eventually("the supervisor can be asked", is_there);
     let first = server_of(&daemon);
     let replaced = |args: &[&str]| {
         let output = reload(&daemon, args);

@@ -24,11 +24,7 @@ const BESIDE_THE_BANNER: &str = "info,sealiftd::serve=warn,sealift::server::star
 pub fn start(format: LogFormat, asked: Option<&str>) -> Result<(), Failure> {
     let on_one_screen = io::stderr().is_terminal() && io::stdout().is_terminal();
     let usual = if on_one_screen { BESIDE_THE_BANNER } else { USUAL };
-    let filter = asked.unwrap_or(usual);
-    let parsed = EnvFilter::try_new(filter).map_err(|err| {
-        Failure::usage(format!("--log-level {filter}: {err}"))
-            .hint("Write off, error, warn, info, debug or trace, or a filter such as sealift::server=debug,info.")
-    })?;
+    let parsed = parse(asked.unwrap_or(usual))?;
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(parsed)
@@ -45,6 +41,21 @@ pub fn start(format: LogFormat, asked: Option<&str>) -> Result<(), Failure> {
         tracing::error!(place, "a fault in Sealift, please report it: {}", message(panic));
     }));
     Ok(())
+}
+
+/// Whether a log could be started so.
+///
+/// # Errors
+/// A filter that cannot be read.
+pub fn prove_filter(asked: Option<&str>) -> Result<(), Failure> {
+    parse(asked.unwrap_or(USUAL)).map(drop)
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, Failure> {
+    EnvFilter::try_new(filter).map_err(|err| {
+        Failure::usage(format!("--log-level {filter}: {err}"))
+            .hint("Write off, error, warn, info, debug or trace, or a filter such as sealift::server=debug,info.")
+    })
 }
 
 /// From now on a thread writes the log, and nothing else ever waits for whoever reads it.

@@ -31,6 +31,7 @@ mod scrub;
 mod scrub_args;
 mod serve;
 mod service_manager;
+mod serving;
 mod settings;
 mod shared_folders;
 mod signals;

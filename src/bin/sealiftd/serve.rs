@@ -26,6 +26,7 @@ use crate::port_file::PortFile;
 use crate::programs::Programs;
 use crate::reload::{Reload, Start};
 use crate::service_manager::{self, ServiceManager};
+use crate::serving::Serving;
 use crate::shared_folders::{self, Trouble};
 use crate::signals::Told;
 use crate::supervisor::Parent;
@@ -100,6 +101,9 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     let storage = elsewhere.storage(places, &args);
     let server =
         prepare((places, &apart), &args, admission(&args, open_files), (identity, next_pin), (listeners, storage))?;
+    let serving = Serving::write((places, &args.nodes), server.addresses(), args.metrics.as_ref());
+    let serving =
+        serving.map_err(|failure| warn!(error = failure.text(), "`sealiftd check` cannot be told what is listened on"));
     let hooks = Hooks::start(&args.hooks, &places.data, args.log_format)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
     let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
@@ -136,6 +140,7 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     let following =
         manager.follow(server.handle()).map_err(|err| Error::file("a thread to talk to the service manager", err))?;
     let served = block_on(server.serve());
+    drop(serving);
     following.finish();
     if let Some(file) = port_file {
         file.remove();

@@ -1,6 +1,6 @@
 //! What the audit is written to.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -46,6 +46,18 @@ impl AuditFile {
             }
         };
         Ok(AuditFile { to, rest: Vec::new(), is_mid_line: false })
+    }
+
+    /// [`AuditTo::try_out`].
+    pub fn try_out(to: &AuditTo) -> Result<()> {
+        match to {
+            AuditTo::Stderr => Ok(()),
+            AuditTo::Journald(socket) => Journal::open(socket).map(drop),
+            AuditTo::File(path) => match fs::symlink_metadata(path) {
+                Ok(_) => open_file(path, false).map(drop),
+                Err(_) => Ok(()),
+            },
+        }
     }
 
     /// Writes this, however long that takes, as long as the server lives.
@@ -134,16 +146,9 @@ impl AuditFile {
 
 /// Opens it to be written to at its end. What a crash left of a line there is ended first.
 fn open(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true).mode(0o600);
-    // A pipe that nobody reads must not make it wait, and a link must not lead to another file.
-    options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
     let failed = |err| Error::file(path.display(), err);
-    let mut file = options.open(path).map_err(failed)?;
+    let mut file = open_file(path, true)?;
     let about = file.metadata().map_err(failed)?;
-    if !about.is_file() {
-        return Err(Error::new(Kind::BadConfig, format!("{}: the audit goes to a file alone", path.display())));
-    }
     if about.len() > 0 {
         let mut last = [0];
         file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).map_err(failed)?;
@@ -151,6 +156,20 @@ fn open(path: &Path) -> Result<File> {
             // On a full disk this fails, and so do the lines; they are tried again.
             let _ = file.write(b"\n");
         }
+    }
+    Ok(file)
+}
+
+fn open_file(path: &Path, is_made: bool) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(is_made).mode(0o600);
+    // A pipe that nobody reads must not make it wait, and a link must not lead to another file.
+    options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
+    let failed = |err| Error::file(path.display(), err);
+    let file = options.open(path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
+    if !about.is_file() {
+        return Err(Error::new(Kind::BadConfig, format!("{}: the audit goes to a file alone", path.display())));
     }
     Ok(file)
 }

@@ -58,6 +58,14 @@ impl FromStr for AuditTo {
 }
 
 impl AuditTo {
+    /// Whether it could be written to now, looked at without writing. A file that is missing is to be made: that is not tried.
+    ///
+    /// # Errors
+    /// As a server that starts has it.
+    pub fn try_out(&self) -> Result<()> {
+        AuditFile::try_out(self)
+    }
+
     /// Writes down, beside a server that writes there otherwise, that a file was found to be rotten: where it lies below the data
     /// folder, or from the root.
     ///

@@ -54,7 +54,49 @@ pub fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
     addresses.iter().map(open).collect()
 }
 
+/// What keeps [`listen`] from each of these addresses now. Nothing listens anywhere meanwhile: nobody who connects is let down by it.
+pub fn obstacles(addresses: &[SocketAddr]) -> Vec<(SocketAddr, Error)> {
+    let usual = [SocketAddr::from((Ipv6Addr::UNSPECIFIED, limits::PORT))];
+    let addresses = if addresses.is_empty() { &usual[..] } else { addresses };
+    let failed = |(at, address): (usize, &SocketAddr)| {
+        let ipv4_apart = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
+        let bound = match bind(*address, ipv4_apart) {
+            // The machine has no IPv6.
+            Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) if addresses == usual => {
+                bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, limits::PORT)), false)
+            }
+            bound => bound,
+        };
+        // Two sockets may have one address until one of them listens.
+        let before = addresses.iter().take(at).find(|other| are_one(other, address, ipv4_apart));
+        let err = match (bound, before) {
+            (Err(err), _) => err,
+            (Ok(_), Some(_)) => Errno::ADDRINUSE,
+            (Ok(_), None) => return None,
+        };
+        Some((*address, Error::network(format_args!("cannot listen on {address}"), std::io::Error::from(err))))
+    };
+    addresses.iter().enumerate().filter_map(failed).collect()
+}
+
+/// Whether nobody can listen on one of them while somebody does on the other. Where IPv4 is not apart, every address of IPv6 is every
+/// address.
+pub fn are_one(one: &SocketAddr, other: &SocketAddr, ipv4_apart: bool) -> bool {
+    let is_every = |address: &SocketAddr| address.ip().is_unspecified();
+    let is_all = |address: &SocketAddr| is_every(address) && address.is_ipv6() && !ipv4_apart;
+    let is_one_family = one.is_ipv4() == other.is_ipv4();
+    let meet =
+        is_all(one) || is_all(other) || is_one_family && (one.ip() == other.ip() || is_every(one) || is_every(other));
+    one.port() != 0 && one.port() == other.port() && meet
+}
+
 fn open(address: SocketAddr, ipv4_apart: bool) -> Result<TcpListener, Errno> {
+    let socket = bind(address, ipv4_apart)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bind(address: SocketAddr, ipv4_apart: bool) -> Result<OwnedFd, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     // No program that is started inherits it.
     let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
@@ -64,8 +106,7 @@ fn open(address: SocketAddr, ipv4_apart: bool) -> Result<TcpListener, Errno> {
         sockopt::set_ipv6_v6only(&socket, ipv4_apart)?;
     }
     rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Accepts on all listeners until the server is told to stop. What comes back closes when the last connection that

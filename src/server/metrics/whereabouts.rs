@@ -4,12 +4,14 @@ use std::fmt;
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
+use crate::server::door::listener;
 
 /// Where to tell them: nowhere that others than this machine could ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,27 @@ impl fmt::Display for MetricsAt {
     }
 }
 
+impl MetricsAt {
+    /// Whether figures could be told there now, looked at without listening. Of a socket's folder nothing is said.
+    ///
+    /// # Errors
+    /// [`Kind::AddressInUse`] and others of the network, naming the address.
+    pub fn try_out(&self) -> Result<()> {
+        let failed = |err| Error::network(format_args!("cannot tell figures on {self}"), err);
+        match self {
+            MetricsAt::Address(address) => match listener::obstacles(&[*address]).pop() {
+                Some((_, error)) => Err(Error::new(error.kind(), format!("for figures: {}", error.text()))),
+                None => Ok(()),
+            },
+            MetricsAt::Socket(path) => {
+                unix::net::SocketAddr::from_pathname(path).map_err(failed)?;
+                let is_there = fs::symlink_metadata(path).is_ok();
+                if is_there && !is_stale(path) { Err(failed(io::ErrorKind::AddrInUse.into())) } else { Ok(()) }
+            }
+        }
+    }
+}
+
 /// Listens already, and tells nothing yet.
 pub enum OpenMetrics {
     Address(TcpListener),
@@ -82,11 +105,15 @@ impl OpenMetrics {
 
 /// What a server has left that is gone: a socket that nobody listens on.
 fn remove_stale(path: &Path) {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket());
-    if is_socket && UnixStream::connect(path).is_err_and(|err| err.kind() == io::ErrorKind::ConnectionRefused) {
+    if is_stale(path) {
         // Listening says what is wrong if it is still there.
         let _ = fs::remove_file(path);
     }
+}
+
+fn is_stale(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket());
+    is_socket && UnixStream::connect(path).is_err_and(|err| err.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 #[cfg(test)]

@@ -49,6 +49,14 @@ pub fn note_of(folder: &Path) -> Option<String> {
     Some(own.map(|(_, note)| note.to_owned()).unwrap_or_default())
 }
 
+/// The number of the process that has this folder; none if nobody has it alone, or this account may not know.
+pub fn holder_of(folder: &Path) -> Option<i32> {
+    let root = Dir::open_ambient_dir(folder, ambient_authority()).ok()?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let lock = openat(reserved(&root).ok()?, LOCK, flags, Mode::empty()).ok()?;
+    is_taken(&root).then(|| Owner::read(&mut File::from(lock)))?.map(|owner| owner.pid)
+}
+
 /// Takes away what was said.
 pub(super) fn forget(root: &Dir) {
     if let Ok(reserved) = reserved(root) {

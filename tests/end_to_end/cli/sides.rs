@@ -2,12 +2,14 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::geteuid;
 
 use crate::common::not_run::not_run;
 use crate::common::program::{Done, PASSWORD, World, finish};
+use crate::common::put_program;
 
 /// Hints that only fit what is on the server.
 const OF_SERVER: [&str; 3] = ["sealift ls", "server's administrator", "server's log"];
@@ -38,7 +40,7 @@ fn as_nobody(world: &World, args: &[&str]) -> Command {
     let program = world.local("sealift");
     if !program.exists() {
         // The folders above the one that was built in may be closed to others.
-        fs::copy(env!("CARGO_BIN_EXE_sealift"), &program).unwrap();
+        put_program(Path::new(env!("CARGO_BIN_EXE_sealift")), &program);
         for folder in [world.work.path(), world.config.path()] {
             fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
         }

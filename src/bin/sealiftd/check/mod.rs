@@ -8,6 +8,7 @@ mod resources;
 #[cfg(feature = "s3")]
 mod store;
 mod users;
+mod ways;
 
 use std::process::ExitCode;
 
@@ -19,7 +20,7 @@ use crate::apart::Apart;
 use crate::args::{CheckArgs, Places};
 use crate::failure::Failure;
 use crate::output::{say, tell};
-use crate::{ground, hooks, process};
+use crate::{ground, hooks, logging, process};
 
 /// Says what it finds, and ends with 0 (nothing but notes) or 1.
 ///
@@ -27,6 +28,8 @@ use crate::{ground, hooks, process};
 /// None of what it finds: those are findings. An account that there is not, or that only root could become.
 pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
     let mut findings = Findings::default();
+    // Ports below 1024 are root's, who gives itself up behind that.
+    ways::addresses(places, &args.serve, &mut findings);
     // The server's account sees what the server will see.
     match process::account_to_assume(args.serve.user.as_deref())? {
         Some(account) => account.assume()?,
@@ -44,6 +47,11 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
     disk::look(places, args.serve.durability.into(), args.serve.nodes.shared, &mut findings);
     #[cfg(feature = "s3")]
     store::look(places, args, &mut findings);
+    ways::look(places, &args.serve, &mut findings);
+    let log = logging::prove_filter(args.serve.log_level.as_deref());
+    for failure in log.err().into_iter().chain(args.serve.nodes.name().err()) {
+        findings.add(Severity::Error, failure.text(), failure.next_step());
+    }
     let audit = args.serve.audit_file().map_or(Ok(()), |audit| ground::prove_apart(audit, places));
     for failure in audit.err().into_iter().chain(apart.refuse_roots(&args.serve.roots).err()) {
         findings.add(Severity::Error, failure.text(), failure.next_step());
@@ -66,6 +74,8 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
                 if let Some(found) = apart.misplaced_folder(&users) {
                     findings.add_misplaced(found);
                 }
+                let homes = users.iter().map(|user| user.grants().home.as_str()).chain(users.anonymous_home());
+                ways::others(places, &args.serve, homes, &mut findings);
                 users::look(places, &users, &mut findings);
                 resources::look(&args.serve.limits, &users, &mut findings);
             }

@@ -223,23 +223,24 @@ impl Supervisor<'_> {
         if self.server.as_ref().is_none_or(|server| server.number != number) {
             return;
         }
-        let lines = notices::for_manager(text, self.condition());
-        if !lines.is_empty() {
-            self.manager.tell(&lines);
-        }
-        let is_it = |server: &&mut ServerProcess| server.number == number && !server.is_ready;
-        let says_so = || text.lines().any(|line| line == "READY=1");
-        let Some(server) = self.server.as_mut().filter(is_it).filter(|_| says_so()) else { return };
-        server.serves();
-        let pid = server.pid;
-        self.has_served = true;
-        self.programs.serves();
-        if self.control.is_none() {
+        let says_so = text.lines().any(|line| line == "READY=1");
+        let is_first = says_so && self.server.as_ref().is_some_and(|server| !server.is_ready);
+        // Before anybody hears that it is ready: whoever does can ask for something.
+        if is_first && self.control.is_none() {
             match Control::begin(self.places, &self.start.words, &self.events) {
                 Ok(control) => self.control = Some(control),
                 Err(failure) => warn!(error = failure.text(), "`sealiftd reload` cannot reach this server"),
             }
         }
+        let lines = notices::for_manager(text, self.condition());
+        if !lines.is_empty() {
+            self.manager.tell(&lines);
+        }
+        let Some(server) = self.server.as_mut().filter(|_| is_first) else { return };
+        server.serves();
+        let pid = server.pid;
+        self.has_served = true;
+        self.programs.serves();
         if let Next::Another(asker) = std::mem::replace(&mut self.next, Next::AsItEnds) {
             info!(server = pid, "the next server serves");
             if let Some(asker) = asker {

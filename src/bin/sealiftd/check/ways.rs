@@ -1,0 +1,146 @@
+//! Where the server would listen, tell figures and write its audit: whether it could, or somebody else is there. What the server that
+//! runs here holds is no obstacle, since it ends before another one starts.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use sealift::server::{AuditTo, Listeners, MetricsAt};
+use sealift::store::{holder_of, look_at_neighbours, note_of};
+use sealift::{Error, Kind, limits};
+
+use super::findings::{Findings, Severity};
+use crate::args::{Places, ServeArgs};
+use crate::obstacle::{Want, obstacle};
+use crate::output::shell_word;
+use crate::serving::Held;
+use crate::supervisor::Parent;
+
+/// Looks at the addresses, as the account that would listen on them.
+pub fn addresses(places: &Places, args: &ServeArgs, findings: &mut Findings) {
+    // A supervisor has them, and hands them on.
+    if Parent::is_there() {
+        return;
+    }
+    for (address, error) in Listeners::obstacles(&args.listen) {
+        let next = match error.kind() {
+            Kind::AddressInUse => {
+                "stop the other program, or choose another address with --listen; if systemd listens there for this server (sealiftd.socket), nothing is wrong"
+            }
+            _ => {
+                "check that this machine has the address, and that the account may listen on it (ports below 1024 are root's)"
+            }
+        };
+        taken(places, args, &error, |held| held.listens_on(&address), next, findings);
+    }
+}
+
+/// Looks at where figures are told, and where the audit is, as the account that the server runs under.
+pub fn look(places: &Places, args: &ServeArgs, findings: &mut Findings) {
+    if let Some(at) = &args.metrics {
+        figures(places, args, at, findings);
+    }
+    if let Some(to) = &args.audit {
+        audit(to, findings);
+    }
+}
+
+fn figures(places: &Places, args: &ServeArgs, at: &MetricsAt, findings: &mut Findings) {
+    if let MetricsAt::Socket(path) = at
+        && let Some(obstacle) = obstacle(path, Want::Replace)
+    {
+        let next = "make the folder for the account that runs sealiftd, or choose another place with --metrics";
+        return findings.add(Severity::Error, format!("the socket for figures {}: {obstacle}", path.display()), next);
+    }
+    let usual = [SocketAddr::from(([0; 16], limits::PORT))];
+    let listens = if args.listen.is_empty() { &usual[..] } else { &args.listen };
+    if let MetricsAt::Address(address) = at
+        && listens.iter().any(|listens| Listeners::meet(listens, address))
+    {
+        let what = format!("figures cannot be told on {address}, where the server listens for clients");
+        return findings.add(Severity::Error, what, "choose another port with --metrics");
+    }
+    if let Err(error) = at.try_out() {
+        let next = "stop the other program, or choose another place with --metrics";
+        taken(places, args, &error, |held| held.tells_at(at), next, findings);
+    }
+}
+
+/// Adds what is in the way, unless it is the server that runs here.
+fn taken(
+    places: &Places,
+    args: &ServeArgs,
+    error: &Error,
+    is_held: impl Fn(&Held) -> bool,
+    next: &str,
+    findings: &mut Findings,
+) {
+    let is_busy = error.kind() == Kind::AddressInUse;
+    match Held::here(places, &args.nodes) {
+        Some(held) if is_busy && is_held(&held) => {}
+        None if is_busy && note_of(&places.state()).is_some() => {
+            let next = "it does not say where it listens; if it is another program, choose another place";
+            findings.add(Severity::Note, format!("{}, by the server that runs here, maybe", error.text()), next);
+        }
+        _ => findings.add(Severity::Error, error.text(), next),
+    }
+}
+
+fn audit(to: &AuditTo, findings: &mut Findings) {
+    let next = "give it to the account that runs sealiftd, or choose another place with --audit";
+    if let Err(error) = to.try_out() {
+        return findings.add(Severity::Error, format!("the audit: {}", error.text()), next);
+    }
+    let AuditTo::File(path) = to else { return };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Some(obstacle) = obstacle(folder, Want::Folder) else { return };
+    let what = format!("the audit {}: {obstacle}", path.display());
+    match path.exists() {
+        // It goes on as long as nobody moves it away.
+        true => findings.add(
+            Severity::Warning,
+            what,
+            format!("{next}: no new file can be made when this one is moved away"),
+        ),
+        false => findings.add(Severity::Error, what, next),
+    }
+}
+
+/// Looks for other servers whose folders meet those of this one.
+pub fn others<'h>(
+    places: &Places,
+    args: &ServeArgs,
+    homes: impl IntoIterator<Item = &'h str>,
+    findings: &mut Findings,
+) {
+    for error in look_at_neighbours(&places.data, &homes.into_iter().collect()) {
+        findings.add(Severity::Error, error.text(), "stop that one, or choose another folder with --data");
+    }
+    if args.nodes.shared || Parent::is_there() {
+        return;
+    }
+    let state = places.state();
+    let (data_by, state_by) = (holder_of(&places.data), holder_of(&state));
+    let mut warn = |what: String, option: &str, folder: &Path| {
+        let next = format!(
+            "a start waits for its end in vain unless that is the one to be replaced: choose another folder with {option}, not {}",
+            shell_word(&folder.to_string_lossy())
+        );
+        findings.add(Severity::Warning, what, next);
+    };
+    match (data_by, state_by) {
+        (data_by, state_by) if data_by == state_by => {}
+        (_, Some(process)) => {
+            let what =
+                format!("{} is the state of a server that serves another folder (process {process})", state.display());
+            warn(what, "--state", &state);
+        }
+        (Some(process), None) => {
+            let what = format!(
+                "{} is served by one that has its own state elsewhere (process {process})",
+                places.data.display()
+            );
+            warn(what, "--data", &places.data);
+        }
+        (None, None) => {}
+    }
+}

@@ -1,0 +1,110 @@
+//! Where a running server is reached, written down for `sealiftd check`: what it holds is no obstacle to the one that is started in its
+//! place. The file is locked as long as that server lives, so that nothing is believed that one has left which was killed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
+use sealift::limits;
+use sealift::server::{Listeners, MetricsAt};
+
+use crate::args::Places;
+use crate::failure::Failure;
+use crate::node_args::NodeArgs;
+
+/// In front of an address that is listened on, and of where figures are told.
+const LISTEN: &str = "listen ";
+const METRICS: &str = "metrics ";
+
+/// Where it is: several nodes have one state folder, and a file each.
+fn path(places: &Places, nodes: &NodeArgs) -> Result<PathBuf, Failure> {
+    let name = nodes.name()?.map_or_else(|| "serving".to_owned(), |node| format!("serving-{node}"));
+    Ok(places.state().join(name))
+}
+
+/// What is written down, until this is dropped.
+pub struct Serving {
+    path: PathBuf,
+    _locked: File,
+}
+
+impl Serving {
+    /// Writes it down, for a server that has the state folder.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write(
+        (places, nodes): (&Places, &NodeArgs),
+        addresses: &[SocketAddr],
+        metrics: Option<&MetricsAt>,
+    ) -> Result<Serving, Failure> {
+        let path = path(places, nodes)?;
+        let failed = |err| sealift::Error::file(path.display(), err);
+        let mut new = path.as_os_str().to_owned();
+        new.push(".new");
+        // Nobody looks at it under this name: whoever sees it sees it whole, and locked.
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        let mut file = options.open(&new).map_err(failed)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|err| failed(err.into()))?;
+        let listens = addresses.iter().map(|address| format!("{LISTEN}{address}\n"));
+        let tells = metrics.iter().map(|at| format!("{METRICS}{at}\n"));
+        let text: String = listens.chain(tells).collect();
+        file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, &path)).map_err(failed)?;
+        Ok(Serving { path, _locked: file })
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Before the lock goes, and the next server writes its own.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// What a running server of these places says that it holds.
+#[derive(Default)]
+pub struct Held {
+    listens: Vec<SocketAddr>,
+    metrics: Option<String>,
+}
+
+impl Held {
+    /// What it says; none if none runs here, or it says nothing that this account may read.
+    pub fn here(places: &Places, nodes: &NodeArgs) -> Option<Held> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+        let file = options.open(path(places, nodes).ok()?).ok()?;
+        if flock(&file, FlockOperation::NonBlockingLockShared) != Err(Errno::WOULDBLOCK) {
+            return None;
+        }
+        Held::read(file).ok()
+    }
+
+    fn read(file: File) -> io::Result<Held> {
+        let mut text = String::new();
+        file.take(limits::STATE_FILE_MAX).read_to_string(&mut text)?;
+        let listens = text.lines().filter_map(|line| line.strip_prefix(LISTEN)?.parse().ok()).collect();
+        let metrics = text.lines().find_map(|line| line.strip_prefix(METRICS)).map(str::to_owned);
+        Ok(Held { listens, metrics })
+    }
+
+    /// Whether it is what keeps others from this address.
+    pub fn listens_on(&self, address: &SocketAddr) -> bool {
+        let metrics = self.metrics.as_ref().and_then(|at| at.parse().ok());
+        self.listens.iter().chain(&metrics).any(|held| Listeners::meet(held, address))
+    }
+
+    /// Whether it is what keeps others from telling figures there.
+    pub fn tells_at(&self, at: &MetricsAt) -> bool {
+        match at {
+            MetricsAt::Address(address) => self.listens_on(address),
+            at => self.metrics.as_deref() == Some(&*at.to_string()),
+        }
+    }
+}
