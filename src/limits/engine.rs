@@ -79,6 +79,9 @@ pub const ENGINE_REMEMBERED_AGE: Duration = Duration::from_secs(3);
 /// For so long a look at the folder holds that an upload goes into: most have come by then, and are spared another request.
 pub const ENGINE_LOOKED: Duration = Duration::from_secs(1);
 
+/// Folders of which that is remembered: more than anybody puts files into in a second.
+pub const ENGINE_FOLDERS: usize = 4096;
+
 /// Bytes of an upload that are kept in memory until they are sent; more are in a file.
 pub const SPOOL_MEMORY: usize = 256 * 1024;
 

@@ -73,9 +73,9 @@ enum Next {
 
 impl S3Upload {
     /// Refuses what a commit would surely refuse, before the bytes are sent in vain.
-    pub(super) fn check_target(&self) -> Result<()> {
+    pub(super) fn check_target(&mut self) -> Result<()> {
+        self.looked = self.shared.check_parent_lately(&self.home, &self.path)?;
         let (spec, path) = (&self.spec, &self.path);
-        self.shared.check_parent(&self.home, path)?;
         self.shared.refuse_condition(spec, false, path)?;
         if spec.size.is_some_and(|size| size > limits::HASH_BLOCK) {
             self.shared.refuse_condition(spec, true, path)?;
@@ -164,7 +164,10 @@ impl S3Upload {
 
     fn next(&self, place: &Spot, path: &RelPath, hash: Hash) -> Result<Next> {
         let spec: &UploadSpec = &self.spec;
-        let found = self.shared.look(place, path)?;
+        let found = match spec.condition {
+            Condition::Hash(_) => self.shared.look(place, path)?,
+            Condition::Any | Condition::Absent => self.shared.look_for_none(place, path)?,
+        };
         match (spec.condition, found) {
             (_, Found::File(_) | Found::Folder) if spec.overwrite == Overwrite::Numbered => Ok(Next::Taken),
             (Condition::Absent, Found::File(_) | Found::Folder) => Err(failed(path, Errno::EXIST)),

@@ -46,7 +46,7 @@ pub(super) fn path_of(part: &str) -> Option<Vec<u8>> {
 }
 
 /// A file or folder by its path from the beginning of all homes: as long and as deep as its home's name makes it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Spot(Vec<u8>);
 
 impl Spot {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use rustix::io::Errno;
 
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     names: [Mutex<()>; 256],
     /// What is known of files that have stood still, by key and by what a listing tells of them.
     remembered: Mutex<HashMap<Listed, Kept>>,
+    /// When folders were last seen that files go into.
+    seen: Mutex<HashMap<Spot, Instant>>,
     /// Threads that help others.
     helping: AtomicUsize,
     /// Bytes of open files that are held.
@@ -85,6 +88,7 @@ impl Shared {
             alone,
             names: std::array::from_fn(|_| Mutex::new(())),
             remembered: Mutex::default(),
+            seen: Mutex::default(),
             helping: AtomicUsize::new(0),
             held: AtomicU64::new(0),
         }
@@ -162,6 +166,45 @@ impl Shared {
             return Ok(());
         }
         Err(self.why_absent(home, path))
+    }
+
+    /// [`Shared::check_parent`], or that somebody looked less than [`limits::ENGINE_LOOKED`] ago. When that was.
+    pub(super) fn check_parent_lately(&self, home: &Spot, path: &RelPath) -> Result<Instant> {
+        let parent = path.parent().filter(|parent| !parent.is_root()).map(|parent| full(home, &parent));
+        let seen = parent.as_ref().and_then(|parent| self.seen.lock().get(parent).copied());
+        if let Some(at) = seen.filter(|at| at.elapsed() < limits::ENGINE_LOOKED) {
+            return Ok(at);
+        }
+        let now = Instant::now();
+        self.check_parent(home, path)?;
+        if let Some(parent) = parent {
+            let mut seen = self.seen.lock();
+            if seen.len() >= limits::ENGINE_FOLDERS {
+                seen.clear();
+            }
+            seen.insert(parent, now);
+        }
+        Ok(now)
+    }
+
+    /// Something has gone or got another name: no folder counts as seen.
+    pub(super) fn forget_seen(&self) {
+        self.seen.lock().clear();
+    }
+
+    /// [`Shared::look`] where most likely nothing is: one request then.
+    pub(super) fn look_for_none(&self, full: &Spot, path: &RelPath) -> Result<Found> {
+        let key = self.keys.file(full)?;
+        let page = self.engine.page(&key, true, 1, None).map_err(|why| why.at(path))?;
+        match page.objects.first() {
+            None if page.next.is_none() => Ok(Found::Nothing),
+            // Its own key would come before all others that begin with it.
+            Some(first) if first.key > key => match self.is_folder(full, path)? {
+                true => Ok(Found::Folder),
+                false => Ok(Found::Nothing),
+            },
+            _ => self.look(full, path),
+        }
     }
 
     /// Why nothing is at this path.

@@ -37,6 +37,15 @@ impl S3Store {
     }
 }
 
+impl S3Store {
+    /// Does what takes something away from where it is.
+    fn moving<T>(&self, work: impl FnOnce(&Shared) -> Result<T>) -> Result<T> {
+        let done = work(&self.shared);
+        self.shared.forget_seen();
+        done
+    }
+}
+
 impl Store for S3Store {
     fn promises(&self) -> Promises {
         let mut promises = Promises::of_the_storage();
@@ -72,7 +81,7 @@ impl Store for S3Store {
     }
 
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
-        let upload = S3Upload::new(&self.shared, self.prepared.clone(), (&self.home, path), spec)?;
+        let mut upload = S3Upload::new(&self.shared, self.prepared.clone(), (&self.home, path), spec)?;
         if let Some(size) = spec.size {
             super::upload::check_size(size, path)?;
         }
@@ -131,7 +140,7 @@ impl Store for S3Store {
     }
 
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed> {
-        self.shared.remove(&self.home, path, recursive, None)
+        self.moving(|shared| shared.remove(&self.home, path, recursive, None))
     }
 
     fn seen(&self, path: &RelPath) -> Result<Seen> {
@@ -139,7 +148,7 @@ impl Store for S3Store {
     }
 
     fn remove_seen(&self, path: &RelPath, recursive: bool, seen: &Seen) -> Result<Removed> {
-        self.shared.remove(&self.home, path, recursive, Some(seen))
+        self.moving(|shared| shared.remove(&self.home, path, recursive, Some(seen)))
     }
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
@@ -151,19 +160,19 @@ impl Store for S3Store {
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
-        self.shared.rename(&self.home, (from, to), replace, None)
+        self.moving(|shared| shared.rename(&self.home, (from, to), replace, None))
     }
 
     fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
-        self.shared.rename(&self.home, (from, to), replace, Some(seen))
+        self.moving(|shared| shared.rename(&self.home, (from, to), replace, Some(seen)))
     }
 
     fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
-        self.shared.supersede(&self.home, (from, to), None)
+        self.moving(|shared| shared.supersede(&self.home, (from, to), None))
     }
 
     fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
-        self.shared.supersede(&self.home, (from, to), Some(seen))
+        self.moving(|shared| shared.supersede(&self.home, (from, to), Some(seen)))
     }
 
     fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {

@@ -131,7 +131,7 @@ pub(super) struct S3Upload {
     /// Parts on their way, while the next one gathers.
     under_way: VecDeque<JoinHandle<Result<BTreeMap<u64, String>, Why>>>,
     /// When the folder that it goes into was looked at.
-    looked: Instant,
+    pub(super) looked: Instant,
     /// Something went wrong, and it may hold less than was hashed.
     pub(super) broken: bool,
 }
