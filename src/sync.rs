@@ -7,8 +7,7 @@ use std::sync::{self, PoisonError, TryLockError};
 pub use std::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult};
 use std::time::{Duration, Instant};
 
-/// Between two looks of whoever does not wait for ever.
-const PAUSE: Duration = Duration::from_millis(2);
+use crate::limits;
 
 /// As [`std::sync::Mutex`], but never poisoned.
 #[derive(Debug, Default)]
@@ -48,7 +47,7 @@ impl<T: ?Sized> Mutex<T> {
             match self.try_lock() {
                 Some(guard) => return Some(guard),
                 None if begun.elapsed() >= most => return None,
-                None => std::thread::sleep(PAUSE),
+                None => std::thread::sleep(limits::LOCK_PAUSE),
             }
         }
     }
