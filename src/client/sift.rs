@@ -33,6 +33,11 @@ fn exists(to: &RelPath) -> Error {
     Error::new(Kind::Exists, format!("{to}: already exists")).at(to.as_path())
 }
 
+/// What comes of a file where a folder is.
+fn folder_there(to: &RelPath) -> Error {
+    Error::new(Kind::IsDirectory, format!("{to}: is a folder")).at(to.as_path())
+}
+
 /// Whether a file of this size and time is still to be fetched; if not, it is settled and told.
 pub(super) fn is_to_be_fetched(
     file: &Download,
@@ -45,13 +50,21 @@ pub(super) fn is_to_be_fetched(
     if !ledger.how.update && !ledger.how.dry_run {
         return true;
     }
-    let there = into.store().stat(to).ok().map(|found| found.mtime);
-    if ledger.how.update && is_as_new(there, mtime) {
+    let there = into.store().stat(to).ok();
+    // Whatever its time is: a folder is no older or newer version of a file, and none is replaced by one.
+    let is_folder = there.as_ref().is_some_and(|found| found.kind == EntryKind::Directory);
+    let time = there.as_ref().map(|found| found.mtime).filter(|_| !is_folder);
+    if ledger.how.update && is_as_new(time, mtime) {
         ledger.unchanged(from.as_path(), to, size, observer);
     } else if ledger.how.dry_run {
-        match *condition == Condition::Absent && there.is_some() {
-            true => ledger.failed(PathBuf::from(from.as_path()), to, *condition, exists(to), observer),
-            false => ledger.planned(from.as_path(), to, size, observer),
+        let error = match there {
+            Some(_) if *condition == Condition::Absent => Some(exists(to)),
+            Some(_) if is_folder => Some(folder_there(to)),
+            _ => None,
+        };
+        match error {
+            Some(error) => ledger.failed(PathBuf::from(from.as_path()), to, *condition, error, observer),
+            None => ledger.planned(from.as_path(), to, size, observer),
         }
     } else {
         return true;
@@ -229,13 +242,17 @@ pub(super) fn uploads(
                         continue;
                     }
                 };
-                let found = there.get(&to).map(|found| found.mtime);
-                if ledger.how.update && is_as_new(found, modified(&meta)) {
+                let found = there.get(&to);
+                let is_folder = found.is_some_and(|found| found.kind == EntryKind::Directory);
+                let time = found.map(|found| found.mtime).filter(|_| !is_folder);
+                if ledger.how.update && is_as_new(time, modified(&meta)) {
                     ledger.unchanged(&path, &to, meta.len(), observer);
                 } else if !ledger.how.dry_run {
                     left.push(Task::File { upload: upload(path), seen });
                 } else if condition == Condition::Absent && found.is_some() {
                     ledger.failed(path, &to, condition, exists(&to), observer);
+                } else if is_folder {
+                    ledger.failed(path, &to, condition, folder_there(&to).of_server(), observer);
                 } else {
                     ledger.planned(&path, &to, meta.len(), observer);
                 }

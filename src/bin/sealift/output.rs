@@ -330,6 +330,8 @@ events! {
     Entry = "entry";
     /// A file or folder.
     Stat = "stat";
+    /// The folder that the shell is in.
+    Folder = "folder";
     /// The BLAKE3 of a file.
     Hash = "hash";
     /// What a folder holds.

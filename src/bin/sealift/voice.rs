@@ -54,11 +54,13 @@ pub fn here(hint: &str) -> Cow<'_, str> {
 fn for_shell(hint: &str, server: &str) -> String {
     let shell = Line::command();
     let mut is_code = true;
+    // By themselves these two are about the session, and not about a key.
+    let whole = ["login", "logout"];
     let parts = hint.split('`').map(|part| {
         is_code = !is_code;
         let command = part.strip_prefix("sealift ").filter(|_| is_code);
         let name = command.and_then(|command| command.split(' ').next()).unwrap_or_default();
-        match command.filter(|_| shell.find_subcommand(name).is_some() && name != "login") {
+        match command.filter(|_| shell.find_subcommand(name).is_some() && !whole.contains(&name)) {
             Some(command) => {
                 let bare = format!(" {}", server.trim_end_matches('/'));
                 let command = command.replace(server, "/").replace("HOST/", "").replace(" HOST", "");
@@ -95,6 +97,7 @@ mod tests {
                 "`sealift trust list` and `cat x` and sealift ls",
             ),
             ("`sealift login alice@h:4456` asks once.", "`sealift login alice@h:4456` asks once."),
+            ("`sealift logout alice@h:4456` undoes it.", "`sealift logout alice@h:4456` undoes it."),
             ("`sealift link remove alice@h:4456 'a b'` ends it.", "`link remove 'a b'` ends it."),
             ("`sealift link alice@h:4456/FILE` makes one.", "`link /FILE` makes one."),
             ("nothing", "nothing"),

@@ -136,12 +136,21 @@ fn make_plan(
 }
 
 /// Reports what the plan had to leave; `at` is where a path is at the destination.
-fn report_blocked(plan: &Plan, destination: &Tree, at: impl Fn(&RelPath) -> PathBuf, report: &mut Report<'_>) {
+fn report_blocked(
+    plan: &Plan,
+    (destination, deletes): (&Tree, bool),
+    at: impl Fn(&RelPath) -> PathBuf,
+    report: &mut Report<'_>,
+) {
     for path in &plan.blocked {
         let shown = at(path);
         let (kind, why) = match destination.items.get(path).map(|item| item.kind) {
             Some(EntryKind::Other) => (Kind::NotRegular, "a device or pipe has this name, and nothing takes its place"),
             Some(EntryKind::File) => (Kind::Exists, "a file that is newer than this folder is in its place, and stays"),
+            Some(EntryKind::Directory) if !deletes => {
+                let why = "something that may not be removed is in its place: a folder with something in it, and --delete is not given";
+                (Kind::Exists, why)
+            }
             _ => (Kind::Exists, "something that may not be removed is in its place"),
         };
         let error = Error::new(kind, format!("{}: {why}", shown.display()));

@@ -79,7 +79,7 @@ fn pull(
     let mut plan = make_plan(session, (&source, &destination), (into, from), options)?;
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     let at = |path: &RelPath| into.join(path.as_path());
-    report_blocked(&plan, &destination, at, &mut report);
+    report_blocked(&plan, (&destination, options.delete), at, &mut report);
     let held_back = if options.dry_run { plan.hold_back(report.faults() > 0) } else { Default::default() };
     let size = |path| source.items.get(path).map_or(0, |item| item.size);
     let (files, bytes) =

@@ -120,6 +120,8 @@ fn every_object_is_as_the_schema_says_and_every_event_is_provoked() {
     schema.run(&world, &["login", "--name", "tablet", &at("")], 0);
     schema.run(&world, &["key", "remove", &at(""), "tablet"], 0);
     schema.run(&world, &["get", "--dry-run", &at("tree/sub/b"), "planned"], 0);
+    let told = world.run_with(["--json", "shell", &at("")], b"pwd\nlpwd\n").code(0);
+    schema.check(told.stdout());
     schema.run(&world, &["get"], 2);
     schema.run(&world, &["frobnicate"], 2);
     schema.run(&world, &["ls", "--frobnicate", &at("")], 2);
@@ -260,7 +262,7 @@ fn every_command_ends_with_a_summary_also_where_it_fails_but_not_behind_the_byte
     let summaries = done.stdout().lines().filter(|line| line.contains(r#""event":"summary""#));
     let counts: Vec<_> = summaries.map(|line| told(&serde_json::from_str(line).unwrap())).collect();
     let summary = |entries: u64, failed: u64| ("summary".into(), entries.into(), failed.into());
-    assert_eq!(counts, [summary(1, 0), summary(0, 1), summary(1, 0)]);
+    assert_eq!(counts, [summary(1, 0), summary(0, 1), summary(1, 0), summary(1, 0)]);
 }
 
 #[test]

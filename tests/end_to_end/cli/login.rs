@@ -97,6 +97,33 @@ fn keys_are_shown_and_revoked_by_name_or_fingerprint_from_another_machine() {
 }
 
 #[test]
+fn a_key_that_was_named_is_said_to_log_in_where_it_does_and_what_undoes_it_does() {
+    let world = World::trusting();
+    let alice = world.alice("");
+    world.run(["key", "new", "--name", "mine"]).code(0);
+    let (usual, elsewhere) = (world.config.path().join("id_ed25519"), world.local("k 1"));
+    world
+        .run(["-i", usual.to_str().unwrap(), "login", "--name", "my key", &alice])
+        .code(0)
+        .said("nothing is asked. `sealift key remove alice@");
+    alone(&world, &["ls", &alice]).code(0);
+    // Where nobody looks for it, it is to be named.
+    fs::rename(usual, elsewhere).unwrap();
+    let done = world.run(["-i", "k 1", "login", &alice]).code(0).said("already. It logs in where it is named");
+    assert!(
+        !done.stderr.contains("nothing is asked") && done.stderr.contains("`sealift -i 'k 1' ls alice@"),
+        "{done:?}"
+    );
+    alone(&world, &["ls", &alice]).code(4);
+    alone(&world, &["-i", "k 1", "ls", &alice]).code(0);
+    alone(&world, &["-i", "k 1", "key", "remove", &alice, "my key"]).code(0);
+    alone(&world, &["-i", "k 1", "ls", &alice]).code(4);
+    let done = world.run(["-i", "k 1", "login", "--name", "my key", &alice]).code(0);
+    done.said("from now on. It logs in where it is named").said(" 'my key'` undoes it");
+    alone(&world, &["logout", &alice]).code(3);
+}
+
+#[test]
 fn the_administrators_keys_are_the_administrators() {
     let world = World::trusting();
     let alice = world.alice("");

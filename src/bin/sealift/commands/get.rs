@@ -382,7 +382,9 @@ impl<'a> Fetch<'a> {
             let work = Transfer::get_tree(&from, &into, &to, condition, options).with_filter(&self.how.filter);
             let work = work.with_server_links(self.links);
             if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
-                let failure = failure.about(&from.to_string()).while_at(&from);
+                // One's own folder, and what a link leads to, has no name.
+                let named = if from.is_root() { &to } else { &from };
+                let failure = failure.about(&named.to_string()).while_at(&from);
                 if failure.ends_connection() {
                     return Err(failure);
                 }

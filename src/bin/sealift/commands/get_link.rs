@@ -15,7 +15,7 @@ use crate::args::Get;
 use crate::context::Context;
 use crate::expand;
 use crate::failure::{Failure, Outcome};
-use crate::transfer::{How, Links, TransferArgs, Way};
+use crate::transfer::{How, IfExists, Links, TransferArgs, Way};
 
 /// The link that is meant, if one is.
 ///
@@ -58,7 +58,7 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     let mut local = Local::resolve(local, 1, how.exactly)?;
     if local.is_folder() {
         let name = plain_name(connected.welcome.link.as_ref())?;
-        spare(&local, &name, &args.how.transfer)?;
+        spare(&local, (&name, is_folder), &args.how.transfer)?;
         local = if is_folder { local.below(&name) } else { local.named(&name) };
     }
     let mut fetch = Fetch::new(ctx, &local, true, &args.how.transfer.flow)?;
@@ -73,9 +73,10 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     .await
 }
 
-/// Refuses to put anything into what is here already: nobody has typed the name, it comes from whoever made the link. Who says what is
-/// to become of it is answered as with every other `get`; a link of this name is followed in no case.
-fn spare(local: &Local, name: &RelPath, args: &TransferArgs) -> Outcome {
+/// Refuses to put anything into what is here already: nobody has typed the name, it comes from whoever made the link. Who says what
+/// is to become of it is answered as with every other `get`; a link of this name is followed in no case, and no file makes room for a
+/// folder.
+fn spare(local: &Local, (name, is_folder): (&RelPath, bool), args: &TransferArgs) -> Outcome {
     let Local::Folder { folder, .. } = local else { return Ok(()) };
     let path = folder.strip_prefix(".").unwrap_or(folder).join(name.as_path());
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
@@ -84,8 +85,13 @@ fn spare(local: &Local, name: &RelPath, args: &TransferArgs) -> Outcome {
         let hint = format!("Say where to put it: `sealift get 'LINK' ./{name}` follows the link.");
         return Err(Failure::new(Kind::Exists, format!("{shown}: a link on this machine has this name"), hint).at(path));
     }
-    if args.resume || args.update || args.if_exists.is_some() {
+    let is_answered = args.resume || args.update || args.if_exists.is_some();
+    if is_answered && (found.is_dir() || !is_folder) {
         return Ok(());
+    }
+    if is_answered && args.if_exists != Some(IfExists::Fail) {
+        let hint = "The link leads to a folder. Say where to put it: `sealift get 'LINK' NEW-NAME`.";
+        return Err(Failure::new(Kind::NotDirectory, format!("{shown}: not a folder"), hint).at(path));
     }
     let hint = "Say where to put it: `sealift get 'LINK' NEW-NAME`; or -c to go on with it, or --if-exists overwrite.";
     let text = format!("{shown}: is here already, and the link does not replace it");

@@ -80,7 +80,12 @@ impl Local {
             },
         };
         let path = followed.as_path();
-        let name = path.file_name().ok_or_else(|| Error::new(Kind::Usage, format!("{shown}: no file's name")))?;
+        let Some(name) = path.file_name() else {
+            let hint =
+                "Write the name that it gets. What is in a folder comes here by `sealift get -r HOST/folder/. .`.";
+            let text = format!("-T takes the last name as that of the file or folder, and {shown} is a folder's place");
+            return Err(Failure::new(Kind::Usage, text, hint));
+        };
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
             let (missing, shown) = (folder.display(), shown.to_string());

@@ -1,12 +1,14 @@
 //! `login` and `logout`: a key of this machine's own on a server, and gone from it again.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 
 use clap::Args;
 use sealift::client::keys::LoginKey;
 use sealift::client::{Present, ServerKey};
 use sealift::escape::for_people;
 use sealift::proto::Feature;
+use sealift::readable::shell_word;
 use sealift::{Client, Exit, Kind};
 
 use crate::commands::key::user_and_host;
@@ -76,6 +78,26 @@ pub struct Enrolled {
     fingerprint: String,
     /// It was there already.
     already: bool,
+    /// How to name it, of a key that was given and is not the one that `login` makes.
+    given: Option<Given>,
+}
+
+/// A key that was given by a file.
+struct Given {
+    file: String,
+    /// It is among those that log in without being named.
+    is_used_unasked: bool,
+}
+
+impl Given {
+    fn of(ctx: &Context, login: &Login, key: &LoginKey) -> Option<Given> {
+        let file = ctx.common.identity.first()?;
+        let is_of_bookmark = login.settings.identity.as_ref().is_some_and(|named| named == file);
+        // Where a bookmark names a key, that alone logs in.
+        let is_usual = || identity::usual(ctx.out).iter().any(|usual| usual.public() == key.public());
+        let is_used_unasked = is_of_bookmark || (login.settings.identity.is_none() && is_usual());
+        Some(Given { file: shell_word(&for_people(file.as_os_str().as_bytes())), is_used_unasked })
+    }
 }
 
 /// Has the server take a key of this machine, over a connection that is logged in; the connection again, which may be another
@@ -94,6 +116,7 @@ pub async fn enrol_here(
         return Err(Failure::from(Feature::Enrol.missing()).about(&login.to_string()));
     }
     let given = identity::named_key(&ctx.common, ctx.out)?;
+    let named = given.as_ref().and_then(|key| Given::of(ctx, login, key));
     let kept = match given {
         Some(key) => Some(key),
         None => logins::key_of(login)?,
@@ -101,7 +124,7 @@ pub async fn enrol_here(
     if let Some(key) = &kept {
         let fingerprint = key.public().fingerprint();
         if let Some(known) = client.keys().await?.into_iter().find(|known| known.fingerprint == fingerprint) {
-            return Ok((client, Enrolled { name: known.name, fingerprint, already: true }));
+            return Ok((client, Enrolled { name: known.name, fingerprint, already: true, given: named }));
         }
     }
     let name = match name {
@@ -115,7 +138,7 @@ pub async fn enrol_here(
         None => logins::make(login, &name)?,
     };
     let fingerprint = key.public().fingerprint();
-    let enrolled = Enrolled { name: name.clone(), fingerprint, already: false };
+    let enrolled = Enrolled { name: name.clone(), fingerprint, already: false, given: named };
     match client.enrol(login.name(), credential.present(), &key, &name).await {
         Ok(()) => Ok((client, enrolled)),
         // It may have been done all the same: then the key logs in.
@@ -164,18 +187,26 @@ async fn by_key(ctx: &Context, login: &Login, key: &LoginKey) -> Outcome<Client>
 /// # Errors
 /// Those of standard output.
 pub fn told(ctx: &Context, login: &Login, enrolled: &Enrolled) -> Outcome {
-    let Enrolled { name, fingerprint, already } = enrolled;
+    let Enrolled { name, fingerprint, already, given } = enrolled;
     let object = || {
         let object = Object::of(Event::LoggedIn).text("user", login.name()).text("server", &login.server);
         object.text("key", name).text("fingerprint", fingerprint).value("already", *already)
     };
     if !ctx.out.json(object)? {
         let key = for_people(name.as_bytes());
-        ctx.out.note(&match already {
-            true => format!("This machine logs in as {login} already, by the key {key} ({fingerprint})."),
-            false => format!(
-                "This machine logs in as {login} from now on, by the key {key} ({fingerprint}); nothing is asked. \
-                 `sealift logout {login}` undoes it."
+        let when = if *already { "already" } else { "from now on" };
+        let undo = match given {
+            None => format!("`sealift logout {login}` undoes it."),
+            Some(_) => format!("`sealift key remove {login} {}` undoes it.", shell_word(&key)),
+        };
+        ctx.out.note(&match given {
+            Some(Given { file, is_used_unasked: false }) => format!(
+                "{login} knows the key {key} ({fingerprint}) {when}. It logs in where it is named, as in `sealift -i {file} ls \
+                 {login}/`, or as the `identity` of a bookmark (`sealift help bookmark`). {undo}"
+            ),
+            _ if *already => format!("This machine logs in as {login} already, by the key {key} ({fingerprint})."),
+            _ => format!(
+                "This machine logs in as {login} from now on, by the key {key} ({fingerprint}); nothing is asked. {undo}"
             ),
         });
     }

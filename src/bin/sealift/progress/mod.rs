@@ -348,10 +348,14 @@ impl Observer for Progress {
         self.change(|state| state.given_up(path));
         let name = for_people(path.as_os_str().as_bytes());
         let mut failure = Failure::from(error.retold()).about(&name).at(self.happened_to(path, error));
-        if (self.direction, error.side()) == (Direction::Send, Side::Server) {
+        let in_the_way = match (self.direction, error.side()) {
+            (Direction::Send, Side::Server) => Some("on the server"),
+            (Direction::Fetch, Side::Local) => Some("on this machine"),
+            _ => None,
+        };
+        if let Some(place) = in_the_way {
             failure = failure.hinted(sealift::Kind::IsDirectory, || {
-                "A folder on the server has that name: choose another one. Without -T a file goes into the folder."
-                    .to_owned()
+                format!("A folder {place} has that name: choose another one. Without -T a file goes into the folder.")
             });
         }
         if let Some(login) = self.login.lock().as_ref() {

@@ -10,14 +10,13 @@ use sealift::stray::Stray;
 mod subcommands;
 mod values;
 
-pub use self::subcommands::{LinkCommand, LinkLine, TrashCommand, TrashLine};
+pub use self::subcommands::{LinkCommand, LinkLine, MirrorLine, TrashCommand, TrashLine};
 use super::Words;
 use crate::commands::ls::Look;
 use crate::commands::{df, du, find, tree};
 use crate::failure::Outcome;
 use crate::help::show_help;
 use crate::how_args::{CpHow, GetHow, MkdirHow, MvHow, PutHow, RmHow};
-use crate::mirror_args;
 use crate::suggest;
 use crate::times::TimeArgs;
 
@@ -117,11 +116,12 @@ pub enum Command {
     },
     /// End the server (administrators)
     Shutdown,
-    /// Log in again, or as another user; the password is asked for
+    /// Go on as another user; without a name, have this machine log in by a key of its own from now on
     #[command(visible_alias = "user")]
     Login {
-        /// The user; `anonymous` reads without a password
-        user: Option<String>,
+        /// The user, whose password is asked for; `anonymous` reads without one. Written alice@host, as `sealift login` does
+        #[arg(value_name = "USER")]
+        who: Option<OsString>,
     },
     /// Go to another server, or to another user's folder: alice@host[:port][/folder]
     #[command(visible_alias = "connect")]
@@ -129,8 +129,17 @@ pub enum Command {
         /// The server
         target: OsString,
     },
+    /// Log out and end; of alice@host, take this machine's key away there, as `sealift logout` does
+    Logout {
+        /// Whose key
+        #[arg(value_name = "USER@HOST")]
+        target: Option<OsString>,
+        /// Forget the key here, without the server, which goes on to know it
+        #[arg(long, requires = "target")]
+        here: bool,
+    },
     /// Log out and end
-    #[command(visible_aliases = ["quit", "bye", "logout"])]
+    #[command(visible_aliases = ["quit", "bye"])]
     Exit,
 }
 
@@ -194,15 +203,6 @@ pub struct Cat {
     /// What is no text, too
     #[arg(short, long)]
     pub force: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct MirrorLine {
-    /// SOURCE is the local folder, DESTINATION the one on the server
-    #[arg(short = 'R', long)]
-    pub reverse: bool,
-    #[command(flatten)]
-    pub how: mirror_args::Mirror,
 }
 
 #[derive(Debug, Args)]
@@ -331,6 +331,7 @@ impl Command {
             | Command::Shutdown
             | Command::Login { .. }
             | Command::Open { .. }
+            | Command::Logout { .. }
             | Command::Exit => false,
         }
     }
@@ -353,9 +354,13 @@ impl Command {
         }
     }
 
-    /// Whether what it writes are objects, where those are asked for: neither the bytes of files nor words about this machine.
+    /// Whether what it writes are objects, where those are asked for: neither the bytes of files nor what programs of this machine write.
     pub fn tells_programs(&self) -> bool {
-        self.needs_server() && !matches!(self, Command::Cat(_) | Command::More(_))
+        match self {
+            Command::Cat(_) | Command::More(_) => false,
+            Command::Pwd | Command::Lpwd | Command::Login { .. } | Command::Logout { target: Some(_), .. } => true,
+            command => command.needs_server(),
+        }
     }
 
     /// Whether it speaks with the server.
@@ -437,10 +442,22 @@ mod tests {
             "shutdown",
             "user alice",
             "login",
+            "login alice",
+            "logout alice@h --here",
         ] {
             assert!(matches!(Line::parse(words(line)), Ok(Some(_))), "{line}");
         }
-        for line in ["frobnicate", "mv a", "cat", "pwd x", "link", "link remove", "trash restore", "trash empty"] {
+        for line in [
+            "frobnicate",
+            "mv a",
+            "cat",
+            "pwd x",
+            "link",
+            "link remove",
+            "trash restore",
+            "trash empty",
+            "logout --here",
+        ] {
             assert!(Line::parse(words(line)).is_err(), "{line}");
         }
     }

@@ -16,6 +16,7 @@ use super::say;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::interrupt;
+use crate::output::{Event, Object, Output};
 
 /// What runs commands of the system's shell where nothing else is named.
 const SHELL: &str = "/bin/sh";
@@ -72,6 +73,17 @@ pub fn change_folder(folder: Option<&OsStr>) -> Outcome {
 /// If it is gone.
 pub fn folder() -> Result<PathBuf> {
     env::current_dir().map_err(|err| Error::file("the local folder", err))
+}
+
+/// Says what the current folder is.
+///
+/// # Errors
+/// If it is gone, or stdout cannot be written to.
+pub fn tell_folder(out: Output) -> Outcome {
+    let folder = folder()?;
+    let name = folder.as_os_str().as_bytes();
+    let object = || Object::of(Event::Folder).text("side", "local").name("path", name);
+    if out.json(object)? { Ok(()) } else { say(&for_people(name)) }
 }
 
 /// Makes folders.

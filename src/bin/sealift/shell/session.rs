@@ -1,6 +1,8 @@
 //! The shell's side of a session: who is logged in where, the current folder, and what each command does.
 
+mod logins;
 mod names;
+mod servers;
 mod several;
 mod subcommands;
 mod transfers;
@@ -28,9 +30,8 @@ use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
 use crate::interrupt;
 use crate::login::Login;
-use crate::output;
+use crate::output::{self, Event, Object};
 use crate::voice;
-use sealift::secret::Secret;
 
 /// What comes after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,11 +277,11 @@ impl<'a> ShellSession<'a> {
             }
             Command::Link(line) => self.link(line).await?,
             Command::Cd { folder } => self.cd(folder.as_deref()).await?,
-            Command::Pwd => say(&self.shown_folder())?,
+            Command::Pwd => self.tell_folder()?,
             Command::Lcd { folder } => local::change_folder(folder.as_deref())?,
             Command::Lls { words } => local::list(words)?,
             Command::Lmkdir(line) => local::make_folders(&line.names, line.how.parents)?,
-            Command::Lpwd => say(&for_people(local::folder()?.as_os_str().as_bytes()))?,
+            Command::Lpwd => local::tell_folder(out)?,
             Command::Ping => {
                 let server = self.login.server.to_string();
                 server::ping_once(out, self.client().await?, &server).await?;
@@ -289,8 +290,14 @@ impl<'a> ShellSession<'a> {
             Command::Who(times) => server::show_who(out, self.client().await?, *times).await?,
             Command::Kick { whom } => server::end_sessions(out, self.client().await?, whom).await?,
             Command::Shutdown => server::end_server(out, self.client().await?).await?,
-            Command::Login { user } => self.log_in(user.as_deref()).await?,
+            Command::Login { who } => self.log_in(who.as_deref()).await?,
+            Command::Logout { target: Some(target), here } => self.forget_key(target, *here).await?,
             Command::Open { target } => self.open_other(target).await?,
+            Command::Logout { target: None, .. } => {
+                self.tell_of_key();
+                self.close().await;
+                return Ok(Next::End);
+            }
             Command::Exit => {
                 self.close().await;
                 return Ok(Next::End);
@@ -305,29 +312,23 @@ impl<'a> ShellSession<'a> {
             b"-" => {
                 let nowhere = || Error::new(Kind::Usage, "there is no folder to go back to yet");
                 let folder = self.folder_before.clone().ok_or_else(nowhere)?;
-                say(&format!("/{}", for_people(folder.as_bytes())))?;
-                folder
+                return self.go_back(folder).await;
             }
             _ => self.target(name)?.path,
         };
         self.change_folder(folder).await
     }
 
-    /// Logs in again: as the same user, or as another one, who starts in their own folder.
-    async fn log_in(&mut self, user: Option<&str>) -> Outcome {
-        let Some(user) = user else {
-            self.close().await;
-            let connected = self.ctx.connect_with(&self.login, Some(self.credential.clone())).await?;
-            welcome(self.ctx, &self.login, &connected);
-            self.client = Some(connected.client);
-            return Ok(());
-        };
-        let login = Login { user: (user != "anonymous").then(|| user.to_owned()), ..self.login.clone() };
-        // Asked for even if a password was given to the program: it was for the first user.
-        let given = login.user.is_none().then(|| Credential::Password(Secret::new(Vec::new())));
-        let connected = self.ctx.connect_with(&login, given).await?;
-        self.take_over(login, connected).await;
-        Ok(())
+    /// To the folder before, which is told.
+    async fn go_back(&mut self, folder: RelPath) -> Outcome {
+        self.change_folder(folder).await?;
+        self.tell_folder()
+    }
+
+    fn tell_folder(&self) -> Outcome {
+        let path: &[u8] = if self.folder.is_root() { b"." } else { self.folder.as_bytes() };
+        let object = || Object::of(Event::Folder).text("side", "server").name("path", path);
+        if self.ctx.out.json(object)? { Ok(()) } else { say(&self.shown_folder()) }
     }
 
     /// Goes to another server. Only when that answers is this one left.
@@ -399,6 +400,7 @@ impl<'a> ShellSession<'a> {
     }
 
     fn word(&self, name: &OsStr) -> Outcome<Word> {
+        let name = &*self.without_server(name)?;
         if !glob::is_special(name.as_bytes()) {
             let (_, is_contents) = without_dot(name);
             return Ok(Word { target: self.target(name)?, is_pattern: false, is_contents });
@@ -422,7 +424,8 @@ impl<'a> ShellSession<'a> {
     }
 
     fn target(&self, name: &OsStr) -> Outcome<Target> {
-        let (path, is_folder) = self.resolve(literal(name).as_bytes())?;
+        let name = self.without_server(name)?;
+        let (path, is_folder) = self.resolve(literal(&name).as_bytes())?;
         let Login { user, server, .. } = &self.login;
         let (user, host) = (user.clone(), server.host.clone());
         Ok(Target { user, host, port: Some(server.port), path, is_folder, bookmark: None })

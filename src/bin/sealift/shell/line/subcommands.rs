@@ -6,7 +6,30 @@ use clap::{Args, Subcommand};
 use sealift::files::TrashId;
 
 use crate::commands::link;
+use crate::mirror_args;
 use crate::times::TimeArgs;
+
+#[derive(Debug, Args)]
+#[command(after_help = MIRROR_HELP)]
+#[command(mut_arg("source", |arg| arg.help("The folder to copy: on the server, with -R a local one")))]
+#[command(mut_arg("destination", |arg| arg.help("The folder that becomes like it: a local one, with -R on the server")))]
+pub struct MirrorLine {
+    /// SOURCE is the local folder, DESTINATION the one on the server
+    #[arg(short = 'R', long)]
+    pub reverse: bool,
+    #[command(flatten)]
+    pub how: mirror_args::Mirror,
+}
+
+const MIRROR_HELP: &str = "\
+Examples:
+  mirror photos ./photos
+  mirror -R ./site www --delete
+  mirror -R ./site www --delete --dry-run
+
+As with lftp: without -R what is on the server comes here. One of the two may be written as on a command line, with the server \
+before it; then it says which way, as in `mirror ./site alice@files.example/www`. What the options come to is in \
+`sealift help mirror`.";
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]

@@ -22,16 +22,29 @@ use crate::shell::{line, local};
 use crate::transfer::{FlowArgs, How, Links, TransferArgs, Way as BackTo};
 
 impl ShellSession<'_> {
-    /// Mirrors over a connection of its own, so that this one stays as it is.
+    /// Mirrors over a connection of its own, so that this one stays as it is. One of the two may be written with its server, as on
+    /// a command line, and then says which way it goes.
     pub(super) async fn mirror(&mut self, line: &line::MirrorLine) -> Outcome {
         refuse_stdin(&line.how.list)?;
-        self.refuse_turned(line).await?;
-        let (local, remote) = match line.reverse {
-            true => (&line.how.source, &line.how.destination),
-            false => (&line.how.destination, &line.how.source),
+        let (source, destination) = (&line.how.source, &line.how.destination);
+        let is_push = match (self.is_addressed(source)?, self.is_addressed(destination)?) {
+            (true, true) => {
+                let hint = "One side of a mirror is a local folder; `cp -r` copies on the server.";
+                return Err(Failure::new(Kind::Usage, "both are on a server", hint));
+            }
+            (true, false) if line.reverse => {
+                let text =
+                    format!("-R makes the folder on the server like a local one, and {} is there", shown(source));
+                return Err(Failure::new(Kind::Usage, text, "Leave -R away."));
+            }
+            (_, there) => line.reverse || there,
         };
-        let (local, remote) = (PathBuf::from(local::expand_home(local)), self.target(remote)?);
-        let way = match line.reverse {
+        if !is_push {
+            self.refuse_turned(line).await?;
+        }
+        let (local, remote) = if is_push { (source, destination) } else { (destination, source) };
+        let (local, remote) = (PathBuf::from(local::expand_home(&literal(local))), self.target(remote)?);
+        let way = match is_push {
             true => Way::Push { from: local, to: remote },
             false => Way::Pull { from: remote, to: local },
         };
@@ -41,8 +54,8 @@ impl ShellSession<'_> {
     /// Refuses a mirror that was meant the other way round: what it is to be made from is here, and not there.
     async fn refuse_turned(&mut self, line: &line::MirrorLine) -> Outcome {
         let (source, destination) = (&line.how.source, &line.how.destination);
-        let local = PathBuf::from(local::expand_home(source));
-        if line.reverse || !local.is_dir() {
+        let local = PathBuf::from(local::expand_home(&literal(source)));
+        if !local.is_dir() {
             return Ok(());
         }
         let remote = self.target(source)?.path;
@@ -50,7 +63,6 @@ impl ShellSession<'_> {
             Err(error) if error.kind() == Kind::NotFound => {}
             _ => return Ok(()),
         }
-        let shown = |name: &OsStr| for_people(name.as_bytes());
         let text =
             format!("mirror makes a local folder like one on the server, and {} is on this machine", shown(source));
         let hint = format!("`mirror -R {} {}` makes the one on the server like it.", shown(source), shown(destination));
@@ -67,6 +79,10 @@ impl ShellSession<'_> {
             return self.each(names, async |client, target| cat::show(out, client, target, false, growing).await).await;
         }
         let words = self.words(names)?;
+        self.refuse_as_local(
+            local,
+            "The last of several names is the local destination: write ./ before it if it is meant. `cp` copies on the server.",
+        )?;
         let local = Local::resolve(local, words.len(), how.exactly)?;
         let ctx = self.ctx;
         let fetching = async |client: &mut Client, login: &Login, way: &BackTo<'_>| {
@@ -180,6 +196,10 @@ impl ShellSession<'_> {
         let connected = self.ctx.connect_with(&self.login, Some(self.credential.clone())).await;
         Ok(Some(connected?.client))
     }
+}
+
+fn shown(name: &OsStr) -> String {
+    for_people(literal(name).as_bytes())
 }
 
 /// The paths of a list, which is a file: the shell reads its commands from standard input.

@@ -1,0 +1,81 @@
+//! What is in the place of what comes, and is of another type.
+
+use std::fs;
+
+use crate::common::program::World;
+
+/// Whatever the times are, a folder is no newer version of a file.
+#[test]
+fn update_does_not_take_a_folder_for_the_file() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "a"), "far").unwrap();
+    fs::write(world.local("b"), "near").unwrap();
+    // Both are made last, so both are newer.
+    fs::create_dir(world.local("a")).unwrap();
+    fs::create_dir(world.remote("alice", "b")).unwrap();
+    let (there, below) = (world.alice("a"), world.alice(""));
+    for words in [&["get", "--update", &there, "."][..], &["get", "-n", &there, "."], &["get", &there, "."]] {
+        let done = world.run(words).code(1).said("a: is a folder").said("A folder on this machine has that name");
+        assert_eq!(done.stdout(), "", "{words:?}");
+    }
+    for words in [&["put", "--update", "b", &below][..], &["put", "-n", "b", &below], &["put", "b", &below]] {
+        let done = world.run(words).code(1).said("b: is a folder").said("A folder on the server has that name");
+        assert_eq!(done.stdout(), "", "{words:?}");
+    }
+    // In a tree it is one failure among others.
+    fs::create_dir_all(world.remote("alice", "tree/x")).unwrap();
+    fs::create_dir_all(world.local("tree")).unwrap();
+    fs::write(world.local("tree/x"), "file").unwrap();
+    world.run(["put", "-r", "--update", "tree", &below]).code(1).said("x: is a folder");
+    world.run(["get", "--if-exists", "skip", &there, "."]).code(0).said("1 skipped (there already)");
+}
+
+#[test]
+fn a_mirror_says_that_a_folder_stays_because_nothing_is_to_be_deleted() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "m/x")).unwrap();
+    fs::write(world.remote("alice", "m/x/data"), "precious").unwrap();
+    fs::create_dir(world.local("src")).unwrap();
+    fs::write(world.local("src/x"), "file").unwrap();
+    let onto = world.alice("m");
+    for words in [&["mirror", "./src", &onto][..], &["mirror", "-n", "./src", &onto]] {
+        world.run(words).code(11).said("m/x: something that may not be removed").said("--delete is not given");
+    }
+    assert_eq!(fs::read(world.remote("alice", "m/x/data")).unwrap(), b"precious");
+    world.run(["mirror", "--delete", "./src", &onto]).code(0);
+    assert_eq!(fs::read(world.remote("alice", "m/x")).unwrap(), b"file");
+}
+
+#[test]
+fn a_file_makes_no_room_for_what_a_link_leads_to() {
+    let world = World::trusting();
+    fs::create_dir(world.remote("alice", "photos")).unwrap();
+    fs::write(world.remote("alice", "photos/boat"), "a boat").unwrap();
+    fs::write(world.remote("alice", "one"), "one").unwrap();
+    let link = |path: &str| world.run(["link", &world.alice(path)]).code(0).stdout().trim_end().to_owned();
+    let (folder, file) = (link("photos"), link("one"));
+    fs::write(world.local("photos"), "mine").unwrap();
+    world.run(["get", &folder]).code(11).said("is here already");
+    world.run(["get", "--if-exists", "fail", &folder]).code(11).said("photos: is here already");
+    for answer in ["--if-exists=skip", "--if-exists=overwrite", "-c", "--update"] {
+        let done = world.run(["get", answer, &folder]).code(1).said("photos: not a folder").said("NEW-NAME");
+        assert!(!done.stderr.contains("./photos"), "{done:?}");
+    }
+    world.run(["get", "-T", &folder, "photos"]).code(1).said("sealift: photos: not a folder");
+    assert_eq!(fs::read_to_string(world.local("photos")).unwrap(), "mine");
+    // A folder that is here already takes what comes as every other `get -r` has it.
+    fs::create_dir_all(world.local("into/photos")).unwrap();
+    fs::write(world.local("into/photos/boat"), "my boat").unwrap();
+    world.run(["get", &folder, "into"]).code(11).said("into/photos: is here already");
+    world.run(["get", "--if-exists", "fail", &folder, "into"]).code(11).said("boat: already exists");
+    world.run(["get", "--if-exists", "skip", &folder, "into"]).code(0).said("1 skipped (there already)");
+    assert_eq!(fs::read_to_string(world.local("into/photos/boat")).unwrap(), "my boat");
+    world.run(["get", "--if-exists", "overwrite", &folder, "into"]).code(0);
+    assert_eq!(fs::read_to_string(world.local("into/photos/boat")).unwrap(), "a boat");
+    fs::create_dir(world.local("one")).unwrap();
+    world.run(["get", "--update", &file]).code(1).said("one: is a folder");
+    // What is to get a name needs one.
+    for words in [&["get", "-T", &file][..], &["get", "-rT", &world.alice("photos"), "."]] {
+        world.run(words).code(2).said("-T takes the last name").said("Write the name that it gets");
+    }
+}
