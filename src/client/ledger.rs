@@ -73,6 +73,8 @@ pub(super) struct Ledger {
     /// From where a file was last gone on with.
     resumed: HashMap<RelPath, u64>,
     steps: u64,
+    /// A connection was ended for a file that had no place here, whose rest was too long to be read for nothing.
+    pub(super) gave_up: bool,
     /// If that is asked for: the files whose bytes all went to where they belong, each with their hash, also where the
     /// answer did not come any more.
     pub(super) whole: Option<Vec<(RelPath, Hash)>>,
@@ -96,6 +98,7 @@ impl Ledger {
         self.put_off.extend(other.put_off);
         self.resumed.extend(other.resumed);
         self.steps += other.steps;
+        self.gave_up |= other.gave_up;
         if let (Some(whole), Some(more)) = (&mut self.whole, other.whole) {
             whole.extend(more);
         }

@@ -10,7 +10,9 @@ use super::many;
 use super::observer::Observer;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, FileMode, Hash, Hasher, Mtime, Partial, RelPath, SourceMode, Store, Upload, UploadSpec};
+use crate::files::{
+    Condition, EntryKind, FileMode, Hash, Hasher, Mtime, Partial, RelPath, SourceMode, Store, Upload, UploadSpec,
+};
 use crate::limits;
 use crate::proto::{Command, Feature, FrameDecoder, HashOf, Piece, Reply};
 
@@ -134,9 +136,7 @@ impl Receiver<'_> {
                 continue;
             }
             // Said before the bytes are sent in vain. The commit decides.
-            if job.file.condition == Condition::Absent && self.into.stat(&job.file.to).is_ok() {
-                let error =
-                    Error::new(Kind::Exists, format!("{}: already exists", job.file.to)).at(job.file.to.as_path());
+            if let Some(error) = self.no_place_for(&job) {
                 self.failed(&job, error);
                 continue;
             }
@@ -153,6 +153,22 @@ impl Receiver<'_> {
             }
         }
         None
+    }
+
+    /// What is in the place of a file, if that is known to keep it from coming there. Whether it is a folder is looked at only of those
+    /// whose bytes may be many.
+    fn no_place_for(&self, job: &Job) -> Option<Error> {
+        let Download { to, condition, .. } = &job.file;
+        if *condition != Condition::Absent && !job.resumable {
+            return None;
+        }
+        let found = self.into.stat(to).ok()?;
+        let (kind, what) = match (condition, found.kind) {
+            (Condition::Absent, _) => (Kind::Exists, "already exists"),
+            (_, EntryKind::Directory) => (Kind::IsDirectory, "is a folder"),
+            _ => return None,
+        };
+        Some(Error::new(kind, format!("{to}: {what}")).at(to.as_path()))
     }
 
     /// Takes the answer to the oldest command.
@@ -277,10 +293,13 @@ impl Receiver<'_> {
             (Ok(Ok(done)), Ok(upload)) => Ok(Ok(Fetched { upload, done, size })),
             (Ok(Err(error)), _) => self.refused(error, Some(size)),
             (Ok(Ok(_)), Err(error)) => Ok(Err(Missed { error, size: Some(size) })),
-            // Our own disk's error says more than that the rest was not read.
+            // Our own disk's error says more than that the rest was not read. It is this file's alone: the others come over another
+            // connection, if there is a way to one.
             (Err(_), Err(error)) => {
-                self.observer.failed(from.as_path(), &error);
-                Err(error)
+                let ended = error.retold();
+                self.failed(job, error);
+                self.ledger.gave_up = true;
+                Err(ended)
             }
             (Err(error), Ok(upload)) => {
                 self.keep(upload, &error);

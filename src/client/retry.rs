@@ -295,6 +295,12 @@ impl Transfer {
         }
     }
 
+    /// Whether all that was named is settled. Of a tree nobody knows.
+    fn has_nothing_left(&self) -> bool {
+        let ledger = self.ledger.lock();
+        matches!(&self.work, Work::Downloads(jobs, _) if jobs.iter().all(|job| ledger.is_settled(&job.to)))
+    }
+
     fn is_stopped(&self) -> bool {
         self.ledger.lock().how.stopped.load(std::sync::atomic::Ordering::Relaxed)
     }
@@ -342,6 +348,20 @@ impl Transfer {
             let lost = match outcome {
                 Ok(()) => None,
                 Err(error) if self.may_retry(&error) => Some(error),
+                // The file is settled, so this comes to an end.
+                Err(_) if std::mem::take(&mut self.ledger.lock().gave_up) && !self.is_stopped() => {
+                    if self.has_nothing_left() {
+                        return Ok(());
+                    }
+                    outcome = match connect().await {
+                        Ok(new) => {
+                            *client = new;
+                            self.attempt(client, observer).await
+                        }
+                        Err(error) => Err(error),
+                    };
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             if lost.is_none() && (!self.ledger.lock().has_put_off() || self.is_spent() || self.is_stopped()) {

@@ -99,7 +99,7 @@ pub(super) fn downloads(
                     Err(error) => error,
                     // As the server says when it is asked for in earnest.
                     Ok(found) if found.kind == EntryKind::Directory => {
-                        Error::new(Kind::IsDirectory, format!("{}: is a folder", file.from))
+                        Error::new(Kind::IsDirectory, format!("{}: is a folder", file.from)).of_server()
                     }
                     Ok(_) => Error::new(Kind::NotRegular, format!("{}: not a file", file.from)),
                 };

@@ -277,6 +277,10 @@ fn wrong_usage_and_missing_sources_have_their_own_exit_codes() {
     world.run(["mirror", "./missing", &world.alice("b")]).code(3);
     world.run(["mirror", &world.alice("missing"), "./b"]).code(3);
     fs::create_dir(world.local("src")).unwrap();
+    // What is not there yet, in a folder that is, is on this machine.
+    world.run(["mirror", &world.alice("missing"), "src/new"]).code(3).said("missing: no such file");
+    world.run(["mirror", "src/new", "./src"]).code(2).said("both are local");
+    world.run(["mirror", &world.alice("missing"), "nowhere/new"]).code(2).said("both are on a server");
     world.run(["mirror", "--exclude", "[", "./src", &world.alice("b")]).code(2).said("no pattern");
     fs::write(world.local("src/a\nb"), "").unwrap();
     assert_eq!(counts(&world, &["./src", &world.alice("b")], 2), [0, 0, 0, 1]);

@@ -266,10 +266,12 @@ fn joined(words: &[Vec<u8>]) -> Option<String> {
     Some(String::from_utf8_lossy(&line).into_owned())
 }
 
-/// Says how much of what the running command leaves can be gone on with.
+/// Says how much of what the running command leaves can be gone on with. What an earlier one left stays where this one leaves nothing.
 pub fn keeps(bytes: u64) {
     let bytes = as_kept(bytes);
-    state().kept = bytes;
+    if bytes > 0 {
+        state().kept = bytes;
+    }
 }
 
 /// Whether the server that was logged in to last keeps what came of uploads that are cut off.

@@ -54,7 +54,8 @@ fn what_was_proven_stays_after_an_interruption_and_the_hint_names_the_command_th
             is_other && len(&entry.path()) > 100_000
         })
     };
-    run(&[], &other);
+    let early = run(&[], &other);
+    assert!(early.contains(&format!("interrupted; {} MiB are kept", kept >> 20)), "{early}");
     assert_eq!(len(&part), kept);
     // The very command that the hint names.
     let line = said.lines().find_map(|line| line.split_once("To go on: ")).unwrap().1;

@@ -30,6 +30,47 @@ fn update_does_not_take_a_folder_for_the_file() {
     world.run(["get", "--if-exists", "skip", &there, "."]).code(0).said("1 skipped (there already)");
 }
 
+/// So long that its bytes are not read for nothing: the connection is ended instead.
+#[test]
+fn a_long_file_that_has_no_place_here_keeps_no_other_from_coming() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "tree/sub")).unwrap();
+    fs::create_dir_all(world.remote("alice", "tree/zz")).unwrap();
+    fs::File::create(world.remote("alice", "tree/sub/long")).unwrap().set_len(300_000_000).unwrap();
+    for name in ["tree/a", "tree/m", "tree/zz/f"] {
+        fs::write(world.remote("alice", name), name).unwrap();
+    }
+    fs::create_dir_all(world.local("got/tree")).unwrap();
+    fs::write(world.local("got/tree/sub"), "no folder").unwrap();
+    let tree = world.alice("tree");
+    for retry in ["0", "3"] {
+        for more in [&[][..], &["--transfers", "3"]] {
+            let done = world.run([&["get", "--retry", retry, "-r"], more, &[&tree, "got"]].concat()).code(10);
+            let done = done.said("tree/sub/long: ").said("3 files");
+            assert_eq!(done.stderr.matches("tree/sub/long: ").count(), 1, "{done:?}");
+            assert!(!done.stderr.contains("again in") && !done.stderr.contains("given up"), "{done:?}");
+        }
+    }
+    assert_eq!(fs::read(world.local("got/tree/zz/f")).unwrap(), b"tree/zz/f");
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_long_file_is_told_before_its_bytes_come() {
+    let world = World::trusting();
+    fs::File::create(world.remote("alice", "long")).unwrap().set_len(300_000_000).unwrap();
+    for name in ["a", "z"] {
+        fs::write(world.remote("alice", name), name).unwrap();
+    }
+    fs::create_dir_all(world.local("named/long")).unwrap();
+    let (a, long, z) = (world.alice("a"), world.alice("long"), world.alice("z"));
+    let done = world.run(["get", &a, &long, &z, "named"]).code(10).said("long: is a folder").said("2 files");
+    assert_eq!(done.stderr.matches("is a folder").count(), 1, "{done:?}");
+    assert_eq!(fs::read(world.local("named/z")).unwrap(), b"z");
+    // Nothing of it was asked for.
+    assert!(!world.server.log().contains("path=\"long\""), "{}", world.server.log());
+    world.run(["get", &long, "named"]).code(1).said("0 files, 0 B").said("1 failed");
+}
+
 #[test]
 fn a_mirror_says_that_a_folder_stays_because_nothing_is_to_be_deleted() {
     let world = World::trusting();

@@ -368,8 +368,8 @@ impl<'a> Fetch<'a> {
             interrupt::gives_a_name();
         }
         self.progress.parts_to_come(trees.len());
-        if !options.resume && !self.how.is_dry_run() {
-            sink::tell_kept(self.ctx.out, &files, &into);
+        if !self.how.is_dry_run() {
+            sink::look_at_kept(self.ctx.out, &files, &into, options.resume);
         }
         if !files.is_empty() {
             let work = Transfer::download(files, &into, options);

@@ -320,8 +320,8 @@ fn way(config: &Config, source: &OsString, destination: &OsString) -> Outcome<Wa
     }
 }
 
-/// Whether this is a local name: it begins with a slash or dot, or has no mark of a server and either is there or is a
-/// plain name. A server's marks are a user or port; of what is not there, also a dot or a slash.
+/// Whether this is a local name: it begins with a slash or dot, or has no mark of a server and either is there, or would be in a
+/// folder that is, or is a plain name. A server's marks are a user or port; of what is not there, also a dot or a slash.
 fn is_local(name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     if bytes.starts_with(b"sealift://") {
@@ -332,7 +332,9 @@ fn is_local(name: &OsStr) -> bool {
         return true;
     }
     let is_marked = first.iter().any(|b| matches!(b, b'@' | b':'));
-    !is_marked && (Path::new(name).exists() || !(first.contains(&b'.') || bytes.contains(&b'/')))
+    let path = Path::new(name);
+    let is_placed = || path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && folder.is_dir());
+    !is_marked && (path.exists() || is_placed() || !(first.contains(&b'.') || bytes.contains(&b'/')))
 }
 
 /// What was to be removed and was not, and why.

@@ -7,6 +7,7 @@ use std::path::Path;
 use sealift::client::{Destination, Download, Observer as _};
 
 use crate::format;
+use crate::interrupt;
 use crate::output::Output;
 use crate::progress::Progress;
 
@@ -49,9 +50,13 @@ pub fn cannot_sync(err: &io::Error) -> bool {
     matches!(Errno::from_io_error(err), Some(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP | Errno::NOSYS))
 }
 
-/// Says what is kept of files that are about to be fetched and could be gone on with, where that was not asked for.
-pub fn tell_kept(out: Output, files: &[Download], into: &Destination) {
-    for file in files {
+/// Looks what earlier tries that were cut off have left of files that are about to be fetched: says so where going on with it was not
+/// asked for, and has it told if this one is interrupted before it has more.
+pub fn look_at_kept(out: Output, files: &[Download], into: &Destination, goes_on: bool) {
+    if let [file] = files {
+        interrupt::keeps(into.kept_of(&file.to));
+    }
+    for file in files.iter().filter(|_| !goes_on) {
         let kept = into.kept_of(&file.to);
         if kept > 0 {
             out.note(&format!(

@@ -10,10 +10,10 @@ use sealift::stray::Stray;
 mod subcommands;
 mod values;
 
-pub use self::subcommands::{LinkCommand, LinkLine, MirrorLine, TrashCommand, TrashLine};
+pub use self::subcommands::{Df, LinkCommand, LinkLine, MirrorLine, TrashCommand, TrashLine};
 use super::Words;
 use crate::commands::ls::Look;
-use crate::commands::{df, du, find, tree};
+use crate::commands::{du, find, tree};
 use crate::failure::Outcome;
 use crate::help::show_help;
 use crate::how_args::{CpHow, GetHow, MkdirHow, MvHow, PutHow, RmHow};
@@ -203,15 +203,6 @@ pub struct Cat {
     /// What is no text, too
     #[arg(short, long)]
     pub force: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
-pub struct Df {
-    /// A folder; what is shown is about all that you have
-    pub name: Option<OsString>,
-    #[command(flatten)]
-    pub how: df::How,
 }
 
 #[derive(Debug, Args)]

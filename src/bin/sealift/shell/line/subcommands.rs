@@ -1,11 +1,11 @@
-//! Commands of the shell that have commands of their own.
+//! Commands of the shell that have commands of their own, and those whose arguments are read in another way than elsewhere.
 
 use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
 use sealift::files::TrashId;
 
-use crate::commands::link;
+use crate::commands::{df, link};
 use crate::mirror_args;
 use crate::times::TimeArgs;
 
@@ -19,6 +19,15 @@ pub struct MirrorLine {
     pub reverse: bool,
     #[command(flatten)]
     pub how: mirror_args::Mirror,
+}
+
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct Df {
+    /// A folder; what is shown is about all that you have
+    pub name: Option<OsString>,
+    #[command(flatten)]
+    pub how: df::How,
 }
 
 const MIRROR_HELP: &str = "\
