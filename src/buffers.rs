@@ -39,6 +39,9 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// What one takes of memory, for whoever counts that before.
+    pub(crate) const TAKES: usize = LARGE;
+
     /// An empty buffer, from the pool if it has one.
     pub fn take() -> Buffer {
         let spare = SPARE.lock().pop();

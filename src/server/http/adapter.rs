@@ -1,4 +1,4 @@
-//! What hyper needs of a runtime: a stream, tasks and timers, from ours.
+//! What hyper needs of a runtime: a stream and timers, from ours. Its tasks are in `together.rs`.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -13,7 +13,7 @@ use async_std::task::sleep;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncWrite, FutureExt as _};
-use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
+use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
 
 use crate::budget::{Account, Claim};
 use crate::limits;
@@ -41,6 +41,8 @@ pub struct Progress {
     moved: AtomicU64,
     /// Something is to be sent and the other side does not take it.
     is_stuck: AtomicBool,
+    /// Something was written and lies in the buffers below.
+    is_unsent: AtomicBool,
     /// Something has come since the last request was answered to the end.
     has_heard: AtomicBool,
     /// Requests so far.
@@ -184,6 +186,19 @@ impl<S: AsyncRead + Unpin> Wire<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Wire<S> {
+    /// Sends what was written.
+    pub fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.progress.is_unsent.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = Pin::new(&mut *self.lock()).poll_flush(cx);
+        self.progress.is_stuck.store(sent.is_pending(), Ordering::Relaxed);
+        self.progress.is_unsent.store(sent.is_pending(), Ordering::Relaxed);
+        sent
+    }
+}
+
 impl<S: AsyncRead + Unpin> Read for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut room: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         if !self.before.is_empty() {
@@ -202,34 +217,20 @@ impl<S: AsyncWrite + Unpin> Write for Wire<S> {
         self.progress.is_stuck.store(written.is_pending(), Ordering::Relaxed);
         if let Poll::Ready(Ok(n)) = &written {
             self.progress.moved.fetch_add(*n as u64, Ordering::Relaxed);
+            self.progress.is_unsent.store(true, Ordering::Relaxed);
         }
         written
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut *self.lock()).poll_flush(cx);
-        self.progress.is_stuck.store(flushed.is_pending(), Ordering::Relaxed);
-        flushed
+    /// Leaves it to whoever polls the connection, who sends all that was written meanwhile ([`Wire::poll_send`]): h2 flushes after
+    /// each frame, which made each record a system call.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    /// Only flushes: whoever has the stream afterwards says goodbye and waits until the last bytes are read.
+    /// Only sends: whoever has the stream afterwards says goodbye and waits until the last bytes are read.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-}
-
-/// Tasks of async-std: HTTP/2 has one for each request.
-#[derive(Clone, Copy)]
-pub struct Tasks;
-
-impl<F> Executor<F> for Tasks
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, task: F) {
-        // Boxed, because the executor would keep two copies of the future's room.
-        async_std::task::spawn(task.map(drop).boxed());
+        self.poll_send(cx)
     }
 }
 
@@ -257,5 +258,54 @@ impl Timer for Clock {
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
         self.sleep(deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts what is sent on.
+    #[derive(Default)]
+    struct Counting {
+        written: usize,
+        flushed: usize,
+    }
+
+    impl AsyncWrite for Counting {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.written += bytes.len();
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.flushed += 1;
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_is_written_frame_by_frame_is_sent_at_once_and_before_a_shutdown() {
+        let mut wire = Wire::new(Counting::default(), Arc::default());
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let told = |wire: &Wire<Counting>| {
+            let Counting { written, flushed } = &*wire.lock();
+            (*written, *flushed)
+        };
+        for _ in 0..10 {
+            assert!(Pin::new(&mut wire).poll_write(&mut cx, b"frame").is_ready());
+            assert!(Pin::new(&mut wire).poll_flush(&mut cx).is_ready());
+        }
+        assert_eq!(told(&wire), (50, 0));
+        assert!(wire.poll_send(&mut cx).is_ready());
+        assert!(wire.poll_send(&mut cx).is_ready());
+        assert_eq!(told(&wire), (50, 1));
+        assert!(Pin::new(&mut wire).poll_write(&mut cx, b"goodbye").is_ready());
+        assert!(Pin::new(&mut wire).poll_shutdown(&mut cx).is_ready());
+        assert_eq!(told(&wire), (57, 2));
     }
 }

@@ -10,12 +10,15 @@ use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 
+use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
 /// The body of a request.
 pub struct Coming {
     body: Incoming,
+    /// What was read of it and not taken.
+    left: Bytes,
     /// The client waits to be told to go on with it.
     waits: bool,
 }
@@ -31,10 +34,28 @@ pub struct Pieces {
     pub is_last: bool,
 }
 
+/// A buffer whose bytes nobody changes any more.
+struct Filled(Buffer);
+
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        self.0.filled()
+    }
+}
+
+impl Pieces {
+    /// These come next.
+    pub fn append(&mut self, mut next: Pieces) {
+        self.pieces.append(&mut next.pieces);
+        self.len += next.len;
+        self.is_last = next.is_last;
+    }
+}
+
 impl Coming {
     /// That of a request with these headers.
     pub fn new(body: Incoming, headers: &HeaderMap) -> Coming {
-        Coming { body, waits: headers.contains_key(EXPECT) }
+        Coming { body, left: Bytes::new(), waits: headers.contains_key(EXPECT) }
     }
 
     /// Its length, if that was announced.
@@ -44,7 +65,7 @@ impl Coming {
 
     /// Whether there is none, or none any more.
     pub fn is_empty(&self) -> bool {
-        self.body.is_end_stream()
+        self.left.is_empty() && self.body.is_end_stream()
     }
 
     /// Whether the client waits to be told to go on.
@@ -57,19 +78,50 @@ impl Coming {
     /// # Errors
     /// [`Kind::Aborted`] if it breaks off.
     pub async fn gather(&mut self, least: usize) -> Result<Pieces> {
-        self.waits = false;
         let mut some = Pieces::default();
         while some.len < least {
+            let Some(piece) = self.piece().await? else {
+                some.is_last = true;
+                break;
+            };
+            some.len += piece.len();
+            some.pieces.push(piece);
+        }
+        some.is_last = some.is_last || self.is_empty();
+        Ok(some)
+    }
+
+    /// The next [`limits::CHUNK`], or what is left, in one piece: copied together, so that it is hashed and written in one go, and what
+    /// the library read it into is free for what comes next. The caller has room for it.
+    ///
+    /// # Errors
+    /// As [`Coming::gather`].
+    pub async fn chunk(&mut self) -> Result<Pieces> {
+        let mut chunk: Option<Buffer> = None;
+        let mut len = 0;
+        while len < limits::CHUNK {
+            let Some(mut piece) = self.piece().await? else { break };
+            let some = piece.split_to(piece.len().min(limits::CHUNK - len));
+            // Taken when something has come: whoever sends nothing holds none.
+            len += chunk.get_or_insert_with(Buffer::take).append(&some);
+            self.left = piece;
+        }
+        let pieces = chunk.map(|chunk| Bytes::from_owner(Filled(chunk))).into_iter().collect();
+        Ok(Pieces { pieces, len, is_last: self.is_empty() || len < limits::CHUNK })
+    }
+
+    /// What comes next, at its end nothing. (What stands behind a body, its trailers, says nothing to us.)
+    async fn piece(&mut self) -> Result<Option<Bytes>> {
+        self.waits = false;
+        if !self.left.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.left)));
+        }
+        loop {
             match self.body.frame().await {
-                None => {
-                    some.is_last = true;
-                    break;
-                }
+                None => return Ok(None),
                 Some(Ok(frame)) => {
-                    // What stands behind a body, its trailers, says nothing to us.
                     if let Ok(piece) = frame.into_data() {
-                        some.len += piece.len();
-                        some.pieces.push(piece);
+                        return Ok(Some(piece));
                     }
                 }
                 Some(Err(error)) => {
@@ -77,8 +129,6 @@ impl Coming {
                 }
             }
         }
-        some.is_last = some.is_last || self.body.is_end_stream();
-        Ok(some)
     }
 
     /// All of it, if it is no more than this.

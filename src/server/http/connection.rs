@@ -15,8 +15,9 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 use hyper::server::conn::{http1, http2};
 
-use super::adapter::{Clock, Progress, Tasks, Wire};
+use super::adapter::{Clock, Progress, Wire};
 use super::service::Answering;
+use super::together::{Again, Running, Tasks};
 use super::visitors::{News, Visitors};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -31,6 +32,9 @@ use crate::tls::{HTTP_2, PeerInfo};
 struct Talk {
     state: State,
     head_timeout: Duration,
+    /// The stream that it is spoken on.
+    wire: Wire<Stream>,
+    again: Again,
 }
 
 enum State {
@@ -42,14 +46,33 @@ enum State {
         /// It is not waited for longer.
         over: BoxFuture<'static, ()>,
     },
-    Two(Pin<Box<http2::Connection<Wire<Stream>, Answering, Tasks>>>),
+    Two {
+        connection: Pin<Box<http2::Connection<Wire<Stream>, Answering, Tasks>>>,
+        /// Its requests.
+        running: Running,
+    },
     Over,
 }
 
 impl Talk {
-    /// Goes on, also with what was resting and is asked something.
+    /// Goes on as far as it can, and sends what came of it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if let State::Resting { wire, answering, over } = &mut self.state {
+        let Talk { state, head_timeout, wire, again } = self;
+        let polled = again.poll(cx, |cx| state.poll(cx, *head_timeout));
+        // For the same waker: the stream wakes the last one for its replacement by another.
+        match (polled, wire.poll_send(&mut again.context())) {
+            (Poll::Pending, Poll::Ready(Err(error))) => {
+                Poll::Ready(Err(Error::new(Kind::Network, error.to_string()).with_source(error)))
+            }
+            (polled, _) => polled,
+        }
+    }
+}
+
+impl State {
+    /// Goes on, also with what was resting and is asked something.
+    fn poll(&mut self, cx: &mut Context<'_>, head_timeout: Duration) -> Poll<Result<()>> {
+        if let State::Resting { wire, answering, over } = self {
             let Poll::Ready(next) = wire.poll_next(cx) else {
                 ready!(over.poll_unpin(cx));
                 return Poll::Ready(Err(Error::new(Kind::TimedOut, "nothing was asked for too long")));
@@ -58,17 +81,23 @@ impl Talk {
             if next.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            self.state = one(wire.clone().after(next), answering.clone(), self.head_timeout);
+            *self = one(wire.clone().after(next), answering.clone(), head_timeout);
         }
-        let polled = match &mut self.state {
+        let polled = match self {
             State::One(connection) => connection.poll_unpin(cx),
-            State::Two(connection) => connection.poll_unpin(cx),
+            State::Two { connection, running } => {
+                let polled = connection.poll_unpin(cx);
+                running.poll(cx);
+                polled
+            }
             State::Resting { .. } => return Poll::Pending,
             State::Over => return Poll::Ready(Ok(())),
         };
         polled.map_err(|error| explain(&error))
     }
+}
 
+impl Talk {
     /// Speaks to the end. HTTP/1.1 rests when it is asked nothing for a while.
     async fn run(&mut self, progress: &Progress) -> Result<()> {
         let mut quiet = None;
@@ -109,7 +138,7 @@ impl Talk {
     fn wind_down(&mut self) {
         match &mut self.state {
             State::One(connection) => Pin::new(&mut **connection).graceful_shutdown(),
-            State::Two(connection) => connection.as_mut().graceful_shutdown(),
+            State::Two { connection, .. } => connection.as_mut().graceful_shutdown(),
             State::Resting { .. } | State::Over => self.state = State::Over,
         }
     }
@@ -143,7 +172,7 @@ pub async fn serve(
     let answering = Answering::new(visitors.clone(), progress.clone(), info.server_name, SessionId::fresh()?);
     let head_timeout = limits::WEB_HEAD_TIMEOUT.min(shared.live().timeouts.login);
     let state = if is_two { two(wire.clone(), answering) } else { one(wire.clone(), answering, head_timeout) };
-    let mut talk = Talk { state, head_timeout };
+    let mut talk = Talk { state, head_timeout, wire: wire.clone(), again: Again::default() };
     let first = {
         let watching = watch(&visitors, &progress, heard, &shared).boxed();
         let talking = talk.run(&progress).boxed();
@@ -197,7 +226,8 @@ fn one(wire: Wire<Stream>, answering: Answering, head_timeout: Duration) -> Stat
 }
 
 fn two(wire: Wire<Stream>, answering: Answering) -> State {
-    let mut builder = http2::Builder::new(Tasks);
+    let tasks = Tasks::default();
+    let mut builder = http2::Builder::new(tasks.clone());
     builder
         .timer(Clock)
         .max_concurrent_streams(limits::WEB_STREAMS)
@@ -209,7 +239,7 @@ fn two(wire: Wire<Stream>, answering: Answering) -> State {
         .max_local_error_reset_streams(limits::WEB_REFUSALS)
         .keep_alive_interval(limits::WEB_PING)
         .keep_alive_timeout(limits::WEB_PING_TIMEOUT);
-    State::Two(Box::pin(builder.serve_connection(wire, answering)))
+    State::Two { connection: Box::pin(builder.serve_connection(wire, answering)), running: Running::new(tasks) }
 }
 
 /// Waits until it has to end.

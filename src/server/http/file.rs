@@ -19,6 +19,7 @@ use super::digesting;
 use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::ranges::Wanted;
 use super::reader::{Piece, Reader};
+use super::seat::Errand;
 use super::target::{Place, Wish};
 use super::types::{Type, disposition};
 use crate::error::{Error, Kind, Result};
@@ -227,18 +228,20 @@ fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenF
     *answer.body_mut() = match reader.is_over() {
         true => Body::whole(first.unwrap_or_default()),
         false => {
-            let going = FileBody { guest: guest.clone(), held: Some(held), first, _right: right };
+            let going = FileBody { guest: guest.clone(), held: Some(held), ahead: None, first, _right: right };
             Body::stream(try_unfold(going, FileBody::next))
         }
     };
     answer
 }
 
-/// A body that takes more than one turn.
+/// A body that takes more than one turn. While a piece of it is sent the next one is read, where there is memory for both.
 struct FileBody {
     guest: Arc<Guest>,
     /// None while a turn has it, and once that has failed.
     held: Option<Held>,
+    /// The turn that has it.
+    ahead: Option<Errand<Result<(Piece, Held)>>>,
     first: Option<Bytes>,
     _right: Option<OpenFile>,
 }
@@ -246,23 +249,38 @@ struct FileBody {
 impl FileBody {
     async fn next(mut self) -> Result<Option<(Bytes, FileBody)>> {
         if let Some(bytes) = self.first.take() {
-            return Ok(Some((bytes, self)));
+            return Ok(Some(self.give(bytes)));
         }
         loop {
-            let Some(mut held) = self.held.take().filter(|held| !held.reader.is_over()) else { return Ok(None) };
-            let account = self.guest.account().clone();
-            let step = move |desk: &mut Desk| {
-                let piece = held.reader.step(desk, &account);
-                if piece.is_err() || held.reader.is_over() {
-                    desk.rest();
-                }
-                Ok((piece?, held))
-            };
-            let (piece, held) = self.guest.step(step).await?;
+            let Some(step) = self.ahead.take().or_else(|| self.step()) else { return Ok(None) };
+            let (piece, held) = step.done().await??;
             self.held = Some(held);
             if let Piece::Bytes(bytes) = piece {
-                return Ok(Some((bytes, self)));
+                return Ok(Some(self.give(bytes)));
             }
         }
+    }
+
+    /// These bytes, and what is left.
+    fn give(mut self, bytes: Bytes) -> (Bytes, FileBody) {
+        // Where memory is short, whoever is slow has the piece that they are at and no more.
+        if self.guest.account().is_rich() {
+            self.ahead = self.step();
+        }
+        (bytes, self)
+    }
+
+    /// Asks for the turn that reads the next piece. None: all was read.
+    fn step(&mut self) -> Option<Errand<Result<(Piece, Held)>>> {
+        let mut held = self.held.take().filter(|held| !held.reader.is_over())?;
+        let account = self.guest.account().clone();
+        let step = move |desk: &mut Desk| {
+            let piece = held.reader.step(desk, &account);
+            if piece.is_err() || held.reader.is_over() {
+                desk.rest();
+            }
+            Ok((piece?, held))
+        };
+        Some(self.guest.begin_step(step))
     }
 }

@@ -1,17 +1,17 @@
 //! One principal on one connection: their session, their desk, and the turns in which work is done at it.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_lock::{Mutex, MutexGuard, Semaphore, SemaphoreGuardArc};
 use async_std::channel::Sender;
-use futures::channel::oneshot;
 
 use super::Web;
 use super::adapter::{Progress, Working};
 use super::answer::Answer;
 use super::brake::Brake;
+use super::seat::{Errand, Queue, Seat};
+pub use super::seat::{Pending, Waiting};
 use crate::auth::{InboxBounds, Link, Principal, Users};
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
@@ -37,7 +37,7 @@ pub struct Guest {
     /// As at the login; the desk has the rights of today.
     principal: Principal,
     /// One step at a time: whoever waits for the desk holds no thread.
-    desk: Arc<Mutex<Seat>>,
+    desk: Queue,
     ticket: Arc<Ticket>,
     source: Source,
     account: Arc<Account>,
@@ -49,54 +49,6 @@ pub struct Guest {
     seen: Option<Seen>,
     /// Closed with the guest: whoever waits for its end then waits for nothing.
     _is_there: Sender<()>,
-}
-
-/// A desk, and the requests whose changes it has taken and not committed.
-struct Seat {
-    desk: Desk,
-    waiting: Waiting,
-}
-
-/// Those who wait for a commit, in the order of their changes.
-#[derive(Default)]
-pub struct Waiting(VecDeque<oneshot::Sender<Result<Outcome>>>);
-
-/// What will come of a change that waits for its commit.
-pub type Pending = oneshot::Receiver<Result<Outcome>>;
-
-impl Waiting {
-    /// One more, whose change the desk has just taken.
-    pub fn join(&mut self) -> Pending {
-        let (told, pending) = oneshot::channel();
-        self.0.push_back(told);
-        pending
-    }
-
-    /// Tells the one who has waited longest.
-    pub fn tell(&mut self, outcome: Result<Outcome>) {
-        if let Some(told) = self.0.pop_front() {
-            // An error says that the client has gone meanwhile.
-            let _ = told.send(outcome);
-        }
-    }
-}
-
-impl Seat {
-    /// The session goes on by the users file as it is now.
-    fn keep_up(&mut self) -> Result<()> {
-        let Seat { desk, waiting } = self;
-        desk.keep_up().map(drop).map_err(|why| {
-            desk.drop_uncommitted(&mut |outcome| waiting.tell(outcome));
-            // Those who are left hear that nobody will tell them.
-            waiting.0.clear();
-            Error::new(why, "this session has ended")
-        })
-    }
-
-    fn commit(&mut self) {
-        let Seat { desk, waiting } = self;
-        desk.commit(&mut |outcome| waiting.tell(outcome));
-    }
 }
 
 /// What the requests of one connection have open, whoever they are from.
@@ -139,7 +91,7 @@ impl Guest {
         let guest = Guest {
             shared: shared.clone(),
             principal,
-            desk: Arc::new(Mutex::new(Seat { desk, waiting: Waiting::default() })),
+            desk: Queue::new(Seat::new(desk), shared.turns.clone(), source.clone()),
             ticket,
             account: shared.memory.account(&source),
             source,
@@ -295,12 +247,19 @@ impl Guest {
         &self,
         work: impl FnOnce(&mut Desk) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.at_desk(Class::Light, move |seat| {
+        self.begin_step(work).done().await?
+    }
+
+    /// The same, which goes its way at once, whenever it is waited for.
+    pub fn begin_step<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Desk) -> Result<T> + Send + 'static,
+    ) -> Errand<Result<T>> {
+        self.ask(Class::Light, move |seat| {
             seat.keep_up()?;
             seat.commit();
             work(&mut seat.desk)
         })
-        .await
     }
 
     /// The same for a change, which may share the commit of those before it. Those are told through the second argument.
@@ -360,11 +319,22 @@ impl Guest {
         class: Class,
         work: impl FnOnce(&mut Seat) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _we_are_at_work = self.progress.working();
-        let mut seat = self.desk.lock_arc().await;
-        // Those of the request before are of no use to this one.
-        seat.desk.present(self.presented.clone());
-        self.shared.turns.run_as(&self.source, class, move || work(&mut seat)).await?
+        self.ask(class, work).done().await?
+    }
+
+    /// Asks for a turn at the desk now.
+    fn ask<T: Send + 'static>(
+        &self,
+        class: Class,
+        work: impl FnOnce(&mut Seat) -> Result<T> + Send + 'static,
+    ) -> Errand<Result<T>> {
+        let (we_are_at_work, presented) = (self.progress.working(), self.presented.clone());
+        self.desk.ask(class, move |seat| {
+            let _until_it_is_done = we_are_at_work;
+            // Those of the request before are of no use to this one.
+            seat.desk.present(presented);
+            work(seat)
+        })
     }
 
     /// Takes a place for a download by this link. The disk is waited for elsewhere.
@@ -398,15 +368,9 @@ impl Guest {
         room.count().await.map(Some)
     }
 
-    /// Does this at the desk without a turn, as soon as nobody else is at it: for what is only written down.
+    /// Does this at the desk without a turn, or as soon as nobody else is at it: for what is only written down.
     pub fn note(&self, work: impl FnOnce(&mut Desk) + Send + 'static) {
-        match self.desk.try_lock() {
-            Some(mut seat) => work(&mut seat.desk),
-            None => {
-                let desk = self.desk.clone();
-                async_std::task::spawn(async move { work(&mut desk.lock_arc().await.desk) });
-            }
-        }
+        self.desk.note(move |seat| work(&mut seat.desk));
     }
 }
 

@@ -1,5 +1,5 @@
-//! A file's bytes, from a request's body to the desk: gathered into steps, appended without being copied, and put in their place
-//! once all have come. While a step is at the desk, the next one gathers.
+//! A file's bytes, from a request's body to the desk: gathered into steps (`taking_in.rs`), appended, and put in their place once all
+//! have come.
 //!
 //! Nobody waits on a thread: between two steps the upload lies in a slot. If its client goes away meanwhile, it is given up and
 //! written down, unless it is one that can be gone on with.
@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use async_lock::MutexGuardArc;
-use futures::future::try_join;
 
 use super::before_commit::{BeforeCommit, work_until_commit};
 use super::coming::{Coming, Pieces};
@@ -221,28 +220,6 @@ impl Receiving {
 }
 
 impl Stream {
-    /// Appends the body to its end.
-    ///
-    /// # Errors
-    /// [`Kind::Aborted`] for a body that breaks off; those of the store.
-    pub async fn take_in(&self, body: &mut Coming) -> Result<()> {
-        // One chunk at the desk, one that gathers. Where memory is short, each piece goes as it comes.
-        let claim = self.guest.account().claim(2 * limits::CHUNK);
-        let least = if claim.is_some() { limits::CHUNK } else { 1 };
-        let mut next = self.gather(body, least).await?;
-        while !next.is_last {
-            ((), next) = try_join(self.append(next), self.gather(body, least)).await?;
-        }
-        self.append(next).await
-    }
-
-    /// The next bytes, no sooner than its user may send more.
-    async fn gather(&self, body: &mut Coming, least: usize) -> Result<Pieces> {
-        let some = body.gather(least).await?;
-        self.guest.pay(some.len).await;
-        Ok(some)
-    }
-
     /// Appends these bytes.
     ///
     /// # Errors

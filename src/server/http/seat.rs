@@ -1,0 +1,283 @@
+//! The desk of a guest, and the work that waits for it.
+//!
+//! Work is done one piece after the other, in the order in which it came, in turns of the guest's source. A turn goes on with all
+//! that waits as long as its place lasts: of many small files that are asked for at once, most cost no thread's waking.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use futures::channel::oneshot;
+
+use crate::error::{Error, Kind, Result};
+use crate::machine::source::Source;
+use crate::machine::turns::{Class, Place, Turn, Turns};
+use crate::server::desk::Desk;
+use crate::server::desk::outcome::Outcome;
+use crate::sync::Mutex;
+
+/// A desk, and the requests whose changes it has taken and not committed.
+pub struct Seat {
+    /// The desk.
+    pub desk: Desk,
+    /// Who waits for its commit.
+    pub waiting: Waiting,
+}
+
+/// Those who wait for a commit, in the order of their changes.
+#[derive(Default)]
+pub struct Waiting(VecDeque<oneshot::Sender<Result<Outcome>>>);
+
+/// What will come of a change that waits for its commit.
+pub type Pending = oneshot::Receiver<Result<Outcome>>;
+
+impl Waiting {
+    /// One more, whose change the desk has just taken.
+    pub fn join(&mut self) -> Pending {
+        let (told, pending) = oneshot::channel();
+        self.0.push_back(told);
+        pending
+    }
+
+    /// Tells the one who has waited longest.
+    pub fn tell(&mut self, outcome: Result<Outcome>) {
+        if let Some(told) = self.0.pop_front() {
+            // An error says that the client has gone meanwhile.
+            let _ = told.send(outcome);
+        }
+    }
+}
+
+impl Seat {
+    /// Nobody waits yet.
+    pub fn new(desk: Desk) -> Seat {
+        Seat { desk, waiting: Waiting::default() }
+    }
+
+    /// The session goes on by the users file as it is now.
+    ///
+    /// # Errors
+    /// Why it has ended.
+    pub fn keep_up(&mut self) -> Result<()> {
+        let Seat { desk, waiting } = self;
+        desk.keep_up().map(drop).map_err(|why| {
+            desk.drop_uncommitted(&mut |outcome| waiting.tell(outcome));
+            // Those who are left hear that nobody will tell them.
+            waiting.0.clear();
+            Error::new(why, "this session has ended")
+        })
+    }
+
+    /// Commits all that was taken.
+    pub fn commit(&mut self) {
+        let Seat { desk, waiting } = self;
+        desk.commit(&mut |outcome| waiting.tell(outcome));
+    }
+}
+
+/// A seat, and who waits for it. Clones are the same.
+pub struct Queue<S = Seat>(Arc<Inner<S>>);
+
+struct Inner<S> {
+    turns: Arc<Turns>,
+    source: Source,
+    seat: Mutex<S>,
+    line: Mutex<Line<S>>,
+}
+
+struct Line<S> {
+    waiting: VecDeque<(Class, Box<dyn Work<S>>)>,
+    /// A turn is asked for, or had. Whoever has it looks here before it ends.
+    is_called: bool,
+}
+
+impl<S> Clone for Queue<S> {
+    fn clone(&self) -> Self {
+        Queue(self.0.clone())
+    }
+}
+
+/// Something to be done at the desk.
+trait Work<S>: Send {
+    /// Whether nobody waits for it any more.
+    fn is_forgotten(&self) -> bool;
+    fn run(self: Box<Self>, seat: &mut S);
+}
+
+/// Work for which somebody waits.
+struct Asked<F, T> {
+    work: F,
+    told: oneshot::Sender<std::thread::Result<T>>,
+}
+
+impl<S, F: FnOnce(&mut S) -> T + Send, T: Send> Work<S> for Asked<F, T> {
+    fn is_forgotten(&self) -> bool {
+        self.told.is_canceled()
+    }
+
+    fn run(self: Box<Self>, seat: &mut S) {
+        let Asked { work, told } = *self;
+        // An error says that nobody waits any more.
+        let _ = told.send(catch_unwind(AssertUnwindSafe(|| work(seat))));
+    }
+}
+
+/// Work that is done whether or not anybody waits.
+struct Note<F>(F);
+
+impl<S, F: FnOnce(&mut S) + Send> Work<S> for Note<F> {
+    fn is_forgotten(&self) -> bool {
+        false
+    }
+
+    fn run(self: Box<Self>, seat: &mut S) {
+        (self.0)(seat);
+    }
+}
+
+/// Work that waits for its turn, or is under way. It is done to its end once it has begun; what nobody waits for any more before
+/// that is not done.
+pub struct Errand<T>(oneshot::Receiver<std::thread::Result<T>>);
+
+impl<T> Errand<T> {
+    /// What came of it; a panic goes on here.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`]: the thread has vanished.
+    pub async fn done(self) -> Result<T> {
+        match self.0.await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => Err(Error::new(Kind::Internal, "a thread ended without its result")),
+        }
+    }
+}
+
+impl<S: Send + 'static> Queue<S> {
+    /// At this seat, in turns of this source.
+    pub fn new(seat: S, turns: Arc<Turns>, source: Source) -> Queue<S> {
+        let line = Line { waiting: VecDeque::new(), is_called: false };
+        Queue(Arc::new(Inner { turns, source, seat: Mutex::new(seat), line: Mutex::new(line) }))
+    }
+
+    /// Does this when it is its turn, in a place of this class.
+    pub fn ask<T: Send + 'static>(&self, class: Class, work: impl FnOnce(&mut S) -> T + Send + 'static) -> Errand<T> {
+        let (told, done) = oneshot::channel();
+        self.push(class, Box::new(Asked { work, told }));
+        Errand(done)
+    }
+
+    /// Does this without a turn if nobody is at the desk or waits for it, and else in its turn.
+    pub fn note(&self, work: impl FnOnce(&mut S) + Send + 'static) {
+        let is_called = self.0.line.lock().is_called;
+        match if is_called { None } else { self.0.seat.try_lock() } {
+            Some(mut seat) => work(&mut seat),
+            None => self.push(Class::Light, Box::new(Note(work))),
+        }
+    }
+
+    fn push(&self, class: Class, errand: Box<dyn Work<S>>) {
+        let mut line = self.0.line.lock();
+        line.waiting.push_back((class, errand));
+        if !std::mem::replace(&mut line.is_called, true) {
+            // Whoever is first decides.
+            drop(line);
+            self.0.turns.ask(&self.0.source, class, self.0.clone());
+        }
+    }
+}
+
+impl<S: Send + 'static> Inner<S> {
+    /// The next work, if this place will do for it. None: another place has been asked for, or nothing is left.
+    fn next(self: &Arc<Self>, place: &Place, is_first: bool) -> Option<Box<dyn Work<S>>> {
+        let mut line = self.line.lock();
+        let Some((class, _)) = line.waiting.front() else {
+            line.is_called = false;
+            return None;
+        };
+        let class = *class;
+        if (is_first || !place.is_over()) && place.becomes(class) {
+            return line.waiting.pop_front().map(|(_, errand)| errand);
+        }
+        drop(line);
+        self.turns.ask(&self.source, class, self.clone());
+        None
+    }
+}
+
+impl<S: Send + 'static> Turn for Inner<S> {
+    fn turn(self: Arc<Self>, place: &Place) {
+        let mut is_first = true;
+        while let Some(errand) = self.next(place, is_first) {
+            is_first = false;
+            if errand.is_forgotten() {
+                continue;
+            }
+            let mut seat = self.seat.lock();
+            // What panics and has nobody who waits for it must not take those with it who come after it.
+            let _told_by_itself = catch_unwind(AssertUnwindSafe(|| errand.run(&mut seat)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::mpsc::sync_channel;
+
+    use futures::FutureExt as _;
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::machine::turns::Places;
+
+    fn queue() -> Queue<Vec<u32>> {
+        Queue::new(
+            Vec::new(),
+            Turns::new("test", Places::of_sessions()),
+            Source::from(IpAddr::from(Ipv4Addr::LOCALHOST)),
+        )
+    }
+
+    #[test]
+    fn all_is_done_in_the_order_in_which_it_was_asked_for() {
+        let queue = queue();
+        let class = |n| if n % 7 == 0 { Class::Heavy } else { Class::Light };
+        let asked: Vec<_> = (0..1000).map(|n| queue.ask(class(n), move |seat| seat.push(n))).collect();
+        asked.into_iter().for_each(|errand| block_on(errand.done()).unwrap());
+        let seen = block_on(queue.ask(Class::Light, |seat| seat.clone()).done()).unwrap();
+        assert_eq!(seen, (0..1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_begun_and_what_is_noted_is() {
+        let queue = queue();
+        let (go, wait) = sync_channel::<()>(0);
+        let first = queue.ask(Class::Light, move |seat| {
+            wait.recv().unwrap();
+            seat.push(1);
+        });
+        drop(queue.ask(Class::Light, |seat| seat.push(2)));
+        queue.note(|seat| seat.push(3));
+        let last = queue.ask(Class::Light, |seat| seat.clone());
+        go.send(()).unwrap();
+        block_on(first.done()).unwrap();
+        assert_eq!(block_on(last.done()).unwrap(), [1, 3]);
+        queue.note(|seat| seat.push(4));
+        assert_eq!(block_on(queue.ask(Class::Light, |seat| seat.clone()).done()).unwrap(), [1, 3, 4]);
+    }
+
+    #[test]
+    fn a_panic_goes_on_where_it_is_waited_for_and_the_others_are_done() {
+        let queue = queue();
+        let (go, wait) = sync_channel::<()>(0);
+        let first = queue.ask(Class::Light, move |_| wait.recv().unwrap());
+        let panics = queue.ask(Class::Light, |_| panic!("on purpose"));
+        queue.note(|_| panic!("on purpose"));
+        let last = queue.ask(Class::Light, |seat| seat.len());
+        go.send(()).unwrap();
+        block_on(first.done()).unwrap();
+        assert!(block_on(AssertUnwindSafe(panics.done()).catch_unwind()).is_err());
+        assert_eq!(block_on(last.done()).unwrap(), 0);
+    }
+}
