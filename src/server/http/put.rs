@@ -64,7 +64,7 @@ pub async fn serve(
     let spec = UploadSpec {
         size: size(headers, body, is_complete != Some(false))?,
         mtime,
-        condition: condition(guest, &place.path, headers).await?,
+        condition: condition_with_if(guest, &place.path, headers).await?,
         // Nobody goes on with what was to come at once: the next PUT begins from the start.
         interrupted: if is_complete == Some(false) { Interrupted::Kept } else { Interrupted::Dropped },
         ..UploadSpec::default()
@@ -155,6 +155,21 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
                 false => Err(not_that(guest, path)),
             }
         }
+    }
+}
+
+/// [`condition`], where the `If` of WebDAV may have been decided on what is there: it must still be that when the file is put in its
+/// place.
+async fn condition_with_if(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<Condition> {
+    let asked = condition(guest, path, headers).await?;
+    let Some(before) = guest.seen() else { return Ok(asked) };
+    let now = hash_now(guest, path).await?.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash));
+    // If that is there which was there before, it is that which has this hash.
+    let at = path.clone();
+    let is_that = guest.step(move |desk| desk.seen(&at)).await? == *before;
+    match is_that && (asked == Condition::Any || asked == now) {
+        true => Ok(now),
+        false => Err(not_that(guest, path)),
     }
 }
 

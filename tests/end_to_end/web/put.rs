@@ -106,6 +106,37 @@ fn what_must_be_there_is_decided_when_the_file_takes_its_place() {
 }
 
 #[test]
+fn what_the_if_of_webdav_was_decided_on_must_be_there_when_the_bytes_have_come() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let there = world.home("alice").join("f");
+    let (host, mut native) = (format!("127.0.0.1:{}", daemon.port()), enter(&daemon, "alice"));
+    let begin = |condition: &str, size: usize| {
+        let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+        let headers = format!("If: {condition}\r\nExpect: 100-continue\r\nContent-Length: {size}\r\n");
+        web.send(head("/~alice/f", &headers).replace("Host: x", &format!("Host: {host}")));
+        assert_eq!(web.read(25), b"HTTP/1.1 100 Continue\r\n\r\n", "{condition}: it has begun");
+        web
+    };
+    for (size, of) in [3, 1_000_000].into_iter().flat_map(|size| [(size, ""), (size, "<https://HOST/~alice/f> ")]) {
+        let mut condition = || {
+            assert_eq!(native.upload("f mtime=1000000000", b"old").0, 226);
+            let tag = put(&daemon, "alice", &["--head"], "/~alice/f").header("etag").to_owned();
+            format!("{}([{tag}])", of.replace("HOST", &host))
+        };
+        let body = noise(size);
+        assert_eq!(begin(&condition(), size).ask(&body).unwrap().status, 204, "{size} {of}");
+        assert!(fs::read(&there).unwrap() == body, "{size} {of}");
+        // Somebody else is first while the bytes come.
+        let mut late = begin(&condition(), size);
+        assert_eq!(enter(&daemon, "alice").upload("f", b"first").0, 226);
+        assert_eq!(late.ask(&body).unwrap().status, 412, "{size} {of}");
+        assert_eq!(fs::read(&there).unwrap(), b"first", "{size} {of}");
+    }
+    assert_nothing_staged(&world.home("alice"), "what was refused is gone");
+}
+
+#[test]
 fn the_time_of_a_file_is_taken_over_where_it_is_told() {
     let world = World::of(&["alice"]);
     let daemon = world.start();
