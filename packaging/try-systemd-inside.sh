@@ -17,7 +17,7 @@ until_it() { # SECONDS COMMAND...
 }
 is_another() { now=$(of MainPID); [ "$now" != 0 ] && [ "$now" != "$1" ] && [ "$(of ActiveState)" = active ]; }
 # A download that takes some seconds; says so when it is through.
-download() { setpriv --reuid nobody --clear-groups sealift --pin "$(sealiftd cert pin)" cat 127.0.0.1/large 2> /dev/null | { head -c 1000 > /dev/null; : > /run/begun; sleep 3; wc -c; }; }
+download() { sealift --pin "$(sealiftd cert pin)" cat 127.0.0.1/large 2> /dev/null | { head -c 1000 > /dev/null; : > /run/begun; sleep 3; wc -c; }; }
 for supervise in false true; do
     printf 'supervise = %s\nlisten = ["127.0.0.1:4456"]\ngrace = "20s"\n' $supervise > sealiftd.toml
     systemctl start sealiftd
@@ -46,6 +46,12 @@ for supervise in false true; do
     else
         one=$main
     fi
+    dpkg --force-depends --install /deb/*.deb > /run/upgrade 2>&1 || { cat /run/upgrade; fail "no upgrade"; }
+    [ $supervise = false ] || [ "$(of MainPID)" = "$main" ] || fail "an upgrade has ended the supervisor"
+    is_new() { now=$(if [ $supervise = true ]; then server; else of MainPID; fi); [ -n "$now" ] && [ "$now" != "$one" ]; }
+    until_it 30 is_new
+    lists "an upgrade of the package"
+    main=$(of MainPID) one=$now
     head -c 100000000 /dev/zero > server_data/public/large
     rm -f /run/begun
     download > /run/got &
