@@ -73,6 +73,11 @@ pub trait Vault: Send + Sync {
         }
     }
 
+    /// These folders are shared no more: what is known of them, and open for that, is let go of. Stores of them go on until they are dropped.
+    fn let_go(&self, folders: &[Location]) {
+        let _nothing_is_kept = folders;
+    }
+
     /// [`Vault::open_folder`] for one of those who share it. Where the folder has no bound of its own and the storage can tell who put
     /// what there, that counts in the bounds of the owner's home.
     ///
@@ -168,6 +173,10 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {
         (**self).open_folder(folder, terms)
+    }
+
+    fn let_go(&self, folders: &[Location]) {
+        (**self).let_go(folders);
     }
 
     fn open_folder_for(&self, folder: &Location, terms: HomeTerms, owner: &Owner) -> Result<Arc<dyn Store>> {

@@ -421,6 +421,12 @@ pub const SUPERVISED_SOCKETS_FROM: i32 = 100;
 /// So many such places are tried, each as far from the one before: somebody may have left files open there.
 pub const SUPERVISED_SOCKET_PLACES: i32 = 5;
 
+/// So many leases of a shared folder beside twice those that were in force come before it is looked which are over.
+pub const LEASES_LOOK: usize = 64;
+
+/// When a folder that is shared no more is taken back once more: from whoever was opening it just then.
+pub const LET_GO_AGAIN: Duration = Duration::from_millis(400);
+
 /// How often a supervisor looks after what has no event of its own: often enough that a watchdog of a minute, and whoever removes the
 /// folder it is reached in, hear of it soon, and nothing for a processor.
 pub const SUPERVISOR_LOOK: Duration = Duration::from_secs(2);

@@ -34,6 +34,7 @@ pub use self::desk::action::{Action, ActionKind};
 use self::desk::current_users::{CurrentUsers, Reach};
 use self::desk::downloads::Downloads;
 pub use self::desk::gate;
+use self::desk::leases::{Leases, LetGo};
 pub use self::desk::matter::Matter;
 pub use self::desk::op::{Hashing, Op};
 use self::desk::registry::Registry;
@@ -88,6 +89,8 @@ struct Shared {
     users: Arc<CurrentUsers>,
     accounts: Arc<Accounts>,
     vault: Arc<dyn Vault>,
+    /// The shared folders that sessions have open.
+    leases: Arc<Leases>,
     /// Held as long as the server lives.
     state: Option<State>,
     registry: Arc<Registry>,
@@ -269,8 +272,14 @@ impl Server {
         let uploads = Arc::new(Uploads::default());
         let by_links = Arc::clone(&uploads);
         let unkept = Unkept::new(Arc::clone(&vault));
+        let leases: Arc<Leases> = Arc::default();
+        let let_go = Arc::new(LetGo::new(leases.clone(), Arc::clone(&vault), &users.latest()));
+        let latest = Arc::downgrade(&users);
         users.on_change(move |users| {
             unkept.tell(users);
+            if let Some(latest) = latest.upgrade() {
+                let_go.tell(users, &latest);
+            }
             cookies.keep_users(users);
             by_links.end_void_links(users);
             sessions.locks().keep_users(|name| users.get(name).is_some());
@@ -304,6 +313,7 @@ impl Server {
             accounts,
             users,
             vault,
+            leases,
             state,
             registry,
             admission: Admission::new(admission_of(&live, plan.connections)),

@@ -3,6 +3,7 @@
 //! The first names of a path say which store it is for. What is in the home under a name that such a folder has is hidden by
 //! it. The folders themselves, and those above them, are not the user's to remove, rename or replace.
 
+mod lease;
 mod listing;
 mod names;
 mod trash;
@@ -12,6 +13,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
+pub use self::lease::{Lease, WeakLease};
 use self::listing::JoinedListing;
 use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
@@ -27,7 +29,7 @@ pub struct Mount {
     /// Where; never the home itself, and not inside of another one.
     pub at: RelPath,
     /// What it is; why it cannot be used, if it cannot.
-    pub store: Result<Arc<dyn Store>, Unusable>,
+    pub store: Result<Lease, Unusable>,
 }
 
 /// Why a folder cannot be used: it shows, and says this to whatever is done in it.
@@ -57,7 +59,7 @@ enum Joint {
 
 /// Where a path leads.
 struct Route<'s> {
-    store: &'s Arc<dyn Store>,
+    store: Arc<dyn Store>,
     path: RelPath,
     /// Where the store shows; none: it is the home.
     at: Option<&'s RelPath>,
@@ -73,7 +75,7 @@ impl Route<'_> {
     }
 
     fn with<T>(&self, done: impl FnOnce(&dyn Store, &RelPath) -> Result<T>) -> Result<T> {
-        done(&**self.store, &self.path).map_err(|error| self.told(error))
+        done(&*self.store, &self.path).map_err(|error| self.told(error))
     }
 }
 
@@ -88,15 +90,20 @@ impl JoinedStore {
         JoinedStore { home: self.home.clone(), mounts, prepared: self.prepared.clone() }
     }
 
+    /// Those of the folders that can be used.
+    fn stores(&self) -> impl Iterator<Item = Arc<dyn Store>> {
+        self.mounts.iter().filter_map(|mount| mount.store.as_ref().ok()?.get())
+    }
+
     fn route(&self, path: &RelPath) -> Result<Route<'_>> {
         for mount in &self.mounts {
             let Some(inside) = path.strip_prefix(&mount.at) else { continue };
             return match &mount.store {
-                Ok(store) => Ok(Route { store, path: inside, at: Some(&mount.at) }),
+                Ok(lease) => Ok(Route { store: lease.store(path)?, path: inside, at: Some(&mount.at) }),
                 Err(Unusable { kind, text }) => Err(Error::new(*kind, format!("{path}: {text}"))),
             };
         }
-        Ok(Route { store: &self.home, path: path.clone(), at: None })
+        Ok(Route { store: self.home.clone(), path: path.clone(), at: None })
     }
 
     fn at<T>(&self, path: &RelPath, done: impl FnOnce(&dyn Store, &RelPath) -> Result<T>) -> Result<T> {
@@ -204,8 +211,7 @@ impl Store for JoinedStore {
     }
 
     fn begins_by_counting(&self) -> bool {
-        let stores = self.mounts.iter().filter_map(|mount| mount.store.as_ref().ok());
-        self.home.begins_by_counting() || stores.into_iter().any(|store| store.begins_by_counting())
+        self.home.begins_by_counting() || self.stores().any(|store| store.begins_by_counting())
     }
 
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
@@ -408,7 +414,7 @@ impl Store for JoinedStore {
 
     fn forget_handles(&self) {
         self.home.forget_handles();
-        self.mounts.iter().filter_map(|mount| mount.store.as_ref().ok()).for_each(|store| store.forget_handles());
+        self.stores().for_each(|store| store.forget_handles());
     }
 }
 

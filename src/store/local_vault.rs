@@ -283,6 +283,12 @@ impl Vault for LocalVault {
         Ok(Arc::new(store.keeping(terms.trash.is_some()).shared(&share, home, limits)))
     }
 
+    fn let_go(&self, folders: &[Location]) {
+        let gone: Vec<_> = folders.iter().filter_map(|folder| self.shares.lock().remove(folder)).collect();
+        let trees: Vec<_> = self.trees.lock().values().filter_map(Weak::upgrade).collect();
+        gone.iter().for_each(|share| trees.iter().for_each(|tree| tree.forget_share(share)));
+    }
+
     fn prepare(&self, home: &str) -> Result<()> {
         self.directory(home, &format!("the home folder {home}")).map(drop)
     }

@@ -23,7 +23,7 @@ mod scrub;
 
 #[cfg(feature = "server")]
 pub use inbox::Inbox;
-pub use joined::{JoinedStore, Mount, Unusable};
+pub use joined::{JoinedStore, Lease, Mount, Unusable, WeakLease};
 pub use local::{
     Capabilities, FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree, TreeLock, Trial,
 };

@@ -80,8 +80,13 @@ fn meeting(users: &Users, folder: &Definition) -> Vec<Trouble> {
         found.push(Trouble { is_error: false, what, next });
     }
     if !inside.is_empty() {
+        let bounds = folder.terms();
+        let counted = match bounds.quota.is_some() || bounds.quota_files.is_some() {
+            true => "what is there counts in the folder's quota, and in that of the home",
+            false => "what somebody puts there by way of the folder counts in their quota, and in that of the home",
+        };
         let what = format!(
-            "the home of {} lies in the shared folder {} ({}), whose rights count there",
+            "the home of {} lies in the shared folder {} ({}), whose rights count there; {counted}",
             some_of(&inside),
             folder.name(),
             folder.location()

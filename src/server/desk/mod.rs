@@ -16,6 +16,7 @@ pub mod gate;
 pub mod inbox;
 pub mod inbox_room;
 pub mod jobs;
+pub mod leases;
 pub mod linking;
 mod locking;
 pub mod locks;

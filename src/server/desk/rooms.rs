@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::leases::Leases;
 use crate::auth::{Grants, Principal, SharedFolder};
 use crate::error::Result;
 use crate::files::{Owner, Store, Vault};
@@ -9,8 +10,8 @@ use crate::store::{JoinedStore, Mount, Unusable};
 
 /// Where a session's files are, and how more folders are opened when more are shared with its user.
 pub struct Rooms {
-    /// None: there is only the home.
-    vault: Option<Arc<dyn Vault>>,
+    /// Where folders are opened, and kept account of; none: there is only the home.
+    place: Option<(Arc<dyn Vault>, Arc<Leases>)>,
     home: Arc<dyn Store>,
     /// None: nothing was ever shared with the user of the session.
     joined: Option<Arc<JoinedStore>>,
@@ -21,7 +22,7 @@ pub struct Rooms {
 impl From<Arc<dyn Store>> for Rooms {
     /// A home alone, whatever the users file shares.
     fn from(home: Arc<dyn Store>) -> Rooms {
-        Rooms { vault: None, home, joined: None, owner: None }
+        Rooms { place: None, home, joined: None, owner: None }
     }
 }
 
@@ -30,12 +31,12 @@ impl Rooms {
     ///
     /// # Errors
     /// Those of opening the home.
-    pub fn open(vault: Arc<dyn Vault>, principal: &Principal) -> Result<Rooms> {
+    pub fn open(vault: Arc<dyn Vault>, leases: Arc<Leases>, principal: &Principal) -> Result<Rooms> {
         let home = vault.open(principal.home(), principal.home_terms())?;
         let owner = principal.owner();
-        let mounts = open_all(&*vault, principal.grants(), owner.as_ref());
+        let mounts = open_all((&*vault, &leases), principal.grants(), owner.as_ref());
         let joined = (!mounts.is_empty()).then(|| Arc::new(JoinedStore::new(home.clone(), mounts)));
-        Ok(Rooms { vault: Some(vault), home, joined, owner })
+        Ok(Rooms { place: Some((vault, leases)), home, joined, owner })
     }
 
     /// All of it as one store.
@@ -48,8 +49,8 @@ impl Rooms {
 
     /// Other folders are shared with the user from now on. What was begun in the ones before can still be committed.
     pub fn share(&mut self, grants: &Grants) {
-        let Some(vault) = &self.vault else { return };
-        let mounts = open_all(&**vault, grants, self.owner.as_ref());
+        let Some((vault, leases)) = &self.place else { return };
+        let mounts = open_all((&**vault, leases), grants, self.owner.as_ref());
         self.joined = match &self.joined {
             Some(joined) => Some(Arc::new(joined.sharing(mounts))),
             None => Some(Arc::new(JoinedStore::new(self.home.clone(), mounts))),
@@ -57,8 +58,9 @@ impl Rooms {
     }
 }
 
-fn open_all(vault: &dyn Vault, grants: &Grants, owner: Option<&Owner>) -> Vec<Mount> {
-    grants.folders.iter().map(|folder| Mount { at: folder.at.clone(), store: open(vault, folder, owner) }).collect()
+fn open_all((vault, leases): (&dyn Vault, &Leases), grants: &Grants, owner: Option<&Owner>) -> Vec<Mount> {
+    let opened = |folder: &SharedFolder| open(vault, folder, owner).map(|store| leases.begin(&folder.location, store));
+    grants.folders.iter().map(|folder| Mount { at: folder.at.clone(), store: opened(folder) }).collect()
 }
 
 fn open(vault: &dyn Vault, folder: &SharedFolder, owner: Option<&Owner>) -> Result<Arc<dyn Store>, Unusable> {

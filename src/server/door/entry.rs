@@ -50,14 +50,15 @@ pub async fn enter(
     if shared.registry.log_shares().allows(source) {
         info!(%peer, session = %ticket.id(), user = principal.name(), key = principal.key_name(), "logged in");
     }
-    let (vault, users, downloads) = (shared.vault.clone(), shared.users.clone(), shared.downloads.clone());
+    let (vault, leases) = (shared.vault.clone(), shared.leases.clone());
+    let (users, downloads) = (shared.users.clone(), shared.downloads.clone());
     let opening = shared.opening.run(source, move || {
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
         ticket.record().bound(&principal);
         let rooms = match principal.link() {
-            None => Rooms::open(vault, &principal)?,
+            None => Rooms::open(vault, leases, &principal)?,
             Some(link) if !downloads.has_room(users.latest().links(), link, Origin::from(peer.ip())) => {
                 return Err(Error::new(Kind::LoginFailed, "there is no such link, or it is over"));
             }

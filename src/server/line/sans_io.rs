@@ -51,7 +51,7 @@ impl SansIo {
     /// # Errors
     /// Those of the file system.
     pub fn open(principal: Principal, data: &Path) -> Result<SansIo> {
-        let rooms = Rooms::open(Arc::new(LocalVault::open(data, Durability::None)?), &principal)?;
+        let rooms = Rooms::open(Arc::new(LocalVault::open(data, Durability::None)?), Arc::default(), &principal)?;
         let ticket = Registry::new().enter(Way::Login, &principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));

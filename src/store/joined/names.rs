@@ -20,7 +20,7 @@ impl JoinedStore {
             source.with(|store, from| store.stat(from))?;
             self.refuse_folder(to)?;
             self.make_room(to)?;
-            return target.with(|store, to| store.rename_from(&**source.store, &source.path, to, replace, seen));
+            return target.with(|store, to| store.rename_from(&*source.store, &source.path, to, replace, seen));
         }
         self.make_room(to)?;
         source.with(|store, from| match seen {

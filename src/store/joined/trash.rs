@@ -1,6 +1,6 @@
 //! What was deleted or replaced in a home and in the folders that show in it.
 
-use super::JoinedStore;
+use super::{JoinedStore, Lease};
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Store, TrashId, TrashList, Trashed};
 
@@ -28,8 +28,8 @@ impl JoinedStore {
         let mut all = route.with(|store, path| of(store, path, route.at))?;
         for mount in self.mounts.iter().filter(|mount| mount.at != *path && mount.at.is_within(path)) {
             // One that cannot be used says so to whoever looks into it.
-            let Ok(store) = &mount.store else { continue };
-            let Ok(more) = of(&**store, &RelPath::root(), Some(&mount.at)) else { continue };
+            let Some(store) = mount.store.as_ref().ok().and_then(Lease::get) else { continue };
+            let Ok(more) = of(&*store, &RelPath::root(), Some(&mount.at)) else { continue };
             all.entries.extend(more.entries);
             all.is_cut |= more.is_cut;
         }

@@ -95,6 +95,11 @@ impl Account {
         }
     }
 
+    /// Nor does what is in this one any more.
+    pub(super) fn drop_share(&self, share: &Arc<Share>) {
+        self.shares.lock().retain(|there| !Arc::ptr_eq(there, share));
+    }
+
     pub(super) fn shares(&self) -> Vec<Arc<Share>> {
         self.shares.lock().clone()
     }

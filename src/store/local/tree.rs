@@ -185,6 +185,12 @@ impl Tree {
         shares.push(Arc::downgrade(share));
     }
 
+    /// What is in this folder counts for nobody any more.
+    pub fn forget_share(&self, share: &Arc<Share>) {
+        let accounts: Vec<_> = self.accounts.read().iter().filter_map(Weak::upgrade).collect();
+        accounts.iter().for_each(|account| account.drop_share(share));
+    }
+
     /// The folders that count for each of those who share them, and that what is at this path is in, or is.
     pub(super) fn shares_over(&self, path: &[u8]) -> Vec<Arc<Share>> {
         self.shares_where(|folder| is_within(path, folder))
