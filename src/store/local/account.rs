@@ -470,7 +470,7 @@ impl Bound {
     /// The same of the home, while nobody changes it, and clears away what is not counted.
     fn measure_home(&self) -> io::Result<()> {
         // Other nodes go on: what they store meanwhile is counted with what they store later.
-        let _alone = self.jail.tree().alone_here();
+        let _alone = self.jail.tree().alone_to_measure();
         if self.account.lock().files.is_some() {
             return Ok(());
         }

@@ -52,6 +52,8 @@ impl fmt::Debug for TreeLock {
 pub(super) struct Held<'a> {
     lock: &'a TreeLock,
     file: Arc<File>,
+    /// What [`TreeLock::may_change`] said before it was taken.
+    since: u64,
     #[expect(dead_code, reason = "held, and given up last")]
     turn: Turn<'a>,
 }
@@ -187,25 +189,26 @@ impl TreeLock {
             if self.is_stuck.load(Ordering::Relaxed) { limits::TREE_LOCK_PAUSE.1 } else { limits::TREE_LOCK_WAIT };
         let (mut pause, longest) = limits::TREE_LOCK_PAUSE;
         loop {
+            // Before it is taken: a server that loses its place loses what it had taken by then.
+            let since = self.may_change()?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) if self.is_it.as_ref().is_some_and(|is_it| !is_it(&file)) => {
                     self.forget();
-                    file = self.file()?;
-                    if begun.elapsed() < most {
-                        continue;
+                    if begun.elapsed() >= most {
+                        return Err(stuck());
                     }
-                    return Err(stuck());
+                    file = self.file()?;
                 }
                 Ok(()) => {
                     self.is_stuck.store(false, Ordering::Relaxed);
-                    let held = Held { lock: self, file, turn };
-                    // Asked last: this server may have stood still while it waited.
-                    return self.may_change().map(|_| held);
+                    return Ok(Held { lock: self, file, since, turn });
                 }
                 Err(Errno::INTR) => continue,
                 Err(Errno::WOULDBLOCK) if begun.elapsed() < most => {}
                 Err(Errno::WOULDBLOCK) => {
                     self.is_stuck.store(true, Ordering::Relaxed);
+                    // It may be the lock of nobody who is there still.
+                    self.forget();
                     return Err(stuck());
                 }
                 Err(err) => {
@@ -221,6 +224,18 @@ impl TreeLock {
 
 /// What is said of it then.
 pub(super) const IS_STUCK: &str = "another server of this folder has been changing names in it for too long";
+const WAS_LOST: &str =
+    "this server had lost its place among the servers of this folder, and what it was about to change is as it was";
+
+impl Held<'_> {
+    /// Fails if this server has lost its place since it was taken, and has it again or not: others may have it then.
+    pub(super) fn is_still_held(&self) -> io::Result<()> {
+        match self.lock.may_change()? == self.since {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::ResourceBusy, WAS_LOST)),
+        }
+    }
+}
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
@@ -235,6 +250,8 @@ impl Drop for Held<'_> {
 mod tests {
     use std::fs::{self, OpenOptions};
     use std::path::Path;
+    use std::sync::atomic::AtomicU64;
+    use std::sync::mpsc::channel;
 
     use super::super::tree::Tree;
     use super::*;
@@ -243,9 +260,13 @@ mod tests {
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
     }
 
-    fn tree(path: &Path) -> Arc<Tree> {
+    fn tree_of(path: &Path, key: &str) -> Arc<Tree> {
         let path = path.to_owned();
-        Arc::new(Tree::across(TreeLock::of("key".to_owned(), move || open(&path))))
+        Arc::new(Tree::across(TreeLock::of(key.to_owned(), move || open(&path))))
+    }
+
+    fn tree(path: &Path) -> Arc<Tree> {
+        tree_of(path, "key")
     }
 
     #[test]
@@ -268,39 +289,106 @@ mod tests {
         drop(tree.alone_since(long_ago).unwrap());
     }
 
+    /// Longer than anything here takes: only what never ends is ended by it.
+    const HANG: Duration = Duration::from_secs(60);
+
     #[test]
     fn new_names_wait_for_nobody_who_waits_for_another_node() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let other_node = open(&path).unwrap();
-        flock(&other_node, FlockOperation::NonBlockingLockExclusive).unwrap();
-        let (waits, waiting) = std::sync::mpsc::channel();
-        let lock = |name: &str, waits: std::sync::mpsc::Sender<()>| {
-            let path = dir.path().join(name);
-            Tree::across(TreeLock::of(name.to_owned(), move || {
+        let (waits, waiting) = channel();
+        let (go_on, goes_on) = channel();
+        // It is about to look whether another node has the lock, and has to wait for that.
+        let (is_to_wait, goes_on) = (AtomicBool::new(false), Mutex::new(goes_on));
+        let is_to_wait = Arc::new(is_to_wait);
+        let at = dir.path().join("second");
+        let is_asked = is_to_wait.clone();
+        let second = TreeLock::of("second".to_owned(), move || open(&at)).changing_if(move || {
+            if is_asked.swap(false, Ordering::Relaxed) {
                 waits.send(()).unwrap();
-                open(&path)
-            }))
-        };
-        let (first, second) = (lock("first", waits.clone()), lock("lock", waits));
+                goes_on.lock().recv_timeout(HANG).map_err(io::Error::other)?;
+            }
+            Ok(0)
+        });
+        let at = dir.path().join("first");
+        let first = Tree::across(TreeLock::of("first".to_owned(), move || open(&at)));
+        let second = Tree::across(second);
         std::thread::scope(|scope| {
+            is_to_wait.store(true, Ordering::Relaxed);
             let alone = scope.spawn(|| second.alone().map(drop));
             waiting.recv().unwrap();
             drop(second.steady());
-            drop(other_node);
+            go_on.send(()).unwrap();
             alone.join().unwrap().unwrap();
         });
         // Nor for one who has the lock of another tree already.
-        let other_node = open(&path).unwrap();
-        flock(&other_node, FlockOperation::NonBlockingLockExclusive).unwrap();
         std::thread::scope(|scope| {
+            is_to_wait.store(true, Ordering::Relaxed);
             let both = scope.spawn(|| Tree::both_alone(&second, &first).map(drop));
             waiting.recv().unwrap();
             drop(first.steady());
             drop(second.steady());
-            drop(other_node);
+            go_on.send(()).unwrap();
             both.join().unwrap().unwrap();
         });
+    }
+
+    #[test]
+    fn other_nodes_do_not_wait_for_one_who_measures() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let (has, had) = channel();
+        let opened = path.clone();
+        let lock = TreeLock::of("key".to_owned(), move || open(&opened));
+        let tree = Tree::across(lock.if_it_is(move |_| has.send(()).is_ok()));
+        let other = tree_of(&dir.path().join("other"), "other");
+        std::thread::scope(|scope| {
+            let measuring = tree.alone_to_measure();
+            let alone = scope.spawn(|| tree.alone().map(drop));
+            let both = scope.spawn(|| Tree::both_alone(&other, &tree).map(drop));
+            // It has the lock, and would change something.
+            had.recv_timeout(HANG).unwrap();
+            let (got, gets) = channel();
+            let path = &path;
+            let another_node = scope.spawn(move || {
+                let lock = open(path).unwrap();
+                flock(&lock, FlockOperation::LockExclusive).unwrap();
+                let _nobody_asks_any_more = got.send(());
+            });
+            let gets = gets.recv_timeout(HANG);
+            if gets.is_ok() {
+                another_node.join().unwrap();
+            }
+            drop(measuring);
+            gets.unwrap();
+            alone.join().unwrap().unwrap();
+            both.join().unwrap().unwrap();
+        });
+    }
+
+    /// It has its place again, and all its locks may have been lost with it.
+    #[test]
+    fn who_has_lost_its_place_while_it_waited_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let (number, (has, had)) = (Arc::new(AtomicU64::new(0)), channel());
+        let now = number.clone();
+        let lock = TreeLock::of("key".to_owned(), move || open(&path)).if_it_is(move |_| has.send(()).is_ok());
+        let lock = lock.changing_if(move || Ok(now.load(Ordering::Relaxed)));
+        let tree = Tree::across(lock);
+        let other = tree_of(&dir.path().join("other"), "other");
+        let lost_by = |change: &(dyn Fn() -> io::Result<()> + Sync)| {
+            std::thread::scope(|scope| {
+                let steady = tree.steady();
+                let changing = scope.spawn(change);
+                had.recv_timeout(HANG).unwrap();
+                number.fetch_add(1, Ordering::Relaxed);
+                drop(steady);
+                assert_eq!(changing.join().unwrap().unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+            });
+        };
+        lost_by(&|| tree.alone().map(drop));
+        lost_by(&|| Tree::both_alone(&tree, &other).map(drop));
+        drop(tree.alone().unwrap());
     }
 
     /// As over a file system that never answers the call by which it is taken.

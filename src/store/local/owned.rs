@@ -346,10 +346,10 @@ impl Share {
     fn find(&self) -> io::Result<()> {
         let state = || (self.tree().moves(), self.tree().arrivals(), self.counts.lock().changes);
         for look in 0..=limits::LOOKS_BELOW {
-            let alone = (look == limits::LOOKS_BELOW).then(|| self.tree().alone_here());
+            let measuring = (look == limits::LOOKS_BELOW).then(|| self.tree().alone_to_measure());
             let before = state();
             let (owned, _) = measure::owners(&*self.jail.root()?)?;
-            let _alone = alone.unwrap_or_else(|| self.tree().alone_here());
+            let _alone = measuring.is_none().then(|| self.tree().alone_here());
             if state() == before {
                 let mut counts = self.counts.lock();
                 counts.owned = Some(owned);

@@ -8,7 +8,7 @@
 //!
 //! Where several servers serve the same homes, whoever is alone is so among all of them ([`TreeLock`]). Those who only add a name do
 //! not wait for other nodes: the file system gives a name once, and whichever of the two came first would have led to the
-//! same.
+//! same. Who measures is alone in this process only, and nobody has what other nodes wait for while waiting for that.
 //!
 //! Handles of folders that a store keeps are good for one count of moves: whatever makes the name of a folder lead
 //! elsewhere adds to it before it is answered.
@@ -31,6 +31,8 @@ pub struct Tree {
     names: RwLock<()>,
     /// The lock that other nodes see, if there are any.
     across: Option<TreeLock>,
+    /// Held by whoever has `names` for as long as there are files, where there are other nodes: taken before it.
+    measuring: RwLock<()>,
     moves: AtomicU64,
     arrivals: AtomicU64,
     removing: Mutex<()>,
@@ -48,8 +50,15 @@ pub(super) struct Alone<'a> {
     /// Given up first: whoever waited for it in this process need not wait for the file system.
     #[expect(dead_code, reason = "held")]
     here: RwLockWriteGuard<'a, ()>,
-    #[expect(dead_code, reason = "held")]
     across: Option<Held<'a>>,
+}
+
+/// While this is held nobody in this process changes a name, however long that takes.
+pub(super) struct Measuring<'a> {
+    #[expect(dead_code, reason = "held")]
+    alone: Alone<'a>,
+    #[expect(dead_code, reason = "held")]
+    measuring: Option<RwLockWriteGuard<'a, ()>>,
 }
 
 /// While this is held no other node changes a name in the tree, and here whoever does not replace anything goes on.
@@ -59,8 +68,21 @@ struct Reserved<'a> {
 }
 
 impl<'a> Reserved<'a> {
-    fn enter(self) -> Alone<'a> {
-        Alone { here: self.tree.names.write(), across: self.across }
+    /// Nothing if somebody measures here: that is not waited for with anything in hand that other nodes wait for.
+    fn enter(self) -> Option<Alone<'a>> {
+        let _nobody_measures = match &self.across {
+            Some(_) => Some(self.tree.measuring.try_read()?),
+            None => None,
+        };
+        Some(Alone { here: self.tree.names.write(), across: self.across })
+    }
+}
+
+impl Alone<'_> {
+    /// To be asked after all waiting: this server may have stood still, and have lost what it has taken before.
+    fn checked(self) -> io::Result<Self> {
+        self.across.as_ref().map_or(Ok(()), Held::is_still_held)?;
+        Ok(self)
     }
 }
 
@@ -92,8 +114,13 @@ impl Tree {
     }
 
     /// The same for whoever has waited since then for what it takes.
-    pub(super) fn alone_since(&self, begun: Instant) -> io::Result<Alone<'_>> {
-        Ok(self.reserve(begun)?.enter())
+    pub(super) fn alone_since(&self, mut begun: Instant) -> io::Result<Alone<'_>> {
+        loop {
+            if let Some(alone) = self.reserve(begun)?.enter() {
+                return alone.checked();
+            }
+            begun = self.after_measuring();
+        }
     }
 
     /// The same in two trees. Whoever takes two takes them in the same order.
@@ -102,9 +129,21 @@ impl Tree {
             return Ok((one.alone()?, None));
         }
         let (first, second) = if one.rank() < other.rank() { (one, other) } else { (other, one) };
-        let begun = Instant::now();
-        let (first, second) = (first.reserve(begun)?, second.reserve(begun)?);
-        Ok((first.enter(), Some(second.enter())))
+        let mut begun = Instant::now();
+        loop {
+            let reserved = (first.reserve(begun)?, second.reserve(begun)?);
+            if let (Some(one), Some(other)) = (reserved.0.enter(), reserved.1.enter()) {
+                return Ok((one.checked()?, Some(other.checked()?)));
+            }
+            first.after_measuring();
+            begun = second.after_measuring();
+        }
+    }
+
+    /// Waits until nobody measures, and says when that was.
+    fn after_measuring(&self) -> Instant {
+        drop(self.measuring.read());
+        Instant::now()
     }
 
     /// Other nodes are waited for with nothing in hand that new names here would have to wait for.
@@ -115,6 +154,12 @@ impl Tree {
     /// Nobody in this process changes a name.
     pub(super) fn alone_here(&self) -> Alone<'_> {
         Alone { across: None, here: self.names.write() }
+    }
+
+    /// The same for as long as there are files to be looked at. Other nodes go on.
+    pub(super) fn alone_to_measure(&self) -> Measuring<'_> {
+        let measuring = self.is_across().then(|| self.measuring.write());
+        Measuring { alone: self.alone_here(), measuring }
     }
 
     /// A tree that other nodes change too, with this lock.
