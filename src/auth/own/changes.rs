@@ -273,7 +273,8 @@ impl Changes {
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) if self.is_there(&lock) => break,
                 // Somebody has removed it since it was opened: others have another one by now.
-                Ok(()) => lock = self.open_lock().map_err(|err| self.failed(err))?,
+                Ok(()) if begun.elapsed() < most => lock = self.open_lock().map_err(|err| self.failed(err))?,
+                Ok(()) => return Err(still_changing()),
                 Err(Errno::INTR) => continue,
                 Err(Errno::WOULDBLOCK) if begun.elapsed() < most => {}
                 Err(Errno::WOULDBLOCK) => {

@@ -477,8 +477,9 @@ impl Bound {
         let begun = Instant::now();
         let files = measure::sum(&*self.jail.root()?, &mut |reserved| {
             // What cannot be read there was not put there by us.
-            let among = sweep::Among { can: self.can.get().copied(), is_across: self.jail.tree().is_across() };
-            let _ = sweep::clear(among, reserved);
+            let tree = self.jail.tree();
+            let among = sweep::Among { can: self.can.get().copied(), is_across: tree.is_across() };
+            let _ = tree.may_change().and_then(|_| sweep::clear(among, reserved));
         })?;
         let mut counts = self.account.lock();
         counts.files = Some(files);

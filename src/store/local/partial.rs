@@ -72,8 +72,8 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
     }
     if let Some(area) = temp.area.clone() {
         let (key, stat) = (key(&upload.path), fstat(&temp.file)?);
-        // Nobody begins to count what is there in between.
-        let _steady = upload.jail.tree().steady();
+        // Nobody begins to count what is there in between. Without a place among other nodes it may be one of theirs that is there.
+        let _steady = upload.jail.tree().steady_to_add()?;
         // The home may be another folder by now.
         if !upload.jail.keeps_partials() || !Arc::ptr_eq(&area.root, &upload.jail.root()?) {
             return Ok(0);

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::jail::Jail;
 use super::source::LocalSource;
+use super::tree::Steady;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Properties, RelPath};
 use crate::limits;
@@ -25,13 +26,13 @@ static CHANGING: Mutex<()> = Mutex::new(());
 
 /// [`crate::files::Store::properties`].
 pub(super) fn load(jail: &Jail, path: &RelPath) -> Result<Properties> {
-    on(jail, path, |file| load_of(file, path))
+    on(jail, path, jail.tree().steady(), |file| load_of(file, path))
 }
 
 /// [`crate::files::Store::change_properties`].
 pub(super) fn change(jail: &Jail, durable: bool, path: &RelPath, changes: &[(String, Option<String>)]) -> Result<()> {
     let failed = |err: Errno| Error::file(path, err.into());
-    let changed = on(jail, path, |file| {
+    let changed = on(jail, path, jail.steady(path)?, |file| {
         // It guards nothing of its own.
         let _one_at_a_time = CHANGING.lock();
         let mut kept = load_of(file, path)?;
@@ -91,9 +92,13 @@ fn store_of(file: BorrowedFd<'_>, path: &RelPath, properties: &Properties) -> Re
     }
 }
 
-/// Does this with the file or folder, which is opened for it.
-fn on<T>(jail: &Jail, path: &RelPath, work: impl FnOnce(BorrowedFd<'_>) -> Result<T>) -> Result<T> {
-    let _steady = jail.tree().steady();
+/// Does this with the file or folder, which is opened for it while nothing else gets its name.
+fn on<T>(
+    jail: &Jail,
+    path: &RelPath,
+    _steady: Steady<'_>,
+    work: impl FnOnce(BorrowedFd<'_>) -> Result<T>,
+) -> Result<T> {
     match jail.parent(path).and_then(|(dir, name)| LocalSource::open_real(path, &dir, name)) {
         Ok(opened) => work(opened.file().as_fd()),
         Err(error) if error.kind() == Kind::IsDirectory || path.is_root() => work(jail.directory(path)?.as_fd()),

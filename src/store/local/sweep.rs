@@ -30,6 +30,8 @@ pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swep
     if names.is_empty() {
         return Ok(Swept::default());
     }
+    // What another node took over from this one is not left over.
+    stage.jail().tree().may_change()?;
     let kept = max_age.map(|max_age| Kept { jail: stage.jail(), max_age });
     let among = Among { can: Some(stage.can(root)?), is_across: stage.jail().tree().is_across() };
     sweep_reserved(among, &reserved, &names, kept)
@@ -57,6 +59,7 @@ pub(super) fn rescue(stage: &Stage, key: &str) -> io::Result<bool> {
             true => continue,
             false => stage.can(root)?,
         };
+        jail.tree().may_change()?;
         let Ok(Some(_locked)) = lock_area(&dir, jail.tree().is_across()) else { continue };
         let save = |name: &String| can.locks && is_left(&dir, name) && save_long(jail, can, (&dir, name), &reserved);
         if left.iter().any(save) {
@@ -220,7 +223,15 @@ fn is_before(secs: i64, max_age: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::super::staging::key;
+    use super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
     use super::*;
+    use crate::error::Kind;
+    use crate::files::{Durability, Store as _, UploadSpec};
 
     #[test]
     fn what_cannot_be_opened_or_locked_just_now_is_not_taken_for_a_leftover() {
@@ -229,6 +240,54 @@ mod tests {
             assert!(!is_nobodys(err), "{err}");
         }
         assert!(is_nobodys(Errno::ISDIR) && is_nobodys(Errno::LOOP));
+    }
+
+    /// What is there may be another node's by now.
+    #[test]
+    fn who_has_no_place_among_the_nodes_keeps_and_clears_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let (home, lock) = (place.path().join("home"), place.path().join("lock"));
+        std::fs::create_dir(&home).unwrap();
+        std::fs::write(home.join("f"), b"one").unwrap();
+        let is_lost = Arc::new(AtomicBool::new(false));
+        let lost = is_lost.clone();
+        let lock = TreeLock::of("tree".to_owned(), move || {
+            OpenOptions::new().write(true).create(true).truncate(false).open(&lock)
+        });
+        let lock = lock.changing_if(move || match lost.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::ResourceBusy.into()),
+            false => Ok(0),
+        });
+        let dir = Dir::open_ambient_dir(&home, cap_std::ambient_authority()).unwrap();
+        let tree = Arc::new(Tree::across(lock));
+        let root = Arc::new(Root::within(&dir, Place { tree, ..Place::default() }).unwrap());
+        let store = || LocalStore::over(root.clone(), LocalOptions::new(Durability::None, Staging::Hidden));
+        let path = RelPath::parse(b"f").unwrap();
+        let one = store();
+        let cut_off = || {
+            let mut upload = one.begin(&path, UploadSpec::default()).unwrap();
+            upload.append(&vec![7; usize::try_from(limits::HASH_BLOCK).unwrap()]).unwrap();
+            upload
+        };
+        let partial = home.join(limits::RESERVED_NAME).join(format!("{DATA}{}", key(&path)));
+        let upload = cut_off();
+        is_lost.store(true, Ordering::Relaxed);
+        assert_eq!((upload.keep(), partial.exists()), (0, false));
+        is_lost.store(false, Ordering::Relaxed);
+        assert_eq!((cut_off().keep(), partial.exists()), (limits::HASH_BLOCK, true));
+        is_lost.store(true, Ordering::Relaxed);
+        let changed = one.change_properties(&path, &[("{u}x".to_owned(), Some("v".to_owned()))]);
+        assert_eq!(changed.unwrap_err().kind(), Kind::Io);
+        assert!(one.properties(&path).unwrap().is_empty());
+        assert_eq!(one.sweep(Some(Duration::ZERO)).unwrap_err().kind(), Kind::Io);
+        let bounded = store().bounded(2 * limits::HASH_BLOCK, "too much".to_owned());
+        assert_eq!(bounded.usage().unwrap().unwrap().used, 3);
+        assert!(partial.exists());
+        // Counted by nobody, it is in the way of one who counts.
+        is_lost.store(false, Ordering::Relaxed);
+        drop(bounded);
+        let bounded = store().bounded(2 * limits::HASH_BLOCK, "too much".to_owned());
+        assert_eq!((bounded.usage().unwrap().unwrap().used, partial.exists()), (3, false));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(in crate::store) struct Standing {
     is_lost: AtomicBool,
     /// How often it was lost and taken again.
     taken_again: AtomicU64,
-    /// One at a time looks, for all who wait: since when.
+    /// One at a time looks, for all who wait: since when, or [`NOBODY`].
     looking: Mutex<()>,
     looks_since: AtomicU64,
 }
@@ -49,7 +49,7 @@ impl Standing {
             is_lost: AtomicBool::new(false),
             taken_again: AtomicU64::new(0),
             looking: Mutex::default(),
-            looks_since: AtomicU64::new(0),
+            looks_since: AtomicU64::new(NOBODY),
         }
     }
 
@@ -59,19 +59,23 @@ impl Standing {
     /// # Errors
     /// [`io::ErrorKind::ResourceBusy`] if it has lost its place, or cannot tell; those of the file system.
     pub(in crate::store) fn check(&self) -> io::Result<u64> {
+        let begun = now();
         loop {
             let taken_again = self.taken_again.load(Ordering::Acquire);
             if self.is_lost() {
                 return Err(io::Error::new(io::ErrorKind::ResourceBusy, LOST));
             }
-            if !self.is_old(limits::NODE_PROVEN) {
+            // A look that began after that says it however long it took: the next one would take as long.
+            if !self.is_old(limits::NODE_PROVEN) || self.proven.load(Ordering::Acquire) >= begun {
                 return Ok(taken_again);
             }
             // One who looks may never come back.
             match self.looking.try_lock() {
                 Some(_looking) => {
                     self.looks_since.store(now(), Ordering::Release);
-                    self.prove()?;
+                    let looked = self.prove();
+                    self.looks_since.store(NOBODY, Ordering::Release);
+                    looked?;
                 }
                 None if is_past(&self.looks_since, limits::TREE_LOCK_WAIT) => {
                     return Err(io::Error::new(io::ErrorKind::ResourceBusy, UNKNOWN));
@@ -86,19 +90,28 @@ impl Standing {
     /// # Errors
     /// Those of the file system: it is not known then.
     pub(super) fn prove(&self) -> io::Result<bool> {
-        let at = now();
-        let is_held = self.look()?;
-        if is_held {
-            self.proven.store(at, Ordering::Release);
-        } else if !self.is_lost.swap(true, Ordering::AcqRel) {
+        let (at, taken_again) = (now(), self.taken_again.load(Ordering::Acquire));
+        if self.look()? {
+            self.proven.fetch_max(at, Ordering::AcqRel);
+            return Ok(true);
+        }
+        let own = self.own.lock();
+        if self.taken_again.load(Ordering::Acquire) != taken_again {
+            // That was the one before.
+            return Ok(true);
+        }
+        let was_lost = self.is_lost.swap(true, Ordering::AcqRel);
+        drop(own);
+        if !was_lost {
             tracing::warn!(node = %self.name, "{LOST}");
         }
-        Ok(is_held)
+        Ok(false)
     }
 
     /// It has locked this file.
     pub(super) fn taken_again(&self, own: (u64, u64)) {
-        *self.own.lock() = own;
+        let mut now_own = self.own.lock();
+        *now_own = own;
         self.proven.store(now(), Ordering::Release);
         self.taken_again.fetch_add(1, Ordering::AcqRel);
         self.is_lost.store(false, Ordering::Release);
@@ -150,6 +163,9 @@ const LOST: &str =
     "this server has lost its place among the servers of this folder, and changes nothing until it has it again";
 const UNKNOWN: &str =
     "this server cannot tell whether it has its place among the servers of this folder, and changes nothing meanwhile";
+
+/// In the place of a moment: none is after it.
+const NOBODY: u64 = u64::MAX;
 
 /// Whether this moment is so long ago.
 fn is_past(moment: &AtomicU64, age: Duration) -> bool {

@@ -77,7 +77,7 @@ fn put(stage: &Stage, path: &RelPath, found: &Temp, half: Box<Half>) -> io::Resu
     let (Some(area), Some(name)) = (temp.area.clone(), temp.name.clone()) else { return Ok(Step::Done(None)) };
     let placed = format!("{DATA}{key}");
     // Nobody begins to count what is there in between.
-    let _steady = stage.jail().tree().steady();
+    let _steady = stage.jail().tree().steady_to_add()?;
     let there = statat(&area.reserved, &*placed, AtFlags::SYMLINK_NOFOLLOW);
     if there.is_ok_and(|there| (there.st_dev, there.st_ino) != of) || is_written(found) {
         // Another one has it: that is looked at now.
