@@ -131,6 +131,12 @@ pub trait Vault: Send + Sync {
         None
     }
 
+    /// Whether what is old by this server's clock is so by those of all that serve these homes; none if that is not known yet, as before the
+    /// first beats. Nothing is swept by its age unless it is so. Asks no disk.
+    fn knows_the_time(&self) -> Option<bool> {
+        Some(true)
+    }
+
     /// The homes that are there, of users who were removed among them; those inside of others need not be.
     ///
     /// # Errors
@@ -209,6 +215,10 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     fn node_place(&self) -> Option<NodePlace> {
         (**self).node_place()
+    }
+
+    fn knows_the_time(&self) -> Option<bool> {
+        (**self).knows_the_time()
     }
 
     fn names(&self) -> Result<BTreeSet<String>> {

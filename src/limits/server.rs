@@ -215,6 +215,10 @@ pub const COHERENCE_OLD: Duration = Duration::from_secs(10);
 /// How far the clocks of two nodes may be apart before nothing goes by its age: hours matter to nothing that is kept for days.
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(60 * 60);
 
+/// How long a sweep waits until it is known whether the clocks of all nodes agree: for a beat of each, or for as long as it takes to see that
+/// one gives none. Where it is not known by then, as where the file system does not answer, the sweep removes nothing by its age.
+pub const CLOCKS_WAIT: Duration = Duration::from_secs(15);
+
 /// How long a change of names waits for those of other nodes in the same tree of homes: each takes some calls of the file system.
 /// Where one waits in vain, those behind it do not wait again.
 pub const TREE_LOCK_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(20) };

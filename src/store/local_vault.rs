@@ -334,6 +334,10 @@ impl Vault for LocalVault {
         self.occupancy.place()
     }
 
+    fn knows_the_time(&self) -> Option<bool> {
+        self.occupancy.knows_the_time()()
+    }
+
     /// The folders right in the data directory.
     fn names(&self) -> Result<BTreeSet<String>> {
         let failed = |err| Error::file("the data folder", err);
@@ -375,7 +379,7 @@ impl Vault for LocalVault {
 
     fn sweep_trash(&self, folder: &Location, max_age: Duration) -> Result<usize> {
         self.may_sweep("the trash")?;
-        if !self.occupancy.knows_the_time() {
+        if !self.goes_by_age()() {
             return Ok(0);
         }
         let root = match folder {

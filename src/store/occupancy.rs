@@ -73,7 +73,7 @@ impl Beats {
 
     fn say(&self, file: &File) -> io::Result<()> {
         let beat = Some(self.said.fetch_add(1, Ordering::Relaxed));
-        Owner { beat, at: Some(clocks::now()), ..self.owner.clone() }.write(file)
+        Owner { beat, at: Some(clocks::now().1), ..self.owner.clone() }.write(file)
     }
 }
 
@@ -201,9 +201,10 @@ impl Occupancy {
         self.node.as_ref().map(Node::place)
     }
 
-    /// Whether what is old by this server's clock is so by those of the others, as far as is known.
-    pub(super) fn knows_the_time(&self) -> bool {
-        self.node.as_ref().is_none_or(Node::knows_the_time)
+    /// What says whether what is old by this server's clock is so by those of the others, and none if that is not known.
+    pub(super) fn knows_the_time(&self) -> impl Fn() -> Option<bool> + Send + Sync + use<> {
+        let among_others = self.node.as_ref().map(Node::knows_the_time);
+        move || among_others.as_ref().map_or(Some(true), |knows| knows())
     }
 
     /// What is seen of others' changes, if there are others.

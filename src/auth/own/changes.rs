@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock};
 use rustix::io::Errno;
 
+use self::asked::Asked;
 use self::journals::{name_of, numbers};
 use crate::auth::fresh_file::remove_beside;
 use crate::error::{Error, Kind, Result};
@@ -45,19 +46,9 @@ pub(super) struct Changes {
     folder: PathBuf,
     /// The last one who wanted the lock waited in vain: who comes now does not wait as long again.
     is_stuck: Arc<AtomicBool>,
-    may_change: MayChange,
+    asked: Asked,
     /// How long the last journal may not be seen yet.
     hidden: Duration,
-}
-
-/// Whether what other servers have changed is seen here at once, so that something may be written over it.
-#[derive(Clone)]
-struct MayChange(Arc<dyn Fn() -> Result<()> + Send + Sync>);
-
-impl fmt::Debug for MayChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MayChange")
-    }
 }
 
 /// As long as it lives no other server changes anything.
@@ -224,7 +215,7 @@ impl Changes {
         Changes {
             folder: state.to_owned(),
             is_stuck: Arc::default(),
-            may_change: MayChange(Arc::new(may_change)),
+            asked: Asked::of(may_change),
             hidden: limits::SHARED_STATE_HIDDEN,
         }
     }
@@ -245,6 +236,11 @@ impl Changes {
         options.open(path)
     }
 
+    /// Whether what is over may go from the disk.
+    pub(super) fn goes_by_age(&self) -> bool {
+        self.asked.goes_by_age()
+    }
+
     /// Whether this is the file of the lock still.
     fn is_there(&self, lock: &File) -> bool {
         let there = fs::symlink_metadata(self.folder.join(FOLDER).join(LOCK));
@@ -263,7 +259,7 @@ impl Changes {
     /// [`Kind::Io`] if another one is at it for too long, or it is not known whether what they change is seen here; those of the file
     /// system.
     pub(super) fn alone(&self, begun: Instant) -> Result<Turn> {
-        (self.may_change.0)()?;
+        self.asked.may_change()?;
         let mut lock = self.open_lock().map_err(|err| self.failed(err))?;
         let most = match self.is_stuck.load(Ordering::Relaxed) {
             true => limits::SHARED_STATE_PAUSE,
@@ -489,6 +485,7 @@ fn hash_of(path: &Path) -> Result<Option<Hash>> {
     }
 }
 
+mod asked;
 mod journals;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! file takes its place: so never more comes than may, and what a server that was killed was at takes no room of the next one.
 
 use super::link::{InboxBounds, Kept, Link, LinkTo, LinkUse};
-use super::links::{Links, void};
+use super::links::{LinkShown, Links, void};
 use crate::auth::Users;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -73,15 +73,22 @@ impl Links {
 }
 
 impl Users {
-    /// How many links there are for the bound of all. Where other servers have them, too, those of users whom this one does not know stay, and as
-    /// many of them as there may be take the room of nobody else.
-    pub(super) fn count_links(&self) -> usize {
+    /// Whether whoever has these links may have one more. Those that are over, and stay because nobody knows the time, take room of their own.
+    pub(super) fn has_room_for_link(&self, there: &[LinkShown]) -> bool {
+        let over = there.iter().filter(|shown| shown.link.is_over()).count();
+        there.len() - over.min(limits::LINKS_OF_USER) < limits::LINKS_OF_USER && self.count_links() < limits::LINKS_MAX
+    }
+
+    /// How many links there are for the bound of all. Where other servers have them, too, those of users whom this one does not know stay, as
+    /// those do that are over by a clock that may be wrong, and as many of them as there may be take the room of nobody else.
+    fn count_links(&self) -> usize {
         let links = self.links();
         let table = links.table();
         if !links.are_of_several() {
             return table.len();
         }
-        let is_gone = |kept: &&Kept| self.get(&kept.link.maker).is_none_or(|user| user.tag() != kept.link.entry);
+        let is_of_nobody = |kept: &Kept| self.get(&kept.link.maker).is_none_or(|user| user.tag() != kept.link.entry);
+        let is_gone = |kept: &&Kept| kept.link.is_over() || is_of_nobody(kept);
         table.len() - table.values().filter(is_gone).count().min(limits::LINKS_MAX)
     }
 }

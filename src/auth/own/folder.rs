@@ -54,7 +54,7 @@ pub struct StateFolder {
     /// The folder of invitations, if it was opened and is to be no other one.
     invitations: Option<Arc<OwnedFd>>,
     /// Other servers change what is in it, too.
-    changes: Option<Changes>,
+    pub(super) changes: Option<Changes>,
     /// No other server changes anything meanwhile.
     turn: Option<Arc<Mutex<Turn>>>,
     /// What is left to the next server.

@@ -316,7 +316,7 @@ impl Users {
         let mut writing = self.links.alone()?;
         self.forget_over(&mut writing)?;
         let there = self.links.of(user);
-        if there.len() >= limits::LINKS_OF_USER || self.count_links() >= limits::LINKS_MAX {
+        if !self.has_room_for_link(&there) {
             return Err(Error::new(Kind::TooMany, "there are as many links as there may be: remove one first"));
         }
         let link = Link {
@@ -377,7 +377,7 @@ impl Users {
 
     /// Those that are over make room.
     fn forget_over(&self, writing: &mut Writing<'_>) -> Result<()> {
-        self.links.those(|kept| kept.link.is_over()).iter().try_for_each(|link| self.links.remove(writing, link))
+        self.links.over().iter().try_for_each(|link| self.links.remove(writing, link))
     }
 
     /// Removes what gives nothing any more: links that are over, those that were withdrawn when the disk failed, and those of entries
@@ -390,7 +390,8 @@ impl Users {
             Err(error) => return vec![error],
         };
         let is_gone = |link: &Link| self.get(&link.maker).is_none_or(|user| user.tag() != link.entry);
-        let mut void = self.links.those(|kept| kept.is_withdrawn || kept.link.is_over());
+        let mut void = self.links.those(|kept| kept.is_withdrawn);
+        void.extend(self.links.over().into_iter().filter(|link| self.links.get(link).is_some()));
         if !keeps_orphans && self.links.changes.is_none() {
             void.extend(self.links.those(|kept| kept.is_orphan && is_gone(&kept.link)));
             self.links.table().values_mut().for_each(|kept| kept.is_orphan = is_gone(&kept.link));
@@ -423,7 +424,7 @@ fn name_for(terms: &LinkTerms, there: &[LinkShown]) -> Result<String> {
         short.pop();
     }
     let short = if short.trim().is_empty() { "link" } else { short.trim() };
-    let numbered = (2..=limits::LINKS_OF_USER + 1).map(|n| format!("{short}-{n}"));
+    let numbered = (2..=there.len() + 1).map(|n| format!("{short}-{n}"));
     let free = std::iter::once(short.to_owned()).chain(numbered).find(|name| !is_taken(name));
     free.ok_or_else(|| Error::new(Kind::TooMany, "you have too many links of that name: say --name"))
 }

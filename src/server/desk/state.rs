@@ -42,7 +42,10 @@ impl State {
         })?;
         let folder = match node {
             None => StateFolder::open(path)?,
-            Some((node, vault)) => StateFolder::open_shared(path, &node.to_string(), vault.also_prove(&root, path)?)?,
+            Some((node, vault)) => {
+                let folder = StateFolder::open_shared(path, &node.to_string(), vault.also_prove(&root, path)?)?;
+                folder.removing_old_if(vault.goes_by_age())
+            }
         };
         Ok(State { folder, _occupancy: occupancy })
     }

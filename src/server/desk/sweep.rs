@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_std::channel::{Receiver, bounded};
 use async_std::future::{pending, timeout};
@@ -31,6 +31,9 @@ pub fn begin(
     spawn(async move {
         let mut after_a_death = false;
         loop {
+            if !know_the_time(&*vault, &registry).await {
+                return;
+            }
             let (vault, (users, are_missed)) = (vault.clone(), users());
             let sweeping = move || {
                 sweep_all(&*vault, &users);
@@ -84,6 +87,17 @@ pub fn begin_beats(vault: &Arc<dyn Vault>, registry: Arc<Registry>) -> Receiver<
         }
     });
     told
+}
+
+/// Waits until it is known whether something is old, or long enough. Whether the server goes on.
+async fn know_the_time(vault: &dyn Vault, registry: &Registry) -> bool {
+    let begun = Instant::now();
+    while vault.knows_the_time().is_none() && begun.elapsed() < limits::CLOCKS_WAIT {
+        if timeout(limits::COHERENCE_LOOK, registry.stopping()).await.is_ok() {
+            return false;
+        }
+    }
+    true
 }
 
 fn sweep_all(vault: &dyn Vault, users: &Users) {
@@ -162,12 +176,15 @@ fn sweep_trash(vault: &dyn Vault, users: &Users) -> usize {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::SystemTime;
 
+    use async_std::channel::Sender;
     use async_std::task::block_on;
 
     use super::*;
-    use crate::files::Durability;
+    use crate::error::{Error, Result};
+    use crate::files::{Durability, Store};
     use crate::store::LocalVault;
 
     #[test]
@@ -196,6 +213,53 @@ mod tests {
             assert!(tries.is_some(), "it was not swept within a minute");
         }
         assert!(young.exists());
+        registry.stop();
+        block_on(sweeping);
+    }
+
+    /// One of several servers, which has not heard all of the others yet.
+    struct Unsure {
+        /// How often it was asked.
+        asked: AtomicUsize,
+        /// How often it had been when something was swept.
+        swept: Sender<usize>,
+    }
+
+    /// How often it says that it does not know.
+    const UNKNOWN: usize = 3;
+
+    impl Vault for Unsure {
+        fn open(&self, home: &str, _: HomeTerms) -> Result<Arc<dyn Store>> {
+            Err(Error::new(Kind::NotFound, home))
+        }
+
+        fn prepare(&self, _: &str) -> Result<()> {
+            Ok(())
+        }
+
+        fn names(&self) -> Result<BTreeSet<String>> {
+            Ok(BTreeSet::from(["alice".to_owned()]))
+        }
+
+        fn knows_the_time(&self) -> Option<bool> {
+            (self.asked.fetch_add(1, Ordering::Relaxed) >= UNKNOWN).then_some(true)
+        }
+
+        fn sweep(&self, _: &str, _: Option<Duration>) -> Result<Swept> {
+            self.swept.try_send(self.asked.load(Ordering::Relaxed)).unwrap();
+            Ok(Swept::default())
+        }
+    }
+
+    #[test]
+    fn one_of_several_sweeps_when_it_has_heard_the_others_and_not_before() {
+        let (swept, told) = bounded(1);
+        let vault = Arc::new(Unsure { asked: AtomicUsize::new(0), swept });
+        let users = Arc::new(Users::parse("", "users.toml").unwrap());
+        let registry = Registry::new();
+        let when = (Duration::from_secs(600), bounded(1).1);
+        let sweeping = begin(vault, move || (users.clone(), false), registry.clone(), when);
+        assert_eq!(block_on(told.recv()), Ok(UNKNOWN + 1));
         registry.stop();
         block_on(sweeping);
     }

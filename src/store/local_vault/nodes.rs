@@ -96,8 +96,14 @@ impl LocalVault {
         stands.map(drop).map_err(|err| Error::file(what, err))
     }
 
-    /// How old something is to be before it is swept: where the servers' clocks differ nothing is old enough.
+    /// What says whether something may be removed because it is old: not where the servers' clocks differ, or nobody knows.
+    pub(crate) fn goes_by_age(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let knows = self.occupancy.knows_the_time();
+        move || knows() == Some(true)
+    }
+
+    /// How old something is to be before it is swept: where nothing goes by its age nothing is old enough.
     pub(super) fn age_by_all_clocks(&self, max_age: Option<Duration>) -> Option<Duration> {
-        max_age.map(|age| if self.occupancy.knows_the_time() { age } else { Duration::MAX })
+        max_age.map(|age| if self.goes_by_age()() { age } else { Duration::MAX })
     }
 }

@@ -1,6 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
 use super::*;
 
@@ -90,4 +90,24 @@ fn a_home_that_is_a_link_out_of_the_data_directory_is_refused() {
     homes.prepare("there").unwrap();
     assert!(look_at_home(&data, "there").unwrap());
     assert!(!dir.path().join("made").exists());
+}
+
+#[test]
+fn one_of_several_sweeps_nothing_by_its_age_before_it_has_heard_what_the_others_clocks_show() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = |name: &str| LocalVault::open_shared(dir.path(), Durability::None, &name.parse().unwrap()).unwrap();
+    let (one, other) = (node("one"), node("other"));
+    // What its own clock takes for old may be of today.
+    let partial = dir.path().join("alice").join(limits::RESERVED_NAME).join("p-0000000000000001");
+    fs::create_dir_all(partial.parent().unwrap()).unwrap();
+    fs::File::create(&partial).unwrap().set_modified(UNIX_EPOCH).unwrap();
+    let sweep = || other.sweep("alice", Some(limits::PARTIAL_MAX_AGE)).unwrap().removed;
+    assert_eq!((sweep(), partial.exists()), (0, true), "nobody was heard yet");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while sweep() == 0 {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(100));
+        one.beat().and(other.beat()).unwrap();
+    }
+    assert!(!partial.exists());
 }

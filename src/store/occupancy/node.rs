@@ -53,7 +53,7 @@ pub(super) struct Node {
     mounts: Arc<Mounts>,
     /// Whether it has its lock still.
     standing: Arc<Standing>,
-    clocks: Mutex<Clocks>,
+    clocks: Arc<Mutex<Clocks>>,
 }
 
 impl Drop for Node {
@@ -102,7 +102,7 @@ impl Node {
                     beating: Mutex::default(),
                     mounts: Arc::default(),
                     standing: Arc::new(standing),
-                    clocks: Mutex::default(),
+                    clocks: Arc::default(),
                 });
             }
         }
@@ -281,16 +281,18 @@ impl Node {
     }
 
     fn look_at_clocks(&self) {
-        let said = |name: NodeName| {
-            let owner = Owner::read(&mut open(&self.folder, name.as_str(), OFlags::empty()).ok()?)?;
-            Some((name, owner))
+        let said = |name: NodeName| match open(&self.folder, name.as_str(), OFlags::empty()) {
+            Err(Errno::NOENT | Errno::STALE) => None,
+            file => Some(file.ok().and_then(|mut file| Owner::read(&mut file)).map(|owner| (name, owner))),
         };
-        let others = self.others().unwrap_or_default().into_iter().filter_map(said);
+        let others = self.others().ok().and_then(|others| others.into_iter().filter_map(said).collect());
         self.clocks.lock().look(others, clocks::now());
     }
 
-    pub(super) fn knows_the_time(&self) -> bool {
-        self.clocks.lock().agree()
+    /// Whether what is old by the clock of this machine is so by those of the others; none if that is not known.
+    pub(super) fn knows_the_time(&self) -> impl Fn() -> Option<bool> + Send + Sync + use<> {
+        let clocks = Arc::clone(&self.clocks);
+        move || clocks.lock().agree(clocks::now())
     }
 
     pub(super) fn standing(&self) -> &Arc<Standing> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::super::changes::{News, Turn, still_changing};
+use super::super::changes::{Changes, News, Turn, still_changing};
 use super::super::folder::{LINKS, read_small};
 use super::super::link::Kept;
 use super::super::link::{Link, LinkUse};
@@ -56,6 +56,15 @@ impl Links {
             self.take_written(across.as_ref())?;
         }
         Ok(Writing { across, here })
+    }
+
+    /// Those that are over and may go. Where other servers have them, too, none does before it is known that this one's clock is none that
+    /// shows another year: they give nothing as long as it does, and again what they gave when it is set.
+    pub(super) fn over(&self) -> Vec<Arc<Link>> {
+        match self.changes.as_ref().is_none_or(Changes::goes_by_age) {
+            true => self.those(|kept| kept.link.is_over()),
+            false => Vec::new(),
+        }
     }
 
     /// Whether other servers have them, too.
@@ -243,5 +252,34 @@ mod tests {
             assert!(smaller.sweep_links(false).is_empty());
         }
         assert_eq!((fs::read_dir(folder.links()).unwrap().count(), links.table().len()), (1, 1));
+    }
+
+    #[test]
+    fn one_of_several_servers_that_does_not_know_the_time_removes_no_link_that_is_over_by_its_clock() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open_shared(dir.path(), "a", || Ok(())).unwrap();
+        let text = format!("[users.alice]\npassword = \"{}\"\n", cheap_hash("p"));
+        let links = Arc::new(Links::load(&folder).0);
+        let users = Users::parse(&text, "users.toml").unwrap().with_links(links.clone());
+        let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+        let make = |expires| {
+            let path = RelPath::parse(b"f").unwrap();
+            let terms = LinkTerms { to: LinkTo::File, path, name: None, expires, password: None, downloads: None };
+            users.make_link(&maker, terms).unwrap()
+        };
+        let there = || fs::read_dir(folder.links()).unwrap().count();
+        make(Some(1));
+        make(None);
+        assert_eq!(there(), 2, "whoever makes another one removes it");
+        assert!(users.sweep_links(false).is_empty());
+        assert_eq!((there(), links.table().len()), (2, 2));
+        // They take no room meanwhile, as long as they are not too many.
+        (2..limits::LINKS_OF_USER).for_each(|_| drop(make(Some(1))));
+        make(None);
+        // The clocks agree.
+        let folder = folder.removing_old_if(|| true);
+        let users = users.with_links(Arc::new(Links::load(&folder).0));
+        assert!(users.sweep_links(false).is_empty());
+        assert_eq!(fs::read_dir(folder.links()).unwrap().count(), 2);
     }
 }
