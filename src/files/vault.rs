@@ -30,9 +30,9 @@ impl Owner {
 pub enum NodePlace {
     /// As one of them.
     Held,
-    /// It does not know, or may not see what the others change: what rests on that it refuses.
+    /// It may not see what the others change: what rests on that it refuses.
     Unsure,
-    /// It is none of them any more, as far as the others see, and changes nothing until it is again.
+    /// It is none of them any more, as far as the others see, or cannot tell whether it is, and changes nothing until it is again.
     Lost,
 }
 

@@ -301,8 +301,8 @@ impl Node {
 
     pub(super) fn place(&self) -> NodePlace {
         match () {
-            () if self.standing.is_lost() => NodePlace::Lost,
-            () if self.standing.is_unknown() || self.mounts.are_doubtful() => NodePlace::Unsure,
+            () if self.standing.is_lost() || self.standing.is_unknown() => NodePlace::Lost,
+            () if self.mounts.are_doubtful() => NodePlace::Unsure,
             () => NodePlace::Held,
         }
     }

@@ -192,3 +192,21 @@ fn a_directory_inside_a_served_one_or_around_one_is_refused_by_whatever_path() {
     drop(held);
     refuse_around(dir.path()).unwrap();
 }
+
+#[test]
+fn one_of_several_that_cannot_tell_for_long_whether_it_has_its_place_is_not_shown_as_one_that_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
+    let node = Occupancy::share(&root, dir.path(), &"a".parse().unwrap()).unwrap();
+    // Nobody looks, as where no call of the file system comes back.
+    let comes = |place, meanwhile: &dyn Fn()| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while node.place() != Some(place) {
+            assert!(std::time::Instant::now() < deadline, "{:?}", node.place());
+            std::thread::sleep(limits::LOCK_PAUSE);
+            meanwhile();
+        }
+    };
+    comes(NodePlace::Lost, &|| {});
+    comes(NodePlace::Held, &|| drop(node.beat().unwrap()));
+}
