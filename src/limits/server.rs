@@ -451,6 +451,9 @@ pub const SUPERVISED_START: Duration = Duration::from_secs(120);
 /// How often is looked whether a check has ended.
 pub const SUPERVISED_CHECK_LOOK: Duration = Duration::from_millis(20);
 
+/// Bytes of what such a check says that are kept, the worst of which comes first: ten thousand findings.
+pub const SUPERVISED_CHECK_MAX: u64 = 4 * 1024 * 1024;
+
 /// So many crashes, or starts that failed, within [`SUPERVISED_CRASHES_WITHIN`] are started again: what comes oftener does not go away
 /// by itself, and whoever started the supervisor is to know.
 pub const SUPERVISED_CRASHES: usize = 5;

@@ -256,7 +256,7 @@ fn a_program_that_passes_the_check_and_does_not_serve_gives_way_to_the_one_befor
         daemon.log()
     );
     let mut heard = String::new();
-    while !heard.contains("which does not serve. Serving") {
+    while !heard.contains("the new one did not start. Serving") {
         let mut buffer = [0; 4096];
         let len = manager.recv(&mut buffer).expect("the service manager hears nothing");
         heard += &text(buffer.get(..len).unwrap());
@@ -407,6 +407,49 @@ fn a_service_manager_is_told_that_the_service_goes_on() {
         rest += &text(buffer.get(..len).unwrap());
     }
     assert!(!rest.contains("STOPPING"), "said twice: {last}{rest}");
+}
+
+#[test]
+fn a_server_that_takes_long_to_start_is_not_ended_by_the_service_manager() {
+    let world = World::of(&["alice"]);
+    let program = program_in(&world);
+    let (socket, go) = (world.place().join("notify"), world.place().join("go"));
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(HANG)).unwrap();
+    let server = world.daemon().program(&program).env("NOTIFY_SOCKET", socket.to_str().unwrap());
+    let daemon = supervised(server.env("WATCHDOG_USEC", "60000000"));
+    let good = env!("CARGO_BIN_EXE_sealiftd");
+    let wait = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
+    let script = format!("#!/bin/sh\ncase $* in *check*) ;; *) {wait} ;; esac\nexec {good} \"$@\"\n");
+    put_script(&script, &program);
+    thread::scope(|scope| {
+        let replacing = scope.spawn(|| replace(&daemon));
+        eventually("the next one starts", || daemon.log().matches("started a server").count() == 2);
+        // What was said before that.
+        let mut buffer = [0; 4096];
+        manager.set_nonblocking(true).unwrap();
+        while manager.recv(&mut buffer).is_ok() {}
+        manager.set_nonblocking(false).unwrap();
+        let heard = manager.recv(&mut buffer).map(|len| text(buffer.get(..len).unwrap()));
+        fs::write(&go, "").unwrap();
+        assert_eq!(heard.expect("the service manager hears nothing"), "WATCHDOG=1");
+        replacing.join().unwrap();
+    });
+}
+
+/// Each is a warning of its own, and together they are more than a pipe holds.
+#[test]
+fn however_much_the_check_has_to_say_the_server_is_replaced() {
+    let world = World::of(&["alice"]);
+    let daemon = supervised(world.daemon());
+    let first = server_of(&daemon);
+    let hash = "$argon2id$v=19$m=7168,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let weak: String = (0..600).map(|i| format!("[users.weak{i}]\npassword = \"{hash}\"\n")).collect();
+    let users = fs::read_to_string(daemon.place().join("users.toml")).unwrap();
+    world.set_users(&format!("{users}\n{weak}"));
+    let output = daemon.command(&["check", "--json"]).output().unwrap();
+    assert!(output.stdout.len() > 64 << 10, "{}", text(&output.stdout));
+    assert_ne!(replace(&daemon), first);
 }
 
 #[test]

@@ -3,14 +3,14 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use rustix::fs::Mode;
@@ -244,31 +244,58 @@ fn check(words: &[OsString]) -> std::result::Result<(), String> {
     Parent::tell(&mut command);
     command.args(rest).arg("--json").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut checking = command.spawn().map_err(failed)?;
-    let until = Instant::now().checked_add(limits::SUPERVISED_START);
-    while checking.try_wait().map_err(failed)?.is_none() {
-        if until.is_some_and(|until| until <= Instant::now()) {
+    // Read from the start: one that has more to say than a pipe holds would wait for that, and never end.
+    let (found, said) = (read(checking.stdout.take()), read(checking.stderr.take()));
+    let until = Instant::now() + limits::SUPERVISED_START;
+    let late = || "the new program does not end checking".to_owned();
+    let status = loop {
+        if let Some(status) = checking.try_wait().map_err(failed)? {
+            break status;
+        }
+        if until <= Instant::now() {
             let _has_ended_by_itself = checking.kill();
             let _is_gone = checking.wait();
-            return Err("the new program does not end checking".to_owned());
+            return Err(late());
         }
         std::thread::sleep(limits::SUPERVISED_CHECK_LOOK);
-    }
-    let checked = checking.wait_with_output().map_err(failed)?;
-    let found = String::from_utf8_lossy(&checked.stdout);
+    };
+    // What it has started may hold its pipes, and is not waited for any longer.
+    let all = |bytes: Receiver<String>| {
+        bytes.recv_timeout(until.saturating_duration_since(Instant::now())).map_err(|_| late())
+    };
+    let (found, said) = (all(found)?, all(said)?);
     let findings: Option<Vec<Value>> = found.lines().map(|line| serde_json::from_str(line).ok()).collect();
     // What is a warning does not keep a server from starting.
-    match (checked.status.code(), findings) {
-        (Some(0 | 1), Some(findings)) if !findings.is_empty() || checked.status.success() => {
+    match (status.code(), findings) {
+        (Some(0 | 1), Some(findings)) if !findings.is_empty() || status.success() => {
             let errors = findings.iter().filter(|finding| finding["severity"] == "error");
             let errors: Vec<&str> = errors.filter_map(|finding| finding["what"].as_str()).collect();
             if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
         }
         _ => {
-            let said = String::from_utf8_lossy(&checked.stderr);
-            let how = super::in_words(Some(checked.status));
+            let how = super::in_words(Some(status));
             Err(format!("the new program cannot check the settings ({how}) {}", said.trim()).trim_end().to_owned())
         }
     }
+}
+
+/// The whole lines of what comes from there, once it has all come, as far as they are kept.
+fn read(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (text, all) = channel();
+    let reading = move || {
+        let Some(mut pipe) = pipe else { return };
+        let mut bytes = Vec::new();
+        // What cannot be read is as good as its end.
+        let _read = pipe.by_ref().take(limits::SUPERVISED_CHECK_MAX).read_to_end(&mut bytes);
+        if std::io::copy(&mut pipe, &mut std::io::sink()).is_ok_and(|more| more > 0) {
+            bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        }
+        // Whoever waited for it may have gone.
+        let _ = text.send(String::from_utf8_lossy(&bytes).into_owned());
+    };
+    // Without a thread nothing comes, and that is said at once.
+    let _made = std::thread::Builder::new().name("check".to_owned()).spawn(reading);
+    all
 }
 
 /// `sealiftd reload`: tells a supervisor, and waits for what comes of it.

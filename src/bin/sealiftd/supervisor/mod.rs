@@ -74,6 +74,8 @@ struct Supervisor<'a> {
     crashes: VecDeque<Instant>,
     /// When the next attempt is due, after a crash.
     due: Option<Instant>,
+    /// When it was last looked after what has no event of its own.
+    looked: Instant,
     has_served: bool,
     /// Where wishes come from, once a server has had the state folder.
     control: Option<Control>,
@@ -108,6 +110,7 @@ pub fn run(places: &Places, args: &ServeArgs, start: &Start) -> Result<ExitCode,
         programs: Programs::default(),
         crashes: VecDeque::new(),
         due: None,
+        looked: Instant::now(),
         has_served: false,
         control: None,
     };
@@ -133,7 +136,10 @@ impl Supervisor<'_> {
         // A terminal that closes says SIGHUP to what runs in it. Elsewhere it is a wish to read the configuration again.
         let hangup_ends = io::stderr().is_terminal();
         loop {
-            let done = match inbox.recv_timeout(self.patience()) {
+            // However many events come.
+            let patience = self.patience();
+            let event = if patience.is_zero() { Err(RecvTimeoutError::Timeout) } else { inbox.recv_timeout(patience) };
+            let done = match event {
                 Err(RecvTimeoutError::Timeout) => self.look(),
                 Err(RecvTimeoutError::Disconnected) => Some(ExitCode::SUCCESS),
                 Ok(Event::Signal(SIGHUP)) if !hangup_ends => {
@@ -162,27 +168,32 @@ impl Supervisor<'_> {
 
     /// How long nothing need be done.
     fn patience(&self) -> Duration {
-        let due = self.due.map(|due| due.saturating_duration_since(Instant::now()));
-        due.unwrap_or(limits::SUPERVISOR_LOOK).min(limits::SUPERVISOR_LOOK)
+        let now = Instant::now();
+        let look = limits::SUPERVISOR_LOOK.saturating_sub(now.saturating_duration_since(self.looked));
+        self.due.map_or(look, |due| look.min(due.saturating_duration_since(now)))
     }
 
     /// Looks after what has no event of its own; a code to end with, if that is all.
     fn look(&mut self) -> Option<ExitCode> {
-        self.programs.look();
+        self.looked = Instant::now();
+        self.programs.look(Instant::now());
         if let Some(control) = &mut self.control {
             control.look();
         }
         match &mut self.server {
             Some(server) => {
+                let was_late = server.is_late;
                 if !server.check() {
-                    error!(server = server.pid, "it does not get on, and is killed");
-                } else if server.is_ending {
-                    // One that drains gives no sign of life. It is bounded by its grace period.
+                    if !was_late {
+                        error!(server = server.pid, "it does not get on, and is killed");
+                    }
+                } else if server.is_ending || !server.is_ready {
+                    // One that drains or starts gives no sign of life. It is bounded, and then the supervisor's to end.
                     self.manager.alive();
                 }
             }
             None if self.due.is_some_and(|due| due <= Instant::now()) => return self.try_another(),
-            None => {}
+            None => self.manager.alive(),
         }
         None
     }
@@ -240,7 +251,7 @@ impl Supervisor<'_> {
         server.serves();
         let pid = server.pid;
         self.has_served = true;
-        self.programs.serves();
+        self.programs.serves(Instant::now());
         if let Next::Another(asker) = std::mem::replace(&mut self.next, Next::AsItEnds) {
             info!(server = pid, "the next server serves");
             if let Some(asker) = asker {
@@ -255,8 +266,8 @@ impl Supervisor<'_> {
     /// What whoever looks at the service is to know beyond what the server says of itself.
     fn condition(&self) -> Condition {
         match &self.next {
-            Next::Another(_) => Condition::Replacing,
             _ if self.programs.is_back() => Condition::Back,
+            Next::Another(_) => Condition::Replacing,
             Next::AsItEnds | Next::Nothing => Condition::Usual,
         }
     }

@@ -35,7 +35,7 @@ pub enum Condition {
 }
 
 /// Before what a server says of how it is, for people.
-const BACK: &str = "The program before the last one, which does not serve. ";
+const BACK: &str = "Running the previous program: the new one did not start. ";
 
 /// The lines of it that the supervisor's own service manager may hear from it. A server talks to strangers: it says neither who is to be
 /// signalled, nor that the service ends, since another server may come.
@@ -74,6 +74,6 @@ mod tests {
         let draining = "STOPPING=1\nSTATUS=Stopping: 1 connection may finish";
         let told = "STATUS=Making place for the next one: 1 connection may finish";
         assert_eq!(for_manager(draining, Condition::Replacing), told);
-        assert!(for_manager("STATUS=Serving", Condition::Back).contains("does not serve. Serving"));
+        assert!(for_manager("STATUS=Serving", Condition::Back).contains("did not start. Serving"));
     }
 }

@@ -70,16 +70,16 @@ impl Programs {
     }
 
     /// The server that was started last serves.
-    pub fn serves(&mut self) {
-        self.serves_since = Some(Instant::now());
+    pub fn serves(&mut self, now: Instant) {
+        self.serves_since = Some(now);
         if self.proven.is_none() {
             self.proven = self.current.take();
         }
     }
 
     /// Looks whether what serves has done so for long enough by now.
-    pub fn look(&mut self) {
-        let is_long = |since: Instant| since.elapsed() >= limits::SUPERVISED_CRASHES_WITHIN;
+    pub fn look(&mut self, now: Instant) {
+        let is_long = |since: Instant| now.duration_since(since) >= limits::SUPERVISED_CRASHES_WITHIN;
         if !self.is_back && self.serves_since.is_some_and(is_long) && self.current.is_some() {
             self.proven = self.current.take();
         }
@@ -94,15 +94,61 @@ impl Programs {
     /// Servers are started from what has proven itself, from now on.
     pub fn go_back(&mut self) {
         self.is_back = true;
+        // It never served, or did not stay.
+        self.current = None;
     }
 
     /// Somebody wants what has the name now.
     pub fn go_on(&mut self) {
+        // What serves until then proves nothing for it.
+        self.serves_since = None;
         self.is_back = false;
     }
 
     /// Whether it is an earlier program that servers are started from.
     pub fn is_back(&self) -> bool {
         self.is_back
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_never_served_is_never_gone_back_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("program");
+        let install = |text: &str| {
+            fs::write(dir.path().join("new"), text).unwrap();
+            fs::rename(dir.path().join("new"), &path).unwrap();
+        };
+        let (mut programs, begin) = (Programs::default(), Instant::now());
+        install("first");
+        assert!(programs.next(path.as_os_str()).is_none());
+        programs.serves(begin);
+        install("second");
+        assert!(programs.next(path.as_os_str()).is_none() && programs.have_another());
+        programs.go_back();
+        assert!(programs.next(path.as_os_str()).is_some() && programs.is_back());
+        programs.serves(begin);
+        // Long after, while the server of the first one drains for the third.
+        install("third");
+        programs.go_on();
+        programs.look(begin + limits::SUPERVISED_CRASHES_WITHIN);
+        assert!(programs.next(path.as_os_str()).is_none() && programs.have_another());
+        programs.go_back();
+        assert_eq!(fs::read_to_string(programs.next(path.as_os_str()).unwrap()).unwrap(), "first");
+        // One that serves for long enough is what is gone back to.
+        programs.go_on();
+        assert!(programs.next(path.as_os_str()).is_none());
+        programs.serves(begin);
+        programs.look(begin + limits::SUPERVISED_CRASHES_WITHIN);
+        install("fourth");
+        assert!(programs.next(path.as_os_str()).is_none() && programs.have_another());
+        programs.go_back();
+        assert_eq!(fs::read_to_string(programs.next(path.as_os_str()).unwrap()).unwrap(), "third");
     }
 }
