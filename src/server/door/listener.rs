@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use super::admission::{Admitted, Exempt};
 use super::pulse::Question;
 use super::{connection, proxied};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::Source;
 use crate::server::Shared;
@@ -67,14 +67,15 @@ pub fn obstacles(addresses: &[SocketAddr]) -> Vec<(SocketAddr, Error)> {
             }
             bound => bound,
         };
-        // Two sockets may have one address until one of them listens.
+        let what = format!("cannot listen on {address}");
+        // Looked for first, since whatever else is in the way may go: two sockets may have one address until one of them listens.
         let before = addresses.iter().take(at).find(|other| are_one(other, address, ipv4_apart));
-        let err = match (bound, before) {
-            (Err(err), _) => err,
-            (Ok(_), Some(_)) => Errno::ADDRINUSE,
-            (Ok(_), None) => return None,
+        let error = match (before, bound) {
+            (Some(before), _) => Error::new(Kind::Usage, format!("{what}: {before} is listened on too, and meets it")),
+            (None, Err(err)) => Error::network(what, std::io::Error::from(err)),
+            (None, Ok(_)) => return None,
         };
-        Some((*address, Error::network(format_args!("cannot listen on {address}"), std::io::Error::from(err))))
+        Some((*address, error))
     };
     addresses.iter().enumerate().filter_map(failed).collect()
 }

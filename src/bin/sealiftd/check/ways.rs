@@ -26,6 +26,7 @@ pub fn addresses(places: &Places, args: &ServeArgs, findings: &mut Findings) {
             Kind::AddressInUse => {
                 "stop the other program, or choose another address with --listen; if systemd listens there for this server (sealiftd.socket), nothing is wrong"
             }
+            Kind::Usage => "take one of the two out of --listen",
             _ => {
                 "check that this machine has the address, and that the account may listen on it (ports below 1024 are root's)"
             }
@@ -115,14 +116,15 @@ pub fn others<'h>(
     for error in look_at_neighbours(&places.data, &homes.into_iter().collect()) {
         findings.add(Severity::Error, error.text(), "stop that one, or choose another folder with --data");
     }
-    if args.nodes.shared || Parent::is_there() {
+    // A server whose files are in a storage holds its state alone.
+    if args.nodes.shared || args.store.store.is_some() || Parent::is_there() {
         return;
     }
     let state = places.state();
     let (data_by, state_by) = (holder_of(&places.data), holder_of(&state));
     let mut warn = |what: String, option: &str, folder: &Path| {
         let next = format!(
-            "a start waits for its end in vain unless that is the one to be replaced: choose another folder with {option}, not {}",
+            "if that server keeps running, a new one cannot start: choose another folder with {option}, not {}",
             shell_word(&folder.to_string_lossy())
         );
         findings.add(Severity::Warning, what, next);
