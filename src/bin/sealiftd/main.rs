@@ -63,6 +63,8 @@ use crate::reload::Start;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
+    // A supervisor may have started it by the number of an open file. It is only what others call it.
+    let _named = rustix::thread::set_name(c"sealiftd");
     let words: Vec<OsString> = env::args_os().collect();
     if words.get(1).is_some_and(|word| word == hooks::runner::COMMAND) {
         return run_hooks(words.get(1..).unwrap_or_default());

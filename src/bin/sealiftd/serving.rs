@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -29,7 +29,7 @@ fn path(places: &Places, nodes: &NodeArgs) -> Result<PathBuf, Failure> {
 /// What is written down, until this is dropped.
 pub struct Serving {
     path: PathBuf,
-    _locked: File,
+    locked: File,
 }
 
 impl Serving {
@@ -56,14 +56,18 @@ impl Serving {
         let tells = metrics.iter().map(|at| format!("{METRICS}{at}\n"));
         let text: String = listens.chain(tells).collect();
         file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, &path)).map_err(failed)?;
-        Ok(Serving { path, _locked: file })
+        Ok(Serving { path, locked: file })
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // Before the lock goes, and the next server writes its own.
-        let _ = fs::remove_file(&self.path);
+        // Before the lock goes. The next server may have written its own by now, which is not this one's to remove.
+        let number = |about: fs::Metadata| (about.dev(), about.ino());
+        let is_own = |own: fs::Metadata| fs::symlink_metadata(&self.path).is_ok_and(|it| number(it) == number(own));
+        if self.locked.metadata().is_ok_and(is_own) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
