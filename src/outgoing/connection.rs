@@ -1,7 +1,6 @@
 //! One connection, driven by whoever waits for something on it.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -71,13 +70,8 @@ fn within<T>(most: Duration, driver: &mut Driver, work: impl Future<Output = T>)
 
 impl Connection {
     pub(super) fn open(address: SocketAddr, tls: Option<&OutgoingTls>, place: &Place) -> Result<Connection, String> {
-        let due = Instant::now() + limits::ENGINE_CONNECT;
-        let late = || format!("no connection within {} s", limits::ENGINE_CONNECT.as_secs());
-        let socket = Socket::connect(address, limits::ENGINE_CONNECT).map_err(|err| match err.kind() {
-            io::ErrorKind::TimedOut => late(),
-            _ => err.to_string(),
-        })?;
         let opening = async {
+            let socket = Socket::connect(address).await.map_err(|err| err.to_string())?;
             let wire = match tls {
                 None => Wire::Plain(socket),
                 Some(tls) => Wire::Tls(tls.connect(socket, &place.host).await.map_err(|err| err.to_string())?),
@@ -89,8 +83,8 @@ impl Connection {
                 .map_err(|err| err.to_string())?;
             Ok(Connection { sender, driver: Some(Box::pin(async move { drop(connection.await) })) })
         };
-        let left = due.saturating_duration_since(Instant::now());
-        block_on(timeout(left, opening)).map_err(|_| late())?
+        let late = |_| format!("no connection within {} s", limits::ENGINE_CONNECT.as_secs());
+        block_on(timeout(limits::ENGINE_CONNECT, opening)).map_err(late)?
     }
 
     pub(super) fn send(mut self, request: &Request, origin: &Arc<Origin>) -> Result<Answer, Unanswered> {

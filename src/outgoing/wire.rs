@@ -7,7 +7,6 @@ use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use async_std::net::TcpStream;
 use bytes::Bytes;
@@ -23,31 +22,24 @@ use crate::tls::TlsStream;
 ///
 /// Some storages (Garage) write the head and the body of an answer one after the other, and their system holds back the second until the
 /// first is acknowledged, which ours would do 40 ms later.
-pub(super) struct Socket {
-    stream: TcpStream,
-    /// The same one, for what a stream has no name for.
-    raw: std::net::TcpStream,
-}
+pub(super) struct Socket(TcpStream);
 
 impl Socket {
-    /// Connects within this time.
-    pub(super) fn connect(address: SocketAddr, most: Duration) -> io::Result<Socket> {
-        let raw = std::net::TcpStream::connect_timeout(&address, most)?;
-        let _only_slower_without = raw.set_nodelay(true);
-        Ok(Socket { stream: TcpStream::from(raw.try_clone()?), raw })
+    pub(super) async fn connect(address: SocketAddr) -> io::Result<Socket> {
+        let stream = TcpStream::connect(address).await?;
+        let _only_slower_without = stream.set_nodelay(true);
+        Ok(Socket(stream))
     }
 
     fn acknowledge(&self) {
         #[cfg(target_os = "linux")]
-        let _only_slower_without = rustix::net::sockopt::set_tcp_quickack(&self.raw, true);
-        #[cfg(not(target_os = "linux"))]
-        let _has_no_such_option = &self.raw;
+        let _only_slower_without = rustix::net::sockopt::set_tcp_quickack(&self.0, true);
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        let n = ready!(Pin::new(&mut self.stream).poll_read(cx, room))?;
+        let n = ready!(Pin::new(&mut self.0).poll_read(cx, room))?;
         // Where there is more the other side goes on anyway.
         if n < room.len() {
             self.acknowledge();
@@ -58,15 +50,15 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(cx)
+        Pin::new(&mut self.0).poll_close(cx)
     }
 }
 

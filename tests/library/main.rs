@@ -28,6 +28,8 @@ mod store_s3;
 #[cfg(feature = "s3")]
 mod store_s3_bad;
 #[cfg(feature = "s3")]
+mod store_s3_folders;
+#[cfg(feature = "s3")]
 mod store_s3_lost;
 mod tls_layer;
 mod user_directory;

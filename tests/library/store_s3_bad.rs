@@ -20,12 +20,12 @@ fn vault(engine: &BadEngine, alone: bool, spool: &TempDir) -> S3Vault {
     S3Vault::new(options).unwrap()
 }
 
-fn store(engine: &BadEngine, alone: bool) -> (Arc<dyn Store>, TempDir) {
+pub fn store(engine: &BadEngine, alone: bool) -> (Arc<dyn Store>, TempDir) {
     let spool = tempfile::tempdir().unwrap();
     (vault(engine, alone, &spool).open("alice", HomeTerms::none()).unwrap(), spool)
 }
 
-fn p(path: &str) -> RelPath {
+pub fn p(path: &str) -> RelPath {
     RelPath::parse(path.as_bytes()).unwrap()
 }
 
@@ -35,11 +35,11 @@ fn put(store: &dyn Store, path: &str, bytes: &[u8], spec: UploadSpec) -> sealift
     store.commit_one(upload)
 }
 
-fn any(store: &dyn Store, path: &str, bytes: &[u8]) -> sealift::Result<Committed> {
+pub fn any(store: &dyn Store, path: &str, bytes: &[u8]) -> sealift::Result<Committed> {
     put(store, path, bytes, UploadSpec::default())
 }
 
-fn kind<T>(result: sealift::Result<T>) -> Result<(), Kind> {
+pub fn kind<T>(result: sealift::Result<T>) -> Result<(), Kind> {
     result.map(drop).map_err(|error| error.kind())
 }
 
@@ -467,26 +467,4 @@ fn a_folder_that_has_become_a_file_meanwhile_hides_no_upload_that_is_acknowledge
     std::thread::sleep(sealift::limits::ENGINE_LOOKED);
     assert_eq!(kind(store.commit_one(upload)), Err(Kind::NotDirectory));
     assert_eq!(engine.keys(), ["h/alice/d"]);
-}
-
-#[test]
-fn small_files_into_one_folder_take_two_requests_each_and_the_folder_is_looked_at_once() {
-    let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
-    store.make_dir(&p("docs"), false).unwrap();
-    let _before = engine.asked();
-    for name in ["docs/one", "docs/two", "docs/three"] {
-        any(&*store, name, b"small").unwrap();
-    }
-    let asked = engine.asked();
-    let of = |method: &str| asked.iter().filter(|(asked, _)| asked == method).count();
-    // The folder once, each name once, and the files.
-    assert_eq!((of("GET"), of("HEAD"), of("PUT"), asked.len()), (4, 0, 3, 7), "{asked:?}");
-    // What begins alike is no file of that name, and no folder.
-    assert_eq!(any(&*store, "docs/t", b"small").unwrap().stored, Stored::Created);
-    assert_eq!(any(&*store, "docs/t", b"again").unwrap().stored, Stored::Replaced);
-    assert_eq!(kind(any(&*store, "docs", b"small")), Err(Kind::IsDirectory));
-    // One that was removed is not taken for one that is there.
-    store.remove(&p("docs"), true).unwrap();
-    assert_eq!(kind(any(&*store, "docs/four", b"small")), Err(Kind::NotFound));
 }

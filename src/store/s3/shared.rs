@@ -35,11 +35,19 @@ pub(super) struct Shared {
     /// What is known of files that have stood still, by key and by what a listing tells of them.
     remembered: Mutex<HashMap<Listed, Kept>>,
     /// When folders were last seen that files go into.
-    seen: Mutex<HashMap<Spot, Instant>>,
+    seen: Mutex<SeenFolders>,
     /// Threads that help others.
     helping: AtomicUsize,
     /// Bytes of open files that are held.
     pub(super) held: AtomicU64,
+}
+
+/// Folders, and when somebody saw them there.
+#[derive(Default)]
+struct SeenFolders {
+    folders: HashMap<Spot, Instant>,
+    /// How often they were forgotten: who looked before that has seen what may be gone.
+    forgotten: u64,
 }
 
 /// What has a name.
@@ -168,28 +176,35 @@ impl Shared {
         Err(self.why_absent(home, path))
     }
 
-    /// [`Shared::check_parent`], or that somebody looked less than [`limits::ENGINE_LOOKED`] ago. When that was.
+    /// [`Shared::check_parent`], or that somebody looked less than [`limits::ENGINE_LOOKED`] ago. When that was. Where others change the
+    /// bucket too each one looks: what they did is not known here.
     pub(super) fn check_parent_lately(&self, home: &Spot, path: &RelPath) -> Result<Instant> {
-        let parent = path.parent().filter(|parent| !parent.is_root()).map(|parent| full(home, &parent));
-        let seen = parent.as_ref().and_then(|parent| self.seen.lock().get(parent).copied());
+        let now = Instant::now();
+        let parent = path.parent().filter(|parent| self.alone && !parent.is_root()).map(|parent| full(home, &parent));
+        let Some(parent) = parent else { return self.check_parent(home, path).map(|()| now) };
+        let (seen, forgotten) = {
+            let seen = self.seen.lock();
+            (seen.folders.get(&parent).copied(), seen.forgotten)
+        };
         if let Some(at) = seen.filter(|at| at.elapsed() < limits::ENGINE_LOOKED) {
             return Ok(at);
         }
-        let now = Instant::now();
         self.check_parent(home, path)?;
-        if let Some(parent) = parent {
-            let mut seen = self.seen.lock();
-            if seen.len() >= limits::ENGINE_FOLDERS {
-                seen.clear();
+        let mut seen = self.seen.lock();
+        if seen.forgotten == forgotten {
+            if seen.folders.len() >= limits::ENGINE_FOLDERS {
+                seen.folders.clear();
             }
-            seen.insert(parent, now);
+            seen.folders.insert(parent, now);
         }
         Ok(now)
     }
 
     /// Something has gone or got another name: no folder counts as seen.
     pub(super) fn forget_seen(&self) {
-        self.seen.lock().clear();
+        let mut seen = self.seen.lock();
+        seen.folders.clear();
+        seen.forgotten += 1;
     }
 
     /// [`Shared::look`] where most likely nothing is: one request then.

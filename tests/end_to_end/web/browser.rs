@@ -215,12 +215,13 @@ fn a_line_that_went_silently_is_found_out() {
     let fast = "const real = setTimeout; globalThis.setTimeout = (then, ms) => real(then, ms / 20)";
     browser.call("Page.addScriptToEvaluateOnNewDocument", json!({"source": fast}));
     log_in(&browser, &daemon, "alice", "/~alice/");
-    browser.slow_down(10_000_000);
+    browser.slow_down(2_000_000);
     browser.choose("#files", &file);
-    browser.wait("document.querySelector('#uploads progress').value > 3e6");
+    browser.wait("document.querySelector('#uploads progress').value > 1e6");
     // A process that is stopped says as little as a line that leads nowhere.
     daemon.signal(Signal::STOP);
     browser.wait("document.querySelector('#uploads .where').textContent.startsWith('The connection is lost')");
+    browser.slow_down(20_000_000);
     daemon.signal(Signal::CONT);
     browser.wait(&format!("{HEAD} === '1 file uploaded'"));
     assert!(fs::read(world.home("alice").join("large.bin")).unwrap() == fs::read(&file).unwrap());

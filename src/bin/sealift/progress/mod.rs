@@ -349,14 +349,16 @@ impl Observer for Progress {
         let name = for_people(path.as_os_str().as_bytes());
         let mut failure = Failure::from(error.retold()).about(&name).at(self.happened_to(path, error));
         let in_the_way = match (self.direction, error.side()) {
-            (Direction::Send, Side::Server) => Some("on the server"),
-            (Direction::Fetch, Side::Local) => Some("on this machine"),
+            (Direction::Send, Side::Server) => Some(
+                "A folder on the server has that name: choose another one. Without -T a file goes into the folder.",
+            ),
+            (Direction::Fetch, Side::Local) => Some(
+                "A folder on this machine has that name: choose another one. A folder of the server comes with -r.",
+            ),
             _ => None,
         };
-        if let Some(place) = in_the_way {
-            failure = failure.hinted(sealift::Kind::IsDirectory, || {
-                format!("A folder {place} has that name: choose another one. Without -T a file goes into the folder.")
-            });
+        if let Some(hint) = in_the_way {
+            failure = failure.hinted(sealift::Kind::IsDirectory, || hint.to_owned());
         }
         if let Some(login) = self.login.lock().as_ref() {
             failure = failure.denied_by_server(|| login.denied_hint());

@@ -13,6 +13,8 @@ const BLOCK = 16 * 1024 * 1024;
 // still be on its way, and it is hashed and written to the disk.
 const SILENT = 60_000;
 const SILENT_ANSWER = 300_000;
+// Counts what moves on the page. A request may wait for its turn at the server while others move: that is no lost line.
+let moves = 0;
 
 const sleep = (ms) => new Promise((done) => {
   const timer = setTimeout(done, ms);
@@ -31,7 +33,11 @@ function send(method, url, headers, body, item) {
     const before = item ? item.sent : 0;
     const giveUp = () => request.abort();
     let timer = 0;
-    const waitFor = (ms) => { clearTimeout(timer); timer = setTimeout(giveUp, ms); };
+    const waitFor = (ms) => {
+      clearTimeout(timer);
+      const before = moves;
+      timer = setTimeout(() => { if (moves === before) giveUp(); else waitFor(ms); }, ms);
+    };
     // What was on its way when the line went is not always told to have failed.
     addEventListener("offline", giveUp);
     request.open(method, url);
@@ -39,11 +45,12 @@ function send(method, url, headers, body, item) {
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     if (item) {
       item.request = request;
-      request.upload.onprogress = (event) => { item.sent = before + event.loaded; waitFor(SILENT); };
+      request.upload.onprogress = (event) => { item.sent = before + event.loaded; moves += 1; waitFor(SILENT); };
       request.upload.onloadend = () => waitFor(SILENT_ANSWER);
     }
     request.onloadend = () => {
       clearTimeout(timer);
+      if (request.status) moves += 1;
       removeEventListener("offline", giveUp);
       if (item) item.request = null;
       const header = (name) => request.getResponseHeader(name);
@@ -97,7 +104,7 @@ class Item {
   }
 
   async run(changed) {
-    let wait = 1;
+    let [wait, reached] = [1, 0];
     while (!this.isOver) {
       this.state = "running";
       changed();
@@ -118,6 +125,8 @@ class Item {
       } else if (passes(answer.status)) {
         this.state = "lost";
         changed();
+        // A line that brought something since the last time is tried again at once.
+        if (this.sent > reached) [wait, reached] = [1, this.sent];
         await sleep(1000 * wait);
         wait = Math.min(2 * wait, 30);
       } else this.end("failed", said(answer));

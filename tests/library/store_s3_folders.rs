@@ -1,0 +1,51 @@
+//! Folders of a bucket that files go into, as this server has seen them and as others change them.
+
+use std::time::Instant;
+
+use sealift::Kind;
+use sealift::files::Stored;
+
+use super::store_s3_bad::{any, kind, p, store};
+use crate::common::bad_engine::BadEngine;
+
+#[test]
+fn small_files_into_one_folder_take_two_requests_each_and_the_folder_is_looked_at_once() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    store.make_dir(&p("docs"), false).unwrap();
+    // A look counts for a while, which a machine that has much to do may need for three files.
+    for n in 0.. {
+        let (_before, begun) = (engine.asked(), Instant::now());
+        for name in ["one", "two", "three"] {
+            any(&*store, &format!("docs/{name}-{n}"), b"small").unwrap();
+        }
+        let asked = engine.asked();
+        if begun.elapsed() < sealift::limits::ENGINE_LOOKED {
+            let of = |method: &str| asked.iter().filter(|(asked, _)| asked == method).count();
+            // The folder once, if it was not seen in the round before, each name once, and the files.
+            assert!((3..=4).contains(&of("GET")), "{asked:?}");
+            assert_eq!((of("HEAD"), of("PUT"), asked.len()), (0, 3, of("GET") + 3), "{asked:?}");
+            break;
+        }
+        assert!(n < 50, "never three files in time");
+    }
+    // What begins alike is no file of that name, and no folder.
+    assert_eq!(any(&*store, "docs/t", b"small").unwrap().stored, Stored::Created);
+    assert_eq!(any(&*store, "docs/t", b"again").unwrap().stored, Stored::Replaced);
+    assert_eq!(kind(any(&*store, "docs", b"small")), Err(Kind::IsDirectory));
+    // One that was removed is not taken for one that is there.
+    store.remove(&p("docs"), true).unwrap();
+    assert_eq!(kind(any(&*store, "docs/four", b"small")), Err(Kind::NotFound));
+}
+
+#[test]
+fn a_folder_that_another_server_has_removed_is_not_taken_for_one_that_is_there() {
+    let engine = BadEngine::start();
+    let ((here, _spool), (there, _their_spool)) = (store(&engine, false), store(&engine, true));
+    there.make_dir(&p("docs"), false).unwrap();
+    any(&*here, "docs/one", b"small").unwrap();
+    there.remove(&p("docs"), true).unwrap();
+    any(&*there, "docs", b"a file").unwrap();
+    assert_eq!(kind(any(&*here, "docs/two", b"small")), Err(Kind::NotDirectory));
+    assert_eq!(engine.keys(), ["h/alice/docs"]);
+}
