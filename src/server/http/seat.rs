@@ -4,17 +4,23 @@
 //! that waits as long as its place lasts: of many small files that are asked for at once, most cost no thread's waking.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use futures::channel::oneshot;
 
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::machine::source::Source;
 use crate::machine::turns::{Class, Place, Turn, Turns};
 use crate::server::desk::Desk;
 use crate::server::desk::outcome::Outcome;
 use crate::sync::Mutex;
+
+/// How many wait at a desk before those are taken away that nobody waits for any more: the requests of two connections, so that a
+/// desk at which nobody takes anything back is never looked through.
+const SWEEP_MIN: usize = 2 * limits::WEB_STREAMS as usize;
 
 /// A desk, and the requests whose changes it has taken and not committed.
 pub struct Seat {
@@ -85,10 +91,31 @@ struct Inner<S> {
     line: Mutex<Line<S>>,
 }
 
+/// Work that waits, and what it needs a place for.
+type Waits<S> = (Class, Box<dyn Work<S>>);
+
 struct Line<S> {
-    waiting: VecDeque<(Class, Box<dyn Work<S>>)>,
+    waiting: VecDeque<Waits<S>>,
+    /// How many may wait before those are taken away that nobody waits for any more.
+    sweep_at: usize,
     /// A turn is asked for, or had. Whoever has it looks here before it ends.
     is_called: bool,
+}
+
+impl<S> Line<S> {
+    /// Takes those away that nobody waits for any more, once many wait: whoever asks and takes it back again and again at a desk that
+    /// is busy would have them pile up. What they hold may go to this line when it is dropped: only after its lock is let go of.
+    #[must_use]
+    fn sweep(&mut self) -> VecDeque<Waits<S>> {
+        if self.waiting.len() < self.sweep_at {
+            return VecDeque::new();
+        }
+        let (forgotten, others) = mem::take(&mut self.waiting).into_iter().partition(|(_, work)| work.is_forgotten());
+        self.waiting = others;
+        // Twice as many: looking through them stays cheap beside asking.
+        self.sweep_at = SWEEP_MIN.max(2 * self.waiting.len());
+        forgotten
+    }
 }
 
 impl<S> Clone for Queue<S> {
@@ -156,7 +183,7 @@ impl<T> Errand<T> {
 impl<S: Send + 'static> Queue<S> {
     /// At this seat, in turns of this source.
     pub fn new(seat: S, turns: Arc<Turns>, source: Source) -> Queue<S> {
-        let line = Line { waiting: VecDeque::new(), is_called: false };
+        let line = Line { waiting: VecDeque::new(), sweep_at: SWEEP_MIN, is_called: false };
         Queue(Arc::new(Inner { turns, source, seat: Mutex::new(seat), line: Mutex::new(line) }))
     }
 
@@ -179,11 +206,14 @@ impl<S: Send + 'static> Queue<S> {
     fn push(&self, class: Class, errand: Box<dyn Work<S>>) {
         let mut line = self.0.line.lock();
         line.waiting.push_back((class, errand));
-        if !std::mem::replace(&mut line.is_called, true) {
+        let forgotten = line.sweep();
+        let is_called = mem::replace(&mut line.is_called, true);
+        drop(line);
+        if !is_called {
             // Whoever is first decides.
-            drop(line);
             self.0.turns.ask(&self.0.source, class, self.0.clone());
         }
+        drop(forgotten);
     }
 }
 
@@ -265,6 +295,42 @@ mod tests {
         assert_eq!(block_on(last.done()).unwrap(), [1, 3]);
         queue.note(|seat| seat.push(4));
         assert_eq!(block_on(queue.ask(Class::Light, |seat| seat.clone()).done()).unwrap(), [1, 3, 4]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_does_not_pile_up() {
+        let queue = queue();
+        let (go, wait) = sync_channel::<()>(0);
+        let (begun, is_begun) = sync_channel::<()>(1);
+        let first = queue.ask(Class::Light, move |_| {
+            begun.send(()).unwrap();
+            wait.recv().unwrap();
+        });
+        is_begun.recv().unwrap();
+        /// Goes to the desk when it is dropped, as a list does that is under way.
+        struct Noted(Queue<Vec<u32>>);
+        impl Drop for Noted {
+            fn drop(&mut self) {
+                self.0.note(|_| {});
+            }
+        }
+        let noted = Noted(queue.clone());
+        drop(queue.ask(Class::Light, move |_| drop(noted)));
+        let mut kept = Vec::new();
+        let mut most = 0;
+        for n in 0..10_000 {
+            let errand = queue.ask(Class::Light, move |seat| seat.push(n));
+            if n % 100 == 0 {
+                kept.push(errand);
+            }
+            most = most.max(queue.0.line.lock().waiting.len());
+        }
+        assert!(most <= 2 * (SWEEP_MIN + kept.len()), "{most} wait");
+        go.send(()).unwrap();
+        block_on(first.done()).unwrap();
+        kept.into_iter().for_each(|errand| block_on(errand.done()).unwrap());
+        let seen = block_on(queue.ask(Class::Light, |seat| seat.clone()).done()).unwrap();
+        assert_eq!(seen, (0..10_000).step_by(100).collect::<Vec<_>>());
     }
 
     #[test]
