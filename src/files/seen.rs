@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::stamp::Stamp;
+use super::stamp::{Change, Stamp};
 use super::{EntryKind, Hash, Meta, Mtime};
 
 /// What was at a path at a moment, told from whatever else is there later. It is not for keeping: only whoever has just looked
@@ -51,6 +51,19 @@ impl Seen {
     #[must_use]
     pub fn holding(self, held: OwnedFd) -> Seen {
         Seen { held: Some(Arc::new(held)), ..self }
+    }
+
+    /// Whether that is there which was there before, with the same size and time of modification. Other than with `==` its attributes
+    /// may have changed since, as they do when a hash of it is recorded: for whoever knows by a hash what its bytes are.
+    pub fn is_still(&self, before: &Seen) -> bool {
+        let is_same = |before: &Stamp, now: &Stamp| before.until(now) != Change::Content;
+        match (&before.what, &self.what) {
+            (What::Stamped(before, None), What::Stamped(now, None)) => is_same(before, now),
+            (What::Stamped(before, Some(led)), What::Stamped(now, Some(leads))) => {
+                is_same(before, now) && is_same(led, leads)
+            }
+            (before, now) => before == now,
+        }
     }
 
     /// What such a storage knows of it that has no stamps; with the hash of its bytes, if that is known.

@@ -164,9 +164,9 @@ async fn condition_with_if(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderM
     let asked = condition(guest, path, headers).await?;
     let Some(before) = guest.seen() else { return Ok(asked) };
     let now = hash_now(guest, path).await?.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash));
-    // If that is there which was there before, it is that which has this hash.
+    // If that is there which was there before, it is that which has this hash. Its attributes have changed if the hash was recorded.
     let at = path.clone();
-    let is_that = guest.step(move |desk| desk.seen(&at)).await? == *before;
+    let is_that = guest.step(move |desk| desk.seen(&at)).await?.is_still(before);
     match is_that && (asked == Condition::Any || asked == now) {
         true => Ok(now),
         false => Err(not_that(guest, path)),
@@ -187,7 +187,8 @@ pub async fn decide(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> 
     let seen = guest.step(move |desk| desk.seen(&at)).await?;
     check(guest, path, headers).await?;
     match guest.seen() {
-        Some(before) if *before != seen => Err(not_that(guest, path)),
+        // When this was decided on before, the hash may have been recorded.
+        Some(before) if !seen.is_still(before) => Err(not_that(guest, path)),
         _ => Ok(Some(seen)),
     }
 }

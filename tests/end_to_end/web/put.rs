@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use rustix::process::Signal;
 use sealift::files::Hash;
+use sealift::limits;
 
 use super::{VERSIONS, alice, noise};
 use crate::common::web::{Got, RawWeb, curl, curl_command};
@@ -134,6 +136,69 @@ fn what_the_if_of_webdav_was_decided_on_must_be_there_when_the_bytes_have_come()
         assert_eq!(fs::read(&there).unwrap(), b"first", "{size} {of}");
     }
     assert_nothing_staged(&world.home("alice"), "what was refused is gone");
+}
+
+#[test]
+fn the_if_of_webdav_holds_of_what_has_no_record_yet() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let host = format!("127.0.0.1:{}", daemon.port());
+    let home = world.home("alice");
+    let tag = |name: &str| put(&daemon, "alice", &["--head"], &format!("/~alice/{name}")).header("etag").to_owned();
+    let ask = |name: &str, args: &[&str]| put(&daemon, "alice", args, &format!("/~alice/{name}")).status;
+    let sent = file(&world, "sent", b"new");
+    let forms = ["", "<https://HOST/~alice/NAME> "];
+    for (n, name) in (0..forms.len()).flat_map(|n| ["put", "twice", "removed"].map(|name| (n, name))) {
+        // As rsync does it.
+        let there = home.join(format!("{name}{n}"));
+        fs::write(&there, noise(2 << 20)).unwrap();
+        let file = fs::File::options().write(true).open(&there).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(10)).unwrap();
+    }
+    // A hash is recorded of what has rested a while.
+    let written = SystemTime::now();
+    while written.elapsed().unwrap_or_default() <= limits::RECORD_AGE_MIN {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for (n, of) in forms.into_iter().enumerate() {
+        let named = |name: &str| {
+            let name = format!("{name}{n}");
+            let tag = tag(&name);
+            assert!(tag.starts_with("W/"), "{name} has no record: {tag}");
+            let condition = format!("If: {}([{tag}])", of.replace("HOST", &host).replace("NAME", &name));
+            (name, tag, condition)
+        };
+        let (name, _, condition) = named("put");
+        assert_eq!(ask(&name, &["-T", &sent, "-H", &condition]), 204, "{condition}");
+        assert_eq!(fs::read(home.join(&name)).unwrap(), b"new", "{condition}");
+        // What is refused for another reason is read all the same, and has a record then.
+        let (name, _, condition) = named("twice");
+        let refused = ["-T", &sent, "-H", &condition, "-H", "If-Match: \"other\""];
+        assert_eq!(ask(&name, &refused), 412, "{condition}");
+        assert_eq!(ask(&name, &["-T", &sent, "-H", &condition]), 204, "{condition}");
+        let (name, weak, condition) = named("removed");
+        let both = ["-X", "DELETE", "-H", &condition, "-H", &format!("If-Match: {weak}")];
+        assert_eq!(ask(&name, &both), 204, "{condition}");
+        assert!(!home.join(&name).exists(), "{condition}");
+    }
+}
+
+#[test]
+fn an_if_about_another_url_says_nothing_about_this_one() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let host = format!("127.0.0.1:{}", daemon.port());
+    let mut native = enter(&daemon, "alice");
+    assert_eq!((native.upload("f", b"old").0, native.upload("other", b"other").0), (226, 226));
+    let tag = put(&daemon, "alice", &["--head"], "/~alice/other").header("etag").to_owned();
+    let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+    let headers =
+        format!("If: <https://{host}/~alice/other> ([{tag}])\r\nExpect: 100-continue\r\nContent-Length: 3\r\n");
+    web.send(head("/~alice/f", &headers).replace("Host: x", &format!("Host: {host}")));
+    assert_eq!(web.read(25), b"HTTP/1.1 100 Continue\r\n\r\n", "it has begun");
+    assert_eq!(native.upload("f", b"first").0, 226);
+    assert_eq!(web.ask("new").unwrap().status, 204);
+    assert_eq!(fs::read(world.home("alice").join("f")).unwrap(), b"new");
 }
 
 #[test]

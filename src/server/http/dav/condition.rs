@@ -34,6 +34,13 @@ pub struct List {
     pub conditions: Vec<Condition>,
 }
 
+impl List {
+    /// Whether what is there plays a part, and not its locks alone.
+    pub fn has_tags(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition.state, State::Tagged(_)))
+    }
+}
+
 /// What a header says: one of the lists must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lists(pub Vec<List>);
@@ -98,12 +105,6 @@ impl Lists {
             lists.push(List { of: of.clone(), conditions });
         }
         if lists.is_empty() { Err(bad()) } else { Ok(Lists(lists)) }
-    }
-
-    /// Whether what is there plays a part, and not its locks alone.
-    pub fn has_tags(&self) -> bool {
-        let mut states = self.0.iter().flat_map(|list| &list.conditions).map(|condition| &condition.state);
-        states.any(|state| matches!(state, State::Tagged(_)))
     }
 
     /// The tokens that it names.

@@ -26,7 +26,6 @@ pub async fn presented(
     request: &Request<()>,
 ) -> Result<(Vec<LockToken>, Option<Seen>)> {
     let Some(lists) = Lists::of(request.headers())? else { return Ok((Vec::new(), None)) };
-    let (is_tagged, at) = (lists.has_tags(), place.path.clone());
     let tokens = lists.tokens();
     // What is named of another server or home is in no state at all.
     let named = |of: Option<&str>| match of {
@@ -34,6 +33,8 @@ pub async fn presented(
         Some(url) => named(url, place, request),
     };
     let paths: Vec<Option<RelPath>> = lists.0.iter().map(|list| named(list.of.as_deref())).collect();
+    let at = place.path.clone();
+    let is_tagged = lists.0.iter().zip(&paths).any(|(list, path)| path.as_ref() == Some(&at) && list.has_tags());
     let holds = move |desk: &mut Desk| {
         // Before it is looked at: what is found is what was there.
         let seen = is_tagged.then(|| desk.seen(&at)).transpose()?;
@@ -70,7 +71,9 @@ fn is_in(desk: &mut Desk, path: &RelPath, state: &State) -> bool {
         State::Tagged(tag) => match begin(desk, Op::Stat(path.clone()), "IF") {
             Ok(Begun::Done(Ok(Outcome::Found { meta, .. }))) => {
                 let recorded = desk.recorded(path, meta.kind, meta.size);
-                Validators::of(&meta, recorded.as_ref()).etag == *tag
+                let is = |recorded| Validators::of(&meta, recorded).etag == *tag;
+                // The weak one was told before there was a record.
+                is(recorded.as_ref()) || is(None)
             }
             _ => false,
         },
