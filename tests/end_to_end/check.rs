@@ -345,6 +345,10 @@ fn what_others_listen_on_is_found_and_what_the_server_that_runs_here_holds_is_no
     drop(listener);
     eventually("nobody tells figures there any more", || check(place.path(), &["--metrics", &figures]).0 == 0);
     found(place.path(), &["--metrics", &format!("unix:{socket}/x/m")], "error: the socket for figures ");
+    // What systemd makes when it starts the server.
+    let at_run = ["--metrics", "unix:/run/sealiftd-that-is-not-there/metrics"];
+    let (_, said) = check(place.path(), &at_run);
+    assert!(said.contains("warning: the socket for figures ") && said.contains("0 errors"), "{said}");
     found(place.path(), &["--metrics", &format!("unix:{}/{}", outside.path().display(), "m".repeat(120))], "error: ");
     fs::remove_file(&socket).unwrap();
     fs::write(&socket, "somebody's").unwrap();

@@ -29,6 +29,11 @@ pub struct Obstacle {
 }
 
 impl Obstacle {
+    /// Whether it is not there.
+    pub fn is_missing(&self) -> bool {
+        self.errno == Errno::NOENT
+    }
+
     /// Whether this is a matter of who owns it and of its mode, which `chown` or `chmod` mends.
     pub fn is_permission(&self) -> bool {
         self.errno == Errno::ACCESS

@@ -1,6 +1,7 @@
 //! Where the server would listen, tell figures and write its audit: whether it could, or somebody else is there. What the server that
 //! runs here holds is no obstacle, since it ends before another one starts.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -31,7 +32,14 @@ pub fn addresses(places: &Places, args: &ServeArgs, findings: &mut Findings) {
                 "check that this machine has the address, and that the account may listen on it (ports below 1024 are root's)"
             }
         };
-        taken(places, args, &error, |held| held.listens_on(&address), next, findings);
+        // Whoever starts the server may give it the right that this account has not (AmbientCapabilities=, a socket unit).
+        let is_privileged = address.port() < 1024 && !rustix::process::geteuid().is_root();
+        let severity = match error.kind() {
+            Kind::AddressInUse | Kind::Usage => Severity::Error,
+            _ if is_privileged => Severity::Warning,
+            _ => Severity::Error,
+        };
+        taken(places, args, (&error, severity), |held| held.listens_on(&address), next, findings);
     }
 }
 
@@ -49,8 +57,14 @@ fn figures(places: &Places, args: &ServeArgs, at: &MetricsAt, findings: &mut Fin
     if let MetricsAt::Socket(path) = at
         && let Some(obstacle) = obstacle(path, Want::Replace)
     {
+        let what = format!("the socket for figures {}: {obstacle}", path.display());
+        // What is there is gone with each boot, and with the service: whoever starts that makes it.
+        if obstacle.is_missing() && ["/run", "/var/run"].iter().any(|run| obstacle.path.starts_with(run)) {
+            let next = "nothing is wrong if systemd makes it at the start (RuntimeDirectory=, as the unit says)";
+            return findings.add(Severity::Warning, what, next);
+        }
         let next = "make the folder for the account that runs sealiftd, or choose another place with --metrics";
-        return findings.add(Severity::Error, format!("the socket for figures {}: {obstacle}", path.display()), next);
+        return findings.add(Severity::Error, what, next);
     }
     let usual = [SocketAddr::from(([0; 16], limits::PORT))];
     let listens = if args.listen.is_empty() { &usual[..] } else { &args.listen };
@@ -62,7 +76,7 @@ fn figures(places: &Places, args: &ServeArgs, at: &MetricsAt, findings: &mut Fin
     }
     if let Err(error) = at.try_out() {
         let next = "stop the other program, or choose another place with --metrics";
-        taken(places, args, &error, |held| held.tells_at(at), next, findings);
+        taken(places, args, (&error, Severity::Error), |held| held.tells_at(at), next, findings);
     }
 }
 
@@ -70,19 +84,25 @@ fn figures(places: &Places, args: &ServeArgs, at: &MetricsAt, findings: &mut Fin
 fn taken(
     places: &Places,
     args: &ServeArgs,
-    error: &Error,
+    (error, severity): (&Error, Severity),
     is_held: impl Fn(&Held) -> bool,
     next: &str,
     findings: &mut Findings,
 ) {
-    let is_busy = error.kind() == Kind::AddressInUse;
+    // Two of the list that meet are in each other's way, whoever runs.
+    let may_be_held = error.kind() != Kind::Usage;
+    let is_hidden = || std::fs::read_dir(places.state()).is_err_and(|err| err.kind() == ErrorKind::PermissionDenied);
+    let maybe = "it does not say where it listens; if it is another program, choose another place";
+    let hidden = "this account may not look at its state: check as the one that runs it, which knows more";
     match Held::here(places, &args.nodes) {
-        Some(held) if is_busy && is_held(&held) => {}
-        None if is_busy && note_of(&places.state()).is_some() => {
-            let next = "it does not say where it listens; if it is another program, choose another place";
-            findings.add(Severity::Note, format!("{}, by the server that runs here, maybe", error.text()), next);
+        Some(held) if may_be_held && is_held(&held) => {}
+        None if may_be_held && is_hidden() => {
+            findings.add(Severity::Note, format!("{}, by the server of these settings, maybe", error.text()), hidden);
         }
-        _ => findings.add(Severity::Error, error.text(), next),
+        None if error.kind() == Kind::AddressInUse && note_of(&places.state()).is_some() => {
+            findings.add(Severity::Note, format!("{}, by the server that runs here, maybe", error.text()), maybe);
+        }
+        _ => findings.add(severity, error.text(), next),
     }
 }
 
