@@ -405,14 +405,12 @@ pub(super) fn is_of_several(state: &Path) -> bool {
 }
 
 impl Turn {
-    /// Writes down that this file is about to be changed, by a [`Fresh`] that is beside it already. From then on the others read it anew
+    /// Writes down that this file is about to be changed, by a new file that is beside it already. From then on the others read it anew
     /// until [`Turn::changed`], of this one or of whoever comes next, who takes that away first: so it gets to its place before the next
     /// one looks what is there, or never.
     ///
     /// # Errors
     /// Those of the file system. It must not be changed then.
-    ///
-    /// [`Fresh`]: crate::auth::fresh_file::Fresh
     pub fn begin(&mut self, path: &Path) -> Result<()> {
         self.put(path, Content::Unknown)
     }
