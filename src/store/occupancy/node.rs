@@ -162,6 +162,9 @@ impl Node {
     pub(super) fn say(&self, say: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
         let mut file = self.file.lock();
         let is_held = self.standing.prove()?;
+        if is_held {
+            self.replaced.store(0, Ordering::Relaxed);
+        }
         if is_held && self.standing.is_lost() {
             // It is there again, and nobody else has it: whoever had put another one in its place has given that back.
             self.standing.taken_again(number_of(&file)?);
@@ -169,14 +172,17 @@ impl Node {
         if !is_held {
             let was_gone = is_gone(&self.folder, &self.name.0, &file);
             let new = open(&self.folder, &self.name.0, OFlags::CREATE)?;
-            if flock(&new, FlockOperation::NonBlockingLockExclusive).is_err()
-                || !is_there(&self.folder, &self.name.0, &new)
-            {
-                let text = "another server took this one for dead, and one has its name now";
-                // One who only looks has its lock for a moment.
-                let is_for_good = self.replaced.fetch_add(1, Ordering::Relaxed) >= limits::NODE_REPLACED;
-                let kind = if is_for_good { io::ErrorKind::AddrInUse } else { io::ErrorKind::Other };
-                return Err(io::Error::new(kind, text));
+            match flock(&new, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if is_there(&self.folder, &self.name.0, &new) => {}
+                Ok(()) | Err(Errno::WOULDBLOCK) => {
+                    let text = "another server took this one for dead, and one has its name now";
+                    // One who only looks has its lock for a moment.
+                    let is_for_good = self.replaced.fetch_add(1, Ordering::Relaxed) >= limits::NODE_REPLACED;
+                    let kind = if is_for_good { io::ErrorKind::AddrInUse } else { io::ErrorKind::Other };
+                    return Err(io::Error::new(kind, text));
+                }
+                // A file system that gives no locks just now says nothing of others.
+                Err(err) => return Err(err.into()),
             }
             self.replaced.store(0, Ordering::Relaxed);
             let why = if was_gone { "was taken for dead by another one" } else { "had lost its lock" };

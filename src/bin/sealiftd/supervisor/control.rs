@@ -14,7 +14,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use rustix::fs::Mode;
-use rustix::net::{Shutdown, shutdown};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect, shutdown, socket_with};
 use rustix::process::umask;
 use sealift::sync::Mutex;
 use sealift::{Error, Kind, limits};
@@ -105,13 +106,12 @@ impl Control {
         if self.open.as_ref().is_some_and(|(_, known)| is_it(*known)) {
             return;
         }
-        let made = match UnixStream::connect(&self.path) {
+        let made = if somebody_listens(&self.path) {
             // Never taken away from whoever has a folder of this name by now.
-            Ok(_) => {
-                let text = format!("{}: another server is reached there", self.path.display());
-                Err(Failure::from(Error::new(Kind::Busy, text)))
-            }
-            Err(_) => open(&self.path).and_then(|open| self.serve(&open.0).map(|()| open)),
+            let text = format!("{}: another server is reached there", self.path.display());
+            Err(Failure::from(Error::new(Kind::Busy, text)))
+        } else {
+            open(&self.path).and_then(|open| self.serve(&open.0).map(|()| open))
         };
         match made {
             Ok(open) => {
@@ -156,6 +156,16 @@ impl Control {
         std::thread::Builder::new().name("wishes".to_owned()).spawn(serving).map_err(failed)?;
         Ok(())
     }
+}
+
+/// Whether somebody listens there. It waits for nobody: the folder is the server's, whose account must not be able to keep the
+/// supervisor from its work by a socket that takes no connection.
+fn somebody_listens(path: &Path) -> bool {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let Ok(address) = SocketAddrUnix::new(path) else { return false };
+    let Ok(socket) = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None) else { return false };
+    // As many wait there as may.
+    matches!(connect(&socket, &address), Ok(()) | Err(Errno::AGAIN))
 }
 
 /// Listens there, in place of what a supervisor has left that is gone.
@@ -330,5 +340,23 @@ fn explain(path: &Path, err: std::io::Error) -> Failure {
             "Name its place as it was started: --state, and of several servers of one folder --shared and --node. Without --supervise SIGHUP or `sealift admin reload` \
              has it read its files again, and another program takes a restart.",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_no_connection_is_there_and_not_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("socket");
+        assert!(!somebody_listens(&path));
+        let listener = UnixListener::bind(&path).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let _waiting = UnixStream::connect(&path).unwrap();
+        assert!(somebody_listens(&path));
+        drop(listener);
+        assert!(!somebody_listens(&path));
     }
 }
