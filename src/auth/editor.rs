@@ -7,9 +7,8 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
 use super::hash::StoredHash;
 use super::own::Own;
 use super::users::{User, Users};
-use super::{Grants, UserKey, grants_table, names};
+use super::{Grants, UserKey, grants_table, key_writer, names};
 use crate::error::{Error, Kind, Result};
-use crate::keys::PublicKey;
 use crate::toml_layout;
 
 /// A user to be added to a users file.
@@ -19,8 +18,8 @@ pub struct NewUser<'a> {
     pub name: &'a str,
     /// What [`super::hash_password`] returned. None: no password logs in.
     pub hash: Option<&'a str>,
-    /// Keys that log in, each a line as in `authorized_keys`.
-    pub keys: &'a [String],
+    /// Keys that log in, no two of them the same.
+    pub keys: &'a [UserKey],
     /// What is granted.
     pub grants: Grants,
 }
@@ -48,7 +47,7 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
 pub(super) fn add_to(mut wanted: Users, text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     check_new(&wanted, file, new.name, &new.grants.home)?;
     let hash = new.hash.map(StoredHash::parse).transpose().map_err(|why| wrong("password", why))?;
-    let keys = new.keys.iter().map(|line| read_key(line)).collect::<Result<_>>()?;
+    let keys = new.keys.to_vec();
     let name = new.name.to_owned();
     let mut grants = new.grants.clone();
     wanted.shares.give(&name, false, &mut grants);
@@ -110,25 +109,25 @@ pub(super) fn set(text: &str, file: &str, name: &str, change: impl FnOnce(&mut G
     checked(&document, file, &wanted)
 }
 
-/// The text with one more key for one user.
-pub(super) fn add_key(text: &str, file: &str, name: &str, line: &str) -> Result<String> {
+/// The text with more keys for one user: those of these that the user has not.
+pub(super) fn add_keys(text: &str, file: &str, name: &str, keys: &[UserKey]) -> Result<String> {
     let mut wanted = Users::parse(text, file)?;
     let user = wanted.users.get_mut(name).ok_or_else(|| absent(name, file))?;
-    let key = read_key(line)?;
-    if let Some(known) = user.keys.iter().find(|known| known.public == key.public) {
+    let known = |key: &&UserKey| user.keys.iter().find(|known| known.public == key.public);
+    let new: Vec<UserKey> = keys.iter().filter(|key| known(key).is_none()).cloned().collect();
+    if let (true, Some(known)) = (new.is_empty(), keys.iter().find_map(|key| known(&key))) {
         let text = format!("user '{name}' has that key already, as '{}'", known.name());
         return Err(Error::new(Kind::Exists, text));
     }
-    user.keys.push(key);
+    user.keys.extend_from_slice(&new);
 
     let mut document = open(text, file)?;
     let user = user_of(&mut document, file, name)?;
     if !user.contains_key("keys") {
         user.insert("keys", value(Array::new()));
     }
-    let keys = user.get_mut("keys").and_then(Item::as_array_mut).ok_or_else(|| by_hand(file))?;
-    keys.push(line.trim());
-    one_a_line(keys);
+    let list = user.get_mut("keys").and_then(Item::as_array_mut).ok_or_else(|| by_hand(file))?;
+    key_writer::push(list, &new);
     checked(&document, file, &wanted)
 }
 
@@ -167,29 +166,8 @@ pub(super) fn remove_key(text: &str, file: &str, name: &str, key: &str) -> Resul
     let user = user_of(&mut document, file, name)?;
     let keys = user.get_mut("keys").and_then(Item::as_array_mut).ok_or_else(|| by_hand(file))?;
     keys.remove(at);
-    one_a_line(keys);
+    key_writer::one_a_line(keys);
     checked(&document, file, &wanted)
-}
-
-/// Keys are long: each stands in a line of its own. Comments between them stay.
-fn one_a_line(keys: &mut Array) {
-    let is_empty = keys.is_empty();
-    for key in keys.iter_mut() {
-        let before = key.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
-        if !before.contains('\n') {
-            key.decor_mut().set_prefix("\n    ");
-        }
-    }
-    keys.set_trailing_comma(!is_empty);
-    if !is_empty && !keys.trailing().as_str().unwrap_or_default().contains('\n') {
-        keys.set_trailing("\n");
-    }
-}
-
-fn read_key(line: &str) -> Result<UserKey> {
-    let (public, comment) = PublicKey::from_openssh(line)
-        .map_err(|err| Error::new(Kind::Usage, format!("the key cannot be used: {}", err.text())))?;
-    Ok(UserKey::new(public, &comment))
 }
 
 fn user_of<'a>(document: &'a mut DocumentMut, file: &str, name: &str) -> Result<&'a mut dyn toml_edit::TableLike> {
@@ -277,8 +255,8 @@ fn section_of(new: &NewUser<'_>, defaults: &Grants) -> Table {
         section.insert("password", value(hash));
     }
     if !new.keys.is_empty() || new.hash.is_none() {
-        let mut keys: Array = new.keys.iter().map(|line| line.trim()).collect();
-        one_a_line(&mut keys);
+        let mut keys = Array::new();
+        key_writer::push(&mut keys, new.keys);
         section.insert("keys", value(keys));
     }
     grants_table::write_new(&mut section, &new.grants, defaults);

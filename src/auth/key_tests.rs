@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::hash::tests::{cheap_hash, take_runs};
 use super::users::Users;
-use super::{Access, Principal, Secret, editor};
+use super::{Access, AuthorizedKeys, Principal, Secret, editor};
 use crate::client::keys::LoginKey;
 use crate::error::{Kind, Result};
 use crate::keys::{Nonce, Proof, Purpose, Statement};
@@ -166,12 +166,15 @@ fn every_mistake_in_a_key_is_named_with_its_line_and_repeats_no_key() {
 #[test]
 fn keys_come_and_go_in_the_file_and_nothing_else_changes() {
     let (one, two) = (key(), key());
+    let add = |text: &str, name: &str, key: &LoginKey| {
+        editor::add_keys(text, "f", name, &AuthorizedKeys::read(&line(key)).keys)
+    };
     let text = format!("# top\n[users.alice] # her\npassword = \"{}\"\n# end\n", cheap_hash("x"));
-    let first = editor::add_key(&text, "f", "alice", &line(&one)).unwrap();
-    let both = editor::add_key(&first, "f", "alice", &line(&two)).unwrap();
+    let first = add(&text, "alice", &one).unwrap();
+    let both = add(&first, "alice", &two).unwrap();
     assert_eq!(Users::parse(&both, "f").unwrap().get("alice").unwrap().keys().len(), 2);
-    assert_eq!(editor::add_key(&both, "f", "alice", &line(&one)).unwrap_err().kind(), Kind::Exists);
-    assert_eq!(editor::add_key(&both, "f", "bob", &line(&one)).unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(add(&both, "alice", &one).unwrap_err().kind(), Kind::Exists);
+    assert_eq!(add(&both, "bob", &one).unwrap_err().kind(), Kind::NotFound);
     // Both are called alike.
     assert_eq!(editor::remove_key(&both, "f", "alice", "alice@laptop").unwrap_err().kind(), Kind::Usage);
     let left = editor::remove_key(&both, "f", "alice", &two.public().fingerprint()).unwrap();

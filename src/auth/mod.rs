@@ -44,6 +44,7 @@
 //! ```
 
 mod access;
+mod authorized_keys;
 mod credential;
 mod directory;
 mod editor;
@@ -55,6 +56,7 @@ mod grants_table;
 mod groups_editor;
 mod hash;
 mod key_reader;
+mod key_writer;
 mod login_tag;
 mod names;
 mod network;
@@ -74,6 +76,7 @@ mod key_tests;
 
 pub use crate::secret::Secret;
 pub use access::{Access, UnknownRight};
+pub use authorized_keys::AuthorizedKeys;
 pub use directory::{UserDirectory, UsersFrom};
 pub use editor::NewUser;
 pub use expiry::{parse_expiry, render_expiry};

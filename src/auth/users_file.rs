@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, OFlags};
 
 use super::editor::{self, NewUser};
 use super::fresh_file::{Fresh, failed, sync_parent};
-use super::{Grants, Users, groups_editor};
+use super::{Grants, UserKey, Users, groups_editor};
 use crate::error::{Error, Kind, Result};
 use crate::files::Location;
 use crate::limits::USERS_FILE_MAX;
@@ -95,13 +95,13 @@ impl UsersFile {
         })
     }
 
-    /// Gives a user one more key: a line as in `authorized_keys`.
+    /// Gives a user more keys: those of these that the user has not, no two of which are the same.
     ///
     /// # Errors
-    /// `not-found` without such a user or file; `exists` if they have the key; otherwise as [`UsersFile::add_new`].
-    pub fn add_key(&self, name: &str, line: &str) -> Result<()> {
+    /// `not-found` without such a user or file; `exists` if the user has all of them; otherwise as [`UsersFile::add_new`].
+    pub fn add_keys(&self, name: &str, keys: &[UserKey]) -> Result<()> {
         let id = fresh_id()?;
-        self.change(|text, file| editor::tell_apart(editor::add_key(text, file, name, line)?, file, name, &id))
+        self.change(|text, file| editor::tell_apart(editor::add_keys(text, file, name, keys)?, file, name, &id))
     }
 
     /// Takes a key from a user: the one of this name or fingerprint.

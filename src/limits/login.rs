@@ -169,6 +169,9 @@ pub const KEY_NAME_MAX: usize = 128;
 /// Bytes of a public key in SSH's format: the largest kind that logs in has 127 and the name of an application.
 pub const PUBLIC_KEY_MAX: usize = 1024;
 
+/// Bytes of an `authorized_keys` file that is read into users.toml: some thousand keys, which is more than a user has.
+pub const AUTHORIZED_KEYS_MAX: u64 = 1024 * 1024;
+
 /// Bytes of a public key's line in users.toml or a `.pub` file: the key in base64 and a comment.
 pub const PUBLIC_KEY_LINE_MAX: usize = 4096;
 

@@ -49,7 +49,8 @@ impl Acceptor {
     }
 
     /// An acceptor of [`ALPN`], and of HTTP for whoever does not offer that: by name, or by naming no protocol at all. Who
-    /// speaks HTTP is shown the web's certificate where it is made out to the name that is asked for.
+    /// speaks HTTP is shown the web's certificate where it is made out to the name that is asked for, or asks for none and it is made
+    /// out to addresses.
     ///
     /// # Errors
     /// [`Kind::Tls`](crate::Kind::Tls) when the engine cannot use the identity.
@@ -153,7 +154,7 @@ fn config_of(
     Ok(config)
 }
 
-/// That of the pinned key, or that for browsers where it is made out to the name that is asked for.
+/// That of the pinned key, or that for browsers where it is made out to whom is asked for.
 fn resolver(identity: &Identity, web: Option<Arc<WebCertificate>>) -> Arc<dyn ResolvesServerCert> {
     let own = identity.certified();
     match web {

@@ -50,7 +50,7 @@ pub use stream::TlsStream;
 #[cfg(feature = "server")]
 pub(crate) use web::stamp;
 #[cfg(feature = "server")]
-pub use web::{WebCertificate, WebFiles};
+pub use web::{Found, WebCertificate, WebFiles};
 
 /// The protocol's name in TLS (ALPN, RFC 7301).
 pub const ALPN: &str = "sealift/1";

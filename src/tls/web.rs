@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,6 +74,14 @@ pub struct WebCertificate {
     state: Mutex<State>,
 }
 
+/// What a look at the files found.
+pub enum Found {
+    /// Another pair, which is shown from now on.
+    New(Description),
+    /// That they were taken away: nothing of them is shown any more.
+    Gone,
+}
+
 #[derive(Default)]
 struct State {
     /// The last pair that could be used.
@@ -85,6 +94,8 @@ struct State {
     reminded: Option<(bool, Instant)>,
     /// What was last said about files that cannot be used, and when.
     trouble: Option<(String, Instant)>,
+    /// Neither file was there at the last look.
+    were_absent: bool,
 }
 
 /// What changes when a file is written or replaced.
@@ -97,19 +108,27 @@ impl WebCertificate {
     }
 
     /// Looks at the files, and reads them if they have changed: what they say then, or why they cannot be used, which is told
-    /// again every [`limits::WEB_CERTIFICATE_SAY`]. The last pair that could be used is shown as long as there is no other.
-    pub fn look(&self) -> Option<Result<Description>> {
+    /// again every [`limits::WEB_CERTIFICATE_SAY`]. The last pair that could be used is shown as long as there is no other, and
+    /// files are there: at the second look that finds neither, nobody is about to replace them.
+    pub fn look(&self) -> Option<Result<Found>> {
         let stamps = match (stamp(&self.files.certificate), stamp(&self.files.key)) {
             (Ok(Some(certificate)), Ok(Some(key))) => [certificate, key],
-            (Ok(None), Ok(None)) if !self.files.is_expected && self.state().shown.is_none() => {
-                self.state().trouble = None;
-                return None;
+            (Ok(None), Ok(None)) if !self.files.is_expected => {
+                let mut state = self.state();
+                let is_taken_away = state.shown.is_some() && state.were_absent;
+                state.were_absent = true;
+                state.trouble = None;
+                if is_taken_away {
+                    *state = State { were_absent: true, ..State::default() };
+                }
+                return is_taken_away.then_some(Ok(Found::Gone));
             }
             (Ok(None), _) => return self.trouble(missing(&self.files.certificate)),
             (_, Ok(None)) => return self.trouble(missing(&self.files.key)),
             (Err(error), _) => return self.trouble(Error::file(self.files.certificate.display(), error)),
             (_, Err(error)) => return self.trouble(Error::file(self.files.key.display(), error)),
         };
+        self.state().were_absent = false;
         if self.state().seen == Some(stamps) {
             self.state().trouble = None;
             return None;
@@ -119,8 +138,8 @@ impl WebCertificate {
             Ok((description, identity)) => {
                 let shown = Some(identity.certified());
                 let kept = Some(description.clone());
-                *self.state() = State { shown, description: kept, seen: Some(stamps), reminded: None, trouble: None };
-                Some(Ok(description))
+                *self.state() = State { shown, description: kept, seen: Some(stamps), ..State::default() };
+                Some(Ok(Found::New(description)))
             }
         }
     }
@@ -155,16 +174,18 @@ impl WebCertificate {
         self.state().trouble.as_ref().map(|(text, _)| text.clone())
     }
 
-    /// Reads the files at the next look even if they seem to be the same, and says again what is wrong with them.
+    /// Reads the files at the next look even if they seem to be the same, and says again what is wrong with them. If neither is there
+    /// then, they were taken away.
     pub fn forget(&self) {
         let mut state = self.state();
+        state.were_absent = true;
         state.seen = None;
         state.reminded = None;
         state.trouble = None;
     }
 
     /// That the files cannot be used, if it is time to say so.
-    fn trouble(&self, error: Error) -> Option<Result<Description>> {
+    fn trouble(&self, error: Error) -> Option<Result<Found>> {
         let mut state = self.state();
         let text = error.text();
         let is_known = |(said, at): &(String, Instant)| *said == text && at.elapsed() < limits::WEB_CERTIFICATE_SAY;
@@ -182,6 +203,15 @@ impl WebCertificate {
         let certificate = EndEntityCert::try_from(shown.end_entity_cert().ok()?.0.as_slice()).ok()?;
         let is_its = certificate.verify_is_valid_for_subject_name(SubjectNameRef::DnsName(name)).is_ok();
         is_its.then_some(shown)
+    }
+
+    /// The certificate for whoever came to an address and names nobody, if it is made out to addresses: which of them that is, the
+    /// server cannot know behind a router that translates them.
+    fn certificate_for_address(&self) -> Option<Arc<CertifiedKey>> {
+        let state = self.state();
+        let names = &state.description.as_ref()?.names;
+        let is_for_addresses = names.iter().any(|name| name.parse::<IpAddr>().is_ok());
+        is_for_addresses.then(|| state.shown.clone()).flatten()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -214,7 +244,11 @@ pub(super) struct ByProtocol {
 impl ResolvesServerCert for ByProtocol {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let is_sealift = hello.alpn().is_some_and(|mut names| names.any(|name| name == ALPN.as_bytes()));
-        let web = hello.server_name().filter(|_| !is_sealift).and_then(|name| self.web.certificate_for(name));
+        let web = match hello.server_name() {
+            _ if is_sealift => None,
+            Some(name) => self.web.certificate_for(name),
+            None => self.web.certificate_for_address(),
+        };
         Some(web.unwrap_or_else(|| self.own.clone()))
     }
 }

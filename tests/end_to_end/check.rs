@@ -427,4 +427,13 @@ fn other_servers_whose_folders_meet_those_of_this_one_are_found() {
 #[test]
 fn a_log_level_that_is_none_is_found() {
     found(good_place().path(), &["--log-level", "sealift=[["], "error: --log-level sealift=[[: ");
+    // As the name of a module it would silence all others.
+    for level in ["loud", "warning", "info,loud"] {
+        found(good_place().path(), &["--log-level", level], &format!("error: --log-level {level}: "));
+    }
+    for level in ["WARN", "off", "sealift::server=debug,info", "0"] {
+        let output =
+            checking(good_place().path()).args(["--max-connections", "20", "--log-level", level]).output().unwrap();
+        assert!(output.status.success(), "{level}: {}", text(&output.stdout));
+    }
 }

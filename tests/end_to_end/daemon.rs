@@ -163,6 +163,7 @@ fn what_cannot_be_carried_out_is_a_usage_error() {
         &["--listen", "somewhere"],
         &["--grace", "soon"],
         &["--log-level", "a=b=c"],
+        &["--log-level", "loud"],
         &["--listen", "127.0.0.1:0", "user", "list"],
         &["user"],
         &["user", "add", "bob", "--access", "fly"],

@@ -19,6 +19,7 @@ use crate::in_force::InForce;
 use crate::output::{complain, line_width, say};
 use crate::port_file;
 use crate::process;
+use crate::serving::Held;
 use crate::usage;
 use crate::user_key::with_own;
 
@@ -38,8 +39,7 @@ const FIRST_START: &str =
     "The first start of the server makes it: start `sealiftd` here once, or say where it is (`sealiftd --help`).";
 
 /// Why the port is guessed.
-const UNKNOWN_PORT: &str =
-    "no setting (`listen`) and no port file (`port_file`) of a server that runs says where it listens";
+const UNKNOWN_PORT: &str = "no server runs here, and no setting (`listen`) says where it listens";
 
 /// Whom to invite.
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ pub struct Invite {
     #[arg(long, value_name = "TIME", default_value_t = limits::INVITATION_LIFETIME.into())]
     pub expires: humantime::Duration,
     /// Where the user finds this server [default: this machine's name; the port is the one that a running server
-    /// has written to its port file, or that its settings say, or 4456]
+    /// listens on, or that its settings say, or 4456]
     #[arg(long, value_name = "HOST[:PORT]")]
     pub host: Option<String>,
     /// Where the server listens, as its own option says it: the port of the line, if no other is given.
@@ -74,13 +74,13 @@ pub struct Invite {
 }
 
 impl Invite {
-    /// The port that people find the server on: the one that a server of this data directory listens on that runs, if it has told
-    /// it; else the one of its settings, if they tell.
-    fn port(&self, data: &Path) -> Option<u16> {
+    /// The port that people find the server on: the one that a server of these places listens on that runs; else the one of its
+    /// settings, if they tell.
+    fn port(&self, places: &Places) -> Option<u16> {
+        let running = || Held::alone(places).and_then(|held| held.port());
         // One that was killed has left its file behind.
-        let file = self.port_file.as_deref().filter(|_| users_file_trouble(data).is_some());
-        let running = file.and_then(port_file::port_in);
-        running.or_else(|| self.port_of_settings())
+        let file = self.port_file.as_deref().filter(|_| users_file_trouble(&places.data).is_some());
+        file.and_then(port_file::port_in).or_else(running).or_else(|| self.port_of_settings())
     }
 
     fn port_of_settings(&self) -> Option<u16> {
@@ -109,7 +109,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         say("Withdrawn.\n");
         return Ok(());
     }
-    let known_port = args.port(&places.data);
+    let known_port = args.port(places);
     let port = known_port.unwrap_or(limits::PORT);
     let name = args.name.unwrap_or_default();
     usage::refuse_password_in_name(&name)?;

@@ -1,9 +1,12 @@
 //! The log on standard error: one line an event, as text or JSON.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::str::FromStr as _;
 
+use sealift::escape::for_people;
 use sealift::limits;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::LogFormat;
 use crate::failure::Failure;
@@ -52,10 +55,16 @@ pub fn prove_filter(asked: Option<&str>) -> Result<(), Failure> {
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, Failure> {
-    EnvFilter::try_new(filter).map_err(|err| {
-        Failure::usage(format!("--log-level {filter}: {err}"))
+    let refused = |why: String| {
+        Failure::usage(format!("--log-level {}: {why}", for_people(filter.as_bytes())))
             .hint("Write off, error, warn, info, debug or trace, or a filter such as sealift::server=debug,info.")
-    })
+    };
+    // The library takes a word that is no level for the name of a module, of which it then logs all, and of the rest nothing.
+    let is_mistyped = |part: &&str| !part.contains(['=', '[']) && LevelFilter::from_str(part).is_err();
+    if let Some(word) = filter.split(',').map(str::trim).find(is_mistyped) {
+        return Err(refused(format!("'{}' is not a level", for_people(word.as_bytes()))));
+    }
+    EnvFilter::try_new(filter).map_err(|err| refused(err.to_string()))
 }
 
 /// From now on a thread writes the log, and nothing else ever waits for whoever reads it.

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
@@ -20,9 +20,12 @@ use crate::node_args::NodeArgs;
 const LISTEN: &str = "listen ";
 const METRICS: &str = "metrics ";
 
+/// What the file of a server is called that has its folder for itself.
+const ALONE: &str = "serving";
+
 /// Where it is: several nodes have one state folder, and a file each.
 fn path(places: &Places, nodes: &NodeArgs) -> Result<PathBuf, Failure> {
-    let name = nodes.name()?.map_or_else(|| "serving".to_owned(), |node| format!("serving-{node}"));
+    let name = nodes.name()?.map_or_else(|| ALONE.to_owned(), |node| format!("{ALONE}-{node}"));
     Ok(places.state().join(name))
 }
 
@@ -81,9 +84,23 @@ pub struct Held {
 impl Held {
     /// What it says; none if none runs here, or it says nothing that this account may read.
     pub fn here(places: &Places, nodes: &NodeArgs) -> Option<Held> {
+        Held::at(&path(places, nodes).ok()?)
+    }
+
+    /// The same of the server that has these places for itself.
+    pub fn alone(places: &Places) -> Option<Held> {
+        Held::at(&places.state().join(ALONE))
+    }
+
+    /// The port that people find it at: one that others than this machine reach, if there is one.
+    pub fn port(&self) -> Option<u16> {
+        self.listens.iter().min_by_key(|address| address.ip().is_loopback()).map(SocketAddr::port)
+    }
+
+    fn at(path: &Path) -> Option<Held> {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
-        let file = options.open(path(places, nodes).ok()?).ok()?;
+        let file = options.open(path).ok()?;
         if flock(&file, FlockOperation::NonBlockingLockShared) != Err(Errno::WOULDBLOCK) {
             return None;
         }
@@ -110,5 +127,14 @@ impl Held {
             MetricsAt::Address(address) => self.listens_on(address),
             at => self.metrics.as_deref() == Some(&*at.to_string()),
         }
+    }
+}
+
+/// What stands for this server in a command that is shown, as a target of the client: the port is told where it is another than the
+/// client takes by itself.
+pub fn host_shown(places: &Places) -> String {
+    match Held::alone(places).and_then(|held| held.port()) {
+        Some(port) if port != limits::PORT => format!("HOST:{port}"),
+        _ => "HOST".to_owned(),
     }
 }

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::in_force::InForce;
 use crate::output::{complain, line_width, say, shell_word, tell};
 use crate::password;
+use crate::serving;
 use crate::usage;
 use crate::user_args::{GrantArgs, Groups, UserCommand, YesNo};
 use crate::user_key::{self, KeyRow, with_own};
@@ -40,7 +41,13 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                         .hint(format!("--home says another folder, or with --home {home} that it is meant."))
                 })?;
             }
-            let keys = keys.iter().map(|key| user_key::line(key)).collect::<Result<Vec<_>, _>>()?;
+            let mut hers = Vec::<UserKey>::new();
+            for given in &keys {
+                let is_new = |key: &UserKey| !hers.iter().any(|known| known.public() == key.public());
+                let new: Vec<UserKey> = user_key::keys_of(given)?.into_iter().filter(is_new).collect();
+                hers.extend(new);
+            }
+            let keys = hers;
             let hash = match keys.is_empty() || password.password_stdin {
                 true => Some(hash_password(&password::new(&name, &password)?)?),
                 false => None,
@@ -62,7 +69,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                 shown(&name),
                 in_force.when(" A running server knows at once."),
                 shown(&folder),
-                first_command(&name, access, admin),
+                first_command(&name, &serving::host_shown(places), access, admin),
             ));
             in_force.warn();
             if is_there {
@@ -238,14 +245,14 @@ fn warn_of_unkept(places: &Places, name: &str) {
 }
 
 /// What somebody with these rights may try first.
-fn first_command(name: &str, access: Access, admin: bool) -> String {
+fn first_command(name: &str, host: &str, access: Access, admin: bool) -> String {
     let who = shell_word(name);
     match () {
-        () if access.contains(Access::LIST) => format!("sealift ls {who}@HOST/"),
-        () if access.contains(Access::UPLOAD) => format!("sealift put FILE {who}@HOST/"),
-        () if access.contains(Access::DOWNLOAD) => format!("sealift get {who}@HOST/FILE"),
-        () if admin => format!("sealift who {who}@HOST"),
-        () => format!("sealift ping {who}@HOST"),
+        () if access.contains(Access::LIST) => format!("sealift ls {who}@{host}/"),
+        () if access.contains(Access::UPLOAD) => format!("sealift put FILE {who}@{host}/"),
+        () if access.contains(Access::DOWNLOAD) => format!("sealift get {who}@{host}/FILE"),
+        () if admin => format!("sealift who {who}@{host}"),
+        () => format!("sealift ping {who}@{host}"),
     }
 }
 

@@ -42,8 +42,8 @@ pub enum UserCommand {
         /// What the user may.
         #[command(flatten)]
         granted: GrantArgs,
-        /// An SSH key that logs in: its line, as in authorized_keys, or the .pub file with it; may be given several times.
-        /// No password is asked for then
+        /// An SSH key that logs in: its line, or the file with it, a .pub file or an authorized_keys file, of which all keys are
+        /// taken that log in here; may be given several times. No password is asked for then
         #[arg(long = "key", value_name = "KEY")]
         keys: Vec<String>,
         /// Where the password comes from.

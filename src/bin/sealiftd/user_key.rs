@@ -4,9 +4,8 @@ use std::fs;
 use std::time::SystemTime;
 
 use clap::Subcommand;
-use sealift::auth::{StateFolder, User, UserKey, Users, UsersFile};
+use sealift::auth::{AuthorizedKeys, StateFolder, User, UserKey, Users, UsersFile};
 use sealift::escape::for_people;
-use sealift::keys::PublicKey;
 use sealift::{Error, Kind, limits};
 use serde_json::json;
 
@@ -14,6 +13,7 @@ use crate::args::Places;
 use crate::failure::Failure;
 use crate::in_force::InForce;
 use crate::output::{complain, say, shell_word, tell};
+use crate::serving;
 
 #[derive(Debug, Subcommand)]
 pub enum UserKeyCommand {
@@ -22,13 +22,14 @@ pub enum UserKeyCommand {
 Examples:
   sealiftd user key add alice 'ssh-ed25519 AAAA… alice@laptop'
   sealiftd user key add alice alice.pub
+  sealiftd user key add alice /home/alice/.ssh/authorized_keys
 
 Where a key may be used from, until when and for what stands in users.toml:
   keys = [{ key = \"ssh-ed25519 AAAA…\", name = \"ci\", access = \"read\", from = [\"192.0.2.0/24\"], expires = 2027-01-31 }]")]
     Add {
         /// The user's name
         name: String,
-        /// The key's line, as in authorized_keys, or the .pub file with it
+        /// The key's line, or the file with it: a .pub file, or an authorized_keys file, of which all keys are taken that log in here
         key: String,
     },
     /// Show the keys that log a user in: those of the users file, and those that the user enrolled
@@ -62,17 +63,28 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
     };
     match command {
         UserKeyCommand::Add { name, key } => {
-            let line = line(&key)?;
-            file.add_key(&name, &line).map_err(explain)?;
-            let (key, comment) = PublicKey::from_openssh(&line)?;
+            let keys = keys_of(&key)?;
+            let users = with_own(places).ok();
+            let had =
+                users.as_ref().and_then(|users| users.get(&name)).map(|user| user.keys().to_vec()).unwrap_or_default();
+            file.add_keys(&name, &keys).map_err(explain)?;
+            let is_new = |key: &&UserKey| !had.iter().any(|known| known.public() == key.public());
+            let shown = |key: &UserKey| {
+                let bounds = if key.is_bounded() { format!(", {}", bounds_of(key).join(", ")) } else { String::new() };
+                format!("{} ({}{bounds})", for_people(key.name().as_bytes()), key.public().fingerprint())
+            };
+            let new: Vec<String> = keys.iter().filter(is_new).map(shown).collect();
             let in_force = InForce::look(places);
+            let (which, log_in) = match new.as_slice() {
+                [one] => (format!("The key {one}"), "logs"),
+                several => (format!("{} keys, {},", several.len(), several.join(", ")), "log"),
+            };
             tell(&format!(
-                "The key {} ({}) logs {} in.{} Try, where it is:\n  sealift ls {}@HOST/\n",
-                for_people(comment.as_bytes()),
-                key.fingerprint(),
+                "{which} {log_in} {} in.{} Try, where it is:\n  sealift ls {}@{}/\n",
                 for_people(name.as_bytes()),
                 in_force.when(" A running server knows at once."),
                 shell_word(&name),
+                serving::host_shown(places),
             ));
             in_force.warn();
         }
@@ -158,15 +170,7 @@ impl KeyRow {
             None => "users file".to_owned(),
             Some(added) => format!("enrolled {}", time(added)),
         }];
-        words.extend(self.key.access().map(|access| format!("only {access}")));
-        if !self.key.from().is_empty() {
-            let from: Vec<String> = self.key.from().iter().map(ToString::to_string).collect();
-            words.push(format!("only from {}", from.join(", ")));
-        }
-        words.extend(self.key.expires().map(|end| match end <= SystemTime::now() {
-            true => format!("expired {}", time(end)),
-            false => format!("until {}", time(end)),
-        }));
+        words.extend(bounds_of(&self.key));
         words.join("; ")
     }
 
@@ -189,30 +193,52 @@ impl KeyRow {
     }
 }
 
-/// The line of a key that is given as such, or as the file that it is in.
+/// What bounds a key, for people.
+fn bounds_of(key: &UserKey) -> Vec<String> {
+    let mut words: Vec<String> = key.access().map(|access| format!("only {access}")).into_iter().collect();
+    if !key.from().is_empty() {
+        let from: Vec<String> = key.from().iter().map(ToString::to_string).collect();
+        words.push(format!("only from {}", from.join(", ")));
+    }
+    words.extend(key.expires().map(|end| {
+        let time = sealift::readable::rfc3339(end);
+        if end <= SystemTime::now() { format!("expired {time}") } else { format!("until {time}") }
+    }));
+    words
+}
+
+/// The keys that are given as a line, or as the file that they are in. Lines of a file that give none are told of, as long as another
+/// gives one.
 ///
 /// # Errors
-/// Usage for what is no key that logs in, and those of the file.
-pub fn line(given: &str) -> Result<String, Failure> {
+/// Usage where there is no key that logs in, and those of the file.
+pub fn keys_of(given: &str) -> Result<Vec<UserKey>, Failure> {
     let is_line = given.trim().contains(' ');
     let text = match is_line {
         true => given.to_owned(),
         false => {
             let failed = |err| Error::file(given, err);
             let size = fs::metadata(given).map_err(failed)?.len();
-            match size > limits::PUBLIC_KEY_LINE_MAX as u64 {
-                true => String::new(),
-                false => fs::read_to_string(given).map_err(failed)?,
+            if size > limits::AUTHORIZED_KEYS_MAX {
+                return Err(Failure::usage(format!(
+                    "{}: it is too long for a file of keys",
+                    for_people(given.as_bytes())
+                )));
             }
+            // Whatever bytes are in its comments.
+            String::from_utf8_lossy(&fs::read(given).map_err(failed)?).into_owned()
         }
     };
-    let line = text.lines().next().unwrap_or_default().trim();
-    match PublicKey::from_openssh(line) {
-        Ok(_) => Ok(line.to_owned()),
-        Err(err) => {
-            let file = if is_line { String::new() } else { format!("{}: ", for_people(given.as_bytes())) };
-            Err(Failure::usage(format!("{file}the key cannot be used: {}", err.text()))
-                .hint("Give the .pub file of a key that `ssh-keygen -t ed25519` makes, or the line in it."))
-        }
+    let read = AuthorizedKeys::read(&text);
+    let file = if is_line { String::new() } else { format!("{}: ", for_people(given.as_bytes())) };
+    if read.keys.is_empty() {
+        let why = read.refused.first().map_or("there is none", |(_, err)| err.text());
+        return Err(Failure::usage(format!("{file}the key cannot be used: {why}"))
+            .hint("Give the .pub file of a key that `ssh-keygen -t ed25519` makes, the line in it, or an authorized_keys file."));
     }
+    for (line, err) in read.refused {
+        let file = file.trim_end_matches([':', ' ']);
+        complain(&format!("warning: {file}:{line}: this key was not taken: {}", err.text()));
+    }
+    Ok(read.keys)
 }

@@ -7,13 +7,14 @@ use tracing::{info, warn};
 
 use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::tls::WebCertificate;
+use crate::tls::{Found, WebCertificate};
 
 /// Looks at the files now.
 pub fn look(certificate: &WebCertificate) {
     match certificate.look() {
         None => {}
-        Some(Ok(found)) => {
+        Some(Ok(Found::Gone)) => info!("the certificate for browsers was taken away: they are shown the server's own"),
+        Some(Ok(Found::New(found))) => {
             let left = found.not_after.duration_since(SystemTime::now()).unwrap_or_default();
             info!(names = ?found.names, days = days(left), "certificate for browsers");
         }

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use crate::common::not_run::not_run;
 use crate::common::program::{Done, Terminal, World, finish};
 use crate::common::{end_of, text};
@@ -235,18 +237,26 @@ fn an_invitation_or_a_private_key_in_the_wrong_place_is_not_repeated() {
 }
 
 #[test]
-fn a_port_that_no_setting_says_is_called_a_guess() {
-    let world = World::new();
-    let said = |settings: &[(&str, &str)], name: &str| {
+fn a_port_is_that_of_the_server_that_runs_or_of_the_settings_and_else_called_a_guess() {
+    let mut world = World::new();
+    let said = |world: &World, settings: &[(&str, &str)], name: &str| {
         let mut command = world.server.command(&["invite", name]);
         command.envs(settings.iter().copied());
         let output = end_of(command, "");
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stderr)
     };
-    for settings in [&[][..], &[("SEALIFT_LISTEN", "127.0.0.1:0")]] {
-        assert!(said(settings, "carol").contains("--host HOST:PORT says others"), "{}", said(settings, "carol"));
+    let (own, other) = (world.server.port(), [("SEALIFT_LISTEN", "127.0.0.1:4999")]);
+    for settings in [&[][..], &other] {
+        let known = said(&world, settings, "carol");
+        assert!(known.contains(&format!(":{own}, this machine's own name; --host says another one")), "{known}");
     }
-    let known = said(&[("SEALIFT_LISTEN", "127.0.0.1:4999")], "carol");
+    // One that was killed has left behind what it said.
+    world.server.crash(Signal::KILL);
+    for settings in [&[][..], &[("SEALIFT_LISTEN", "127.0.0.1:0")]] {
+        let guessed = said(&world, settings, "carol");
+        assert!(guessed.contains("--host HOST:PORT says others"), "{guessed}");
+    }
+    let known = said(&world, &other, "carol");
     assert!(known.contains(":4999, this machine's own name; --host says another one"), "{known}");
 }

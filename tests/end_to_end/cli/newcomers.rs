@@ -131,12 +131,13 @@ fn who_is_added_is_told_what_to_try_first_and_that_the_last_day_is_over() {
         finish(command, b"a good password\n").code(0)
     };
     for (name, more, first) in [
-        ("eric", &[][..], "sealift ls eric@HOST/"),
-        ("scanner", &["--access", "upload"], "sealift put FILE scanner@HOST/"),
-        ("fetcher", &["--access", "download"], "sealift get fetcher@HOST/FILE"),
-        ("root", &["--access", "none", "--admin"], "sealift who root@HOST"),
+        ("eric", &[][..], "sealift ls eric@HOST:PORT/"),
+        ("scanner", &["--access", "upload"], "sealift put FILE scanner@HOST:PORT/"),
+        ("fetcher", &["--access", "download"], "sealift get fetcher@HOST:PORT/FILE"),
+        ("root", &["--access", "none", "--admin"], "sealift who root@HOST:PORT"),
     ] {
         let done = add(name, more);
+        let first = first.replace("PORT", &world.server.port().to_string());
         assert!(done.stdout().contains(&format!("Try:\n  {first}\n")), "{done:?}");
     }
     add("late", &["--expires", "2020-01-31"]).said("late cannot log in: --expires 2020-01-31 is over");

@@ -248,3 +248,48 @@ fn keys_of_a_token_log_in_through_opensshs_helper_by_file_and_by_agent() {
         assert!(done.status.success(), "{kind} by agent: {}", text(&done.stderr));
     }
 }
+
+/// As an administrator moves people here from sftp: with the file that has let them in so far.
+#[test]
+fn all_keys_of_an_authorized_keys_file_log_in_with_what_bounds_them() {
+    let scene = Scene::new();
+    let place = TempDir::new().unwrap();
+    let made: Vec<_> = ["laptop", "desk", "elsewhere", "robot"]
+        .map(|name| {
+            let folder = place.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            keygen(&folder, &["ed25519"], "")
+        })
+        .into();
+    let [laptop, desk, elsewhere, robot] = made.as_slice() else { panic!() };
+    let rsa = keygen(place.path(), &["rsa", "-b", "2048"], "");
+    let line = |key: &Path| std::fs::read_to_string(format!("{}.pub", key.display())).unwrap();
+    let file = place.path().join("authorized_keys");
+    let text_of_file = format!(
+        "# hers\n{}\nno-pty,no-port-forwarding {}from=\"192.0.2.0/24\" {}command=\"/usr/bin/backup\" {}{}",
+        line(laptop),
+        line(desk),
+        line(elsewhere),
+        line(robot),
+        line(&rsa)
+    );
+    std::fs::write(&file, text_of_file).unwrap();
+    let done = scene.daemon.command(&["user", "add", "alice", "--key", file.to_str().unwrap()]).output().unwrap();
+    let said = text(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    assert!(said.contains("authorized_keys:6: this key was not taken: its command="), "{said}");
+    assert!(said.contains("authorized_keys:7: this key was not taken: RSA keys do not log in"), "{said}");
+    let logs_in = |key: &Path| scene.ls(&["-i", key.to_str().unwrap()], None);
+    assert_eq!([laptop, desk, elsewhere, robot].map(|key| logs_in(key)), [Some(0), Some(0), Some(4), Some(4)]);
+
+    // What is there already is no obstacle, unless nothing is new.
+    let add = || scene.daemon.command(&["user", "key", "add", "alice", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(add().status.code(), Some(11), "{}", text(&add().stderr));
+    std::fs::write(&file, line(desk) + &line(robot)).unwrap();
+    let done = add();
+    assert!(done.status.success() && text(&done.stdout).starts_with("The key "), "{}", text(&done.stderr));
+    assert_eq!(logs_in(robot), Some(0));
+    let listed = text(&scene.daemon.command(&["user", "key", "list", "alice"]).output().unwrap().stdout);
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    assert!(listed.contains("only from 192.0.2.0/24"), "{listed}");
+}

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::process::Output;
 
-use sealift::auth::UsersFile;
+use sealift::auth::{UserKey, UsersFile};
 use sealift::client::keys::LoginKey;
 use sealift::files::Hash;
 use sealift::keys::{Purpose, Statement};
@@ -425,7 +425,8 @@ fn change_keys(client: &mut RawClient, daemon: &Daemon) {
 fn by_key(port: u16, daemon: &Daemon) {
     let key = LoginKey::generate("ada@laptop").unwrap();
     let users = UsersFile::new(daemon.place().join("users.toml"));
-    users.add_key("ada", &key.public().to_openssh(key.comment())).unwrap();
+    let key_of_hers = UserKey::new(key.public().clone(), key.comment());
+    users.add_keys("ada", &[key_of_hers]).unwrap();
     let mut client = RawClient::silent(port);
     let mut nonce = client.reply().2["nonce"].clone();
     for (user, word) in [("nobody", "login-failed"), ("ada", "welcome")] {

@@ -17,11 +17,15 @@ fn certify(daemon_place: &Path, days: &str) {
 }
 
 fn certify_in(web: &Path, daemon_place: &Path, days: &str) {
+    certify_for("DNS:web.example", web, daemon_place, days);
+}
+
+fn certify_for(names: &str, web: &Path, daemon_place: &Path, days: &str) {
     let new = daemon_place.join("new");
     fs::create_dir_all(&new).unwrap();
     let mut command = Command::new("openssl");
     command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", days]);
-    command.args(["-subj", "/CN=web.example", "-addext", "subjectAltName=DNS:web.example"]);
+    command.args(["-subj", "/CN=web.example", "-addext", &format!("subjectAltName={names}")]);
     command.args(["-keyout", "privkey.pem", "-out", "fullchain.pem"]).current_dir(&new);
     let made = command.output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -121,6 +125,58 @@ fn it_may_be_anywhere_and_a_missing_one_is_told() {
     let address = format!("  or open https://web.example:{}/ in a browser\n", daemon.port());
     let hints = daemon.hints();
     assert!(hints.contains(&address) && !hints.contains("it will warn"), "{hints}");
+}
+
+#[test]
+fn whoever_comes_by_address_is_shown_one_that_is_made_out_to_addresses() {
+    let world = World::of(&[]);
+    fs::write(world.home("public").join("file"), "hello").unwrap();
+    let web = world.place().join("certs/web");
+    fs::create_dir_all(&web).unwrap();
+    certify_for("DNS:web.example,IP:127.0.0.1", &web, world.place(), "30");
+    let daemon = world.start();
+    let bundle = web.join("fullchain.pem");
+    let by_address = |args: &[&str]| {
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--disable", "--max-time", "60", "--cacert", bundle.to_str().unwrap()]);
+        command.args(args).arg(format!("https://127.0.0.1:{}/file", daemon.port())).output().unwrap()
+    };
+    // Whatever HTTP is offered, and where none is.
+    for args in [&["--http1.1"][..], &["--http2"], &["--no-alpn"]] {
+        assert_eq!(by_address(args).stdout, b"hello", "{args:?}");
+    }
+    assert_eq!(trusting(&daemon, &bundle, "web.example").stdout, b"hello");
+    // The pin of sealift/1 stays what it is.
+    async_std::task::block_on(async {
+        use sealift::tls::{Connector, Trust};
+        let socket = async_std::net::TcpStream::connect(("127.0.0.1", daemon.port())).await.unwrap();
+        let pinned = Trust::Pins(vec![daemon.pin().parse().unwrap()]);
+        Connector::new(pinned).unwrap().connect(socket, "127.0.0.1").await.unwrap();
+    });
+}
+
+#[test]
+fn one_that_is_taken_away_is_shown_no_more() {
+    let world = World::of(&[]);
+    fs::write(world.home("public").join("file"), "hello").unwrap();
+    certify(world.place(), "30");
+    let daemon = world.start();
+    let web = world.place().join("certs/web");
+    let copy = world.place().join("copy.pem");
+    fs::copy(web.join("fullchain.pem"), &copy).unwrap();
+    assert_eq!(trusting(&daemon, &copy, "web.example").stdout, b"hello");
+    // One of two is a mistake, for which nobody is turned away.
+    fs::rename(web.join("privkey.pem"), world.place().join("privkey.pem")).unwrap();
+    eventually("it is told", || daemon.log().contains("certificate for browsers cannot be used"));
+    assert_eq!(trusting(&daemon, &copy, "web.example").stdout, b"hello");
+    fs::remove_file(web.join("fullchain.pem")).unwrap();
+    eventually("it is told", || daemon.log().contains("the certificate for browsers was taken away"));
+    assert_eq!(trusting(&daemon, &copy, "web.example").status.code(), Some(60));
+    assert_eq!(curl(&daemon, &[], "/file").text(), "hello", "whoever knows the pin goes on");
+    // And comes back.
+    fs::rename(world.place().join("privkey.pem"), web.join("privkey.pem")).unwrap();
+    fs::copy(&copy, web.join("fullchain.pem")).unwrap();
+    eventually("it is shown again", || trusting(&daemon, &copy, "web.example").stdout == b"hello");
 }
 
 /// A pair for `web.example` whose time is over then.
