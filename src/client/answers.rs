@@ -168,6 +168,12 @@ pub struct Status {
     pub node: Option<String>,
     /// How it is placed among them: `held`; `unsure` while it refuses what rests on what the others change; `lost` while it changes nothing.
     pub place: Option<String>,
+    /// Whether the storage answers that files are in, where it is not on the server's machine: `answering` or `silent`.
+    pub storage: Option<String>,
+    /// For how long that has been so.
+    pub storage_for: Option<Duration>,
+    /// To an administrator: requests to that storage that failed, since the server's start. Most were repeated.
+    pub storage_failed: Option<u64>,
     /// To an administrator: how many users the last change of that file took away, if those were most.
     pub lost: Option<u64>,
 }

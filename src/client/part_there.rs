@@ -22,30 +22,36 @@ pub(super) fn hash_of(session: &mut Session, path: &RelPath, of: HashOf) -> Resu
 }
 
 /// What an interrupted upload left. While the server ends an earlier connection, which it takes to be at it still, that is waited for.
-fn left(session: &mut Session, to: &RelPath) -> Result<Option<(u64, Hash)>> {
+/// The inner error: nobody can tell just now, and whoever sent all of it would send in vain what is there.
+fn left(session: &mut Session, to: &RelPath) -> Result<Result<Option<(u64, Hash)>>> {
     for _ in 0..limits::BUSY_LOOKS {
         session.command(&Command::Hash { path: to.clone(), length: None, of: HashOf::Partial })?;
         match hashed(session)? {
-            Ok(found) => return Ok(Some(found)),
+            Ok(found) => return Ok(Ok(Some(found))),
             Err(error) if error.kind() == Kind::Busy => thread::sleep(limits::BUSY_LOOK),
-            Err(_) => return Ok(None),
+            Err(error) if error.kind() == Kind::Unavailable => return Ok(Err(error)),
+            Err(_) => return Ok(Ok(None)),
         }
     }
-    Ok(None)
+    Ok(Ok(None))
 }
 
 /// What the server has of this file from an interrupted upload, if the file begins with it: `hasher` and file then stand
-/// behind it, else at the beginning. To be called only when nothing is unanswered.
+/// behind it, else at the beginning. The inner error: nobody can tell just now. To be called only when nothing is unanswered.
 pub(super) fn part_of(
     session: &mut Session,
     to: &RelPath,
     file: &mut LocalFile,
     hasher: &mut Hasher,
     observer: &dyn Observer,
-) -> Result<Option<Resume>> {
-    let Some((offset, theirs)) = left(session, to)? else { return Ok(None) };
+) -> Result<Result<Option<Resume>>> {
+    let (offset, theirs) = match left(session, to)? {
+        Ok(Some(left)) => left,
+        Ok(None) => return Ok(Ok(None)),
+        Err(error) => return Ok(Err(error)),
+    };
     if offset > file.size || !session.may_end_at(offset) {
-        return Ok(None);
+        return Ok(Ok(None));
     }
     hasher.reset();
     let mut buffer = Buffer::take();
@@ -69,8 +75,8 @@ pub(super) fn part_of(
         }
     }
     if (hasher.len(), hasher.finalize()) == (offset, theirs) {
-        return Ok(Some(Resume { offset, prefix: theirs }));
+        return Ok(Ok(Some(Resume { offset, prefix: theirs })));
     }
     file.file.rewind().map_err(|err| Error::file(file.path.display(), err))?;
-    Ok(None)
+    Ok(Ok(None))
 }

@@ -154,6 +154,12 @@ impl Client {
                 free: reply.get("free").map(|_| reply.parsed("free")).transpose()?,
                 node: reply.get("node").map(|_| text(reply, "node")).transpose()?,
                 place: reply.get("place").map(|_| text(reply, "place")).transpose()?,
+                storage: reply.get("storage").map(|_| text(reply, "storage")).transpose()?,
+                storage_for: reply
+                    .get("storage_seconds")
+                    .map(|_| reply.parsed("storage_seconds").map(Duration::from_secs))
+                    .transpose()?,
+                storage_failed: reply.get("storage_failed").map(|_| reply.parsed("storage_failed")).transpose()?,
                 lost: reply.get("lost").map(|_| reply.parsed("lost")).transpose()?,
             })
         })

@@ -183,8 +183,9 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// What the server has of this file, if the file begins with it: its hasher and input then stand behind it.
-    fn part_of(&mut self, to: &RelPath, file: &mut LocalFile) -> Result<Option<Resume>> {
+    /// What the server has of this file, if the file begins with it: its hasher and input then stand behind it. The inner error is that
+    /// nobody can tell just now.
+    fn part_of(&mut self, to: &RelPath, file: &mut LocalFile) -> Result<Result<Option<Resume>>> {
         self.settle_all()?;
         part_of(self.session, to, file, &mut self.hasher, self.observer)
     }
@@ -236,7 +237,14 @@ impl<'a> Sender<'a> {
             Input::File(file) if first && self.ledger.how.resume && file.size >= self.session.least_kept() => {
                 self.part_of(&to, file)?
             }
-            _ => None,
+            _ => Ok(None),
+        };
+        let part = match part {
+            Ok(part) => part,
+            Err(error) => {
+                self.failed(path, &to, condition, error);
+                return Ok(());
+            }
         };
         if part.is_none() {
             self.hasher.reset();

@@ -4,6 +4,7 @@
 mod condition;
 mod entry;
 pub mod hash;
+mod health;
 mod location;
 mod mode;
 pub mod mtime;
@@ -29,6 +30,7 @@ mod vault;
 pub use condition::Condition;
 pub use entry::{Entry, EntryKind, Mark};
 pub use hash::{Hash, Hasher};
+pub use health::{StorageHealth, StorageRequests};
 pub use location::Location;
 pub use mode::{FileMode, SourceMode, Umask};
 pub use mtime::Mtime;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{HomeTerms, Location, Store};
+use super::{HomeTerms, Location, StorageHealth, Store};
 use crate::error::{Error, Kind, Result};
 
 /// Somebody who puts things into folders that several people share.
@@ -114,13 +114,18 @@ pub trait Vault: Send + Sync {
         None
     }
 
-    /// Tells other servers that this one lives, where they may not see it otherwise. Whether one that served the same homes has
-    /// died: then what it left is to be swept, by this one.
+    /// Tells other servers that this one lives, where they may not see it otherwise, and looks whether the storage answers. Whether one
+    /// that served the same homes has died: then what it left is to be swept, by this one.
     ///
     /// # Errors
     /// [`crate::Kind::Busy`] where another one is in the place of this one, which is to stop; those of the storage.
     fn beat(&self) -> Result<bool> {
         Ok(false)
+    }
+
+    /// How the storage answers, where it is not on this machine.
+    fn health(&self) -> Option<StorageHealth> {
+        None
     }
 
     /// This server ends, and others need not find that out. Nothing is beaten afterwards.
@@ -207,6 +212,10 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     fn beat(&self) -> Result<bool> {
         (**self).beat()
+    }
+
+    fn health(&self) -> Option<StorageHealth> {
+        (**self).health()
     }
 
     fn leave(&self) {

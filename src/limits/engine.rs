@@ -31,6 +31,10 @@ pub const ENGINE_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// For how long nobody else waits for a storage that has just failed one in all its repetitions: they are told at once.
 pub const ENGINE_REST: Duration = Duration::from_secs(1);
 
+/// How often the storage is asked for nothing in particular while nobody asks for anything, so that it is known whether it answers: a
+/// program that watches looks every fifteen seconds or so, and it costs 8,640 of the cheapest requests a day.
+pub const ENGINE_LOOK: Duration = Duration::from_secs(10);
+
 /// Connections that are kept for the next request: as many as work at once.
 pub const ENGINE_IDLE_CONNECTIONS: usize = 64;
 
@@ -81,6 +85,9 @@ pub const ENGINE_LOOKED: Duration = Duration::from_secs(1);
 
 /// Folders of which that is remembered: more than anybody puts files into in a second.
 pub const ENGINE_FOLDERS: usize = 4096;
+
+/// Parts from which on it is written down how far an upload has come: a file of two or three blocks is spared the requests.
+pub const ENGINE_RECORDED: usize = 2;
 
 /// Bytes of an upload that are kept in memory until they are sent; more are in a file.
 pub const SPOOL_MEMORY: usize = 256 * 1024;

@@ -2,6 +2,7 @@
 //! work done in the background. Knows no protocol.
 
 pub mod background;
+pub mod count;
 pub mod drive;
 pub mod fair_queue;
 pub mod lane;

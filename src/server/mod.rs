@@ -259,6 +259,7 @@ impl Server {
             false => reach,
         })?;
         let registry = Registry::new();
+        registry.keep_in(&vault);
         if let Some(node) = options.node {
             registry.be_node(node, &vault);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Kind, Result};
-use crate::files::hash::{Assembly, RangeHasher};
+use crate::files::hash::{Assembly, BlockHash, RangeHasher};
 use crate::files::{Hasher, RelPath};
 use crate::limits;
 
@@ -136,6 +136,11 @@ impl Claim {
     /// Where the next byte is in the file.
     pub(super) fn at(&self) -> u64 {
         self.hasher.at()
+    }
+
+    /// The values of the block that has just come whole, if one has.
+    pub(super) fn last_block(&self) -> Option<BlockHash> {
+        self.hasher.last_block()
     }
 
     /// Bytes that are still to come.

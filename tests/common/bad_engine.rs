@@ -46,6 +46,8 @@ struct Objects {
     whole: BTreeMap<String, (Vec<u8>, Kept)>,
     parts: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
     begun: BTreeMap<String, Kept>,
+    /// The numbers of all parts that came.
+    came: Vec<u32>,
 }
 
 /// One that is there until the process ends.
@@ -54,6 +56,23 @@ pub struct BadEngine {
     objects: Arc<Mutex<Objects>>,
     decide: Arc<Mutex<Box<Decide>>>,
     asked: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+impl Asked {
+    /// Whether it ends an upload in parts.
+    pub fn completes(&self) -> bool {
+        self.method == "POST" && self.query.starts_with("uploadId")
+    }
+
+    /// Whether it gives an upload in parts up.
+    pub fn aborts(&self) -> bool {
+        self.method == "DELETE" && self.query.starts_with("uploadId")
+    }
+
+    /// Whether it brings the part of this number.
+    pub fn is_part(&self, number: u32) -> bool {
+        self.method == "PUT" && self.query.split('&').any(|pair| pair == format!("partNumber={number}"))
+    }
 }
 
 impl BadEngine {
@@ -87,9 +106,19 @@ impl BadEngine {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
 
+    /// How often a part of this number was stored.
+    pub fn came(&self, number: u32) -> usize {
+        self.objects.lock().unwrap().came.iter().filter(|came| **came == number).count()
+    }
+
     /// The keys of what it has.
     pub fn keys(&self) -> Vec<String> {
         self.objects.lock().unwrap().whole.keys().cloned().collect()
+    }
+
+    /// The bytes of an object.
+    pub fn get(&self, key: &str) -> Vec<u8> {
+        self.objects.lock().unwrap().whole[key].0.clone()
     }
 
     /// Has another program put something there.
@@ -192,26 +221,42 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     };
+    let no_upload = || answer(asked, 404, "", b"<Error><Code>NoSuchUpload</Code></Error>");
     let missing = || answer(asked, 404, "", b"<Error><Code>NoSuchKey</Code></Error>");
     match (asked.method.as_str(), param("uploadId")) {
         ("POST", None) => {
             let id = format!("u{}", objects.begun.len());
             objects.begun.insert(id.clone(), kept());
+            objects.parts.insert(id.clone(), BTreeMap::new());
             let body =
                 format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
             answer(asked, 200, "", body.as_bytes())
         }
         ("PUT", Some(id)) => {
             let number = param("partNumber").unwrap().parse().unwrap();
-            objects.parts.entry(id).or_default().insert(number, asked.body.clone());
+            let Some(parts) = objects.parts.get_mut(&id) else { return no_upload() };
+            parts.insert(number, asked.body.clone());
+            objects.came.push(number);
             answer(asked, 200, &format!("etag: {}\r\n", etag(&asked.body)), b"")
         }
         ("POST", Some(id)) => match objects.parts.remove(&id) {
-            None => answer(asked, 404, "", b"<Error><Code>NoSuchUpload</Code></Error>"),
+            None => no_upload(),
             Some(parts) => {
                 let bytes: Vec<u8> = parts.into_values().flatten().collect();
                 objects.whole.insert(asked.key.clone(), (bytes, objects.begun[&id].clone()));
                 answer(asked, 200, "", b"<CompleteMultipartUploadResult/>")
+            }
+        },
+        ("GET", Some(id)) => match objects.parts.get(&id) {
+            None => no_upload(),
+            Some(parts) => {
+                let part = |(number, bytes): (&u32, &Vec<u8>)| {
+                    let (etag, size) = (etag(bytes), bytes.len());
+                    format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag><Size>{size}</Size></Part>")
+                };
+                let parts: String = parts.iter().map(part).collect();
+                let body = format!("<ListPartsResult><IsTruncated>false</IsTruncated>{parts}</ListPartsResult>");
+                answer(asked, 200, "", body.as_bytes())
             }
         },
         ("DELETE", Some(id)) => {

@@ -6,18 +6,23 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::common::bad_engine::{Act, BadEngine};
 use crate::common::moto::{BUCKET, Moto};
+use crate::common::watch::{SOCKET, ask, figures};
 use crate::common::web::curl;
-use crate::common::{Daemon, PASSWORD, World, enter, frames_of, sealiftd, snapshot, text, upload_bytes};
+use crate::common::{Daemon, PASSWORD, World, enter, eventually, frames_of, sealiftd, snapshot, text, upload_bytes};
 
 const KEYS: &str = "AWS_ACCESS_KEY_ID=key\nAWS_SECRET_ACCESS_KEY=canary-2c9e\n";
 
 /// A world with a file of keys.
-fn world() -> World {
+pub fn world() -> World {
     let world = World::of(&["alice"]);
+    keys(&world);
+    world
+}
+
+fn keys(world: &World) {
     let keys = world.place().join("keys");
     fs::write(&keys, KEYS).unwrap();
     fs::set_permissions(keys, Permissions::from_mode(0o600)).unwrap();
-    world
 }
 
 fn options(moto: &Moto, prefix: &str) -> Vec<String> {
@@ -100,6 +105,42 @@ fn a_killed_server_loses_nothing_that_it_acknowledged_and_leaves_nothing_half() 
 }
 
 #[test]
+fn an_upload_that_a_killed_server_had_begun_is_finished_at_another_or_at_itself_when_it_is_back() {
+    let Some(moto) = Moto::shared() else { return };
+    let (one, other) = (world(), world());
+    let start = |world: &World| world.daemon().args(options(moto, "finished").iter().map(String::as_str)).start();
+    let survivor = start(&other);
+    for comes_back in [false, true] {
+        let large: Vec<u8> = (0..50_usize << 20).map(|at| (at >> 20) as u8 ^ u8::from(comes_back)).collect();
+        let first = start(&one);
+        let mut alice = enter(&first, "alice");
+        alice.line("UPLOAD large");
+        alice.send(frames_of(&large[..40 << 20]));
+        let mut again = enter(&survivor, "alice");
+        eventually("it is known how far it has come", || again.ask("HASH large partial=yes").0 == 213);
+        first.kill();
+        let back = comes_back.then(|| start(&one));
+        let mut again = enter(back.as_ref().unwrap_or(&survivor), "alice");
+        let (_, _, fields) = again.ask("HASH large partial=yes");
+        let length: usize = fields["size"].parse().unwrap();
+        assert!(length >= 32 << 20, "{fields:?}");
+        assert_eq!(fields["hash"], sealift::files::Hash::of(&large[..length]).to_string());
+        let line = format!("large size={} offset={length} prefix={}", large.len(), fields["hash"]);
+        let mut rest = upload_bytes(&line, &large[length..]);
+        rest.truncate(rest.len() - 32);
+        rest.extend(sealift::files::Hash::of(&large).as_bytes());
+        again.send(rest);
+        assert_eq!(again.reply().1, "done");
+        for daemon in [&survivor, back.as_ref().unwrap_or(&survivor)] {
+            let (_, _, fields) = enter(daemon, "alice").ask("HASH large");
+            assert_eq!(fields["hash"], sealift::files::Hash::of(&large).to_string());
+        }
+        assert_eq!(again.ask("HASH large partial=yes").1, "not-found");
+        assert_eq!(again.ask("DELETE large").1, "done");
+    }
+}
+
+#[test]
 fn check_says_what_the_storage_does_and_what_users_have_that_it_does_not_keep() {
     let Some(moto) = Moto::shared() else { return };
     let world = world();
@@ -170,4 +211,41 @@ fn a_folder_that_cannot_be_read_is_an_error_at_every_door_and_no_empty_one() {
     });
     let (found, _, listed) = told(&daemon, "");
     assert_eq!((found, listed.as_str()), (500, "done"));
+}
+
+#[test]
+fn the_storage_is_among_the_figures_with_what_came_of_requests() {
+    let world = World::with(&[("alice", "\"full\"", "alice"), ("root", "\"full\"\nadmin = true", "root")]);
+    keys(&world);
+    let engine = BadEngine::start();
+    let store = ["--store", "s3://bucket", "--store-endpoint", &engine.endpoint, "--store-keys", "keys"];
+    let daemon = world.daemon().args(store).args(["--store-alone", "--metrics", SOCKET]).start();
+    let mut alice = enter(&daemon, "alice");
+    alice.send(upload_bytes("one", b"1"));
+    assert_eq!(alice.reply().1, "done");
+    let now = figures(world.place());
+    assert_eq!(now["sealift_storage_answers{}"], 1.0);
+    assert!(now["sealift_storage_since_timestamp_seconds{}"] > 1.6e9);
+    let put = |outcome: &str| format!("sealift_storage_requests_total{{outcome={outcome},request=put}}");
+    let (before, timed) = (now[&put("answered")], "sealift_storage_request_duration_seconds_count{request=put}");
+    assert!(before >= 1.0 && now[timed] == before && !now.contains_key(&put("refused")), "{now:#?}");
+    engine.does(|asked| match asked.key == "h/alice/two" && asked.method == "PUT" {
+        true => Act::Say(403, "", "<Error><Code>AccessDenied</Code></Error>".to_owned()),
+        false => Act::Do,
+    });
+    alice.send(upload_bytes("two", b"2"));
+    assert_eq!(alice.reply().1, "io-error");
+    // Figures of a moment ago are told once more.
+    eventually("the refusal is counted", || figures(world.place()).get(&put("refused")) == Some(&1.0));
+    let health = ask(world.place(), "GET", "/healthz");
+    assert_eq!((health.status, health.text().contains("\"storage\":\"answering\"")), (200, true));
+    // Users learn whether it answers, administrators also how often it did not do what it was asked.
+    let (_, word, fields) = alice.ask("STATUS");
+    let of = |name: &str| fields.get(name).map(String::as_str);
+    assert_eq!((word.as_str(), of("storage"), of("storage_failed")), ("status", Some("answering"), None));
+    let (_, _, fields) = enter(&daemon, "root").ask("STATUS");
+    assert!(
+        fields["storage_failed"].parse::<u64>().unwrap() >= 1 && fields.contains_key("storage_seconds"),
+        "{fields:?}"
+    );
 }

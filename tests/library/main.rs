@@ -31,6 +31,10 @@ mod store_s3_bad;
 mod store_s3_folders;
 #[cfg(feature = "s3")]
 mod store_s3_lost;
+#[cfg(feature = "s3")]
+mod store_s3_partial;
+#[cfg(feature = "s3")]
+mod store_s3_partial_bad;
 mod tls_layer;
 mod user_directory;
 mod vault;

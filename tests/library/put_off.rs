@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_std::task::block_on;
 use sealift::client::{Destination, Download, Observer, Transfer, TransferOptions, Upload};
 use sealift::files::Condition;
+use sealift::limits;
 use sealift::server::Storage;
 use sealift::store::s3::{Keys, S3Options, S3Vault};
 use sealift::sync::Mutex;
@@ -25,9 +26,14 @@ fn well(asked: &Asked) -> Act {
     }
 }
 
+/// What it does instead of being well.
+type Does = fn(&Asked) -> Act;
+
 /// Has the storage answer again when the client says that it waits, and counts what it was told.
 struct Mended {
     engine: Arc<BadEngine>,
+    /// What it does before it is well, the last first.
+    before: Mutex<Vec<Does>>,
     waits: Mutex<Vec<Kind>>,
     failed: Mutex<usize>,
 }
@@ -35,7 +41,7 @@ struct Mended {
 impl Observer for Mended {
     fn retrying(&self, error: &Error, _pause: Duration, _kept: u64) {
         self.waits.lock().push(error.kind());
-        self.engine.does(well);
+        self.engine.does(self.before.lock().pop().unwrap_or(well));
     }
 
     fn failed(&self, _path: &Path, _error: &Error) {
@@ -78,14 +84,16 @@ impl Bench {
         });
     }
 
-    fn watch(&self) -> Arc<Mended> {
-        Arc::new(Mended { engine: self.engine.clone(), waits: Mutex::default(), failed: Mutex::default() })
+    /// What becomes of a transfer, and how often it waited.
+    async fn run(&self, transfer: Transfer) -> (u64, Vec<Kind>, usize, usize) {
+        self.run_through(transfer, vec![]).await
     }
 
-    /// What becomes of a transfer, and how often it waited.
-    async fn run(&self, mut transfer: Transfer) -> (u64, Vec<Kind>, usize, usize) {
+    /// The same where the storage does these before it is well.
+    async fn run_through(&self, mut transfer: Transfer, before: Vec<Does>) -> (u64, Vec<Kind>, usize, usize) {
         let mut client = self.server.client("alice").await;
-        let watch = self.watch();
+        let (engine, before) = (self.engine.clone(), Mutex::new(before));
+        let watch = Arc::new(Mended { engine, before, waits: Mutex::default(), failed: Mutex::default() });
         let never = async || Err(Error::new(Kind::Internal, "the connection was not lost"));
         let done = transfer.run(&mut client, never, watch.clone()).await.unwrap();
         let kinds = done.failed.iter().map(|(_, error)| error.kind()).collect();
@@ -122,6 +130,31 @@ fn a_file_that_the_storage_does_not_take_just_now_is_sent_when_it_does() {
 }
 
 #[test]
+fn of_a_large_file_only_what_the_storage_does_not_have_is_sent_again() {
+    block_on(async {
+        let bench = Bench::new().await;
+        let path = bench.local.path().join("large");
+        let block = limits::HASH_BLOCK as usize;
+        let bytes: Vec<u8> = (0..6 * block + 5).map(|at| (at / block) as u8).collect();
+        fs::write(&path, &bytes).unwrap();
+        let busy = || Act::Say(503, "", "<Error><Code>SlowDown</Code></Error>".to_owned());
+        bench.engine.does(move |asked: &Asked| if asked.is_part(4) { busy() } else { well(asked) });
+        // Then it does not even say what it has, for a while.
+        let silent = |asked: &Asked| match asked.method == "GET" && asked.key.starts_with("x/partial-") {
+            // Not so that others are told at once that it does not answer.
+            true => Act::Say(200, "", "<Error><Code>InternalError</Code></Error>".to_owned()),
+            false => well(asked),
+        };
+        let uploads = vec![Upload::file(path, p("large"))];
+        let (files, failed, waits, _) = bench.run_through(Transfer::upload(uploads, PATIENT), vec![silent]).await;
+        assert_eq!((files, failed), (1, vec![]));
+        assert!(waits >= 2);
+        assert_eq!([2, 3].map(|number| bench.engine.came(number)), [1, 1]);
+        assert!(bench.engine.get("h/alice/large") == bytes);
+    });
+}
+
+#[test]
 fn what_is_not_to_be_tried_again_fails_once_and_by_its_name() {
     block_on(async {
         let bench = Bench::new().await;
@@ -136,5 +169,27 @@ fn what_is_not_to_be_tried_again_fails_once_and_by_its_name() {
         // What can be read but once.
         let reader = Upload::reader(std::io::Cursor::new(b"late".to_vec()), p("late"));
         assert_eq!(bench.run(Transfer::upload(vec![reader], PATIENT)).await, (0, vec![Kind::Unavailable], 0, 1));
+    });
+}
+
+#[test]
+fn status_says_that_the_storage_is_silent_and_that_it_answers_again() {
+    block_on(async {
+        let bench = Bench::new().await;
+        let mut client = bench.server.client("alice").await;
+        let status = client.status().await.unwrap();
+        assert_eq!((status.storage.as_deref(), status.storage_failed), (Some("answering"), Some(0)));
+        assert!(status.storage_for.is_some());
+        bench.withhold("late");
+        assert_eq!(client.stat(&p("late")).await.unwrap_err().kind(), Kind::Unavailable);
+        let status = client.status().await.unwrap();
+        assert_eq!(status.storage.as_deref(), Some("silent"));
+        assert!(status.storage_failed > Some(0));
+        // Whoever asks next finds out, when the storage has rested.
+        bench.engine.does(well);
+        while client.stat(&p("first")).await.unwrap_err().kind() == Kind::Unavailable {
+            async_std::task::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(client.status().await.unwrap().storage.as_deref(), Some("answering"));
     });
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::common::bad_engine::{Act, Asked, BadEngine};
 
 /// A vault over this storage which gives up soon.
-fn vault(engine: &BadEngine, alone: bool, spool: &TempDir) -> S3Vault {
+pub fn vault(engine: &BadEngine, alone: bool, spool: &TempDir) -> S3Vault {
     let keys = Keys::new("key", "secret", None);
     let (bucket, endpoint) = ("s3://bucket".parse().unwrap(), engine.endpoint.parse().unwrap());
     let mut options = S3Options::new(bucket, endpoint, keys, spool.path().to_owned());

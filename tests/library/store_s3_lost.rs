@@ -8,7 +8,7 @@ use sealift::files::{FileMode, HomeTerms, RelPath, SourceMode, Store, UploadSpec
 use sealift::store::s3::{Keys, S3Options, S3Vault};
 use tempfile::TempDir;
 
-use crate::common::bad_engine::{Act, Asked, BadEngine};
+use crate::common::bad_engine::{Act, BadEngine};
 
 fn vault(engine: &BadEngine, spool: &TempDir) -> S3Vault {
     let keys = Keys::new("key", "secret", None);
@@ -34,17 +34,13 @@ fn put(store: &dyn Store, path: &str, bytes: &[u8], spec: UploadSpec) {
     store.commit_one(upload).unwrap();
 }
 
-fn is_complete(asked: &Asked) -> bool {
-    asked.method == "POST" && asked.query.starts_with("uploadId")
-}
-
 #[test]
 fn a_copy_that_the_storage_has_made_and_does_not_have_costs_no_file_its_old_name() {
     let engine = BadEngine::start();
     let (store, _spool) = store(&engine);
     let bytes = vec![7; sealift::limits::HASH_BLOCK as usize + 5];
     put(&*store, "x", &bytes, UploadSpec::default());
-    engine.does(|asked| match is_complete(asked) {
+    engine.does(|asked| match asked.completes() {
         true => Act::Say(200, "", "<CompleteMultipartUploadResult/>".to_owned()),
         false if asked.headers.contains_key("x-amz-copy-source") => {
             Act::Say(200, "", "<CopyPartResult><ETag>e</ETag></CopyPartResult>".to_owned())

@@ -163,7 +163,10 @@ fn stage(
 ) -> Result<Result<Begun>> {
     let mut hasher = Hasher::new();
     if resumes {
-        args.resume = part_of(session, &args.path, &mut file, &mut hasher, observer)?;
+        args.resume = match part_of(session, &args.path, &mut file, &mut hasher, observer)? {
+            Ok(part) => part,
+            Err(error) => return Ok(Err(error)),
+        };
     }
     loop {
         session.command(&Command::Stage(args.clone()))?;

@@ -31,6 +31,11 @@ impl RangeHasher {
         self.hasher.update(bytes);
     }
 
+    /// The values of the last block, if bytes end with it.
+    pub fn last_block(&self) -> Option<BlockHash> {
+        self.hasher.blocks.last().copied().filter(|_| self.hasher.len.is_multiple_of(2 * self.hasher.half))
+    }
+
     /// Where in the file the next byte belongs.
     pub fn at(&self) -> u64 {
         self.hasher.len

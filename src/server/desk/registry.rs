@@ -15,7 +15,7 @@ use super::log_shares::LogShares;
 use super::throttles::Throttles;
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
-use crate::files::{NodePlace, Vault};
+use crate::files::{NodePlace, StorageHealth, Vault};
 use crate::server::audit::AuditLog;
 use crate::server::events::{Event, Listener, What};
 use crate::server::metrics::counters::Counters;
@@ -43,6 +43,8 @@ pub struct Registry {
     on_kick: OnceLock<OnKick>,
     /// What this server is called among those that serve the same folder.
     node: OnceLock<(NodeName, Weak<dyn Vault>)>,
+    /// Where the files are.
+    vault: OnceLock<KeptIn>,
     /// Who reads the server's files again.
     on_reload: Mutex<Option<OnReload>>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
@@ -55,6 +57,15 @@ struct OnKick(Box<dyn Fn(&str) -> usize + Send + Sync>);
 impl fmt::Debug for OnKick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OnKick")
+    }
+}
+
+/// Not kept from its end by who only asks how it is.
+struct KeptIn(Weak<dyn Vault>);
+
+impl fmt::Debug for KeptIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptIn")
     }
 }
 
@@ -92,6 +103,7 @@ impl Registry {
             audit: OnceLock::new(),
             on_kick: OnceLock::new(),
             node: OnceLock::new(),
+            vault: OnceLock::new(),
             on_reload: Mutex::default(),
             stop,
             stopped,
@@ -136,6 +148,17 @@ impl Registry {
     /// How it is placed among them.
     pub fn node_place(&self) -> Option<NodePlace> {
         self.node.get().and_then(|(_, vault)| vault.upgrade()?.node_place())
+    }
+
+    /// The files are kept there; the first one stays.
+    pub fn keep_in(&self, vault: &Arc<dyn Vault>) {
+        let _ = self.vault.set(KeptIn(Arc::downgrade(vault)));
+    }
+
+    /// How the storage that they are in answers, where it is not on this machine.
+    pub fn storage(&self) -> Option<StorageHealth> {
+        let KeptIn(vault) = self.vault.get()?;
+        vault.upgrade()?.health()
     }
 
     /// From now on this is called with the user's name before [`Registry::kick`] ends any session, makes void what would let the

@@ -243,7 +243,11 @@ impl Desk {
 
     /// Gives an upload up, for this reason.
     pub fn drop_put(&mut self, Put { upload, running, .. }: Put, error: Error, earlier: Earlier<'_>) -> Error {
-        drop(upload);
+        match error.kind() {
+            // What the storage has already is gone on with when it answers again.
+            Kind::Unavailable => drop(upload.keep()),
+            _ => drop(upload),
+        }
         // The outcomes of earlier uploads come before this one.
         self.commit(earlier);
         self.failed(running, error)

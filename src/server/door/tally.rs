@@ -2,7 +2,7 @@
 
 use super::admission::Refusal;
 use super::penalties::Offence;
-use crate::server::metrics::count::Count;
+use crate::machine::count::Count;
 
 /// The counts since the start.
 #[derive(Debug, Default)]

@@ -2,38 +2,10 @@
 
 use std::time::Duration;
 
-use super::count::Count;
 use crate::error::Kind;
-use crate::limits;
+use crate::machine::count::{Count, Durations};
 use crate::server::desk::action::Action;
 use crate::server::events::{Came, Credential, Protocol};
-
-/// How long things took.
-#[derive(Debug, Default)]
-pub struct Durations {
-    /// Those of at most each of [`limits::METRICS_BUCKETS`], and not of the one before; then all that took longer.
-    buckets: [Count; limits::METRICS_BUCKETS.len() + 1],
-    micros: Count,
-}
-
-impl Durations {
-    fn add(&self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        let at = limits::METRICS_BUCKETS.iter().position(|most| seconds <= *most);
-        if let Some(bucket) = self.buckets.get(at.unwrap_or(limits::METRICS_BUCKETS.len())) {
-            bucket.one();
-        }
-        self.micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-    }
-
-    /// The sum in seconds, how many, and how many took at most so long and longer than the one before.
-    pub fn read(&self) -> (f64, u64, Vec<(f64, u64)>) {
-        let most = limits::METRICS_BUCKETS.into_iter().chain([f64::INFINITY]);
-        let buckets: Vec<_> = most.zip(&self.buckets).map(|(most, count)| (most, count.get())).collect();
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        (Duration::from_micros(self.micros.get()).as_secs_f64(), count, buckets)
-    }
-}
 
 /// The operations of one kind over one protocol.
 #[derive(Debug, Default)]
@@ -144,17 +116,6 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_duration_is_counted_once_at_the_first_bound_that_it_does_not_pass() {
-        let durations = Durations::default();
-        let times = [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(2), Duration::from_secs(1 << 30)];
-        times.into_iter().for_each(|took| durations.add(took));
-        let (sum, count, buckets) = durations.read();
-        assert_eq!((count, buckets.len()), (4, limits::METRICS_BUCKETS.len() + 1));
-        assert_eq!((buckets[0], buckets[1].1, buckets.last().unwrap().1), ((0.001, 2), 1, 1));
-        assert!(sum > f64::from(1 << 30));
-    }
 
     #[test]
     fn each_kind_has_its_own_place() {

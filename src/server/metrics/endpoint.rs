@@ -159,7 +159,9 @@ async fn answer<S: AsyncRead + AsyncWrite + HalfClose + Unpin>(mut stream: S, fi
 
 /// Whether the server serves: proven now, by those who do it.
 async fn healthz(shared: Weak<Shared>) -> (&'static str, &'static str, Arc<str>) {
-    let word = match shared.upgrade() {
+    let shared = shared.upgrade();
+    let storage = shared.as_ref().and_then(|shared| shared.registry.storage());
+    let word = match shared {
         None => "stopping",
         Some(shared) if shared.registry.is_stopping() => "stopping",
         // Another one of the folder can do more.
@@ -173,6 +175,10 @@ async fn healthz(shared: Weak<Shared>) -> (&'static str, &'static str, Arc<str>)
         }
     };
     let status = if word == "ok" { "200 OK" } else { "503 Service Unavailable" };
-    let body = json!({ "status": word, "pid": std::process::id(), "version": env!("CARGO_PKG_VERSION") });
+    let mut body = json!({ "status": word, "pid": std::process::id(), "version": env!("CARGO_PKG_VERSION") });
+    // No reason for another status: other servers do not have it either, and this one tells its clients to try again.
+    if let (Some(storage), Some(fields)) = (storage, body.as_object_mut()) {
+        fields.insert("storage".to_owned(), json!(storage.word()));
+    }
     (status, JSON, format!("{body}\n").into())
 }

@@ -1,7 +1,6 @@
 //! Figures for programs that watch servers: counted by atomics wherever something happens, told as OpenMetrics to whoever asks on an
 //! address of their own, which nobody but this machine can reach.
 
-pub mod count;
 pub mod counters;
 mod endpoint;
 mod text;

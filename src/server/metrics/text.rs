@@ -143,7 +143,8 @@ impl prometheus_client::collector::Collector for Present {
         self.tell_of_its_machine(&mut metrics)?;
         self.tell_of_who_is_there(&mut metrics)?;
         self.tell_of_work(&mut metrics)?;
-        self.tell_of_operations(&mut metrics)
+        self.tell_of_operations(&mut metrics)?;
+        self.tell_of_the_storage(&mut metrics)
     }
 }
 
@@ -270,6 +271,28 @@ impl Present {
         all().try_for_each(|(labels, of)| {
             let (sum, count, buckets) = of.took.read();
             encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+        })
+    }
+
+    /// Nothing where files are on this machine's disk.
+    fn tell_of_the_storage(&self, metrics: &mut Metrics<'_, '_>) -> fmt::Result {
+        let Some(storage) = self.shared.registry.storage() else { return Ok(()) };
+        metrics.gauge("storage_answers", "1 while the storage that files are in answers", storage.answers.into())?;
+        metrics.gauge(
+            "storage_since_timestamp_seconds",
+            "Since when that is so, in seconds since 1970",
+            seconds(storage.since),
+        )?;
+        let rows = storage.requests.iter().flat_map(|of| {
+            let rows = of.outcomes.iter().filter(|(outcome, count)| *outcome == "answered" || *count > 0);
+            rows.map(|(outcome, count)| ([("request", of.kind), ("outcome", *outcome)], *count))
+        });
+        metrics.counters("storage_requests", "Requests to the storage by what they came to", rows)?;
+        let (help, unit) = ("How long it took until the storage's answer began", Some(&Unit::Seconds));
+        let mut encoder = metrics.0.encode_descriptor("storage_request_duration", help, unit, MetricType::Histogram)?;
+        storage.requests.iter().filter(|of| of.took.1 > 0).try_for_each(|of| {
+            let (sum, count, buckets) = &of.took;
+            encoder.encode_family(&[("request", of.kind)])?.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)
         })
     }
 }

@@ -152,7 +152,11 @@ impl Shared {
     }
 
     /// All that begins with this, page by page.
-    fn each_page(&self, prefix: &str, mut with: impl FnMut(&[Inside]) -> Result<(), Why>) -> Result<(), Why> {
+    pub(super) fn each_page(
+        &self,
+        prefix: &str,
+        mut with: impl FnMut(&[Inside]) -> Result<(), Why>,
+    ) -> Result<(), Why> {
         let (mut after, mut last, mut empty) = (None, String::new(), 0);
         loop {
             let page = self.engine.page(prefix, true, limits::ENGINE_PAGE, after.as_deref())?;

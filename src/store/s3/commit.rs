@@ -52,6 +52,13 @@ impl Shared {
         }
     }
 
+    /// Whether these are its bytes: of an upload in parts that somebody else has gone on with the number alone does not tell.
+    pub(super) fn has_hash(&self, full: &Spot, object: &Object, hash: Option<Hash>) -> bool {
+        let mut object = object.clone();
+        let found = self.complete(full, &mut object).and_then(|()| self.hash_of(full, &object));
+        found.is_ok_and(|found| hash == Some(found))
+    }
+
     /// Whether what has this name is from this very upload.
     pub(super) fn is_from(&self, full: &Spot, number: &str) -> Option<Object> {
         let object = self.engine.look_up(&self.keys.file(full).ok()?).ok()?;
@@ -99,8 +106,16 @@ impl S3Upload {
         }
     }
 
-    /// Puts it in its place.
+    /// Puts it in its place. What the storage has of it stays where the storage cannot be reached and was asked for nothing yet.
     pub(super) fn commit(mut self) -> Result<Committed> {
+        let done = self.try_commit();
+        if done.as_ref().is_err_and(|error| error.kind() == Kind::Unavailable) {
+            let _stays_as_it_was_recorded = self.keep_blocks();
+        }
+        done
+    }
+
+    fn try_commit(&mut self) -> Result<Committed> {
         if self.broken {
             return Err(Error::new(Kind::Io, format!("{}: not stored, a write failed before", self.path)));
         }
@@ -120,6 +135,9 @@ impl S3Upload {
             }
         }
         self.wait(0)?;
+        if let Some(progress) = &self.progress {
+            progress.begin_end(&self.path)?;
+        }
         self.check_folder()?;
         let (mut looks, mut number, mut called) = (0, 1, self.path.clone());
         loop {
@@ -217,7 +235,8 @@ impl S3Upload {
             (Ok(()), false) => None,
             // It is stored, whatever a look at it comes to: somebody may have removed it since.
             (Ok(()), true) => shared.engine.look_up(&shared.keys.file(place)?).ok(),
-            (Err(_), _) => shared.is_from(place, &number),
+            (Err(_), false) => shared.is_from(place, &number),
+            (Err(_), true) => shared.is_from(place, &number).filter(|found| shared.has_hash(place, found, kept.hash)),
         };
         let stored = match (done, found) {
             (Ok(()), None) => {
@@ -225,7 +244,15 @@ impl S3Upload {
                 self.parts = None;
                 return Ok(());
             }
-            (Err(why), None) => return Err(why),
+            (Err(why), None) => {
+                if let Why::Failed(error) = &why
+                    && error.kind() == Kind::Unavailable
+                {
+                    // It may be done later. Giving it up then could take away what had the name.
+                    self.let_go();
+                }
+                return Err(why);
+            }
             (_, Some(found)) => found,
         };
         if self.parts.is_some() {

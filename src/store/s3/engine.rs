@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::warn;
 
+use super::health::{Health, Outcome};
 use super::keyring::Keys;
 use super::names::encode;
 use super::sign::{self, Moment, Signed};
@@ -116,11 +117,15 @@ pub(super) struct Engine {
     resting: Mutex<Option<Instant>>,
     /// For how long a request is repeated.
     patience: Duration,
+    /// How it answers.
+    pub(super) health: Health,
 }
 
 /// What becomes of an answer.
 enum Verdict {
     Again(String),
+    /// The same, and nobody knows what became of it.
+    Unanswered(String),
     /// Our clock differs from the storage's by so much.
     Clock(i64),
     Over(Why),
@@ -129,7 +134,7 @@ enum Verdict {
 impl Engine {
     pub(super) fn new(origin: Arc<Origin>, bucket: String, region: String, keys: Keys, patience: Duration) -> Engine {
         let (ahead, resting) = (AtomicI64::new(0), Mutex::default());
-        Engine { origin, bucket, region, keys, ahead, resting, patience }
+        Engine { origin, bucket, region, keys, ahead, resting, patience, health: Health::new() }
     }
 
     /// Asks, again and again if need be, and gives back an answer of success with its body to be read.
@@ -141,7 +146,7 @@ impl Engine {
         let mut pause = limits::ENGINE_PAUSE;
         let mut is_clock_set = false;
         loop {
-            let (why, set) = match self.once(call) {
+            let (why, set) = match self.counted(call) {
                 Ok(answer) => {
                     *self.resting.lock() = None;
                     return Ok(answer);
@@ -151,7 +156,7 @@ impl Engine {
                     warn!(seconds = ahead, "the storage's clock differs from ours: its own is gone by");
                     (format!("the clocks differ by {ahead} s"), self.ahead.swap(ahead, Ordering::Relaxed) != ahead)
                 }
-                Err(Verdict::Again(why)) => (why, false),
+                Err(Verdict::Again(why) | Verdict::Unanswered(why)) => (why, false),
             };
             if set && !is_clock_set {
                 is_clock_set = true;
@@ -162,6 +167,7 @@ impl Engine {
                 if crate::repeated::is_first("the storage cannot be used", &error) {
                     warn!(place = %self.origin.place(), error = why, "the storage cannot be used");
                 }
+                self.health.given_up(begun.elapsed());
                 *self.resting.lock() = Some(Instant::now() + limits::ENGINE_REST);
                 return Err(Why::Failed(error));
             }
@@ -183,15 +189,20 @@ impl Engine {
                 // A copy and a Complete begin their answer before they are done, and may end it with an error.
                 Ok(body) => match xml::code_of(&body) {
                     None => return Ok((head, body)),
-                    Some(code) => match self.verdict(500, &code, None) {
+                    Some(code) => match self.late(call, &code) {
                         Verdict::Over(why) => return Err(why),
                         _ if begun.elapsed() < self.patience => block_in_place(|| thread::sleep(limits::ENGINE_PAUSE)),
                         _ if code.is_empty() => return Err(Why::Failed(unavailable("the storage failed"))),
                         _ => return Err(Why::Failed(unavailable(&format!("the storage failed: {code}")))),
                     },
                 },
-                Err(_) if begun.elapsed() < self.patience => block_in_place(|| thread::sleep(limits::ENGINE_PAUSE)),
-                Err(broken) => return Err(Why::Failed(unavailable(&broken.0))),
+                Err(broken) => {
+                    self.health.count(call, Outcome::Broken, None);
+                    if begun.elapsed() >= self.patience {
+                        return Err(Why::Failed(unavailable(&broken.0)));
+                    }
+                    block_in_place(|| thread::sleep(limits::ENGINE_PAUSE));
+                }
             }
         }
     }
@@ -199,6 +210,28 @@ impl Engine {
     /// How long an answer may take from its head to its end.
     pub(super) fn body_time(&self) -> Duration {
         self.patience * limits::ENGINE_BODY
+    }
+
+    /// An answer that has begun ended with this error.
+    fn late(&self, call: &Call<'_>, code: &str) -> Verdict {
+        let verdict = self.verdict(500, code, None);
+        if matches!(verdict, Verdict::Again(_) | Verdict::Over(Why::Failed(_))) {
+            self.health.count(call, Outcome::Broken, None);
+        }
+        verdict
+    }
+
+    fn counted(&self, call: &Call<'_>) -> Result<Answer, Verdict> {
+        let begun = Instant::now();
+        let came = self.once(call);
+        let outcome = match &came {
+            Ok(_) | Err(Verdict::Over(Why::Missing | Why::NoUpload | Why::Condition | Why::Range)) => Outcome::Answered,
+            Err(Verdict::Over(Why::Failed(_)) | Verdict::Clock(_)) => Outcome::Refused,
+            Err(Verdict::Again(_)) => Outcome::PutOff,
+            Err(Verdict::Unanswered(_)) => Outcome::Unanswered,
+        };
+        self.health.count(call, outcome, Some(begun.elapsed()));
+        came
     }
 
     fn once(&self, call: &Call<'_>) -> Result<Answer, Verdict> {
@@ -214,7 +247,7 @@ impl Engine {
         sign::sign(&signed, &self.origin.place().authority(), &self.keys, &now, &mut headers);
         let target = if query.is_empty() { path } else { format!("{path}?{}", sign::query(query)) };
         let request = Request { method: call.method, target, headers, body: call.body.clone() };
-        let answer = self.origin.send(&request).map_err(|broken| Verdict::Again(broken.0))?;
+        let answer = self.origin.send(&request).map_err(|broken| Verdict::Unanswered(broken.0))?;
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }

@@ -10,15 +10,17 @@
 //! - Nothing that fails removes what had the name.
 //!
 //! Not kept here, and refused by name: quotas and the trash (a home that has either does not open), shared folders elsewhere on
-//! the machine, files of more than 156 GiB, large files under a free name, renaming of large folders. Interrupted uploads begin anew.
+//! the machine, files of more than 156 GiB, large files under a free name, renaming of large folders.
 
 mod change;
 mod commit;
 mod engine;
+mod health;
 mod keyring;
 mod listing;
 mod names;
 mod object;
+mod partial;
 mod parts;
 mod place;
 mod probe;
@@ -45,7 +47,7 @@ use self::shared::Shared;
 use self::store::S3Store;
 pub use self::terms::unkept;
 use crate::error::{Error, Kind, Result};
-use crate::files::{HomeTerms, Location, RelPath, Store, Swept, Vault};
+use crate::files::{HomeTerms, Location, RelPath, StorageHealth, Store, Swept, Vault};
 use crate::limits;
 use crate::outgoing::{CaRoots, Origin};
 
@@ -156,6 +158,20 @@ impl Vault for S3Vault {
         self.home(home, &HomeTerms::none()).map(drop)
     }
 
+    fn beats(&self) -> Option<Duration> {
+        Some(limits::ENGINE_LOOK)
+    }
+
+    /// Other servers are not told of anything: this looks whether the storage answers.
+    fn beat(&self) -> Result<bool> {
+        self.shared.engine.look(&self.shared.keys.nothing());
+        Ok(false)
+    }
+
+    fn health(&self) -> Option<StorageHealth> {
+        Some(self.shared.engine.health.told())
+    }
+
     fn names(&self) -> Result<BTreeSet<String>> {
         let homes = self.shared.keys.homes();
         let (mut names, mut after) = (BTreeSet::new(), None);
@@ -190,15 +206,22 @@ impl Vault for S3Vault {
             let is_old = xml::seconds(&begun).is_some_and(|at| {
                 u64::try_from(seconds_now().saturating_sub(at)).is_ok_and(|secs| secs > age.as_secs())
             });
-            if is_old {
-                let call = Call::of("DELETE", &key).asking("uploadId", id);
+            let path = self.shared.keys.path_of_key(&key);
+            let secs = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+            let goes_on = |path| self.shared.is_gone_on_with(path, &id, secs).map_err(|why| why.at(&home));
+            if is_old && !path.as_ref().map_or(Ok(false), goes_on)? {
+                let call = Call::of("DELETE", &key).asking("uploadId", id.clone());
                 match engine.ask_all(&call) {
                     Ok(_) => swept.removed += 1,
                     Err(engine::Why::NoUpload | engine::Why::Missing) => {}
                     Err(why) => return Err(why.at(&home)),
                 }
+                if let Some(path) = path {
+                    let _stays_of_no_use = self.shared.forget_partial(&path, &id);
+                }
             }
         }
+        self.shared.sweep_partials().map_err(|why| why.at("what is left of uploads"))?;
         Ok(swept)
     }
 }

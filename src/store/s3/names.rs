@@ -129,6 +129,28 @@ impl Keyspace {
         format!("{}x/{}", self.prefix, super::sign::digits(hash.as_bytes().get(..16).unwrap_or_default()))
     }
 
+    /// The key of what is written of an upload to this path that is on its way.
+    pub(super) fn partial(&self, path: &Spot) -> String {
+        let hash = Hash::of(path.as_bytes());
+        format!("{}x/partial-{}", self.prefix, super::sign::digits(hash.as_bytes().get(..16).unwrap_or_default()))
+    }
+
+    /// The key of the mark of who has taken over that of this id.
+    pub(super) fn taken(&self, path: &Spot, id: &str) -> String {
+        let hash = Hash::of(id.as_bytes());
+        format!("{}-{}", self.partial(path), super::sign::digits(hash.as_bytes().get(..8).unwrap_or_default()))
+    }
+
+    /// What the keys of both begin with.
+    pub(super) fn partials(&self) -> String {
+        format!("{}x/partial-", self.prefix)
+    }
+
+    /// The key of an object that is never there.
+    pub(super) fn nothing(&self) -> String {
+        format!("{}x/nothing", self.prefix)
+    }
+
     /// The key of an object that the storage is tried with.
     pub(super) fn trial(&self, number: u64) -> String {
         format!("{}x/trial-{number:016x}", self.prefix)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::partial::Progress;
 use super::shared::Shared;
 use super::spool::Spool;
 use super::upload::{Multipart, S3Upload, check_size};
@@ -30,6 +31,7 @@ struct S3Part {
     path: RelPath,
     claim: Claim,
     upload: Multipart,
+    progress: Option<Arc<Progress>>,
     spool: Spool,
     failed: bool,
 }
@@ -70,6 +72,7 @@ impl Staged for S3Staged {
             path: self.path.clone(),
             claim,
             upload: handle,
+            progress: upload.progress.clone(),
             spool: Spool::new(&upload.shared.spool),
             failed: false,
         }))
@@ -87,9 +90,9 @@ impl Staged for S3Staged {
         Ok(Box::new(upload))
     }
 
-    /// Nothing is kept of it yet.
-    fn keep(self: Box<Self>) -> u64 {
-        0
+    fn keep(mut self: Box<Self>) -> u64 {
+        self.ranges.lock().end();
+        self.upload.take().map_or(0, |upload| Box::new(upload).keep())
     }
 }
 
@@ -99,8 +102,13 @@ impl S3Part {
         self.ranges.lock().check(&self.claim, &self.path)?;
         let number = self.claim.at().div_ceil(limits::HASH_BLOCK);
         let spool = std::mem::replace(&mut self.spool, Spool::new(&self.shared.spool));
+        let hash = self.claim.last_block().filter(|_| spool.len() == limits::HASH_BLOCK);
         let sent = self.upload.send(&self.shared.engine, number, spool.finish());
-        sent.map_err(|why| why.at(&self.path))
+        sent.map_err(|why| why.at(&self.path))?;
+        if let (Some(progress), Some(etag), Some(hash)) = (&self.progress, self.upload.parts.get(&number), hash) {
+            progress.note(number, etag, hash);
+        }
+        Ok(())
     }
 
     fn try_append(&mut self, mut bytes: &[u8]) -> Result<()> {
@@ -120,6 +128,9 @@ impl S3Part {
 
 impl Part for S3Part {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.failed {
+            return Err(Error::new(Kind::Io, format!("{}: a write failed before", self.path)));
+        }
         self.claim.check_room(bytes, &self.path)?;
         self.ranges.lock().check(&self.claim, &self.path)?;
         let done = self.try_append(bytes);

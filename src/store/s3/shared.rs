@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::engine::{Engine, Why};
 use super::names::{Keyspace, Spot};
 use super::object::{Kept, Object};
+use super::partial::Live;
 use super::probe::Heeds;
 use super::xml::Listed;
 use crate::error::{Error, Kind, Result};
@@ -36,6 +37,10 @@ pub(super) struct Shared {
     remembered: Mutex<HashMap<Listed, Kept>>,
     /// When folders were last seen that files go into.
     seen: Mutex<SeenFolders>,
+    /// Uploads in parts that this process sends.
+    pub(super) live: Live,
+    /// When what is left of uploads was last swept.
+    pub(super) swept: Mutex<Option<Instant>>,
     /// Threads that help others.
     helping: AtomicUsize,
     /// Bytes of open files that are held.
@@ -97,6 +102,8 @@ impl Shared {
             names: std::array::from_fn(|_| Mutex::new(())),
             remembered: Mutex::default(),
             seen: Mutex::default(),
+            live: Live::default(),
+            swept: Mutex::default(),
             helping: AtomicUsize::new(0),
             held: AtomicU64::new(0),
         }

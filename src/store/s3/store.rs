@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::engine::Why;
 use super::listing::S3Listing;
 use super::names::Spot;
+use super::partial::Left;
 use super::shared::{Found, Shared, failed, full, of_a_folder};
 use super::source::S3Source;
 use super::upload::{Change, S3Upload};
@@ -52,7 +53,6 @@ impl Store for S3Store {
         if !self.shared.heeds().all() {
             promises.decided = Decided::InThisProcess;
         }
-        promises.resumes = false;
         promises
     }
 
@@ -90,13 +90,26 @@ impl Store for S3Store {
     }
 
     fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
-        let _nothing_is_kept = path;
-        Ok(None)
+        let left = self.shared.left(&full(&self.home, path)).map_err(|why| why.at(path))?;
+        Ok(left.as_ref().map(Left::partial))
     }
 
     fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
-        let _nothing_is_kept = (spec, from, proven);
-        Err(Error::new(Kind::Changed, format!("{path}: nothing is left of the last upload")))
+        if let Some(size) = spec.size {
+            super::upload::check_size(size, path)?;
+            if size < from {
+                let text = format!("{path}: {size} bytes were announced, less than what is there already");
+                return Err(Error::new(Kind::Integrity, text));
+            }
+        }
+        let mut upload = S3Upload::new(&self.shared, self.prepared.clone(), (&self.home, path), spec)?;
+        upload.check_target()?;
+        upload.check_in_parts()?;
+        let left = self.shared.left(&upload.full).map_err(|why| why.at(path))?;
+        let none = || Error::new(Kind::Changed, format!("{path}: nothing is left of the last upload"));
+        let taken = left.ok_or_else(none)?.proven(&self.shared, &upload.full, (from, proven), path)?;
+        upload.go_on_with(taken);
+        Ok(Box::new(upload))
     }
 
     fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {

@@ -8,13 +8,14 @@ use std::time::Instant;
 use super::engine::{Call, Engine, Why};
 use super::names::Spot;
 use super::object::{Object, odd};
+use super::partial::{Blocks, Progress, Taken};
 use super::parts::S3Staged;
 use super::shared::{Found, Shared};
 use super::spool::Spool;
 use super::xml::Document;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    FileMode, Hash, Hasher, Mtime, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec,
+    FileMode, Hash, Hasher, Interrupted, Mtime, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec,
 };
 use crate::limits;
 use crate::machine::turns::block_in_place;
@@ -31,8 +32,8 @@ pub(super) enum Change {
 
 /// An upload in parts, as the storage knows it.
 pub(super) struct Multipart {
-    key: String,
-    id: String,
+    pub(super) key: String,
+    pub(super) id: String,
     /// The ETags of what came, by the parts' numbers.
     pub(super) parts: BTreeMap<u64, String>,
 }
@@ -52,9 +53,14 @@ impl Multipart {
         Ok(Multipart { key: key.to_owned(), id: id.to_owned(), parts: BTreeMap::new() })
     }
 
+    /// One that was begun before.
+    pub(super) fn known(key: &str, id: &str) -> Multipart {
+        Multipart { key: key.to_owned(), id: id.to_owned(), parts: BTreeMap::new() }
+    }
+
     /// Another handle on the same upload, for a part of it.
     pub(super) fn handle(&self) -> Multipart {
-        Multipart { key: self.key.clone(), id: self.id.clone(), parts: BTreeMap::new() }
+        Multipart::known(&self.key, &self.id)
     }
 
     pub(super) fn send(&mut self, engine: &Engine, number: u64, body: (Payload, String)) -> Result<(), Why> {
@@ -101,6 +107,8 @@ impl Multipart {
         text.push_str("</CompleteMultipartUpload>");
         let mut call = Call::of("POST", &self.key).asking("uploadId", self.id.clone()).sending(text);
         (call.headers, call.is_assembled) = (condition, true);
+        // All of it has come.
+        call.in_any_case = true;
         let (_, body) = engine.ask_all(&call)?;
         Document::parse(&body, "CompleteMultipartUploadResult").map(drop).map_err(|why| odd(&why).into())
     }
@@ -128,6 +136,8 @@ pub(super) struct S3Upload {
     pub(super) spool: Option<Spool>,
     /// None: nothing was sent yet.
     pub(super) parts: Option<Multipart>,
+    /// What is written down of it, where somebody may go on with it.
+    pub(super) progress: Option<Arc<Progress>>,
     /// Parts on their way, while the next one gathers.
     under_way: VecDeque<JoinHandle<Result<BTreeMap<u64, String>, Why>>>,
     /// When the folder that it goes into was looked at.
@@ -154,6 +164,7 @@ impl S3Upload {
             hasher: Hasher::new(),
             spool: Some(Spool::new(&shared.spool)),
             parts: None,
+            progress: None,
             under_way: VecDeque::new(),
             looked: Instant::now(),
             broken: false,
@@ -177,8 +188,16 @@ impl S3Upload {
         let Some(spool) = self.spool.replace(Spool::new(&self.shared.spool)) else { return Ok(()) };
         let mut handle = self.in_parts()?.handle();
         self.wait(limits::ENGINE_PARTS_AHEAD)?;
-        let (shared, body) = (self.shared.clone(), spool.finish());
-        let send = move || handle.send(&shared.engine, number, body).map(|()| handle.parts);
+        let hash =
+            usize::try_from(number).ok().and_then(|number| self.hasher.blocks().get(number.checked_sub(1)?).copied());
+        let (shared, progress, body) = (self.shared.clone(), self.progress.clone(), spool.finish());
+        let send = move || {
+            handle.send(&shared.engine, number, body)?;
+            if let (Some(progress), Some(etag), Some(hash)) = (progress, handle.parts.get(&number), hash) {
+                progress.note(number, etag, hash);
+            }
+            Ok(handle.parts)
+        };
         let sending = thread::Builder::new().spawn(send).map_err(|err| Error::file("a thread to send a part", err))?;
         self.under_way.push_back(sending);
         Ok(())
@@ -198,14 +217,42 @@ impl S3Upload {
         Ok(())
     }
 
+    /// What comes is the rest of this one.
+    pub(super) fn go_on_with(&mut self, taken: Taken) {
+        let Taken { upload, number, hasher, progress } = taken;
+        (self.parts, self.number, self.hasher, self.progress) = (Some(upload), number, hasher, Some(progress));
+    }
+
+    /// Leaves the whole blocks for somebody who goes on with them; how many bytes.
+    pub(super) fn keep_blocks(&mut self) -> Result<u64> {
+        if self.spec.interrupted == Interrupted::Dropped {
+            return Ok(0);
+        }
+        if !self.broken && self.spool.as_ref().is_some_and(|spool| spool.len() == limits::HASH_BLOCK) {
+            self.send_part(self.hasher.len() / limits::HASH_BLOCK)?;
+        }
+        // One that fails is a gap.
+        while !self.under_way.is_empty() {
+            let _is_noted_if_it_came = self.wait(self.under_way.len() - 1);
+        }
+        let Some(progress) = &self.progress else { return Ok(0) };
+        let kept = progress.keep();
+        // What is not known to be written down now is as it was recorded before.
+        if *kept.as_ref().unwrap_or(&0) > 0 || kept.is_err() && progress.is_recorded() {
+            self.let_go();
+        }
+        kept.map_err(|why| why.at(&self.path))
+    }
+
+    /// From here on it is neither given up nor done: both would take away what somebody may go on with.
+    pub(super) fn let_go(&mut self) {
+        self.progress = None;
+        self.parts = None;
+    }
+
     /// The upload in parts, begun if it is not.
     pub(super) fn in_parts(&mut self) -> Result<&Multipart> {
-        if self.spec.overwrite == Overwrite::Numbered {
-            let text =
-                format!("{}: files of more than 16 MiB are not put in under a free name in this storage", self.path);
-            return Err(Error::new(Kind::Unsupported, text));
-        }
-        self.shared.refuse_condition(&self.spec, true, &self.path)?;
+        self.check_in_parts()?;
         if self.parts.is_none() {
             // The record says more, if it can be written: without it the file is open to no more than the one it replaces.
             let mode = match self.shared.look(&self.full, &self.path)? {
@@ -216,9 +263,23 @@ impl S3Upload {
             let kept = super::object::Kept { mtime: Some(self.mtime()), mode, ..Default::default() };
             let key = self.shared.keys.file(&self.full)?;
             let begun = Multipart::create(&self.shared.engine, &key, kept.headers(&self.number));
-            self.parts = Some(begun.map_err(|why| why.at(&self.path))?);
+            let begun = begun.map_err(|why| why.at(&self.path))?;
+            if self.spec.interrupted == Interrupted::Kept {
+                self.progress = Progress::of(&self.shared, &self.full, &begun, &self.number, Blocks::new())?;
+            }
+            self.parts = Some(begun);
         }
         self.parts.as_ref().ok_or_else(|| Error::new(Kind::Internal, "an upload that was begun is not there"))
+    }
+
+    /// Refuses what cannot be done in parts.
+    pub(super) fn check_in_parts(&self) -> Result<()> {
+        if self.spec.overwrite == Overwrite::Numbered {
+            let text =
+                format!("{}: files of more than 16 MiB are not put in under a free name in this storage", self.path);
+            return Err(Error::new(Kind::Unsupported, text));
+        }
+        self.shared.refuse_condition(&self.spec, true, &self.path)
     }
 
     /// The mode of what takes the place of this.
@@ -271,8 +332,11 @@ impl Drop for S3Upload {
         for sending in self.under_way.drain(..) {
             drop(block_in_place(|| sending.join()));
         }
-        if let Some(parts) = self.parts.take() {
-            parts.abort(&self.shared.engine);
+        match (self.parts.take(), self.progress.take()) {
+            (Some(_), Some(progress)) => progress.give_up(),
+            (Some(parts), None) => parts.abort(&self.shared.engine),
+            (None, Some(progress)) => progress.done(),
+            (None, None) => {}
         }
     }
 }
@@ -296,9 +360,11 @@ impl Upload for S3Upload {
         self.hasher.finalize()
     }
 
-    /// Nothing is kept of it yet.
-    fn keep(self: Box<Self>) -> u64 {
-        0
+    fn keep(mut self: Box<Self>) -> u64 {
+        self.keep_blocks().unwrap_or_else(|error| {
+            tracing::warn!(path = %self.full, %error, "what came of an upload is not kept");
+            0
+        })
     }
 
     fn refuse_overwrite(&mut self) {

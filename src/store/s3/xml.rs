@@ -127,6 +127,14 @@ impl Document {
         };
         self.each("Upload").filter_map(upload).collect()
     }
+
+    /// The parts of a page of `ListParts`: number, ETag and size.
+    pub(super) fn parts(&self) -> Vec<(u64, String, u64)> {
+        let part = |of: Fields<'_>| {
+            Some((of.text("PartNumber")?.parse().ok()?, of.text("ETag")?.to_owned(), of.text("Size")?.parse().ok()?))
+        };
+        self.each("Part").filter_map(part).collect()
+    }
 }
 
 struct Fields<'a>(&'a [(usize, String, String)]);

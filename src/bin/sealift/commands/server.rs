@@ -75,6 +75,18 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
             None => object,
             Some(place) => object.text("place", place),
         };
+        let object = match &status.storage {
+            None => object,
+            Some(storage) => object.text("storage", storage),
+        };
+        let object = match status.storage_for {
+            None => object,
+            Some(time) => object.value("storage_seconds", time.as_secs()),
+        };
+        let object = match status.storage_failed {
+            None => object,
+            Some(failed) => object.value("storage_failed", failed),
+        };
         match status.lost {
             None => object,
             Some(lost) => object.value("lost", lost),
@@ -109,6 +121,13 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
         }
         Some(users) => out.line(format!("      users: {}", shown(users))),
     }?;
+    if let Some(storage) = &status.storage {
+        let time = status.storage_for.map(|time| format!(" for {}", format::duration(time))).unwrap_or_default();
+        let failed = status.storage_failed.filter(|failed| *failed > 0);
+        let failed =
+            failed.map(|failed| format!("; {} to it failed", format::count(failed, "request"))).unwrap_or_default();
+        out.words(&format!("    storage: {}{time}{failed}", shown(storage)))?;
+    }
     if let Some(lost) = status.lost {
         let back = "put the earlier one back if that was not meant";
         out.words(&format!("       lost: {lost} users, by the last change of the users file: {back}"))?;

@@ -49,9 +49,13 @@ impl Talk {
         // The reason may name places of the server's machine: that is for administrators, and so is who is gone.
         let is_admin = principal.is_admin();
         let lost = users.lost().filter(|_| is_admin);
+        let storage = registry.storage();
         let text = match trouble {
             UsersFileTrouble { outdated: Some(why), .. } if is_admin => format!("The users file cannot be used: {why}"),
             UsersFileTrouble { lost: Some(lost), .. } if is_admin => lost,
+            _ if storage.as_ref().is_some_and(|storage| !storage.answers) => {
+                "The storage that files are in does not answer.".to_owned()
+            }
             _ => String::new(),
         };
         self.done(
@@ -80,6 +84,14 @@ impl Talk {
                 let reply = match free {
                     None => reply,
                     Some(free) => reply.field("free", free),
+                };
+                let reply = match &storage {
+                    None => reply,
+                    Some(storage) => {
+                        let since = storage.since.elapsed().unwrap_or_default().as_secs();
+                        let reply = reply.field("storage", storage.word()).field("storage_seconds", since);
+                        if is_admin { reply.field("storage_failed", storage.failed()) } else { reply }
+                    }
                 };
                 match lost {
                     None => reply,

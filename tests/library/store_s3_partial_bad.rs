@@ -1,0 +1,203 @@
+//! Uploads that break off because the storage fails, or while it does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use sealift::Kind;
+use sealift::files::{Hash, Interrupted, Overwrite, Store, Upload, UploadSpec, Vault};
+use sealift::limits;
+
+use crate::common::bad_engine::{Act, Asked, BadEngine};
+use crate::store_s3_bad::{kind, p, store, vault};
+
+const BLOCK: usize = limits::HASH_BLOCK as usize;
+
+fn busy() -> Act {
+    Act::Say(503, "", "<Error><Code>SlowDown</Code></Error>".to_owned())
+}
+
+/// Said at once, and others are asked on.
+fn refused() -> Act {
+    Act::Say(403, "", "<Error><Code>AccessDenied</Code></Error>".to_owned())
+}
+
+fn content(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at / BLOCK * 31 + at % 251) as u8).collect()
+}
+
+/// Has the storage do what is asked unless it is to do something else, and counts uploads that are given up.
+fn does(engine: &BadEngine, instead: impl Fn(&Asked) -> Option<Act> + Send + 'static) -> Arc<AtomicUsize> {
+    let given_up = Arc::new(AtomicUsize::new(0));
+    let count = given_up.clone();
+    engine.does(move |asked| {
+        if asked.aborts() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        instead(asked).unwrap_or(Act::Do)
+    });
+    given_up
+}
+
+fn begun(store: &dyn Store, bytes: &[u8]) -> Box<dyn Upload> {
+    let mut upload = store.begin(&p("x"), UploadSpec::default()).unwrap();
+    upload.append(bytes).unwrap();
+    upload
+}
+
+/// What another server finds of it. The first look may be refused: the storage has just failed somebody.
+fn left(engine: &BadEngine) -> Option<(u64, Hash)> {
+    engine.does(|_| Act::Do);
+    let (store, _spool) = store(engine, true);
+    store.partial(&p("x")).unwrap().map(|partial| (partial.len, partial.hash))
+}
+
+/// Waits until so many parts are recorded.
+fn recorded(engine: &BadEngine, blocks: u64) {
+    let (store, _spool) = store(engine, true);
+    for _ in 0..6000 {
+        if store.partial(&p("x")).unwrap().is_some_and(|partial| partial.len >= blocks * limits::HASH_BLOCK) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{blocks} blocks are not recorded");
+}
+
+fn is_of_partial(asked: &Asked) -> bool {
+    asked.key.starts_with("x/partial-")
+}
+
+#[test]
+fn an_upload_that_breaks_off_while_nothing_can_be_recorded_stays_as_it_was() {
+    let bytes = content(3 * BLOCK);
+    let two = Some((2 * limits::HASH_BLOCK, Hash::of(&bytes[..2 * BLOCK])));
+    for keeps in [true, false] {
+        let engine = BadEngine::start();
+        let (store, _spool) = store(&engine, true);
+        let upload = begun(&*store, &bytes[..2 * BLOCK + 1]);
+        recorded(&engine, 2);
+        let given_up = does(&engine, |asked| is_of_partial(asked).then(refused));
+        if keeps {
+            upload.keep();
+        } else {
+            drop(upload);
+        }
+        assert_eq!((given_up.load(Ordering::Relaxed), left(&engine)), (0, two), "{keeps}");
+    }
+}
+
+#[test]
+fn what_the_storage_has_of_an_upload_stays_when_it_takes_no_more_of_it() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let bytes = content(3 * BLOCK);
+    let upload = begun(&*store, &bytes[..2 * BLOCK + 5]);
+    recorded(&engine, 2);
+    // Nobody has asked it to complete anything: so it is known that it has not.
+    does(&engine, |asked| asked.is_part(3).then(busy));
+    assert_eq!(kind(store.commit_one(upload)), Err(Kind::Unavailable));
+    assert_eq!(left(&engine), Some((2 * limits::HASH_BLOCK, Hash::of(&bytes[..2 * BLOCK]))));
+    // At the same server, too.
+    let proven = Hash::of(&bytes[..2 * BLOCK]);
+    let mut upload = (0..600)
+        .find_map(|_| {
+            thread::sleep(Duration::from_millis(10));
+            store.resume(&p("x"), UploadSpec::default(), 2 * limits::HASH_BLOCK, proven).ok()
+        })
+        .unwrap();
+    upload.append(&bytes[2 * BLOCK..]).unwrap();
+    assert_eq!(store.commit_one(upload).unwrap().hash, Hash::of(&bytes));
+    assert_eq!((engine.came(1), engine.came(2), engine.came(3)), (1, 1, 1));
+}
+
+#[test]
+fn an_upload_of_which_nobody_knows_whether_it_was_completed_is_neither_given_up_nor_gone_on_with() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let upload = begun(&*store, &content(2 * BLOCK + 5));
+    recorded(&engine, 2);
+    let given_up = does(&engine, |asked| {
+        asked.completes().then(|| Act::Say(200, "", "<Error><Code>InternalError</Code></Error>".to_owned()))
+    });
+    assert_eq!(kind(store.commit_one(upload)), Err(Kind::Unavailable));
+    assert_eq!((given_up.load(Ordering::Relaxed), left(&engine)), (0, None));
+}
+
+#[test]
+fn an_old_upload_of_which_it_cannot_be_read_whether_somebody_goes_on_with_it_is_not_swept() {
+    let engine = BadEngine::start();
+    let (store, spool) = store(&engine, true);
+    begun(&*store, &content(2 * BLOCK)).keep();
+    let given_up = does(&engine, |asked| {
+        let old = "<Key>h/alice/x</Key><UploadId>u0</UploadId><Initiated>2020-01-01T00:00:00.000Z</Initiated>";
+        let list = format!("<ListMultipartUploadsResult><Upload>{old}</Upload></ListMultipartUploadsResult>");
+        match asked.query.contains("uploads=") {
+            true => Some(Act::Say(200, "", list)),
+            false => is_of_partial(asked).then(refused),
+        }
+    });
+    assert_eq!(kind(vault(&engine, true, &spool).sweep("alice", None)), Err(Kind::Io));
+    assert_eq!(given_up.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_list_of_parts_without_an_end_is_none() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    begun(&*store, &content(2 * BLOCK)).keep();
+    let mut number = 0;
+    engine.does(move |asked| match asked.method == "GET" && asked.query.contains("uploadId") {
+        true => {
+            number += 1000;
+            let part = format!("<Part><PartNumber>{number}</PartNumber><ETag>e</ETag><Size>1</Size></Part>");
+            Act::Say(200, "", format!("<ListPartsResult><IsTruncated>true</IsTruncated>{part}</ListPartsResult>"))
+        }
+        false => Act::Do,
+    });
+    assert_eq!(kind(store.partial(&p("x"))), Err(Kind::Unavailable));
+}
+
+#[test]
+fn of_two_uploads_of_one_name_the_one_that_is_stored_leaves_what_is_recorded_of_the_other() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let upload = begun(&*store, &content(2 * BLOCK + 5));
+    recorded(&engine, 2);
+    let key = engine.keys().into_iter().find(|key| key.starts_with("x/partial-")).unwrap();
+    let of_another = "{\"key\":\"h/alice/x\",\"id\":\"another\",\"upload\":\"1\",\"owner\":\"2\",\"kept\":false,\
+        \"ending\":false,\"blocks\":[]}";
+    let record: &'static str = Box::leak(key.clone().into_boxed_str());
+    engine.does(move |asked| match asked.completes() {
+        true => Act::DoAndPut(record, of_another.into()),
+        false => Act::Do,
+    });
+    store.commit_one(upload).unwrap();
+    assert!(engine.keys().contains(&key));
+}
+
+#[test]
+fn nothing_is_gone_on_with_under_a_free_name() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let bytes = content(2 * BLOCK);
+    assert_eq!(begun(&*store, &bytes).keep(), 2 * limits::HASH_BLOCK);
+    engine.put("h/alice/x", b"somebody's");
+    let spec = UploadSpec { overwrite: Overwrite::Numbered, ..UploadSpec::default() };
+    let resumed = store.resume(&p("x"), spec, 2 * limits::HASH_BLOCK, Hash::of(&bytes));
+    assert_eq!(kind(resumed), Err(Kind::Unsupported));
+}
+
+#[test]
+fn one_that_is_not_to_be_kept_leaves_nothing_whatever_breaks_it_off() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let given_up = does(&engine, |_| None);
+    let spec = UploadSpec { interrupted: Interrupted::Dropped, ..UploadSpec::default() };
+    let mut upload = store.begin(&p("x"), spec).unwrap();
+    upload.append(&content(3 * BLOCK)).unwrap();
+    assert_eq!(upload.keep(), 0);
+    assert_eq!((given_up.load(Ordering::Relaxed), left(&engine)), (1, None));
+    assert!(!engine.keys().iter().any(|key| key.starts_with("x/partial-")));
+}
