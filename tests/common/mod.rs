@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
+pub mod authority;
 pub mod bad_engine;
 mod bytes;
 pub mod chromium;

@@ -23,11 +23,20 @@ pub struct Moto {
 impl Moto {
     /// Starts one; none where there is no moto, which is said.
     pub fn start() -> Option<Moto> {
+        Moto::start_by("http", &[])
+    }
+
+    /// The same over TLS, with this certificate and its key.
+    pub fn start_tls(certificate: &Path, key: &Path) -> Option<Moto> {
+        Moto::start_by("https", &[certificate, key])
+    }
+
+    fn start_by(scheme: &str, args: &[&Path]) -> Option<Moto> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/moto_server.py");
         // Where the CI has put it.
         let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/moto");
         let mut python = Command::new("python3");
-        python.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        python.arg(script).args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
         if found.is_dir() {
             python.env("PYTHONPATH", found);
         }
@@ -43,7 +52,7 @@ impl Moto {
             not_run("there is no moto for Python");
             return None;
         }
-        Some(Moto { endpoint: format!("http://127.0.0.1:{}", port.trim()), stdin, child })
+        Some(Moto { endpoint: format!("{scheme}://127.0.0.1:{}", port.trim()), stdin, child })
     }
 
     /// One for all tests of this process; none where there is no moto, which each says.

@@ -35,6 +35,8 @@ mod resume;
 #[cfg(feature = "s3")]
 mod s3;
 mod s3_settings;
+#[cfg(feature = "s3")]
+mod s3_tls;
 mod sandbox;
 mod service;
 mod settings;
