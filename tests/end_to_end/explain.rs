@@ -75,7 +75,7 @@ fn every_rule_has_its_words() {
         (&["carol", "LIST"], 5, "users.toml has no such user"),
         (&["Alice", "LIST"], 5, "There is alice: upper and lower case matter"),
         (&["alice", "DOWNLOAD", "../x"], 5, "and nobody may: "),
-        (&["alice", "DOWNLOAD", "/etc/passwd"], 5, "(bad-path)"),
+        (&["alice", "DOWNLOAD", "//etc/passwd"], 5, "(bad-path)"),
         (&["alice", "LIST", "a/.Sealift"], 5, "`.sealift` is reserved"),
         (&["alice", "LIST", "a/.Sealift"], 5, "(not-found)"),
         // Names on a command line are what they are: nothing in them is an option or an escape.
@@ -190,12 +190,22 @@ fn a_link_is_explained_as_the_server_takes_it() {
 }
 
 #[test]
-fn words_of_the_client_get_the_protocol_s_as_a_hint() {
+fn commands_and_paths_are_taken_as_people_write_them() {
     let place = place();
-    for (word, meant) in [("get", "DOWNLOAD"), ("put", "UPLOAD"), ("rm", "DELETE"), ("mv", "RENAME")] {
+    for (word, meant) in [("get", "DOWNLOAD"), ("put", "UPLOAD"), ("rm", "DELETE"), ("ls", "LIST")] {
         let (code, said) = explain(place.path(), &["alice", word, "f"]);
-        assert!(code == 2 && said.contains(&format!("Say {meant}: ")), "{word}: {said}");
+        let expected = explain(place.path(), &["alice", meant, "f"]);
+        assert_eq!((code, said), expected, "{word}");
+        assert!(expected.1.contains(meant) && matches!(expected.0, 0 | 5), "{word}: {expected:?}");
     }
+    // As in rules, in the shell's prompt and in lists.
+    for (rooted, plain) in
+        [(&["alice", "LIST", "/"][..], &["alice", "LIST"][..]), (&["alice", "get", "/a/b"], &["alice", "get", "a/b"])]
+    {
+        assert_eq!(explain(place.path(), rooted), explain(place.path(), plain), "{rooted:?}");
+    }
+    let (code, said) = explain(place.path(), &["alice", "get", "//a"]);
+    assert!(code == 5 && said.contains("not with a slash"), "{said}");
 }
 
 #[test]

@@ -88,6 +88,23 @@ fn what_does_not_fit_in_the_end_takes_nothing_with_it() {
     assert_eq!(client.upload("there", b"x").0, 226);
     assert_eq!(client.upload("there if=absent", &bytes[..30 * 1024]).1, "exists");
     assert_eq!(paths(&mut client), ["small"]);
+    let other = Hash::of(b"other");
+    for more in ["", " size=30720"] {
+        assert_eq!(client.upload(&format!("there{more} if=hash:{other}"), &bytes[..30 * 1024]).1, "changed", "{more}");
+        assert_eq!(paths(&mut client), ["small"], "{more}");
+    }
+    // Who may not replace anything.
+    assert!(
+        daemon
+            .command(&["user", "set", "alice", "--access", "list,download,upload,delete"])
+            .status()
+            .unwrap()
+            .success()
+    );
+    eventually("it is in force", || alice(&daemon).ask("MKDIR folder").1 == "denied");
+    let mut bound = alice(&daemon);
+    assert_eq!(bound.upload("there", &bytes[..30 * 1024]).1, "denied");
+    assert_eq!(paths(&mut bound), ["small"]);
 }
 
 #[test]

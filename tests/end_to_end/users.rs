@@ -203,7 +203,7 @@ fn groups_folders_and_rules_are_told_and_set_gives_groups() {
     done(place.path(), &["user", "set", "alice", "--groups", "none"]);
     assert!(done(place.path(), &["user", "show", "alice"]).contains("groups        none\n"));
     let (code, _, said) = run(place.path(), &["user", "set", "alice", "--groups", "editor"], "");
-    assert!(code == 3 && said.contains("there is no group 'editor'"), "{said}");
+    assert!(code == 3 && said.contains("there is no group 'editor'") && said.contains("by hand"), "{said}");
 }
 
 #[test]
@@ -222,6 +222,26 @@ fn nobody_is_given_a_folder_of_others_by_being_called_like_it() {
     done(place.path(), &["user", "add", "teams", "--password-stdin"]);
 }
 
+/// A trash of one's own is easily taken for that of all that one sees.
+#[test]
+fn what_a_shared_folder_keeps_of_what_is_deleted_is_shown() {
+    let place = TempDir::new().unwrap();
+    let place = place.path();
+    let folders = "[folders.team]\naccess = { \"*\" = \"full\" }\n[folders.docs]\ntrash = \"7d\"\naccess = { \"*\" = \"full\" }\n\
+                   [folders.news]\naccess = { \"*\" = \"read\" }\n";
+    fs::write(place.join("users.toml"), folders).unwrap();
+    done(place, &["user", "add", "alice", "--trash", "30d", "--password-stdin"]);
+    done(place, &["user", "add", "bob", "--password-stdin"]);
+    let line = |user: &str, folder: &str| {
+        let shown = done(place, &["user", "show", user]);
+        shown.lines().find(|line| line.contains(&format!("/{folder}: "))).unwrap().to_owned()
+    };
+    assert!(line("alice", "team").ends_with("; keeps nothing that is deleted"));
+    assert!(line("alice", "docs").ends_with("; keeps what is deleted for 7d"));
+    assert!(line("alice", "news").ends_with("[folders.news], *)"));
+    assert!(line("bob", "team").ends_with("[folders.team], *)"));
+}
+
 #[test]
 fn who_is_refused_is_told_what_helps() {
     let place = TempDir::new().unwrap();
@@ -233,6 +253,7 @@ fn who_is_refused_is_told_what_helps() {
         (&["user", "add", "bob", "--password-stdin"], "\n", "at least 4 characters; one of fewer than 8"),
         (&["user", "set", "anonymous", "--enabled", "no"], "", "under [anonymous] in the users file"),
         (&["user", "rename", "alice", "bob"], "", "`sealiftd user add NEW --home OLD`"),
+        (&["--port", "99"], "", "such as --listen 127.0.0.1:4456"),
     ] {
         let (code, _, said) = run(place, args, input);
         assert!(code != 0 && said.contains(hint), "{args:?}: {said}");

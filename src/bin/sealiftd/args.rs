@@ -269,7 +269,7 @@ pub struct CheckArgs {
 }
 
 /// May this user do that.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
     /// The user's name, or anonymous
     pub user: String,

@@ -134,9 +134,10 @@ impl Banner<'_> {
             1 => "1 named user".to_owned(),
             n => format!("{n} named users"),
         };
-        let anonymous =
-            if self.users.anonymous_home().is_some() { "anonymous reading on" } else { "no anonymous reading" };
-        format!("{anonymous}, {named}")
+        match self.users.anonymous_home() {
+            Some(home) => format!("anybody may read {}, {named}", for_people(self.places.of_home(home).as_bytes())),
+            None => format!("no anonymous reading, {named}"),
+        }
     }
 
     /// The address as a client on this machine writes it, without the port where it is the default.

@@ -31,6 +31,7 @@ pub fn parse_pair(text: &str) -> Result<(String, String), String> {
 /// # Errors
 /// A command that is none, and those of the users file.
 pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let args = &in_words_of_the_protocol(args);
     let parsed = Command::parse(line(args).as_bytes());
     let link = match &parsed {
         Ok(Command::Link(link)) => Some((link.path.clone(), link.inbox.is_some())),
@@ -39,18 +40,6 @@ pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
     if let Err(BadLine { error, .. }) = &parsed
         && !refuses_path(error)
     {
-        let meant = match args.verb.to_ascii_lowercase().as_str() {
-            "get" | "cat" | "read" | "fetch" => Some("DOWNLOAD"),
-            "put" | "write" | "send" | "store" => Some("UPLOAD"),
-            "ls" | "tree" | "find" | "du" => Some("LIST"),
-            "rm" | "remove" | "del" | "rmdir" => Some("DELETE"),
-            "mv" | "move" => Some("RENAME"),
-            "cp" => Some("COPY"),
-            _ => None,
-        };
-        if let Some(verb) = meant {
-            return Err(Failure::usage(error.text()).hint(format!("Say {verb}: commands are those of the protocol.")));
-        }
         return Err(Failure::usage(error.text()).hint("Commands are those of the protocol: LIST, STAT, DOWNLOAD, UPLOAD, DELETE, MKDIR, RENAME, COPY and the like, each with its path."));
     }
     let users = match args.key {
@@ -102,6 +91,17 @@ fn barred(granted: &Grants) -> Option<Barred> {
     granted.admits(from, SystemTime::now()).err()
 }
 
+/// The same question where a command was called as the client calls it, or a path begins with the slash that stands for one's own folder
+/// in rules, in the shell and in lists.
+fn in_words_of_the_protocol(args: &ExplainArgs) -> ExplainArgs {
+    let paths = args.paths.iter().map(|path| path.strip_prefix('/').unwrap_or(path).to_owned());
+    ExplainArgs {
+        verb: verb(&args.verb).to_owned(),
+        paths: paths.filter(|path| !path.is_empty()).collect(),
+        ..args.clone()
+    }
+}
+
 /// The command as it would come over the wire.
 fn line(args: &ExplainArgs) -> String {
     let mut line = args.verb.clone();
@@ -113,6 +113,19 @@ fn line(args: &ExplainArgs) -> String {
         line.push_str(&format!(" {}={}", encode(key.as_bytes()), encode(value.as_bytes())));
     }
     line
+}
+
+/// The protocol's word for a command.
+fn verb(typed: &str) -> &str {
+    match typed.to_ascii_lowercase().as_str() {
+        "get" | "cat" | "read" | "fetch" => "DOWNLOAD",
+        "put" | "write" | "send" | "store" => "UPLOAD",
+        "ls" | "tree" | "find" | "du" => "LIST",
+        "rm" | "remove" | "del" | "rmdir" => "DELETE",
+        "mv" | "move" => "RENAME",
+        "cp" => "COPY",
+        _ => typed,
+    }
 }
 
 /// Whether a line was refused for a path that nobody may name, and not for being no command.

@@ -34,8 +34,12 @@ pub fn prove_usable(places: &Places, port_file: Option<&Path>, account: &Account
         wanted.into_iter().filter_map(|(option, path, want)| Some((option, path, obstacle(path, want)?))).collect();
     let Some((option, path, first)) = found.first() else { return Ok(()) };
     let text = format!("{account} cannot use {} ({option}): {first}", path.display());
-    let mut commands: Vec<String> = found.iter().filter_map(|(_, path, found)| mend(path, found, account)).collect();
-    commands.dedup();
+    let mut commands = Vec::<String>::new();
+    for command in found.iter().filter_map(|(_, path, found)| mend(path, found, account)) {
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    }
     let hint = match commands.as_slice() {
         // What is in the way belongs to somebody else, with reason.
         [] => format!("Make a folder of its own and start it there: install -d -o {account} -m 700 /var/lib/sealiftd"),

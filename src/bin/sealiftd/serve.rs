@@ -268,6 +268,9 @@ fn explain(err: Error) -> Failure {
             "Without --state the folder server_state beside the data folder is taken: servers whose data folders lie side by \
              side need a --state each.",
         ),
+        Kind::Busy if err.text().contains("(as node ") => {
+            Failure::from(err).hint("Each server of one folder has a name of its own: --node NAME gives this one another.")
+        }
         Kind::Busy => {
             Failure::from(err).hint(
                 "Stop the other server, or choose other folders with --data and --state. Several serve one folder if each is started \

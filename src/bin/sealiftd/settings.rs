@@ -178,9 +178,26 @@ fn row(arg: &Arg, matches: &ArgMatches, settings: Option<&Settings>) -> [String;
             format!("environment, {}", arg.get_env().unwrap_or_default().to_string_lossy())
         }
         Some(_) => said.unwrap_or_else(|| "default".to_owned()),
-        None => "not set".to_owned(),
+        None => match unsaid(id) {
+            "" => "not set".to_owned(),
+            instead => format!("not set: {instead}"),
+        },
     };
     [for_people(line.as_bytes()), from]
+}
+
+/// What counts where nothing is said of a setting that has no default of its own.
+fn unsaid(id: &str) -> &'static str {
+    match id {
+        "web_cert" => "the folder web in that of certs, if it is there",
+        "state" => "server_state, beside the data folder",
+        "listen" => "port 4456 of every address",
+        "node" => "the name of this machine, where the folder is shared",
+        "log_level" => "info",
+        "store" => "the data folder",
+        "memory" => "what the machine leaves",
+        _ => "",
+    }
 }
 
 /// A value as a settings file has it.

@@ -83,6 +83,9 @@ pub fn explain(err: &clap::Error) -> Failure {
                 "--password" | "--pass" | "--passwd" | "--password-file" | "-p" => format!(
                     "A password never stands on a command line: it is asked for, or read from standard input by --password-stdin. {how}"
                 ),
+                "--port" | "--host" | "--bind" | "--address" | "--addr" | "--ip" => {
+                    format!("Address and port are one option, such as --listen 127.0.0.1:4456. {how}")
+                }
                 _ => format!("{}{how}", near(ContextKind::SuggestedArg).unwrap_or_default()),
             };
             Failure::usage(format!("`{option}` is no option here")).hint(hint)

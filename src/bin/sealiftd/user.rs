@@ -199,7 +199,11 @@ fn set(
         None => file.set(name, change),
         Some(Groups(groups)) => file.set_with_groups(name, groups, change),
     }
-    .map_err(|err| explain(err, name))?;
+    .map_err(|err| match err.kind() {
+        Kind::NotFound if file.list().is_ok_and(|users| users.get(name).is_some()) => Failure::from(err)
+            .hint("Groups are written into the users file by hand, and count within a second; --groups none takes the user out of all."),
+        _ => explain(err, name),
+    })?;
     before.push(("groups", groups_before));
     after.push(("groups", groups_now()?));
     let changed: Vec<String> = before

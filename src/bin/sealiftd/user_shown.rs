@@ -61,7 +61,14 @@ pub fn all_of(users: &Users, user: &User, keys: &[String]) -> String {
         rows.push(("rule", shown(&format!("{}: {}", rule.path(), rule.access))));
     }
     for folder in &user.grants().folders {
-        let text = format!("/{}: {} ([folders.{}], {})", folder.at, folder.access, folder.name, folder.given_to);
+        let changes = Access::DELETE.union(Access::OVERWRITE).intersection(folder.access) != Access::NONE;
+        let kept = match folder.terms.trash {
+            Some(age) => format!("; keeps what is deleted for {}", render_trash_age(age)),
+            // Her own trash may be taken for that of everything that she sees.
+            None if changes && user.grants().terms.trash.is_some() => "; keeps nothing that is deleted".to_owned(),
+            None => String::new(),
+        };
+        let text = format!("/{}: {} ([folders.{}], {}){kept}", folder.at, folder.access, folder.name, folder.given_to);
         rows.push(("shared folder", shown(&text)));
     }
     rows.push(("password", password.to_owned()));

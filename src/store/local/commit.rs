@@ -21,11 +21,11 @@ use super::source::{meta, mtime};
 use super::staging::{Stage, Temp};
 use super::trash::{self, Kept, Trash, is_worth_keeping};
 use super::upload::LocalUpload;
-use super::{beside, keep_old, numbered, properties, record, sync};
+use super::{beside, keep_old, may_come, numbered, properties, record, sync};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Committed, Condition, Done, FileMode, Hash, Overwrite, Prepared, Record, RelPath, SourceMode, Stored, Upload,
-    UploadSpec, stamp::Stamp,
+    stamp::Stamp,
 };
 use crate::limits;
 
@@ -95,10 +95,10 @@ struct Over {
 /// The last changes to the staged file itself.
 fn finish(mut upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
     upload.check_whole()?;
-    let len = upload.len();
-    if let Some(promise) = &mut upload.promise {
-        let (path, spec, jail) = (&upload.path, upload.spec, &upload.jail);
-        promise.claim(path, Sum::file(len), || may_come(jail, path, &spec))?;
+    if let Some(mut promise) = upload.promise.take() {
+        let claimed = promise.claim(&upload.path, Sum::file(upload.len()), || may_come::check(&upload));
+        upload.promise = Some(promise);
+        claimed?;
     }
     upload.set_length()?;
     if let Some(mtime) = upload.spec.mtime {
@@ -119,18 +119,6 @@ fn finish(mut upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
         fchmod(&upload.temp.file, mode).map_err(|err| upload.failed(err.into()))?;
     }
     Ok(upload)
-}
-
-/// Refuses what will not be put as far as that can be seen, so that nothing has made room for it. What counts is decided later.
-fn may_come(jail: &Jail, path: &RelPath, spec: &UploadSpec) -> Result<()> {
-    if spec.condition != Condition::Absent || spec.overwrite == Overwrite::Numbered {
-        return Ok(());
-    }
-    let (dir, name) = jail.parent(path)?;
-    match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(_) => Err(failed(path, Errno::EXIST)),
-        Err(_) => Ok(()),
-    }
 }
 
 /// Puts a staged file in its place if the condition holds.

@@ -105,6 +105,19 @@ impl Comparison {
 }
 
 impl Comparing {
+    /// The hash of what is there, if it was compared in steps and is as it was.
+    pub(super) fn known(&self) -> Option<Hash> {
+        match self {
+            Comparing::InSteps(Some(found), _) => found.hash(),
+            _ => None,
+        }
+    }
+
+    /// Whether large files are compared before the commit.
+    pub(super) fn is_in_steps(&self) -> bool {
+        matches!(self, Comparing::InSteps(..))
+    }
+
     /// What was hashed already, told once; and whether a commit may hash a large file now.
     pub(super) fn take(&mut self) -> (Option<Box<Comparison>>, bool) {
         match self {

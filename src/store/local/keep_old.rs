@@ -77,7 +77,7 @@ pub(super) fn check_target(path: &RelPath, dir: &Dir, name: &[u8], size: Option<
 ///
 /// # Errors
 /// [`Kind::Denied`] if it surely has other bytes than the upload; [`Kind::Changed`] if it cannot be the expected file.
-fn open(jail: &Jail, upload: &LocalUpload) -> Result<Option<Box<Comparison>>> {
+pub(super) fn open(jail: &Jail, upload: &LocalUpload) -> Result<Option<Box<Comparison>>> {
     let path = &upload.path;
     let (dir, name) = jail.parent(path)?;
     if let Condition::Hash(_) = upload.spec.condition {
@@ -123,7 +123,7 @@ fn may_decide(jail: &Jail, path: &RelPath) -> Result<()> {
     jail.tree().may_decide(&*dir).map_err(|err| Error::file(path, err))
 }
 
-fn denied(path: &RelPath) -> Error {
+pub(super) fn denied(path: &RelPath) -> Error {
     Error::new(Kind::Denied, format!("{path}: is there already, and the right `overwrite` to replace it is missing"))
 }
 

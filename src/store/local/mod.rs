@@ -10,6 +10,7 @@ mod compare;
 mod jail;
 mod keep_old;
 mod listing;
+mod may_come;
 mod measure;
 mod mode;
 mod mtime;
