@@ -18,14 +18,27 @@ const UNITS: [(&str, u64); 9] = [
     ("TB", 1_000_000_000_000),
 ];
 
-/// The bytes of a whole number with a unit, in any case; a space between them may be left out. K, M, G and T are KiB, MiB, GiB
-/// and TiB. None for anything else, and for more than 2^64 - 1.
+/// Digits behind a point that are read: more say nothing about whole bytes that anybody could mean.
+const FRACTION_DIGITS: usize = 9;
+
+/// The bytes of a number with a unit, in any case; a space between them may be left out. K, M, G and T are KiB, MiB, GiB
+/// and TiB. Of a fraction of a unit the whole bytes count; there is none of a byte. None for anything else, and for more than
+/// 2^64 - 1.
 pub fn parse_size(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits)?;
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = text.split_at_checked(digits(text))?;
+    let (fraction, unit) = match rest.strip_prefix('.') {
+        Some(rest) => rest.split_at_checked(digits(rest)).filter(|(fraction, _)| !fraction.is_empty())?,
+        None => ("", rest),
+    };
     let unit = unit.strip_prefix(' ').unwrap_or(unit);
     let (_, bytes) = UNITS.iter().chain(&SHORT).find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
-    number.parse::<u64>().ok()?.checked_mul(*bytes)
+    if fraction.len() > FRACTION_DIGITS || (!fraction.is_empty() && *bytes == 1) {
+        return None;
+    }
+    let parts = 10u128.pow(u32::try_from(fraction.len()).ok()?);
+    let number: u128 = format!("{number}{fraction}").parse::<u128>().ok().filter(|_| !number.is_empty())?;
+    u64::try_from(number.checked_mul(u128::from(*bytes))? / parts).ok()
 }
 
 /// The same, and a number alone is so many bytes.
@@ -83,6 +96,10 @@ mod tests {
             ("1G", 1 << 30),
             ("2 k", 2048),
             ("7M", 7 << 20),
+            ("1.5M", 3 << 19),
+            ("0.25 kB", 250),
+            ("1.0005 MB", 1_000_500),
+            ("0.999999999 K", 1023),
         ] {
             assert_eq!(parse_size(text), Some(bytes), "{text}");
         }
@@ -100,7 +117,13 @@ mod tests {
             "10",
             "GiB",
             "-1 B",
-            "1.5 GiB",
+            "1.5 B",
+            "1.5",
+            "1. GiB",
+            ".5 GiB",
+            "1.5.5 GiB",
+            "1.0000000001 GiB",
+            "18446744073709551615.5 KiB",
             "1  B",
             "1 GiB ",
             "10 Gi",

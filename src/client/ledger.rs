@@ -35,6 +35,8 @@ pub(super) struct How {
     pub(super) parents: bool,
     /// It may be tried again, so what is settled must be remembered.
     pub(super) remember: bool,
+    /// What files failed of is noted with their targets.
+    pub(super) notes_failures: bool,
     /// A file that the server cannot reach just now is tried again later, over the same connection.
     pub(super) puts_off: bool,
     /// The connection was ended from here.
@@ -56,6 +58,13 @@ pub(super) struct PutOff {
     error: Error,
 }
 
+/// A file that failed by itself.
+pub(super) struct Failed {
+    pub(super) path: PathBuf,
+    pub(super) to: RelPath,
+    pub(super) error: Error,
+}
+
 /// The summary so far, and what must not be done or told again. Files are known by their targets, which must differ.
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -70,6 +79,8 @@ pub(super) struct Ledger {
     told: HashSet<PathBuf>,
     pub(super) unsure: Vec<Unsure>,
     put_off: Vec<PutOff>,
+    /// If that is asked for: the files that failed.
+    pub(super) failures: Vec<Failed>,
     /// From where a file was last gone on with.
     resumed: HashMap<RelPath, u64>,
     steps: u64,
@@ -96,6 +107,7 @@ impl Ledger {
         self.told.extend(other.told);
         self.unsure.extend(other.unsure);
         self.put_off.extend(other.put_off);
+        self.failures.extend(other.failures);
         self.resumed.extend(other.resumed);
         self.steps += other.steps;
         self.gave_up |= other.gave_up;
@@ -197,7 +209,14 @@ impl Ledger {
             self.summary.skipped += 1;
             observer.skipped(&path, Skip::Exists);
         } else {
+            self.note_failure(&path, to, &error);
             self.fail(path, error, observer);
+        }
+    }
+
+    fn note_failure(&mut self, path: &Path, to: &RelPath, error: &Error) {
+        if self.how.notes_failures {
+            self.failures.push(Failed { path: path.to_owned(), to: to.clone(), error: error.retold() });
         }
     }
 
@@ -217,6 +236,7 @@ impl Ledger {
     pub(super) fn give_up(&mut self, observer: &dyn Observer) {
         for PutOff { path, to, error } in std::mem::take(&mut self.put_off) {
             self.settle(&to);
+            self.note_failure(&path, &to, &error);
             self.fail(path, error, observer);
         }
     }

@@ -40,7 +40,14 @@ impl Unread {
     pub fn errors(&self, folder: &RelPath) -> Vec<(PathBuf, Error)> {
         let failed = |path: PathBuf, what: &str| {
             let shown = for_people(path.as_os_str().as_bytes());
-            let error = Error::new(Kind::Io, format!("{shown}: {what} could not be read by the server"));
+            let error = match path.components().count() < limits::DEPTH_MAX {
+                true => Error::new(Kind::Io, format!("{shown}: {what} could not be read by the server")),
+                // What is below has more names than any path.
+                false => {
+                    let text = format!("{shown}: what is in it is deeper than {} folders", limits::DEPTH_MAX);
+                    Error::new(Kind::PathTooLong, text)
+                }
+            };
             let error = error.of_server().at(path.clone());
             (path, error)
         };

@@ -145,7 +145,7 @@ pub use known_servers::{Added, Followed, Known, KnownServers};
 pub use links::{LinkExpiry, LinkInbox, LinkUrl, MadeLink, NewLink, ServerLink, uploads_secret};
 pub use list_stream::ListStream;
 pub use listing::{Listing, Unread};
-pub use mirror::{Displaced, MaxDelete, MirrorOptions, MirrorSummary};
+pub use mirror::{Displaced, MaxDelete, MirrorOptions, MirrorRun, MirrorSummary};
 pub use observer::{Observer, Silent, Skip};
 pub use options::{ConnectOptions, Endpoint, Family, Verification};
 pub use own::{Present, ServerKey};

@@ -49,14 +49,24 @@ impl RateLimit {
         Ok(RateLimit { inner: Arc::new(Inner { rate, paid: [const { Mutex::new(None) }; 2] }) })
     }
 
-    /// Reads `5M`, `500 KiB` or `2MB/s`; a letter alone is binary.
+    /// Reads `5M`, `500 KiB` or `2.5MB/s`; a letter alone is binary. A number alone is none: of other programs it is bytes to
+    /// some and KiB to others.
     ///
     /// # Errors
     /// [`Kind::Usage`].
     pub fn parse(text: &str) -> Result<u64> {
         let size = text.strip_suffix("/s").unwrap_or(text);
         let bytes = parse_size(size).filter(|rate| *rate > 0);
-        bytes.ok_or_else(|| Error::new(Kind::Usage, format!("`{text}` is no rate: write it like 5M or 500K")))
+        bytes.ok_or_else(|| {
+            let text = match size.bytes().all(|byte| byte.is_ascii_digit()) {
+                true if size.bytes().any(|byte| byte != b'0') => {
+                    format!("`{text}` says no unit: write it like 5M or 500K")
+                }
+                true if !size.is_empty() => "nothing would move; without the option nothing is held back".to_owned(),
+                _ => format!("`{text}` is no rate: write it like 5M or 500K"),
+            };
+            Error::new(Kind::Usage, text)
+        })
     }
 
     /// How many bytes to move before the next look at the clock: a twentieth of a second.

@@ -213,6 +213,7 @@ impl Transfer {
             perms: self.options.perms,
             parents: self.options.parents,
             remember: true,
+            notes_failures: false,
             puts_off: self.puts_off && !self.is_spent(),
             stopped: client.stopped(),
         };

@@ -211,7 +211,7 @@ fn a_quota_given_with_a_new_user_holds() {
         [2048, 2049].map(|size| user.upload(&format!("f{size}"), &vec![0; size]).1)
     });
     assert_eq!(words, [["done", "quota"], ["done", "done"]]);
-    for wrong in ["much", "10", "-1B", "1.5GiB", ""] {
+    for wrong in ["much", "10", "-1B", "1.5B", ""] {
         let (code, _, said) = run(daemon.place(), &["user", "add", "eve", "--quota", wrong, "--password-stdin"], "x\n");
         assert_eq!(code, 2, "{wrong}: {said}");
     }

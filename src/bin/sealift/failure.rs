@@ -188,6 +188,7 @@ impl Failure {
                 let object = object.text("text", text).text("hint", hint);
                 out.json_error(object.value("exit", exit as u8));
             } else {
+                let text = voice::said(&text, error.path().filter(|_| error.side() == Side::Server));
                 let text = out.wrapped("sealift: ", &text);
                 to_stderr(&format!("{} {text}", Style::new().for_stderr().red().bold().apply_to("sealift:")));
                 let mut last = LAST_HINT.lock();

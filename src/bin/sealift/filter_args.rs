@@ -25,12 +25,20 @@ pub struct FilterArgs {
     max_size: Option<u64>,
 
     /// Take no file of a tree that was modified less long ago, like 30m, 2d or 1y
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = age)]
     min_age: Option<Duration>,
 
     /// Take no file of a tree that was modified longer ago
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = age)]
     max_age: Option<Duration>,
+}
+
+/// Reads an age.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn age(text: &str) -> std::result::Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| format!("`{text}` is no time; write it like 90d, 12h or 30min"))
 }
 
 impl FilterArgs {

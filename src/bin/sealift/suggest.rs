@@ -88,7 +88,7 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
             // What a reader of numbers calls it, in words.
             let told = told.replace("invalid digit found in string", "it is no whole number");
             let told = told.replace("number too large to fit in target type", "it is too large");
-            Some(Failure::new(Kind::Usage, told, format!("{habit}`{page}` shows how it is written.")))
+            Some(Failure::new(Kind::Usage, told, format!("{habit}`{page}` says what it takes.")))
         }
         ErrorKind::TooFewValues => {
             let (_, names) = command_of(words, definition, "");

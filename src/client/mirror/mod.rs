@@ -26,12 +26,14 @@ mod pull;
 mod push;
 mod remote;
 mod report;
+mod run;
 
 use std::path::PathBuf;
 
 pub use displaced::Displaced;
 pub use guard::MaxDelete;
 pub use plan::{Deletes, Plan};
+pub use run::MirrorRun;
 
 use super::content;
 use super::filter::Filter;

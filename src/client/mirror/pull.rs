@@ -8,6 +8,7 @@ use super::carry_out::{Beside, Came, Place, Side, carry_out};
 use super::displaced::{Displaced, recover};
 use super::plan::{Plan, Stray, Tree};
 use super::report::Report;
+use super::run::MirrorRun;
 use super::{MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
 use crate::client::content;
@@ -25,8 +26,7 @@ use crate::proto::Feature;
 impl Client {
     /// Makes the local folder `into`, made with its parents if missing, like the folder `from` of the server.
     /// Files and folders keep their modification times. Nothing outside `into` is written or removed, whatever the
-    /// server lists and whatever links are in it. What has to be moved out of the way for a while is among the
-    /// `displaced`, which every attempt of a run gets.
+    /// server lists and whatever links are in it. Every attempt gets the same `run`.
     ///
     /// # Errors
     /// What ends the connection, if either side cannot be listed at all, [`Kind::Integrity`] for a listing that names
@@ -37,15 +37,19 @@ impl Client {
         from: &RelPath,
         into: &Path,
         options: &MirrorOptions,
-        displaced: &Displaced,
+        run: &MirrorRun,
         observer: Arc<dyn Observer>,
     ) -> Result<MirrorSummary> {
-        let (from, into, options, displaced) = (from.clone(), into.to_owned(), options.clone(), displaced.clone());
+        let (from, into, options, run) = (from.clone(), into.to_owned(), options.clone(), run.clone());
         let (told, transfers) = (Arc::clone(&observer), options.transfers);
+        let told_of = run.clone();
         let lead = move |session: &mut Session, crowd: Option<&Crowd>| {
-            pull(session, (&from, &into), &options, &displaced, &*told, crowd)
+            pull(session, (&from, &into), &options, &run, &*told, crowd)
         };
-        crowded(self, transfers, &observer, lead).await.0
+        let (done, rest) = crowded(self, transfers, &observer, lead).await;
+        // What other connections failed at when the first one had ended.
+        told_of.add_failed(rest.failures, &RelPath::root());
+        done
     }
 }
 
@@ -53,7 +57,7 @@ fn pull(
     session: &mut Session,
     (from, into): (&RelPath, &Path),
     options: &MirrorOptions,
-    displaced: &Displaced,
+    run: &MirrorRun,
     observer: &dyn Observer,
     crowd: Option<&Crowd>,
 ) -> Result<MirrorSummary> {
@@ -61,7 +65,8 @@ fn pull(
     if options.perms && !session.has(Feature::Mode) {
         return Err(Feature::Mode.missing());
     }
-    let mut report = Report::new(observer).with_perms(options.perms).growing(options.growing);
+    let displaced = run.displaced();
+    let mut report = Report::of(observer, run).with_perms(options.perms).growing(options.growing);
     let source = remote::source(session, from, options, &mut report)?;
     if source.items.get(&RelPath::root()).is_none_or(|top| top.kind != EntryKind::Directory) {
         return Err(Error::new(Kind::NotDirectory, format!("{from}: not a folder")).of_server().at(from.as_path()));
@@ -77,6 +82,7 @@ fn pull(
     }
     destination.spare(&source, &options.filter);
     let mut plan = make_plan(session, (&source, &destination), (into, from), options)?;
+    plan.transfer.retain(|path| !run.has_failed(path));
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     let at = |path: &RelPath| into.join(path.as_path());
     report_blocked(&plan, (&destination, options.delete), at, &mut report);
@@ -273,7 +279,9 @@ impl<'a> Side for Local<'a> {
         let (observer, session, crowd) = (report.observer, &mut *self.session, self.crowd);
         let faults = report.faults();
         let whole = came.as_deref_mut().map(|came| &mut came.files);
-        report.with_ledger(whole, |ledger| fetch_files(session, jobs.into_iter(), crowd, into, observer, ledger))?;
+        report.with_ledger(whole, &RelPath::root(), |ledger| {
+            fetch_files(session, jobs.into_iter(), crowd, into, observer, ledger)
+        })?;
         for path in links {
             // What was moved out of the way is put back if anything failed, and then nothing is to have its name.
             if came.is_some() && report.faults() > faults {

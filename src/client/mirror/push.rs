@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::carry_out::{Came, Place, Side, carry_out};
-use super::displaced::{Displaced, recover};
+use super::displaced::recover;
 use super::plan::Stray;
 use super::report::Report;
+use super::run::MirrorRun;
 use super::{MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
 use crate::client::jobs::{Upload, UploadSource};
@@ -21,8 +22,7 @@ use crate::proto::Feature;
 
 impl Client {
     /// Makes the folder `to` of the server, made with its parents if missing, like the local folder `from`.
-    /// Files keep their modification times, folders do not. What has to be moved out of the way for a while is among the
-    /// `displaced`, which every attempt of a run gets.
+    /// Files keep their modification times, folders do not. Every attempt gets the same `run`.
     ///
     /// # Errors
     /// What ends the connection, if either side cannot be listed at all, and [`Kind::EmptySource`] and
@@ -32,15 +32,19 @@ impl Client {
         from: &Path,
         to: &RelPath,
         options: &MirrorOptions,
-        displaced: &Displaced,
+        run: &MirrorRun,
         observer: Arc<dyn Observer>,
     ) -> Result<MirrorSummary> {
-        let (from, to, options, displaced) = (from.to_owned(), to.clone(), options.clone(), displaced.clone());
+        let (from, to, options, run) = (from.to_owned(), to.clone(), options.clone(), run.clone());
         let (told, transfers) = (Arc::clone(&observer), options.transfers);
+        let (told_of, folder) = (run.clone(), to.clone());
         let lead = move |session: &mut Session, crowd: Option<&Crowd>| {
-            push(session, (&from, &to), &options, &displaced, &*told, crowd)
+            push(session, (&from, &to), &options, &run, &*told, crowd)
         };
-        crowded(self, transfers, &observer, lead).await.0
+        let (done, rest) = crowded(self, transfers, &observer, lead).await;
+        // What other connections failed at when the first one had ended.
+        told_of.add_failed(rest.failures, &folder);
+        done
     }
 }
 
@@ -48,7 +52,7 @@ fn push(
     session: &mut Session,
     (from, to): (&Path, &RelPath),
     options: &MirrorOptions,
-    displaced: &Displaced,
+    run: &MirrorRun,
     observer: &dyn Observer,
     crowd: Option<&Crowd>,
 ) -> Result<MirrorSummary> {
@@ -56,7 +60,8 @@ fn push(
     if options.perms && !session.has(Feature::Perms) {
         return Err(Feature::Perms.missing());
     }
-    let mut report = Report::new(observer).with_perms(options.perms).growing(options.growing);
+    let displaced = run.displaced();
+    let mut report = Report::of(observer, run).with_perms(options.perms).growing(options.growing);
     let source = local::source(from, options, &mut report)?;
     let mut destination = remote::destination(session, to, options, &mut report)?;
     let both = (&source, &destination);
@@ -73,6 +78,7 @@ fn push(
         spared.iter().for_each(|folder| report.skipped(&to.as_path().join(folder.as_path()), Skip::Shared));
     }
     let mut plan = make_plan(session, (&source, &destination), (from, to), options)?;
+    plan.transfer.retain(|path| !run.has_failed(path));
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     let at = |path: &RelPath| PathBuf::from(to.as_path()).join(path.as_path());
     report_blocked(&plan, (&destination, options.delete), at, &mut report);
@@ -167,7 +173,7 @@ impl<'a> Side for Server<'a> {
         let mut sent = came.is_some().then(Vec::new);
         let crowd = self.crowd;
         let send = |ledger: &mut Ledger| send_files(session, tasks, crowd, observer, ledger, false);
-        let done = report.with_ledger(sent.as_mut(), send);
+        let done = report.with_ledger(sent.as_mut(), to, send);
         // Known there by their paths from the user's folder on.
         let inside = |(path, hash): (RelPath, Hash)| Some((path.strip_prefix(to)?, hash));
         if let (Some(came), Some(sent)) = (came, sent) {

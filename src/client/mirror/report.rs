@@ -1,17 +1,19 @@
-//! Telling what is skipped and what fails, and keeping count of it.
+//! Telling what is skipped and what fails, once over all attempts, and keeping count of it.
 
 use std::path::{Path, PathBuf};
 
+use super::run::MirrorRun;
 use crate::client::jobs::Summary;
 use crate::client::ledger::Ledger;
 use crate::client::observer::{Observer, Skip};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::files::{Hash, RelPath};
 
 /// The observer and the summary together.
 pub(super) struct Report<'a> {
     pub(super) observer: &'a dyn Observer,
     pub(super) summary: Summary,
+    run: MirrorRun,
     /// Failures that are neither of a reading of the source nor of a transfer.
     elsewhere: usize,
     /// Files keep all of their modes.
@@ -22,7 +24,13 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub(super) fn new(observer: &'a dyn Observer) -> Self {
-        Report { observer, summary: Summary::default(), elsewhere: 0, perms: false, growing: false }
+        Report::of(observer, &MirrorRun::default())
+    }
+
+    /// Of one attempt of this run. What earlier ones failed at counts, and is not told again.
+    pub(super) fn of(observer: &'a dyn Observer, run: &MirrorRun) -> Self {
+        let summary = Summary { failed: run.failures(), ..Summary::default() };
+        Report { observer, summary, run: run.clone(), elsewhere: 0, perms: false, growing: false }
     }
 
     /// Files keep all of their modes in its transfers, or not.
@@ -40,21 +48,28 @@ impl<'a> Report<'a> {
         self.summary.failed.len().saturating_sub(self.elsewhere)
     }
 
-    /// Does a transfer whose outcomes are counted here. The files that went whole are added to `whole`, if there is that.
+    /// Does a transfer whose outcomes are counted here, to targets in this folder. The files that went whole are added to
+    /// `whole`, if there is that.
     pub(super) fn with_ledger<T>(
         &mut self,
         whole: Option<&mut Vec<(RelPath, Hash)>>,
-        transfer: impl FnOnce(&mut Ledger) -> T,
-    ) -> T {
+        folder: &RelPath,
+        transfer: impl FnOnce(&mut Ledger) -> Result<T>,
+    ) -> Result<T> {
         let mut ledger = Ledger::default();
         // A mirror is done again when it was cut off, and then goes on with the file it was at.
         (ledger.how.keep, ledger.how.resume) = (true, true);
+        ledger.how.notes_failures = true;
         ledger.how.perms = self.perms;
         ledger.how.growing = self.growing;
         ledger.whole = whole.is_some().then(Vec::new);
         ledger.summary = std::mem::take(&mut self.summary);
         let done = transfer(&mut ledger);
         self.summary = ledger.summary;
+        self.run.add_failed(ledger.failures, folder);
+        if done.is_err() && ledger.gave_up {
+            self.run.gives_up();
+        }
         if let (Some(whole), Some(went)) = (whole, ledger.whole) {
             whole.extend(went);
         }
@@ -62,7 +77,9 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn skipped(&mut self, path: &Path, why: Skip) {
-        self.observer.skipped(path, why);
+        if self.run.is_news(path, why.words()) {
+            self.observer.skipped(path, why);
+        }
         self.summary.skipped += 1;
     }
 
@@ -74,7 +91,9 @@ impl<'a> Report<'a> {
 
     /// A reading of the source or a transfer failed.
     pub(super) fn failed(&mut self, path: PathBuf, error: Error) {
-        self.observer.failed(&path, &error);
+        if self.run.is_news(&path, error.text()) {
+            self.observer.failed(&path, &error);
+        }
         self.summary.failed.push((path, error));
     }
 }

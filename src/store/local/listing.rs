@@ -88,14 +88,19 @@ impl LocalListing {
     /// else, is not to be taken for an empty one.
     fn enter(&mut self, name: &[u8]) -> Result<(), Unread> {
         let path = [&*self.path, name].concat();
+        let Some(level) = self.levels.last() else { return Ok(()) };
+        let opened = level.entries.fd().and_then(|dir| open_directory(dir, name)).and_then(entries);
+        let mut entries = opened.map_err(|err| self.failed(&path, err))?;
         if self.base_depth + self.levels.len() >= limits::DEPTH_MAX {
+            let is_empty = std::iter::from_fn(|| entries.read())
+                .all(|entry| entry.is_ok_and(|entry| self.hidden(entry.file_name().to_bytes())));
+            if is_empty {
+                return Ok(());
+            }
             let shown = escape::for_people(&self.full(&path));
             let text = format!("{shown}: not listed, what is in it is deeper than {} folders", limits::DEPTH_MAX);
             return Err(Unread { path, error: Error::new(Kind::PathTooLong, text) });
         }
-        let Some(level) = self.levels.last() else { return Ok(()) };
-        let opened = level.entries.fd().and_then(|dir| open_directory(dir, name)).and_then(entries);
-        let entries = opened.map_err(|err| self.failed(&path, err))?;
         self.path = [&*path, b"/"].concat();
         self.levels.push(Level { entries, path_len: self.path.len() });
         Ok(())

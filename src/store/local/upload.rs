@@ -189,7 +189,7 @@ impl LocalUpload {
     pub(super) fn failed(&self, err: std::io::Error) -> Error {
         if Errno::from_io_error(&err) == Some(Errno::FBIG) {
             let text = format!("{}: larger than a file can be on this disk", self.path);
-            return Error::new(Kind::NoSpace, text).with_source(err);
+            return Error::new(Kind::NoSpace, text).at(self.path.as_path()).with_source(err);
         }
         Error::file(&self.path, err)
     }

@@ -48,7 +48,7 @@ fn a_list_names_what_is_fetched_and_what_cannot_be_is_named() {
     get(&["-n", &tree, "new"]).code(10).said("Would be: 2 files");
     assert!(!world.local("new").exists());
     let done = get(&[&tree, "new"]).code(10).said("tree/missing: no such file").said("../x: ").said("2 files");
-    assert!(done.stderr.contains("tree/a: ") && done.stderr.contains("3 failed"), "{}", done.stderr);
+    assert!(done.stderr.contains("new/a: is a folder") && done.stderr.contains("3 failed"), "{}", done.stderr);
     assert_eq!(names(&world.local("new")), ["a", "a/b", "a/b/one", "three"]);
     get(&["-rc", &tree, "new"]).code(10).said("3 unchanged").said("1 file, ");
     assert_eq!(names(&world.local("new")), ["a", "a/b", "a/b/one", "a/two", "three"]);

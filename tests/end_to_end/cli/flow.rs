@@ -62,8 +62,17 @@ fn a_rate_that_no_server_bears_is_refused_with_the_least_that_works() {
     let many = ["put", "--streams", "4", "--limit-rate", "32K", "f", &there];
     world.run(many).code(2).said("too low for 4 connections: it takes 64 KiB");
     world.run(["put", "--limit-rate", "fast", "f", &there]).code(2).said("is no rate: write it like 5M or 500K");
+    for (rate, said) in [
+        ("fast", "`sealift put --help` says what it takes"),
+        ("100", "`100` says no unit: write it like 5M or 500K"),
+        ("0", "without the option nothing is held back"),
+    ] {
+        world.run(["put", "--limit-rate", rate, "f", &there]).code(2).said(said);
+    }
+    world.run(["put", "-r", "--max-age", "long", ".", &there]).code(2).said("`long` is no time; write it like 90d");
     assert!(!world.remote("alice", "f").exists());
     world.run(["put", "--limit-rate", "16K", "f", &there]).code(0);
+    world.run(["put", "--limit-rate", "1.5M", "f", &there]).code(0);
 }
 
 #[test]

@@ -71,6 +71,46 @@ fn a_folder_in_the_place_of_a_long_file_is_told_before_its_bytes_come() {
     world.run(["get", &long, "named"]).code(1).said("0 files, 0 B").said("1 failed");
 }
 
+/// The same in trees that are mirrored, and nothing is deleted: what fits comes over another connection, and nothing is told twice.
+#[test]
+fn a_mirror_goes_on_with_what_fits_and_deletes_nothing() {
+    let world = World::trusting();
+    let remote = |name: &str| world.remote("alice", "tree").join(name);
+    fs::create_dir_all(remote("zz")).unwrap();
+    for name in ["b", "y"] {
+        fs::File::create(remote(name)).unwrap().set_len(300_000_000).unwrap();
+    }
+    for name in ["a", "c", "zz/f"] {
+        fs::write(remote(name), name).unwrap();
+    }
+    std::os::unix::fs::symlink("zz", remote("link")).unwrap();
+    // Nothing here may be longer than 2 MB.
+    let script = r#"trap "" XFSZ; ulimit -f 2000; exec "$@""#;
+    let narrow = ["sh", "-c", script, "sh"];
+    let tree = world.alice("tree");
+    for (n, more) in [&["--retry", "0"][..], &["--retry", "3"], &["--transfers", "3"]].into_iter().enumerate() {
+        let here = format!("./got{n}");
+        let extra = world.local(&here).join("extra");
+        fs::create_dir_all(extra.parent().unwrap()).unwrap();
+        fs::write(&extra, "only here").unwrap();
+        let done = world.run_through(&narrow, [&["mirror", "--delete"], more, &[&tree, &here]].concat()).code(10);
+        let done = done.said("3 files").said("; 1 skipped (link); 2 failed").said("nothing was deleted");
+        let told = |name: &str| format!("sealift: {here}/{name}: larger than a file can be on this disk\n");
+        for once in [told("b"), told("y"), "skipped tree/link".to_owned()] {
+            assert_eq!(done.stderr.matches(&once).count(), 1, "{once}: {done:?}");
+        }
+        assert!(!done.stderr.contains("again in"), "{done:?}");
+        assert_eq!(fs::read(world.local(&here).join("zz/f")).unwrap(), b"zz/f");
+        assert!(extra.exists(), "{done:?}");
+        // What came is the same by now.
+        let again = [&["mirror", "--json"], more, &[&tree, &here]].concat();
+        let done = world.run_through(&narrow, again).code(10);
+        let last: serde_json::Value = serde_json::from_str(done.stdout().lines().last().unwrap()).unwrap();
+        let figures = ["files", "unchanged", "failed", "skipped"].map(|key| last[key].as_u64().unwrap());
+        assert_eq!(figures, [0, 3, 2, 1], "{last}");
+    }
+}
+
 #[test]
 fn a_mirror_says_that_a_folder_stays_because_nothing_is_to_be_deleted() {
     let world = World::trusting();

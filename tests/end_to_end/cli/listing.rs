@@ -79,8 +79,48 @@ fn a_pipe_gets_the_same_whatever_the_zone_one_entry_a_line() {
     unsorted.sort_unstable();
     assert_eq!(unsorted, ["C", "a.pdf", "b.txt", "sub/", "sub/x.txt"]);
     assert_eq!(ls(&["--json"]).lines().count(), 6, "a program is told of everything, and of how much that was");
+    let names = |options: &[&str]| {
+        let shown = ls(&[&["--json"], options].concat());
+        let objects = shown.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        objects.filter_map(|object| Some(object["name"].as_str()?.to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["-r"]), [".hidden", "C", "a.pdf", "b.txt", "sub", "sub/x.txt"]);
+    assert_eq!(names(&["--reverse"]), ["sub", "b.txt", "a.pdf", "C", ".hidden"]);
     let by_time = ls(&["--json", "-t"]);
     assert!(by_time.lines().next().unwrap().contains(r#""name":"sub""#), "{by_time}");
+}
+
+/// A disk may have names that no path of a server can have.
+#[test]
+fn a_program_is_told_the_whole_path_of_what_cannot_be_named() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "d")).unwrap();
+    fs::write(world.remote("alice", "d/new\nline"), "").unwrap();
+    for command in [&["ls"][..], &["tree"], &["find"]] {
+        let done = world.run([&["--json"], command, &[&world.alice("d")]].concat()).code(0);
+        let first: serde_json::Value = serde_json::from_str(done.stdout().lines().next().unwrap()).unwrap();
+        assert_eq!(first["path"], "d/new\nline", "{first}");
+    }
+}
+
+#[test]
+fn a_tree_as_deep_as_a_path_can_be_is_whole_and_what_is_deeper_is_said_to_be() {
+    let world = World::trusting();
+    let folder = |levels: usize| vec!["d"; levels].join("/");
+    fs::create_dir_all(world.remote("alice", folder(64))).unwrap();
+    fs::write(world.remote("alice", "d/x"), "x").unwrap();
+    let (top, here) = (world.alice("d"), world.local("got"));
+    let commands = [&["verify", &top][..], &["ls", "-r", &top], &["mirror", &top, "./got"], &["get", "-r", &top, "."]];
+    for args in commands {
+        world.run(args).code(0);
+    }
+    assert!(here.join(folder(63)).is_dir());
+    fs::write(world.remote("alice", folder(64)).join("deeper"), "").unwrap();
+    for args in commands {
+        let done = world.run(args).code(10);
+        let said = format!("{}: what is in it is deeper than 64 folders", folder(64));
+        assert!(done.stderr.contains(&said) || done.stdout().contains(&said), "{args:?}: {done:?}");
+    }
 }
 
 /// `--utc` and `--time-style` are the same wherever times are shown.

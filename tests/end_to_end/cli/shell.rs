@@ -57,6 +57,34 @@ fn what_is_found_in_a_folder_is_told_as_it_is_typed_there() {
 }
 
 #[test]
+fn what_fails_in_a_folder_is_told_as_it_was_typed_there() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "tree/sub")).unwrap();
+    for (line, said) in [
+        ("cat nix", "sealift: nix: no such file"),
+        ("ls *.q", "sealift: *.q: nothing matches"),
+        ("rm sub/nix", "sealift: sub/nix: no such file"),
+        ("rm /nix", "sealift: /nix: no such file"),
+        ("rm .", "sealift: .: the folder is not empty"),
+        ("get sub", "sealift: sub: is a folder"),
+        (
+            "put - sub/",
+            "sealift: sub: is a folder, and standard input has no name\n  hint: Write the name it gets, as in /tree/sub/name.",
+        ),
+        ("trash restore nix", "sealift: nix: nothing called so is kept"),
+        ("mv sub nix/x", "sealift: nix: no such folder on the server"),
+        ("mv nix sub other", "sealift: other: no such folder on the server"),
+        ("mkdir /", "sealift: /: this is your own folder"),
+    ] {
+        let done = world.run_with(["shell", &world.alice("")], format!("cd tree\n{line}\n").as_bytes());
+        assert!(done.stderr.contains(said), "{line}: {done:?}");
+        assert!(!done.stderr.contains(&format!("{}/", world.server.address())), "{line}: {done:?}");
+    }
+    let json = world.run_with(["--json", "shell", &world.alice("")], b"cd tree\ncat nix\n").code(10);
+    assert!(json.stderr.contains("\"tree/nix\""), "programs are told the whole path: {json:?}");
+}
+
+#[test]
 fn a_failed_command_does_not_stop_the_others_but_shows_in_the_exit_code() {
     let world = World::trusting();
     let done = world.run_with(["shell", &world.alice("")], b"get missing\nmkdir x\nfrobnicate\n'\nmkdir y\n").code(10);

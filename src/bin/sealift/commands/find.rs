@@ -17,6 +17,7 @@ use super::{ls, unread};
 use crate::context::{Context, Repeat};
 use crate::expand::{Names, may_be_pattern};
 use crate::failure::{Failure, Outcome};
+use crate::filter_args::age;
 use crate::output::{Output, stdout_failed, writes};
 use crate::times::{Clock, TimeArgs, TimeStyle};
 use crate::voice;
@@ -112,10 +113,6 @@ impl Size {
     }
 }
 
-fn age(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| format!("`{text}` is no time; write it like 90d, 12h or 30min"))
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -194,7 +191,7 @@ impl Filter {
 /// As [`Client::list`].
 pub async fn search(out: Output, client: &mut Client, target: &Target, filter: &Filter) -> Outcome {
     let folder = &target.path;
-    let mut found = Found { out, folder, filter, held: (!out.is_json()).then(Vec::new), held_bytes: 0 };
+    let mut found = Found { out, folder, filter, held: Some(Vec::new()), held_bytes: 0 };
     let listed =
         client.list_each(folder, true, |entry| if filter.takes(&entry) { found.take(entry) } else { Ok(()) }).await;
     match listed {
@@ -210,8 +207,7 @@ pub async fn search(out: Output, client: &mut Client, target: &Target, filter: &
     }
 }
 
-/// What was found below a folder. A program is told of it as it comes; else it waits until all is there and can be sorted, as long
-/// as that can be held.
+/// What was found below a folder. It waits until all is there and can be sorted, as long as that can be held.
 struct Found<'a> {
     out: Output,
     folder: &'a RelPath,

@@ -298,7 +298,8 @@ async fn list(ctx: &Context, target: &OsString, times: TimeArgs) -> Outcome {
 /// # Errors
 /// Those of the server.
 pub async fn show(out: Output, client: &mut Client, login: &Login, times: TimeArgs) -> Outcome {
-    let links = client.links().await?;
+    let mut links = client.links().await?;
+    links.sort_by(|a, b| a.name.cmp(&b.name));
     let gone = gone(client, &links).await?;
     let mut table = Table::new(["NAME", "KIND", "PATH", "GOOD"]);
     for (link, is_gone) in links.iter().zip(gone) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealift::client::mirror::Plan;
-use sealift::client::{Config, Displaced, MirrorOptions, MirrorSummary, Target, is_lost_line};
+use sealift::client::{Config, Displaced, MirrorOptions, MirrorRun, MirrorSummary, Target, is_lost_line};
 use sealift::escape::for_people;
 use sealift::files::RelPath;
 use sealift::{Client, Error, Kind};
@@ -124,8 +124,8 @@ pub async fn carry_out(
         known => ctx.connect_with(login, known).await?,
     };
     let back = BackTo::back_to(ctx, login, &connected);
-    let displaced = Displaced::default();
-    interrupt::may_leave(&displaced, way.destination());
+    let run = MirrorRun::default();
+    interrupt::may_leave(run.displaced(), way.destination());
     ctx.over(connected.client, login, async |client| {
         if let (Some(listed), Way::Pull { from, .. }) = (&mut listed, &way) {
             listed.drop_missing_there(client, &from.path).await?;
@@ -147,16 +147,16 @@ pub async fn carry_out(
         if !args.dry_run {
             interrupt::moves(Moves::Mirror, true);
         }
-        let result = attempts(client, &way, &options, &displaced, &back, &progress).await;
+        let result = attempts(client, &way, &options, &run, &back, &progress).await;
         if result.is_err() {
-            restore(&way, &displaced, &back).await;
+            restore(&way, run.displaced(), &back).await;
         }
         progress.stop();
         progress.write_checksums()?;
         let mut summary = match result {
             Ok(summary) => summary,
             Err(failure) => {
-                name_displaced(&displaced, way.destination(), &failure, ctx.out);
+                name_displaced(run.displaced(), way.destination(), &failure, ctx.out);
                 return Err(match &failure {
                     Failure::Error { error, .. } if progress.has_shown(error) => Failure::Shown(error.exit()),
                     _ => failure,
@@ -232,12 +232,13 @@ impl Listing {
 }
 
 /// Mirrors, on new connections as long as there is patience. Both sides are looked at anew each time, and what was done
-/// before a line was lost is the same by then.
+/// before a line was lost is the same by then. Where an attempt has ended its own connection for a file that has no place here, the
+/// next one goes on with the others at once.
 async fn attempts(
     client: &mut Client,
     way: &Way,
     options: &MirrorOptions,
-    displaced: &Displaced,
+    run: &MirrorRun,
     back: &BackTo<'_>,
     progress: &Arc<Progress>,
 ) -> Outcome<MirrorSummary> {
@@ -246,11 +247,13 @@ async fn attempts(
     loop {
         let observer = progress.clone();
         let done = match way {
-            Way::Push { from, to } => client.mirror_push(from, &to.path, options, displaced, observer).await,
-            Way::Pull { from, to } => client.mirror_pull(&from.path, to, options, displaced, observer).await,
+            Way::Push { from, to } => client.mirror_push(from, &to.path, options, run, observer).await,
+            Way::Pull { from, to } => client.mirror_pull(&from.path, to, options, run, observer).await,
         };
+        let gave_up = run.gave_up();
         let lost = match done {
-            Err(error) if is_lost_line(&error) && !interrupt::is_stopping() => error,
+            Err(_) if gave_up && !interrupt::is_stopping() => None,
+            Err(error) if is_lost_line(&error) && !interrupt::is_stopping() => Some(error),
             done => return Ok(with_earlier(done?, before)),
         };
         let now = progress.done();
@@ -259,7 +262,10 @@ async fn attempts(
             before = now;
         }
         progress.lost();
-        *client = back.as_soon_as_possible(&mut patience, lost).await?;
+        *client = match lost {
+            Some(lost) => back.as_soon_as_possible(&mut patience, lost).await?,
+            None => back.once_more().await?,
+        };
         progress.starts_over();
     }
 }

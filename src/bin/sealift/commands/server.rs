@@ -150,7 +150,8 @@ pub async fn who(ctx: &Context, args: &Who) -> Outcome {
 /// As [`Client::who`].
 pub async fn show_who(out: Output, client: &mut Client, times: TimeArgs) -> Outcome {
     let clock = times.clock(TimeStyle::LongIso, out.stdout_is_terminal());
-    let sessions = client.who().await?;
+    let mut sessions = client.who().await?;
+    sessions.sort_by_cached_key(|session| (session.since, session.id.to_string()));
     let mut table = Table::new(["SESSION", "USER", "FROM", "SINCE", "DOING"]);
     for session in sessions {
         if !out.json(|| session_object(&session))? {

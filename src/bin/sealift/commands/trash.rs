@@ -135,10 +135,7 @@ async fn kept(client: &mut Client, meant: &[Named]) -> Outcome<ServerTrashList> 
         all.is_cut |= is_cut;
         all.is_off |= is_off;
     }
-    // Of one it is the server's own order.
-    if meant.len() > 1 {
-        all.entries.sort_by_key(|thing| Reverse(thing.id));
-    }
+    all.entries.sort_by_key(|thing| Reverse(thing.id));
     Ok(all)
 }
 

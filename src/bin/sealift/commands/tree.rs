@@ -24,7 +24,7 @@ Examples:
   sealift tree alice@files.example/project
   sealift tree -L 2 files.example
 
-Names that begin with a dot are left out without -a. With --json it is `ls -r --json`, sorted.")]
+Names that begin with a dot are left out without -a. With --json each is an `entry` as of `ls --json`, in the order of their paths.")]
 pub struct Tree {
     /// Folders on a server
     #[arg(required = true, value_name = "TARGET")]

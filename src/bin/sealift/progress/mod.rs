@@ -178,10 +178,9 @@ impl Progress {
         self.change(|state| state.lost(0));
     }
 
-    /// What is left is counted anew, and what is skipped told of again.
+    /// What is left is counted anew.
     pub fn starts_over(&self) {
         self.change(State::starts_over);
-        *self.skipped.lock() = Skipped::default();
     }
 
     /// So many parts of the work are to be counted yet, each when it begins.
@@ -272,6 +271,25 @@ impl Progress {
             (Some(path), _) => path.to_owned(),
         }
     }
+
+    /// The failure of this source in words that name what it happened to once: what this machine refuses of a download by its place
+    /// here, as the person named that.
+    fn named(&self, source: &Path, error: &Error) -> Failure {
+        let retold = error.retold();
+        if let (Direction::Fetch, Side::Local, Some(path), Some(folder)) =
+            (self.direction, error.side(), error.path(), self.folder.get())
+        {
+            let inside = for_people(path.as_os_str().as_bytes());
+            let folder = for_people(folder.as_os_str().as_bytes());
+            if error.text().strip_prefix(&*inside).is_some_and(|rest| rest.starts_with(':')) {
+                return match &*folder {
+                    "." => retold.into(),
+                    folder => retold.of_path_in(&inside, folder.trim_end_matches('/')).into(),
+                };
+            }
+        }
+        Failure::from(retold).about(&for_people(source.as_os_str().as_bytes()))
+    }
 }
 
 impl Observer for Progress {
@@ -346,8 +364,7 @@ impl Observer for Progress {
 
     fn failed(&self, path: &Path, error: &Error) {
         self.change(|state| state.given_up(path));
-        let name = for_people(path.as_os_str().as_bytes());
-        let mut failure = Failure::from(error.retold()).about(&name).at(self.happened_to(path, error));
+        let mut failure = self.named(path, error).at(self.happened_to(path, error));
         let in_the_way = match (self.direction, error.side()) {
             (Direction::Send, Side::Server) => Some(
                 "A folder on the server has that name: choose another one. Without -T a file goes into the folder.",

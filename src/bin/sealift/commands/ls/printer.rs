@@ -43,7 +43,6 @@ pub struct Counts {
 impl<'a> Printer<'a> {
     /// For entries whose paths are relative to this folder.
     pub fn new(out: Output, look: &'a Look, folder: RelPath) -> Self {
-        let is_sorted = !look.unsorted && (!out.is_json() || look.by_time || look.by_size || look.reverse());
         Printer {
             out,
             look,
@@ -51,7 +50,7 @@ impl<'a> Printer<'a> {
             clock: look.times.clock(TimeStyle::LongIso, out.stdout_is_terminal()),
             colours: Colours::of_stdout(out.stdout_is_terminal()),
             stdout: BufWriter::new(io::stdout()),
-            held: is_sorted.then(Vec::new),
+            held: (!look.unsorted).then(Vec::new),
             held_bytes: 0,
             shown: 0,
             hidden: 0,
@@ -202,12 +201,12 @@ pub fn details(entry: &Entry, size: &str, width: usize, clock: &Clock) -> String
 
 /// An entry of a listing of this folder, for programs.
 pub fn object(folder: &RelPath, entry: &Entry) -> Object {
-    // Checked by the client library, so only a path that is too deep or too long with its folder cannot be joined.
-    let path = folder.join(&entry.path).unwrap_or_default();
-    let object = Object::of(Event::Entry)
-        .name("path", path.as_bytes())
-        .name("name", &entry.path)
-        .text("type", entry.kind.word());
+    // Byte by byte: what a disk has may be called as no path can.
+    let path = match folder.is_root() {
+        true => entry.path.clone(),
+        false => [folder.as_bytes(), b"/", &entry.path].concat(),
+    };
+    let object = Object::of(Event::Entry).name("path", &path).name("name", &entry.path).text("type", entry.kind.word());
     let object = object.value("size", entry.size).text("mtime", format::rfc3339(entry.mtime));
     if entry.rotten { object.value("rotten", true) } else { object }
 }

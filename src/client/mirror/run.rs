@@ -1,0 +1,75 @@
+//! What the attempts of one mirror know of each other.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::displaced::Displaced;
+use crate::client::ledger::Failed;
+use crate::error::Error;
+use crate::files::RelPath;
+use crate::sync::Mutex;
+
+/// One mirror, over as many connections as it takes. Handed to every attempt, it lets each go on where the one before was cut
+/// off: what was moved aside is known, and a file that failed by itself is neither tried nor told again. Cheap to clone; the
+/// clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct MirrorRun {
+    displaced: Displaced,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Files that failed, by their paths in the mirrored folder.
+    failed: HashMap<RelPath, (PathBuf, Error)>,
+    /// What was told of which path.
+    told: HashSet<(PathBuf, String)>,
+    gave_up: bool,
+}
+
+impl MirrorRun {
+    /// What is moved aside.
+    pub fn displaced(&self) -> &Displaced {
+        &self.displaced
+    }
+
+    /// Whether the last attempt ended its connection because a file had no place here whose rest was too long to be read for
+    /// nothing: the next attempt goes on without that file. Said once.
+    pub fn gave_up(&self) -> bool {
+        std::mem::take(&mut self.state.lock().gave_up)
+    }
+
+    /// The connection was ended for a file that has failed.
+    pub(super) fn gives_up(&self) {
+        self.state.lock().gave_up = true;
+    }
+
+    /// Whether this has not been told of this path. It counts as told from now on.
+    pub(super) fn is_news(&self, path: &Path, what: &str) -> bool {
+        self.state.lock().told.insert((path.to_owned(), what.to_owned()))
+    }
+
+    /// These files, on their way to this folder, failed by themselves and were told.
+    pub(super) fn add_failed(&self, failures: Vec<Failed>, folder: &RelPath) {
+        let mut state = self.state.lock();
+        for Failed { path, to, error } in failures {
+            if let Some(inside) = to.strip_prefix(folder) {
+                state.failed.insert(inside, (path, error));
+            }
+        }
+    }
+
+    /// Whether an attempt has failed at this file.
+    pub(super) fn has_failed(&self, inside: &RelPath) -> bool {
+        self.state.lock().failed.contains_key(inside)
+    }
+
+    /// What earlier attempts failed at, in the order of the paths.
+    pub(super) fn failures(&self) -> Vec<(PathBuf, Error)> {
+        let state = self.state.lock();
+        let mut failed: Vec<_> = state.failed.values().map(|(path, error)| (path.clone(), error.retold())).collect();
+        failed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        failed
+    }
+}
