@@ -106,6 +106,9 @@ struct Seen {
 
 type AllSeen = HashMap<NodeName, Seen>;
 
+/// Why the probes of some cannot be read.
+type Unread = HashMap<NodeName, io::Error>;
+
 /// Tells which other nodes live, if that can be known.
 type Living<'a> = &'a dyn Fn() -> io::Result<Vec<NodeName>>;
 
@@ -243,7 +246,7 @@ impl Coherence {
             return;
         }
         if is_asked {
-            self.answer();
+            self.answer(living);
             return;
         }
         let others = match self.others(living) {
@@ -268,15 +271,15 @@ impl Coherence {
                 Err(trouble) => self.doubt(Some(&trouble)),
             }
         } else {
-            self.look_and_change();
+            self.look_and_change(living);
         }
     }
 
     /// Changes the probes as long as somebody wants that.
-    fn answer(&self) {
+    fn answer(&self, living: Living<'_>) {
         let begun = Instant::now();
         while self.is_asked() && !self.is_over() {
-            self.look_and_change();
+            self.look_and_change(living);
             if begun.elapsed() >= limits::COHERENCE_ANSWER {
                 // Who asked may have been killed; who goes on asking says so again.
                 let _ = unlinkat(&self.folder, ASKED, AtFlags::empty());
@@ -285,12 +288,14 @@ impl Coherence {
         }
     }
 
-    fn look_and_change(&self) {
-        let looked =
-            self.look(&mut self.seen.lock()).and_then(|unread| unread.map_or(Ok(()), |error| Err(error.into())));
-        if let Err(trouble) = looked {
+    fn look_and_change(&self, living: Living<'_>) {
+        let begun = Instant::now();
+        let looked = self.look(&mut self.seen.lock());
+        if let Err(trouble) = looked.and_then(|unread| self.of_others(unread, living)) {
             self.doubt(Some(&trouble));
         }
+        // Others may have it answered for longer than a look is good for.
+        *self.looked.lock() = begun;
         if let Err(Trouble::Failed(error)) = self.change() {
             tracing::debug!(%error, "other servers cannot look whether they see what this one changes");
         }
@@ -359,9 +364,18 @@ impl Coherence {
         }
     }
 
-    /// Looks at the probes of all others. What keeps one from being read is returned.
-    fn look(&self, all: &mut AllSeen) -> Result<Option<io::Error>, Trouble> {
-        let mut unread = None;
+    /// Fails if what cannot be read is of one that lives: of others it is what they left.
+    fn of_others(&self, mut unread: Unread, living: Living<'_>) -> Result<(), Trouble> {
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let error = self.others(living)?.iter().find_map(|node| unread.remove(node));
+        error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Looks at the probes of all others. What keeps some from being read is returned.
+    fn look(&self, all: &mut AllSeen) -> Result<Unread, Trouble> {
+        let mut unread = Unread::new();
         let mut said = self.all_said()?;
         said.retain(|node, _| Some(node) != self.name.as_ref());
         for (node, number) in said {
@@ -377,7 +391,7 @@ impl Coherence {
                 }
                 Err(error) => {
                     tracing::debug!(%node, %error, "what this server has changed cannot be read");
-                    unread = Some(error);
+                    unread.insert(node, error);
                     continue;
                 }
             }

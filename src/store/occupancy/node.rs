@@ -25,9 +25,12 @@ use crate::limits;
 use crate::sync::Mutex;
 
 mod left;
+mod looking;
 mod name;
 
 pub(super) use self::left::forget_dead;
+use self::looking::{Found, living, look, unlocked_and_alive};
+pub(super) use self::looking::{any_lives, any_that_lives, try_mount};
 pub use self::name::NodeName;
 
 /// The folder of the nodes' files in [`limits::RESERVED_NAME`].
@@ -39,7 +42,7 @@ pub(super) struct Node {
     name: NodeName,
     folder: Dir,
     /// Its own file, locked.
-    file: Mutex<File>,
+    file: Mutex<Arc<File>>,
     /// The others whose lock was to be had, as they were when that was seen first.
     silent: Mutex<HashMap<NodeName, (Owner, Instant)>>,
     /// How often in a row another one had this one's name.
@@ -62,14 +65,6 @@ impl Drop for Node {
     }
 }
 
-/// What is found of another node.
-enum Found {
-    /// It holds its lock.
-    Locked,
-    /// Its lock was to be had, and is ours meanwhile.
-    Free(File, Option<Owner>),
-}
-
 impl Node {
     /// Becomes this node of the directory.
     ///
@@ -90,7 +85,9 @@ impl Node {
             // Somebody may have taken it for a dead one's and removed it.
             if is_there(&folder, &name.0, &file) {
                 let kept = folder.try_clone().map_err(|err| Error::file(data.display(), err))?;
-                let standing = Standing::of(kept, name.clone(), number_of(&file).map_err(failed)?);
+                let file = Arc::new(file);
+                let standing =
+                    Standing::of(kept, name.clone(), &file).map_err(|err| Error::file(data.display(), err))?;
                 return Ok(Node {
                     name: name.clone(),
                     folder,
@@ -144,8 +141,9 @@ impl Node {
                     false
                 }
             };
-            // Its lock is held here: whoever comes back under this name takes a new file.
-            let is_listed = is_over && is_there(&self.folder, &name.0, &file);
+            // Its lock is had alone here: whoever comes back under this name takes a new file, and nobody else takes that away.
+            let is_ours = || flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+            let is_listed = is_over && is_ours() && is_there(&self.folder, &name.0, &file);
             if is_listed {
                 self.mounts.all().iter().for_each(|mount| mount.forget(name));
             }
@@ -167,11 +165,11 @@ impl Node {
         }
         if is_held && self.standing.is_lost() {
             // It is there again, and nobody else has it: whoever had put another one in its place has given that back.
-            self.standing.taken_again(number_of(&file)?);
+            self.standing.taken_again(&file)?;
         }
         if !is_held {
             let was_gone = is_gone(&self.folder, &self.name.0, &file);
-            let new = open(&self.folder, &self.name.0, OFlags::CREATE)?;
+            let new = Arc::new(open(&self.folder, &self.name.0, OFlags::CREATE)?);
             match flock(&new, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) if is_there(&self.folder, &self.name.0, &new) => {}
                 Ok(()) | Err(Errno::WOULDBLOCK) => {
@@ -187,7 +185,7 @@ impl Node {
             self.replaced.store(0, Ordering::Relaxed);
             let why = if was_gone { "was taken for dead by another one" } else { "had lost its lock" };
             tracing::warn!(node = %self.name, "this server {why}, and what it was storing may be lost");
-            self.standing.taken_again(number_of(&new)?);
+            self.standing.taken_again(&new)?;
             *file = new;
         }
         say(&file)?;
@@ -335,120 +333,6 @@ impl Node {
     }
 }
 
-/// A node, but this one, that lives although its lock is to be had. Those that cannot be seen from here are watched for a while.
-///
-/// # Errors
-/// Those of the file system: then it is not known.
-fn unlocked_and_alive(folder: &Dir, except: Option<&NodeName>) -> io::Result<Option<NodeName>> {
-    let (begun, mut first): (_, HashMap<NodeName, Owner>) = (Instant::now(), HashMap::new());
-    loop {
-        let mut unsure = false;
-        for name in names(folder)?.into_iter().filter(|name| Some(name) != except) {
-            let Ok(Found::Free(_, Some(owner))) = look(folder, &name) else { continue };
-            if owner.lives() {
-                return Ok(Some(name));
-            }
-            if owner.is_near() {
-                continue;
-            }
-            unsure = true;
-            match first.get(&name) {
-                Some(before) if *before != owner => return Ok(Some(name)),
-                Some(_) => {}
-                None => {
-                    tracing::info!(node = %name, "was here before; watching whether it lives");
-                    first.insert(name, owner);
-                }
-            }
-        }
-        if !unsure || begun.elapsed() >= limits::BEAT_WATCH {
-            return Ok(None);
-        }
-        std::thread::sleep(limits::LOCK_PAUSE);
-    }
-}
-
-/// Whether whoever looks at this hidden place sees at once what the nodes that serve it change; none if none does. `place` is for errors.
-///
-/// # Errors
-/// [`Kind::Io`] if it does not, or one of them does not, or it cannot be tried.
-pub(super) fn try_mount(reserved: &Dir, place: &Path) -> Result<Option<usize>> {
-    let failed = |trouble| Error::new(Kind::Io, format!("{}: {trouble}", place.display()));
-    let living = || match open_folder(reserved) {
-        Err(Errno::NOENT) => Ok(Vec::new()),
-        folder => living(&folder?, None),
-    };
-    let nodes = living().map_err(|err| failed(err.into()))?.len();
-    if nodes == 0 {
-        return Ok(None);
-    }
-    let coherence = Coherence::open(reserved, place, None).map_err(|error| failed(error.into()))?;
-    let silent = coherence.prove_for_start(&living).map_err(failed)?;
-    match silent.into_iter().next() {
-        Some(node) => Err(failed(Trouble::Silent(node))),
-        None => Ok(Some(nodes)),
-    }
-}
-
-/// A node of this directory that lives, whether its lock is seen or not.
-///
-/// # Errors
-/// Those of the file system: then it is not known.
-pub(super) fn any_that_lives(reserved: &Dir) -> io::Result<Option<NodeName>> {
-    match any_lives(reserved)? {
-        Some(node) => Ok(Some(node)),
-        None => match open_folder(reserved) {
-            Err(Errno::NOENT) => Ok(None),
-            folder => unlocked_and_alive(&folder?, None),
-        },
-    }
-}
-
-/// The same, as far as can be seen at once.
-///
-/// # Errors
-/// The same.
-pub(super) fn any_lives(reserved: &Dir) -> io::Result<Option<NodeName>> {
-    let folder = match open_folder(reserved) {
-        Err(Errno::NOENT) => return Ok(None),
-        folder => folder?,
-    };
-    Ok(names(&folder)?.into_iter().find(|name| match look(&folder, name) {
-        Ok(Found::Locked) => true,
-        Ok(Found::Free(_, owner)) => owner.is_some_and(|owner| owner.lives()),
-        Err(_) => false,
-    }))
-}
-
-/// The nodes, but this one, that hold their locks.
-///
-/// # Errors
-/// Those of the file system: then it is not known of all whether they do.
-fn living(folder: &Dir, except: Option<&NodeName>) -> io::Result<Vec<NodeName>> {
-    let mut living = Vec::new();
-    for name in names(folder)?.into_iter().filter(|name| Some(name) != except) {
-        match look(folder, &name) {
-            Ok(Found::Locked) => living.push(name),
-            // It goes just now; or over FUSE it is a name of a file that was open.
-            Ok(Found::Free(..)) | Err(Errno::NOENT | Errno::STALE) => {}
-            Err(err) => return Err(err.into()),
-        }
-    }
-    Ok(living)
-}
-
-fn look(folder: &Dir, name: &NodeName) -> Result<Found, Errno> {
-    let mut file = open(folder, &name.0, OFlags::empty())?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => Ok(Found::Locked),
-        Err(err) => Err(err),
-        Ok(()) => {
-            let owner = Owner::read(&mut file);
-            Ok(Found::Free(file, owner))
-        }
-    }
-}
-
 fn names(folder: &Dir) -> io::Result<Vec<NodeName>> {
     let mut names = Vec::new();
     for entry in folder.entries()? {
@@ -463,7 +347,7 @@ pub(super) fn open(folder: &Dir, name: &str, flags: OFlags) -> Result<File, Errn
 }
 
 /// Device and number of a file.
-fn number_of(file: &File) -> Result<(u64, u64), Errno> {
+pub(super) fn number_of(file: &File) -> Result<(u64, u64), Errno> {
     fstat(file).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
@@ -493,3 +377,6 @@ fn make_folder(root: &Dir) -> Result<Dir, Errno> {
         Err(err) => Err(err),
     }
 }
+
+#[cfg(test)]
+mod tests;

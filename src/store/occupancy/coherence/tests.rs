@@ -169,3 +169,33 @@ fn who_has_not_looked_for_long_or_cannot_read_what_others_change_decides_nothing
     a.turn(&living(&[]), true);
     assert!(!a.is_doubtful());
 }
+
+#[test]
+fn what_cannot_be_read_of_one_that_is_dead_is_no_matter_of_those_that_live() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b, dead) = (node(dir.path(), "a"), node(dir.path(), "b"), node(dir.path(), "dead"));
+    dead.change().unwrap();
+    b.change().unwrap();
+    let probe = dir.path().join(FOLDER).join("replaced.dead");
+    std::fs::remove_file(&probe).unwrap();
+    std::os::unix::fs::symlink(&probe, &probe).unwrap();
+    // As whoever answers one that asks does.
+    a.look_and_change(&living(&["b"]));
+    assert!(!a.is_doubtful());
+    a.turn(&living(&["b"]), true);
+    assert!(!a.is_doubtful());
+    a.turn(&living(&["b", "dead"]), true);
+    assert!(a.is_doubtful());
+}
+
+/// Nodes that start one after the other may have it answered for longer than a look is good for.
+#[test]
+fn who_goes_on_answering_goes_on_looking() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (node(dir.path(), "a"), node(dir.path(), "b"));
+    b.change().unwrap();
+    *a.looked.lock() = Instant::now().checked_sub(limits::COHERENCE_OLD).unwrap();
+    assert!(a.is_doubtful());
+    a.look_and_change(&living(&["b"]));
+    assert!(!a.is_doubtful());
+}
