@@ -9,23 +9,22 @@
 //! another one. So it is no proof: of two journals of one number there is one, whoever finds a later one than the own has written
 //! nothing, and what is about to take a place in the folder is taken away by whoever finds that it was begun ([`Turn::begin`]).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use self::asked::Asked;
+use self::journal::{Content, Entry, Journal};
 use self::journals::{name_of, numbers};
-use crate::auth::fresh_file::remove_beside;
+use crate::auth::fresh_file::{Fresh, remove_beside};
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 use crate::limits;
@@ -36,9 +35,6 @@ const FOLDER: &str = "changes";
 
 /// The file in it whose lock is held by who changes something.
 const LOCK: &str = "lock";
-
-/// The first word of it.
-const MAGIC: &str = "sealift-changes-1";
 
 /// The changes in a state folder.
 #[derive(Debug, Clone)]
@@ -86,128 +82,6 @@ enum Read {
     Nothing,
     /// The one of this number is not whole, or not to be seen yet.
     Torn(u64),
-}
-
-/// What is written in the file.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Journal {
-    /// Another one where it is not known what was changed before.
-    epoch: String,
-    /// The last changes, without a gap.
-    entries: VecDeque<Entry>,
-    /// The number of the next one.
-    next: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    number: u64,
-    /// From the state folder.
-    file: String,
-    content: Content,
-}
-
-/// What is in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
-    /// Nothing: it is gone.
-    Gone,
-    /// What has this hash.
-    Is(Hash),
-    /// It is about to be changed, or was.
-    Unknown,
-}
-
-impl From<Option<Hash>> for Content {
-    fn from(hash: Option<Hash>) -> Content {
-        hash.map_or(Content::Gone, Content::Is)
-    }
-}
-
-impl FromStr for Content {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Content, ()> {
-        match word {
-            "-" => Ok(Content::Gone),
-            "?" => Ok(Content::Unknown),
-            hash => hash.parse().map(Content::Is).map_err(drop),
-        }
-    }
-}
-
-impl fmt::Display for Content {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Content::Gone => f.write_str("-"),
-            Content::Unknown => f.write_str("?"),
-            Content::Is(hash) => hash.fmt(f),
-        }
-    }
-}
-
-impl Journal {
-    /// None if it is not whole.
-    fn parse(text: &str) -> Option<Journal> {
-        let (body, check) = text.strip_suffix('\n')?.rsplit_once('\n')?;
-        if Hash::of(body.as_bytes()).to_string() != check {
-            return None;
-        }
-        let mut lines = body.lines();
-        let first: Vec<&str> = lines.next()?.split(' ').collect();
-        let &[MAGIC, epoch, next] = first.as_slice() else { return None };
-        let entry = |line: &str| {
-            let mut words = line.split(' ');
-            let (number, file) = (words.next()?.parse().ok()?, words.next()?.to_owned());
-            Some(Entry { number, file, content: words.next()?.parse().ok()? })
-        };
-        let entries = lines.map(entry).collect::<Option<VecDeque<Entry>>>()?;
-        Some(Journal { epoch: epoch.to_owned(), entries, next: next.parse().ok()? })
-    }
-
-    fn to_text(&self) -> String {
-        let mut text = format!("{MAGIC} {} {}", self.epoch, self.next);
-        for Entry { number, file, content } in &self.entries {
-            text.push_str(&format!("\n{number} {file} {content}"));
-        }
-        let check = Hash::of(text.as_bytes());
-        format!("{text}\n{check}\n")
-    }
-
-    /// None if it is not whole.
-    fn read(path: &Path) -> io::Result<Option<Journal>> {
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        // What the kernel keeps of it may be older than what another machine has written.
-        let _ = fadvise(&file, 0, None, Advice::DontNeed);
-        let mut bytes = Vec::new();
-        file.take(limits::SHARED_CHANGES_BYTES).read_to_end(&mut bytes)?;
-        Ok(std::str::from_utf8(&bytes).ok().and_then(Journal::parse))
-    }
-
-    /// What was last written of each file of a folder since then; none if it is not known of all.
-    fn since(&self, followed: &Followed, folder: &str) -> (bool, BTreeMap<&str, Content>) {
-        let first = self.entries.front().map_or(self.next, |entry| entry.number);
-        let is_known = self.epoch == followed.epoch && followed.next >= first;
-        let from = if is_known { followed.next } else { first };
-        let is_of = |entry: &&Entry| {
-            entry.number >= from && entry.file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-        };
-        (is_known, self.entries.iter().filter(is_of).map(|entry| (&*entry.file, entry.content)).collect())
-    }
-
-    /// The files of which nobody has written down what came of a change, with the numbers of its beginning.
-    fn open(&self) -> Vec<(u64, &str)> {
-        let mut later = BTreeSet::new();
-        let is_last = self.entries.iter().rev().filter(|entry| later.insert(&entry.file));
-        is_last.filter(|entry| entry.content == Content::Unknown).map(|entry| (entry.number, &*entry.file)).collect()
-    }
-
-    /// Up to where whoever has read all of it knows what there is.
-    fn followed(&self) -> Followed {
-        let open = self.open().into_iter().map(|(number, _)| number).min();
-        Followed { epoch: self.epoch.clone(), next: open.unwrap_or(self.next), hidden: None }
-    }
 }
 
 impl Changes {
@@ -415,6 +289,17 @@ impl Turn {
         self.put(path, Content::Unknown)
     }
 
+    /// Gives what was begun its place.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if another server has taken it away by now; those of the file system.
+    pub(in crate::auth) fn put_in_place(&self, fresh: Fresh) -> Result<()> {
+        fresh.put_in_place().map_err(|error| match error.kind() {
+            Kind::NotFound => superseded(),
+            _ => error,
+        })
+    }
+
     /// Writes down that this file is as it is now.
     ///
     /// # Errors
@@ -438,7 +323,8 @@ impl Turn {
         let surplus = journal.entries.len().saturating_sub(limits::SHARED_CHANGES);
         journal.entries.drain(..surplus);
         journals::publish(&folder, journal.next, &journal.to_text()).map_err(|err| match err.kind() {
-            io::ErrorKind::AlreadyExists => superseded(),
+            // And what is being written is taken away by the one that has the lock now.
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => superseded(),
             _ => failed(&folder, err),
         })?;
         self.journal = journal;
@@ -464,6 +350,8 @@ fn superseded() -> Error {
 /// Users are told of it, and not where the server keeps it: the log is.
 pub(super) fn failed(path: &Path, err: io::Error) -> Error {
     tracing::warn!(path = %path.display(), error = %err, "what several servers keep of users cannot be used");
+    // Nothing that somebody has asked for is missing there.
+    let err = if err.kind() == io::ErrorKind::NotFound { io::Error::other(err) } else { err };
     Error::file("what the server keeps of users", err)
 }
 
@@ -484,6 +372,7 @@ fn hash_of(path: &Path) -> Result<Option<Hash>> {
 }
 
 mod asked;
+mod journal;
 mod journals;
 
 #[cfg(test)]

@@ -212,3 +212,20 @@ fn who_stood_still_until_another_one_had_the_lock_writes_nothing_over_what_that_
     there("the newest");
     assert_eq!(fs::read_dir(changes.folder.join("users")).unwrap().count(), 1);
 }
+
+#[test]
+fn who_was_overtaken_is_told_to_come_again_and_not_that_nothing_is_there() {
+    let (_dir, changes) = folder();
+    let path = write(&changes, "users/alice.toml", "before");
+    let mut stood = changes.alone(Instant::now()).unwrap();
+    let fresh = Fresh::beside(&path, "old").unwrap();
+    stood.begin(&path).unwrap();
+    lose_lock(&changes);
+    drop(changes.alone(Instant::now()).unwrap());
+    // What it was about to put there was taken away; and what it would write down of it is.
+    let error = stood.put_in_place(fresh).unwrap_err();
+    assert_eq!((error.kind(), error.text()), (Kind::Io, superseded().text()));
+    fs::remove_dir_all(changes.folder.join(FOLDER)).unwrap();
+    assert_eq!(stood.changed(&path).unwrap_err().kind(), Kind::Io);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+}

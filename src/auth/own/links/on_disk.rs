@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::super::folder::{LINKS, read_small};
 use super::super::link::Kept;
 use super::super::link::{Link, LinkUse};
 use super::{Links, id_of};
+use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 use crate::limits;
@@ -30,6 +32,14 @@ impl Writing<'_> {
     /// Tells other servers that this file is about to be changed.
     pub(super) fn begin(&mut self, path: &Path) -> Result<()> {
         self.across.as_mut().map_or(Ok(()), |turn| turn.begin(path))
+    }
+
+    /// Gives what was begun its place.
+    pub(super) fn put_in_place(&self, fresh: Fresh) -> Result<()> {
+        match &self.across {
+            Some(turn) => turn.put_in_place(fresh),
+            None => fresh.put_in_place(),
+        }
     }
 
     /// Whether there are other servers.
@@ -65,6 +75,26 @@ impl Links {
             true => self.those(|kept| kept.link.is_over()),
             false => Vec::new(),
         }
+    }
+
+    /// Removes the files that were emptied because their links were withdrawn, by a server that was killed before it had removed them, or
+    /// could not. Returns what could not be removed.
+    pub(super) fn remove_emptied(&self, writing: &mut Writing<'_>) -> Vec<Error> {
+        let Some(folder) = &self.folder else { return Vec::new() };
+        let failed = |err| Error::file(folder.display(), err);
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(err) => return vec![failed(err)],
+        };
+        let mut trouble = Vec::new();
+        for entry in entries {
+            let removed = entry.map_err(failed).and_then(|entry| match is_emptied(&entry) {
+                true => remove(&entry.path(), writing),
+                false => Ok(()),
+            });
+            trouble.extend(removed.err());
+        }
+        trouble
     }
 
     /// Whether other servers have them, too.
@@ -158,11 +188,28 @@ pub(super) fn read_all(path: &Path) -> (HashMap<Hash, Kept>, Vec<Error>) {
             Some(Ok((link, used))) => {
                 table.insert(link.secret, Kept::new(Arc::new(link), used));
             }
+            // Withdrawn, and swept soon.
+            Some(Err(error)) if error.kind() == Kind::NotFound => {}
             Some(Err(error)) => trouble.push(error),
             None => {}
         }
     }
     (table, trouble)
+}
+
+/// Whether there is nothing in this file of a link, which nobody makes.
+fn is_emptied(entry: &fs::DirEntry) -> bool {
+    let is_empty = entry.metadata().is_ok_and(|there| there.is_file() && there.len() == 0);
+    is_empty && matches!(read_one(&entry.path()), Some(Err(error)) if error.kind() == Kind::NotFound)
+}
+
+fn remove(path: &Path, writing: &mut Writing<'_>) -> Result<()> {
+    writing.begin(path)?;
+    match fs::remove_file(path) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(Error::file(path.display(), err)),
+        Ok(()) | Err(_) => sync_parent(path)?,
+    }
+    writing.tell(path)
 }
 
 /// The link in this file; none if it is not called as one.
@@ -173,6 +220,10 @@ fn read_one(file: &Path) -> Option<Result<(Link, LinkUse)>> {
         Ok(text) => text,
         Err(error) => return Some(Err(error)),
     };
+    if text.is_empty() {
+        // What a link that is withdrawn leaves for a moment.
+        return Some(Err(Error::new(Kind::NotFound, format!("{}: is withdrawn", file.display()))));
+    }
     let parsed = Link::parse(&text).filter(|(link, _)| id_of(&link.secret).as_bytes() == id);
     Some(parsed.ok_or_else(|| {
         let text = format!("{}: is no link, not whole, or was changed by hand", file.display());
@@ -234,6 +285,41 @@ mod tests {
         assert_eq!(links.alone().err().unwrap().kind(), Kind::Io);
         drop(hangs);
         drop(links.alone().unwrap());
+    }
+
+    #[test]
+    fn what_one_that_was_killed_has_emptied_is_no_trouble_and_goes_by_a_sweep() {
+        for node in [None, Some("a")] {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = || match node {
+                None => StateFolder::open(dir.path()).unwrap(),
+                Some(node) => StateFolder::open_shared(dir.path(), node, || Ok(())).unwrap(),
+            };
+            let text = format!("[users.alice]\npassword = \"{}\"\n", cheap_hash("p"));
+            let users = || Users::parse(&text, "users.toml").unwrap();
+            let links = Arc::new(Links::load(&folder()).0);
+            let before = users().with_links(links.clone());
+            let maker = before.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+            let make = || {
+                let path = RelPath::parse(b"f").unwrap();
+                let terms =
+                    LinkTerms { to: LinkTo::File, path, name: None, expires: None, password: None, downloads: None };
+                before.make_link(&maker, terms).unwrap().1
+            };
+            let (withdrawn, stays) = (links.file(&make().secret).unwrap(), links.file(&make().secret).unwrap());
+            // As where it is killed in the middle of withdrawing it.
+            links.alone().unwrap().begin(&withdrawn).unwrap();
+            fs::write(&withdrawn, "").unwrap();
+            let (links, trouble) = Links::load(&folder());
+            assert!(trouble.is_empty(), "{trouble:?}");
+            let after = users().with_links(Arc::new(links));
+            let mut other = folder().followed();
+            assert!(after.sweep_links(true).is_empty());
+            assert_eq!((withdrawn.exists(), stays.exists()), (false, true));
+            if let Some(changes) = folder().changes() {
+                assert_eq!(changes.news(LINKS, &mut other, None).unwrap(), News::These(vec![withdrawn]));
+            }
+        }
     }
 
     #[test]
