@@ -171,7 +171,7 @@ fn sum_of(dir: &Dir, name: &[u8]) -> Result<Sum, Errno> {
     let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     match FileType::from_raw_mode(stat.st_mode) {
         // What is kept or on its way in it stays where it is.
-        FileType::Directory => measure::sum(&open_directory(dir, name)?, &mut |_| {}),
+        FileType::Directory => measure::sum(&open_directory(dir, name)?, &mut |_| {}, &|| {}),
         _ => Ok(sum_of_file(&stat)),
     }
 }

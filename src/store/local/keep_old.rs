@@ -111,7 +111,7 @@ fn is_same(jail: &Jail, upload: &LocalUpload, there: &Comparison) -> Result<Opti
         // Whoever put it there may not have waited for the disk; what is acknowledged has to be on it.
         fsync(there.source().file()).map_err(|err| Error::file(path, err.into()))?;
     }
-    let _steady = jail.tree().steady();
+    let _steady = jail.tree().steady().map_err(|err| Error::file(path, err))?;
     let (dir, name) = jail.parent(path)?;
     Ok(there.is_at(&dir, name).then_some(dir))
 }

@@ -29,10 +29,12 @@ pub(super) fn is_reserved(name: &[u8]) -> bool {
 type Level = (rustix::fs::Dir, Vec<u8>);
 
 /// All regular files in a folder and their bytes, each under each of its names. A folder that cannot be read holds nothing
-/// that was put there through a store. What is reserved is told, and of what is in it the trash counts.
-pub(super) fn sum(folder: &Dir, reserved: &mut dyn FnMut(&Dir)) -> Result<Sum, Errno> {
+/// that was put there through a store. What is reserved is told, and of what is in it the trash counts. For each file it is said that this
+/// `goes_on`.
+pub(super) fn sum(folder: &Dir, reserved: &mut dyn FnMut(&Dir), goes_on: &dyn Fn()) -> Result<Sum, Errno> {
     let mut sum = Sum::NONE;
     let mut add = |level: &rustix::fs::Dir, name: &[u8]| {
+        goes_on();
         sum = sum.plus(file(level, name)?);
         Ok(())
     };
@@ -41,8 +43,8 @@ pub(super) fn sum(folder: &Dir, reserved: &mut dyn FnMut(&Dir)) -> Result<Sum, E
 }
 
 /// What there is of each who has put something there, in the trash and of interrupted uploads too; and whether there is anything
-/// of nobody.
-pub(super) fn owners(folder: &Dir) -> Result<(Sums, bool), Errno> {
+/// of nobody. For each file it is said that this `goes_on`.
+pub(super) fn owners(folder: &Dir, goes_on: &dyn Fn()) -> Result<(Sums, bool), Errno> {
     let (sums, is_nobodys) = (RefCell::new(Sums::new()), Cell::new(false));
     let look = |dir: &dyn AsFd, name: &[u8], sum: Sum| {
         if sum == Sum::NONE {
@@ -66,6 +68,7 @@ pub(super) fn owners(folder: &Dir) -> Result<(Sums, bool), Errno> {
         }
     };
     let mut each = |level: &rustix::fs::Dir, name: &[u8]| {
+        goes_on();
         look(&level.fd()?, name, file(level, name)?);
         Ok(())
     };

@@ -30,7 +30,7 @@ use super::measure;
 use super::names::sum_of_file;
 use super::root::Root;
 use super::source::LocalSource;
-use super::tree::Tree;
+use super::tree::{Measuring, Tree};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath};
 use crate::limits;
@@ -165,7 +165,7 @@ fn may_be_marked(stat: &Stat) -> bool {
 pub(super) fn sums_of(dir: &Dir, name: &[u8]) -> Result<Sums, Errno> {
     let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => measure::owners(&open_directory(dir, name)?).map(|(sums, _)| sums),
+        FileType::Directory => measure::owners(&open_directory(dir, name)?, &|| {}).map(|(sums, _)| sums),
         FileType::RegularFile => Ok(owner_of(dir, name).map(|owner| (owner, sum_of_file(&stat))).into_iter().collect()),
         _ => Ok(Sums::new()),
     }
@@ -346,10 +346,11 @@ impl Share {
     fn find(&self) -> io::Result<()> {
         let state = || (self.tree().moves(), self.tree().arrivals(), self.counts.lock().changes);
         for look in 0..=limits::LOOKS_BELOW {
-            let measuring = (look == limits::LOOKS_BELOW).then(|| self.tree().alone_to_measure());
+            let measuring = (look == limits::LOOKS_BELOW).then(|| self.tree().alone_to_measure()).transpose()?;
             let before = state();
-            let (owned, _) = measure::owners(&*self.jail.root()?)?;
-            let _alone = measuring.is_none().then(|| self.tree().alone_here());
+            let goes_on = || measuring.iter().for_each(Measuring::goes_on);
+            let (owned, _) = measure::owners(&*self.jail.root()?, &goes_on)?;
+            let _alone = measuring.is_none().then(|| self.tree().alone_here()).transpose()?;
             if state() == before {
                 let mut counts = self.counts.lock();
                 counts.owned = Some(owned);

@@ -109,7 +109,7 @@ pub(super) fn forget(upload: &LocalUpload) {
 /// Removes a partial and its block values, as far as they are there. Without a jail for whoever is alone in the tree.
 pub(super) fn remove(jail: Option<&Jail>, reserved: &Dir, key: &str) {
     // Nobody begins to count what is there in between.
-    let _steady = jail.map(|jail| jail.tree().steady());
+    let Ok(_steady) = jail.map(|jail| jail.tree().steady()).transpose() else { return };
     let going = jail.and_then(|jail| Going::reserved_as(jail, reserved, &format!("{DATA}{key}")));
     for kind in [DATA, BLOCKS] {
         let _ = unlinkat(reserved, format!("{kind}{key}"), AtFlags::empty());
@@ -248,7 +248,7 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp
     let name = stage.fresh_name(Some(path));
     let Some(old_name) = &found.name else { return Ok(None) };
     // Nobody begins to count what is there in between.
-    let _steady = stage.jail().tree().steady();
+    let _steady = stage.jail().tree().steady()?;
     let counted = Going::reserved(stage.jail(), &found.file);
     match renameat(&found.dir, &**old_name, &area.dir, &*name) {
         Err(Errno::NOENT) => return Ok(None),

@@ -26,7 +26,8 @@ static CHANGING: Mutex<()> = Mutex::new(());
 
 /// [`crate::files::Store::properties`].
 pub(super) fn load(jail: &Jail, path: &RelPath) -> Result<Properties> {
-    on(jail, path, jail.tree().steady(), |file| load_of(file, path))
+    let steady = jail.tree().steady().map_err(|err| Error::file(path, err))?;
+    on(jail, path, steady, |file| load_of(file, path))
 }
 
 /// [`crate::files::Store::change_properties`].
@@ -34,7 +35,15 @@ pub(super) fn change(jail: &Jail, durable: bool, path: &RelPath, changes: &[(Str
     let failed = |err: Errno| Error::file(path, err.into());
     let changed = on(jail, path, jail.steady(path)?, |file| {
         // It guards nothing of its own.
-        let _one_at_a_time = CHANGING.lock();
+        let _one_at_a_time = match jail.tree().is_across() {
+            false => CHANGING.lock(),
+            // A file system of several machines may not answer whoever has it.
+            true => CHANGING.lock_within(limits::TREE_LOCK_TURN).ok_or_else(|| {
+                let text =
+                    format!("{path}: another one who changes properties does not come back from the file system");
+                Error::new(Kind::Io, text)
+            })?,
+        };
         let mut kept = load_of(file, path)?;
         for (name, value) in changes {
             match value {

@@ -160,7 +160,7 @@ fn save_long(jail: &Jail, can: Capabilities, (dir, name): (&Dir, &str), reserved
 /// Makes a staged file a partial, unless somebody counts what is in the home.
 fn save(jail: &Jail, can: Capabilities, from: (&Dir, &str), to: (&Dir, &str)) -> bool {
     // Nobody begins to in between.
-    let _steady = jail.tree().steady();
+    let Ok(_steady) = jail.tree().steady() else { return false };
     let is_saved =
         jail.keeps_partials() && rename_new(can.new_name, from.0, from.1.as_bytes(), to.0, to.1.as_bytes()).is_ok();
     if is_saved {

@@ -98,7 +98,9 @@ fn held_of(trash: &Trash, id: TrashId, whose: Option<&Hash>) -> io::Result<Sum> 
         return Ok(Sum::NONE);
     }
     Ok(match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => measure::sum(&open_directory(&trash.dir, id.to_string().as_bytes())?, &mut |_| {})?,
+        FileType::Directory => {
+            measure::sum(&open_directory(&trash.dir, id.to_string().as_bytes())?, &mut |_| {}, &|| {})?
+        }
         FileType::RegularFile => Sum::file(meta(&stat).size),
         _ => Sum::NONE,
     })

@@ -10,6 +10,9 @@
 //! not wait for other nodes: the file system gives a name once, and whichever of the two came first would have led to the
 //! same. Who measures is alone in this process only, and nobody has what other nodes wait for while waiting for that.
 //!
+//! Nobody waits for ever there for one who does not come back: a call of a file system of several machines may never return
+//! ([`bounded`]).
+//!
 //! Handles of folders that a store keeps are good for one count of moves: whatever makes the name of a folder lead
 //! elsewhere adds to it before it is answered.
 
@@ -17,22 +20,26 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+mod bounded;
+
+use self::bounded::{Bounded, OneAlone, SideBySide};
 use super::account::Account;
-use super::across_nodes::{Held, TreeLock};
+use super::across_nodes::{Held, IS_STUCK, TreeLock};
 use super::owned::Share;
+use crate::limits;
 use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The changes of names in one tree of folders. Stores over it, or over folders inside of each other, should share one;
 /// a store with one of its own sees what others do as late as it sees what other programs do.
 #[derive(Default)]
 pub struct Tree {
-    names: RwLock<()>,
+    names: Names,
     /// The lock that other nodes see, if there are any.
     across: Option<TreeLock>,
     /// Held by whoever has `names` for as long as there are files, where there are other nodes: taken before it.
-    measuring: RwLock<()>,
+    measuring: Bounded,
     moves: AtomicU64,
     arrivals: AtomicU64,
     removing: Mutex<()>,
@@ -42,23 +49,80 @@ pub struct Tree {
     shares: RwLock<Vec<Weak<Share>>>,
 }
 
+/// What is held of a tree.
+enum Names {
+    /// Of a file system that answers.
+    Here(RwLock<()>),
+    /// Of one that other nodes change too.
+    Across(Bounded),
+}
+
+impl Default for Names {
+    fn default() -> Names {
+        Names::Here(RwLock::default())
+    }
+}
+
+impl Names {
+    fn side_by_side(&self) -> io::Result<Steady<'_>> {
+        Ok(Steady(match self {
+            Names::Here(names) => Shared::Here(names.read()),
+            Names::Across(names) => Shared::Across(names.side_by_side(limits::TREE_LOCK_TURN)?),
+        }))
+    }
+
+    fn alone(&self, most: Duration) -> io::Result<Own<'_>> {
+        Ok(match self {
+            Names::Here(names) => Own::Here(names.write()),
+            Names::Across(names) => Own::Across(names.alone(most)?),
+        })
+    }
+
+    fn goes_on(&self) {
+        if let Names::Across(names) = self {
+            names.goes_on();
+        }
+    }
+}
+
+#[expect(dead_code, reason = "held")]
+enum Shared<'a> {
+    Here(RwLockReadGuard<'a, ()>),
+    Across(SideBySide<'a>),
+}
+
+#[expect(dead_code, reason = "held")]
+enum Own<'a> {
+    Here(RwLockWriteGuard<'a, ()>),
+    Across(OneAlone<'a>),
+}
+
 /// While this is held no name in the tree comes to stand for anything else, and no condition is decided.
-pub(super) struct Steady<'a>(#[expect(dead_code, reason = "held")] RwLockReadGuard<'a, ()>);
+pub(super) struct Steady<'a>(#[expect(dead_code, reason = "held")] Shared<'a>);
 
 /// While this is held no other store changes a name in the tree.
 pub(super) struct Alone<'a> {
     /// Given up first: whoever waited for it in this process need not wait for the file system.
     #[expect(dead_code, reason = "held")]
-    here: RwLockWriteGuard<'a, ()>,
+    here: Own<'a>,
     across: Option<Held<'a>>,
 }
 
 /// While this is held nobody in this process changes a name, however long that takes.
 pub(super) struct Measuring<'a> {
+    tree: &'a Tree,
     #[expect(dead_code, reason = "held")]
     alone: Alone<'a>,
     #[expect(dead_code, reason = "held")]
-    measuring: Option<RwLockWriteGuard<'a, ()>>,
+    measuring: Option<OneAlone<'a>>,
+}
+
+impl Measuring<'_> {
+    /// To be said for each file: whoever waits meanwhile does not wait for one who does not come back.
+    pub(super) fn goes_on(&self) {
+        self.tree.names.goes_on();
+        self.tree.measuring.goes_on();
+    }
 }
 
 /// While this is held no other node changes a name in the tree, and here whoever does not replace anything goes on.
@@ -69,12 +133,18 @@ struct Reserved<'a> {
 
 impl<'a> Reserved<'a> {
     /// Nothing if somebody measures here: that is not waited for with anything in hand that other nodes wait for.
-    fn enter(self) -> Option<Alone<'a>> {
+    ///
+    /// # Errors
+    /// That somebody else has the names here and does not come back: for him other nodes are not to wait as long as for this one.
+    fn enter(self) -> io::Result<Option<Alone<'a>>> {
         let _nobody_measures = match &self.across {
-            Some(_) => Some(self.tree.measuring.try_read()?),
+            Some(_) => match self.tree.measuring.try_side_by_side() {
+                None => return Ok(None),
+                nobody => nobody,
+            },
             None => None,
         };
-        Some(Alone { here: self.tree.names.write(), across: self.across })
+        Ok(Some(Alone { here: self.tree.names.alone(limits::TREE_LOCK_WAIT / 2)?, across: self.across }))
     }
 }
 
@@ -88,16 +158,27 @@ impl Alone<'_> {
 
 // A panic elsewhere cannot have left anything half-changed under these locks.
 impl Tree {
-    pub(super) fn steady(&self) -> Steady<'_> {
-        Steady(self.names.read())
+    /// # Errors
+    /// Where other nodes serve the tree that somebody here does not come back from changing it.
+    pub(super) fn steady(&self) -> io::Result<Steady<'_>> {
+        self.names.side_by_side()
     }
 
     /// The same for whoever adds something. Fails where other nodes serve the tree and this one has lost its place among them.
     pub(super) fn steady_to_add(&self) -> io::Result<Steady<'_>> {
-        // The file system is asked with nothing in hand that others wait for; and again where one had to wait for so long.
-        self.may_change()?;
-        let steady = self.steady();
-        self.may_change().map(|_| steady)
+        let Some(lock) = &self.across else { return self.steady() };
+        let begun = Instant::now();
+        while begun.elapsed() < limits::TREE_LOCK_TURN {
+            // The file system is asked with nothing in hand that others wait for; and again where one had to wait for so long. Where it is
+            // slow what it has said is old already, and the next time it is no newer.
+            lock.may_change()?;
+            let asked = Instant::now();
+            let steady = self.steady()?;
+            if lock.knows_its_place() || asked.elapsed() < limits::LOCK_LOOK {
+                return Ok(steady);
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, IS_STUCK))
     }
 
     /// Whether this server may change anything; another number if it may not have in between. Alone it may.
@@ -110,16 +191,16 @@ impl Tree {
 
     /// Fails where other nodes serve the tree and its lock cannot be had.
     pub(super) fn alone(&self) -> io::Result<Alone<'_>> {
-        if self.is_across() { self.alone_since(Instant::now()) } else { Ok(self.alone_here()) }
+        if self.is_across() { self.alone_since(Instant::now()) } else { self.alone_here() }
     }
 
     /// The same for whoever has waited since then for what it takes.
     pub(super) fn alone_since(&self, mut begun: Instant) -> io::Result<Alone<'_>> {
         loop {
-            if let Some(alone) = self.reserve(begun)?.enter() {
+            if let Some(alone) = self.reserve(begun)?.enter()? {
                 return alone.checked();
             }
-            begun = self.after_measuring();
+            begun = self.after_measuring()?;
         }
     }
 
@@ -132,18 +213,18 @@ impl Tree {
         let mut begun = Instant::now();
         loop {
             let reserved = (first.reserve(begun)?, second.reserve(begun)?);
-            if let (Some(one), Some(other)) = (reserved.0.enter(), reserved.1.enter()) {
+            if let (Some(one), Some(other)) = (reserved.0.enter()?, reserved.1.enter()?) {
                 return Ok((one.checked()?, Some(other.checked()?)));
             }
-            first.after_measuring();
-            begun = second.after_measuring();
+            first.after_measuring()?;
+            begun = second.after_measuring()?;
         }
     }
 
     /// Waits until nobody measures, and says when that was.
-    fn after_measuring(&self) -> Instant {
-        drop(self.measuring.read());
-        Instant::now()
+    fn after_measuring(&self) -> io::Result<Instant> {
+        drop(self.measuring.side_by_side(limits::TREE_LOCK_TURN)?);
+        Ok(Instant::now())
     }
 
     /// Other nodes are waited for with nothing in hand that new names here would have to wait for.
@@ -152,19 +233,25 @@ impl Tree {
     }
 
     /// Nobody in this process changes a name.
-    pub(super) fn alone_here(&self) -> Alone<'_> {
-        Alone { across: None, here: self.names.write() }
+    ///
+    /// # Errors
+    /// As [`Tree::steady`].
+    pub(super) fn alone_here(&self) -> io::Result<Alone<'_>> {
+        Ok(Alone { across: None, here: self.names.alone(limits::TREE_LOCK_TURN)? })
     }
 
     /// The same for as long as there are files to be looked at. Other nodes go on.
-    pub(super) fn alone_to_measure(&self) -> Measuring<'_> {
-        let measuring = self.is_across().then(|| self.measuring.write());
-        Measuring { alone: self.alone_here(), measuring }
+    ///
+    /// # Errors
+    /// As [`Tree::steady`].
+    pub(super) fn alone_to_measure(&self) -> io::Result<Measuring<'_>> {
+        let measuring = self.is_across().then(|| self.measuring.alone(limits::TREE_LOCK_TURN)).transpose()?;
+        Ok(Measuring { tree: self, alone: self.alone_here()?, measuring })
     }
 
     /// A tree that other nodes change too, with this lock.
     pub fn across(lock: TreeLock) -> Tree {
-        Tree { across: Some(lock), ..Tree::default() }
+        Tree { across: Some(lock), names: Names::Across(Bounded::default()), ..Tree::default() }
     }
 
     /// Whether other nodes change it, too: what was found in it a moment ago may be otherwise now, and nothing tells so.

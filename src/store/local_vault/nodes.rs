@@ -59,7 +59,10 @@ impl LocalVault {
     /// this server is none of them any more.
     fn deciding(&self, lock: TreeLock) -> TreeLock {
         let lock = match self.occupancy.standing() {
-            Some(standing) => lock.changing_if(move || standing.check()),
+            Some(standing) => {
+                let looked = Arc::clone(&standing);
+                lock.changing_if(move || standing.check()).known_if(move || looked.is_fresh())
+            }
             None => lock,
         };
         match self.occupancy.mounts() {

@@ -1,0 +1,211 @@
+//! What is promised to uploads on their way: room that nobody else is given meanwhile.
+
+use std::sync::Arc;
+
+use super::super::owned::{Going, Share};
+use super::super::staging::Stage;
+use super::super::trash_room;
+use super::{Account, Bound, Counts, Sum};
+use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
+use crate::limits;
+
+/// Room kept free for one upload until this is dropped or the upload is in its place.
+///
+/// What lies in the trash gives way to what comes, and to nothing that only says that it will: a promise counts on it, and when all
+/// bytes are there it is claimed ([`Promise::claim`]), for which the oldest of the trash goes.
+pub(in crate::store::local) struct Promise {
+    bound: Arc<Bound>,
+    sum: Sum,
+    is_claimed: bool,
+}
+
+impl Promise {
+    /// Promises so much if there is room for it.
+    pub(in crate::store::local) fn of(bound: &Arc<Bound>, stage: &Stage, path: &RelPath, sum: Sum) -> Result<Self> {
+        let failed = |err| Error::file(path, err);
+        if bound.can.get().is_none() {
+            let can = bound.jail.root().and_then(|root| stage.can(&root)).map_err(failed)?;
+            let _is_the_same = bound.can.set(can);
+        }
+        if let Some(share) = &bound.share {
+            share.know()?;
+        }
+        // Also for none: those that come without having been announced are not to wait for it one by one.
+        if !bound.is_measured() {
+            bound.measure().map_err(failed)?;
+        }
+        let mut promise = Promise { bound: Arc::clone(bound), sum: Sum::NONE, is_claimed: false };
+        promise.raise(path, sum)?;
+        Ok(promise)
+    }
+
+    /// Promises so much in all.
+    pub(in crate::store::local) fn raise(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
+        if self.sum.has_all_of(sum) {
+            return Ok(());
+        }
+        let more = sum.minus(self.sum);
+        let bound = Arc::clone(&self.bound);
+        let (mut turn, mut again, mut tries) = (None, true, 0);
+        loop {
+            let mut counts = bound.account.lock();
+            let Some(files) = bound.account.there(&counts) else {
+                drop(counts);
+                bound.try_to_measure(path, &mut tries)?;
+                continue;
+            };
+            let Some((beyond, refusal)) = bound.limits.refuse(files.plus(counts.promised).plus(more)) else {
+                counts.promised = counts.promised.plus(more);
+                self.sum = self.sum.plus(more);
+                return Ok(());
+            };
+            drop(counts);
+            // Some more where that is there, so that what comes in pieces does not have the trash looked through for each.
+            let most = bound.limits.bytes.as_ref().map_or(0, |(most, _)| *most);
+            let some = Sum { bytes: if beyond.bytes > 0 { most / limits::TRASH_ROOM_PART } else { 0 }, files: 0 };
+            let holds = |sum: Sum| bound.trash_holds(beyond.plus(sum));
+            let some = if holds(some) {
+                some
+            } else if some != Sum::NONE && holds(Sum::NONE) {
+                Sum::NONE
+            } else if turn.is_none() {
+                // Somebody may have taken some of the trash in between, and have it counted as room by now: once more, behind them.
+                turn = Some(bound.jail.tree().removing());
+                continue;
+            } else if std::mem::take(&mut again) && bound.know_again() {
+                continue;
+            } else {
+                return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
+            };
+            let more = more.plus(some);
+            let mut counts = bound.account.lock();
+            counts.promised = counts.promised.plus(more);
+            self.sum = self.sum.plus(more);
+            return Ok(());
+        }
+    }
+
+    /// All has come, and it is so much: what that takes goes from the trash, so that it can be put in its place. `may_come` is asked
+    /// before anything goes. May take as long as removing that does, and is for nobody who holds a lock.
+    ///
+    /// # Errors
+    /// [`Kind::Quota`] if the trash holds too little by now: then nothing goes from it; and what `may_come` says.
+    pub(in crate::store::local) fn claim(
+        &mut self,
+        path: &RelPath,
+        sum: Sum,
+        may_come: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        if self.is_claimed {
+            return Ok(());
+        }
+        self.raise(path, sum)?;
+        self.lower(sum);
+        let Some(_) = self.try_claim(path)? else { return Ok(()) };
+        may_come()?;
+        let bound = Arc::clone(&self.bound);
+        let shares = bound.account.shares();
+        let owner = bound.account.owner();
+        // The home's own first; of what others see only what is this user's.
+        let trashes = [(&*bound.jail, None)].into_iter().chain(shares.iter().map(|share| (&share.jail, Some(owner))));
+        let mut refusal = String::new();
+        for (jail, whose) in trashes {
+            // Behind whoever removes something of it just now, whose room is here then.
+            let _turn = jail.tree().removing();
+            loop {
+                let Some((beyond, why)) = self.try_claim(path)? else { return Ok(()) };
+                refusal = why;
+                if !bound.trash_holds(beyond) || trash_room::make_room(jail, beyond, whose) == 0 {
+                    break;
+                }
+            }
+        }
+        Err(Error::new(Kind::Quota, format!("{path}: {refusal}")))
+    }
+
+    /// Claims what was promised if there is room for it without anything going from the trash. Else by how much it is too much, and
+    /// what to say of that.
+    fn try_claim(&mut self, path: &RelPath) -> Result<Option<(Sum, String)>> {
+        let mut tries = 0;
+        loop {
+            let mut counts = self.bound.account.lock();
+            let Some(files) = self.bound.account.there(&counts) else {
+                drop(counts);
+                self.bound.try_to_measure(path, &mut tries)?;
+                continue;
+            };
+            let refused = self.bound.limits.refuse(files.plus(counts.claimed).plus(self.sum));
+            if refused.is_none() {
+                counts.claimed = counts.claimed.plus(self.sum);
+                self.is_claimed = true;
+            }
+            return Ok(refused.map(|(beyond, why)| (beyond, why.to_owned())));
+        }
+    }
+
+    /// Promises no more than this.
+    fn lower(&mut self, sum: Sum) {
+        let less = self.sum.minus(sum);
+        let mut counts = self.bound.account.lock();
+        counts.promised = counts.promised.minus(less);
+        drop(counts);
+        self.sum = self.sum.minus(less);
+    }
+
+    /// What was promised is in its place, over what was there before: from now on it is counted there.
+    pub(in crate::store::local) fn settle(mut self, before: Sum, after: Sum) {
+        let mut counts = self.bound.account.lock();
+        counts.change(before, after);
+        self.end(&mut counts);
+        drop(counts);
+        self.sum = Sum::NONE;
+    }
+
+    /// The same of what is in a shared folder: so much of it came there.
+    pub(in crate::store::local) fn settle_owned(mut self, after: Sum) {
+        let mut counts = self.bound.account.lock();
+        if let Some(share) = &self.bound.share {
+            share.add(&self.bound.account.owner, after);
+        }
+        self.end(&mut counts);
+        drop(counts);
+        self.sum = Sum::NONE;
+    }
+
+    /// What was counted as an interrupted upload is promised to the one that goes on with it.
+    pub(in crate::store::local) fn take_on(&mut self, partial: Going) {
+        let mut counts = self.bound.account.lock();
+        if partial.is_of(&self.bound.account.owner) {
+            counts.promised = counts.promised.plus(partial.sum);
+            self.sum = self.sum.plus(partial.sum);
+        }
+        partial.gone();
+        drop(counts);
+    }
+
+    /// The shared folder that it is for.
+    pub(in crate::store::local) fn share(&self) -> Option<Arc<Share>> {
+        self.bound.share.clone()
+    }
+
+    fn end(&self, counts: &mut Counts) {
+        counts.promised = counts.promised.minus(self.sum);
+        if self.is_claimed {
+            counts.claimed = counts.claimed.minus(self.sum);
+        }
+    }
+
+    pub(in crate::store::local) fn is_of(&self, account: &Arc<Account>) -> bool {
+        Arc::ptr_eq(&self.bound.account, account)
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if self.sum != Sum::NONE {
+            let mut counts = self.bound.account.lock();
+            self.end(&mut counts);
+        }
+    }
+}
