@@ -15,8 +15,8 @@ use tracing::{info, warn};
 
 use super::registry::Registry;
 use crate::auth::Users;
-use crate::error::Kind;
-use crate::files::{HomeTerms, Location, Swept, Vault};
+use crate::error::{Error, Kind};
+use crate::files::{HomeTerms, Location, NodePlace, Swept, Vault};
 use crate::limits;
 
 /// Sweeps every home in the background, so that a start waits for none of it, and again after each pause until the server stops.
@@ -125,6 +125,7 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
                 all.removed += swept.removed;
                 all.saved += swept.saved;
             }
+            Err(error) if is_all_over(vault, &error) => return,
             Err(error) => warn!(home, %error, "cannot be swept"),
         }
     }
@@ -138,12 +139,22 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
                     all.removed += swept.removed;
                     all.saved += swept.saved;
                 }
+                Err(error) if is_all_over(vault, &error) => return,
                 Err(error) => warn!(folder = folder.name(), %error, "cannot be swept"),
             }
         }
     }
     let trash = sweep_trash(vault, users);
     info!(target: "sealift::server::start", homes = names.len(), removed = all.removed, saved = all.saved, trash, "swept");
+}
+
+/// Whether this is one of several servers that has lost its place: then the log has it once, and not for each home.
+fn is_all_over(vault: &dyn Vault, error: &Error) -> bool {
+    let is_lost = vault.node_place() == Some(NodePlace::Lost);
+    if is_lost {
+        warn!(%error, "nothing more is swept");
+    }
+    is_lost
 }
 
 /// Whether somebody counts what is there.
@@ -167,6 +178,7 @@ fn sweep_trash(vault: &dyn Vault, users: &Users) -> usize {
     for (place, age) in &ages {
         match vault.sweep_trash(place, *age) {
             Ok(some) => gone += some,
+            Err(error) if is_all_over(vault, &error) => return gone,
             Err(error) => warn!(folder = %place, %error, "the trash cannot be swept"),
         }
     }
@@ -183,7 +195,7 @@ mod tests {
     use async_std::task::block_on;
 
     use super::*;
-    use crate::error::{Error, Result};
+    use crate::error::Result;
     use crate::files::{Durability, Store};
     use crate::store::LocalVault;
 
@@ -223,6 +235,39 @@ mod tests {
         asked: AtomicUsize,
         /// How often it had been when something was swept.
         swept: Sender<usize>,
+    }
+
+    /// One of several servers, which has lost its place. It counts how often it was to sweep something.
+    struct Lost(AtomicUsize);
+
+    impl Vault for Lost {
+        fn open(&self, home: &str, _: HomeTerms) -> Result<Arc<dyn Store>> {
+            Err(Error::new(Kind::NotFound, home))
+        }
+
+        fn prepare(&self, _: &str) -> Result<()> {
+            Ok(())
+        }
+
+        fn names(&self) -> Result<BTreeSet<String>> {
+            Ok(["alice", "bob", "carol"].map(str::to_owned).into())
+        }
+
+        fn node_place(&self) -> Option<NodePlace> {
+            Some(NodePlace::Lost)
+        }
+
+        fn sweep(&self, home: &str, _: Option<Duration>) -> Result<Swept> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(Error::new(Kind::Io, home))
+        }
+    }
+
+    #[test]
+    fn one_that_has_lost_its_place_is_told_so_once_and_not_for_each_home() {
+        let vault = Lost(AtomicUsize::new(0));
+        sweep_all(&vault, &Users::parse("", "users.toml").unwrap());
+        assert_eq!(vault.0.into_inner(), 1);
     }
 
     /// How often it says that it does not know.
