@@ -11,6 +11,7 @@ mod links;
 mod login;
 mod my_links;
 mod page;
+mod page_says;
 mod put;
 mod resumable;
 mod tls12;

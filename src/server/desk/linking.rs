@@ -9,7 +9,7 @@ use super::Desk;
 use super::gate;
 use super::running::Running;
 use super::spot::Spot;
-use crate::auth::{Access, InboxBounds, Link, LinkTerms, LinkTo};
+use crate::auth::{Access, Grants, InboxBounds, Link, LinkTerms, LinkTo};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath};
 use crate::limits;
@@ -87,6 +87,11 @@ fn number(n: u64, what: &str) -> Result<u32> {
     u32::try_from(n).ok().filter(|n| *n > 0).ok_or_else(bad)
 }
 
+/// Whether a link of somebody to whom this is granted may lead to this path: not into what is shared with them.
+pub fn may_lead_to(grants: &Grants, path: &RelPath) -> bool {
+    grants.folder_at(path).is_none()
+}
+
 impl Desk {
     /// It is about a link to this path.
     pub fn about_link_to(&self, path: &RelPath, running: Running) -> Running {
@@ -121,7 +126,7 @@ impl Desk {
         let (is_inbox, name) = (inbox.is_some(), running.name());
         let all_of = |path| gate::check(self.principal(), gate::need_of_link_to_folder(path, is_inbox), name);
         let may_begin = |at: &RelPath| {
-            if self.principal().grants().folder_at(at).is_some() {
+            if !may_lead_to(self.principal().grants(), at) {
                 let text =
                     format!("{path}: a link leads into your own folder, and not into one that is shared with you");
                 return Err(Error::new(Kind::Denied, text));

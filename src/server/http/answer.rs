@@ -21,6 +21,7 @@ use super::adapter::Open;
 use super::brake::{Brake, Braked};
 use super::coming::Coming;
 use super::page;
+use super::viewer::Viewer;
 use crate::budget::Claim;
 use crate::error::{Error, Kind};
 use crate::limits;
@@ -251,7 +252,7 @@ pub fn redirect(status: StatusCode, to: &str) -> Answer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reader {
     /// Somebody with a browser, who is logged in as this user if there is one.
-    Person(Option<String>),
+    Person(Option<Viewer>),
     /// A program, or somebody at a terminal.
     Program,
 }
@@ -291,7 +292,7 @@ pub fn refusal_as(status: StatusCode, error: &Error, reader: &Reader, ids: Ids) 
 /// This, and why.
 pub fn explained(status: StatusCode, why: &str, reader: &Reader, ids: Ids) -> Answer {
     if let Reader::Person(user) = reader {
-        return text(status, "text/html; charset=utf-8", page::error(status, why, user.as_deref(), ids));
+        return text(status, "text/html; charset=utf-8", page::error(status, why, user.as_ref(), ids));
     }
     let Ids { pid, session } = ids;
     text(

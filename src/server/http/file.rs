@@ -22,6 +22,7 @@ use super::reader::{Piece, Reader};
 use super::seat::Errand;
 use super::target::{Place, Wish};
 use super::types::{Type, disposition};
+use super::viewer::Viewer;
 use crate::error::{Error, Kind, Result};
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
@@ -83,7 +84,7 @@ pub struct Asked {
     /// How.
     pub wish: Wish,
     /// Who is logged in, whosever place it is; none: nobody in particular.
-    pub viewer: Option<String>,
+    pub viewer: Option<Viewer>,
     /// Conditions and ranges.
     pub headers: HeaderMap,
 }

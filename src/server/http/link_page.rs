@@ -8,13 +8,11 @@ use super::page::{alone, of_user, uploads};
 use super::rows::minutes;
 use super::target::encode;
 use super::types::Type;
+use super::viewer::{LINKS, Viewer};
 use crate::auth::{InboxBounds, Link, LinkShown, LinkTo};
 use crate::escape;
 use crate::files::{Meta, Mtime, RelPath};
 use crate::readable;
-
-/// Where one's links are.
-const LINKS: &str = "/.sealift-web/links";
 
 /// Where one is withdrawn.
 const REMOVE: &str = "/.sealift-web/links/remove";
@@ -103,17 +101,17 @@ pub struct Shown<'a> {
 }
 
 /// One that was just made, for who has no script.
-pub fn made(user: &str, Made { url, link }: &Made<'_>, ids: Ids) -> String {
+pub fn made(viewer: &Viewer, Made { url, link }: &Made<'_>, ids: Ids) -> String {
     let what = html! {
         p { "Whoever has this link can " (can(link)) " " (ends(link)) ":" }
         p .card .url { code { (url) } }
         p { "It is shown this once. " a href=(LINKS) { "Your links" } " has what it is called, and withdraws it." }
     };
-    of_user("A link", user, &what, ids)
+    of_user("A link", (viewer, ""), &what, ids)
 }
 
 /// All links of somebody.
-pub fn mine(user: &str, links: &[Shown<'_>], ids: Ids) -> String {
+pub fn mine(viewer: &Viewer, links: &[Shown<'_>], ids: Ids) -> String {
     let what = html! {
         @if links.is_empty() {
             p { "You have none. “Share” in the actions of a file or folder makes one." }
@@ -136,7 +134,7 @@ pub fn mine(user: &str, links: &[Shown<'_>], ids: Ids) -> String {
             p .note { "The URL of a link is shown when it is made, and is kept by nobody." }
         }
     };
-    of_user("Your links", user, &what, ids)
+    of_user("Your links", (viewer, LINKS), &what, ids)
 }
 
 fn can(link: &Link) -> &'static str {

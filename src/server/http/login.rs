@@ -11,9 +11,11 @@ use super::form::Fields;
 use super::page;
 use super::same_site;
 use super::target::{Place, Target, Whose, encode};
+use super::viewer;
 use super::visitors::{Claimed, Visitors};
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
+use crate::limits;
 use crate::secret::Secret;
 
 /// A name that browsers take from this very host alone, over TLS alone, and for all of its paths.
@@ -69,7 +71,7 @@ pub fn is_from_elsewhere(request: &Request<()>) -> bool {
 /// whoever is logged in and never sends anybody here, so that there is no circle. Only to look at the place, since another
 /// site has chosen it: what was asked for beside it is gone.
 pub fn arrived(uri: &Uri, ids: Ids) -> Answer {
-    let to = format!("{}?to={}", page::LOGIN, encode(to_place(uri).as_bytes()));
+    let to = format!("{}?to={}", viewer::LOGIN, encode(to_place(uri).as_bytes()));
     page_of(StatusCode::UNAUTHORIZED, &page::arrived(&to, ids))
 }
 
@@ -79,7 +81,9 @@ pub fn arrived(uri: &Uri, ids: Ids) -> Answer {
 /// [`Kind::LoginRequired`] for what is no browser and has no password; those of a login.
 pub async fn form(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
     match visitors.claimed(request.headers())? {
-        Claimed::Nobody if for_browser => Ok(page_of(StatusCode::OK, &page::login(&after(request.uri()), None, ids))),
+        Claimed::Nobody if for_browser => {
+            Ok(page_of(StatusCode::OK, &page::login(&after(request.uri()), "", None, ids)))
+        }
         Claimed::Nobody => Err(Error::new(Kind::LoginRequired, "log in first")),
         claimed => {
             let guest = visitors.guest(claimed).await?;
@@ -94,7 +98,7 @@ pub fn asked(uri: &Uri, error: &Error, ids: Ids) -> Answer {
     let to = to_place(uri);
     let (kind, why) = error.told_by_server();
     let why = (kind != Kind::LoginRequired).then_some(why);
-    let mut answer = page_of(StatusCode::UNAUTHORIZED, &page::login(&to, why.as_deref(), ids));
+    let mut answer = page_of(StatusCode::UNAUTHORIZED, &page::login(&to, "", why.as_deref(), ids));
     answer.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
     answer
 }
@@ -111,12 +115,14 @@ pub async fn log_in(visitors: &Visitors, request: &Request<()>, body: &mut Comin
     let user = String::from_utf8_lossy(&fields.get("user")).trim().to_owned();
     let to = place_of(&fields.get("to"));
     let password = Secret::new(std::mem::take(&mut *fields.get("password")));
-    let guest = match visitors.guest(Claimed::User(user, password)).await {
+    let guest = match visitors.guest(Claimed::User(user.clone(), password)).await {
         Ok(guest) => guest,
         Err(error) if matches!(error.kind(), Kind::LoginFailed | Kind::Busy | Kind::TooMany) => {
             let (kind, why) = error.told_by_server();
             let why = if kind == Kind::LoginFailed { "The name or the password is wrong.".into() } else { why };
-            return Ok(page_of(status(kind), &page::login(&to.unwrap_or_default(), Some(&why), ids)));
+            // Nobody has a longer name, and what is no name is not said again.
+            let user = Some(user).filter(|user| user.len() <= limits::NAME_MAX).unwrap_or_default();
+            return Ok(page_of(status(kind), &page::login(&to.unwrap_or_default(), &user, Some(&why), ids)));
         }
         Err(error) => return Err(error),
     };

@@ -53,6 +53,7 @@ mod trash_page;
 mod turned_away;
 mod types;
 pub mod uploads;
+mod viewer;
 mod visitors;
 mod writing;
 

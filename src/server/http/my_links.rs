@@ -14,6 +14,7 @@ use super::guest::Guest;
 use super::link_page::{self, Made, Shown};
 use super::same_site;
 use super::target::{LinkSecret, Place, Target, Whose, host};
+use super::viewer::Viewer;
 use super::visitors::{Claimed, Visitors};
 use crate::auth::{Link, LinkShown, LinkTo};
 use crate::error::{Error, Kind, Result};
@@ -48,7 +49,11 @@ pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool,
     if for_browser && request.uri().query() != Some("json") {
         let shown: Vec<Shown> =
             links.iter().map(|shown| Shown { shown, url: place(&guest, &shown.link).url(false) }).collect();
-        return Ok(text(StatusCode::OK, "text/html; charset=utf-8", link_page::mine(guest.name(), &shown, ids)));
+        return Ok(text(
+            StatusCode::OK,
+            "text/html; charset=utf-8",
+            link_page::mine(&Viewer::from(guest.principal()), &shown, ids),
+        ));
     }
     let all: Vec<Value> = links.iter().map(|shown| object(shown, &place(&guest, &shown.link))).collect();
     Ok(text(StatusCode::OK, "application/json", format!("{}\n", json!({ "links": all }))))
@@ -117,7 +122,11 @@ pub async fn make(
     let url = host(request.uri(), headers).map_or(path.clone(), |host| format!("https://{host}{path}"));
     let mut answer = if for_browser {
         let made = Made { url: &url, link: &link };
-        text(StatusCode::CREATED, "text/html; charset=utf-8", link_page::made(guest.name(), &made, ids))
+        text(
+            StatusCode::CREATED,
+            "text/html; charset=utf-8",
+            link_page::made(&Viewer::from(guest.principal()), &made, ids),
+        )
     } else {
         let made = json!({ "url": url, "name": link.name, "kind": link.to.word(), "expires": link.expires });
         text(StatusCode::CREATED, "application/json", format!("{made}\n"))

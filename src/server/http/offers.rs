@@ -1,9 +1,10 @@
 //! What a page offers at each place: what the gate lets pass there, and nothing that it would only refuse.
 
-use crate::auth::{Access, Grants};
-use crate::files::{EntryKind, RelPath};
+use crate::auth::{Access, Grants, Principal};
+use crate::files::{Entry, EntryKind, HomeTerms, RelPath, Usage};
 use crate::server::desk::Desk;
 use crate::server::desk::gate::{self, Decision, Demand, Extent, Need};
+use crate::server::desk::linking;
 use crate::server::desk::op::Op;
 
 /// What a folder's page offers to somebody.
@@ -14,17 +15,82 @@ pub struct Offered {
     pub rules: Option<Grants>,
     /// What was deleted or replaced there is kept, and may be looked at.
     pub trash: bool,
+    /// What becomes of what is deleted or replaced in the folder.
+    pub kept: Kept,
+    /// The same in the home, outside of what is shared with its user.
+    pub kept_at_home: Kept,
+    /// What the home or shared folder that this is in holds, for its users, where that is bounded.
+    pub usage: Option<Usage>,
 }
 
 impl Offered {
     /// By the rights of now.
     pub fn now(desk: &Desk, folder: &RelPath) -> Offered {
         let (principal, grants) = (desk.principal(), desk.principal().grants());
-        let keeps =
-            principal.home_terms().trash.is_some() || grants.folders.iter().any(|shared| shared.terms.trash.is_some());
-        let trash = keeps && principal.is_user() && passes(grants, gate::need(&Op::ListTrash(folder.clone())));
-        Offered { here: in_folder(grants, folder), rules: (!grants.is_uniform()).then(|| grants.clone()), trash }
+        let trash = keeps(principal, folder)
+            && principal.is_user()
+            && passes(grants, gate::need(&Op::ListTrash(folder.clone())));
+        let kept_at_home = Kept(principal.home_terms());
+        Offered {
+            here: in_folder(grants, folder),
+            rules: (!grants.is_uniform()).then(|| grants.clone()),
+            trash,
+            kept: grants.folder_at(folder).map_or(kept_at_home, |shared| Kept(shared.terms)),
+            kept_at_home,
+            usage: principal.is_user().then(|| desk.usage(folder)).flatten(),
+        }
     }
+
+    /// For how long what goes in the folder is in the trash; empty: it is gone for good.
+    pub fn here_is_kept(&self) -> String {
+        self.kept.told()
+    }
+
+    /// The same of what is in it or below, where that is not so for all of it.
+    pub fn kept_where_else(&self, folder: &RelPath, entry: &Entry) -> Option<String> {
+        let grants = self.rules.as_ref().filter(|grants| !grants.folders.is_empty())?;
+        let path = folder.join(&entry.path).ok()?;
+        let kept = grants.folder_at(&path).map_or(self.kept_at_home, |shared| Kept(shared.terms));
+        (kept != self.kept).then(|| kept.told())
+    }
+}
+
+/// What becomes of what is deleted or replaced where things are kept so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept(pub HomeTerms);
+
+impl Kept {
+    /// For how long it is in the trash, in words; empty: it is gone for good.
+    fn told(self) -> String {
+        let Some(age) = self.0.trash else { return String::new() };
+        let time = match (age.as_secs() / 3600, age.as_secs().is_multiple_of(3600)) {
+            (24, true) => String::from("a day"),
+            (hours, true) if hours.is_multiple_of(24) => format!("{} days", hours / 24),
+            (1, true) => String::from("an hour"),
+            (hours, true) => format!("{hours} hours"),
+            _ => humantime::format_duration(age).to_string(),
+        };
+        let is_bounded = self.0.quota.is_some() || self.0.quota_files.is_some();
+        if is_bounded { format!("{time} or until its room is needed") } else { time }
+    }
+}
+
+/// Whether anything is kept that is deleted or replaced in this folder or below it.
+pub fn keeps(principal: &Principal, folder: &RelPath) -> bool {
+    let grants = principal.grants();
+    match grants.folder_at(folder) {
+        Some(shared) => shared.terms.trash.is_some(),
+        None => {
+            let below = grants.folders.iter().filter(|shared| shared.at.is_within(folder));
+            principal.home_terms().trash.is_some() || below.into_iter().any(|shared| shared.terms.trash.is_some())
+        }
+    }
+}
+
+/// Whether somebody to whom this is granted may make a link to anything: what is shared with them is not theirs to link to.
+pub fn may_link_somewhere(grants: &Grants) -> bool {
+    let own = [grants.access].into_iter().chain(grants.rules.iter().map(|rule| rule.access));
+    own.fold(Access::NONE, Access::union).contains(Access::LINK)
 }
 
 /// What may be done in a folder: looking at it, fetching all of it, and making something new in it.
@@ -43,7 +109,8 @@ fn in_folder(grants: &Grants, folder: &RelPath) -> Access {
     let link = gate::rights_at(grants, Demand { rights: Access::LINK, path: Some(folder), extent: Extent::Tree });
     let making = Access::UPLOAD.union(Access::MKDIR).union(Access::OVERWRITE);
     let asked = making.union(Access::DOWNLOAD).union(Access::LINK);
-    here.without(asked).union(new.intersection(making)).union(fetch).union(link.intersection(Access::LINK))
+    let link = if linking::may_lead_to(grants, folder) { link.intersection(Access::LINK) } else { Access::NONE };
+    here.without(asked).union(new.intersection(making)).union(fetch).union(link)
 }
 
 /// What may be done with an entry: fetching it, or something of it, giving it another name, removing it, and making a link to it, to
@@ -66,7 +133,7 @@ pub fn with_entry(grants: &Grants, path: &RelPath, kind: EntryKind) -> Access {
     let remove = Op::Remove { path: path.clone(), recursive: is_folder, for_good: false };
     let offers = [
         (Access::DOWNLOAD, passes(grants, fetch)),
-        (Access::LINK, passes(grants, at(Access::LINK, all))),
+        (Access::LINK, linking::may_lead_to(grants, path) && passes(grants, at(Access::LINK, all))),
         // What a link to a folder gives, it gives of all of it.
         (Access::LIST, is_folder && passes(grants, at(Access::LIST, all))),
         (Access::UPLOAD, is_folder && passes(grants, at(Access::UPLOAD, all))),

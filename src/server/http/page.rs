@@ -9,6 +9,7 @@ use super::rows::{Scene, minutes};
 use super::target::{Place, Sort, Whose, Wish, encode};
 use super::trash;
 use super::types::Type;
+use super::viewer::{LOGIN, Viewer, home, who};
 use crate::auth::Access;
 use crate::escape;
 use crate::files::{Entry, EntryKind, RelPath};
@@ -22,15 +23,6 @@ const SCRIPT: &str = "/.sealift-web/page.js";
 
 /// Where the icon is.
 pub const ICON: &str = "/.sealift-web/icon.svg";
-
-/// Where one logs in.
-pub const LOGIN: &str = "/.sealift-web/login";
-
-/// Where one's links are.
-const LINKS: &str = "/.sealift-web/links";
-
-/// Where one logs out.
-const LOGOUT: &str = "/.sealift-web/logout";
 
 fn head(title: &str) -> Markup {
     html! {
@@ -57,25 +49,6 @@ fn top(who: &Markup, trail: &Markup) -> Markup {
             div .who { (who) }
         }
     }
-}
-
-/// Who one is, and what leads to others; to one's links, if one may make some.
-fn who(user: Option<&str>, has_links: bool) -> Markup {
-    html! {
-        @match user {
-            Some(user) => {
-                a href=(home(user)) { "~" (user) }
-                @if has_links { a href=(LINKS) { "Links" } }
-                a href="/" { "Public" }
-                form method="post" action=(LOGOUT) { button .plain type="submit" { "Log out" } }
-            }
-            None => a href=(LOGIN) { "Log in" },
-        }
-    }
-}
-
-fn home(user: &str) -> String {
-    format!("/~{}/", encode(user.as_bytes()))
 }
 
 /// The folders above this one, each a link; the heading says which this is.
@@ -129,14 +102,12 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
     let who = match scene.place.whose {
         // It is no part of anybody's login.
         Whose::Link(_) => html! {},
-        Whose::User(_) | Whose::Everybody => {
-            who(scene.user.as_deref(), scene.is_writable && scene.offered.here.contains(Access::LINK))
-        }
+        Whose::User(_) | Whose::Everybody => who(scene.user.as_ref(), &scene.place.url(true)),
     };
     let before = html! { (head(&format!("{title} · Sealift"))) };
     let table = html! {
         (top(&who, &trail(&scene.place)))
-        main data-may=(rights(scene)) {
+        main data-may=(rights(scene)) data-trash=(scene.offered.here_is_kept()) {
             h1 { (title) }
             (tools(scene))
             @if !scene.is_sorted {
@@ -226,6 +197,8 @@ pub fn uploads() -> Markup {
             p .where {}
             ul {}
             div .buttons {
+                button .keep type="button" hidden { "Keep all" }
+                button .replace type="button" hidden { "Replace all" }
                 button .stop type="button" { "Stop" }
                 button .clear type="button" { "Close" }
             }
@@ -257,9 +230,10 @@ pub fn folder_row(scene: &Scene, entry: &Entry, (name, href): (&str, &str), out:
         Ok(path) => with_entry(grants, &path, entry.kind),
         Err(_) => Access::NONE,
     });
+    let kept = scene.offered.kept_where_else(&scene.place.path, entry);
     let may_fetch = own.unwrap_or(scene.offered.here).contains(Access::DOWNLOAD);
     html! {
-        tr .{ (entry.kind.word()) } data-may=[own.map(|own| words(scene, own))] {
+        tr .{ (entry.kind.word()) } data-may=[own.map(|own| words(scene, own))] data-trash=[kept] {
             td .name {
                 @match entry.kind {
                     EntryKind::Directory => a href=(href) { (name) },
@@ -286,6 +260,9 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
                 n => { (n) " entries, " (readable::size(bytes)) }
             }
             @if unread > 0 { " · " (unread) " could not be read" }
+            @if let Some(usage) = scene.offered.usage {
+                " · " (readable::size(usage.used)) " of " (readable::size(usage.limit)) " used"
+            }
             " · times are UTC"
         }
     }
@@ -303,8 +280,8 @@ pub fn delivery(scene: &Scene) -> String {
         html lang="en" {
             head { (head(&format!("{title} · Sealift"))) script src=(SCRIPT) type="module" {} }
             body {
-                (top(&who(scene.user.as_deref(), false), &trail(&scene.place)))
-                main data-may=(rights(scene)) {
+                (top(&who(scene.user.as_ref(), &scene.place.url(true)), &trail(&scene.place)))
+                main data-may=(rights(scene)) data-trash=(scene.offered.here_is_kept()) {
                     h1 { (title) }
                     (tools(scene))
                     p .note { "Drop files here, or upload them. You may bring files here, and not see what is here." }
@@ -318,27 +295,28 @@ pub fn delivery(scene: &Scene) -> String {
 }
 
 /// The root of a server where nobody in particular may read, for somebody who is logged in.
-pub fn own_home(user: &str, ids: Ids) -> String {
+pub fn own_home(viewer: &Viewer, ids: Ids) -> String {
     let what = html! {
-        p { "Nothing is open to everybody here. Your own folder is " a href=(home(user)) { "~" (user) } "." }
+        p { "Nothing is open to everybody here. Your own folder is " a href=(viewer.home()) { "~" (viewer.name) } "." }
     };
-    whole("Sealift", &who(Some(user), false), &what, ids)
+    whole("Sealift", Some(viewer), "/", &what, ids)
 }
 
-/// The form to log in by; it leads there afterwards, or to one's home. `why` says what was wrong with the last try.
-pub fn login(to: &str, why: Option<&str>, ids: Ids) -> String {
+/// The form to log in by; it leads there afterwards, or to one's home. `why` says what was wrong with the last try, which was by this
+/// `user`.
+pub fn login(to: &str, user: &str, why: Option<&str>, ids: Ids) -> String {
     let what = html! {
         form .login method="post" action=(LOGIN) {
             @if let Some(why) = why { p .wrong role="alert" { (escape::for_people(why.as_bytes())) } }
             label for="user" { "Name" }
-            input #user name="user" type="text" autocomplete="username" autocapitalize="none" spellcheck="false" required autofocus;
+            input #user name="user" type="text" autocomplete="username" autocapitalize="none" spellcheck="false" value=(user) required autofocus[user.is_empty()];
             label for="password" { "Password" }
-            input #password name="password" type="password" autocomplete="current-password" required;
+            input #password name="password" type="password" autocomplete="current-password" required autofocus[!user.is_empty()];
             @if !to.is_empty() { input type="hidden" name="to" value=(to); }
             button .main type="submit" { "Log in" }
         }
     };
-    whole("Log in", &html! {}, &what, ids)
+    whole_of("Log in", &html! {}, &html! { ol { li { a href="/" { "Public" } } } }, &what, ids)
 }
 
 /// For a browser that another site has led here: it goes on from here by itself, and says then who is logged in.
@@ -373,36 +351,41 @@ pub fn alone(title: &str, what: &Markup, ids: Ids) -> String {
     page.into_string()
 }
 
-/// A page of the server's own for somebody who is logged in.
-pub fn of_user(title: &str, user: &str, what: &Markup, ids: Ids) -> String {
-    whole(title, &who(Some(user), true), what, ids)
+/// A page of the server's own, which is there, for somebody who is logged in.
+pub fn of_user(title: &str, (viewer, here): (&Viewer, &str), what: &Markup, ids: Ids) -> String {
+    whole(title, Some(viewer), here, what, ids)
 }
 
 /// Why not.
-pub fn error(status: StatusCode, why: &str, user: Option<&str>, ids: Ids) -> String {
+pub fn error(status: StatusCode, why: &str, viewer: Option<&Viewer>, ids: Ids) -> String {
     let title = status.canonical_reason().unwrap_or("Error");
     let what = html! {
         p { (escape::for_people(why.as_bytes())) }
         p .links {
             a href="/" { "Public folder" }
-            @match user {
-                Some(user) => { " · " a href=(home(user)) { "Your folder" } }
+            @match viewer {
+                Some(viewer) => { " · " a href=(viewer.home()) { "Your folder" } }
                 None if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND) => { " · " a href=(LOGIN) { "Log in" } }
                 None => {}
             }
         }
     };
-    whole(&format!("{} {title}", status.as_str()), &who(user, false), &what, ids)
+    whole(&format!("{} {title}", status.as_str()), viewer, "", &what, ids)
 }
 
-fn whole(title: &str, who: &Markup, what: &Markup, ids: Ids) -> String {
-    let trail = html! { ol { li { a href="/" { "Public" } } } };
+/// A page that is in no folder. Above it are the ways of whoever looks; to the folder for everybody, each of them has one.
+fn whole(title: &str, viewer: Option<&Viewer>, here: &str, what: &Markup, ids: Ids) -> String {
+    let trail = html! { ol { @if viewer.is_none() { li { a href="/" { "Public" } } } } };
+    whole_of(title, &who(viewer, here), &trail, what, ids)
+}
+
+fn whole_of(title: &str, who: &Markup, trail: &Markup, what: &Markup, ids: Ids) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head { (head(title)) }
             body {
-                (top(who, &trail))
+                (top(who, trail))
                 main { h1 { (title) } (what) }
                 (foot(ids))
             }

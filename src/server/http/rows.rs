@@ -7,6 +7,7 @@ use super::folder::bytes;
 use super::offers::Offered;
 use super::page;
 use super::target::{Place, Wish, encode};
+use super::viewer::Viewer;
 use crate::escape;
 use crate::files::{Entry, EntryKind, Mtime};
 
@@ -28,7 +29,7 @@ pub struct Scene {
     /// How it was asked for.
     pub wish: Wish,
     /// Who is logged in; none: nobody in particular.
-    pub user: Option<String>,
+    pub user: Option<Viewer>,
     /// What they may do in it.
     pub offered: Offered,
     /// Whether anything may be written by HTTP at all.
@@ -141,10 +142,11 @@ pub fn minutes(mtime: Mtime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::offers::Kept;
     use super::super::target::Whose;
     use super::*;
     use crate::auth::Access;
-    use crate::files::RelPath;
+    use crate::files::{HomeTerms, RelPath};
     use crate::server::desk::registry::SessionId;
 
     fn listed(form: Form, names: &[&[u8]]) -> String {
@@ -156,7 +158,14 @@ mod tests {
                 place,
                 wish: Wish::default(),
                 user: None,
-                offered: Offered { here: Access::READ, rules: None, trash: false },
+                offered: Offered {
+                    here: Access::READ,
+                    rules: None,
+                    trash: false,
+                    kept: Kept(HomeTerms::none()),
+                    kept_at_home: Kept(HomeTerms::none()),
+                    usage: None,
+                },
                 is_writable: true,
                 is_sorted: true,
                 ids,

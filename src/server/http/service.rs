@@ -37,6 +37,7 @@ use super::same_site;
 use super::target::{Place, Target, Whose, Wish, check_host, destination};
 use super::turned_away::Arrival;
 use super::uploads::{Token, Upload};
+use super::viewer::Viewer;
 use super::visitors::{Claimed, Visitors};
 use super::writing::Writing;
 use crate::budget::{Account, Claim};
@@ -263,7 +264,11 @@ impl Connection {
                 let whose = Whose::User(guest.name().to_owned());
                 let home = Place { whose, path: place.path.clone(), is_folder: true };
                 return Ok(match head.is_for_browser {
-                    true => text(StatusCode::OK, "text/html; charset=utf-8", page::own_home(guest.name(), *ids)),
+                    true => text(
+                        StatusCode::OK,
+                        "text/html; charset=utf-8",
+                        page::own_home(&Viewer::from(guest.principal()), *ids),
+                    ),
                     false => redirect(StatusCode::SEE_OTHER, &home.url(true)),
                 });
             }

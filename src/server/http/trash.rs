@@ -13,9 +13,11 @@ use super::coming::Coming;
 use super::form::Fields;
 use super::guest::{Guest, begin, unexpected};
 use super::my_links::user;
+use super::offers::keeps;
 use super::same_site;
 use super::target::{OWN, Place, Target, Whose, encode};
 use super::trash_page::{self, Shown, View};
+use super::viewer::Viewer;
 use super::visitors::Visitors;
 use crate::error::{Error, Kind, Result};
 use crate::escape;
@@ -66,7 +68,7 @@ pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool,
         };
         return page(&guest, &folder, (StatusCode::OK, told, None), ids).await;
     }
-    let (list, _) = look(&guest, folder.path).await?;
+    let (list, ..) = look(&guest, folder.path).await?;
     let all: Vec<Value> = list.entries.iter().map(|entry| object(entry, &guest)).collect();
     let told = json!({ "trash": all, "cut": list.is_cut });
     Ok(text(StatusCode::OK, "application/json", format!("{told}\n")))
@@ -167,7 +169,7 @@ async fn page(
     (status, told, why): (StatusCode, Option<&str>, Option<&str>),
     ids: Ids,
 ) -> Result<Answer> {
-    let (list, may) = look(guest, folder.path.clone()).await?;
+    let (list, may, keeps) = look(guest, folder.path.clone()).await?;
     let is_cut = list.is_cut || list.entries.len() > limits::WEB_TRASH_SHOWN;
     let shown: Vec<Shown> = list
         .entries
@@ -181,7 +183,8 @@ async fn page(
             may_purge: may.purge && guest.may_write(),
         })
         .collect();
-    let view = View { user: guest.name(), folder, told, why, is_cut };
+    let viewer = Viewer::from(guest.principal());
+    let view = View { viewer: &viewer, folder, told, why, is_cut, keeps };
     Ok(text(status, "text/html; charset=utf-8", trash_page::trash(&view, &shown, ids)))
 }
 
@@ -192,9 +195,10 @@ struct May {
     purge: bool,
 }
 
-/// What was deleted or replaced in this folder, and what may be done with each.
-async fn look(guest: &Arc<Guest>, folder: RelPath) -> Result<(TrashList, Vec<May>)> {
+/// What was deleted or replaced in this folder, what may be done with each, and whether anything is kept there.
+async fn look(guest: &Arc<Guest>, folder: RelPath) -> Result<(TrashList, Vec<May>, bool)> {
     let looking = guest.step(move |desk: &mut Desk| {
+        let keeps = keeps(desk.principal(), &folder);
         let listed = match begin(desk, Op::ListTrash(folder), "TRASH") {
             Ok(Begun::Done(Ok(Outcome::Trash(list, _)))) => Ok(list),
             Ok(_) => Err(unexpected()),
@@ -207,7 +211,7 @@ async fn look(guest: &Arc<Guest>, folder: RelPath) -> Result<(TrashList, Vec<May
             purge: desk.allows(&Op::Purge { path: path.clone(), id: Some(*id) }, "PURGE").is_ok(),
         });
         let may = may.collect();
-        Ok((list, may))
+        Ok((list, may, keeps))
     });
     looking.await
 }

@@ -7,6 +7,7 @@ use super::page::of_user;
 use super::rows::minutes;
 use super::target::{OWN, Place};
 use super::trash;
+use super::viewer::Viewer;
 use crate::escape;
 use crate::files::{EntryKind, RelPath, Trashed};
 use crate::readable;
@@ -14,7 +15,7 @@ use crate::readable;
 /// What the page is about.
 pub struct View<'a> {
     /// Whose it is.
-    pub user: &'a str,
+    pub viewer: &'a Viewer,
     /// The folder that the things were in.
     pub folder: &'a Place,
     /// What was just done.
@@ -23,6 +24,8 @@ pub struct View<'a> {
     pub why: Option<&'a str>,
     /// There is more than is shown.
     pub is_cut: bool,
+    /// What is deleted there is kept.
+    pub keeps: bool,
 }
 
 /// One thing.
@@ -52,14 +55,17 @@ pub fn trash(view: &View<'_>, shown: &[Shown<'_>], ids: Ids) -> String {
                 a href=(own(trash::PATH)) { "All of your folder" }
             }
         }
-        @if shown.is_empty() { p { "Nothing is here." } }
+        @if shown.is_empty() && !view.keeps {
+            p { "Nothing is kept here: what is deleted or replaced in this folder is gone for good." }
+        }
+        @else if shown.is_empty() { p { "Nothing is here." } }
         @else {
             @if shown.iter().any(|shown| shown.may_purge) { (empty(view, &back, is_all, &folder)) }
             ul .links .trash { @for shown in shown { (row(shown, &back)) } }
         }
         @if view.is_cut { p .note { "That is not all. “Trash” in a folder shows what was in that one." } }
     };
-    of_user("Trash", view.user, &what, ids)
+    of_user("Trash", (view.viewer, ""), &what, ids)
 }
 
 fn own(path: &str) -> String {

@@ -17,6 +17,7 @@ use hyper::header::AUTHORIZATION;
 use super::adapter::Progress;
 use super::guest::{Guest, Openings};
 use super::login;
+use super::viewer::Viewer;
 use crate::auth::{Principal, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -160,14 +161,15 @@ impl Visitors {
         })
     }
 
-    /// The name of whoever is logged in by these headers; none: nobody in particular.
-    pub fn viewer(&self, headers: &HeaderMap) -> Option<String> {
+    /// Whoever is logged in by these headers; none: nobody in particular.
+    pub fn viewer(&self, headers: &HeaderMap) -> Option<Viewer> {
         match Claimed::of(headers).ok()? {
             Claimed::Nobody => None,
-            Claimed::Cookie(cookie) => self.whose(&cookie).map(|principal| principal.name().to_owned()),
-            Claimed::User(user, password) => {
-                self.known(&user, &password).filter(|guest| !guest.is_anonymous()).map(|guest| guest.name().to_owned())
-            }
+            Claimed::Cookie(cookie) => self.whose(&cookie).as_ref().map(Viewer::from),
+            Claimed::User(user, password) => self
+                .known(&user, &password)
+                .filter(|guest| !guest.is_anonymous())
+                .map(|guest| Viewer::from(guest.principal())),
         }
     }
 

@@ -11,6 +11,7 @@ const input = document.querySelector("#files");
 const uploads = panel(
   (changed) => new Uploads(changed, () => {}, -1),
   false,
+  "",
   "The link asks for its password again. Open it in another tab: it goes on here then.",
 );
 const add = (files) => {

@@ -154,9 +154,14 @@ async function move(link, to, done) {
 
 async function remove(link) {
   const isFolder = link.pathname.endsWith("/");
-  const text = isFolder ? "The folder and everything in it will be gone for good." : "The file will be gone for good.";
+  const kept = keptWith(link);
+  // There is nothing to keep of a file without a byte.
+  const isEmpty = !isFolder && $("td.size", link.closest("tr"))?.textContent === "0 B";
+  const text = kept && !isEmpty
+    ? `${isFolder ? "The folder goes to the trash with everything in it" : "The file goes to the trash"}, for ${kept}.`
+    : isFolder ? "The folder and everything in it will be gone for good." : `The file ${isEmpty && kept ? "is empty: it " : ""}will be gone for good.`;
   if (await question({ title: `Delete ${link.textContent}?`, text, yes: "Delete", isGrave: true }) === null) return;
-  if (await ask("DELETE", link.href)) { note("Deleted."); await reload(); search?.focus(); }
+  if (await ask("DELETE", link.href)) { note(kept && !isEmpty ? "It is in the trash." : "Deleted."); await reload(); search?.focus(); }
 }
 
 async function copyLink(link) {
@@ -230,7 +235,8 @@ function shared(dialog, made) {
       say("The link is copied.");
     } catch { /* It is selected. */ }
   };
-  const until = made.expires ? `until ${new Date(made.expires * 1000).toLocaleString()}` : "until you withdraw it";
+  // In the zone of all times here.
+  const until = made.expires ? `until ${new Date(made.expires * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC` : "until you withdraw it";
   dialog.replaceChildren(el("form", { method: "dialog" },
     el("h2", { id: "sharing" }, "The link"),
     el("p", {}, `Whoever has it can ${made.kind === "drop" ? "put files there, and see nothing," : "read it"} ${until}.`),
@@ -250,6 +256,9 @@ function mayWith(link) {
   const own = link.closest("tr").dataset.may;
   return own === undefined ? may : new Set(own.split(" "));
 }
+
+// For how long it is in the trash when it is deleted; empty: it is gone for good. It says so itself where that is not the same for all.
+const keptWith = (link) => link.closest("tr").dataset.trash ?? main.dataset.trash ?? "";
 
 function menu(link) {
   const isFolder = link.pathname.endsWith("/");
@@ -355,7 +364,7 @@ async function view(link) {
 // ---- Uploads ----
 
 if (may.has("upload")) {
-  const uploads = panel((changed) => new Uploads(changed, reloadSoon), may.has("overwrite"));
+  const uploads = panel((changed) => new Uploads(changed, reloadSoon), may.has("overwrite"), main.dataset.trash || "");
   const add = (chosen) => {
     if (chosen.files?.length || chosen.folders?.length) uploads.add(chosen, base);
     $("#cut").hidden = true;

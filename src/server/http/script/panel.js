@@ -46,9 +46,9 @@ export function onDrop(take) {
   });
 }
 
-// Shows the uploads that `make` makes with what is to be called when they change. `loggedOut`: what is said where the server asks who
-// this is.
-export function panel(make, mayReplace, loggedOut = "You have been logged out. Log in in another tab: it goes on then.") {
+// Shows the uploads that `make` makes with what is to be called when they change. `kept`: for how long what is replaced is in the trash,
+// empty if it is gone for good. `loggedOut`: what is said where the server asks who this is.
+export function panel(make, mayReplace, kept, loggedOut = "You have been logged out. Log in in another tab: it goes on then.") {
   const element = document.querySelector("#uploads");
   const $ = (selector) => element.querySelector(selector);
   let drawing = 0;
@@ -65,6 +65,7 @@ export function panel(make, mayReplace, loggedOut = "You have been logged out. L
     shown = true;
     const { all, folders, done, failed } = sum;
     const busy = uploads.isBusy;
+    const taken = uploads.taken().length;
     const files = all - folders;
     const good = files > 0 || folders === 0
       ? `${files === 1 ? "1 file" : `${files} files`} uploaded`
@@ -75,7 +76,11 @@ export function panel(make, mayReplace, loggedOut = "You have been logged out. L
     const where = sum.login > 0 ? loggedOut
       : sum.lost > 0 ? "The connection is lost. It goes on by itself."
         : busy ? [`${size(sum.sent)} of ${size(sum.total)}`, sum.rate > 0 ? `${size(sum.rate)}/s` : "", time(sum.left)].filter(Boolean).join(" · ")
-          : "What is here has been verified and is on the server's disk.";
+          : [
+            done > 0 ? `${failed > 0 ? "What was uploaded" : "What is here"} has been verified and is on the server's disk.` : "",
+            taken === 1 ? "A name is taken." : taken > 1 ? `${taken} names are taken.` : "",
+            taken > 0 && mayReplace ? (kept ? `What is replaced goes to the trash, for ${kept}.` : "What is replaced will be gone for good.") : "",
+          ].filter(Boolean).join(" ");
     $("h2").textContent = head;
     $("progress").hidden = !busy;
     $("progress").max = sum.total || 1;
@@ -83,6 +88,11 @@ export function panel(make, mayReplace, loggedOut = "You have been logged out. L
     $(".where").textContent = where;
     $(".stop").hidden = !busy;
     $(".clear").hidden = busy;
+    // One by one they are decided on in the list.
+    $(".replace").hidden = !mayReplace || taken < 2;
+    $(".replace").textContent = `Replace all ${taken}`;
+    $(".keep").hidden = taken < 2;
+    $(".keep").textContent = `Keep all ${taken}`;
     // Those that move and those that need a decision; whatever is done is in the list of the folder.
     const told = uploads.items.filter((item) => item.state === "running" || item.state === "failed" || item.state === "taken" || item.state === "lost");
     const list = $("ul");
@@ -101,6 +111,8 @@ export function panel(make, mayReplace, loggedOut = "You have been logged out. L
     else if (sum.total) say(`${head}, ${10 * Math.floor((10 * sum.sent) / sum.total)} percent`);
   }
 
+  $(".replace").addEventListener("click", () => uploads.replaceAll());
+  $(".keep").addEventListener("click", () => uploads.keepAll());
   $(".stop").addEventListener("click", () => uploads.stop());
   $(".clear").addEventListener("click", () => uploads.clear());
   setInterval(() => { if (uploads.isBusy) drawSoon(); }, 500);

@@ -307,6 +307,14 @@ export class Uploads {
     this.next();
   }
 
+  // Those whose names are taken, which somebody has to decide on.
+  taken() { return this.items.filter((item) => item.state === "taken"); }
+
+  replaceAll() { for (const item of this.taken()) this.again(item, true); }
+
+  // What is there stays.
+  keepAll() { this.items = this.items.filter((item) => item.state !== "taken"); this.changed(); }
+
   next() {
     while (this.running < AT_ONCE) {
       const item = this.items.find((item) => item.state === "waiting");

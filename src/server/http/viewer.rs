@@ -1,0 +1,61 @@
+//! Who looks at a page, and the ways that stand above every page for them.
+
+use maud::{Markup, html};
+
+use super::offers::may_link_somewhere;
+use super::target::encode;
+use crate::auth::Principal;
+
+/// Where one logs in.
+pub const LOGIN: &str = "/.sealift-web/login";
+
+/// Where one's links are.
+pub const LINKS: &str = "/.sealift-web/links";
+
+/// Where one logs out.
+const LOGOUT: &str = "/.sealift-web/logout";
+
+/// Somebody who is logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewer {
+    /// The user's name.
+    pub name: String,
+    /// Whether they may make links, wherever that is.
+    has_links: bool,
+}
+
+impl From<&Principal> for Viewer {
+    fn from(principal: &Principal) -> Viewer {
+        Viewer { name: principal.name().to_owned(), has_links: may_link_somewhere(principal.grants()) }
+    }
+}
+
+impl Viewer {
+    /// Where their home is.
+    pub fn home(&self) -> String {
+        home(&self.name)
+    }
+}
+
+/// Where the home of this user is.
+pub fn home(user: &str) -> String {
+    format!("/~{}/", encode(user.as_bytes()))
+}
+
+/// Who one is, and the ways to what is theirs, the same on every page; `here` is the URL of this one.
+pub fn who(viewer: Option<&Viewer>, here: &str) -> Markup {
+    let way = |url: &str, name: &str| {
+        html! { a href=(url) aria-current=[(url == here).then_some("page")] { (name) } }
+    };
+    html! {
+        @match viewer {
+            Some(viewer) => {
+                (way(&viewer.home(), &format!("~{}", viewer.name)))
+                @if viewer.has_links { (way(LINKS, "Links")) }
+                (way("/", "Public"))
+                form method="post" action=(LOGOUT) { button .plain type="submit" { "Log out" } }
+            }
+            None => a href=(LOGIN) { "Log in" },
+        }
+    }
+}
