@@ -9,6 +9,7 @@ mod digests;
 mod drop_links;
 mod links;
 mod login;
+mod look_alikes;
 mod my_links;
 mod page;
 mod page_says;

@@ -41,7 +41,7 @@ struct Taken {
     put: Put,
     /// Of the whole file.
     digests: Digests,
-    /// Of what one request brings.
+    /// Of what one request brings: of no meaning once it is over.
     content: Digests,
 }
 
@@ -372,7 +372,7 @@ impl Slot {
 
     /// The upload, for another way to go on with it; none: nothing is in it, or its bytes must be what only this way compares.
     pub fn take_put(&self) -> Option<Put> {
-        self.lock().take_if(|taken| taken.digests.is_empty() && taken.content.is_empty()).map(|taken| taken.put)
+        self.lock().take_if(|taken| taken.digests.is_empty()).map(|taken| taken.put)
     }
 
     /// Puts away what nobody has gone on with, for the native client. Blocks.

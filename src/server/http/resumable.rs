@@ -38,7 +38,8 @@ const PARTIAL: HeaderValue = HeaderValue::from_static("application/partial-uploa
 /// Below which the uploads are, in the server's own folder.
 pub const FOLDER: &str = "uploads/";
 
-/// Where a new upload goes on with what an interrupted one left, and the BLAKE3 of that: bytes, a space, and 64 hexadecimal digits.
+/// What has come of an upload and its BLAKE3: bytes, a space, and 64 hexadecimal digits. A new one goes on with what an interrupted one left
+/// if it names that.
 const PREFIX: HeaderName = HeaderName::from_static("sealift-prefix");
 
 /// Where a request says that its upload is to go on, if it does.
@@ -152,14 +153,16 @@ pub async fn create(
     Ok(answer)
 }
 
-/// Says how far an upload has come. Whoever was at it is at it no longer.
+/// Says how far an upload has come, and what that is: its sender may have another file by now. Whoever was at it is at it no longer.
 ///
 /// # Errors
 /// [`Kind::NotFound`] if it has failed.
 pub async fn look(upload: &Upload) -> Result<Answer> {
     let (_held, _) = upload.take_over().await;
-    upload.offset().ok_or_else(gone)?;
-    Ok(state(upload, StatusCode::NO_CONTENT))
+    let Partial { len, hash } = upload.part().ok_or_else(gone)?;
+    let mut answer = state(upload, StatusCode::NO_CONTENT);
+    set(&mut answer, PREFIX, format_args!("{len} {hash}"));
+    Ok(answer)
 }
 
 /// Gives an upload up.
@@ -241,16 +244,17 @@ async fn try_append(
         return Err(Error::new(Kind::Integrity, format!("{came} bytes have come of {length}")));
     }
     let done = upload.clone();
-    let committed = stream.finish(upload.release(), move |committed| done.done(committed.size)).await?;
+    let committed = stream
+        .finish(upload.release(), move |committed| done.stored(Partial { len: committed.size, hash: committed.hash }))
+        .await?;
     let mut answer = put::stored(&committed);
     mark(&mut answer, true);
     Ok(answer)
 }
 
 async fn take_in(stream: &Stream, body: &mut Coming, content: Digests) -> Result<()> {
-    if !content.is_empty() {
-        stream.watch(content).await?;
-    }
+    // Also where nothing is said of it: the request before may have been cut off in the middle of what it told the digest of.
+    stream.watch(content).await?;
     stream.take_in(body).await?;
     stream.check().await
 }

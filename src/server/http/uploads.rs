@@ -54,9 +54,7 @@ pub struct Upload {
 struct State {
     /// Bytes of the whole file, once they were told.
     length: Option<u64>,
-    /// It is in its place.
-    is_done: bool,
-    /// What that is, of one that came by sealift/1.
+    /// What it is, in its place.
     whole: Option<Partial>,
     until: Instant,
     /// Of the request that is at it: it ends when this is dropped.
@@ -72,7 +70,7 @@ impl Upload {
     /// One that has just begun, of this user, whose whole length may be known.
     pub fn new(owner: Principal, source: Source, slot: Slot, length: Option<u64>) -> Upload {
         let until = Instant::now() + limits::WEB_UPLOAD_LIFETIME;
-        let state = Mutex::new(State { length, is_done: false, whole: None, until, at_it: None, room: None });
+        let state = Mutex::new(State { length, whole: None, until, at_it: None, room: None });
         Upload { owner, source, slot, busy: Arc::default(), state }
     }
 
@@ -113,11 +111,12 @@ impl Upload {
 
     /// It is in its place, and is this.
     pub fn stored(&self, whole: Partial) {
-        self.done(whole.len);
-        self.state().whole = Some(whole);
+        let mut state = self.state();
+        state.length = Some(whole.len);
+        state.whole = Some(whole);
     }
 
-    /// What it is, in its place; none of what came by HTTP, which says so itself.
+    /// What it is, in its place.
     pub fn whole(&self) -> Option<Partial> {
         self.state().whole
     }
@@ -141,13 +140,6 @@ impl Upload {
         }
     }
 
-    /// It is in its place.
-    pub fn done(&self, size: u64) {
-        let mut state = self.state();
-        state.is_done = true;
-        state.length = Some(size);
-    }
-
     /// It holds this of a link from now on.
     pub fn hold(&self, room: Option<InboxRoom>) {
         self.state().room = room;
@@ -160,7 +152,7 @@ impl Upload {
 
     /// Whether it is in its place.
     pub fn is_done(&self) -> bool {
-        self.state().is_done
+        self.state().whole.is_some()
     }
 
     /// Whether nothing more can come of it: it is in its place, or has failed. While a request is at it, its bytes may be away.
@@ -180,8 +172,12 @@ impl Upload {
 
     /// Bytes that have come; none if it has failed.
     pub fn offset(&self) -> Option<u64> {
-        let state = self.state();
-        if state.is_done { state.length } else { self.slot.len() }
+        self.whole().map(|whole| whole.len).or_else(|| self.slot.len())
+    }
+
+    /// Those, and their BLAKE3.
+    pub fn part(&self) -> Option<Partial> {
+        self.whole().or_else(|| self.slot.part())
     }
 
     /// How long it is kept if nothing comes.
@@ -387,6 +383,7 @@ impl FromStr for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Hash;
     use crate::secret::Secret;
 
     fn upload(source: u8) -> Arc<Upload> {
@@ -412,8 +409,9 @@ mod tests {
         assert!(upload.learn_length(7).is_ok() && upload.learn_length(7).is_ok());
         assert_eq!(upload.learn_length(8).map_err(|error| error.kind()), Err(Kind::Integrity));
         assert_eq!(upload.offset(), None, "there is nothing in it");
-        upload.done(7);
-        assert_eq!((upload.offset(), upload.is_done()), (Some(7), true));
+        let whole = Partial { len: 7, hash: Hash::of(b"x") };
+        upload.stored(whole);
+        assert_eq!((upload.offset(), upload.is_done(), upload.part()), (Some(7), true, Some(whole)));
     }
 
     #[test]

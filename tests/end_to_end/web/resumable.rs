@@ -9,6 +9,7 @@ use super::{VERSIONS, alice, noise};
 use crate::common::web::{Got, RawWeb, curl};
 use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually, staged, upload_bytes};
 use sealift::files::Hash;
+use sealift::limits;
 
 const PART: &str = "Content-Type: application/partial-upload";
 
@@ -91,6 +92,39 @@ fn an_upload_that_hangs_or_is_cut_is_gone_on_with_from_where_it_came_to() {
         assert_eq!(append(&daemon, &url, 9_000_000, true, &[], b"").status, 400, "it is complete");
         drop(web);
     }
+}
+
+#[test]
+fn the_digest_of_a_request_that_was_cut_off_says_nothing_of_the_one_that_goes_on() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let bytes = noise(1_500_000);
+    let url = begin(&daemon, "/~alice/f", &["Upload-Length: 1500000"], b"");
+    let patch = format!(
+        "PATCH {url} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {}\r\n{PART}\r\nUpload-Offset: 0\r\n\
+         Upload-Complete: ?0\r\nContent-Digest: {}\r\nContent-Length: 1000000\r\n\r\n",
+        STANDARD.encode(alice()),
+        digest(&bytes[..1_000_000])
+    );
+    let (mut got, mut offset) = (None, 0);
+    eventually("some of it has come when somebody asks", || {
+        let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+        web.send(&patch);
+        web.send(&bytes[..700_000]);
+        let head = ask(&daemon, "alice", "HEAD", &url, &[], b"");
+        offset = head.header("upload-offset").parse().unwrap();
+        got = Some(head);
+        offset > 0
+    });
+    let got = got.unwrap();
+    assert!(offset <= 700_000, "{offset}");
+    let done = append(&daemon, &url, offset, true, &[], &bytes[offset..]);
+    assert_eq!(done.status, 201, "{done:?}");
+    let prefix = format!("{offset} {}", Hash::of(&bytes[..offset]));
+    assert_eq!(got.header("sealift-prefix"), prefix, "its sender may compare it");
+    assert!(fs::read(world.home("alice").join("f")).unwrap() == bytes);
+    let got = ask(&daemon, "alice", "HEAD", &url, &[], b"");
+    assert_eq!(got.header("sealift-prefix"), format!("1500000 {}", Hash::of(&bytes)));
 }
 
 #[test]
@@ -206,9 +240,9 @@ fn what_a_server_s_end_cut_is_gone_on_with_by_the_native_client() {
         let left = format!("HASH {name} partial=yes");
         eventually("its whole blocks are there", || alice.ask(&left).0 == 213);
         let (_, _, fields) = alice.ask(&left);
-        let block = usize::try_from(sealift::limits::HASH_BLOCK).unwrap();
+        let block = usize::try_from(limits::HASH_BLOCK).unwrap();
         assert_eq!(fields["size"], block.to_string());
-        assert_eq!(fields["hash"], sealift::files::Hash::of(&bytes[..block]).to_string());
+        assert_eq!(fields["hash"], Hash::of(&bytes[..block]).to_string());
         again.stop();
     }
 }
@@ -242,7 +276,7 @@ fn there_are_only_so_many_that_are_not_finished() {
     assert_eq!(curl(&daemon, &["-X", "OPTIONS"], "/").header("accept-patch"), "application/partial-upload");
 }
 
-const BLOCK: usize = sealift::limits::HASH_BLOCK as usize;
+const BLOCK: usize = limits::HASH_BLOCK as usize;
 
 /// What `HASH partial=yes` says, if something is left.
 fn left(client: &mut RawClient, name: &str) -> Option<(usize, String)> {

@@ -1,5 +1,4 @@
-// BLAKE3 of the beginning of a file: by it the server says what it has of an upload that was cut off. Whole blocks of it alone, so every
-// chunk is full.
+// BLAKE3 of the beginning of a file, or of all of it: by it the server says what it has of an upload, and what a file is.
 
 const CHUNK = 1024;
 const [START, END, PARENT, ROOT] = [1, 2, 4, 8];
@@ -13,11 +12,11 @@ while (SCHEDULE.length < 7) SCHEDULE.push(ORDER.map((at) => SCHEDULE.at(-1)[at])
 const o = Int32Array.from(SCHEDULE.flat());
 const m = new Int32Array(16);
 
-// The chaining value `cv` becomes that of one block of 64 bytes more, which are in `m`. Written out: it is three times as fast.
-function compress(cv, counter, flags) {
+// The chaining value `cv` becomes that of one block of `length` bytes more, which are in `m`. Written out: it is three times as fast.
+function compress(cv, counter, length, flags) {
   let [v0, v1, v2, v3, v4, v5, v6, v7] = cv;
   let [v8, v9, v10, v11] = IV;
-  let [v12, v13, v14, v15] = [counter | 0, (counter / 0x100000000) | 0, 64, flags];
+  let [v12, v13, v14, v15] = [counter | 0, (counter / 0x100000000) | 0, length, flags];
   for (let r = 0; r < 112; r += 16) {
     v0 = v0 + v4 + m[o[r + 0]] | 0; v12 ^= v0; v12 = v12 >>> 16 | v12 << 16; v8 = v8 + v12 | 0; v4 ^= v8; v4 = v4 >>> 12 | v4 << 20;
     v0 = v0 + v4 + m[o[r + 1]] | 0; v12 ^= v0; v12 = v12 >>> 8 | v12 << 24; v8 = v8 + v12 | 0; v4 ^= v8; v4 = v4 >>> 7 | v4 << 25;
@@ -46,35 +45,50 @@ function parent(left, right, flags) {
   const cv = IV.slice();
   m.set(left);
   m.set(right, 8);
-  compress(cv, 0, PARENT | flags);
+  compress(cv, 0, 64, PARENT | flags);
   return cv;
 }
 
-// Of the first `length` bytes, a multiple of 1024 and more than that. `going` says whether it is still wanted.
-export async function blake3(file, length, going) {
+// The words of these bytes, filled up with zeros to a whole block.
+function wordsOf(bytes) {
+  if (bytes.byteLength % 64 === 0) return new Int32Array(bytes);
+  const filled = new Uint8Array(Math.ceil(bytes.byteLength / 64) * 64);
+  filled.set(new Uint8Array(bytes));
+  return new Int32Array(filled.buffer);
+}
+
+// Of the first `length` bytes. `reached` is told how far it has come, and says whether it is still wanted.
+export async function blake3(file, length, reached) {
   const STEP = 1024 * CHUNK;
   // Subtrees that are whole, the largest first; the last two are never joined before it is known that more comes.
   const stack = [];
   let chunks = 0;
-  for (let at = 0; at < length; at += STEP) {
+  let at = 0;
+  do {
     const bytes = await file.slice(at, Math.min(length, at + STEP)).arrayBuffer();
-    if (!going()) return "";
-    if (bytes.byteLength % CHUNK || (bytes.byteLength < STEP && at + bytes.byteLength < length)) throw new Error("it was cut short");
-    const words = new Int32Array(bytes);
-    for (let word = 0; word < words.length; word += CHUNK / 4) {
+    if (bytes.byteLength !== Math.min(length - at, STEP)) throw new Error("it was cut short");
+    const words = wordsOf(bytes);
+    let from = 0;
+    do {
       for (let whole = chunks; whole > 0 && whole % 2 === 0; whole /= 2) {
         const right = stack.pop();
         stack.push(parent(stack.pop(), right, 0));
       }
       const cv = IV.slice();
-      for (let block = 0; block < 16; block++) {
-        for (let n = 0; n < 16; n++) m[n] = words[word + 16 * block + n];
-        compress(cv, chunks, (block === 0 ? START : 0) | (block === 15 ? END : 0));
+      const size = Math.min(CHUNK, bytes.byteLength - from);
+      const last = Math.max(0, Math.ceil(size / 64) - 1);
+      const end = END | (length <= CHUNK ? ROOT : 0);
+      for (let block = 0; block <= last; block++) {
+        for (let n = 0; n < 16; n++) m[n] = words[from / 4 + 16 * block + n];
+        compress(cv, chunks, Math.min(64, size - 64 * block), (block === 0 ? START : 0) | (block === last ? end : 0));
       }
       stack.push(cv);
       chunks += 1;
-    }
-  }
+      from += CHUNK;
+    } while (from < bytes.byteLength);
+    at += bytes.byteLength;
+    if (!reached(at)) return "";
+  } while (at < length);
   let right = stack.pop();
   while (stack.length > 0) right = parent(stack.pop(), right, stack.length === 0 ? ROOT : 0);
   return hex(right);

@@ -7,6 +7,8 @@ const AT_ONCE = 3;
 const KEPT = "sealift-uploads";
 // What an upload that was cut off leaves on the server is whole blocks of this size.
 const BLOCK = 16 * 1024 * 1024;
+// Of two files that may be the same so much is in memory at a time.
+const COMPARED = 1024 * 1024;
 
 // A request that moves nothing for so long is taken for lost, in milliseconds: a line that went silently (a wireless network, a laptop
 // that slept) is not told of by the system for a quarter of an hour. The answer to a whole body may take longer: the last of it may
@@ -83,6 +85,9 @@ class Item {
   // Up to `small` bytes go in one request.
   constructor(file, url, shown, small) {
     Object.assign(this, { file, url, shown, small, sent: 0, state: "waiting", why: "", replace: false, request: null, batch: 0 });
+    // The upload that it is at.
+    this.at = null;
+    // What is kept of it is found by this. That it is of this very file is not known by it.
     this.key = `${url} ${file.size} ${file.lastModified}`;
   }
 
@@ -145,13 +150,18 @@ class Item {
     if (at) {
       const found = await send("HEAD", at, {});
       if (passes(found.status) || found.status === 401) return found;
-      const offset = Number(found.header("Upload-Offset"));
-      if (found.status >= 300 || found.header("Upload-Offset") === null) {
+      const isThere = found.status < 300 && found.header("Upload-Offset") !== null;
+      // What was kept before this page was: the file may be another one by now, of the same name, size and time.
+      const isOfThis = isThere && (at === this.at || (await this.beginsWith(found.header("Sealift-Prefix"), changed)));
+      if (this.isOver) return { status: 0 };
+      if (isOfThis) {
+        if (found.header("Upload-Complete") === "?1") return found;
+        this.sent = Number(found.header("Upload-Offset"));
+        this.at = at;
+      } else {
+        if (isThere) send("DELETE", at, {});
         kept.set(this.key, null);
         at = null;
-      } else {
-        if (found.header("Upload-Complete") === "?1") return found;
-        this.sent = offset;
       }
     }
     if (!at) {
@@ -166,6 +176,7 @@ class Item {
       at = begun.header("Location");
       if (begun.status >= 300 || !at) return begun;
       this.sent = Number(begun.header("Upload-Offset"));
+      this.at = at;
       kept.set(this.key, at);
     }
     for (;;) {
@@ -197,22 +208,36 @@ class Item {
     if (this.small < 0 || this.file.size < BLOCK) return {};
     const left = await send("HEAD", `${this.url}?partial`, {});
     const prefix = left.status === 204 && left.header("Sealift-Prefix");
-    if (!prefix) return {};
-    const [length, hash] = prefix.split(" ");
-    if (Number(length) > this.file.size) return {};
-    const { blake3 } = await import("./blake3.js");
-    const own = await blake3(this.file, Number(length), () => !this.isOver);
-    return own === hash ? { "Sealift-Prefix": prefix } : {};
+    return (await this.beginsWith(prefix)) ? { "Sealift-Prefix": prefix } : {};
   }
 
-  // There is one of this name. An answer may have been lost on its way: then it is this very file, and it is uploaded. Whoever gets
-  // no answer to this either does not know yet.
+  // Whether the file begins with what the server says that it has: bytes, and their BLAKE3.
+  async beginsWith(prefix, changed) {
+    const [length, hash] = (prefix || "").split(" ");
+    if (!hash || Number(length) > this.file.size) return false;
+    const { blake3 } = await import("./blake3.js");
+    const reached = (at) => {
+      if (changed) { this.sent = at; changed(); }
+      return !this.isOver;
+    };
+    return (await blake3(this.file, Number(length), reached)) === hash;
+  }
+
+  // There is one of this name. An answer may have been lost on its way: then it is this very file, and it is uploaded. That is so if
+  // all its bytes have the same hash, and not before: many files have the same size and time. Whoever gets no answer to this either
+  // does not know yet.
   async taken() {
-    const there = await send("HEAD", this.url, {});
+    const isSmall = this.file.size <= this.small;
+    const there = await send("HEAD", this.url, isSmall ? { "Want-Repr-Digest": "sha-256=10" } : {});
     if (passes(there.status) || there.status === 401) return there;
     const modified = Date.parse(there.header("Last-Modified")) / 1000;
-    const isSame = Number(there.header("Content-Length")) === this.file.size && modified === Math.floor(this.file.lastModified / 1000);
-    return { ...there, status: there.status === 200 && isSame ? 204 : 412 };
+    const mayBe = Number(there.header("Content-Length")) === this.file.size && modified === Math.floor(this.file.lastModified / 1000);
+    if (there.status !== 200 || !mayBe) return { ...there, status: 412 };
+    // The tag of a large file is its BLAKE3, if that was recorded when it came; a weak one proves nothing.
+    const isSame = isSmall
+      ? there.header("Repr-Digest") === (await digest(this.file))
+      : await this.beginsWith(`${this.file.size} ${/^"([0-9a-f]{64})"$/.exec(there.header("ETag"))?.[1] ?? ""}`);
+    return { ...there, status: isSame ? 204 : 412 };
   }
 
   stop() {
@@ -253,7 +278,7 @@ export class Uploads {
   // `changed` is called when there is something to show, `landed` when files have come to their place. What is larger than `small`
   // is gone on with after a cut, and sent no second time if only the answer was lost.
   constructor(changed, landed, small = SMALL) {
-    Object.assign(this, { changed, landed, small, items: [], running: 0, folders: new Map(), rates: [], batch: 0 });
+    Object.assign(this, { changed, landed, small, items: [], running: 0, folders: new Map(), rates: [], batch: 0, looking: Promise.resolve() });
     addEventListener("beforeunload", (event) => { if (this.isBusy) event.preventDefault(); });
   }
 
@@ -274,15 +299,27 @@ export class Uploads {
 
   // `files` are pairs of a file and its path, names with slashes between, below `base`; `folders` the paths of empty ones.
   add({ files = [], folders = [] }, base) {
-    if (!this.isBusy) this.begin();
     const url = (path) => base + path.split("/").map(encodeURIComponent).join("/");
     const chosen = [
       ...files.map(([file, path]) => new Item(file, url(path), path, this.small)),
       ...folders.map((path) => new EmptyFolder(url(path), path)),
     ];
-    // The very same chosen twice is sent once.
-    const known = new Set(this.items.filter((item) => !item.isOver).map((item) => item.key));
-    const added = chosen.filter((item) => !known.has(item.key) && known.add(item.key));
+    // The very same chosen twice is sent once: what may be that is looked at, one after the other.
+    const alike = (item) => this.items.filter((other) => !other.isOver && other.key === item.key);
+    const known = new Set();
+    const isNew = (item) => alike(item).length === 0 && !known.has(item.key) && known.add(item.key);
+    const doubtful = chosen.filter((item) => !isNew(item));
+    this.take(chosen.filter((item) => !doubtful.includes(item)));
+    for (const item of doubtful) {
+      this.looking = this.looking.then(async () => {
+        for (const other of alike(item)) if (await areAlike(other.file, item.file).catch(() => false)) return;
+        this.take([item]);
+      });
+    }
+  }
+
+  take(added) {
+    if (!this.isBusy) this.begin();
     for (const item of added) item.batch = this.batch;
     // Chosen again, it is no longer what became of it the last time. A link takes several files of one name.
     const name = (item) => (this.small < 0 ? item.key : item.url);
@@ -377,6 +414,17 @@ export class Uploads {
   clear() { this.items = this.items.filter((item) => !item.isOver); this.changed(); }
 
   stop() { for (const item of this.items) if (!item.isOver) item.stop(); this.changed(); }
+}
+
+// Whether two files have the same bytes.
+async function areAlike(one, other) {
+  if (one.size !== other.size) return false;
+  for (let at = 0; at < one.size; at += COMPARED) {
+    const [left, right] = await Promise.all([one, other].map((file) => file.slice(at, at + COMPARED).arrayBuffer()));
+    const there = new Uint8Array(right);
+    if (left.byteLength !== there.length || new Uint8Array(left).some((byte, n) => byte !== there[n])) return false;
+  }
+  return true;
 }
 
 function decode(path) { try { return decodeURIComponent(path); } catch { return path; } }
