@@ -5,6 +5,8 @@ use std::fs;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use sealift::limits;
+
 use crate::common::web::{Frame, RawWeb, curl, frame, head_of};
 use crate::common::{Daemon, Figures, RawClient, alone, eventually, many_files};
 
@@ -139,7 +141,7 @@ fn bytes_in(line: &str) -> u64 {
     word.parse().unwrap()
 }
 
-/// A stream that is taken back in the middle of a body leaves one line, with as many bytes as were read for it, whatever was being
+/// A stream that is taken back in the middle of a body leaves one line, with as many bytes as were on their way, whatever was being
 /// done at that moment.
 #[test]
 fn web_streams_taken_back() {
@@ -181,7 +183,38 @@ fn web_streams_taken_back() {
     assert!(lines.iter().any(|line| line.contains("aborted") && bytes_in(line) > 0), "{lines:#?}");
 }
 
-/// The same where the connection goes, with HTTP/1.
+/// What was read for a stream that is taken back, and never handed to the connection, is nowhere said to have been sent. The connection takes
+/// as many chunks as the client gives room for, and maybe one that waits for more; the one behind that lies ready.
+#[test]
+fn web_bytes_that_nobody_was_sent() {
+    let rooms = [0, 1, limits::CHUNK, limits::CHUNK + 1];
+    let daemon = start();
+    let mut web = RawWeb::two_from(GREEDY, &daemon);
+    web.send(frame(Frame::WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()));
+    for (round, room) in rooms.into_iter().enumerate() {
+        let stream = 2 * u32::try_from(round).unwrap() + 1;
+        let setting = [&[0, 4][..], &u32::try_from(room).unwrap().to_be_bytes()].concat();
+        web.send(frame(Frame::SETTINGS, 0, 0, &setting));
+        web.send(get(stream, "/large"));
+        let (mut has_head, mut came) = (false, 0);
+        while !has_head || came < room {
+            let frame = web.frame().expect("the connection goes on");
+            if frame.stream == stream {
+                has_head |= frame.kind == Frame::HEADERS;
+                came += if frame.kind == Frame::DATA { frame.payload.len() } else { 0 };
+            }
+        }
+        web.send(reset(stream));
+        eventually("it has left its line", || lines_about(&daemon, "large").len() > round);
+    }
+    for (room, line) in rooms.into_iter().zip(lines_about(&daemon, "large")) {
+        let chunks = room.div_ceil(limits::CHUNK) as u64;
+        let taken = bytes_in(&line) / limits::CHUNK as u64;
+        assert!((chunks..=chunks + 1).contains(&taken), "{room}: {line}");
+    }
+}
+
+/// Where the connection goes, with HTTP/1, each leaves its line too.
 #[test]
 fn web_connections_cut_off_in_a_body() {
     const ROUNDS: usize = 20;

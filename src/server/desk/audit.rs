@@ -75,19 +75,14 @@ impl Audit {
         self.over(user, running, Ok(came), bytes);
     }
 
-    /// It failed.
-    pub(super) fn failed(&self, user: &Principal, running: Running, error: Error) -> Error {
-        self.broke_off(user, running, error, 0)
-    }
-
-    /// It failed after so many bytes of files had moved.
-    pub(super) fn broke_off(&self, user: &Principal, mut running: Running, error: Error, bytes: u64) -> Error {
+    /// It failed. What it has moved counts.
+    pub(super) fn failed(&self, user: &Principal, mut running: Running, error: Error) -> Error {
         // Before it is told: whoever tries again at once finds the room.
         if let Some(room) = running.leaves_its_room() {
             turns::block_in_place(|| room.give_back_now());
         }
         let (kind, _) = error.told_by_server();
-        self.over(user, &running, Err(kind), bytes);
+        self.over(user, &running, Err(kind), 0);
         self.own_trouble(&error);
         // Whoever puts files in by a link learns nothing of what is there.
         if user.link().is_some_and(|link| matches!(link.to, LinkTo::Inbox(_))) { hidden(error) } else { error }

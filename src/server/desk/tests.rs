@@ -238,6 +238,7 @@ fn bytes_are_pulled_into_any_room_and_their_hash_comes_last() {
         match bench.desk.pull(job, &mut room) {
             Pulled::Bytes(on, n) => {
                 got.extend_from_slice(&room[..n]);
+                on.gives(n);
                 job = on;
             }
             Pulled::Done(result) => break result.unwrap(),
@@ -247,6 +248,18 @@ fn bytes_are_pulled_into_any_room_and_their_hash_comes_last() {
     assert!(got == wanted);
     assert_eq!(outcome, Outcome::Read { size: 70_000, hash: Hash::of(wanted) });
     assert_eq!(bench.registry.sessions()[0].bytes, 70_000);
+    // What was read and not sent does not count.
+    let op = Op::Read { path: path("f"), offset: 0, length: None, growing: false };
+    let Begun::Download(mut job) = bench.desk.begin(op, "GET", &mut nobody) else { panic!() };
+    for n in 0..2 {
+        let Pulled::Bytes(on, read) = bench.desk.pull(job, &mut room) else { panic!() };
+        if n == 0 {
+            on.gives(read);
+        }
+        job = on;
+    }
+    drop(bench.desk.drop_download(job, Error::new(Kind::Aborted, "gone")));
+    assert_eq!(bench.registry.sessions()[0].bytes, 70_000 + 4096);
 }
 
 #[test]

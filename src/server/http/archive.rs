@@ -296,7 +296,10 @@ impl ArchiveBody {
                     }
                 }
             };
-            let (state, bytes) = self.guest.step(step).await?;
+            let (mut state, bytes) = self.guest.step(step).await?;
+            if let Some(reader) = &mut state.now {
+                reader.handed_on();
+            }
             self.state = Some(state);
             if !bytes.is_empty() {
                 return Ok(Some((bytes, self)));

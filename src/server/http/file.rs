@@ -264,6 +264,9 @@ impl FileBody {
 
     /// These bytes, and what is left.
     fn give(mut self, bytes: Bytes) -> (Bytes, FileBody) {
+        if let Some(held) = &mut self.held {
+            held.reader.handed_on();
+        }
         // Where memory is short, whoever is slow has the piece that they are at and no more.
         if self.guest.account().is_rich() {
             self.ahead = self.step();

@@ -31,6 +31,8 @@ pub struct Reader {
     now: Option<Download>,
     /// Its last chunk, while the file is checked.
     kept: Option<Buffer>,
+    /// Bytes of it that were given out, and that nobody has yet.
+    ahead: usize,
     /// Where there are several.
     several: Option<Several>,
     /// Bytes of the answer's body.
@@ -53,7 +55,7 @@ struct Several {
 impl Reader {
     /// Of this range.
     pub fn one(download: Download) -> Reader {
-        Reader { length: download.left(), now: Some(download), kept: None, several: None, is_over: false }
+        Reader { length: download.left(), now: Some(download), kept: None, ahead: 0, several: None, is_over: false }
     }
 
     /// Of several ranges, none of them past the end, of this file, which was opened at this path. `kind` is told in the heads
@@ -72,7 +74,7 @@ impl Reader {
         let several = Several { path, file, method, boundary: format!("sealift-{random:016x}"), kind, ranges };
         let heads = several.ranges.iter().map(|range| several.head(*range).len() as u64 + range.1).sum::<u64>();
         let length = heads + several.end().len() as u64;
-        Ok(Reader { now: None, kept: None, several: Some(several), length, is_over: false })
+        Ok(Reader { now: None, kept: None, ahead: 0, several: Some(several), length, is_over: false })
     }
 
     /// Bytes of the answer's body.
@@ -99,6 +101,14 @@ impl Reader {
     pub fn give_up(&mut self) -> Option<Download> {
         self.is_over = true;
         self.now.take()
+    }
+
+    /// Whoever is sent it has all that was given out by now.
+    pub fn handed_on(&mut self) {
+        let ahead = std::mem::take(&mut self.ahead);
+        if let Some(job) = &self.now {
+            job.gives(ahead);
+        }
     }
 
     /// [`Reader::step`] until there are bytes, or nothing is left.
@@ -130,6 +140,8 @@ impl Reader {
             Pulled::Done(Err(error)) => Err(error),
             Pulled::Done(Ok(_)) => {
                 self.is_over = self.several.is_none();
+                // They count with all of it.
+                self.ahead = 0;
                 Ok(self.kept.take().map_or(Piece::NotYet, piece))
             }
             Pulled::Bytes(job, n) => {
@@ -143,6 +155,7 @@ impl Reader {
                     self.kept = Some(buffer);
                     return Ok(Piece::NotYet);
                 }
+                self.ahead += n;
                 Ok(piece(buffer))
             }
         }

@@ -61,6 +61,12 @@ impl Download {
         self.running.forget();
     }
 
+    /// So many of the bytes that were pulled are on their way to whoever asked for them: they count from now on. All count once it is over
+    /// and right.
+    pub fn gives(&self, bytes: usize) {
+        self.running.moves(bytes);
+    }
+
     /// What it is about.
     pub fn running(&self) -> &Running {
         &self.running
@@ -100,10 +106,7 @@ impl Desk {
     pub fn pull(&mut self, mut job: Download, room: &mut [u8]) -> Pulled {
         if job.left() > 0 {
             return match job.reading.read(room) {
-                Ok(n) => {
-                    job.running.moves(n);
-                    Pulled::Bytes(job, n)
-                }
+                Ok(n) => Pulled::Bytes(job, n),
                 Err(error) => Pulled::Done(Err(self.drop_download(job, error))),
             };
         }
@@ -121,8 +124,7 @@ impl Desk {
     }
 
     /// Gives a download up, for this reason.
-    pub fn drop_download(&self, Download { reading, running }: Download, error: Error) -> Error {
-        let given = reading.len() - reading.left();
-        self.audit.broke_off(&self.principal, running, error, given)
+    pub fn drop_download(&self, job: Download, error: Error) -> Error {
+        self.failed(job.running, error)
     }
 }

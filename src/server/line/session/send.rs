@@ -74,6 +74,7 @@ impl Talk {
                 Pulled::Bytes(job, n) => {
                     *header = frame::header(n);
                     buffer.fill(frame::HEADER + n);
+                    job.gives(n);
                     return State::Download(job);
                 }
                 pulled @ Pulled::Done(_) => pulled,
