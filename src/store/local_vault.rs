@@ -200,13 +200,13 @@ impl LocalVault {
     }
 
     /// `what` is what is bounded.
-    fn store_over(&self, root: Arc<Root>, terms: HomeTerms, what: &str) -> Arc<dyn Store> {
+    fn store_over(&self, root: Arc<Root>, terms: HomeTerms, what: &str) -> LocalStore {
         let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
         let store = store.keeping(terms.trash.is_some());
-        Arc::new(match limits_of(terms, what) {
+        match limits_of(terms, what) {
             Some(limits) => store.limited(limits),
             None => store,
-        })
+        }
     }
 
     fn root_at(&self, folder: &Location) -> Result<Arc<Root>> {
@@ -263,18 +263,20 @@ impl LocalVault {
 impl Vault for LocalVault {
     fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>> {
         let root = self.root_of(home)?;
-        Ok(self.store_over(root, terms, "your quota"))
+        Ok(Arc::new(self.store_over(root, terms, "your quota")))
     }
 
     fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {
-        Ok(self.store_over(self.root_at(folder)?, terms, "the shared folder's quota"))
+        Ok(Arc::new(self.store_over(self.root_at(folder)?, terms, "the shared folder's quota")))
     }
 
     fn open_folder_for(&self, folder: &Location, terms: HomeTerms, owner: &Owner) -> Result<Arc<dyn Store>> {
         let home = Location::Below(owner.home.clone());
         // What lies in the home counts there. What other servers put there would have to be looked for again and again, all of it.
         if self.is_shared || terms.quota.is_some() || terms.quota_files.is_some() || home.contains(folder) {
-            return self.open_folder(folder, terms);
+            return Ok(Arc::new(
+                self.store_over(self.root_at(folder)?, terms, "the shared folder's quota").sent_by(&owner.home),
+            ));
         }
         let (home, root) = (self.root_at(&home)?, self.root_at(folder)?);
         let share = self.share_of(folder, &root);

@@ -174,8 +174,16 @@ impl LocalStore {
     /// together with what is there and in other shared folders.
     pub fn shared(mut self, share: &Arc<Share>, home: Arc<Root>, limits: Option<Limits>) -> LocalStore {
         self.stage.owner = Some(Hash::of(&home.place().folder));
+        self.stage.sender = self.stage.owner;
         let bound = |limits| Arc::new(Bound::new(&Arc::new(Jail::new(home)), limits).into_share(share));
         self.bound = limits.map(bound);
+        self
+    }
+
+    /// The same for one of several senders, such as whoever has this home, of whom each finds only what is left of the own interrupted
+    /// uploads.
+    pub fn sent_by(mut self, home: &str) -> LocalStore {
+        self.stage.sender = Some(Hash::of(home.as_bytes()));
         self
     }
 

@@ -27,7 +27,7 @@ use super::jail::Jail;
 use super::names::rename_new;
 use super::owned::Going;
 use super::source::mtime;
-use super::staging::{Area, Stage, Temp, key, open_reserved};
+use super::staging::{Area, Stage, Temp, open_reserved};
 use super::upload::{LocalUpload, check_target};
 use super::{Staging, beside, sweep};
 use crate::buffers::Buffer;
@@ -45,6 +45,21 @@ pub(super) const BLOCKS: &str = "b-";
 const MAGIC: &[u8] = b"sealift partial 1\n";
 
 const OPEN: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+/// What a path is called in the reserved directory: 128 bits of its hash, in 32 digits. In a folder that several people share it is
+/// another one for each of them: what one has sent is not to be learned, finished or used up by the others.
+pub(super) fn key(path: &RelPath, sender: Option<&Hash>) -> String {
+    let mut hasher = Hasher::new();
+    hasher.update(path.as_bytes());
+    if let Some(sender) = sender {
+        // No path has this byte.
+        hasher.update(b"\0");
+        hasher.update(sender.as_bytes());
+    }
+    let mut digits = hasher.finalize().to_string();
+    digits.truncate(32);
+    digits
+}
 
 /// [`crate::files::Upload::keep`].
 pub(super) fn keep(upload: LocalUpload) -> u64 {
@@ -71,7 +86,7 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         fdatasync(&temp.file)?;
     }
     if let Some(area) = temp.area.clone() {
-        let (key, stat) = (key(&upload.path), fstat(&temp.file)?);
+        let (key, stat) = (area.key(&upload.path), fstat(&temp.file)?);
         // Nobody begins to count what is there in between. Without a place among other nodes it may be one of theirs that is there.
         let _steady = upload.jail.tree().steady_to_add()?;
         // The home may be another folder by now.
@@ -101,7 +116,7 @@ pub(super) fn forget(upload: &LocalUpload) {
         return;
     }
     match &upload.temp.area {
-        Some(area) => remove(Some(&upload.jail), &area.reserved, &key(&upload.path)),
+        Some(area) => remove(Some(&upload.jail), &area.reserved, &area.key(&upload.path)),
         None => beside::forget(&upload.temp.dir, upload.path.file_name().unwrap_or_default(), upload.temp.can),
     }
 }
@@ -119,7 +134,7 @@ pub(super) fn remove(jail: Option<&Jail>, reserved: &Dir, key: &str) {
 
 /// How much of the partial of this path is counted for whose store this is.
 pub(super) fn counted(stage: &Stage, path: &RelPath) -> u64 {
-    let Ok(found) = open_hidden(stage, &key(path)) else { return 0 };
+    let Ok(found) = open_hidden(stage, &stage.key(path)) else { return 0 };
     // It stays.
     let mut found = found;
     found.release();
@@ -261,7 +276,7 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp
         let _ = rename_new(found.can.new_name, &area.dir, &name, &found.dir, old_name);
         return Ok(None);
     }
-    let _ = unlinkat(&area.reserved, format!("{BLOCKS}{}", key(path)), AtFlags::empty());
+    let _ = unlinkat(&area.reserved, format!("{BLOCKS}{}", stage.key(path)), AtFlags::empty());
     let file = found.file.try_clone()?;
     Ok(Some((Temp::named(Arc::clone(&area.dir), name, file, Some(area), found.can), counted)))
 }
@@ -274,7 +289,7 @@ fn find(stage: &Stage, path: &RelPath) -> Result<Option<Found>> {
 }
 
 fn find_step(stage: &Stage, path: &RelPath, most: u64) -> io::Result<Step> {
-    let key = key(path);
+    let key = stage.key(path);
     let mut temp = match stage.staging {
         Staging::Hidden => match open_hidden(stage, &key) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => {

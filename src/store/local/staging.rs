@@ -23,7 +23,7 @@ use rustix::io::Errno;
 use super::capabilities::{Capabilities, FileSystems};
 use super::commit::Change;
 use super::jail::{Jail, open_directory, split};
-use super::partial::Half;
+use super::partial::{self, Half};
 use super::source::mtime;
 use super::trash::Trash;
 use super::{Staging, beside, owned, probe, unnamed};
@@ -52,6 +52,8 @@ pub(super) struct Stage {
     pub(super) keeps: bool,
     /// What is put here says that it is this one's.
     pub(super) owner: Option<Hash>,
+    /// Whose interrupted uploads are kept and found here. None: those of everybody who has this folder as a home.
+    pub(super) sender: Option<Hash>,
     /// Where, made at the first thing.
     trash: Mutex<Option<Arc<Trash>>>,
     file_systems: Arc<FileSystems>,
@@ -84,9 +86,16 @@ pub(super) struct Area {
     pub(super) dir: Arc<Dir>,
     name: String,
     locked: Option<OwnedFd>,
+    /// That of the stage that it is of.
+    sender: Option<Hash>,
 }
 
 impl Area {
+    /// What the interrupted upload to a path is called.
+    pub(super) fn key(&self, path: &RelPath) -> String {
+        partial::key(path, self.sender.as_ref())
+    }
+
     /// Whether it was certainly removed.
     fn is_gone(&self) -> bool {
         matches!(statat(&self.reserved, &*self.name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
@@ -162,6 +171,7 @@ impl Stage {
             durable,
             keeps: false,
             owner: None,
+            sender: None,
             trash: Mutex::default(),
             file_systems,
             last: Mutex::default(),
@@ -337,13 +347,18 @@ impl Stage {
         Ok(Temp::named(Arc::clone(&area.dir), name, file.into(), Some(area), can))
     }
 
+    /// What the interrupted upload to a path is called.
+    pub(super) fn key(&self, path: &RelPath) -> String {
+        partial::key(path, self.sender.as_ref())
+    }
+
     /// A name not used before in the store's own directory. For a large file it also says what it is for, so that
     /// sweeping can save it as a partial if the process is killed.
     pub(super) fn fresh_name(&self, large: Option<&RelPath>) -> Vec<u8> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         match large {
             None => number.to_string(),
-            Some(path) => format!("{number}-{}", key(path)),
+            Some(path) => format!("{number}-{}", self.key(path)),
         }
         .into_bytes()
     }
@@ -387,7 +402,7 @@ impl Stage {
         if let Some(area) = area.as_ref().filter(|area| Arc::ptr_eq(&area.root, &root) && area.since == since) {
             return Ok(Arc::clone(area));
         }
-        let made = Arc::new(new_area(root, since, self.jail.tree().is_across())?);
+        let made = Arc::new(new_area((root, since), self.jail.tree().is_across(), self.sender)?);
         *area = Some(Arc::clone(&made));
         Ok(made)
     }
@@ -397,7 +412,7 @@ fn identity(stat: &Stat) -> Identity {
     (stat.st_dev, stat.st_ino, stat.st_size, mtime(stat))
 }
 
-fn new_area(root: Arc<Dir>, since: u64, is_across: bool) -> io::Result<Area> {
+fn new_area((root, since): (Arc<Dir>, u64), is_across: bool, sender: Option<Hash>) -> io::Result<Area> {
     let reserved = reserved(&root)?;
     loop {
         let name = format!("{SESSION}{}", random_name()?);
@@ -411,7 +426,7 @@ fn new_area(root: Arc<Dir>, since: u64, is_across: bool) -> io::Result<Area> {
         };
         match lock_area(&dir, is_across) {
             Ok(Some(locked)) => {
-                return Ok(Area { root, since, reserved, dir: Arc::new(dir), name, locked: Some(locked) });
+                return Ok(Area { root, since, reserved, dir: Arc::new(dir), name, locked: Some(locked), sender });
             }
             // A sweep was faster, and takes it away.
             Ok(None) | Err(Errno::NOENT) => continue,
@@ -462,13 +477,6 @@ pub(super) fn reserved(root: &Dir) -> io::Result<Dir> {
 /// The reserved directory if it is there.
 pub(super) fn open_reserved(root: &Dir) -> Result<Dir, Errno> {
     open_directory(root, limits::RESERVED_NAME.as_bytes())
-}
-
-/// What a path is called in the reserved directory: 128 bits of its hash, in 32 digits.
-pub(super) fn key(path: &RelPath) -> String {
-    let mut digits = Hash::of(path.as_bytes()).to_string();
-    digits.truncate(32);
-    digits
 }
 
 /// A name part nobody can guess: 64 random bits.

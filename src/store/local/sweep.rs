@@ -227,7 +227,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::super::staging::key;
+    use super::super::partial::key;
     use super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
     use super::*;
     use crate::error::Kind;
@@ -269,7 +269,7 @@ mod tests {
             upload.append(&vec![7; usize::try_from(limits::HASH_BLOCK).unwrap()]).unwrap();
             upload
         };
-        let partial = home.join(limits::RESERVED_NAME).join(format!("{DATA}{}", key(&path)));
+        let partial = home.join(limits::RESERVED_NAME).join(format!("{DATA}{}", key(&path, None)));
         let upload = cut_off();
         is_lost.store(true, Ordering::Relaxed);
         assert_eq!((upload.keep(), partial.exists()), (0, false));

@@ -6,10 +6,12 @@ use std::os::unix::fs::symlink;
 
 use sealift::files::Hash;
 use sealift::proto::Verb;
+use sealift::proto::frame::END;
 
 use crate::common::web::{Got, curl};
 use crate::common::{
-    Answer, Daemon, PASSWORD, RawClient, World, assert_nothing_staged, enter, eventually, section, text,
+    Answer, Daemon, PASSWORD, RawClient, World, assert_nothing_staged, enter, eventually, frames_of, half_an_upload,
+    section, text,
 };
 use crate::matrix::{Right, Scene, every_command};
 
@@ -407,4 +409,42 @@ fn folder_locks() {
     // One of the same name at home is not it.
     assert_eq!(word(&mut bob, "MKDIR shelf"), "done");
     assert_eq!(bob.upload("shelf/file", b"x").1, "done");
+}
+
+/// What is left of carol's interrupted upload into a folder that bob delivers to as well.
+#[test]
+fn folder_partials_of_others() {
+    let world = World::of(&["bob", "carol"]);
+    for (folder, more) in [("inbox", ""), ("bounded", "trash = \"30d\"\n")] {
+        let access = "access = { \"*\" = [\"upload\", \"list\"] }\n";
+        let section = format!("[folders.{folder}]\n{access}{more}");
+        let file = world.place().join("users.toml");
+        fs::write(&file, format!("{}\n{section}", fs::read_to_string(&file).unwrap())).unwrap();
+    }
+    let daemon = world.start();
+    let bytes = vec![7; 17 << 20];
+    let block = usize::try_from(sealift::limits::HASH_BLOCK).unwrap();
+    for folder in ["inbox", "bounded"] {
+        let (mut carol, mut bob) = (enter(&daemon, "carol"), enter(&daemon, "bob"));
+        let path = format!("{folder}/f");
+        half_an_upload(enter(&daemon, "carol"), &path, &bytes, &world.home(folder)).close();
+        let ask = format!("HASH {path} partial=yes");
+        eventually("it is kept", || carol.ask(&*ask).0 == 213);
+        assert_eq!(bob.ask(&*ask).1, "not-found", "size and hash are told to nobody else");
+        // Neither stored as his own, nor used up by beginning where she has come to.
+        let prefix = Hash::of(&bytes[..block]);
+        for size in [block, bytes.len()] {
+            let begin = format!("UPLOAD {path} size={size} offset={block} prefix={prefix}");
+            assert_eq!(enter(&daemon, "bob").ask(begin).1, "changed", "{size}");
+        }
+        let going_on = format!("UPLOAD {path} size={} offset={block} prefix={prefix}", bytes.len());
+        carol.line(going_on);
+        carol.send([&frames_of(&bytes[block..])[..], &END, Hash::of(&bytes).as_bytes()].concat());
+        assert_eq!(carol.reply().1, "done", "hers is there still");
+        assert_eq!(fs::read(world.home(folder).join("f")).unwrap(), bytes);
+        // His own are his.
+        half_an_upload(enter(&daemon, "bob"), &format!("{folder}/his"), &bytes, &world.home(folder)).close();
+        eventually("it is kept", || bob.ask(format!("HASH {folder}/his partial=yes")).0 == 213);
+        assert_eq!(word(&mut carol, &format!("HASH {folder}/his partial=yes")), "not-found");
+    }
 }

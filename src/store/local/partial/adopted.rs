@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use rustix::fs::{AtFlags, FlockOperation, Mode, Stat, fdatasync, flock, fstat, renameat, statat};
 use rustix::io::Errno;
 
-use super::super::staging::{Stage, Temp, key};
+use super::super::staging::{Stage, Temp};
 use super::{DATA, Found, Step, open_hidden, write_blocks};
 use crate::buffers::Buffer;
 use crate::files::{Hasher, RelPath};
@@ -73,7 +73,7 @@ fn put(stage: &Stage, path: &RelPath, found: &Temp, half: Box<Half>) -> io::Resu
         // An error in writing must be seen before the bytes count as there.
         fdatasync(&temp.file)?;
     }
-    let key = key(path);
+    let key = stage.key(path);
     let (Some(area), Some(name)) = (temp.area.clone(), temp.name.clone()) else { return Ok(Step::Done(None)) };
     let placed = format!("{DATA}{key}");
     // Nobody begins to count what is there in between.
@@ -121,6 +121,7 @@ mod tests {
     use cap_std::fs::Dir;
 
     use super::super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
+    use super::super::key;
     use super::*;
     use crate::error::Kind;
     use crate::files::{Durability, Hash, Looked, Store, UploadSpec};
@@ -144,7 +145,7 @@ mod tests {
     /// What another node left of an upload, with its handle.
     fn left(home: &std::path::Path, bytes: &[u8]) -> File {
         fs::create_dir_all(home.join(".sealift")).unwrap();
-        let file = home.join(".sealift").join(format!("{DATA}{}", key(&path())));
+        let file = home.join(".sealift").join(format!("{DATA}{}", key(&path(), None)));
         fs::write(&file, bytes).unwrap();
         OpenOptions::new().write(true).open(file).unwrap()
     }
