@@ -143,6 +143,30 @@ fn an_old_upload_of_which_it_cannot_be_read_whether_somebody_goes_on_with_it_is_
 }
 
 #[test]
+fn what_is_old_is_told_by_the_storages_clock_where_ours_is_another() {
+    let engine = BadEngine::start();
+    let (_store, spool) = store(&engine, true);
+    let uploads = |begun: &str| {
+        let upload = format!("<Key>h/alice/x</Key><UploadId>u0</UploadId><Initiated>{begun}T00:00:00.000Z</Initiated>");
+        format!("<ListMultipartUploadsResult><Upload>{upload}</Upload></ListMultipartUploadsResult>")
+    };
+    // By its clock it was begun yesterday, or long ago.
+    for (begun, removed) in [("2019-12-31", 0), ("2019-11-30", 1)] {
+        let list = uploads(begun);
+        engine.does(move |asked| match asked.headers["x-amz-date"].starts_with("20200101T") {
+            true if asked.query.contains("uploads=") => Act::Say(200, "", list.clone()),
+            true => Act::Do,
+            false => Act::Say(
+                403,
+                "date: Wed, 01 Jan 2020 12:00:00 GMT\r\n",
+                "<Error><Code>RequestTimeTooSkewed</Code></Error>".to_owned(),
+            ),
+        });
+        assert_eq!(vault(&engine, true, &spool).sweep("alice", None).unwrap().removed, removed, "{begun}");
+    }
+}
+
+#[test]
 fn a_list_of_parts_without_an_end_is_none() {
     let engine = BadEngine::start();
     let (store, _spool) = store(&engine, true);

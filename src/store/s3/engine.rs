@@ -241,7 +241,7 @@ impl Engine {
         };
         let mut headers: Vec<(String, String)> =
             call.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let now = Moment::of(seconds_now() + self.ahead.load(Ordering::Relaxed));
+        let now = Moment::of(self.now());
         let (query, region) = (&call.query[..], &self.region);
         let signed = Signed { method: call.method, path: &path, query, body: &call.sha256, region };
         sign::sign(&signed, &self.origin.place().authority(), &self.keys, &now, &mut headers);
@@ -260,6 +260,12 @@ impl Engine {
             true => Err(Verdict::Again("404, and not in the storage's words".to_owned())),
             false => Err(self.verdict(status, &code, date)),
         }
+    }
+
+    /// What time it is at the storage, in seconds since 1970, as far as it has said that this is another than ours: by its clock it tells
+    /// how old things are, and whoever has a wrong one is not to take what others are at for old.
+    pub(super) fn now(&self) -> i64 {
+        seconds_now().saturating_add(self.ahead.load(Ordering::Relaxed))
     }
 
     /// By how many seconds the storage's clock is ahead of ours, if that is another time than was taken for its.
@@ -325,7 +331,7 @@ pub(super) fn unavailable(text: &str) -> Error {
     Error::new(Kind::Unavailable, text)
 }
 
-pub(super) fn seconds_now() -> i64 {
+fn seconds_now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }

@@ -38,7 +38,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::engine::{Call, Engine, seconds_now};
+use self::engine::{Call, Engine};
 pub use self::keyring::Keys;
 use self::names::{Keyspace, Spot};
 pub use self::place::{Bucket, Endpoint};
@@ -204,7 +204,7 @@ impl Vault for S3Vault {
         // Where a storage does not heed what they are to begin with, others' uploads are among them.
         for (key, id, begun) in said.uploads().into_iter().filter(|(key, ..)| key.starts_with(&prefix)) {
             let is_old = xml::seconds(&begun).is_some_and(|at| {
-                u64::try_from(seconds_now().saturating_sub(at)).is_ok_and(|secs| secs > age.as_secs())
+                u64::try_from(engine.now().saturating_sub(at)).is_ok_and(|secs| secs > age.as_secs())
             });
             let path = self.shared.keys.path_of_key(&key);
             let secs = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);

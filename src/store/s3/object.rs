@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::{Call, Engine, Why, seconds_now};
+use super::engine::{Call, Engine, Why};
 use super::xml::{Document, Listed, Page};
 use crate::error::Error;
 use crate::files::{EntryKind, FileMode, Hash, Meta, Mtime, Record, Rot};
@@ -296,9 +296,9 @@ impl Engine {
 }
 
 impl Listed {
-    /// How long ago it was stored, as the storage tells.
-    pub(super) fn age(&self) -> i64 {
-        super::xml::seconds(&self.modified).map_or(0, |at| seconds_now().saturating_sub(at))
+    /// How many seconds ago it was stored, as the storage tells, where that takes it to be this time now.
+    pub(super) fn age(&self, now: i64) -> i64 {
+        super::xml::seconds(&self.modified).map_or(0, |at| now.saturating_sub(at))
     }
 }
 

@@ -374,7 +374,7 @@ impl Shared {
         let record = self.keys.partial(full);
         match self.engine.read::<Written>(&record)? {
             Some(written) if written.id == id => match self.engine.head(&record) {
-                Ok(object) => Ok(super::engine::seconds_now().saturating_sub(object.modified.secs) <= age),
+                Ok(object) => Ok(self.engine.now().saturating_sub(object.modified.secs) <= age),
                 Err(Why::Missing) => Ok(false),
                 Err(why) => Err(why),
             },
@@ -391,7 +391,7 @@ impl Shared {
         }
         let most = i64::try_from(limits::PARTIAL_MAX_AGE.as_secs()).unwrap_or(i64::MAX);
         self.each_page(&self.keys.partials(), |page| {
-            let old = page.iter().filter(|object| object.age() > most);
+            let old = page.iter().filter(|object| object.age(self.engine.now()) > most);
             old.into_iter().try_for_each(|object| self.engine.delete(&object.key, None))
         })
     }

@@ -298,7 +298,8 @@ impl Shared {
             }
             match self.file(full) {
                 Ok(object) => {
-                    let is_still = listed.age() >= i64::try_from(limits::ENGINE_REMEMBERED_AGE.as_secs()).unwrap_or(0);
+                    let age = listed.age(self.engine.now());
+                    let is_still = age >= i64::try_from(limits::ENGINE_REMEMBERED_AGE.as_secs()).unwrap_or(0);
                     let is_it = object.etag == listed.etag && object.size == listed.size;
                     if is_still && is_it && !object.has_record() {
                         let mut remembered = self.remembered.lock();
