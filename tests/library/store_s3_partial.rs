@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use sealift::Kind;
-use sealift::files::{Hash, HomeTerms, Partial, RelPath, Store, Upload, UploadSpec, Vault};
+use sealift::files::{Hash, HomeTerms, Location, Owner, Partial, RelPath, Store, Upload, UploadSpec, Vault};
 use sealift::limits;
 use sealift::store::s3::{Keys, S3Options, S3Vault};
 use tempfile::TempDir;
@@ -168,6 +168,32 @@ fn what_the_first_server_leaves_when_its_client_is_gone_is_none_of_what_the_seco
     assert!(read(&*second, "x") == bytes);
     third.commit_one(younger).unwrap();
     assert!(read(&*second, "x") == others);
+}
+
+#[test]
+fn in_a_shared_folder_what_is_left_of_an_upload_is_for_nobody_but_who_sent_it() {
+    let Some(several) = Several::new() else { return };
+    let folder = Location::Below("inbox".to_owned());
+    let of =
+        |home: &str| several.vault().open_folder_for(&folder, HomeTerms::none(), &Owner::new(home, HomeTerms::none()));
+    let (carol, bob) = (of("carol").unwrap(), of("bob").unwrap());
+    let (bytes, others) = (content(2 * BLOCK + 7, 0), content(2 * BLOCK + 7, 1));
+    assert_eq!(begun(&*carol, "x", &bytes).keep(), 2 * limits::HASH_BLOCK);
+    // Neither its hash is told, nor is it a file of whoever has heard that.
+    assert_eq!(bob.partial(&p("x")).unwrap(), None);
+    let proven = Hash::of(&bytes[..2 * BLOCK]);
+    let resumed = bob.resume(&p("x"), UploadSpec::default(), 2 * limits::HASH_BLOCK, proven);
+    assert_eq!(resumed.err().unwrap().kind(), Kind::Changed);
+    // Nor does it go when somebody else begins one of that name.
+    assert_eq!(begun(&*bob, "x", &others).keep(), 2 * limits::HASH_BLOCK);
+    assert_eq!(several.vault().sweep("inbox", None).unwrap().removed, 0);
+    let again = of("carol").unwrap();
+    assert_eq!(again.partial(&p("x")).unwrap().unwrap().hash, proven);
+    let mut upload = again.resume(&p("x"), UploadSpec::default(), 2 * limits::HASH_BLOCK, proven).unwrap();
+    upload.append(&bytes[2 * BLOCK..]).unwrap();
+    again.commit_one(upload).unwrap();
+    assert!(read(&*bob, "x") == bytes);
+    assert_eq!(of("bob").unwrap().partial(&p("x")).unwrap().unwrap().hash, Hash::of(&others[..2 * BLOCK]));
 }
 
 #[test]

@@ -47,7 +47,7 @@ use self::shared::Shared;
 use self::store::S3Store;
 pub use self::terms::unkept;
 use crate::error::{Error, Kind, Result};
-use crate::files::{HomeTerms, Location, RelPath, StorageHealth, Store, Swept, Vault};
+use crate::files::{HomeTerms, Location, Owner, RelPath, StorageHealth, Store, Swept, Vault};
 use crate::limits;
 use crate::outgoing::{CaRoots, Origin};
 
@@ -149,6 +149,16 @@ impl Vault for S3Vault {
         Ok(Arc::new(S3Store::new(self.shared.clone(), self.home(home, &terms)?)))
     }
 
+    fn open_folder_for(&self, folder: &Location, terms: HomeTerms, owner: &Owner) -> Result<Arc<dyn Store>> {
+        match folder {
+            Location::Below(name) => {
+                let home = self.home(name, &terms)?;
+                Ok(Arc::new(S3Store::new(self.shared.clone(), home).sent_by(format!("/{}", owner.home))))
+            }
+            Location::Elsewhere(_) => self.open_folder(folder, terms),
+        }
+    }
+
     fn unkept(&self, folder: &Location, terms: &HomeTerms) -> Vec<String> {
         unkept(folder, terms)
     }
@@ -215,9 +225,6 @@ impl Vault for S3Vault {
                     Ok(_) => swept.removed += 1,
                     Err(engine::Why::NoUpload | engine::Why::Missing) => {}
                     Err(why) => return Err(why.at(&home)),
-                }
-                if let Some(path) = path {
-                    let _stays_of_no_use = self.shared.forget_partial(&path, &id);
                 }
             }
         }

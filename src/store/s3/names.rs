@@ -129,16 +129,25 @@ impl Keyspace {
         format!("{}x/{}", self.prefix, super::sign::digits(hash.as_bytes().get(..16).unwrap_or_default()))
     }
 
-    /// The key of what is written of an upload to this path that is on its way.
-    pub(super) fn partial(&self, path: &Spot) -> String {
+    /// What the keys of all that is written of uploads to this path begin with.
+    pub(super) fn partials_of(&self, path: &Spot) -> String {
         let hash = Hash::of(path.as_bytes());
-        format!("{}x/partial-{}", self.prefix, super::sign::digits(hash.as_bytes().get(..16).unwrap_or_default()))
+        format!("{}x/partial-{}-", self.prefix, super::sign::digits(hash.as_bytes().get(..16).unwrap_or_default()))
+    }
+
+    /// The key of what is written of an upload to this path that is on its way, by this sender: what is left of one is nobody
+    /// else's.
+    pub(super) fn partial(&self, path: &Spot, sender: &str) -> String {
+        let hash = Hash::of(sender.as_bytes());
+        let sender = super::sign::digits(hash.as_bytes().get(..8).unwrap_or_default());
+        format!("{}of-{sender}", self.partials_of(path))
     }
 
     /// The key of the mark of who has taken over that of this id.
     pub(super) fn taken(&self, path: &Spot, id: &str) -> String {
         let hash = Hash::of(id.as_bytes());
-        format!("{}-{}", self.partial(path), super::sign::digits(hash.as_bytes().get(..8).unwrap_or_default()))
+        let id = super::sign::digits(hash.as_bytes().get(..8).unwrap_or_default());
+        format!("{}by-{id}", self.partials_of(path))
     }
 
     /// What the keys of both begin with.

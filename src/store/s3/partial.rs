@@ -85,6 +85,8 @@ pub(super) struct Left {
 pub(super) struct Progress {
     shared: Arc<Shared>,
     full: Spot,
+    /// Who sends it, as its store says.
+    sender: String,
     /// The record's key.
     record: String,
     /// That of the mark.
@@ -113,7 +115,7 @@ impl Progress {
     /// Of an upload that has these parts. None if somebody in this process sends it already.
     pub(super) fn of(
         shared: &Arc<Shared>,
-        full: &Spot,
+        (full, sender): (&Spot, &str),
         upload: &Multipart,
         number: &str,
         blocks: Blocks,
@@ -125,7 +127,8 @@ impl Progress {
         Ok(Some(Arc::new(Progress {
             shared: shared.clone(),
             full: full.clone(),
-            record: shared.keys.partial(full),
+            sender: sender.to_owned(),
+            record: shared.keys.partial(full, sender),
             mark: shared.keys.taken(full, &upload.id),
             key: upload.key.clone(),
             id: upload.id.clone(),
@@ -260,15 +263,18 @@ impl Progress {
     /// It has become a file: nothing is left of it.
     pub(super) fn done(&self) {
         if self.end() {
-            let _stays_of_no_use = self.shared.forget_partial(&self.full, &self.id);
+            let _stays_of_no_use = self.shared.forget_partial(&self.full, &self.sender, &self.id);
         }
     }
 
     /// It is given up, unless somebody else has gone on with it, or may have: then it goes when it is old.
     pub(super) fn give_up(&self) {
         // Whoever takes it over marks it and then looks for the record: of both, one at least sees the other.
-        let is_ours =
-            || self.shared.forget_partial(&self.full, &self.id).and_then(|()| self.is_taken().map(|taken| !taken));
+        let is_ours = || {
+            self.shared
+                .forget_partial(&self.full, &self.sender, &self.id)
+                .and_then(|()| self.is_taken().map(|taken| !taken))
+        };
         if !self.end() || is_ours().unwrap_or(false) {
             Multipart::known(&self.key, &self.id).abort(&self.shared.engine);
         }
@@ -308,7 +314,7 @@ impl Left {
     pub(super) fn proven(
         self,
         shared: &Arc<Shared>,
-        full: &Spot,
+        (full, sender): (&Spot, &str),
         (from, proven): (u64, Hash),
         path: &RelPath,
     ) -> Result<Taken> {
@@ -321,7 +327,7 @@ impl Left {
         let mut upload = Multipart::known(&shared.keys.file(full)?, &self.id);
         let blocks: Blocks = (1..).zip(self.blocks.into_iter().take(count)).collect();
         upload.parts = blocks.iter().map(|(number, (etag, _))| (*number, etag.clone())).collect();
-        let progress = Progress::of(shared, full, &upload, &self.number, blocks)?.ok_or_else(changed)?;
+        let progress = Progress::of(shared, (full, sender), &upload, &self.number, blocks)?.ok_or_else(changed)?;
         if !progress.take_over().map_err(|why| why.at(path))? {
             return Err(changed());
         }
@@ -338,9 +344,9 @@ pub(super) struct Taken {
 }
 
 impl Shared {
-    /// What is left of an upload to this path that nobody in this process sends.
-    pub(super) fn left(&self, full: &Spot) -> Result<Option<Left>, Why> {
-        let (record, key) = (self.keys.partial(full), self.keys.file(full)?);
+    /// What is left of an upload to this path, by this sender, that nobody in this process sends.
+    pub(super) fn left(&self, full: &Spot, sender: &str) -> Result<Option<Left>, Why> {
+        let (record, key) = (self.keys.partial(full, sender), self.keys.file(full)?);
         let Some(written) = self.engine.read::<Written>(&record)? else { return Ok(None) };
         if written.key != key || written.ending || self.live.lock().contains(&written.id) {
             return Ok(None);
@@ -349,7 +355,7 @@ impl Shared {
             Ok(there) => there,
             Err(Why::NoUpload | Why::Missing) => {
                 // Nobody can go on with it.
-                let _stays_of_no_use = self.forget_partial(full, &written.id);
+                let _stays_of_no_use = self.forget_partial(full, sender, &written.id);
                 return Ok(None);
             }
             Err(why) => return Err(why),
@@ -371,15 +377,16 @@ impl Shared {
         if self.live.lock().contains(id) {
             return Ok(true);
         }
-        let record = self.keys.partial(full);
-        match self.engine.read::<Written>(&record)? {
-            Some(written) if written.id == id => match self.engine.head(&record) {
-                Ok(object) => Ok(self.engine.now().saturating_sub(object.modified.secs) <= age),
-                Err(Why::Missing) => Ok(false),
-                Err(why) => Err(why),
-            },
-            _ => Ok(false),
-        }
+        let mut goes_on = false;
+        // Whose it is nobody knows.
+        self.each_page(&self.keys.partials_of(full), |page| {
+            for object in page.iter().filter(|object| object.age(self.engine.now()) <= age) {
+                let written = self.engine.read::<Written>(&object.key)?;
+                goes_on |= written.is_some_and(|written| written.id == id);
+            }
+            Ok(())
+        })?;
+        Ok(goes_on)
     }
 
     /// What is written of uploads that nobody went on with for so long goes, now and then: of some that is all there is.
@@ -397,8 +404,8 @@ impl Shared {
     }
 
     /// An upload is gone: so is what is written of it, and nothing that is of another one.
-    pub(super) fn forget_partial(&self, full: &Spot, id: &str) -> Result<(), Why> {
-        let record = self.keys.partial(full);
+    pub(super) fn forget_partial(&self, full: &Spot, sender: &str, id: &str) -> Result<(), Why> {
+        let record = self.keys.partial(full, sender);
         match self.engine.read::<Written>(&record)? {
             Some(written) if written.id == id => self.engine.delete(&record, None),
             _ => Ok(()),

@@ -22,12 +22,24 @@ use crate::files::{
 pub(super) struct S3Store {
     shared: Arc<Shared>,
     home: Spot,
+    /// Who has come into a folder that several people share: a slash, and their home. Empty in their own.
+    sender: String,
     prepared: PreparedSet<Change>,
 }
 
 impl S3Store {
     pub(super) fn new(shared: Arc<Shared>, home: Spot) -> S3Store {
-        S3Store { shared, home, prepared: PreparedSet::default() }
+        S3Store { shared, home, sender: String::new(), prepared: PreparedSet::default() }
+    }
+
+    /// The same for this sender.
+    pub(super) fn sent_by(self, sender: String) -> S3Store {
+        S3Store { sender, ..self }
+    }
+
+    fn upload(&self, path: &RelPath, spec: UploadSpec) -> Result<S3Upload> {
+        let place = (&self.home, path, self.sender.as_str());
+        S3Upload::new(&self.shared, self.prepared.clone(), place, spec)
     }
 
     fn found(&self, path: &RelPath) -> Result<Found> {
@@ -81,7 +93,7 @@ impl Store for S3Store {
     }
 
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
-        let mut upload = S3Upload::new(&self.shared, self.prepared.clone(), (&self.home, path), spec)?;
+        let mut upload = self.upload(path, spec)?;
         if let Some(size) = spec.size {
             super::upload::check_size(size, path)?;
         }
@@ -90,7 +102,7 @@ impl Store for S3Store {
     }
 
     fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
-        let left = self.shared.left(&full(&self.home, path)).map_err(|why| why.at(path))?;
+        let left = self.shared.left(&full(&self.home, path), &self.sender).map_err(|why| why.at(path))?;
         Ok(left.as_ref().map(Left::partial))
     }
 
@@ -102,12 +114,12 @@ impl Store for S3Store {
                 return Err(Error::new(Kind::Integrity, text));
             }
         }
-        let mut upload = S3Upload::new(&self.shared, self.prepared.clone(), (&self.home, path), spec)?;
+        let mut upload = self.upload(path, spec)?;
         upload.check_target()?;
         upload.check_in_parts()?;
-        let left = self.shared.left(&upload.full).map_err(|why| why.at(path))?;
+        let left = self.shared.left(&upload.full, &self.sender).map_err(|why| why.at(path))?;
         let none = || Error::new(Kind::Changed, format!("{path}: nothing is left of the last upload"));
-        let taken = left.ok_or_else(none)?.proven(&self.shared, &upload.full, (from, proven), path)?;
+        let taken = left.ok_or_else(none)?.proven(&self.shared, (&upload.full, &self.sender), (from, proven), path)?;
         upload.go_on_with(taken);
         Ok(Box::new(upload))
     }
@@ -194,7 +206,7 @@ impl Store for S3Store {
         {
             return Err(failed(path, Errno::NOTDIR));
         }
-        Ok(Arc::new(S3Store::new(self.shared.clone(), full(&self.home, path))))
+        Ok(Arc::new(S3Store::new(self.shared.clone(), full(&self.home, path)).sent_by(self.sender.clone())))
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool, _umask: Option<Umask>) -> Result<Prepared> {

@@ -129,6 +129,8 @@ pub(super) struct S3Upload {
     /// As its user knows it.
     pub(super) path: RelPath,
     pub(super) home: Spot,
+    /// Who sends it, as its store says.
+    sender: String,
     pub(super) spec: UploadSpec,
     /// Told from every other upload by it.
     pub(super) number: String,
@@ -150,7 +152,7 @@ impl S3Upload {
     pub(super) fn new(
         shared: &Arc<Shared>,
         prepared: PreparedSet<Change>,
-        (home, path): (&Spot, &RelPath),
+        (home, path, sender): (&Spot, &RelPath, &str),
         spec: UploadSpec,
     ) -> Result<S3Upload> {
         Ok(S3Upload {
@@ -159,6 +161,7 @@ impl S3Upload {
             full: super::shared::full(home, path),
             path: path.clone(),
             home: home.clone(),
+            sender: sender.to_owned(),
             spec,
             number: super::shared::a_number()?,
             hasher: Hasher::new(),
@@ -265,7 +268,8 @@ impl S3Upload {
             let begun = Multipart::create(&self.shared.engine, &key, kept.headers(&self.number));
             let begun = begun.map_err(|why| why.at(&self.path))?;
             if self.spec.interrupted == Interrupted::Kept {
-                self.progress = Progress::of(&self.shared, &self.full, &begun, &self.number, Blocks::new())?;
+                let place = (&self.full, self.sender.as_str());
+                self.progress = Progress::of(&self.shared, place, &begun, &self.number, Blocks::new())?;
             }
             self.parts = Some(begun);
         }
