@@ -34,6 +34,10 @@ pub const DEPTH_MAX: usize = 64;
 /// that is done once more while nothing may come.
 pub const LOOKS_BELOW: usize = 3;
 
+/// How many files of a tree that is moved are marked while those who replace, remove or rename anything wait: some milliseconds, also on
+/// a slow disk.
+pub const MARKED_AT_ONCE: usize = 32;
+
 /// How often an upload that may replace nothing looks again at a name that is taken and free again by turns. Each time
 /// somebody else must have changed it, so even a busy folder needs two or three.
 pub const NAME_TRIES: u32 = 100;

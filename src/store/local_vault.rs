@@ -422,4 +422,6 @@ fn is_same(one: &Dir, other: &Dir) -> bool {
 }
 
 #[cfg(test)]
+mod taking_tests;
+#[cfg(test)]
 mod tests;

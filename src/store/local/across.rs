@@ -9,15 +9,15 @@ use rustix::io::Errno;
 
 use super::account::{Account, Bound, Promise, Sum};
 use super::commit::keep_old_one;
-use super::jail::{Jail, open_directory};
-use super::measure;
+use super::jail::Jail;
 use super::names::{check_below, look_below, rename_new, replace_with, sum_of_file, sync};
-use super::owned::{Going, Marked, Share, Sums, sums_of};
+use super::owned::{Going, Share, Sums};
 use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
+use super::taking::{Found, Taken, Taking};
 use super::trash::{self, Trash};
-use super::tree::Tree;
+use super::tree::{Change, Tree};
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Seen, Stored};
 use crate::limits;
@@ -34,6 +34,8 @@ struct Moved {
     stat: Stat,
     /// All files of it.
     sum: Sum,
+    /// What each had of it, by what the files say now.
+    owned: Sums,
     /// The same of those that say now that they are the mover's.
     marked: Sum,
     /// The file that it replaced, if that is not kept.
@@ -46,11 +48,11 @@ struct Moved {
 }
 
 impl End<'_> {
-    fn jail(&self) -> &Arc<Jail> {
+    pub(super) fn jail(&self) -> &Arc<Jail> {
         self.stage.jail()
     }
 
-    fn failed(&self, err: impl Into<std::io::Error>) -> Error {
+    pub(super) fn failed(&self, err: impl Into<std::io::Error>) -> Error {
         Error::file(self.path, err.into())
     }
 }
@@ -63,13 +65,32 @@ pub(super) fn rename(
     durable: bool,
     replace: bool,
 ) -> Result<Stored> {
+    let whose = bound.map(|bound| *bound.account.owner());
+    let mut taking = Taking::of(from, to.stage.owner, whose);
+    let moved = take_and_move(&mut taking, (from, seen_there), to, bound, durable, replace);
+    match moved {
+        Ok(Stored::Created | Stored::Replaced | Stored::Numbered(_)) => taking.done(),
+        Ok(Stored::Same) | Err(_) => taking.undo(),
+    }
+    moved
+}
+
+fn take_and_move(
+    taking: &mut Taking<'_>,
+    (from, seen_there): (&End<'_>, Option<&Seen>),
+    to: &End<'_>,
+    bound: Option<&Arc<Bound>>,
+    durable: bool,
+    replace: bool,
+) -> Result<Stored> {
     // Room is promised before anybody has to wait, for what was seen then: with more by now it is looked at again.
-    for _ in 0..=limits::LOOKS_BELOW {
+    for look in 0..=limits::LOOKS_BELOW {
         let (dir, name) = from.jail().parent(from.path)?;
-        let seen = match bound {
-            Some(bound) => more_of(from, (&dir, name), bound).map_err(|err| from.failed(err))?,
-            None => Sum::NONE,
+        let more_now = |taking: &mut Taking<'_>, dir: &Dir, name: &[u8]| match bound {
+            Some(bound) => Ok(more_of(from, &taking.look((dir, name)).map_err(|err| from.failed(err))?, bound)),
+            None => Ok(Sum::NONE),
         };
+        let seen = more_now(taking, &dir, name)?;
         let mut promise = bound.map(|bound| Promise::of(bound, to.stage, to.path, seen)).transpose()?;
         let looked = look_below(from.jail(), from.path, to.path)?;
         // Asked before: it may have to be tried, which takes longer than others are to wait.
@@ -83,39 +104,42 @@ pub(super) fn rename(
             // Two mounts of one folder have one lock, and it would wait for itself.
             refuse_other_device(from, to)?;
         }
+        let is_last = look == limits::LOOKS_BELOW;
+        let taken = if !is_last && may_take_among_others(from, to)? { Some(taking.take_in_batches()?) } else { None };
         let alone = Tree::both_alone(from.jail().tree(), to.jail().tree()).map_err(|err| from.failed(err))?;
         let (from_dir, from_name) = from.jail().parent(from.path)?;
         let (to_dir, to_name) = to.jail().parent(to.path)?;
         seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there)?;
-        let counts = from.jail().tree().counts() || to.jail().tree().counts();
-        let counts = counts || to.stage.owner.is_some();
-        let sum = if counts { sum_of(&from_dir, from_name).map_err(|err| from.failed(err))? } else { Sum::NONE };
-        if let Some(bound) = bound {
-            let more = more_of(from, (&from_dir, from_name), bound).map_err(|err| from.failed(err))?;
-            if more.bytes > seen.bytes || more.files > seen.files {
-                continue;
-            }
-        }
-        let shares = from.jail().shares_over(from.path);
-        let owned = match shares.is_empty() {
-            true => Sums::new(),
-            false => sums_of(&from_dir, from_name).map_err(|err| from.failed(err))?,
+        let found = match taken {
+            Some(Taken::Whole(found, watch)) if !watch.is_changed() => Some(found),
+            // Somebody has changed something there: once more.
+            Some(Taken::Whole(..) | Taken::Moved) => continue,
+            None => None,
         };
-        let moved = put((from, (&from_dir, from_name)), (to, (&to_dir, to_name)), looked, replace)?;
+        let more = match (&found, bound) {
+            (Some(found), Some(bound)) => more_of(from, found, bound),
+            _ => more_now(taking, &from_dir, from_name)?,
+        };
+        if more.bytes > seen.bytes || more.files > seen.files {
+            continue;
+        }
+        let ends = ((from, (&*from_dir, from_name)), (to, (&*to_dir, to_name)));
+        let moved = put(ends, (taking, found), looked, replace)?;
         if moved.stored == Stored::Same {
             return Ok(moved.stored);
         }
-        let moved = Moved { sum, ..moved };
         let (stored, going) = (moved.stored, moved.going);
         let moved = Moved { going: None, ..moved };
         // What comes is counted before what goes is not: nobody is over a bound in between.
         let into_share = promise.take_if(|promise| promise.share().is_some());
         to.jail().owned(to.path, to.stage.owner.as_ref(), (Sum::NONE, moved.marked), into_share);
         count(from, to, &moved, promise);
-        for share in shares {
-            owned.iter().for_each(|(owner, sum)| share.take_off(owner, *sum));
+        for share in from.jail().shares_over(from.path) {
+            moved.owned.iter().for_each(|(owner, sum)| share.take_off(owner, *sum));
         }
         going.into_iter().for_each(Going::gone);
+        from.jail().tell(from.path, Change::Moves);
+        to.jail().tell(to.path, Change::Moves);
         drop(alone);
         if durable {
             moved.trash.map_or(Ok(()), |trash| sync(to.path, &trash.dir))?;
@@ -125,6 +149,21 @@ pub(super) fn rename(
         return Ok(stored);
     }
     Err(Error::new(Kind::Changed, format!("{}: is being written to", from.path)))
+}
+
+/// Whether it is a folder that can be gone through, and become the mover's, while others go on, as far as is known before anybody waits: what will be
+/// refused is not begun with.
+fn may_take_among_others(from: &End<'_>, to: &End<'_>) -> Result<bool> {
+    let (tree, full) = (from.jail().tree(), from.jail().full(from.path));
+    if !counts(from, to) || tree.is_across() || !tree.shares_below(&full).is_empty() {
+        return Ok(false);
+    }
+    let (from_dir, from_name) = from.jail().parent(from.path)?;
+    let (to_dir, to_name) = to.jail().parent(to.path)?;
+    let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| from.failed(err))?;
+    let is_free = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).err() == Some(Errno::NOENT);
+    let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    Ok(is_folder && is_free && !is_in(from, to) && refuse_other_device(from, to).is_ok())
 }
 
 /// Refuses what will not be moved as far as that can be seen, so that nothing has made room for it. What counts is decided later.
@@ -157,45 +196,29 @@ fn is_in(from: &End<'_>, to: &End<'_>) -> bool {
         && inner.strip_prefix(&*outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
-/// What could not be moved is again whose it was, and whoever looks through it just now may have seen it otherwise.
-fn unmark(from: &End<'_>, (dir, name): (&Dir, &[u8]), marked: Marked) {
-    let is_undone = marked.undo(dir, name);
-    let below = from.jail().tree().shares_below(&from.jail().full(from.path));
-    for share in from.jail().shares_over(from.path).into_iter().chain(below) {
-        if is_undone { share.touch() } else { share.forget() }
-    }
-}
-
-/// A file, or all files in a folder.
-fn sum_of(dir: &Dir, name: &[u8]) -> Result<Sum, Errno> {
-    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        // What is kept or on its way in it stays where it is.
-        FileType::Directory => measure::sum(&open_directory(dir, name)?, &mut |_| {}, &|| {}),
-        _ => Ok(sum_of_file(&stat)),
-    }
-}
-
 /// What this bound does not count of it yet, where it is now.
-fn more_of(from: &End<'_>, (dir, name): (&Dir, &[u8]), bound: &Bound) -> Result<Sum, Errno> {
-    let sum = sum_of(dir, name)?;
+fn more_of(from: &End<'_>, found: &Found, bound: &Bound) -> Sum {
     let over = from.jail().tree().accounts_over(&from.jail().full(from.path));
     if over.iter().any(|account| Arc::ptr_eq(account, &bound.account)) {
         // It is moved from the home to a shared folder.
-        return Ok(if bound.is_into_share() { Sum::NONE } else { sum });
+        return if bound.is_into_share() { Sum::NONE } else { found.sum };
     }
     let counted = bound.account.shares();
     let is_counted = |share: &Arc<Share>| counted.iter().any(|other| Arc::ptr_eq(share, other));
-    if !from.jail().shares_over(from.path).iter().any(is_counted) {
-        return Ok(sum);
+    match from.jail().shares_over(from.path).iter().any(is_counted) {
+        true => found.sum.minus(found.own),
+        false => found.sum,
     }
-    Ok(sum.minus(sums_of(dir, name)?.get(bound.account.owner()).copied().unwrap_or(Sum::NONE)))
 }
 
-/// Gives it its new name; whoever calls is alone in both trees. `looked` is what [`look_below`] said before.
+/// An end, where it is, and its name there.
+type At<'a> = (&'a End<'a>, (&'a Dir, &'a [u8]));
+
+/// Gives it its new name; whoever calls is alone in both trees. What was found in it is the mover's already. `looked` is what
+/// [`look_below`] said before.
 fn put(
-    (from, (from_dir, from_name)): (&End<'_>, (&Dir, &[u8])),
-    (to, (to_dir, to_name)): (&End<'_>, (&Dir, &[u8])),
+    ((from, (from_dir, from_name)), (to, (to_dir, to_name))): (At<'_>, At<'_>),
+    (taking, found): (&mut Taking<'_>, Option<Found>),
     looked: Option<u64>,
     replace: bool,
 ) -> Result<Moved> {
@@ -208,8 +231,8 @@ fn put(
     // A shared folder may lie in a home, so that both paths are one.
     let folder_of = |dir: &Dir| fstat(dir).map_err(|err| from.failed(err));
     if from_name == to_name && is_same_file(&folder_of(from_dir)?, &folder_of(to_dir)?) {
-        let (sum, marked, replaced) = (Sum::NONE, Sum::NONE, Sum::NONE);
-        return Ok(Moved { stat, sum, marked, replaced, going: None, stored: Stored::Same, trash: None });
+        let (sum, marked, replaced, owned) = (Sum::NONE, Sum::NONE, Sum::NONE, Sums::new());
+        return Ok(Moved { stat, sum, owned, marked, replaced, going: None, stored: Stored::Same, trash: None });
     }
     // As far as it can be known: what will not be moved stays whose it is.
     may_come(from, to, replace)?;
@@ -221,13 +244,11 @@ fn put(
         _ => {}
     }
     // Before it is moved: nothing is to come there that cannot be counted, and nothing that has come to be told that it failed.
-    let mut marked = Marked::default();
-    if let Some(owner) = &to.stage.owner
-        && let Err(err) = marked.mark_all(from_dir, from_name, owner)
-    {
-        unmark(from, (from_dir, from_name), marked);
-        return Err(from.failed(err));
-    }
+    let Found { sum, marked, owned, own: _ } = match found {
+        Some(found) => found,
+        None if counts(from, to) => taking.take((from_dir, from_name)).map_err(|err| from.failed(err))?,
+        None => Found::default(),
+    };
     let stored = if there.is_some() { Stored::Replaced } else { Stored::Created };
     let (mut replaced, mut kept_in) = (there.as_ref().map_or(Sum::NONE, sum_of_file), None);
     let mut going = Going::of(to.jail(), to.path, (to_dir, to_name), there.as_ref());
@@ -261,16 +282,19 @@ fn put(
             err => to.failed(err),
         })
     };
-    if let Err(err) = give() {
-        unmark(from, (from_dir, from_name), marked);
-        return Err(err);
-    }
+    give()?;
     to.jail().tree().arrived();
     if replace || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         from.jail().tree().moved();
         to.jail().tree().moved();
     }
-    Ok(Moved { stat, sum: Sum::NONE, marked: marked.sum, replaced, going, stored, trash: kept_in })
+    Ok(Moved { stat, sum, owned, marked, replaced, going, stored, trash: kept_in })
+}
+
+/// Whether it matters to anybody what there is.
+fn counts(from: &End<'_>, to: &End<'_>) -> bool {
+    let is_owned = to.stage.owner.is_some() || !from.jail().shares_over(from.path).is_empty();
+    is_owned || from.jail().tree().counts() || to.jail().tree().counts()
 }
 
 /// Tells all accounts what went and what came.

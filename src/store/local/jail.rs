@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::account::{Promise, Sum};
 use super::owned::Share;
 use super::root::{Place, Root, Since};
-use super::tree::{Alone, Steady, Tree};
+use super::tree::{Alone, Change, Steady, Tree};
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath, Upload as _};
@@ -61,12 +61,23 @@ impl Jail {
 
     /// [`Tree::steady_to_add`], at this path.
     pub(super) fn steady(&self, path: &RelPath) -> Result<Steady<'_>> {
-        self.tree().steady_to_add().map_err(|err| Error::file(path, err))
+        let steady = self.tree().steady_to_add().map_err(|err| Error::file(path, err))?;
+        self.tell(path, Change::Comes);
+        Ok(steady)
     }
 
     /// [`Tree::alone`], for a change at this path.
     pub(super) fn alone(&self, path: &RelPath) -> Result<Alone<'_>> {
-        self.tree().alone().map_err(|err| Error::file(path, err))
+        let alone = self.tree().alone().map_err(|err| Error::file(path, err))?;
+        self.tell(path, Change::Moves);
+        Ok(alone)
+    }
+
+    /// To be said by whoever changes something at this path too.
+    pub(super) fn tell(&self, path: &RelPath, change: Change) {
+        if self.tree().is_watched() {
+            self.tree().tell(&self.full(path), change, None);
+        }
     }
 
     /// A path from the beginning of the tree.

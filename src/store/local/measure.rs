@@ -38,7 +38,7 @@ pub(super) fn sum(folder: &Dir, reserved: &mut dyn FnMut(&Dir), goes_on: &dyn Fn
         sum = sum.plus(file(level, name)?);
         Ok(())
     };
-    walk(folder, false, &mut Looks { reserved, file: &mut add })?;
+    walk(folder, false, &mut Looks { reserved, file: &mut add, enter: &mut || {} })?;
     Ok(sum)
 }
 
@@ -72,13 +72,14 @@ pub(super) fn owners(folder: &Dir, goes_on: &dyn Fn()) -> Result<(Sums, bool), E
         look(&level.fd()?, name, file(level, name)?);
         Ok(())
     };
-    walk(folder, false, &mut Looks { reserved: &mut partials, file: &mut each })?;
+    walk(folder, false, &mut Looks { reserved: &mut partials, file: &mut each, enter: &mut || {} })?;
     Ok((sums.into_inner(), is_nobodys.get()))
 }
 
-/// Does this with all regular files in their places in a folder: the folder each is in, and its name.
-pub(super) fn each(folder: &Dir, work: &mut OfFile<'_>) -> Result<(), Errno> {
-    walk(folder, false, &mut Looks { reserved: &mut |_| {}, file: work })
+/// Does this with all regular files in their places in a folder: the folder each is in, and its name; and that before a folder is
+/// gone into.
+pub(super) fn each(folder: &Dir, enter: &mut dyn FnMut(), work: &mut OfFile<'_>) -> Result<(), Errno> {
+    walk(folder, false, &mut Looks { reserved: &mut |_| {}, file: work, enter })
 }
 
 /// What is done with a regular file: the folder it is in, and its name.
@@ -88,6 +89,7 @@ type OfFile<'a> = dyn FnMut(&rustix::fs::Dir, &[u8]) -> Result<(), Errno> + 'a;
 struct Looks<'a> {
     reserved: &'a mut dyn FnMut(&Dir),
     file: &'a mut OfFile<'a>,
+    enter: &'a mut dyn FnMut(),
 }
 
 fn walk(folder: &Dir, is_trash: bool, looks: &mut Looks<'_>) -> Result<(), Errno> {
@@ -103,6 +105,9 @@ fn walk(folder: &Dir, is_trash: bool, looks: &mut Looks<'_>) -> Result<(), Errno
                 levels.pop();
                 continue;
             };
+            if kind == FileType::Directory {
+                (looks.enter)();
+            }
             match kind {
                 FileType::RegularFile if is_trash && way.is_empty() && depth == 1 && is_note(&name) => {}
                 FileType::RegularFile => (looks.file)(level, &name)?,

@@ -30,6 +30,7 @@ mod staging;
 mod supersede;
 mod sweep;
 mod sync;
+mod taking;
 mod trash;
 mod trash_room;
 mod tree;

@@ -20,6 +20,7 @@ use super::seen;
 use super::source::meta;
 use super::staging::Stage;
 use super::trash;
+use super::tree::Change;
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath, Seen, Stored};
 use crate::limits;
@@ -60,6 +61,7 @@ pub(super) fn rename(
     let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
     let looked = look_below(jail, from, to)?;
     let alone = jail.alone(from)?;
+    jail.tell(to, Change::Moves);
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
     seen::check(jail, from, (&from_dir, from_name), seen)?;

@@ -10,11 +10,12 @@
 //! A folder that cannot be looked through counts for nobody until it can: a disk that is broken keeps nobody from the home. Where the
 //! file system has no such attributes nothing counts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
@@ -22,10 +23,9 @@ use rustix::fs::{
     AtFlags, FileType, Mode, Stat, XattrFlags, fchmod, fgetxattr, fremovexattr, fsetxattr, fstat, statat,
 };
 use rustix::io::Errno;
-use rustix::process::geteuid;
 
 use super::account::Sum;
-use super::jail::{Jail, open_directory};
+use super::jail::Jail;
 use super::measure;
 use super::names::sum_of_file;
 use super::root::Root;
@@ -34,7 +34,7 @@ use super::tree::{Measuring, Tree};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath};
 use crate::limits;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 const ATTRIBUTE: &str = "user.sealift.owner";
 
@@ -50,7 +50,7 @@ pub(super) fn mark(file: impl AsFd, owner: &Hash) -> Result<(), Errno> {
 }
 
 /// Has a file say no more whose it is.
-fn unmark(file: impl AsFd) -> Result<(), Errno> {
+pub(super) fn unmark(file: impl AsFd) -> Result<(), Errno> {
     change(&file, || match fremovexattr(&file, ATTRIBUTE) {
         Err(Errno::NODATA) => Ok(()),
         removed => removed,
@@ -83,101 +83,15 @@ pub(super) fn read(file: impl AsFd) -> Option<Hash> {
     (len == owner.len()).then(|| Hash::from_bytes(owner))
 }
 
-/// A file, or all files in a folder, that say whose they are, and said something else before.
-#[derive(Default)]
-pub(super) struct Marked {
-    /// How much says so now.
-    pub(super) sum: Sum,
-    /// By whose they were: which files, as the file system numbers them.
-    before: HashMap<Option<Hash>, HashSet<(u64, u64)>>,
-}
-
-impl Marked {
-    /// Has all of it say whose it is. What other programs put there, who own it, may not be ours to mark: it is nobody's, and so is all
-    /// where the file system cannot keep it. What was marked until then is in `self` if it fails, too.
-    pub(super) fn mark_all(&mut self, dir: &Dir, name: &[u8], owner: &Hash) -> Result<(), Errno> {
-        each_file(dir, name, &mut |dir, name| {
-            let stat = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Err(Errno::NOENT) => return Ok(()),
-                stat => stat?,
-            };
-            let marked = LocalSource::open_bare(dir, name).and_then(|file| {
-                let before = read(&file);
-                if before.as_ref() != Some(owner) {
-                    mark(&file, owner)?;
-                    self.before.entry(before).or_default().insert(number_of(&stat));
-                }
-                Ok(())
-            });
-            match marked {
-                Ok(()) => self.sum = self.sum.plus(sum_of_file(&stat)),
-                Err(Errno::NOENT | Errno::NOTSUP) => {}
-                Err(Errno::ACCESS | Errno::PERM) if !may_be_marked(&stat) => {}
-                Err(err) => return Err(err),
-            }
-            Ok(())
-        })
-    }
-
-    /// Has all of it say again what it said before, and says whether it does.
-    pub(super) fn undo(self, dir: &Dir, name: &[u8]) -> bool {
-        if self.before.is_empty() {
-            return true;
-        }
-        let mut is_undone = true;
-        let done = each_file(dir, name, &mut |dir, name| {
-            let number = number_of(&statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?);
-            let was = self.before.iter().find(|(_, files)| files.contains(&number));
-            let undone = was.is_none_or(|(owner, _)| {
-                let file = LocalSource::open_bare(dir, name);
-                file.and_then(|file| owner.as_ref().map_or_else(|| unmark(&file), |owner| mark(&file, owner))).is_ok()
-            });
-            is_undone &= undone;
-            Ok(())
-        });
-        done.is_ok() && is_undone
-    }
-}
-
-/// What the file system tells a file from all others by.
-fn number_of(stat: &Stat) -> (u64, u64) {
-    (stat.st_dev, stat.st_ino)
-}
-
-/// What is done with a regular file: the folder it is in, and its name.
-type OfFile<'a> = dyn FnMut(BorrowedFd<'_>, &[u8]) -> Result<(), Errno> + 'a;
-
-/// Does this with a file, or with all files in a folder.
-fn each_file(dir: &Dir, name: &[u8], work: &mut OfFile<'_>) -> Result<(), Errno> {
-    match FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode) {
-        FileType::RegularFile => work(dir.as_fd(), name),
-        FileType::Directory => measure::each(&open_directory(dir, name)?, &mut |level, name| work(level.fd()?, name)),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a file is of this account, which may read it: whatever a user puts there is.
-fn may_be_marked(stat: &Stat) -> bool {
-    stat.st_uid == geteuid().as_raw() && Mode::from_raw_mode(stat.st_mode).contains(Mode::RUSR)
-}
-
-/// What there is of each in a file, or in a folder.
-pub(super) fn sums_of(dir: &Dir, name: &[u8]) -> Result<Sums, Errno> {
-    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => measure::owners(&open_directory(dir, name)?, &|| {}).map(|(sums, _)| sums),
-        FileType::RegularFile => Ok(owner_of(dir, name).map(|owner| (owner, sum_of_file(&stat))).into_iter().collect()),
-        _ => Ok(Sums::new()),
-    }
-}
-
 /// A folder that several people share, and what each of them has there.
 pub struct Share {
     root: Arc<Root>,
     pub(super) jail: Jail,
     counts: Mutex<Counts>,
-    /// Held by whoever looks through it.
+    /// Held by whoever looks through it, and for a moment by whoever makes some of it another one's.
     looking: Mutex<()>,
+    /// How many wait to look through it.
+    to_look: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -192,13 +106,35 @@ struct Counts {
     looked: Option<(Instant, Duration)>,
     /// It could not be looked through, by this kind of error.
     failed: Option<Kind>,
+    /// What says already that it is of those who are about to move it elsewhere: whose it is until then, ...
+    lent: Sums,
+    /// ... and who it is not of yet, for whom room is promised where it goes.
+    borrowed: Sums,
 }
 
 impl Counts {
     fn take_off(&mut self, owner: &Hash, sum: Sum) {
-        if let Some(there) = self.owned.as_mut().and_then(|owned| owned.get_mut(owner)) {
-            *there = there.minus(sum);
+        if let Some(owned) = &mut self.owned {
+            take(owned, owner, sum);
         }
+    }
+
+    fn let_go(&mut self, was: Option<&Hash>, by: &Hash, sum: Sum) {
+        was.into_iter().for_each(|was| take(&mut self.lent, was, sum));
+        take(&mut self.borrowed, by, sum);
+        self.lent.retain(|_, sum| *sum != Sum::NONE);
+        self.borrowed.retain(|_, sum| *sum != Sum::NONE);
+    }
+}
+
+fn add(sums: &mut Sums, owner: &Hash, sum: Sum) {
+    let there = sums.entry(*owner).or_default();
+    *there = there.plus(sum);
+}
+
+fn take(sums: &mut Sums, owner: &Hash, sum: Sum) {
+    if let Some(there) = sums.get_mut(owner) {
+        *there = there.minus(sum);
     }
 }
 
@@ -206,7 +142,8 @@ impl Share {
     /// The folder that is this root, counted as long as this is kept.
     pub fn of(root: &Arc<Root>) -> Arc<Self> {
         let jail = Jail::new(Arc::clone(root));
-        let share = Arc::new(Share { root: Arc::clone(root), jail, counts: Mutex::default(), looking: Mutex::new(()) });
+        let (counts, looking, to_look) = (Mutex::default(), Mutex::new(()), AtomicUsize::new(0));
+        let share = Arc::new(Share { root: Arc::clone(root), jail, counts, looking, to_look });
         share.tree().share(&share);
         share
     }
@@ -227,15 +164,45 @@ impl Share {
 
     /// What this one has; nothing as long as it is not known.
     pub(super) fn sum_of(&self, owner: &Hash) -> Sum {
-        self.counts.lock().owned.as_ref().and_then(|owned| owned.get(owner).copied()).unwrap_or(Sum::NONE)
+        let counts = self.counts.lock();
+        let Some(owned) = &counts.owned else { return Sum::NONE };
+        let of = |sums: &Sums| sums.get(owner).copied().unwrap_or(Sum::NONE);
+        of(owned).plus(of(&counts.lent)).minus(of(&counts.borrowed))
+    }
+
+    /// A file says from now on that it is of whoever is about to move it elsewhere. Until that is done it counts as it did.
+    pub(super) fn take_over(&self, was: Option<&Hash>, by: &Hash, sum: Sum) {
+        let mut counts = self.counts.lock();
+        counts.changes += 1;
+        if let Some(owned) = &mut counts.owned {
+            was.into_iter().for_each(|was| take(owned, was, sum));
+            add(owned, by, sum);
+        }
+        was.into_iter().for_each(|was| add(&mut counts.lent, was, sum));
+        add(&mut counts.borrowed, by, sum);
+    }
+
+    /// It says again what it said before.
+    pub(super) fn give_back(&self, was: Option<&Hash>, by: &Hash, sum: Sum) {
+        let mut counts = self.counts.lock();
+        counts.changes += 1;
+        if let Some(owned) = &mut counts.owned {
+            take(owned, by, sum);
+            was.into_iter().for_each(|was| add(owned, was, sum));
+        }
+        counts.let_go(was, by, sum);
+    }
+
+    /// It counts from now on for whom it says, or is elsewhere.
+    pub(super) fn taken_over(&self, was: Option<&Hash>, by: &Hash, sum: Sum) {
+        self.counts.lock().let_go(was, by, sum);
     }
 
     pub(super) fn add(&self, owner: &Hash, sum: Sum) {
         let mut counts = self.counts.lock();
         counts.changes += 1;
         if let Some(owned) = &mut counts.owned {
-            let there = owned.entry(*owner).or_default();
-            *there = there.plus(sum);
+            add(owned, owner, sum);
         }
     }
 
@@ -301,7 +268,7 @@ impl Share {
         if self.counts.lock().owned.is_some() {
             return Ok(());
         }
-        let _one_at_a_time = self.looking.lock();
+        let _one_at_a_time = self.turn_to_look();
         if !self.is_known() {
             self.look();
         }
@@ -314,11 +281,27 @@ impl Share {
     /// Looks through it once more if the last time is old enough, and says whether it did. For at most one part in
     /// [`limits::OWNED_SHARE`] of the time, however many ask.
     pub(super) fn know_again(&self) -> bool {
-        let _one_at_a_time = self.looking.lock();
+        let _one_at_a_time = self.turn_to_look();
         let looked = self.counts.lock().looked;
         let age = |took: Duration| limits::OWNED_AGE.max(took.saturating_mul(limits::OWNED_SHARE));
         let is_old = looked.is_none_or(|(at, took)| at.elapsed() > age(took));
         is_old && self.look()
+    }
+
+    fn turn_to_look(&self) -> MutexGuard<'_, ()> {
+        self.to_look.fetch_add(1, Ordering::AcqRel);
+        let turn = self.looking.lock();
+        self.to_look.fetch_sub(1, Ordering::AcqRel);
+        turn
+    }
+
+    /// While this is held nobody looks through it. Whoever wants to comes first: who takes turns here one after the other has
+    /// nobody wait for more than one.
+    pub(super) fn turn_to_mark(&self) -> MutexGuard<'_, ()> {
+        while self.to_look.load(Ordering::Acquire) > 0 {
+            std::thread::sleep(limits::LOCK_PAUSE);
+        }
+        self.looking.lock()
     }
 
     fn look(&self) -> bool {
@@ -432,40 +415,4 @@ fn shares_of(jail: &Jail, path: &RelPath) -> Option<Vec<(Arc<Share>, u64)>> {
         (share, look)
     };
     (!shares.is_empty()).then(|| shares.into_iter().map(known).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "test code")]
-
-    use std::fs;
-
-    use cap_std::ambient_authority;
-
-    use super::*;
-
-    #[test]
-    fn what_is_marked_says_again_what_it_said_before_once_that_is_undone() {
-        let place = tempfile::tempdir().unwrap();
-        let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
-        fs::create_dir_all(place.path().join("tree/in")).unwrap();
-        let [one, other, mover] = [b"one", b"two", b"mov"].map(|name| Hash::of(name));
-        let owners = [("tree/a", Some(one)), ("tree/in/b", Some(other)), ("tree/in/c", None), ("tree/d", Some(mover))];
-        for (path, owner) in &owners {
-            fs::write(place.path().join(path), "text").unwrap();
-            if let Some(owner) = owner
-                && mark(File::open(place.path().join(path)).unwrap(), owner) == Err(Errno::NOTSUP)
-            {
-                // Nothing counts there.
-                return;
-            }
-        }
-        let is = |path: &str| read(File::open(place.path().join(path)).unwrap());
-        let mut marked = Marked::default();
-        marked.mark_all(&dir, b"tree", &mover).unwrap();
-        assert_eq!(marked.sum, Sum { bytes: 16, files: 4 });
-        owners.iter().for_each(|(path, _)| assert_eq!(is(path), Some(mover), "{path}"));
-        assert!(marked.undo(&dir, b"tree"));
-        owners.iter().for_each(|(path, owner)| assert_eq!(is(path), *owner, "{path}"));
-    }
 }

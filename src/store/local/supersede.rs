@@ -14,6 +14,7 @@ use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
 use super::trash::{self, Trash, is_worth_keeping};
+use super::tree::Change;
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Seen, Stored};
 
@@ -33,6 +34,7 @@ pub(super) fn supersede(
     let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
     // Nobody changes a name meanwhile: what is looked at here is what is moved.
     let alone = jail.alone(from)?;
+    jail.tell(to, Change::Moves);
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
     seen::check(jail, from, (&from_dir, from_name), seen)?;

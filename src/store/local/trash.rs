@@ -30,6 +30,7 @@ use super::owned::owner_of;
 use super::remove::remove_tree;
 use super::source::meta;
 use super::staging::{Stage, open_reserved, random_name, reserved};
+use super::tree::Change;
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, Hash, Meta, RelPath, TrashId, TrashList, Trashed};
 use crate::limits;
@@ -245,6 +246,11 @@ impl Trash {
         let name = id.to_string();
         let failed = |err: Errno| Error::file(&name, err.into());
         let alone = jail.tree().alone().map_err(|err| Error::file(&name, err))?;
+        if jail.tree().is_watched() {
+            // A folder that somebody watches may have a home in it.
+            let place = [&*jail.place().folder, limits::RESERVED_NAME.as_bytes()].join(&b'/');
+            jail.tree().tell(&place, Change::Moves, None);
+        }
         let stat = match self.stat(id) {
             Err(Errno::NOENT) => return Ok(false),
             stat => stat.map_err(failed)?,

@@ -18,7 +18,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,41 @@ pub struct Tree {
     accounts: RwLock<Vec<Weak<Account>>>,
     /// The folders that several people share and that count for each of them.
     shares: RwLock<Vec<Weak<Share>>>,
+    /// Of those who go through a folder for long.
+    watches: RwLock<Vec<Weak<Watch>>>,
+    /// Called between the batches of whoever marks files.
+    #[cfg(test)]
+    pub(in crate::store) between_batches: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+}
+
+/// Tells whoever goes through a folder for long, with others at work beside it, what stores of the tree do there meanwhile.
+pub(super) struct Watch {
+    /// From the tree's beginning.
+    folder: Vec<u8>,
+    is_changed: AtomicBool,
+    is_moved: AtomicBool,
+}
+
+impl Watch {
+    /// Whether anything may have come there, or gone.
+    pub(super) fn is_changed(&self) -> bool {
+        self.is_changed.load(Ordering::Acquire) || self.is_moved()
+    }
+
+    /// Whether a name there, or one that leads there, may stand for something else, or for nothing. To be asked while the tree is
+    /// steady: until then a folder that was opened is where it was.
+    pub(super) fn is_moved(&self) -> bool {
+        self.is_moved.load(Ordering::Acquire)
+    }
+}
+
+/// What somebody is about to do at a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A name comes, or what a file says of itself changes.
+    Comes,
+    /// Anything else.
+    Moves,
 }
 
 /// What is held of a tree.
@@ -341,6 +376,35 @@ impl Tree {
     fn shares_where(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<Arc<Share>> {
         let shares = self.shares.read();
         shares.iter().filter_map(Weak::upgrade).filter(|share| wanted(share.folder())).collect()
+    }
+
+    /// Watches a folder at this path from the tree's beginning, as long as this is kept.
+    pub(super) fn watch(&self, folder: Vec<u8>) -> io::Result<Arc<Watch>> {
+        let watch = Arc::new(Watch { folder, is_changed: AtomicBool::new(false), is_moved: AtomicBool::new(false) });
+        let mut watches = self.watches.write();
+        watches.retain(|watch| watch.strong_count() > 0);
+        watches.push(Arc::downgrade(&watch));
+        drop(watches);
+        // Whoever is about to change something by now has not told this one: they come to their end first.
+        drop(self.alone_here()?);
+        Ok(watch)
+    }
+
+    /// Whether anybody is to be told of changes.
+    pub(super) fn is_watched(&self) -> bool {
+        !self.watches.read().is_empty()
+    }
+
+    /// To be said of each change before it is made, while the tree is steady, by whoever adds something, or alone: whoever is alone
+    /// after that finds it said.
+    pub(super) fn tell(&self, path: &[u8], change: Change, but: Option<&Arc<Watch>>) {
+        let watches = self.watches.read();
+        let others =
+            watches.iter().filter_map(Weak::upgrade).filter(|watch| !but.is_some_and(|but| Arc::ptr_eq(but, watch)));
+        for watch in others.filter(|watch| is_within(path, &watch.folder) || is_within(&watch.folder, path)) {
+            let said = if change == Change::Moves { &watch.is_moved } else { &watch.is_changed };
+            said.store(true, Ordering::Release);
+        }
     }
 
     /// Whether anybody has an account.

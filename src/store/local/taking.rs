@@ -1,0 +1,311 @@
+//! What is moved to a shared folder becomes the mover's before it is moved: file after file, while others go on.
+//!
+//! Each file says whose it is, so all of a tree is marked first: nothing is to come there that cannot be counted, and nothing that has
+//! come to be told that it failed. That takes as long as there are files. Until the move is done everything counts as it did
+//! ([`Share::take_over`]), and if it fails each file says again what it said. What others do there meanwhile is told by a
+//! [`Watch`]: then it is gone through once more, and what is marked already is only looked at. The last time nobody
+//! changes anything, and so it is from the beginning with a single file, with folders that have shared folders in them, and where
+//! other nodes change the tree, which tell nobody.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, Mode, Stat, statat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::account::Sum;
+use super::across::End;
+use super::jail::open_directory;
+use super::measure;
+use super::names::sum_of_file;
+use super::owned::{self, Share, Sums};
+use super::source::LocalSource;
+use super::tree::{Change, Steady, Watch};
+use crate::error::Result;
+use crate::files::Hash;
+use crate::limits;
+use crate::sync::MutexGuard;
+
+/// What there is in a file, or in a folder.
+#[derive(Default)]
+pub(super) struct Found {
+    /// All files.
+    pub(super) sum: Sum,
+    /// Those that say that they are the mover's.
+    pub(super) marked: Sum,
+    /// What each has by what the files say.
+    pub(super) owned: Sums,
+    /// What the one who was asked for had before anything was marked.
+    pub(super) own: Sum,
+}
+
+/// What there was at the end of going through it while others went on.
+pub(super) enum Taken {
+    /// All of it, if nobody has changed anything by the time that somebody is alone.
+    Whole(Found, Arc<Watch>),
+    /// Something was moved on the way.
+    Moved,
+}
+
+/// A file, or a folder, that is being moved.
+pub(super) struct Taking<'a> {
+    from: &'a End<'a>,
+    /// Whose it is to be, if that matters where it goes.
+    by: Option<Hash>,
+    /// Of whom it is asked what there is.
+    whose: Option<Hash>,
+    /// The folders that count it for each.
+    shares: Vec<Arc<Share>>,
+    /// What was marked, by whose it was: which files, as the file system numbers them, and their bytes.
+    before: HashMap<Option<Hash>, HashMap<(u64, u64), u64>>,
+    /// Files with several names count under each, and say only once whose they are.
+    has_names: bool,
+}
+
+/// How all files are gone through.
+enum Way<'a> {
+    /// While nobody else changes anything, or to know only about how much there is.
+    AtOnce,
+    /// With others at work, watched by this.
+    Batches(&'a Arc<Watch>),
+}
+
+/// What is held for one batch. Whoever looks through a shared folder does not see half of what is marked.
+struct Batch<'a> {
+    #[expect(dead_code, reason = "held")]
+    steady: Steady<'a>,
+    #[expect(dead_code, reason = "held")]
+    turns: Vec<MutexGuard<'a, ()>>,
+}
+
+impl<'a> Taking<'a> {
+    pub(super) fn of(from: &'a End<'a>, by: Option<Hash>, whose: Option<Hash>) -> Self {
+        let shares = from.jail().shares_over(from.path);
+        Taking { from, by, whose, shares, before: HashMap::new(), has_names: false }
+    }
+
+    /// Looks what there is.
+    pub(super) fn look(&mut self, (dir, name): (&Dir, &[u8])) -> Result<Found, Errno> {
+        self.pass((dir, name), None, &Way::AtOnce)
+    }
+
+    /// Has all of it say whose it is, for whoever is alone in the tree. What other programs put there, who own it, may not be ours to
+    /// mark: it is nobody's, and so is all where the file system cannot keep it.
+    pub(super) fn take(&mut self, (dir, name): (&Dir, &[u8])) -> Result<Found, Errno> {
+        self.pass((dir, name), self.by, &Way::AtOnce)
+    }
+
+    /// The same while others go on.
+    pub(super) fn take_in_batches(&mut self) -> Result<Taken> {
+        let from = self.from;
+        let watch = from.jail().tree().watch(from.jail().full(from.path)).map_err(|err| from.failed(err))?;
+        let (dir, name) = from.jail().parent(from.path)?;
+        match self.pass((&dir, name), self.by, &Way::Batches(&watch)) {
+            Err(Errno::AGAIN) if watch.is_moved() => Ok(Taken::Moved),
+            found => Ok(Taken::Whole(found.map_err(|err| from.failed(err))?, watch)),
+        }
+    }
+
+    /// It is where it was to go.
+    pub(super) fn done(mut self) {
+        self.end();
+    }
+
+    /// It is not: all of it says again what it said before.
+    pub(super) fn undo(mut self) {
+        if self.before.is_empty() {
+            return;
+        }
+        let from = self.from;
+        let below = from.jail().tree().shares_below(&from.jail().full(from.path));
+        let is_undone = self.try_to_undo();
+        self.end();
+        for share in below.iter().chain(&self.shares) {
+            if is_undone { share.touch() } else { share.forget() }
+        }
+    }
+
+    fn try_to_undo(&mut self) -> bool {
+        let (from, mut is_undone) = (self.from, true);
+        for look in 0..=limits::LOOKS_BELOW {
+            let tree = from.jail().tree();
+            let Ok(watch) = tree.watch(from.jail().full(from.path)) else { return false };
+            let Ok(_alone) = (look == limits::LOOKS_BELOW).then(|| tree.alone_here()).transpose() else { return false };
+            let way = if look == limits::LOOKS_BELOW { Way::AtOnce } else { Way::Batches(&watch) };
+            let Ok((dir, name)) = from.jail().parent(from.path) else { return false };
+            let done = self.each((&dir, name), &way, &mut |taking, dir, name, stat| {
+                is_undone &= taking.undo_one(dir, name, stat);
+                Ok(())
+            });
+            match done {
+                Ok(()) => return is_undone,
+                Err(Errno::AGAIN) => {}
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    fn undo_one(&mut self, dir: BorrowedFd<'_>, name: &[u8], stat: &Stat) -> bool {
+        let number = number_of(stat);
+        let Some(by) = self.by else { return true };
+        let Some((was, bytes)) = self.before.iter_mut().find_map(|(was, files)| Some((*was, files.remove(&number)?)))
+        else {
+            return true;
+        };
+        let file = LocalSource::open_bare(dir, name);
+        let undone = file.and_then(|file| match was {
+            // Somebody else moves it meanwhile.
+            _ if owned::read(&file) != Some(by) => Err(Errno::AGAIN),
+            Some(was) => owned::mark(&file, &was),
+            None => owned::unmark(&file),
+        });
+        let sum = Sum::file(bytes);
+        for share in &self.shares {
+            if undone.is_ok() {
+                share.give_back(was.as_ref(), &by, sum)
+            } else {
+                share.taken_over(was.as_ref(), &by, sum)
+            }
+        }
+        undone.is_ok()
+    }
+
+    /// What was marked counts for whom it says.
+    fn end(&mut self) {
+        let Some(by) = self.by else { return };
+        for (was, files) in self.before.drain() {
+            let sum = files.values().fold(Sum::NONE, |sum, bytes| sum.plus(Sum::file(*bytes)));
+            self.shares.iter().for_each(|share| share.taken_over(was.as_ref(), &by, sum));
+        }
+        if self.has_names {
+            self.shares.iter().for_each(|share| share.forget());
+        }
+    }
+
+    fn pass(&mut self, place: (&Dir, &[u8]), by: Option<Hash>, way: &Way<'_>) -> Result<Found, Errno> {
+        let mut found = Found::default();
+        self.each(place, way, &mut |taking, dir, name, stat| taking.one(dir, name, stat, by, &mut found))?;
+        Ok(found)
+    }
+
+    fn one(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        stat: &Stat,
+        by: Option<Hash>,
+        found: &mut Found,
+    ) -> Result<(), Errno> {
+        let sum = sum_of_file(stat);
+        if by.is_none() && self.shares.is_empty() {
+            found.sum = found.sum.plus(sum);
+            return Ok(());
+        }
+        let opened = LocalSource::open_bare(dir, name).and_then(|file| {
+            let was = owned::read(&file);
+            let marked = by.filter(|by| was != Some(*by));
+            marked.map_or(Ok(()), |by| owned::mark(&file, &by))?;
+            Ok((was, marked))
+        });
+        let (was, marked) = match opened {
+            Ok(opened) => opened,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(_) if by.is_none() => (None, None),
+            Err(Errno::NOTSUP) => (None, None),
+            Err(Errno::ACCESS | Errno::PERM) if !may_be_marked(stat) => (owned::owner_of(dir, name), None),
+            Err(err) => return Err(err),
+        };
+        if let Some(by) = &marked {
+            let number = number_of(stat);
+            // A file that was marked and is gone by now had this number before.
+            let gone = self.before.iter_mut().find_map(|(was, files)| Some((*was, files.remove(&number)?)));
+            for share in &self.shares {
+                gone.iter().for_each(|(was, bytes)| share.taken_over(was.as_ref(), by, Sum::file(*bytes)));
+                share.take_over(was.as_ref(), by, sum);
+            }
+            self.before.entry(was).or_default().insert(number, sum.bytes);
+            self.has_names |= stat.st_nlink > 1;
+        }
+        found.sum = found.sum.plus(sum);
+        let now = marked.or(was);
+        if now.is_some() && now == self.by {
+            found.marked = found.marked.plus(sum);
+        }
+        if let Some(now) = now {
+            let there = found.owned.entry(now).or_default();
+            *there = there.plus(sum);
+        }
+        if self.whose.is_some() && self.was(stat, now) == self.whose {
+            found.own = found.own.plus(sum);
+        }
+        Ok(())
+    }
+
+    /// Whose a file was before, of which this is known now.
+    fn was(&self, stat: &Stat, now: Option<Hash>) -> Option<Hash> {
+        let number = number_of(stat);
+        let before = self.before.iter().find(|(_, files)| now == self.by && files.contains_key(&number));
+        before.map_or(now, |(was, _)| *was)
+    }
+
+    /// Does this with a file, or with all files in a folder.
+    fn each(&mut self, (dir, name): (&Dir, &[u8]), way: &Way<'_>, work: &mut OfFile<'_>) -> Result<(), Errno> {
+        let (from, shares) = (self.from, self.shares.clone());
+        // With how many files it may still be held for.
+        let batch: RefCell<Option<(Batch<'_>, usize)>> = RefCell::new(None);
+        let mut one = |dir: BorrowedFd<'_>, name: &[u8]| {
+            if let Way::Batches(watch) = way {
+                let left = batch.take().and_then(|(batch, left)| Some((batch, left.checked_sub(1)?)));
+                let held = left.map_or_else(|| Ok((begin(from, &shares, watch)?, limits::MARKED_AT_ONCE - 1)), Ok);
+                batch.replace(Some(held?));
+            }
+            match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => Ok(()),
+                stat => work(self, dir, name, &stat?),
+            }
+        };
+        match FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode) {
+            FileType::RegularFile => one(dir.as_fd(), name),
+            FileType::Directory => {
+                let folder = open_directory(dir, name)?;
+                measure::each(&folder, &mut || drop(batch.take()), &mut |level, name| one(level.fd()?, name))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Begins a batch, if all folders are where they were when they were opened.
+fn begin<'a>(from: &'a End<'_>, shares: &'a [Arc<Share>], watch: &Arc<Watch>) -> Result<Batch<'a>, Errno> {
+    let tree = from.jail().tree();
+    #[cfg(test)]
+    if let Some(work) = tree.between_batches.lock().clone() {
+        work();
+    }
+    let turns = shares.iter().map(|share| share.turn_to_mark()).collect();
+    let steady = tree.steady_to_add().map_err(|err| Errno::from_io_error(&err).unwrap_or(Errno::IO))?;
+    if watch.is_moved() {
+        return Err(Errno::AGAIN);
+    }
+    // Somebody else may be moving the same.
+    tree.tell(&from.jail().full(from.path), Change::Comes, Some(watch));
+    Ok(Batch { steady, turns })
+}
+
+/// What is done with a regular file: the folder it is in, its name, and what it is.
+type OfFile<'a> = dyn FnMut(&mut Taking<'_>, BorrowedFd<'_>, &[u8], &Stat) -> Result<(), Errno> + 'a;
+
+/// What the file system tells a file from all others by.
+fn number_of(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// Whether a file is of this account, which may read it: whatever a user puts there is.
+fn may_be_marked(stat: &Stat) -> bool {
+    stat.st_uid == geteuid().as_raw() && Mode::from_raw_mode(stat.st_mode).contains(Mode::RUSR)
+}

@@ -1,0 +1,194 @@
+//! What others do, and what counts, while a tree of files is moved from one shared folder to another by somebody whose it becomes.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use super::*;
+use crate::files::{Stored, UploadSpec};
+
+const KIB: u64 = 1024;
+
+/// Nothing is asserted about how long it takes, but a test is to end.
+const END: Duration = Duration::from_secs(60);
+
+/// A user's home, and what that user sees of the two shared folders.
+#[derive(Clone)]
+struct User {
+    home: Arc<dyn Store>,
+    team: Arc<dyn Store>,
+    keeps: Arc<dyn Store>,
+}
+
+fn user(vault: &LocalVault, name: &str, quota: u64) -> User {
+    let terms = HomeTerms::none().bounded(Some(quota));
+    let folder = |folder: &str| {
+        let folder = Location::Below(folder.to_owned());
+        vault.open_folder_for(&folder, HomeTerms::none(), &Owner::new(name, terms)).unwrap()
+    };
+    User { home: vault.open(name, terms).unwrap(), team: folder("team"), keeps: folder("keeps") }
+}
+
+impl User {
+    fn used(&self) -> u64 {
+        self.home.usage().unwrap().unwrap().used
+    }
+}
+
+fn path(text: &str) -> RelPath {
+    RelPath::parse(text.as_bytes()).unwrap()
+}
+
+fn put(store: &Arc<dyn Store>, to: &str) -> Result<()> {
+    let mut upload = store.begin(&path(to), UploadSpec::default())?;
+    upload.append(&[7; KIB as usize])?;
+    store.commit_one(upload).map(drop)
+}
+
+/// A hundred files of alice's in three folders, and ten of bob's among them; nothing where the file system keeps no owners.
+fn world(quotas: (u64, u64)) -> Option<(tempfile::TempDir, LocalVault, User, User)> {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = LocalVault::open(dir.path(), Durability::None).unwrap();
+    let (alice, bob) = (user(&vault, "alice", quotas.0), user(&vault, "bob", quotas.1));
+    ["tree/a", "tree/b", "tree/c"].iter().for_each(|folder| alice.team.make_dir(&path(folder), true).unwrap());
+    for number in 0..100 {
+        put(&alice.team, &format!("tree/{}/{number}", ["a", "b", "c"][number % 3])).unwrap();
+    }
+    (0..10).for_each(|number| put(&bob.team, &format!("tree/b/bob{number}")).unwrap());
+    (alice.used() == 100 * KIB).then_some((dir, vault, alice, bob))
+}
+
+fn move_it(by: &User, to: &str) -> Result<Stored> {
+    by.keeps.rename_from(&*by.team, &path("tree"), &path(to), false, None)
+}
+
+/// Has this done by somebody else before the batch of this number of files that are marked, and says how many batches there were.
+fn before_batch(vault: &LocalVault, number: usize, work: impl Fn() + Send + Sync + 'static) -> Arc<AtomicUsize> {
+    let (calls, work) = (Arc::new(AtomicUsize::new(0)), Arc::new(work));
+    let counted = Arc::clone(&calls);
+    let hook = move || {
+        if counted.fetch_add(1, Ordering::SeqCst) == number {
+            let (work, (done, is_done)) = (Arc::clone(&work), mpsc::channel());
+            let other = thread::spawn(move || {
+                work();
+                done.send(()).unwrap();
+            });
+            is_done.recv_timeout(END).expect("somebody else gets through");
+            other.join().unwrap();
+        }
+    };
+    *tree(vault).between_batches.lock() = Some(Arc::new(hook));
+    calls
+}
+
+fn tree(vault: &LocalVault) -> Arc<crate::store::local::Tree> {
+    Arc::clone(&vault.root_at(&Location::Below("team".to_owned())).unwrap().place().tree)
+}
+
+/// What counts is what whoever comes next finds.
+fn assert_counts((dir, vault, alice, bob): (tempfile::TempDir, LocalVault, User, User)) {
+    let used = (alice.used(), bob.used());
+    drop((vault, alice, bob));
+    let vault = LocalVault::open(dir.path(), Durability::None).unwrap();
+    let again = (user(&vault, "alice", 1 << 30), user(&vault, "bob", 1 << 30));
+    assert_eq!(used, (again.0.used(), again.1.used()));
+}
+
+#[test]
+fn others_get_through_while_a_long_tree_is_marked_and_all_counts_as_before_until_it_is_moved() {
+    let Some((dir, vault, alice, bob)) = world((200 * KIB, 200 * KIB)) else { return };
+    let others = (alice.clone(), bob.clone());
+    let calls = before_batch(&vault, 2, move || {
+        let (alice, bob) = &others;
+        // Some of it says by now that it is bob's.
+        assert_eq!((alice.used(), bob.used()), (100 * KIB, 10 * KIB));
+        for store in [&alice.team, &alice.keeps, &bob.team] {
+            put(store, "new").unwrap();
+            put(store, "new").unwrap();
+        }
+        alice.team.rename(&path("new"), &path("newer"), false).unwrap();
+        alice.team.make_dir(&path("folder"), false).unwrap();
+        alice.team.remove(&path("folder"), false).unwrap();
+        // It replaced what was alice's.
+        assert_eq!((alice.used(), bob.used()), (101 * KIB, 11 * KIB));
+    });
+    assert_eq!(move_it(&bob, "tree").unwrap(), Stored::Created);
+    // Nothing has changed in the tree itself: each of its folders is gone through once, in two batches.
+    assert_eq!(calls.load(Ordering::SeqCst), 6);
+    assert_eq!((alice.used(), bob.used()), (KIB, 111 * KIB));
+    assert_counts((dir, vault, alice, bob));
+}
+
+#[test]
+fn what_others_change_in_a_tree_while_it_is_marked_counts_to_the_byte() {
+    for number in 0..5 {
+        let Some((dir, vault, alice, bob)) = world((200 * KIB, 200 * KIB)) else { return };
+        let other = alice.clone();
+        before_batch(&vault, number, move || {
+            // Of each folder some is marked by now and some not.
+            for number in 0..30 {
+                let at = format!("tree/{}/{number}", ["a", "b", "c"][number % 3]);
+                match number / 3 % 3 {
+                    0 => drop(other.team.remove(&path(&at), false).unwrap()),
+                    1 => put(&other.team, &at).unwrap(),
+                    _ => drop(other.team.rename(&path(&at), &path(&format!("left{number}")), false).unwrap()),
+                }
+            }
+            (0..5).for_each(|number| put(&other.team, &format!("tree/a/new{number}")).unwrap());
+            other.team.rename(&path("tree/c"), &path("tree/b/c"), false).unwrap();
+        });
+        assert_eq!(move_it(&bob, "tree").unwrap(), Stored::Created);
+        assert!(bob.keeps.stat(&path("tree/b/c/50")).is_ok());
+        assert_counts((dir, vault, alice, bob));
+    }
+}
+
+#[test]
+fn a_tree_that_cannot_be_moved_after_it_was_marked_is_whose_it_was() {
+    let Some((dir, vault, alice, bob)) = world((200 * KIB, 200 * KIB)) else { return };
+    let other = alice.clone();
+    before_batch(&vault, 3, move || put(&other.keeps, "tree").unwrap());
+    assert_eq!(move_it(&bob, "tree").unwrap_err().kind(), Kind::Exists);
+    assert_eq!((alice.used(), bob.used()), (101 * KIB, 10 * KIB));
+    assert_counts((dir, vault, alice, bob));
+}
+
+#[test]
+fn no_room_comes_of_marking() {
+    let Some((dir, vault, alice, bob)) = world((100 * KIB, 110 * KIB)) else { return };
+    let others = (alice.clone(), bob.clone());
+    before_batch(&vault, 3, move || {
+        let kind = |put: Result<()>| put.unwrap_err().kind();
+        assert_eq!(kind(put(&others.0.team, "more")), Kind::Quota);
+        assert_eq!(kind(put(&others.1.keeps, "more")), Kind::Quota);
+    });
+    assert_eq!(move_it(&bob, "tree").unwrap(), Stored::Created);
+    assert_eq!(put(&bob.team, "more").unwrap_err().kind(), Kind::Quota);
+    put(&alice.team, "more").unwrap();
+    assert_counts((dir, vault, alice, bob));
+}
+
+#[test]
+fn of_two_who_move_one_tree_one_has_it() {
+    let Some((dir, vault, alice, bob)) = world((300 * KIB, 300 * KIB)) else { return };
+    let carol = user(&vault, "carol", 300 * KIB);
+    let barrier = Barrier::new(2);
+    thread::scope(|scope| {
+        let moved = [(&bob, "by-bob"), (&carol, "by-carol")].map(|(by, to)| {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                move_it(by, to).is_ok()
+            })
+        });
+        let moved = moved.map(|moved| moved.join().unwrap());
+        assert_ne!(moved[0], moved[1]);
+        let used = if moved[0] { (110, 0) } else { (0, 110) };
+        let theirs = (bob.used() / KIB, carol.used() / KIB);
+        // What was bob's before is carol's then.
+        assert_eq!((alice.used(), theirs), (0, used));
+    });
+    drop(carol);
+    assert_counts((dir, vault, alice, bob));
+}
