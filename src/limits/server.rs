@@ -438,6 +438,15 @@ pub const SUPERVISOR_LOOK: Duration = Duration::from_secs(2);
 /// How often a supervisor says that what it is reached by is gone, as long as it is.
 pub const SUPERVISOR_SAYS_AGAIN: Duration = Duration::from_secs(60);
 
+/// After how long without an answer of the file system a supervisor says that its folder does not answer: longer than a busy disk takes.
+pub const SUPERVISOR_UNANSWERED: Duration = Duration::from_secs(10);
+
+/// How long a supervisor that ends waits for those who are being answered: two lines, that are written at once.
+pub const SUPERVISOR_ANSWERS: Duration = Duration::from_secs(1);
+
+/// So many may wait for being heard.
+pub const SUPERVISOR_BACKLOG: i32 = 16;
+
 /// So many who ask a supervisor for something are heard at once: each takes a thread for a moment, and they are administrators.
 pub const SUPERVISOR_WISHES: usize = 16;
 

@@ -9,6 +9,7 @@ mod disk_full;
 mod durable;
 mod faults;
 mod file_systems;
+mod hanging_state;
 mod kill_loop;
 mod moved;
 mod nodes;

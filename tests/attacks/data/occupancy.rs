@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::geteuid;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use super::{Dice, until};
 use crate::common::not_run::not_run;
@@ -39,10 +39,16 @@ impl Bindfs {
         });
         Some(mount)
     }
+
+    /// Stops it, so that whoever asks for anything there waits, or has it go on.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.program), signal).unwrap();
+    }
 }
 
 impl Drop for Bindfs {
     fn drop(&mut self) {
+        self.signal(Signal::CONT);
         // Lazily: a server that a failed test leaves may still look into it.
         let _ = Command::new("umount").arg("-l").arg(&self.at).status();
         let _ = self.program.wait();

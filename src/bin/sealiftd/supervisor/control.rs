@@ -10,17 +10,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Instant;
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, fchmod};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect, shutdown, socket_with};
-use rustix::process::umask;
+use rustix::net::{
+    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, shutdown, socket_with,
+};
 use sealift::sync::Mutex;
 use sealift::{Error, Kind, limits};
 use serde_json::Value;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::args::ReloadArgs;
 use super::{Event, Parent, words};
@@ -62,8 +63,21 @@ impl Asker {
     }
 }
 
-/// The socket, for as long as somebody is to be heard there.
+/// What a supervisor is reached by. A thread of its own looks after it: the folder that it is in may be on a file system that does not
+/// answer, and a supervisor has to relay and to start servers all the same.
 pub struct Control {
+    folder: PathBuf,
+    /// Taken by that thread when it has nothing to do.
+    looks: SyncSender<()>,
+    /// Since when it has not come back.
+    waits: Option<Instant>,
+    /// That it does not was said, and when last.
+    said: Option<Instant>,
+    wishes: Arc<Wishes>,
+}
+
+/// The socket, for as long as somebody is to be heard there.
+struct Place {
     path: PathBuf,
     words: Vec<OsString>,
     events: Sender<Event>,
@@ -87,21 +101,77 @@ impl Control {
     /// Takes wishes from now on, each on a thread of its own.
     ///
     /// # Errors
-    /// That it has no name.
+    /// That there is no name to be reached by, or it is too long for a socket.
     pub fn begin(
         (places, nodes): (&Places, &NodeArgs),
         words: &[OsString],
         events: &Sender<Event>,
     ) -> std::result::Result<Control, Failure> {
-        let (words, events) = (words.to_vec(), events.clone());
         let path = path(places, nodes)?;
-        let mut control = Control { path, words, events, open: None, missed: None, wishes: Arc::default() };
-        control.look();
+        let failed = |err| Error::file(format_args!("the supervisor's socket {}", path.display()), err);
+        SocketAddrUnix::new(&path).map_err(|err| failed(err.into()))?;
+        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let wishes = Arc::<Wishes>::default();
+        let mut place = Place {
+            path: path.clone(),
+            words: words.to_vec(),
+            events: events.clone(),
+            open: None,
+            missed: None,
+            wishes: Arc::clone(&wishes),
+        };
+        // Without room: nobody asks for a look while one is under way.
+        let (looks, asked) = sync_channel(0);
+        let (tell, looked) = channel();
+        let looking = move || {
+            place.look();
+            // The supervisor may have gone on without it.
+            let _ = tell.send(());
+            while asked.recv().is_ok() {
+                place.look();
+            }
+        };
+        std::thread::Builder::new().name("state".to_owned()).spawn(looking).map_err(failed)?;
+        let mut control = Control { folder, looks, waits: None, said: None, wishes };
+        // Whoever hears that the server serves can ask for something; but for one folder nobody waits for ever.
+        if looked.recv_timeout(limits::SUPERVISOR_LOOK).is_err() {
+            control.waits = Some(Instant::now());
+        }
         Ok(control)
     }
 
-    /// Looks whether the socket can be found, and makes it where its folder is there.
+    /// Has it looked whether the socket can be found, unless that is being done. Waits for nothing.
     pub fn look(&mut self) {
+        if self.looks.try_send(()).is_ok() {
+            if self.said.take().is_some() {
+                info!(folder = %self.folder.display(), "the folder of the server's own state answers again");
+            }
+            self.waits = None;
+            return;
+        }
+        let waits = self.waits.get_or_insert_with(Instant::now).elapsed();
+        let was_said = self.said.is_some_and(|said| said.elapsed() < limits::SUPERVISOR_SAYS_AGAIN);
+        if waits >= limits::SUPERVISOR_UNANSWERED && !was_said {
+            self.said = Some(Instant::now());
+            error!(
+                folder = %self.folder.display(),
+                "the folder of the server's own state does not answer: what users change themselves waits, and `sealiftd reload` may not reach this server"
+            );
+        }
+    }
+
+    /// Waits a moment for those who are being answered, before the supervisor ends.
+    pub fn finish(&self) {
+        let begun = Instant::now();
+        while self.wishes.asking.load(Ordering::Acquire) > 0 && begun.elapsed() < limits::SUPERVISOR_ANSWERS {
+            std::thread::sleep(limits::SUPERVISED_CHECK_LOOK);
+        }
+    }
+}
+
+impl Place {
+    /// Looks whether the socket can be found, and makes it where its folder is there.
+    fn look(&mut self) {
         let is_it = |known: (u64, u64)| number(&self.path).is_ok_and(|number| number == known);
         if self.open.as_ref().is_some_and(|(_, known)| is_it(*known)) {
             return;
@@ -175,12 +245,16 @@ fn open(path: &Path) -> std::result::Result<(Arc<UnixListener>, (u64, u64)), Fai
     if fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket()) {
         fs::remove_file(path).map_err(failed)?;
     }
-    // Nobody else can connect to it, from its first moment on. It is the thread that starts servers which does this, so none of them
-    // begins with this mask.
-    let before = umask(Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
-    umask(before);
-    let listener = bound.map_err(failed)?;
+    // Nobody else can connect to it, from its first moment on: it gets its name with the mode that it has.
+    let flags = SocketFlags::CLOEXEC;
+    let bound = SocketAddrUnix::new(path).and_then(|address| {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        bind(&socket, &address)?;
+        listen(&socket, limits::SUPERVISOR_BACKLOG)?;
+        Ok(socket)
+    });
+    let listener = bound.map_err(|err| failed(err.into()))?.into();
     Ok((Arc::new(listener), number(path).map_err(failed)?))
 }
 
@@ -201,7 +275,7 @@ fn take(stream: UnixStream, words: Arc<[OsString]>, events: Sender<Event>, wishe
         if let Err(error) = served {
             warn!(%error, "a wish to the supervisor was not carried out to its end");
         }
-        wishes.asking.fetch_sub(1, Ordering::Relaxed);
+        wishes.asking.fetch_sub(1, Ordering::Release);
     };
     if let Err(error) = std::thread::Builder::new().name("wish".to_owned()).spawn(serving) {
         others.asking.fetch_sub(1, Ordering::Relaxed);
@@ -346,6 +420,15 @@ fn explain(path: &Path, err: std::io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_else_can_connect_whatever_the_umask_is() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("socket");
+        let _listens = open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert!(somebody_listens(&path));
+    }
 
     #[test]
     fn who_takes_no_connection_is_there_and_not_waited_for() {

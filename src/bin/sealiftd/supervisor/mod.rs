@@ -116,6 +116,9 @@ pub fn run(places: &Places, args: &ServeArgs, start: &Start) -> Result<ExitCode,
     };
     supervisor.start_server()?;
     let code = supervisor.follow(&inbox);
+    // Whose wish was not heard any more is told so.
+    drop(inbox);
+    supervisor.control.iter().for_each(Control::finish);
     supervisor.manager.stopping();
     Ok(code)
 }
