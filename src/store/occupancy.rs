@@ -32,7 +32,7 @@ use rustix::io::Errno;
 pub(super) use self::coherence::Mounts;
 use self::node::Node;
 pub use self::node::NodeName;
-pub use self::note::{holder_of, note_of};
+pub use self::note::{Holder, holder_of, note_of};
 use self::owner::Owner;
 pub(super) use self::standing::Standing;
 pub(super) use self::trees::{is_tree_lock, tree_lock};

@@ -385,6 +385,30 @@ fn check_looks_with_the_account_s_eyes() {
     assert_eq!(code, 0, "{as_nobody}");
 }
 
+#[test]
+fn check_asks_of_the_folder_of_an_audit_what_the_server_needs_of_it() {
+    let Some(nobody) = nobody() else { return };
+    let place = place_of(&nobody);
+    Daemon::builder().within(place.path()).args(["--user", "nobody"]).start().stop();
+    let audit = place.path().join("audit");
+    fs::create_dir(&audit).unwrap();
+    chown(&audit, Some(nobody.uid.as_raw()), None).unwrap();
+    let code = |mode: u32| {
+        chmod(&audit, mode);
+        let mut command = sealiftd(place.path());
+        command.args(["check", "--max-connections", "20", "--listen", "127.0.0.1:0", "--user", "nobody"]);
+        let output = command.args(["--audit", "audit/a.jsonl"]).output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    for (mode, expected) in [(0o300, 0), (0o500, 1), (0o600, 1)] {
+        let (code, said) = code(mode);
+        assert_eq!(code, expected, "{mode:o}: {said}");
+    }
+    chmod(&audit, 0o300);
+    Daemon::builder().within(place.path()).args(["--user", "nobody", "--audit", "audit/a.jsonl"]).start().stop();
+    assert!(audit.join("a.jsonl").is_file());
+}
+
 /// What the operating system refuses to the server's account is no right that the user lacks.
 #[test]
 fn what_its_account_may_not_do_on_the_disk_is_the_servers_fault_and_is_logged() {

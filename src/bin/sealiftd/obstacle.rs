@@ -14,6 +14,8 @@ pub enum Want {
     ReadOrMake,
     /// Read and change the folder, or make it, with those above it, if it is missing.
     Folder,
+    /// The same, but that its names need not be read.
+    Fill,
     /// Make and remove this file, whether it is there or not; its folder must be there.
     Replace,
 }
@@ -67,13 +69,14 @@ pub fn obstacle(path: &Path, want: Want) -> Option<Obstacle> {
         // With the dot, a file is no folder that lacks a right.
         match may(&folder.join("."), Access::EXEC_OK) {
             Ok(()) => nearest = folder,
-            Err(Errno::NOENT) if want == Want::Folder => return making(nearest),
+            Err(Errno::NOENT) if matches!(want, Want::Folder | Want::Fill) => return making(nearest),
             Err(errno) => return Some(Obstacle { path: folder.to_owned(), what: "entered", errno }),
         }
     }
     let (access, what) = match want {
         Want::ReadOrMake => (Access::READ_OK, "read"),
         Want::Folder => (Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK, "read and changed"),
+        Want::Fill => (Access::WRITE_OK | Access::EXEC_OK, "changed"),
         Want::Replace => return making(nearest),
     };
     match may(path, access) {

@@ -49,12 +49,35 @@ pub fn note_of(folder: &Path) -> Option<String> {
     Some(own.map(|(_, note)| note.to_owned()).unwrap_or_default())
 }
 
-/// The number of the process that has this folder; none if nobody has it alone, or this account may not know.
-pub fn holder_of(folder: &Path) -> Option<i32> {
-    let root = Dir::open_ambient_dir(folder, ambient_authority()).ok()?;
+/// Who has a folder as its data or state directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody has it alone.
+    Nobody,
+    /// The process of this number.
+    Process(i32),
+    /// Somebody may: this account cannot tell, or not who.
+    Unknown,
+}
+
+/// Who has this folder alone, as far as this account may know.
+pub fn holder_of(folder: &Path) -> Holder {
+    match holder(folder) {
+        Ok(holder) => holder,
+        // Where there is nothing nobody has it.
+        Err(err) if matches!(Errno::from_io_error(&err), Some(Errno::NOENT | Errno::NOTDIR)) => Holder::Nobody,
+        Err(_) => Holder::Unknown,
+    }
+}
+
+fn holder(folder: &Path) -> io::Result<Holder> {
+    let root = Dir::open_ambient_dir(folder, ambient_authority())?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let lock = openat(reserved(&root).ok()?, LOCK, flags, Mode::empty()).ok()?;
-    is_taken(&root).then(|| Owner::read(&mut File::from(lock)))?.map(|owner| owner.pid)
+    let lock = openat(reserved(&root)?, LOCK, flags, Mode::empty())?;
+    if !is_taken(&root) {
+        return Ok(Holder::Nobody);
+    }
+    Ok(Owner::read(&mut File::from(lock)).map_or(Holder::Unknown, |owner| Holder::Process(owner.pid)))
 }
 
 /// Takes away what was said.
@@ -67,4 +90,28 @@ pub(super) fn forget(root: &Dir) {
 fn reserved(root: &Dir) -> Result<Dir, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(Dir::from_std_file(File::from(openat(root, limits::RESERVED_NAME, flags, Mode::empty())?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::Occupancy;
+    use super::*;
+
+    #[test]
+    fn a_folder_is_nobodys_a_process_or_that_of_somebody_unknown() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(holder_of(dir.path()), Holder::Nobody);
+        assert_eq!(holder_of(&dir.path().join("none")), Holder::Nobody);
+        let root = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
+        let taken = Occupancy::take(&root, dir.path()).unwrap();
+        assert_eq!(holder_of(dir.path()), Holder::Process(std::process::id().cast_signed()));
+        // Somebody has it, who could not write down who that is.
+        let lock = dir.path().join(limits::RESERVED_NAME).join(LOCK);
+        fs::File::options().write(true).open(&lock).unwrap().set_len(0).unwrap();
+        assert_eq!(holder_of(dir.path()), Holder::Unknown);
+        drop(taken);
+        assert_eq!(holder_of(dir.path()), Holder::Nobody);
+    }
 }

@@ -4,6 +4,7 @@
 mod disk;
 mod files;
 mod findings;
+mod listening;
 mod resources;
 #[cfg(feature = "s3")]
 mod store;

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use sealift::server::{AuditTo, Listeners, MetricsAt};
-use sealift::store::{holder_of, look_at_neighbours, note_of};
+use sealift::store::{Holder, holder_of, look_at_neighbours, note_of};
 use sealift::{Error, Kind, limits};
 
 use super::findings::{Findings, Severity};
+use super::listening::Listening;
 use crate::args::{Places, ServeArgs};
 use crate::obstacle::{Want, obstacle};
 use crate::output::shell_word;
@@ -23,23 +24,32 @@ pub fn addresses(places: &Places, args: &ServeArgs, findings: &mut Findings) {
         return;
     }
     for (address, error) in Listeners::obstacles(&args.listen) {
-        let next = match error.kind() {
-            Kind::AddressInUse => {
-                "stop the other program, or choose another address with --listen; if systemd listens there for this server (sealiftd.socket), nothing is wrong"
-            }
-            Kind::Usage => "take one of the two out of --listen",
-            _ => {
-                "check that this machine has the address, and that the account may listen on it (ports below 1024 are root's)"
-            }
-        };
         // Whoever starts the server may give it the right that this account has not (AmbientCapabilities=, a socket unit).
         let is_privileged = address.port() < 1024 && !rustix::process::geteuid().is_root();
-        let severity = match error.kind() {
-            Kind::AddressInUse | Kind::Usage => Severity::Error,
-            _ if is_privileged => Severity::Warning,
-            _ => Severity::Error,
+        let (severity, next) = match error.kind() {
+            Kind::AddressInUse => in_use(Listening::at(&address)),
+            Kind::Usage => (Severity::Error, "take one of the two out of --listen"),
+            _ => (
+                if is_privileged { Severity::Warning } else { Severity::Error },
+                "check that this machine has the address, and that the account may listen on it (ports below 1024 are root's)",
+            ),
         };
         taken(places, args, (&error, severity), |held| held.listens_on(&address), next, findings);
+    }
+}
+
+/// What is in the way by whom, and what to do then.
+fn in_use(by: Listening) -> (Severity, &'static str) {
+    match by {
+        Listening::Systemd => (
+            Severity::Warning,
+            "systemd listens there: nothing is wrong if that is for this server (`systemctl status sealiftd.socket`), else choose another address with --listen",
+        ),
+        Listening::RootOrSystemd => (
+            Severity::Warning,
+            "systemd listens there, or a program of root's, which of them this account cannot see: nothing is wrong if it is for this server (`systemctl status sealiftd.socket`), else stop that program, or choose another address with --listen",
+        ),
+        Listening::Program => (Severity::Error, "stop the other program, or choose another address with --listen"),
     }
 }
 
@@ -113,7 +123,7 @@ fn audit(to: &AuditTo, findings: &mut Findings) {
     }
     let AuditTo::File(path) = to else { return };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Some(obstacle) = obstacle(folder, Want::Folder) else { return };
+    let Some(obstacle) = obstacle(folder, Want::Fill) else { return };
     let what = format!("the audit {}: {obstacle}", path.display());
     match path.exists() {
         // It goes on as long as nobody moves it away.
@@ -150,19 +160,21 @@ pub fn others<'h>(
         findings.add(Severity::Warning, what, next);
     };
     match (data_by, state_by) {
+        // Whose one of the two is cannot be known: it may be the same server's.
+        (Holder::Unknown, _) | (_, Holder::Unknown) => {}
         (data_by, state_by) if data_by == state_by => {}
-        (_, Some(process)) => {
+        (_, Holder::Process(process)) => {
             let what =
                 format!("{} is the state of a server that serves another folder (process {process})", state.display());
             warn(what, "--state", &state);
         }
-        (Some(process), None) => {
+        (Holder::Process(process), Holder::Nobody) => {
             let what = format!(
                 "{} is served by one that has its own state elsewhere (process {process})",
                 places.data.display()
             );
             warn(what, "--data", &places.data);
         }
-        (None, None) => {}
+        (Holder::Nobody, Holder::Nobody) => {}
     }
 }
