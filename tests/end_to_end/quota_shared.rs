@@ -403,3 +403,37 @@ fn what_is_counted_is_what_is_there_after_all_that_can_be_done() {
     let daemon = world.start();
     assert_eq!(used(&mut enter(&daemon, "alice")), there, "after a restart");
 }
+
+#[test]
+fn what_goes_into_a_home_in_a_shared_folder_and_out_of_it_counts_for_whose_it_is() {
+    let world = World::of(&["alice", "carol"]);
+    let (alice, carol) = (section("alice", "\"full\"", "alice"), section("carol", "\"full\"", "team/carol"));
+    let folders = "[folders.team]\naccess = { \"*\" = \"full\" }\n[folders.apart]\naccess = { \"*\" = \"full\" }\n";
+    world.set_users(&format!("{alice}quota = \"400 KiB\"\n{carol}quota = \"2 MiB\"\n{folders}"));
+    let daemon = world.start();
+    let (mut alice, mut carol) = (enter(&daemon, "alice"), enter(&daemon, "carol"));
+    let as_found = |daemon: &crate::common::Daemon| {
+        // Whoever has never asked has it looked at: what counts is what is there.
+        ["alice", "carol"].map(|user| used(&mut enter(daemon, user)))
+    };
+    assert_eq!(put(&mut alice, "team/x", 300), "done");
+    // It is in the folder still, and hers.
+    assert_eq!(word(&mut carol, "RENAME team/x y"), "done");
+    assert_eq!(used(&mut alice), 300 * KIB);
+    assert_eq!(put(&mut alice, "team/x", 200), "quota");
+    // Out of that home into the folder, and elsewhere and back: then it is carol's.
+    assert_eq!(word(&mut carol, "RENAME y team/z"), "done");
+    assert_eq!(used(&mut alice), 0);
+    assert_eq!(put(&mut alice, "apart/a", 100), "done");
+    assert_eq!(word(&mut carol, "RENAME apart/a a"), "done");
+    assert_eq!(used(&mut alice), 100 * KIB, "it says that it is hers, in a folder that counts it");
+    assert_eq!(word(&mut carol, "MKDIR tree"), "done");
+    assert_eq!(word(&mut carol, "RENAME a tree/a"), "done");
+    assert_eq!(word(&mut carol, "RENAME tree apart/tree"), "done");
+    assert_eq!(used(&mut alice), 0);
+    let counted = [used(&mut alice), used(&mut carol)];
+    drop((alice, carol));
+    daemon.stop();
+    let daemon = world.start();
+    assert_eq!(as_found(&daemon), counted);
+}

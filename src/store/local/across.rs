@@ -19,7 +19,7 @@ use super::taking::{Found, Taken, Taking};
 use super::trash::{self, Trash};
 use super::tree::{Change, Tree};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Seen, Stored};
+use crate::files::{Hash, RelPath, Seen, Stored};
 use crate::limits;
 
 /// One end of the way.
@@ -66,7 +66,7 @@ pub(super) fn rename(
     replace: bool,
 ) -> Result<Stored> {
     let whose = bound.map(|bound| *bound.account.owner());
-    let mut taking = Taking::of(from, to.stage.owner, whose);
+    let mut taking = Taking::of(from, to, whose);
     let moved = take_and_move(&mut taking, (from, seen_there), to, bound, durable, replace);
     match moved {
         Ok(Stored::Created | Stored::Replaced | Stored::Numbered(_)) => taking.done(),
@@ -134,9 +134,7 @@ fn take_and_move(
         let into_share = promise.take_if(|promise| promise.share().is_some());
         to.jail().owned(to.path, to.stage.owner.as_ref(), (Sum::NONE, moved.marked), into_share);
         count(from, to, &moved, promise);
-        for share in from.jail().shares_over(from.path) {
-            moved.owned.iter().for_each(|(owner, sum)| share.take_off(owner, *sum));
-        }
+        count_owned(from, to, &moved);
         going.into_iter().for_each(Going::gone);
         from.jail().tell(from.path, Change::Moves);
         to.jail().tell(to.path, Change::Moves);
@@ -293,8 +291,30 @@ fn put(
 
 /// Whether it matters to anybody what there is.
 fn counts(from: &End<'_>, to: &End<'_>) -> bool {
-    let is_owned = to.stage.owner.is_some() || !from.jail().shares_over(from.path).is_empty();
+    let is_over = |end: &End<'_>| !end.jail().shares_over(end.path).is_empty();
+    let is_owned = to.stage.owner.is_some() || is_over(from) || is_over(to);
     is_owned || from.jail().tree().counts() || to.jail().tree().counts()
+}
+
+/// Tells the shared folders at both ends whose what went and what came is. What was marked has been told where it came.
+fn count_owned(from: &End<'_>, to: &End<'_>, moved: &Moved) {
+    let (out, into) = (from.jail().shares_over(from.path), to.jail().shares_over(to.path));
+    let has = |shares: &[Arc<Share>], one: &Arc<Share>| shares.iter().any(|other| Arc::ptr_eq(one, other));
+    let marked = to.stage.owner.as_ref().map(|owner| (owner, moved.marked));
+    for share in &into {
+        // A home may lie in a shared folder: what comes there stays whose it is.
+        let is_told = |owner: &Hash| marked.is_some_and(|(by, _)| by == owner);
+        if !has(&out, share) {
+            let others = moved.owned.iter().filter(|(owner, _)| !is_told(owner));
+            others.for_each(|(owner, sum)| share.add(owner, *sum));
+        } else if let Some((by, sum)) = marked {
+            // It has not gone, and was counted as it was marked.
+            share.take_off(by, sum);
+        }
+    }
+    for share in out.iter().filter(|share| !has(&into, share)) {
+        moved.owned.iter().for_each(|(owner, sum)| share.take_off(owner, *sum));
+    }
 }
 
 /// Tells all accounts what went and what came.

@@ -58,6 +58,8 @@ pub(super) struct Taking<'a> {
     by: Option<Hash>,
     /// Of whom it is asked what there is.
     whose: Option<Hash>,
+    /// Whether it matters to anybody whose it is.
+    is_owned: bool,
     /// The folders that count it for each.
     shares: Vec<Arc<Share>>,
     /// What was marked, by whose it was: which files, as the file system numbers them, and their bytes.
@@ -83,9 +85,10 @@ struct Batch<'a> {
 }
 
 impl<'a> Taking<'a> {
-    pub(super) fn of(from: &'a End<'a>, by: Option<Hash>, whose: Option<Hash>) -> Self {
-        let shares = from.jail().shares_over(from.path);
-        Taking { from, by, whose, shares, before: HashMap::new(), has_names: false }
+    pub(super) fn of(from: &'a End<'a>, to: &End<'_>, whose: Option<Hash>) -> Self {
+        let (shares, by) = (from.jail().shares_over(from.path), to.stage.owner);
+        let is_owned = by.is_some() || !shares.is_empty() || !to.jail().shares_over(to.path).is_empty();
+        Taking { from, by, whose, is_owned, shares, before: HashMap::new(), has_names: false }
     }
 
     /// Looks what there is.
@@ -202,7 +205,7 @@ impl<'a> Taking<'a> {
         found: &mut Found,
     ) -> Result<(), Errno> {
         let sum = sum_of_file(stat);
-        if by.is_none() && self.shares.is_empty() {
+        if !self.is_owned {
             found.sum = found.sum.plus(sum);
             return Ok(());
         }
