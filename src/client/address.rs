@@ -37,8 +37,13 @@ fn look_up(endpoint: &Endpoint) -> Result<Vec<SocketAddr>> {
         return Ok(vec![SocketAddr::new(address, *port)]);
     }
     let unknown = |why: String| Error::new(Kind::Network, format!("cannot find the address of {host}: {why}"));
-    let found: Vec<SocketAddr> =
-        (host.as_str(), *port).to_socket_addrs().map_err(|err| unknown(err.to_string()).with_source(err))?.collect();
+    let failed = |err: io::Error| {
+        let text = err.to_string();
+        // It says so itself.
+        let why = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+        unknown(why.to_owned()).with_source(err)
+    };
+    let found: Vec<SocketAddr> = (host.as_str(), *port).to_socket_addrs().map_err(failed)?.collect();
     if found.is_empty() { Err(unknown("it has none".to_owned())) } else { Ok(found) }
 }
 

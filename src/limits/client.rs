@@ -78,6 +78,12 @@ pub const LISTING_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// is shown as it comes.
 pub const SORTED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Lines that say the same of as many files before the rest is only counted: a screen of them tells no more.
+pub const ALIKE_SHOWN: u64 = 10;
+
+/// Different things said that are counted so; of more each is said.
+pub const ALIKE_KINDS: usize = 64;
+
 /// Names that the braces of one word may stand for. `{a,b}{c,d}…` doubles them with each pair.
 pub const ALTERNATIVES_MAX: usize = 1000;
 

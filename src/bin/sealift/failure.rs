@@ -12,6 +12,7 @@ use sealift::stray::Stray;
 use sealift::sync::Mutex;
 use sealift::{Error, Exit, Kind};
 
+use super::alike;
 use super::interrupt;
 use super::next_step::next_step;
 use super::output::{Event, Object, Output, is_closed_pipe, to_stderr};
@@ -189,6 +190,9 @@ impl Failure {
                 out.json_error(object.value("exit", exit as u8));
             } else {
                 let text = voice::said(&text, error.path().filter(|_| error.side() == Side::Server));
+                if alike::is_enough(out, "sealift:", &text) {
+                    return exit;
+                }
                 let text = out.wrapped("sealift: ", &text);
                 to_stderr(&format!("{} {text}", Style::new().for_stderr().red().bold().apply_to("sealift:")));
                 let mut last = LAST_HINT.lock();
@@ -278,6 +282,7 @@ impl Tally {
     /// Done, if nothing failed; if all failed alike and nothing is done, their common exit code; otherwise [`Exit::Partial`]. All
     /// commands about several things, or about a tree, end so: `sealift help exit-codes` says it.
     pub fn outcome(self) -> Outcome {
+        alike::tell_more();
         match self.failed.first() {
             None => Ok(()),
             Some(first) if self.done == 0 && self.failed.iter().all(|exit| exit == first) => {

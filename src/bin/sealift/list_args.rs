@@ -61,6 +61,13 @@ impl ListArgs {
     }
 }
 
+/// Whether a link of this folder is on the way to this path, which leads out of the tree that the list is of; the path's own last
+/// name is no way to it.
+pub fn is_behind_link(folder: &Path, path: &RelPath) -> bool {
+    let above = std::iter::successors(path.parent(), RelPath::parent).filter(|above| !above.is_root());
+    above.into_iter().any(|above| folder.join(above.as_path()).is_symlink())
+}
+
 /// What is to be named beside a list.
 pub fn expects_folders(usage: &str) -> Failure {
     let hint = format!("It is written like this: {usage}");

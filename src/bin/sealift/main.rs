@@ -1,5 +1,6 @@
 //! `sealift`, the command-line client: arguments, output, exit codes, and nothing else.
 
+mod alike;
 mod args;
 mod ask;
 mod bookmark_args;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     let ctx = Context::new(cli.common, server_reads(&cli.command));
     let outcome = refuse_misplaced(&matches).and_then(|()| run(&ctx, &cli.command));
     let exit = outcome.map_or_else(|failure| failure.show(ctx.out), |()| Exit::Done);
+    alike::tell_more();
     if tells_programs(&cli.command) {
         ctx.out.sum_up(false);
     }

@@ -128,6 +128,11 @@ impl Output {
         self.stdout_is_terminal && !IS_REDIRECTED.load(Ordering::Relaxed)
     }
 
+    /// Every step is told.
+    pub fn is_verbose(self) -> bool {
+        self.verbose
+    }
+
     /// Results are JSON.
     pub fn is_json(self) -> bool {
         self.json
@@ -228,7 +233,8 @@ impl Output {
         let width = usize::from(Term::stderr().size().1);
         // The last column is left free: not every terminal waits there for what comes next.
         let lines = wrap(&format!("{first}{text}"), width.saturating_sub(1), first.len().clamp(2, 8));
-        lines.get(first.len()..).unwrap_or(text).to_owned()
+        // A first word longer than a line stands where it would, not below.
+        lines.get(first.len().saturating_sub(1)..).unwrap_or(text).trim_start().to_owned()
     }
 
     /// Warns. The text is already escaped.

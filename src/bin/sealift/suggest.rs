@@ -90,6 +90,12 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
             let told = told.replace("number too large to fit in target type", "it is too large");
             Some(Failure::new(Kind::Usage, told, format!("{habit}`{page}` says what it takes.")))
         }
+        ErrorKind::MissingRequiredArgument => {
+            let (_, names) = command_of(words, definition, "");
+            let Some(ContextValue::Strings(missing)) = err.get(ContextKind::InvalidArg) else { return None };
+            let told = format!("`{}{names}` needs {}", place.before(), missing.join(" "));
+            Some(Failure::new(Kind::Usage, told, how_it_is_written(&err.render().to_string(), place)))
+        }
         ErrorKind::TooFewValues => {
             let (_, names) = command_of(words, definition, "");
             let whole = format!("{}{names}", place.before());

@@ -87,12 +87,13 @@ fn as_said(text: &str, server: &str, folder: &RelPath, about: Option<&Path>) -> 
     let Some(path) = about.map(|path| for_people(path.as_os_str().as_bytes())).filter(|path| **path != *".") else {
         return text.to_owned();
     };
-    match text.find(&*path).filter(|at| begins(*at)) {
-        Some(at) if text.get(at + path.len()..).is_some_and(|rest| rest.starts_with(':')) => {
+    let ends = |at: usize| text.get(at + path.len()..).is_some_and(|rest| rest.starts_with(':'));
+    match text.match_indices(&*path).map(|(at, _)| at).find(|at| begins(*at) && ends(*at)) {
+        Some(at) => {
             let (before, rest) = text.split_at(at);
             format!("{before}{}{}", there(&path), rest.strip_prefix(&*path).unwrap_or(rest))
         }
-        _ => text.to_owned(),
+        None => text.to_owned(),
     }
 }
 
@@ -141,7 +142,7 @@ mod tests {
             ("a", None, "alice@h:4456/a/*.q: nothing matches", "*.q: nothing matches"),
             ("a", None, "f, line 2: alice@h:4456/ab/: no: folder", "f, line 2: /ab: no: folder"),
             ("a", Some("a/x"), "a/x: no such file", "x: no such file"),
-            ("a", Some("a"), "f, line 2: a: not empty", "f, line 2: .: not empty"),
+            ("a", Some("a"), "batch, line 2: a: not empty", "batch, line 2: .: not empty"),
             ("a", Some("b/x"), "b/x: no such file", "/b/x: no such file"),
             ("", Some("b/x"), "b/x: no such file", "b/x: no such file"),
             ("a", Some("a/x"), "not about a/x: that", "not about a/x: that"),

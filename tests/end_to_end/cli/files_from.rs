@@ -101,6 +101,36 @@ fn a_mirror_of_a_list_moves_what_it_names_and_deletes_nothing_else() {
 }
 
 #[test]
+fn a_list_leads_out_of_its_folder_by_no_link() {
+    let world = World::trusting();
+    fs::create_dir_all(world.local("outside/deep")).unwrap();
+    fs::create_dir_all(world.local("src")).unwrap();
+    fs::write(world.local("outside/secret"), "secret").unwrap();
+    fs::write(world.local("src/own"), "own").unwrap();
+    std::os::unix::fs::symlink("../outside", world.local("src/out")).unwrap();
+    std::os::unix::fs::symlink("own", world.local("src/link")).unwrap();
+    fs::write(world.local("list"), "own\nout\nout/secret\nlink\n").unwrap();
+    let up = world.alice("up");
+    let put = ["put", "-r", "--files-from", "list", "src", &up];
+    let done = world.run(put).code(0).said("1 file, ").said("3 skipped (links)");
+    done.said("skipped src/out/secret: a symbolic link");
+    assert_eq!(names(&world.remote("alice", "up")), ["own"]);
+    let mirror = ["mirror", "--files-from", "list", "./src", &up];
+    let done = world.run(mirror).code(0).said("1 unchanged").said("3 skipped (links)");
+    done.said("skipped ./src/out/secret: a symbolic link");
+    assert_eq!(names(&world.remote("alice", "up")), ["own"]);
+    world.run([&put[..], &["--links", "follow"]].concat()).code(0).said("4 files");
+
+    // The folder itself is all of it.
+    let other = world.alice("other");
+    let all = ["mirror", "--files-from", "-", "./src", &other];
+    world.run_with(all, b".\n").code(0).said("1 file, ");
+    let refused = world.run_with([&all[..], &["--delete"]].concat(), b".\n").code(2);
+    refused.said("the list names the folder itself");
+    world.run_with(["mirror", "--files-from", "-", &other, "./back"], b".\n").code(0).said("1 file, ");
+}
+
+#[test]
 fn a_mirror_in_the_shell_that_was_meant_the_other_way_round_is_not_begun() {
     let world = World::trusting();
     fs::create_dir(world.local("site")).unwrap();

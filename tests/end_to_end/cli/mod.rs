@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
 mod admin;
+mod alike;
 mod bookmarks;
 mod completion;
 mod copies;

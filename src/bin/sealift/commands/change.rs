@@ -140,11 +140,18 @@ pub async fn make(out: Output, client: &mut Client, target: &Target, how: &Mkdir
         return if how.parents { Ok(()) } else { Err(exists()) };
     }
     let made = client.make_dir(&target.path, how.parents).await;
+    // With -p that is no error of a folder.
+    let in_the_way = match &made {
+        Err(err) if err.kind() == Kind::Exists => client.stat(&target.path).await.ok(),
+        _ => None,
+    };
+    let is_folder = in_the_way.is_none_or(|found| found.kind == EntryKind::Directory);
     made.map_err(|err| match err.kind() {
         Kind::NotFound => no_folder_for(err, &target.path, "Add -p to make the folders above it too.".to_owned()),
-        _ => Failure::from(err)
-            .about(&target.path.to_string())
-            .hinted(Kind::Exists, || "With -p it is enough that the folder is there.".to_owned()),
+        _ => Failure::from(err).about(&target.path.to_string()).hinted(Kind::Exists, || match is_folder {
+            true => "With -p it is enough that the folder is there.".to_owned(),
+            false => "Something that is no folder has that name: choose another one, or remove it first.".to_owned(),
+        }),
     })?;
     report(out, client, Event::Made, &target.path)
 }

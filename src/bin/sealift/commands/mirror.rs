@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealift::client::mirror::Plan;
-use sealift::client::{Config, Displaced, MirrorOptions, MirrorRun, MirrorSummary, Target, is_lost_line};
+use sealift::client::{
+    Config, Displaced, MirrorOptions, MirrorRun, MirrorSummary, Observer as _, Skip, Target, is_lost_line,
+};
 use sealift::escape::for_people;
 use sealift::files::RelPath;
-use sealift::{Client, Error, Kind};
+use sealift::{Client, Kind};
 
 use super::by_link;
+use super::mirror_list::Listing;
 use super::mirror_lock::MirrorLock;
 use crate::commands::look::{warn_of_growing, warn_of_records};
 use crate::context::Context;
@@ -19,7 +22,6 @@ use crate::expand::without_dot;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
 use crate::interrupt::{self, Moves};
-use crate::list_args::Listed;
 use crate::login::Login;
 use crate::mirror_args::Mirror;
 use crate::output::{Event, Object, Output};
@@ -78,15 +80,19 @@ pub async fn carry_out(
     credential: Option<Credential>,
 ) -> Outcome {
     let mut filter = args.filters.filter()?;
-    let mut listed = Listing::read(ctx, args, &way)?;
-    if let (Some(listed), Way::Push { from, .. }) = (&mut listed, &way) {
-        listed.drop_missing_here(from);
-        filter.only(listed.paths());
-    }
     let follow_links = match way {
         Way::Push { .. } => Links::to_server(args.links)?,
         Way::Pull { .. } => false,
     };
+    let mut listed = Listing::read(ctx, args, &way)?;
+    listed.as_ref().map_or(Ok(()), |listed| listed.check(args.delete))?;
+    if let (Some(listed), Way::Push { from, .. }) = (&mut listed, &way) {
+        listed.drop_missing_here(from);
+        if !follow_links {
+            listed.drop_behind_links(from);
+        }
+        listed.narrow(&mut filter);
+    }
     let mut options = MirrorOptions::default()
         .delete(args.delete)
         .max_delete(args.max_delete)
@@ -129,10 +135,11 @@ pub async fn carry_out(
     ctx.over(connected.client, login, async |client| {
         if let (Some(listed), Way::Pull { from, .. }) = (&mut listed, &way) {
             listed.drop_missing_there(client, &from.path).await?;
-            options.filter.only(listed.paths());
+            listed.narrow(&mut options.filter);
         }
         let mut tally = Tally::default();
-        let missing = listed.take().map(|listed| listed.missing).unwrap_or_default();
+        let (missing, skipped) = listed.take().map(|listed| (listed.missing, listed.skipped)).unwrap_or_default();
+        skipped.iter().for_each(|path| progress.skipped(path, Skip::Link));
         missing.into_iter().try_for_each(|failure| tally.show(failure, ctx.out))?;
         let verb = match direction {
             Direction::Send => "put",
@@ -184,51 +191,6 @@ pub async fn carry_out(
         tally.outcome()
     })
     .await
-}
-
-/// What `--files-from` names, and what of it there is not.
-struct Listing {
-    listed: Vec<Listed>,
-    missing: Vec<Failure>,
-}
-
-impl Listing {
-    /// None if no list is named.
-    fn read(ctx: &Context, args: &Mirror, way: &Way) -> Outcome<Option<Listing>> {
-        let below = match way {
-            Way::Push { from, .. } => from.as_path(),
-            Way::Pull { .. } => Path::new("/"),
-        };
-        let read = args.list.read(below, ctx.common.password_stdin)?;
-        Ok(read.map(|(listed, missing)| Listing { listed, missing }))
-    }
-
-    fn paths(&self) -> Vec<RelPath> {
-        self.listed.iter().map(|one| one.path.clone()).collect()
-    }
-
-    /// What is not there is neither moved nor, at the destination, deleted.
-    fn drop_missing_here(&mut self, from: &Path) {
-        let missing = &mut self.missing;
-        self.listed.retain(|one| {
-            let path = from.join(one.path.as_path());
-            let found = path.symlink_metadata().map_err(|err| Failure::from(Error::file(path.display(), err)));
-            found.map_err(|failure| missing.push(failure)).is_ok()
-        });
-    }
-
-    async fn drop_missing_there(&mut self, client: &mut Client, from: &RelPath) -> Outcome {
-        let paths = self.listed.iter().map(|one| Ok(from.join(one.path.as_bytes())?)).collect::<Outcome<Vec<_>>>()?;
-        let found = client.stats(paths.clone()).await?;
-        let listed = std::mem::take(&mut self.listed);
-        for ((one, path), found) in listed.into_iter().zip(paths).zip(found) {
-            match found {
-                Ok(_) => self.listed.push(one),
-                Err(error) => self.missing.push(Failure::from(error).about(&path.to_string())),
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Mirrors, on new connections as long as there is patience. Both sides are looked at anew each time, and what was done

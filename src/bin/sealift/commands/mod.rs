@@ -20,6 +20,7 @@ pub mod login;
 pub mod look;
 pub mod ls;
 pub mod mirror;
+mod mirror_list;
 mod mirror_lock;
 pub mod passwd;
 pub mod put;

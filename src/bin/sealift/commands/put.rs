@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_std::future::timeout;
 use async_std::task::spawn_blocking;
-use sealift::client::{Observer as _, Summary, Target, Transfer, Upload};
+use sealift::client::{Observer as _, Skip, Summary, Target, Transfer, Upload};
 use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath};
 use sealift::limits;
@@ -26,7 +26,7 @@ use crate::context::Context;
 use crate::direction::refuse_get_as_put;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt::{self, Moves};
-use crate::list_args::{Listed, expects_folders};
+use crate::list_args::{Listed, expects_folders, is_behind_link};
 use crate::login::Login;
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
@@ -226,7 +226,14 @@ impl<'a> Send<'a> {
         let mut jobs = Jobs::default();
         for Listed { path, .. } in paths {
             let to = to.join(path.as_bytes())?;
-            match item(folder.join(path.as_path()).as_os_str(), self.recursive) {
+            let local = folder.join(path.as_path());
+            // A list is of what is in the folder, as a tree is.
+            if !self.follows_links && (is_behind_link(folder, &path) || !path.is_root() && local.is_symlink()) {
+                self.progress.skipped(&local, Skip::Link);
+                self.summary.skipped += 1;
+                continue;
+            }
+            match item(local.as_os_str(), self.recursive) {
                 Ok(source) => jobs.add(source, to)?,
                 Err(failure) => self.tally.show(failure, self.ctx.out)?,
             }

@@ -27,6 +27,7 @@ use self::checksums::Checksums;
 use self::screen::{Kind, Mode, Screen};
 use self::state::State;
 use self::summary::Skipped;
+use super::alike;
 use super::failure::{Failure, Outcome, Tally};
 use super::format;
 use super::interrupt;
@@ -203,6 +204,7 @@ impl Progress {
     pub fn stop(&self) {
         self.screen.lock().take();
         self.has_screen.store(false, Ordering::Relaxed);
+        alike::tell_more();
     }
 
     /// Puts the checksum file in place, if there is to be one.
@@ -288,7 +290,13 @@ impl Progress {
                 };
             }
         }
-        Failure::from(retold).about(&for_people(source.as_os_str().as_bytes()))
+        let name = for_people(source.as_os_str().as_bytes());
+        // Told of a place in the folder that is transferred.
+        let inside = retold.text().split_once(": ").map_or("", |(inside, _)| inside).to_owned();
+        match name.strip_suffix(&*inside).and_then(|above| above.strip_suffix('/')) {
+            Some(above) if !inside.is_empty() => retold.of_path_in(&inside, above).into(),
+            _ => Failure::from(retold).about(&name),
+        }
     }
 }
 
@@ -451,7 +459,10 @@ impl Observer for Progress {
                     (Skip::Link, Direction::Send) if is_first => " (--links follow sends what they lead to)",
                     _ => "",
                 };
-                self.out.warn(&format!("skipped {}: {}{more}", for_people(name), why.words()));
+                let text = format!("skipped {}: {}", for_people(name), why.words());
+                if !alike::is_enough(self.out, "warning:", &text) {
+                    self.out.warn(&format!("{text}{more}"));
+                }
             }
         }
     }

@@ -21,6 +21,7 @@ use sealift::client::Target;
 use sealift::escape::for_people;
 use sealift::{Error, Exit, Kind};
 
+use crate::alike;
 use crate::ask;
 use crate::context::Context;
 use crate::failure::{self, Failure, Outcome, Tally};
@@ -217,10 +218,12 @@ fn perform(session: &mut ShellSession<'_>, request: Request) -> Outcome<Next> {
         }
         done
     };
-    match reader {
+    let done = match reader {
         Some(reader) => redirect::into(&reader, work),
         None => work(),
-    }
+    };
+    alike::tell_more();
+    done
 }
 
 /// What shows text page by page, if somebody is there to turn the pages.
