@@ -1,5 +1,6 @@
 //! What a user name and a home may look like.
 
+use crate::files::is_reserved_name;
 use crate::limits::{DEPTH_MAX, NAME_MAX, PATH_MAX, RESERVED_NAME, USER_MAX};
 
 /// The name every anonymous principal has.
@@ -52,8 +53,8 @@ fn check_component(name: &str) -> Result<(), String> {
     if name.chars().any(char::is_control) {
         return Err("holds a control character".into());
     }
-    if name.eq_ignore_ascii_case(RESERVED_NAME) {
-        return Err(format!("uses {RESERVED_NAME}, which is reserved"));
+    if is_reserved_name(name.as_bytes()) {
+        return Err(format!("uses {RESERVED_NAME}, which is reserved, or what some file systems take for it"));
     }
     Ok(())
 }
@@ -83,6 +84,8 @@ mod tests {
             ("anonymous", "[anonymous]"),
             ("FTP", "[anonymous]"),
             (".SeaLift", "reserved"),
+            (".ſealift", "reserved"),
+            ("sealif~1", "reserved"),
         ] {
             assert!(check_user(name).unwrap_err().contains(why), "{name:?}");
         }
@@ -110,6 +113,7 @@ mod tests {
             ("a/", "empty"),
             (".sealift", "reserved"),
             ("a/.SEALIFT/b", "reserved"),
+            ("a/.sealift./b", "reserved"),
             ("a\0b", "control"),
             (deep.as_str(), "deeper"),
             (wide.as_str(), "longer"),

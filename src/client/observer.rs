@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::answers::Transferred;
 use crate::error::Error;
-use crate::files::RelPath;
-use crate::limits;
+use crate::files::{RelPath, is_reserved_name};
 use crate::store::local::{is_aside, is_part};
 
 /// Why something was left out.
@@ -38,7 +37,7 @@ impl Skip {
         if is_aside(name) {
             return Some(Skip::Aside);
         }
-        let is_reserved = name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes()) || is_part(name);
+        let is_reserved = is_reserved_name(name) || is_part(name);
         is_reserved.then_some(Skip::Reserved)
     }
 

@@ -12,6 +12,7 @@ mod numbered;
 pub mod path;
 mod prepared;
 mod promises;
+mod reserved;
 mod resume;
 mod seen;
 #[cfg(feature = "serde")]
@@ -38,6 +39,7 @@ pub use numbered::{numbered, numbered_name};
 pub use path::{IntoPath, RelPath};
 pub use prepared::{Done, Prepared, PreparedSet};
 pub use promises::{Decided, Promises};
+pub use reserved::is_reserved_name;
 pub use resume::Resume;
 pub use seen::Seen;
 pub use source::{Finding, Record, Rot, Source};

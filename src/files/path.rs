@@ -11,6 +11,8 @@ use crate::error::{Error, Kind, Result};
 use crate::escape;
 use crate::limits;
 
+use super::reserved::is_reserved_name;
+
 /// A path relative to a home, in its only spelling: components joined by single slashes, none of them empty, `.`,
 /// `..`, reserved or holding a control character; at most [`limits::PATH_MAX`] bytes, [`limits::NAME_MAX`] a
 /// component and [`limits::DEPTH_MAX`] components. The empty path is the home itself.
@@ -52,8 +54,7 @@ impl RelPath {
                     return said(Kind::PathTooLong, "a name in it is longer than 255 bytes");
                 }
                 _ if name.iter().any(|b| b.is_ascii_control()) => return bad("the path has a control character in it"),
-                // Compared without case: some file systems would find it under another spelling.
-                _ if name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes()) => {
+                _ if is_reserved_name(name) => {
                     let text = format!("{}: no such file or folder", escape::for_people(bytes));
                     return Err(Error::new(Kind::NotFound, text));
                 }
@@ -245,8 +246,17 @@ mod tests {
     }
 
     #[test]
-    fn the_reserved_name_is_absent_in_any_case_and_at_any_depth() {
-        for name in [".sealift", ".SEALIFT", "a/.Sealift", ".sealift/x"] {
+    fn the_reserved_name_is_absent_in_any_spelling_and_at_any_depth() {
+        for name in [
+            ".sealift",
+            ".SEALIFT",
+            "a/.Sealift",
+            ".sealift/x",
+            "a/.ſealift",
+            ".sealift./x",
+            "a/.sealift ",
+            "SEALIF~1/x",
+        ] {
             assert_eq!(kind(name.as_bytes()), Kind::NotFound, "{name}");
         }
         assert!(RelPath::parse(b".sealift2").is_ok());

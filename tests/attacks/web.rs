@@ -111,6 +111,9 @@ fn web_reserved_name() {
                 "./.sealift",
                 ".sealift/",
                 ".sealift/x/secret",
+                ".%C5%BFealift/x/secret",
+                ".sealift%20./x/secret",
+                "sealif~1/x/secret",
             ] {
                 let mut args = vec!["-u", &auth, "-X", method];
                 if method == "HEAD" {

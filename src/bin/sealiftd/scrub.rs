@@ -8,8 +8,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use sealift::auth::Users;
 use sealift::escape::for_people;
-use sealift::files::{Location, Rot};
-use sealift::limits::RESERVED_NAME;
+use sealift::files::{Location, Rot, is_reserved_name};
 use sealift::readable::size;
 use sealift::store::{Doubt, LocalOptions, LocalStore, Pace, Scrubbed, scrub};
 use sealift::{Error, Exit, Kind};
@@ -80,7 +79,7 @@ fn homes(places: &Places, args: &ScrubArgs, data: &Dir) -> Result<Vec<String>, F
             let entry = entry.map_err(failed)?;
             // The name of a home is text. The server's own folder is none.
             let name = entry.file_name().into_string().ok();
-            let name = name.filter(|name| !name.eq_ignore_ascii_case(RESERVED_NAME));
+            let name = name.filter(|name| !is_reserved_name(name.as_bytes()));
             homes.extend(name.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_dir())));
         }
     } else {

@@ -21,6 +21,8 @@ pub struct Capabilities {
     pub(super) locks: bool,
     /// A file keeps an extended attribute.
     pub(super) notes: bool,
+    /// A name is found as it is written, and in no other spelling.
+    pub(super) exact: bool,
     /// All of it is brought to the disk by one call.
     pub(super) syncs: bool,
 }
@@ -49,7 +51,7 @@ pub struct Trial {
 
 impl Capabilities {
     /// All that was tried and may be missing, for people.
-    pub fn trials(&self) -> [Trial; 5] {
+    pub fn trials(&self) -> [Trial; 6] {
         let trial = |works, what, without| Trial { what, works, without };
         [
             trial(
@@ -71,6 +73,11 @@ impl Capabilities {
                 "what killed servers leave is not cleared, and a second server on another machine is not noticed",
             ),
             trial(self.notes, "notes kept with files", "the hash of a large file is found by reading it each time"),
+            trial(
+                self.exact,
+                "names that are found in their own spelling alone",
+                "rules for paths, and locks, hold for a name as they write it: whoever writes it otherwise reaches the same file past them",
+            ),
             trial(
                 self.syncs,
                 "syncing all of it at once that is known to reach the disk",
@@ -120,7 +127,7 @@ mod tests {
     use super::*;
 
     const FOUND: Capabilities =
-        Capabilities { nameless: None, new_name: NewName::Rename, locks: true, notes: true, syncs: true };
+        Capabilities { nameless: None, new_name: NewName::Rename, locks: true, notes: true, exact: true, syncs: true };
 
     #[test]
     fn a_file_system_that_hangs_keeps_nobody_from_another_one_and_is_tried_once() {

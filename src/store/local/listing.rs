@@ -9,7 +9,7 @@ use super::source::meta;
 use super::{Staging, beside};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
-use crate::files::{Entry, EntryKind, Listing, Mark, Meta, RelPath, Unread, symlink_target};
+use crate::files::{Entry, EntryKind, Listing, Mark, Meta, RelPath, Unread, is_reserved_name, symlink_target};
 use crate::limits;
 
 /// One open folder.
@@ -45,7 +45,7 @@ impl LocalListing {
     fn hidden(&self, name: &[u8]) -> bool {
         name == b"."
             || name == b".."
-            || name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes())
+            || is_reserved_name(name)
             || (self.staging == Staging::Beside && beside::is_ours(name))
     }
 

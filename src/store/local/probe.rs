@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, linkat, openat, renameat, renameat_with, statat,
-    unlinkat,
+    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, fstat, fsync, linkat, openat, renameat, renameat_with,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -15,6 +15,7 @@ use super::super::file_system::is_of_this_machine;
 use super::beside;
 use super::capabilities::{Capabilities, NewName};
 use super::record;
+use super::root::is_same_file;
 use super::staging::CREATE;
 use super::unnamed::{self, Way};
 use crate::limits;
@@ -61,8 +62,23 @@ pub(super) fn probe(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
         new_name: bench.new_name()?,
         locks: bench.locks(&second)?,
         notes: record::is_kept(&file),
+        exact: bench.is_exact()?,
         syncs: is_of_this_machine(&file),
     })
+}
+
+/// Fails where the reserved directory is found by a name that anybody may have: the short names of FAT that is mounted with `nonumtail`.
+/// What other names lead to it is no path ([`crate::files::is_reserved_name`]).
+pub(super) fn refuse_other_names(root: &Dir, reserved: &Dir) -> io::Result<()> {
+    let own = fstat(reserved)?;
+    let name = limits::RESERVED_NAME.trim_start_matches('.');
+    match statat(root, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(there) if is_same_file(&there, &own) => Err(io::Error::other(format!(
+            "this file system finds {} under the name {name} too, and so shows everybody what is kept in it",
+            limits::RESERVED_NAME
+        ))),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 const OPEN: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
@@ -133,6 +149,13 @@ impl Bench<'_> {
         let refused = link(&from, &taken) == Err(Errno::EXIST) && self.holds(&taken, b"taken");
         let linked = refused && link(&from, &free).is_ok() && unlinkat(dir, &*from, AtFlags::empty()).is_ok();
         Ok(if linked && self.holds(&free, b"new") { NewName::Link } else { NewName::Missing })
+    }
+
+    /// Whether a name is found in its own spelling alone: not in another case, nor with what some cut off at its end.
+    fn is_exact(&mut self) -> io::Result<bool> {
+        let name = self.file(b"exact")?;
+        let others = [name.to_ascii_uppercase(), [&*name, b"."].concat(), [&*name, b" "].concat()];
+        Ok(!others.iter().any(|other| *other != name && self.exists(other)))
     }
 
     fn locks(&self, name: &[u8]) -> io::Result<bool> {

@@ -453,7 +453,10 @@ pub(super) fn lock_area(dir: &Dir, is_across: bool) -> Result<Option<OwnedFd>, E
 /// Tries what the file system of this directory can do in its reserved directory, which stays only if it was there, or is said to.
 pub(super) fn try_hidden(dir: &Dir, durable: bool, stays: bool) -> io::Result<Capabilities> {
     let there = stays || open_reserved(dir).is_ok();
-    let tried = reserved(dir).and_then(|reserved| probe::probe(&reserved, durable));
+    let tried = reserved(dir).and_then(|reserved| {
+        probe::refuse_other_names(dir, &reserved)?;
+        probe::probe(&reserved, durable)
+    });
     if !there {
         // Not empty if an upload has begun meanwhile.
         let _ = unlinkat(dir, limits::RESERVED_NAME, AtFlags::REMOVEDIR);
