@@ -85,28 +85,45 @@ fn beginning(name: &str) -> String {
 /// # Errors
 /// Those of the file system: then it may.
 pub(super) fn remove_beside(target: &Path) -> std::io::Result<()> {
-    let (Some(folder), Some(name)) = (target.parent(), target.file_name().and_then(|name| name.to_str())) else {
-        return Ok(());
-    };
-    let beginning = beginning(name);
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?.file_name();
-        let is_it = |entry: &str| entry.starts_with(&beginning) && entry.ends_with(NEW);
-        if entry.to_str().is_some_and(is_it) {
-            match fs::remove_file(folder.join(entry)) {
-                // It has got there by now.
-                Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
-                removed => removed?,
-            }
+    for path in beside(target)? {
+        match fs::remove_file(path) {
+            // It has got there by now.
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed?,
         }
     }
     Ok(())
 }
 
+/// What is about to become this file, or was left by a process that was killed while it wrote that.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn beside(target: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let Some(name) = target.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
+    let (folder, beginning) = (parent(target), beginning(name));
+    let is_it = |entry: &str| {
+        let number = entry.strip_prefix(&beginning).and_then(|rest| rest.strip_suffix(NEW));
+        number.is_some_and(|number| number.len() == 16 && number.bytes().all(|digit| digit.is_ascii_hexdigit()))
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?.file_name();
+        if entry.to_str().is_some_and(is_it) {
+            found.push(folder.join(entry));
+        }
+    }
+    Ok(found)
+}
+
+/// The folder that this file is in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Writes to the disk what the folder of this file says of it.
 pub(super) fn sync_parent(path: &Path) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent).and_then(|parent| parent.sync_all()).map_err(|err| failed(path, err))
+    File::open(parent(path)).and_then(|parent| parent.sync_all()).map_err(|err| failed(path, err))
 }
 
 /// What the file system says of this file.

@@ -83,7 +83,17 @@ impl Locked {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         let handle = File::open(path).map_err(failed)?;
         flock(&handle, FlockOperation::LockExclusive).map_err(|err| failed(err.into()))?;
-        Ok(Locked { path: path.to_owned(), handle })
+        let locked = Locked { path: path.to_owned(), handle };
+        locked.sweep();
+        Ok(locked)
+    }
+
+    /// Removes what was being written when a process was killed, keys perhaps: nobody else writes under this lock. What cannot be
+    /// removed is found by whoever looks ([`left_in`]).
+    fn sweep(&self) {
+        for left in left_in(&self.path).unwrap_or_default() {
+            let _ = fs::remove_file(left);
+        }
     }
 
     /// Whether something has this name.
@@ -148,6 +158,23 @@ impl Locked {
         }
         self.handle.sync_all().map_err(|err| Error::file(self.path.display(), err))
     }
+}
+
+/// What was being written in this directory when a process was killed, or is just now.
+pub(super) fn left_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let is_it = |name: &str| {
+        let number =
+            name.strip_prefix('.').and_then(|name| name.rsplit_once('.')).filter(|(of, _)| of.ends_with(".pem"));
+        number.is_some_and(|(_, number)| number.len() == 16 && number.bytes().all(|digit| digit.is_ascii_hexdigit()))
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_it) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 /// A file under a temporary name, removed again unless it was put in place.

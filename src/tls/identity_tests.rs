@@ -255,6 +255,22 @@ fn keys_of_every_kind_and_format_that_openssl_makes_are_loaded() {
 }
 
 #[test]
+fn what_a_killed_process_left_of_a_key_goes_with_the_next_change_or_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = Identity::generate(&names()).unwrap();
+    own.save(dir.path(), false).unwrap();
+    let left = || std::fs::write(dir.path().join(".key.pem.0123456789abcdef"), "a key").unwrap();
+    std::fs::write(dir.path().join(".key.pem.mine"), "not ours").unwrap();
+    left();
+    own.save_certificate(dir.path()).unwrap();
+    assert!(Identity::left_in(dir.path()).unwrap().is_empty());
+    left();
+    assert_eq!(Identity::left_in(dir.path()).unwrap().len(), 1);
+    assert_eq!((Identity::sweep(dir.path()).unwrap(), Identity::sweep(dir.path()).unwrap()), (1, 0));
+    assert!(dir.path().join(".key.pem.mine").exists());
+}
+
+#[test]
 fn secrets_nowhere() {
     let (dir, identity) = saved();
     let pem = fs::read_to_string(dir.path().join(KEY_FILE)).unwrap();

@@ -36,6 +36,26 @@ impl Identity {
         [KEY_FILE, CERTIFICATE_FILE, NEXT_CERTIFICATE_FILE].map(|name| dir.join(name))
     }
 
+    /// What was being written in `dir` when a process was killed, keys perhaps, or is just now.
+    ///
+    /// # Errors
+    /// That `dir` cannot be read.
+    pub fn left_in(dir: &Path) -> Result<Vec<PathBuf>> {
+        files::left_in(dir).map_err(|err| Error::file(dir.display(), err))
+    }
+
+    /// Removes that, unless nothing is there. Says how much it was.
+    ///
+    /// # Errors
+    /// As [`Identity::left_in`].
+    pub fn sweep(dir: &Path) -> Result<usize> {
+        let left = Identity::left_in(dir)?.len();
+        if left > 0 {
+            Locked::open(dir)?;
+        }
+        Ok(left - Identity::left_in(dir)?.len().min(left))
+    }
+
     /// When the next key in `dir` was made, if there is one.
     ///
     /// # Errors

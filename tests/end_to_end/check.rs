@@ -119,6 +119,20 @@ fn files_that_others_can_read_or_change_are_found() {
 }
 
 #[test]
+fn what_killed_commands_left_of_users_and_keys_is_found_and_goes_at_the_next_start() {
+    let place = good_place();
+    users(place.path(), &strong("alice", ""));
+    let left =
+        [".users.toml.0123456789abcdef.new", "certs/.key.pem.0123456789abcdef"].map(|name| place.path().join(name));
+    left.iter().for_each(|path| fs::write(path, "secret").unwrap());
+    found(place.path(), &[], ".users.toml.0123456789abcdef.new was left by a command that was killed");
+    found(place.path(), &[], "warning: certs/.key.pem.0123456789abcdef was left by a command that was killed");
+    Daemon::builder().within(place.path()).start().stop();
+    assert!(left.iter().all(|path| !path.exists()));
+    assert!(!check(place.path(), &[]).1.contains("was left by"));
+}
+
+#[test]
 fn a_users_file_of_somebody_else_is_found() {
     let place = good_place();
     if chown(place.path().join("users.toml"), Some(12345), None).is_err() {

@@ -87,6 +87,7 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     if new_users {
         info!(users = %places.users.display(), "made a users file with anonymous reading");
     }
+    sweep(places);
     let users = Users::load(&places.users)?;
     if let Some(found) = apart.misplaced_folder(&users) {
         return Err(found.into());
@@ -288,6 +289,17 @@ fn explain(err: Error) -> Failure {
 fn forbidden(err: &Error) -> bool {
     let cause = err.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// Removes what commands that were killed left of users and keys. Where this account may not, `sealiftd check` names it.
+fn sweep(places: &Places) {
+    for swept in [UsersFile::new(&places.users).sweep(), Identity::sweep(&places.certs)] {
+        match swept {
+            Ok(0) => {}
+            Ok(files) => info!(files, "removed what a killed command had left of users or keys"),
+            Err(error) => warn!(%error, "what a killed command left of users or keys stays"),
+        }
+    }
 }
 
 /// Says in the log what about the users deserves attention.

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
+use sealift::auth::UsersFile;
 use sealift::tls::{Identity, WebFiles};
 use sealift::{Kind, limits};
 
@@ -39,6 +40,7 @@ pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) 
     certs(&places.certs, findings);
     web_certificate(&places.web_files(), findings);
     users_file(&places.users, findings);
+    left(places, findings);
 }
 
 fn data(data: &Path, findings: &mut Findings) {
@@ -204,6 +206,24 @@ fn users_file(path: &Path, findings: &mut Findings) {
             path.display()
         );
         findings.add(Severity::Warning, what, format!("run: chmod go-w {}", word(folder)));
+    }
+}
+
+/// What commands that were killed left: all password hashes of then, or keys.
+fn left(places: &Places, findings: &mut Findings) {
+    let kinds = [
+        (UsersFile::new(&places.users).left_beside(), "the password hashes of then", "change of users"),
+        (Identity::left_in(&places.certs), "perhaps a private key", "change of the key"),
+    ];
+    for (found, what, change) in kinds {
+        // What cannot be read is told elsewhere.
+        for path in found.unwrap_or_default() {
+            findings.add(
+                Severity::Warning,
+                format!("{} was left by a command that was killed while it wrote it, with {what}", path.display()),
+                format!("the next start or {change} removes it; or run: rm {}", word(&path)),
+            );
+        }
     }
 }
 
