@@ -270,12 +270,13 @@ pub trait Store: Send + Sync {
         Err(Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash")))
     }
 
-    /// Removes for good what was deleted or replaced at this path: the thing of this id, or all of that path and below it. How
-    /// many things went.
+    /// Removes for good what was deleted or replaced at this path: the thing of this id, or all of that path and below it that
+    /// `shown` says yes to; of the whole store also what nobody knows the path of. How many things went.
     ///
     /// # Errors
     /// [`Kind::NotFound`] if the one of this id is not kept.
-    fn purge(&self, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
+    fn purge(&self, path: &RelPath, id: Option<TrashId>, shown: &dyn Fn(&RelPath) -> bool) -> Result<u64> {
+        let _nothing_is_kept = shown;
         match id {
             None => Ok(0),
             Some(_) => Err(Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"))),

@@ -392,8 +392,8 @@ impl Store for JoinedStore {
         self.bring_back(path, id, to)
     }
 
-    fn purge(&self, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
-        self.purge_all(path, id)
+    fn purge(&self, path: &RelPath, id: Option<TrashId>, shown: &dyn Fn(&RelPath) -> bool) -> Result<u64> {
+        self.purge_all(path, id, shown)
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool, umask: Option<Umask>) -> Result<Prepared> {

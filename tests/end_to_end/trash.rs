@@ -290,6 +290,37 @@ fn all_that_may_go_is_emptied_and_the_rest_is_told_of() {
     assert_eq!((code, &*said["gone"], said.get("left"), said.get("unreached")), (250, "2", None, None));
 }
 
+#[test]
+fn what_a_shared_folder_hides_is_not_emptied_and_comes_back_when_it_is_gone() {
+    let world = folders::world("[defaults]\ntrash = \"7d\"\n");
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    assert_eq!(client.ask("MKDIR team").0, 250);
+    for path in ["team/hidden", "seen"] {
+        assert_eq!(client.upload(path, b"bytes").0, 226, "{path}");
+        assert_eq!(client.ask(format!("DELETE {path}")).0, 250);
+    }
+    daemon.stop();
+    let file = world.place().join("users.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    fs::write(&file, before.clone() + "[folders.team]\naccess = { alice = \"full\" }\n").unwrap();
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    assert_eq!(paths(&mut client), ["seen"]);
+    let (code, _, said) = client.ask("PURGE");
+    assert_eq!((code, &*said["gone"], said.get("left")), (250, "1", None));
+    assert_eq!(client.ask("PURGE team").2["gone"], "0");
+    daemon.stop();
+    fs::write(&file, before).unwrap();
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    let (id, _, _) = kept(&mut client, "team").remove(0);
+    assert_eq!(client.ask(format!("RESTORE team/hidden id={id}")).0, 250);
+    assert_eq!(client.download("team/hidden").unwrap(), b"bytes");
+    assert_eq!(client.ask("DELETE team/hidden").0, 250);
+    assert_eq!(client.ask("PURGE").2["gone"], "1");
+}
+
 /// Whatever the moment, each state of the file that was acknowledged is somewhere: in its place or in the trash.
 #[test]
 fn a_server_that_is_killed_at_any_moment_loses_neither_the_old_nor_the_new() {

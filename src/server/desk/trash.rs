@@ -57,7 +57,9 @@ impl Desk {
 
     pub(super) fn purge(&self, path: &RelPath, id: Option<TrashId>, running: Running) -> Begun {
         let purged = turns::block_in_place(|| match id {
-            Some(_) => self.store.purge(path, id).map(|gone| Outcome::Purged { gone, left: 0, unreached: 0 }),
+            Some(_) => {
+                self.store.purge(path, id, &|_| true).map(|gone| Outcome::Purged { gone, left: 0, unreached: 0 })
+            }
             None => self.purge_all(path),
         });
         self.over(running, purged)
@@ -82,7 +84,7 @@ impl Desk {
                 if failed.contains(&thing.id) {
                     continue;
                 }
-                match self.store.purge(&thing.path, Some(thing.id)) {
+                match self.store.purge(&thing.path, Some(thing.id), &|_| true) {
                     Ok(one) => gone += one,
                     // Somebody else was faster.
                     Err(error) if error.kind() == Kind::NotFound => {}
@@ -98,8 +100,8 @@ impl Desk {
             }
         };
         if self.may_purge(path) && failed.is_empty() {
-            // Also what is hidden, of places where a shared folder shows by now. One that cannot be reached is counted below.
-            gone += self.store.purge(path, None).unwrap_or(0);
+            // Also what nobody knows the path of any more. A folder that cannot be reached is counted below.
+            gone += self.store.purge(path, None, &|inner| self.may_purge(inner)).unwrap_or(0);
         }
         match why {
             Some(error) if gone == 0 => Err(error),

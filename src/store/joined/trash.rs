@@ -5,6 +5,15 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Store, TrashId, TrashList, Trashed};
 
 impl JoinedStore {
+    /// What a path of the store that shows there is called here, if it is to be seen: what is in the home below a folder that shows
+    /// there is hidden, and comes back when that is gone.
+    fn outside(&self, at: Option<&RelPath>, inner: &RelPath) -> Option<RelPath> {
+        match at {
+            None => (!self.mounts.iter().any(|mount| inner.is_within(&mount.at))).then(|| inner.clone()),
+            Some(at) => at.join(inner.as_bytes()).ok(),
+        }
+    }
+
     pub(super) fn list_trash(
         &self,
         path: &RelPath,
@@ -12,15 +21,10 @@ impl JoinedStore {
         shown: &dyn Fn(&RelPath) -> bool,
     ) -> Result<TrashList> {
         let route = self.route(path)?;
-        let inside = |at: Option<&RelPath>, inner: &RelPath| match at {
-            // What is in the home below a folder that shows there is hidden.
-            None => (!self.mounts.iter().any(|mount| inner.is_within(&mount.at))).then(|| inner.clone()),
-            Some(at) => at.join(inner.as_bytes()).ok(),
-        };
         let of = |store: &dyn Store, path: &RelPath, at: Option<&RelPath>| {
-            let list = store.trash(path, most, &|inner| inside(at, inner).is_some_and(|path| shown(&path)))?;
+            let list = store.trash(path, most, &|inner| self.outside(at, inner).is_some_and(|path| shown(&path)))?;
             let outer = list.entries.into_iter().filter_map(|entry| {
-                let path = inside(at, &entry.path)?;
+                let path = self.outside(at, &entry.path)?;
                 Some(Trashed { path, ..entry })
             });
             Ok::<_, Error>(TrashList { entries: outer.collect(), is_cut: list.is_cut })
@@ -49,13 +53,22 @@ impl JoinedStore {
         source.with(|store, path| store.restore(path, id, &target.path))
     }
 
-    pub(super) fn purge_all(&self, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
-        let mut gone = self.at(path, |store, path| store.purge(path, id))?;
+    pub(super) fn purge_all(
+        &self,
+        path: &RelPath,
+        id: Option<TrashId>,
+        shown: &dyn Fn(&RelPath) -> bool,
+    ) -> Result<u64> {
+        let in_sight = |at: Option<&RelPath>, inner: &RelPath| self.outside(at, inner).is_some_and(|path| shown(&path));
+        let route = self.route(path)?;
+        let mut gone = route.with(|store, path| store.purge(path, id, &|inner| in_sight(route.at, inner)))?;
         let mut failed = None;
         if id.is_none() {
             for mount in self.mounts.iter().filter(|mount| mount.at != *path && mount.at.is_within(path)) {
                 // One that cannot be used keeps none of the others.
-                match self.at(&mount.at, |store, path| store.purge(path, None)) {
+                match self
+                    .at(&mount.at, |store, path| store.purge(path, None, &|inner| in_sight(Some(&mount.at), inner)))
+                {
                     Ok(more) => gone += more,
                     Err(error) => drop(failed.get_or_insert(error)),
                 }

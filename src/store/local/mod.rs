@@ -398,8 +398,8 @@ impl Store for LocalStore {
         trash::restore(&self.stage, self.durable(), path, id, to)
     }
 
-    fn purge(&self, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
-        trash::purge(&self.jail, path, id)
+    fn purge(&self, path: &RelPath, id: Option<TrashId>, shown: &dyn Fn(&RelPath) -> bool) -> Result<u64> {
+        trash::purge(&self.jail, path, id, shown)
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool, umask: Option<Umask>) -> Result<Prepared> {

@@ -393,7 +393,7 @@ pub(super) fn new_name(can: NewName) -> NewName {
 }
 
 /// [`crate::files::Store::purge`].
-pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
+pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>, shown: &dyn Fn(&RelPath) -> bool) -> Result<u64> {
     if let Some(id) = id {
         let (trash, _) = with(jail, path, id)?;
         let _turn = jail.tree().removing();
@@ -405,7 +405,7 @@ pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>) -> Result<
     let Some(trash) = open(jail)? else { return Ok(0) };
     let mut gone = 0;
     for id in trash.ids().map_err(|err| Error::file("the trash", err))? {
-        if trash.path_of(id).map_or(path.is_root(), |from| from.is_within(path)) {
+        if trash.path_of(id).map_or(path.is_root(), |from| from.is_within(path) && shown(&from)) {
             let _turn = jail.tree().removing();
             gone += u64::from(trash.remove(jail, id)?);
         }
