@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds and nanoseconds since 1970-01-01 UTC; before it the seconds are negative and the nanoseconds still count
-/// forward. Written `secs` or `secs.fraction`, with one to nine digits and no trailing zero.
+/// forward. Written as a decimal number of seconds, with at most nine digits after the point and no trailing zero: half a second
+/// before 1970 is `-0.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Mtime {
     /// Whole seconds, rounded down.
@@ -13,6 +14,9 @@ pub struct Mtime {
     /// Nanoseconds within the second, below 1,000,000,000.
     pub nanos: u32,
 }
+
+/// In nanoseconds.
+const SECOND: u32 = 1_000_000_000;
 
 impl Mtime {
     /// A time from what a file system tells; nanoseconds out of range count as none.
@@ -50,12 +54,16 @@ impl From<SystemTime> for Mtime {
 
 impl fmt::Display for Mtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.secs)?;
         if self.nanos == 0 {
-            return Ok(());
+            return write!(f, "{}", self.secs);
         }
-        let digits = format!("{:09}", self.nanos);
-        write!(f, ".{}", digits.trim_end_matches('0'))
+        let is_before = self.secs < 0;
+        let nanos = if is_before { SECOND.saturating_sub(self.nanos) } else { self.nanos };
+        // What is less than a whole second before 1970 has no digit to bear its sign.
+        let secs = if is_before { self.secs.saturating_add(1) } else { self.secs };
+        let sign = if is_before && secs == 0 { "-" } else { "" };
+        let digits = format!("{nanos:09}");
+        write!(f, "{sign}{secs}.{}", digits.trim_end_matches('0'))
     }
 }
 
@@ -75,9 +83,12 @@ impl FromStr for Mtime {
         if fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
             return Err(BadMtime);
         }
-        let secs = secs.parse().map_err(|_| BadMtime)?;
-        let nanos = format!("{fraction:0<9}").parse().map_err(|_| BadMtime)?;
-        Ok(Mtime { secs, nanos })
+        let whole: i64 = secs.parse().map_err(|_| BadMtime)?;
+        let nanos: u32 = format!("{fraction:0<9}").parse().map_err(|_| BadMtime)?;
+        match secs.starts_with('-') && nanos > 0 {
+            true => Ok(Mtime { secs: whole.checked_sub(1).ok_or(BadMtime)?, nanos: SECOND.saturating_sub(nanos) }),
+            false => Ok(Mtime { secs: whole, nanos }),
+        }
     }
 }
 
@@ -88,11 +99,21 @@ mod tests {
 
     #[test]
     fn times_before_1970_and_fractions_are_written_exactly() {
-        for (text, secs, nanos) in [("0", 0, 0), ("-1.5", -1, 500_000_000), ("7.000000001", 7, 1)] {
+        for (text, secs, nanos) in [
+            ("0", 0, 0),
+            ("-1", -1, 0),
+            ("-0.5", -1, 500_000_000),
+            ("-1.5", -2, 500_000_000),
+            ("-1.000000001", -2, 999_999_999),
+            ("-0.000000001", -1, 999_999_999),
+            ("7.000000001", 7, 1),
+            ("-9223372036854775808", i64::MIN, 0),
+            ("-9223372036854775807.5", i64::MIN, 500_000_000),
+        ] {
             assert_eq!(text.parse(), Ok(Mtime { secs, nanos }));
             assert_eq!(Mtime { secs, nanos }.to_string(), text);
         }
-        for bad in ["", ".", "1.", "x", "1.1234567890", "1.-5"] {
+        for bad in ["", ".", "1.", "x", "1.1234567890", "1.-5", "-", "-.5", "-9223372036854775808.5"] {
             assert_eq!(bad.parse::<Mtime>(), Err(BadMtime), "{bad}");
         }
     }
