@@ -107,6 +107,23 @@ pub const ENGINE_AHEAD: u64 = 128 * 1024 * 1024;
 /// Bytes of the beginning of a file that are held where that is used up.
 pub const ENGINE_AHEAD_MIN: u64 = 16 * 1024;
 
+/// How old a count of a home under a quota may be where other servers may change the bucket, too, before there is another: so long, or so
+/// many times as long as it took, so that at most a twentieth of the time goes into counting. At twice that age uploads wait for the next
+/// one, so that what other servers stored counts by then.
+pub const ENGINE_COUNT_AGE: (Duration, u32) = (Duration::from_secs(10), 20);
+
+/// How long somebody waits for a count who only wants to see it: then the last one is shown.
+pub const ENGINE_COUNT_SHOWN: Duration = Duration::from_secs(3);
+
+/// Homes that are counted at once, each by a thread and with one request on its way.
+pub const ENGINE_COUNTS: usize = 32;
+
+/// For how long what is counted of a home is kept when nobody is in it: requests by HTTP come one by one.
+pub const ENGINE_ACCOUNT_KEPT: Duration = Duration::from_secs(60);
+
+/// For how long something may be done yet that the storage did not answer: it takes requests for 15 minutes after they were signed.
+pub const ENGINE_DOUBT: Duration = Duration::from_secs(15 * 60);
+
 /// Parts of one upload that are on their way while the next one gathers: with these a storage is busy that takes as long to store one as
 /// it takes to come.
 pub const ENGINE_PARTS_AHEAD: usize = 2;

@@ -16,7 +16,6 @@ use rustix::fs::fstat;
 use super::occupancy::{self, NodeName, Occupancy};
 use super::{FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree};
 use crate::apart::Own;
-use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, HomeTerms, Location, NodePlace, Owner, RelPath, Store, Swept, Vault};
 use crate::limits;
@@ -203,7 +202,7 @@ impl LocalVault {
     fn store_over(&self, root: Arc<Root>, terms: HomeTerms, what: &str) -> LocalStore {
         let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
         let store = store.keeping(terms.trash.is_some());
-        match limits_of(terms, what) {
+        match Limits::of(terms, what) {
             Some(limits) => store.limited(limits),
             None => store,
         }
@@ -281,7 +280,7 @@ impl Vault for LocalVault {
         let (home, root) = (self.root_at(&home)?, self.root_at(folder)?);
         let share = self.share_of(folder, &root);
         let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
-        let limits = limits_of(owner.terms, "your quota");
+        let limits = Limits::of(owner.terms, "your quota");
         Ok(Arc::new(store.keeping(terms.trash.is_some()).shared(&share, home, limits)))
     }
 
@@ -394,15 +393,6 @@ impl Vault for LocalVault {
         };
         LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems)).sweep_trash(max_age)
     }
-}
-
-/// The bounds that these are; `what` is what is bounded.
-fn limits_of(terms: HomeTerms, what: &str) -> Option<Limits> {
-    let limits = Limits {
-        bytes: terms.quota.map(|most| (most, format!("over {what} of {}", render_size(most)))),
-        files: terms.quota_files.map(|most| (most, format!("over {what} of {most} files"))),
-    };
-    (limits.bytes.is_some() || limits.files.is_some()).then_some(limits)
 }
 
 /// Fails if another server has this folder as its data directory.

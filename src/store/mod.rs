@@ -2,6 +2,7 @@
 //! no async, no sockets, no users. [`LocalStore`] keeps files in a directory and `LocalVault` homes in one; another kind fits the
 //! same [`Store`](crate::files::Store) and [`Vault`](crate::files::Vault).
 
+mod bounds;
 mod file_system;
 #[cfg(feature = "server")]
 mod inbox;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 /// What was asked.
@@ -32,6 +32,10 @@ pub enum Act {
     DoAndSay(&'static str),
     /// What is asked, and then another program puts these bytes there.
     DoAndPut(&'static str, Vec<u8>),
+    /// Waits for a word or for the other end of this to go, and then does what is asked.
+    DoLater(mpsc::Receiver<()>),
+    /// The same, but what is asked is done first, and answered then.
+    DoAndSayLater(mpsc::Receiver<()>),
     /// Nothing but to begin an answer of so many bytes, of which one comes now and then until the other side has gone.
     Drip(usize),
 }
@@ -48,6 +52,8 @@ struct Objects {
     begun: BTreeMap<String, Kept>,
     /// The numbers of all parts that came.
     came: Vec<u32>,
+    /// The most entries of a page; none: as many as are asked for.
+    page: Option<usize>,
 }
 
 /// One that is there until the process ends.
@@ -121,6 +127,18 @@ impl BadEngine {
         self.objects.lock().unwrap().whole[key].0.clone()
     }
 
+    /// From now on it gives no more than this at once of a listing.
+    pub fn pages_of(&self, most: usize) {
+        self.objects.lock().unwrap().page = Some(most);
+    }
+
+    /// How many objects there are whose keys begin with this and that are no folders, and their bytes.
+    pub fn sum(&self, prefix: &str) -> (u64, u64) {
+        let objects = self.objects.lock().unwrap();
+        let files = objects.whole.iter().filter(|(key, _)| key.starts_with(prefix) && !key.ends_with('/'));
+        files.fold((0, 0), |(count, bytes), (_, (body, _))| (count + 1, bytes + body.len() as u64))
+    }
+
     /// Has another program put something there.
     pub fn put(&self, key: &str, bytes: &[u8]) {
         self.objects.lock().unwrap().whole.insert(key.to_owned(), (bytes.to_vec(), vec![]));
@@ -151,6 +169,15 @@ fn serve(stream: TcpStream, objects: &Mutex<Objects>, decide: &Mutex<Box<Decide>
                 let mut objects = objects.lock().unwrap();
                 let answer = done(&mut objects, &asked);
                 objects.whole.insert(key.to_owned(), (bytes, vec![]));
+                answer
+            }
+            Act::DoLater(word) => {
+                let _ = word.recv();
+                done(&mut objects.lock().unwrap(), &asked)
+            }
+            Act::DoAndSayLater(word) => {
+                let answer = done(&mut objects.lock().unwrap(), &asked);
+                let _ = word.recv();
                 answer
             }
             Act::Drip(length) => {
@@ -278,15 +305,27 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
         }
         (_, None) if asked.key.is_empty() => {
             let prefix = param("prefix").unwrap();
-            let mut body =
-                String::from("<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>");
-            let most = param("max-keys").unwrap().parse().unwrap();
-            for (key, (bytes, _)) in objects.whole.iter().filter(|(key, _)| key.starts_with(&prefix)).take(most) {
+            let mut body = String::from("<ListBucketResult><EncodingType>url</EncodingType>");
+            let most: usize = param("max-keys").unwrap().parse().unwrap();
+            let most = objects.page.map_or(most, |page| page.min(most));
+            let after = param("continuation-token").unwrap_or_default();
+            let mut there =
+                objects.whole.iter().filter(|(key, _)| key.starts_with(&prefix) && **key > after).peekable();
+            let mut last = String::new();
+            for (key, (bytes, _)) in there.by_ref().take(most) {
+                last.clone_from(key);
                 let (size, etag) = (bytes.len(), etag(bytes));
                 let key = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
                 body += &format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>{etag}</ETag></Contents>");
             }
-            answer(asked, 200, "", (body + "</ListBucketResult>").as_bytes())
+            let next = match there.peek() {
+                None => "<IsTruncated>false</IsTruncated>".to_owned(),
+                Some(_) => {
+                    // Keys of these tests need no escapes in XML.
+                    format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>")
+                }
+            };
+            answer(asked, 200, "", (body + &next + "</ListBucketResult>").as_bytes())
         }
         _ => {
             let Some((bytes, kept)) = objects.whole.get(&asked.key) else { return missing() };

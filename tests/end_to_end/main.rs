@@ -34,6 +34,8 @@ mod recorded;
 mod resume;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "s3")]
+mod s3_quota;
 mod s3_settings;
 #[cfg(feature = "s3")]
 mod s3_tls;

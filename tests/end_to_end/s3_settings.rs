@@ -95,12 +95,11 @@ fn who_gets_what_a_bucket_does_not_keep_is_named_in_the_log_and_by_check() {
     let daemon = world.daemon().args(options).start();
     let users = fs::read_to_string(world.place().join("users.toml")).unwrap();
     for (more, who, what) in [
-        ("quota = \"1GiB\"\n", "bob", "has a quota, which an S3 storage does not keep"),
         ("trash = \"30d\"\n", "bob", "has a trash, which an S3 storage does not keep"),
         (
-            "[folders.team]\nquota = \"1GiB\"\naccess = { alice = \"full\" }\n",
+            "[folders.team]\ntrash = \"30d\"\naccess = { alice = \"full\" }\n",
             "the shared folder team",
-            "has a quota, which an S3 storage does not keep",
+            "has a trash, which an S3 storage does not keep",
         ),
     ] {
         world.set_users(&format!("{users}{more}"));
@@ -110,15 +109,15 @@ fn who_gets_what_a_bucket_does_not_keep_is_named_in_the_log_and_by_check() {
         assert!(code == 1 && said.contains(&format!("error: {told}")), "{said}");
     }
     // Said once, and of nobody else.
-    assert_eq!(daemon.log().matches("bob has a quota").count(), 1, "{}", daemon.log());
+    assert_eq!(daemon.log().matches("bob has a trash").count(), 1, "{}", daemon.log());
     assert!(!daemon.log().contains("alice has"), "{}", daemon.log());
     world.set_users(&users);
     assert_eq!(enter(&daemon, "bob").ask("MKDIR d").1, "done");
-    world.set_users(&format!("{users}quota = \"1GiB\"\n"));
-    eventually("it is said again", || daemon.log().matches("bob has a quota").count() == 2);
+    world.set_users(&format!("{users}trash = \"1d\"\n"));
+    eventually("it is said again", || daemon.log().matches("bob has a trash").count() == 2);
 }
 
-/// A bucket keeps nothing of an upload that is cut off, and the client says no more than that.
+/// Where there is a quota a bucket keeps nothing of an upload that is cut off, and the client says no more than that.
 #[test]
 fn an_interrupted_put_says_what_a_bucket_keeps_of_it() {
     let engine = BadEngine::start();
@@ -128,6 +127,8 @@ fn an_interrupted_put_says_what_a_bucket_keeps_of_it() {
         false => Act::Do,
     });
     let world = World::of(&["alice"]);
+    let users = fs::read_to_string(world.place().join("users.toml")).unwrap();
+    world.set_users(&format!("{users}quota = \"1 GiB\"\n"));
     let keys = world.place().join("keys");
     fs::write(&keys, "AWS_ACCESS_KEY_ID=key\nAWS_SECRET_ACCESS_KEY=secret\n").unwrap();
     fs::set_permissions(keys, Permissions::from_mode(0o600)).unwrap();

@@ -35,6 +35,8 @@ mod store_s3_lost;
 mod store_s3_partial;
 #[cfg(feature = "s3")]
 mod store_s3_partial_bad;
+#[cfg(feature = "s3")]
+mod store_s3_quota;
 mod tls_layer;
 mod user_directory;
 mod vault;

@@ -309,17 +309,12 @@ fn names_of_other_programs_that_are_no_paths_are_told_and_lead_nowhere() {
 }
 
 #[test]
-fn a_home_with_a_quota_or_a_trash_does_not_open() {
+fn a_home_with_a_trash_does_not_open() {
     let engine = BadEngine::start();
     let spool = tempfile::tempdir().unwrap();
     let vault = vault(&engine, true, &spool);
-    for terms in [
-        HomeTerms::none().bounded(Some(1)),
-        HomeTerms::none().with_files(Some(1)),
-        HomeTerms::none().keeping(Some(Duration::from_secs(1))),
-    ] {
-        assert_eq!(kind(vault.open("alice", terms)), Err(Kind::Unsupported), "{terms:?}");
-    }
+    let terms = HomeTerms::none().keeping(Some(Duration::from_secs(1)));
+    assert_eq!(kind(vault.open("alice", terms)), Err(Kind::Unsupported), "{terms:?}");
     assert!(engine.asked().is_empty());
 }
 

@@ -27,35 +27,9 @@ use super::{measure, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath, Usage};
 use crate::limits;
+pub use crate::store::bounds::Limits;
+pub(super) use crate::store::bounds::Sum;
 use crate::sync::{Mutex, MutexGuard};
-
-/// So many bytes in so many files.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Sum {
-    pub(super) bytes: u64,
-    pub(super) files: u64,
-}
-
-impl Sum {
-    pub(super) const NONE: Sum = Sum { bytes: 0, files: 0 };
-
-    /// One file of so many bytes.
-    pub(super) const fn file(bytes: u64) -> Sum {
-        Sum { bytes, files: 1 }
-    }
-
-    pub(super) fn plus(self, more: Sum) -> Sum {
-        Sum { bytes: self.bytes.saturating_add(more.bytes), files: self.files.saturating_add(more.files) }
-    }
-
-    pub(super) fn minus(self, less: Sum) -> Sum {
-        Sum { bytes: self.bytes.saturating_sub(less.bytes), files: self.files.saturating_sub(less.files) }
-    }
-
-    pub(super) fn has_all_of(self, other: Sum) -> bool {
-        self.bytes >= other.bytes && self.files >= other.files
-    }
-}
 
 /// What one folder of a tree holds.
 pub(super) struct Account {
@@ -169,29 +143,6 @@ pub(super) struct Bound {
     share: Option<Arc<Share>>,
     /// What the file system of the folder can do, once it was asked.
     can: OnceLock<Capabilities>,
-}
-
-/// The most that a folder may hold, and how to say that it is used up.
-#[derive(Clone, Debug, Default)]
-pub struct Limits {
-    /// Bytes.
-    pub bytes: Option<(u64, String)>,
-    /// Files.
-    pub files: Option<(u64, String)>,
-}
-
-impl Limits {
-    /// Why there may not be so much.
-    fn refuse(&self, wanted: Sum) -> Option<(Sum, &str)> {
-        let over = |limit: &Option<(u64, String)>, wanted: u64| limit.as_ref().is_some_and(|(most, _)| wanted > *most);
-        let beyond = |limit: &Option<(u64, String)>, wanted: u64| {
-            limit.as_ref().map_or(0, |(most, _)| wanted.saturating_sub(*most))
-        };
-        let beyond = Sum { bytes: beyond(&self.bytes, wanted.bytes), files: beyond(&self.files, wanted.files) };
-        let refusal = if over(&self.bytes, wanted.bytes) { &self.bytes } else { &self.files };
-        let is_over = over(&self.bytes, wanted.bytes) || over(&self.files, wanted.files);
-        refusal.as_ref().filter(|_| is_over).map(|(_, refusal)| (beyond, refusal.as_str()))
-    }
 }
 
 impl Bound {

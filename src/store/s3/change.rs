@@ -1,4 +1,4 @@
-//! Changes of names. A bucket knows none: a file is renamed by copying and then removing it, so that it is never gone and for a moment
+//! Changes of names, but for their removal (`remove`). A bucket knows none: a file is renamed by copying and then removing it, so that it is never gone and for a moment
 //! there twice; a folder is renamed file by file in the same way, if it is not too large.
 
 use std::collections::BTreeSet;
@@ -7,14 +7,16 @@ use rustix::io::Errno;
 
 use super::commit::Sure;
 use super::engine::{Why, unavailable};
+use super::ledger::{Changing, done_at_once};
 use super::names::Spot;
 use super::object::{Kept, Object, endless};
 use super::shared::{Found, Shared, a_number, failed, full, unheeded};
 use super::upload::Multipart;
 use crate::error::{Error, Kind, Result};
-use crate::files::{FileMode, Hash, Mtime, RelPath, Removed, Seen, SourceMode, Stored};
+use crate::files::{FileMode, Hash, Mtime, RelPath, Seen, SourceMode, Stored};
 use crate::limits;
 use crate::outgoing::Payload;
+use crate::store::bounds::Sum;
 
 /// Bytes of a copied part: what a storage copies in seconds.
 const COPIED_PART: u64 = 1024 * 1024 * 1024;
@@ -70,87 +72,6 @@ impl Shared {
         Ok(missing.len() as u64)
     }
 
-    pub(super) fn remove(&self, home: &Spot, path: &RelPath, recursive: bool, seen: Option<&Seen>) -> Result<Removed> {
-        let place = full(home, path);
-        if path.is_root() {
-            self.check_parent(home, path)?;
-        }
-        let _held = self.lock(&place, None);
-        let found = self.look(&place, path)?;
-        let is = match &found {
-            Found::Nothing => Seen::NOTHING,
-            Found::Folder => Seen::FOLDER,
-            Found::File(object) => seen_as(object),
-        };
-        if seen.is_some_and(|seen| *seen != is) {
-            return Err(Why::Condition.at(path));
-        }
-        match found {
-            Found::Nothing => Err(self.why_absent(home, path)),
-            Found::File(object) => {
-                self.keep_parent(home, path)?;
-                self.remove_file(&place, path, &object, seen.is_some())?;
-                Ok(Removed::FILE)
-            }
-            Found::Folder => self.remove_folder(home, (&place, path), recursive),
-        }
-    }
-
-    /// Removes a file; only this very one, if that is `sure`.
-    fn remove_file(&self, place: &Spot, path: &RelPath, object: &Object, sure: bool) -> Result<()> {
-        let heeds = self.heeds();
-        if sure && !heeds.delete_match && !self.alone {
-            return Err(unheeded(path));
-        }
-        let etag = Some(object.etag.as_str()).filter(|_| sure && heeds.delete_match);
-        self.engine.delete(&self.keys.file(place)?, etag).map_err(|why| why.at(path))?;
-        if object.has_record() {
-            // It counts for nothing any more.
-            let _stays_of_no_use = self.engine.delete(&self.keys.record(place), None);
-        }
-        Ok(())
-    }
-
-    fn remove_folder(&self, home: &Spot, (place, path): (&Spot, &RelPath), recursive: bool) -> Result<Removed> {
-        let prefix = self.keys.folder(place)?;
-        let told = |why: Why| why.at(path);
-        let first = self.engine.page(&prefix, true, 2, None).map_err(told)?;
-        if !recursive && (first.next.is_some() || first.objects.iter().any(|object| object.key != prefix)) {
-            return Err(failed(path, Errno::NOTEMPTY));
-        }
-        self.keep_parent(home, path)?;
-        if !recursive {
-            // Its marker alone: what came into it since keeps it where it is.
-            return self.engine.delete(&prefix, None).map_err(told).map(|()| Removed::new(0, 1));
-        }
-        // As counted by their names: markers need not be there.
-        let (mut files, mut folders) = (0, 1);
-        let mut around: Vec<String> = Vec::new();
-        self.each_page(&prefix, |page| {
-            for object in page {
-                let relative = object.key.strip_prefix(&prefix).unwrap_or_default();
-                let (above, name) = relative.rsplit_once('/').unwrap_or(("", relative));
-                let names: Vec<&str> = above.split('/').filter(|name| !name.is_empty()).collect();
-                let same = around.iter().zip(&names).take_while(|(one, other)| one == *other).count();
-                folders += (names.len() - same) as u64;
-                files += u64::from(!name.is_empty());
-                around = names.into_iter().map(str::to_owned).collect();
-            }
-            let removed = self.side_by_side(page, |object| {
-                self.engine.delete(&object.key, None)?;
-                if object.size >= limits::RECORD_MIN
-                    && let Some(inside) = self.keys.path_of_key(&object.key)
-                {
-                    let _stays_of_no_use = self.engine.delete(&self.keys.record(&inside), None);
-                }
-                Ok::<_, Why>(())
-            });
-            removed.into_iter().collect::<Result<(), Why>>()
-        })
-        .map_err(told)?;
-        Ok(Removed::new(files, folders))
-    }
-
     /// All that begins with this, page by page.
     pub(super) fn each_page(
         &self,
@@ -188,6 +109,8 @@ impl Shared {
         self.check_parent(home, to)?;
         let (old, new) = (full(home, from), full(home, to));
         let _held = self.lock(&old, Some(&new));
+        let mut going = self.ledger.changing(&self.keys.file(&old)?, None);
+        let coming = if old == new { None } else { Some(self.ledger.changing(&self.keys.file(&new)?, None)) };
         let found = self.look(&old, from)?;
         let is = match &found {
             Found::Nothing => Seen::NOTHING,
@@ -210,6 +133,7 @@ impl Shared {
             },
             Found::File(object) => {
                 let there = if old == new { Found::File(object.clone()) } else { self.look(&new, to)? };
+                let there_size = if let Found::File(there) = &there { Sum::file(there.size) } else { Sum::NONE };
                 let stored = match there {
                     Found::Nothing => Stored::Created,
                     Found::File(_) | Found::Folder if !replace => return Err(failed(to, Errno::EXIST)),
@@ -217,14 +141,31 @@ impl Shared {
                     Found::File(_) if old == new => return Ok(Stored::Same),
                     Found::File(_) => Stored::Replaced,
                 };
+                let Some(mut coming) = coming else { return Ok(Stored::Same) };
                 let sure = if replace { Sure::Nothing } else { Sure::Absent };
                 self.keep_parent(home, from)?;
-                let moved = self.move_file((&old, from), (&new, to), &object, &sure);
-                moved.map_err(|why| match why {
-                    Why::Condition => failed(to, Errno::EXIST),
-                    why => why.at(from),
-                })?;
-                Ok(stored)
+                going.begins();
+                coming.begins();
+                match self.move_file((&old, from), (&new, to), &object, &sure) {
+                    Ok(()) => {
+                        let size = Sum::file(object.size);
+                        done_at_once(vec![(going, size, Sum::NONE), (coming, there_size, size)], |_| {});
+                        Ok(stored)
+                    }
+                    Err(Why::Condition) => {
+                        going.is_refused();
+                        coming.is_refused();
+                        Err(failed(to, Errno::EXIST))
+                    }
+                    Err(why) => {
+                        let untouched = [Kind::Changed, Kind::Unsupported, Kind::Rotten];
+                        if matches!(&why, Why::Failed(error) if untouched.contains(&error.kind())) {
+                            going.is_refused();
+                            coming.is_refused();
+                        }
+                        Err(why.at(from))
+                    }
+                }
             }
         }
     }
@@ -316,18 +257,26 @@ impl Shared {
     fn rename_folder(&self, home: &Spot, (old, from): (&Spot, &RelPath), (new, to): (&Spot, &RelPath)) -> Result<()> {
         let told = |why: Why| why.at(from);
         let (source, target) = (self.keys.folder(old)?, self.keys.folder(new)?);
-        let page = self.engine.page(&source, true, limits::ENGINE_RENAMED, None).map_err(told)?;
-        if page.next.is_some() {
+        let mut objects: Vec<Inside> = Vec::new();
+        self.each_page(&source, |page| {
+            objects.extend_from_slice(page);
+            if objects.len() <= limits::ENGINE_RENAMED {
+                return Ok(());
+            }
             let text = format!(
                 "{from}: a folder with more than {} entries is not renamed in this storage, which would have to copy each: \
                  copy it, then remove it",
                 limits::ENGINE_RENAMED
             );
-            return Err(Error::new(Kind::Unsupported, text));
-        }
+            Err(Why::Failed(Error::new(Kind::Unsupported, text)))
+        })
+        .map_err(|why| match why {
+            Why::Failed(error) if error.kind() == Kind::Unsupported => error,
+            why => told(why),
+        })?;
         let mut folders = BTreeSet::new();
         let mut files = Vec::new();
-        for object in &page.objects {
+        for object in &objects {
             let relative = object.key.strip_prefix(&source).unwrap_or_default();
             let odd = || Error::new(Kind::BadPath, format!("{from}: {relative} in it is no name that can be served"));
             let inside = super::names::path_of(relative.trim_end_matches('/')).ok_or_else(odd)?;
@@ -346,22 +295,34 @@ impl Shared {
                 false => files.push((was, will)),
             }
         }
+        let (leaving, arriving) = (self.ledger.sweeping(&source), self.ledger.sweeping(&target));
         self.mark(new).map_err(told)?;
         folders.iter().try_for_each(|folder| self.mark(folder)).map_err(told)?;
         let copied = self.side_by_side(&files, |(was, will)| {
+            let mut coming = self.ledger.changing(&self.keys.file(will)?, Some(&arriving));
             let object = self.file(was)?;
+            coming.begins();
             self.copy_file((was, will), &object, object.kept, &Sure::Absent, to)?;
-            Ok::<_, Why>(object)
+            Ok::<_, Why>((object, coming))
         });
-        let copied = copied.into_iter().collect::<Result<Vec<Object>, Why>>().map_err(|why| partly(why, from, to))?;
+        let copied = copied.into_iter().collect::<Result<Vec<_>, Why>>().map_err(|why| partly(why, from, to))?;
+        let (copied, coming): (Vec<Object>, Vec<Changing<'_>>) = copied.into_iter().unzip();
         self.keep_parent(home, from)?;
         let both: Vec<_> = files.iter().zip(&copied).collect();
-        let removed = self.side_by_side(&both, |((was, _), object)| match self.remove_file(was, from, object, true) {
-            Err(error) if error.kind() == Kind::Changed => Ok(()),
-            removed => removed,
+        let removed = self.side_by_side(&both, |((was, _), object)| {
+            let mut going = self.ledger.changing(&self.keys.file(was)?, Some(&leaving));
+            going.begins();
+            match self.remove_file(was, from, object, true) {
+                Err(error) if error.kind() == Kind::Changed => Ok(going),
+                removed => removed.map(|()| going),
+            }
         });
-        removed.into_iter().collect::<Result<()>>()?;
-        let markers = page.objects.iter().filter(|object| object.key.ends_with('/'));
+        let going = removed.into_iter().collect::<Result<Vec<_>>>()?;
+        let sizes = || copied.iter().map(|object| Sum::file(object.size));
+        let left = going.into_iter().zip(sizes()).map(|(going, size)| (going, size, Sum::NONE));
+        let came = coming.into_iter().zip(sizes()).map(|(coming, size)| (coming, Sum::NONE, size));
+        done_at_once(left.chain(came).collect(), |_| {});
+        let markers = objects.iter().filter(|object| object.key.ends_with('/'));
         markers.rev().try_for_each(|marker| self.engine.delete(&marker.key, None)).map_err(told)
     }
 
@@ -454,7 +415,7 @@ fn copy_parts(shared: &Shared, upload: &mut Multipart, (source, object): (&str, 
 }
 
 /// What a file is told from another one by: its ETag, and what it is in.
-fn seen_as(object: &Object) -> Seen {
+pub(super) fn seen_as(object: &Object) -> Seen {
     let told = [object.etag.as_bytes(), b"\0", object.number.as_bytes()].concat();
     Seen::known(&object.meta(), Some(Hash::of(&told)))
 }

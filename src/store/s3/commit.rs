@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 
 use super::engine::Why;
+use super::ledger::done_at_once;
 use super::names::Spot;
 use super::object::{Kept, Object};
 use super::shared::{Found, Shared, failed, full, unheeded};
@@ -12,6 +13,7 @@ use crate::files::{
     Committed, Condition, FileMode, Hash, Overwrite, RelPath, SourceMode, Stored, Umask, UploadSpec, numbered,
 };
 use crate::limits;
+use crate::store::bounds::Sum;
 
 /// What the storage is to make sure of.
 pub(super) enum Sure {
@@ -135,6 +137,10 @@ impl S3Upload {
             }
         }
         self.wait(0)?;
+        let sum = Sum::file(self.hasher.len());
+        if let Some(promise) = &mut self.promise {
+            promise.claim(&self.path, sum)?;
+        }
         if let Some(progress) = &self.progress {
             progress.begin_end(&self.path)?;
         }
@@ -144,6 +150,7 @@ impl S3Upload {
             let place = full(&self.home, &called);
             let shared = self.shared.clone();
             let _held = shared.lock(&place, None);
+            let mut change = shared.ledger.changing(&shared.keys.file(&place)?, None);
             let (sure, old) = match self.next(&place, &called, hash)? {
                 Next::Send { sure, old } => (sure, old),
                 Next::Same(there) => {
@@ -164,8 +171,16 @@ impl S3Upload {
                 None => new_mode(self.spec.mode, self.spec.umask),
             };
             let kept = Kept { hash: Some(hash), mtime: Some(mtime), mode: Some(mode), rotten: None };
+            change.begins();
             match self.send(&place, &called, &sure, &kept, rest.as_ref()) {
                 Ok(()) => {
+                    let before = old.as_ref().map_or(Sum::NONE, |old| Sum::file(old.size));
+                    let mut promise = self.promise.take();
+                    done_at_once(vec![(change, before, sum)], |state| {
+                        if let Some(promise) = &mut promise {
+                            promise.end(state);
+                        }
+                    });
                     let stored = match old {
                         Some(_) => Stored::Replaced,
                         None if number > 1 => Stored::Numbered(number),
@@ -174,7 +189,10 @@ impl S3Upload {
                     return Ok(Committed { size: self.hasher.len(), hash, mtime, stored });
                 }
                 // Somebody was faster: what is there now is looked at once more.
-                Err(Why::Condition) if looks < limits::CONDITION_LOOKS => looks += 1,
+                Err(Why::Condition) if looks < limits::CONDITION_LOOKS => {
+                    change.is_refused();
+                    looks += 1;
+                }
                 Err(why) => return Err(why.at(&called)),
             }
         }

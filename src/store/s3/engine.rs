@@ -207,6 +207,11 @@ impl Engine {
         }
     }
 
+    /// How long a request is repeated.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// How long an answer may take from its head to its end.
     pub(super) fn body_time(&self) -> Duration {
         self.patience * limits::ENGINE_BODY

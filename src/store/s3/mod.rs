@@ -9,7 +9,9 @@
 //!   [`crate::Kind::Unsupported`], unless the server is said to be the only one.
 //! - Nothing that fails removes what had the name.
 //!
-//! Not kept here, and refused by name: quotas and the trash (a home that has either does not open), shared folders elsewhere on
+//! - What homes under a quota hold each server counts for itself (`quota`, `ledger`).
+//!
+//! Not kept here, and refused by name: the trash (a home that has one does not open), shared folders elsewhere on
 //! the machine, files of more than 156 GiB, large files under a free name, renaming of large folders.
 
 mod change;
@@ -17,6 +19,7 @@ mod commit;
 mod engine;
 mod health;
 mod keyring;
+mod ledger;
 mod listing;
 mod names;
 mod object;
@@ -24,6 +27,8 @@ mod partial;
 mod parts;
 mod place;
 mod probe;
+mod quota;
+mod remove;
 mod shared;
 mod sign;
 mod source;
@@ -40,9 +45,11 @@ use std::time::Duration;
 
 use self::engine::{Call, Engine};
 pub use self::keyring::Keys;
+use self::ledger::Ledger;
 use self::names::{Keyspace, Spot};
 pub use self::place::{Bucket, Endpoint};
 pub use self::probe::Heeds;
+use self::quota::Bound;
 use self::shared::Shared;
 use self::store::S3Store;
 pub use self::terms::unkept;
@@ -50,6 +57,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{HomeTerms, Location, Owner, RelPath, StorageHealth, Store, Swept, Vault};
 use crate::limits;
 use crate::outgoing::{CaRoots, Origin};
+use crate::store::bounds::Limits;
 
 /// What is to be known of a storage.
 #[non_exhaustive]
@@ -70,13 +78,17 @@ pub struct S3Options {
     pub alone: bool,
     /// How long a request is repeated that the storage put off or did not answer.
     pub patience: Duration,
+    /// How old a count of a home under a quota may be before it is counted again: so long, or so many times as long as it took. At twice
+    /// that age uploads wait for the next one.
+    pub count_age: (Duration, u32),
 }
 
 impl S3Options {
     /// These, in the region that most storages know, and with nothing else said.
     pub fn new(bucket: Bucket, endpoint: Endpoint, keys: Keys, spool: PathBuf) -> S3Options {
         let (region, patience) = ("us-east-1".to_owned(), limits::ENGINE_RETRY);
-        S3Options { bucket, endpoint, region, keys, authorities: None, spool, alone: false, patience }
+        let count_age = limits::ENGINE_COUNT_AGE;
+        S3Options { bucket, endpoint, region, keys, authorities: None, spool, alone: false, patience, count_age }
     }
 }
 
@@ -92,7 +104,7 @@ impl S3Vault {
     /// # Errors
     /// That the storage's name has no address, or a file cannot be used.
     pub fn new(options: S3Options) -> Result<S3Vault> {
-        let S3Options { bucket, endpoint, region, keys, authorities, spool, alone, patience } = options;
+        let S3Options { bucket, endpoint, region, keys, authorities, spool, alone, patience, count_age } = options;
         let Endpoint(place) = endpoint;
         let authorities = match (place.tls, authorities) {
             (true, None) => Some(CaRoots::of_the_system()?),
@@ -100,7 +112,8 @@ impl S3Vault {
         };
         let origin = Arc::new(Origin::new(place, authorities.as_ref())?);
         let engine = Engine::new(origin, bucket.name, region, keys, patience);
-        Ok(S3Vault { shared: Arc::new(Shared::new(engine, Keyspace { prefix: bucket.prefix }, spool, alone)) })
+        let (keys, ledger) = (Keyspace { prefix: bucket.prefix }, Ledger::new(alone, count_age));
+        Ok(S3Vault { shared: Arc::new(Shared::new(engine, keys, spool, ledger)) })
     }
 
     /// Asks the storage whether it does what it is relied on for, with an object of our own. Before this is done no condition counts
@@ -129,31 +142,45 @@ impl S3Vault {
         self.shared.engine.origin.place().port
     }
 
-    fn home(&self, home: &str, terms: &HomeTerms) -> Result<Spot> {
-        let refused = |what: &str| {
-            let text = format!(
-                "your home folder: its {what} cannot be kept in an S3 storage; the administrator has to take it away"
-            );
-            Err(Error::new(Kind::Unsupported, text))
-        };
-        match terms {
-            HomeTerms { quota: Some(_), .. } | HomeTerms { quota_files: Some(_), .. } => refused("quota"),
-            HomeTerms { trash: Some(_), .. } => refused("trash"),
-            _ => RelPath::parse(home.as_bytes()).map(|home| Spot::of_home(&home)),
+    fn home(&self, home: &str) -> Result<Spot> {
+        RelPath::parse(home.as_bytes()).map(|home| Spot::of_home(&home))
+    }
+
+    /// Opens what is bounded by what is called so.
+    fn open_as(&self, home: &str, terms: HomeTerms, what: &str) -> Result<S3Store> {
+        if terms.trash.is_some() {
+            let text =
+                "your home folder: its trash cannot be kept in an S3 storage; the administrator has to take it away";
+            return Err(Error::new(Kind::Unsupported, text));
         }
+        let home = self.home(home)?;
+        let bound = Limits::of(terms, what).map(|limits| Bound::new(&self.shared, &home, limits)).transpose()?;
+        Ok(S3Store::new(self.shared.clone(), home).bounded(bound))
     }
 }
 
+/// What is bounded there, in words.
+const OF_FOLDER: &str = "the shared folder's quota";
+
 impl Vault for S3Vault {
     fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>> {
-        Ok(Arc::new(S3Store::new(self.shared.clone(), self.home(home, &terms)?)))
+        Ok(Arc::new(self.open_as(home, terms, "your quota")?))
+    }
+
+    fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {
+        match folder {
+            Location::Below(name) => Ok(Arc::new(self.open_as(name, terms, OF_FOLDER)?)),
+            Location::Elsewhere(path) => {
+                Err(Error::new(Kind::NotFound, format!("{}: this server keeps all files in one place", path.display())))
+            }
+        }
     }
 
     fn open_folder_for(&self, folder: &Location, terms: HomeTerms, owner: &Owner) -> Result<Arc<dyn Store>> {
         match folder {
             Location::Below(name) => {
-                let home = self.home(name, &terms)?;
-                Ok(Arc::new(S3Store::new(self.shared.clone(), home).sent_by(format!("/{}", owner.home))))
+                let store = self.open_as(name, terms, OF_FOLDER)?;
+                Ok(Arc::new(store.sent_by(format!("/{}", owner.home))))
             }
             Location::Elsewhere(_) => self.open_folder(folder, terms),
         }
@@ -165,7 +192,7 @@ impl Vault for S3Vault {
 
     /// A home is there when something is in it.
     fn prepare(&self, home: &str) -> Result<()> {
-        self.home(home, &HomeTerms::none()).map(drop)
+        self.home(home).map(drop)
     }
 
     fn beats(&self) -> Option<Duration> {
@@ -201,7 +228,7 @@ impl Vault for S3Vault {
 
     /// Uploads in parts that nobody completed go when they are old; those of others are never known to be dead before.
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
-        let home = self.home(home, &HomeTerms::none())?;
+        let home = self.home(home)?;
         let engine = &self.shared.engine;
         let prefix = self.shared.keys.folder(&home)?;
         let call = Call { key: None, ..Call::of("GET", "") };

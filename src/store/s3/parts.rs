@@ -65,6 +65,9 @@ impl Staged for S3Staged {
         let given_up = || Error::new(Kind::Internal, format!("{}: it is given up", self.path));
         let upload = self.upload.as_ref().ok_or_else(given_up)?;
         let handle = upload.parts.as_ref().ok_or_else(given_up)?.handle();
+        if let Some(promise) = &upload.promise {
+            promise.freshen();
+        }
         let claim = self.ranges.lock().take((offset, length), self.size, &self.path)?;
         Ok(Box::new(S3Part {
             shared: upload.shared.clone(),

@@ -10,6 +10,7 @@ use std::time::Instant;
 use rustix::io::Errno;
 
 use super::engine::{Engine, Why};
+use super::ledger::Ledger;
 use super::names::{Keyspace, Spot};
 use super::object::{Kept, Object};
 use super::partial::Live;
@@ -41,6 +42,8 @@ pub(super) struct Shared {
     pub(super) live: Live,
     /// When what is left of uploads was last swept.
     pub(super) swept: Mutex<Option<Instant>>,
+    /// What homes under a quota hold.
+    pub(super) ledger: Ledger,
     /// Threads that help others.
     helping: AtomicUsize,
     /// Bytes of open files that are held.
@@ -92,7 +95,8 @@ pub(super) fn of_a_folder() -> Meta {
 }
 
 impl Shared {
-    pub(super) fn new(engine: Engine, keys: Keyspace, spool: PathBuf, alone: bool) -> Shared {
+    pub(super) fn new(engine: Engine, keys: Keyspace, spool: PathBuf, ledger: Ledger) -> Shared {
+        let alone = ledger.alone;
         Shared {
             engine,
             keys,
@@ -104,6 +108,7 @@ impl Shared {
             seen: Mutex::default(),
             live: Live::default(),
             swept: Mutex::default(),
+            ledger,
             helping: AtomicUsize::new(0),
             held: AtomicU64::new(0),
         }

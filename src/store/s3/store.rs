@@ -9,14 +9,16 @@ use super::engine::Why;
 use super::listing::S3Listing;
 use super::names::Spot;
 use super::partial::Left;
+use super::quota::{Bound, Promise};
 use super::shared::{Found, Shared, failed, full, of_a_folder};
 use super::source::S3Source;
 use super::upload::{Change, S3Upload};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Decided, Done, FileMode, Hash, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises, RelPath, Removed,
-    Seen, Source, SourceMode, Store, Stored, Umask, Upload, UploadSpec,
+    Decided, Done, FileMode, Hash, Interrupted, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises,
+    RelPath, Removed, Seen, Source, SourceMode, Store, Stored, Umask, Upload, UploadSpec, Usage,
 };
+use crate::store::bounds::Sum;
 
 /// One home of a [`super::S3Vault`].
 pub(super) struct S3Store {
@@ -25,11 +27,12 @@ pub(super) struct S3Store {
     /// Who has come into a folder that several people share: a slash, and their home. Empty in their own.
     sender: String,
     prepared: PreparedSet<Change>,
+    bound: Option<Arc<Bound>>,
 }
 
 impl S3Store {
     pub(super) fn new(shared: Arc<Shared>, home: Spot) -> S3Store {
-        S3Store { shared, home, sender: String::new(), prepared: PreparedSet::default() }
+        S3Store { shared, home, sender: String::new(), prepared: PreparedSet::default(), bound: None }
     }
 
     /// The same for this sender.
@@ -37,9 +40,26 @@ impl S3Store {
         S3Store { sender, ..self }
     }
 
+    /// The same with this bound.
+    pub(super) fn bounded(self, bound: Option<Arc<Bound>>) -> S3Store {
+        S3Store { bound, ..self }
+    }
+
     fn upload(&self, path: &RelPath, spec: UploadSpec) -> Result<S3Upload> {
         let place = (&self.home, path, self.sender.as_str());
         S3Upload::new(&self.shared, self.prepared.clone(), place, spec)
+    }
+
+    /// Whether what is at this path counts in a quota that somebody has.
+    fn is_counted(&self, path: &RelPath) -> bool {
+        // Of the home itself it is the folder that counts.
+        let key = self.shared.keys.folder(&full(&self.home, path));
+        self.bound.is_some() || key.is_ok_and(|key| self.shared.ledger.is_counted(&key))
+    }
+
+    /// Room for so many bytes of an upload, where there is a bound.
+    fn promise(&self, path: &RelPath, bytes: u64) -> Result<Option<Promise>> {
+        self.bound.as_ref().map(|bound| Promise::of(bound, path, Sum::file(bytes))).transpose()
     }
 
     fn found(&self, path: &RelPath) -> Result<Found> {
@@ -65,6 +85,7 @@ impl Store for S3Store {
         if !self.shared.heeds().all() {
             promises.decided = Decided::InThisProcess;
         }
+        promises.resumes = !self.is_counted(&RelPath::root());
         promises
     }
 
@@ -93,15 +114,22 @@ impl Store for S3Store {
     }
 
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
+        // What is kept of interrupted uploads is not counted: where that matters there are none.
+        let interrupted = if self.is_counted(path) { Interrupted::Dropped } else { spec.interrupted };
+        let spec = UploadSpec { interrupted, ..spec };
         let mut upload = self.upload(path, spec)?;
         if let Some(size) = spec.size {
             super::upload::check_size(size, path)?;
         }
         upload.check_target()?;
+        upload.promise = self.promise(path, spec.size.unwrap_or(0))?;
         Ok(Box::new(upload))
     }
 
     fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
+        if self.is_counted(path) {
+            return Ok(None);
+        }
         let left = self.shared.left(&full(&self.home, path), &self.sender).map_err(|why| why.at(path))?;
         Ok(left.as_ref().map(Left::partial))
     }
@@ -117,8 +145,11 @@ impl Store for S3Store {
         let mut upload = self.upload(path, spec)?;
         upload.check_target()?;
         upload.check_in_parts()?;
-        let left = self.shared.left(&upload.full, &self.sender).map_err(|why| why.at(path))?;
         let none = || Error::new(Kind::Changed, format!("{path}: nothing is left of the last upload"));
+        if self.is_counted(path) {
+            return Err(none());
+        }
+        let left = self.shared.left(&upload.full, &self.sender).map_err(|why| why.at(path))?;
         let taken = left.ok_or_else(none)?.proven(&self.shared, (&upload.full, &self.sender), (from, proven), path)?;
         upload.go_on_with(taken);
         Ok(Box::new(upload))
@@ -174,6 +205,10 @@ impl Store for S3Store {
 
     fn remove_seen(&self, path: &RelPath, recursive: bool, seen: &Seen) -> Result<Removed> {
         self.moving(|shared| shared.remove(&self.home, path, recursive, Some(seen)))
+    }
+
+    fn usage(&self) -> Result<Option<Usage>> {
+        self.bound.as_ref().map_or(Ok(None), |bound| bound.usage())
     }
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {

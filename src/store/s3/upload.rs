@@ -10,6 +10,7 @@ use super::names::Spot;
 use super::object::{Object, odd};
 use super::partial::{Blocks, Progress, Taken};
 use super::parts::S3Staged;
+use super::quota::Promise;
 use super::shared::{Found, Shared};
 use super::spool::Spool;
 use super::xml::Document;
@@ -20,6 +21,7 @@ use crate::files::{
 use crate::limits;
 use crate::machine::turns::block_in_place;
 use crate::outgoing::Payload;
+use crate::store::bounds::Sum;
 
 /// What a store has prepared.
 pub(super) enum Change {
@@ -140,6 +142,8 @@ pub(super) struct S3Upload {
     pub(super) parts: Option<Multipart>,
     /// What is written down of it, where somebody may go on with it.
     pub(super) progress: Option<Arc<Progress>>,
+    /// Room for its bytes, where that is bounded.
+    pub(super) promise: Option<Promise>,
     /// Parts on their way, while the next one gathers.
     under_way: VecDeque<JoinHandle<Result<BTreeMap<u64, String>, Why>>>,
     /// When the folder that it goes into was looked at.
@@ -168,6 +172,7 @@ impl S3Upload {
             spool: Some(Spool::new(&shared.spool)),
             parts: None,
             progress: None,
+            promise: None,
             under_way: VecDeque::new(),
             looked: Instant::now(),
             broken: false,
@@ -189,6 +194,9 @@ impl S3Upload {
     /// Sends what has gathered as the part of this number.
     pub(super) fn send_part(&mut self, number: u64) -> Result<()> {
         let Some(spool) = self.spool.replace(Spool::new(&self.shared.spool)) else { return Ok(()) };
+        if let Some(promise) = &self.promise {
+            promise.freshen();
+        }
         let mut handle = self.in_parts()?.handle();
         self.wait(limits::ENGINE_PARTS_AHEAD)?;
         let hash =
@@ -303,6 +311,9 @@ impl S3Upload {
             return Err(Error::new(Kind::Integrity, text));
         }
         check_size(len, &self.path)?;
+        if let Some(promise) = &mut self.promise {
+            promise.raise(&self.path, Sum::file(len))?;
+        }
         while !bytes.is_empty() {
             let there = self.spool.as_ref().map_or(0, Spool::len);
             if there == limits::HASH_BLOCK {

@@ -1,0 +1,67 @@
+//! How much there is, and how much there may be.
+
+#[cfg(feature = "server")]
+use crate::byte_size::render_size;
+#[cfg(feature = "server")]
+use crate::files::HomeTerms;
+
+/// So many bytes in so many files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Sum {
+    pub(super) bytes: u64,
+    pub(super) files: u64,
+}
+
+impl Sum {
+    pub(super) const NONE: Sum = Sum { bytes: 0, files: 0 };
+
+    /// One file of so many bytes.
+    pub(super) const fn file(bytes: u64) -> Sum {
+        Sum { bytes, files: 1 }
+    }
+
+    pub(super) fn plus(self, more: Sum) -> Sum {
+        Sum { bytes: self.bytes.saturating_add(more.bytes), files: self.files.saturating_add(more.files) }
+    }
+
+    pub(super) fn minus(self, less: Sum) -> Sum {
+        Sum { bytes: self.bytes.saturating_sub(less.bytes), files: self.files.saturating_sub(less.files) }
+    }
+
+    pub(super) fn has_all_of(self, other: Sum) -> bool {
+        self.bytes >= other.bytes && self.files >= other.files
+    }
+}
+
+/// The most that a folder may hold, and how to say that it is used up.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Bytes.
+    pub bytes: Option<(u64, String)>,
+    /// Files.
+    pub files: Option<(u64, String)>,
+}
+
+impl Limits {
+    /// The bounds that these are; `what` is what is bounded.
+    #[cfg(feature = "server")]
+    pub(super) fn of(terms: HomeTerms, what: &str) -> Option<Limits> {
+        let limits = Limits {
+            bytes: terms.quota.map(|most| (most, format!("over {what} of {}", render_size(most)))),
+            files: terms.quota_files.map(|most| (most, format!("over {what} of {most} files"))),
+        };
+        (limits.bytes.is_some() || limits.files.is_some()).then_some(limits)
+    }
+
+    /// Why there may not be so much, and by how much it is too much.
+    pub(super) fn refuse(&self, wanted: Sum) -> Option<(Sum, &str)> {
+        let over = |limit: &Option<(u64, String)>, wanted: u64| limit.as_ref().is_some_and(|(most, _)| wanted > *most);
+        let beyond = |limit: &Option<(u64, String)>, wanted: u64| {
+            limit.as_ref().map_or(0, |(most, _)| wanted.saturating_sub(*most))
+        };
+        let beyond = Sum { bytes: beyond(&self.bytes, wanted.bytes), files: beyond(&self.files, wanted.files) };
+        let refusal = if over(&self.bytes, wanted.bytes) { &self.bytes } else { &self.files };
+        let is_over = over(&self.bytes, wanted.bytes) || over(&self.files, wanted.files);
+        refusal.as_ref().filter(|_| is_over).map(|(_, refusal)| (beyond, refusal.as_str()))
+    }
+}
