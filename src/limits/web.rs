@@ -172,6 +172,12 @@ pub const WEB_ENTRIES_A_TURN: usize = 512;
 /// Bytes of entries that are held to sort a folder: some 100,000 of them. A larger one is shown as it comes.
 pub const WEB_FOLDER_BYTES: usize = 16 * 1024 * 1024;
 
+/// Files and folders that a search looks at: as many as a sorted folder has, about a second.
+pub const WEB_SEARCH_LOOKED: usize = 100_000;
+
+/// What it finds at most: nobody reads more, and who does may take a longer word.
+pub const WEB_SEARCH_FOUND: usize = 1000;
+
 /// Bytes of a listing that are written in one go.
 pub const WEB_PAGE_PIECE: usize = 32 * 1024;
 

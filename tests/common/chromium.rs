@@ -169,6 +169,15 @@ impl Chromium {
 
     /// Presses a key as a person does: `Tab`, `Enter`, `a`.
     pub fn press(&self, key: &str) {
+        self.press_with(0, key);
+    }
+
+    /// The same with the Shift key held.
+    pub fn press_shifted(&self, key: &str) {
+        self.press_with(8, key);
+    }
+
+    fn press_with(&self, modifiers: u32, key: &str) {
         let (code, text) = match key {
             "Enter" => (13, "\r"),
             "Tab" => (9, ""),
@@ -179,8 +188,7 @@ impl Chromium {
             "ArrowUp" => (38, ""),
             other => (other.to_uppercase().as_bytes()[0].into(), other),
         };
-        let event =
-            |kind: &str| json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
+        let event = |kind: &str| json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text, "modifiers": modifiers});
         self.call("Input.dispatchKeyEvent", event("keyDown"));
         let mut up = event("keyUp");
         up["text"] = json!("");

@@ -5,6 +5,7 @@ mod browser;
 mod browser_links;
 mod certificates;
 mod change;
+mod chosen;
 mod digests;
 mod drop_links;
 mod links;
@@ -15,6 +16,7 @@ mod page;
 mod page_says;
 mod put;
 mod resumable;
+mod search;
 mod tls12;
 mod trash;
 

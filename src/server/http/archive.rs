@@ -3,6 +3,7 @@
 //! What is no file or folder is left out, and so is what cannot be opened; the last entry of the archive says which. A file that
 //! changes or fails in the middle breaks the answer off, as it does when it is sent by itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -17,11 +18,11 @@ use super::file::Asked;
 use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::pack::{Format, LeftOut, Pack};
 use super::reader::{Piece, Reader};
-use super::target::Whose;
+use super::target::{Place, Whose};
 use super::types::disposition;
 use crate::budget::{Account, Claim};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind, RelPath};
+use crate::files::{Entry, EntryKind, Meta, RelPath};
 use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::listing::ListJob;
@@ -48,34 +49,23 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<A
     // What is written and not sent yet.
     let room = guest.account().claim(limits::WEB_PAGE_PIECE + limits::CHUNK);
     let room = room.ok_or_else(|| Error::new(Kind::Busy, "there is no room for an archive now"))?;
+    let chosen = chosen(&asked.place, &asked.wish.chosen)?;
     let is_to_be_counted = format == Format::Zip && method != "HEAD";
-    let mut list = Some(begin_list(guest, &path, method).await?);
-    let mut count = 0;
-    while is_to_be_counted && let Some(job) = list.take() {
-        let Batch { rest, entries, .. } = guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
-        (list, count) = (rest, count + entries.len());
-        if count > limits::WEB_ZIP_ENTRIES {
-            let text = format!("more than {} files and folders: take ?tar", limits::WEB_ZIP_ENTRIES);
-            let error = Error::new(Kind::BadCommand, text);
-            if let Some(job) = list {
-                guest.note(|desk| drop(desk.drop_list(job, Error::new(Kind::BadCommand, "too many for a zip"))));
-            }
-            return Err(error);
+    let list = match chosen.first() {
+        None => list_of_all(guest, &path, method, is_to_be_counted).await?,
+        Some(_) if is_to_be_counted => {
+            count_chosen(guest, &path, &chosen, method).await?;
+            None
         }
-    }
-    let list = match list {
-        Some(job) => job,
-        None if method == "HEAD" => return Ok(headed(format, &name)),
-        None => begin_list(guest, &path, method).await?,
+        Some(first) => {
+            open_one(guest, &path, first, method).await?;
+            None
+        }
     };
     if method == "HEAD" {
-        guest
-            .step(move |desk| {
-                let listed = desk.listed(list);
-                desk.rest();
-                listed.map(drop)
-            })
-            .await?;
+        if let Some(list) = list {
+            end_list(guest, list).await?;
+        }
         return Ok(headed(format, &name));
     }
     let mut answer = headed(format, &name);
@@ -83,7 +73,9 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<A
         path,
         method,
         top: name,
-        list: Some(list),
+        list,
+        below: Vec::new(),
+        chosen: chosen.into_iter().rev().collect(),
         entries: Vec::new(),
         now: None,
         pack: Some(Pack::new(format)),
@@ -104,19 +96,120 @@ fn headed(format: Format, name: &[u8]) -> Answer {
     answer
 }
 
-async fn begin_list(guest: &Arc<Guest>, path: &RelPath, method: &'static str) -> Result<ListJob> {
-    let (path, op) =
-        (path.clone(), Op::List { path: path.clone(), recursive: true, rotten: false, modes: false, marks: false });
-    guest
-        .step(move |desk| {
-            // Otherwise every file would be left out, one by one.
-            desk.allows_gathering(&path, method)?;
-            match begin(desk, op, method)? {
-                Begun::List(job) => Ok(job),
-                _ => Err(unexpected()),
+/// What of a folder is in the archive, in its order; empty: all of it. What is in something else that is chosen comes with that.
+fn chosen(place: &Place, names: &[Vec<u8>]) -> Result<Vec<RelPath>> {
+    let paths = names.iter().map(|name| match RelPath::parse(name) {
+        Ok(path) if path.is_root() => Err(Error::new(Kind::BadCommand, "name= is what of the folder is wanted")),
+        Ok(path) if !place.names(name) => Err(Error::new(Kind::NotFound, format!("{path}: no such file or folder"))),
+        parsed => parsed,
+    });
+    let all = paths.collect::<Result<BTreeSet<RelPath>>>()?;
+    let is_in_another = |path: &RelPath| {
+        let mut above = path.parent();
+        while let Some(folder) = above {
+            if all.contains(&folder) {
+                return true;
             }
-        })
-        .await
+            above = folder.parent();
+        }
+        false
+    };
+    Ok(all.iter().filter(|path| !is_in_another(path)).cloned().collect())
+}
+
+/// The list of all that is in the folder. To be counted, it is read to its end first.
+async fn list_of_all(
+    guest: &Arc<Guest>,
+    path: &RelPath,
+    method: &'static str,
+    is_to_be_counted: bool,
+) -> Result<Option<ListJob>> {
+    let job = begin_list(guest, path, method).await?;
+    if !is_to_be_counted {
+        return Ok(Some(job));
+    }
+    count(guest, job, 0).await?;
+    begin_list(guest, path, method).await.map(Some)
+}
+
+async fn count_chosen(guest: &Arc<Guest>, folder: &RelPath, chosen: &[RelPath], method: &'static str) -> Result<()> {
+    let mut sum = 0;
+    for name in chosen {
+        sum += 1;
+        if let Some(job) = open_one(guest, folder, name, method).await? {
+            sum = count(guest, job, sum).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How many there are with those of this list.
+async fn count(guest: &Arc<Guest>, job: ListJob, before: usize) -> Result<usize> {
+    let (mut list, mut count) = (Some(job), before);
+    while let Some(job) = list.take() {
+        let Batch { rest, entries, .. } = guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
+        (list, count) = (rest, count + entries.len());
+        if count > limits::WEB_ZIP_ENTRIES {
+            let text = format!("more than {} files and folders: take ?tar", limits::WEB_ZIP_ENTRIES);
+            if let Some(job) = list {
+                guest.note(|desk| drop(desk.drop_list(job, Error::new(Kind::BadCommand, "too many for a zip"))));
+            }
+            return Err(Error::new(Kind::BadCommand, text));
+        }
+    }
+    Ok(count)
+}
+
+async fn end_list(guest: &Arc<Guest>, list: ListJob) -> Result<()> {
+    let ended = move |desk: &mut Desk| {
+        let listed = desk.listed(list);
+        desk.rest();
+        listed.map(drop)
+    };
+    guest.step(ended).await
+}
+
+/// Whether something that was chosen is there, and the list of what is in it, if it is a folder.
+async fn open_one(
+    guest: &Arc<Guest>,
+    folder: &RelPath,
+    name: &RelPath,
+    method: &'static str,
+) -> Result<Option<ListJob>> {
+    let (folder, name) = (folder.clone(), name.clone());
+    let opening = guest.step(move |desk| {
+        desk.allows_gathering(&folder, method)?;
+        open(desk, &folder, &name, method).map(|(_, list)| list)
+    });
+    opening.await
+}
+
+fn open(desk: &mut Desk, folder: &RelPath, name: &RelPath, method: &'static str) -> Result<(Entry, Option<ListJob>)> {
+    let path = folder.join(name.as_bytes())?;
+    let meta = match begin(desk, Op::Stat(path.clone()), method)? {
+        Begun::Done(Ok(Outcome::Found { meta, .. })) => meta,
+        Begun::Done(Err(error)) => return Err(error),
+        _ => return Err(unexpected()),
+    };
+    let Meta { kind, size, mtime, .. } = meta;
+    let list = if kind == EntryKind::Directory { Some(list_now(desk, &path, method)?) } else { None };
+    let entry = Entry { kind, size, mtime, mode: None, rotten: false, mark: None, path: name.as_bytes().to_vec() };
+    Ok((entry, list))
+}
+
+async fn begin_list(guest: &Arc<Guest>, path: &RelPath, method: &'static str) -> Result<ListJob> {
+    let path = path.clone();
+    guest.step(move |desk| list_now(desk, &path, method)).await
+}
+
+fn list_now(desk: &mut Desk, path: &RelPath, method: &'static str) -> Result<ListJob> {
+    let op = Op::List { path: path.clone(), recursive: true, rotten: false, modes: false, marks: false };
+    // Otherwise every file would be left out, one by one.
+    desk.allows_gathering(path, method)?;
+    match begin(desk, op, method)? {
+        Begun::List(job) => Ok(job),
+        _ => Err(unexpected()),
+    }
 }
 
 /// An archive on its way.
@@ -126,6 +219,10 @@ struct State {
     /// The folder in the archive that everything is in.
     top: Vec<u8>,
     list: Option<ListJob>,
+    /// Where in the folder that list is: nothing, or a path with a slash behind it.
+    below: Vec<u8>,
+    /// What of the folder was chosen and is still to come, the next one last.
+    chosen: Vec<RelPath>,
     /// What was read of the list, the next one last.
     entries: Vec<Entry>,
     /// The file that is being read.
@@ -167,25 +264,55 @@ impl State {
     }
 
     fn next_entry(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Option<Entry>> {
-        if let Some(entry) = self.entries.pop() {
-            return Ok(Some(entry));
+        while self.entries.is_empty() {
+            match self.list.take() {
+                Some(job) => self.read(desk, job, account)?,
+                None => match self.chosen.pop() {
+                    Some(name) => self.open(desk, &name)?,
+                    None => return Ok(None),
+                },
+            }
         }
-        let Some(mut job) = self.list.take() else { return Ok(None) };
+        Ok(self.entries.pop())
+    }
+
+    /// Begins with something that was chosen.
+    fn open(&mut self, desk: &mut Desk, name: &RelPath) -> Result<()> {
+        match (open(desk, &self.path, name, self.method), &mut self.left_out) {
+            (Ok((entry, list)), _) => {
+                self.below = [name.as_bytes(), b"/"].concat();
+                self.list = list;
+                self.entries.push(entry);
+                Ok(())
+            }
+            (Err(error), Some(left)) => {
+                left.add(name.as_bytes(), why_not(error.kind()).ok_or(error)?);
+                Ok(())
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Reads some of a list.
+    fn read(&mut self, desk: &mut Desk, mut job: ListJob, account: &Arc<Account>) -> Result<()> {
         if let Err(error) = desk.may_go_on(job.running()) {
             return Err(desk.drop_list(job, error));
         }
+        let below = &self.below;
+        let path = |inner: &[u8]| [below, inner].concat();
         let mut bytes = 0;
         while self.entries.len() < limits::WEB_FILES_A_TURN {
             let Some(entry) = desk.next_entry(&mut job) else {
                 if let (Outcome::Listed { unread, unreadable, .. }, Some(left)) =
                     (desk.listed(job)?, &mut self.left_out)
                 {
-                    unread.iter().for_each(|name| left.add(name, "it could not be read"));
+                    unread.iter().for_each(|name| left.add(&path(name), "it could not be read"));
                     left.add_unnamed(unreadable.saturating_sub(unread.len() as u64));
                 }
                 self.entries.reverse();
-                return Ok(self.entries.pop());
+                return Ok(());
             };
+            let entry = Entry { path: path(&entry.path), ..entry };
             bytes += 2 * entry.path.len() + limits::WEB_ZIP_ENTRY_BYTES;
             self.entries.push(entry);
         }
@@ -198,7 +325,7 @@ impl State {
         }
         self.list = Some(job);
         self.entries.reverse();
-        Ok(self.entries.pop())
+        Ok(())
     }
 
     fn begin(&mut self, desk: &mut Desk, entry: &Entry) -> Result<()> {

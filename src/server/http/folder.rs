@@ -18,7 +18,8 @@ use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::offers::Offered;
 use super::page;
 use super::rows::{Form, Rows, Scene};
-use super::target::{Place, Sort, Wish};
+use super::target::Place;
+use super::wish::{Sort, Wish};
 use crate::auth::Access;
 use crate::budget::Claim;
 use crate::error::{Error, Kind, Result};
@@ -35,8 +36,8 @@ use crate::server::desk::outcome::Begun;
 /// Those of the gate and the store: [`Kind::NotDirectory`](crate::Kind::NotDirectory) where it is none.
 pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Result<Answer> {
     let path = asked.place.path.clone();
-    let (op, method) =
-        (Op::List { path: path.clone(), recursive: false, rotten: false, modes: false, marks: false }, asked.method);
+    let (recursive, method) = (asked.wish.search.is_some(), asked.method);
+    let op = Op::List { path: path.clone(), recursive, rotten: false, modes: false, marks: false };
     let gathering = guest.gathering().await;
     let (job, offered) = guest
         .step(move |desk| match begin(desk, op, method)? {
@@ -69,6 +70,7 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
         offered,
         is_writable: guest.may_write(),
         is_sorted: gathered.rest.is_none(),
+        is_cut: gathered.is_cut,
         ids,
     };
     let going = FolderBody {
@@ -106,7 +108,7 @@ pub async fn delivery(guest: &Arc<Guest>, asked: &Asked, form: Form, ids: Ids) -
         return Ok(None);
     }
     let (place, wish, user) = (asked.place.clone(), asked.wish.clone(), asked.viewer.clone());
-    let scene = Scene { place, wish, user, offered, is_writable: true, is_sorted: true, ids };
+    let scene = Scene { place, wish, user, offered, is_writable: true, is_sorted: true, is_cut: false, ids };
     let mut answer = typed(form);
     *answer.body_mut() = Body::whole(page::delivery(&scene));
     Ok(Some(answer))
@@ -126,27 +128,47 @@ struct Gathered {
     /// What had no room.
     rest: Option<ListJob>,
     unread: u64,
+    /// A search has found more, or has not looked at all.
+    is_cut: bool,
 }
 
 async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &Asked) -> Result<Gathered> {
-    let mut gathered = Gathered { sorted: Vec::new(), _claims: Vec::new(), rest: Some(job), unread: 0 };
-    let mut bytes = 0;
+    let mut gathered = Gathered { sorted: Vec::new(), _claims: Vec::new(), rest: Some(job), unread: 0, is_cut: false };
+    let search = wish.search.as_ref().map(|text| text.to_lowercase());
+    let (mut bytes, mut looked) = (0, 0);
     while let Some(job) = gathered.rest.take() {
         let Batch { rest, mut entries, unread, .. } =
             guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
         gathered.unread = unread;
-        entries.retain(|entry| place.names(&entry.path));
+        looked += entries.len();
+        entries.retain(|entry| place.names(&entry.path) && search.as_ref().is_none_or(|text| has(entry, text)));
         let more = entries.iter().map(|entry| size_of::<Entry>() + entry.path.len()).sum::<usize>();
         gathered.sorted.append(&mut entries);
         bytes += more;
         let claim = if bytes < limits::WEB_FOLDER_BYTES { guest.account().claim(more) } else { None };
-        if claim.is_none() && gathered._claims.is_empty() {
+        // What a search finds is shown when it is over.
+        if claim.is_none() && (gathered._claims.is_empty() || search.is_some()) {
+            if let Some(job) = rest {
+                guest.note(|desk| drop(desk.drop_list(job, Error::new(Kind::Busy, "there is no room for a listing"))));
+            }
             return Err(Error::new(Kind::Busy, "there is no room for a listing now"));
         }
         let Some(rest) = rest else {
             gathered._claims.extend(claim);
             break;
         };
+        let found = gathered.sorted.len();
+        if search.is_some() && (looked >= limits::WEB_SEARCH_LOOKED || found > limits::WEB_SEARCH_FOUND) {
+            let ended = move |desk: &mut Desk| {
+                let listed = desk.listed(rest);
+                desk.rest();
+                listed.map(drop)
+            };
+            guest.step(ended).await?;
+            gathered._claims.extend(claim);
+            gathered.is_cut = true;
+            break;
+        }
         gathered.rest = Some(rest);
         match claim {
             Some(claim) => gathered._claims.push(claim),
@@ -154,8 +176,18 @@ async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &As
         }
     }
     sort(&mut gathered.sorted, wish);
+    if search.is_some() && gathered.sorted.len() > limits::WEB_SEARCH_FOUND {
+        gathered.sorted.truncate(limits::WEB_SEARCH_FOUND);
+        gathered.is_cut = true;
+    }
     gathered.sorted.reverse();
     Ok(gathered)
+}
+
+/// Whether this text, which has no capital letters, is in the name of this, whatever it is in.
+fn has(entry: &Entry, text: &str) -> bool {
+    let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    String::from_utf8_lossy(name).to_lowercase().contains(text)
 }
 
 fn sort(entries: &mut [Entry], wish: &Wish) {

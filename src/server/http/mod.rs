@@ -55,6 +55,7 @@ mod types;
 pub mod uploads;
 mod viewer;
 mod visitors;
+mod wish;
 mod writing;
 
 /// What a request is answered that comes without TLS.

@@ -46,7 +46,14 @@ impl Offered {
         self.kept.told()
     }
 
-    /// The same of what is in it or below, where that is not so for all of it.
+    /// Whether this entry of the folder is one that is shared with whoever looks.
+    pub fn is_shared(&self, folder: &RelPath, entry: &Entry) -> bool {
+        let grants = self.rules.as_ref().filter(|grants| !grants.folders.is_empty());
+        let path = grants.and_then(|_| folder.join(&entry.path).ok());
+        grants.zip(path).is_some_and(|(grants, path)| grants.folders.iter().any(|shared| shared.at == path))
+    }
+
+    /// For how long what goes there is in the trash, where that is not as in the folder itself.
     pub fn kept_where_else(&self, folder: &RelPath, entry: &Entry) -> Option<String> {
         let grants = self.rules.as_ref().filter(|grants| !grants.folders.is_empty())?;
         let path = folder.join(&entry.path).ok()?;

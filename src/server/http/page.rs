@@ -6,10 +6,11 @@ use maud::{DOCTYPE, Markup, Render, html};
 use super::answer::Ids;
 use super::offers::with_entry;
 use super::rows::{Scene, minutes};
-use super::target::{Place, Sort, Whose, Wish, encode};
+use super::target::{Place, Whose, encode};
 use super::trash;
 use super::types::Type;
 use super::viewer::{LOGIN, Viewer, home, who};
+use super::wish::{Sort, Wish};
 use crate::auth::Access;
 use crate::escape;
 use crate::files::{Entry, EntryKind, RelPath};
@@ -78,10 +79,11 @@ fn trail(place: &Place) -> Markup {
 fn column(wish: &Wish, sort: Sort, name: &str) -> Markup {
     let is_now = wish.sort == sort;
     let turned = if is_now && !wish.descending { "&order=desc" } else { "" };
+    let search = wish.search.as_ref().map(|text| format!("search={}&", encode(text.as_bytes())));
     let direction = is_now.then_some(if wish.descending { "descending" } else { "ascending" });
     html! {
         th scope="col" aria-sort=[direction] .{ (sort.word()) } {
-            a href=(format!("?sort={}{turned}", sort.word())) { (name) }
+            a href=(format!("?{}sort={}{turned}", search.unwrap_or_default(), sort.word())) { (name) }
         }
     }
 }
@@ -110,6 +112,12 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
         main data-may=(rights(scene)) data-trash=(scene.offered.here_is_kept()) {
             h1 { (title) }
             (tools(scene))
+            @if let Some(text) = &scene.wish.search {
+                p .note {
+                    "What has “" (escape::for_people(text.as_bytes())) "” in its name, here and in the folders below."
+                    @if scene.is_cut { " There may be more: only the first of it is here. " code { "sealift ls -r" } " lists all." }
+                }
+            }
             @if !scene.is_sorted {
                 p .note { "This folder is too large to be sorted. " code { "?json" } " and " code { "sealift ls" } " list all of it too." }
             }
@@ -129,7 +137,9 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
         column(&scene.wish, sort, name).render_to(out);
     }
     out.push_str("</tr></thead><tbody>");
-    if scene.place.path.parent().is_some() {
+    if scene.wish.search.is_some() {
+        html! { tr .up { td .name { a href="./" { "All that is here" } } } }.render_to(out);
+    } else if scene.place.path.parent().is_some() {
         html! { tr .up { td .name { a href="../" { "Up" } } } }.render_to(out);
     }
     out.push('\n');
@@ -153,9 +163,13 @@ fn tools(scene: &Scene) -> Markup {
     html! {
         div .tools {
             @if may(Access::LIST) {
-                label .search data-script hidden {
-                    span .unseen { "Search in this folder" }
-                    input #search type="search" placeholder="Search" autocomplete="off" autocapitalize="none" spellcheck="false";
+                // Without a script it looks in the folders below; with one it chooses among what is shown first.
+                form .search role="search" {
+                    label {
+                        span .unseen { "Search in this folder" }
+                        input #search name="search" type="search" placeholder="Search" value=[&scene.wish.search] autocomplete="off" autocapitalize="none" spellcheck="false";
+                    }
+                    input .button type="submit" value="Search" data-plain;
                 }
             }
             @if upload {
@@ -231,17 +245,23 @@ pub fn folder_row(scene: &Scene, entry: &Entry, (name, href): (&str, &str), out:
         Err(_) => Access::NONE,
     });
     let kept = scene.offered.kept_where_else(&scene.place.path, entry);
+    // Where what a search has found is.
+    let (above, name) = name.rsplit_once('/').map_or((None, name), |(above, name)| (Some(above), name));
+    let above = html! { @if let Some(above) = above { small { (above) "/" } } };
     let may_fetch = own.unwrap_or(scene.offered.here).contains(Access::DOWNLOAD);
     html! {
         tr .{ (entry.kind.word()) } data-may=[own.map(|own| words(scene, own))] data-trash=[kept] {
             td .name {
                 @match entry.kind {
-                    EntryKind::Directory => a href=(href) { (name) },
-                    EntryKind::File => a href=(href) data-show=[shown(&entry.path).filter(|_| may_fetch)] { (name) },
-                    EntryKind::Link | EntryKind::Other => span { (name) },
+                    EntryKind::Directory => a href=(href) { (above) (name) },
+                    EntryKind::File => a href=(href) data-show=[shown(&entry.path).filter(|_| may_fetch)] { (above) (name) },
+                    EntryKind::Link | EntryKind::Other => span { (above) (name) },
                 }
             }
-            td .size { @if entry.kind == EntryKind::File { (readable::size(entry.size)) } }
+            td .size {
+                @if entry.kind == EntryKind::File { (readable::size(entry.size)) }
+                @else if scene.offered.is_shared(&scene.place.path, entry) { "Shared" }
+            }
             td .time { time datetime=(format!("{}Z", time.replace(' ', "T"))) { (time) } }
         }
     }
@@ -255,6 +275,7 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
     html! {
         p .sum {
             @match entries {
+                0 if scene.wish.search.is_some() => "Nothing here or below has that in its name.",
                 0 => "Nothing is here.",
                 1 => { "1 entry, " (readable::size(bytes)) }
                 n => { (n) " entries, " (readable::size(bytes)) }

@@ -6,8 +6,9 @@ use super::answer::Ids;
 use super::folder::bytes;
 use super::offers::Offered;
 use super::page;
-use super::target::{Place, Wish, encode};
+use super::target::{Place, encode};
 use super::viewer::Viewer;
+use super::wish::Wish;
 use crate::escape;
 use crate::files::{Entry, EntryKind, Mtime};
 
@@ -36,6 +37,8 @@ pub struct Scene {
     pub is_writable: bool,
     /// Whether all of it is in order.
     pub is_sorted: bool,
+    /// Whether a search found more, or did not look at all.
+    pub is_cut: bool,
     /// Who answers.
     pub ids: Ids,
 }
@@ -71,7 +74,12 @@ impl Rows {
             Form::Page => page::folder_head(&self.scene, out),
             Form::Text => {}
             Form::Json => {
-                let _ = write!(out, "{{\"url\":{},\"entries\":[", json(&self.scene.place.url(true)));
+                let url = json(&self.scene.place.url(true));
+                let cut = match self.scene.wish.search {
+                    Some(_) => format!("\"cut\":{},", self.scene.is_cut),
+                    None => String::new(),
+                };
+                let _ = write!(out, "{{\"url\":{url},{cut}\"entries\":[");
             }
         }
     }
@@ -82,7 +90,8 @@ impl Rows {
         let slash = if is_folder { "/" } else { "" };
         let name = escape::for_people(&entry.path);
         // Relative to the folder's own URL, and never read as one of another host or scheme.
-        let href = format!("./{}{slash}", encode(&entry.path));
+        let names: Vec<_> = entry.path.split(|byte| *byte == b'/').map(encode).collect();
+        let href = format!("./{}{slash}", names.join("/"));
         match self.form {
             Form::Page => page::folder_row(&self.scene, entry, (&name, &href), out),
             Form::Text => {
@@ -168,6 +177,7 @@ mod tests {
                 },
                 is_writable: true,
                 is_sorted: true,
+                is_cut: false,
                 ids,
             },
         );

@@ -15,9 +15,10 @@ use super::put;
 use super::ranges;
 use super::resumable;
 use super::same_site;
-use super::target::{Place, Target, Wish, check_host, destination};
+use super::target::{Place, Target, check_host, destination};
 use super::types::{Type, disposition};
 use super::visitors::Claimed;
+use super::wish::Wish;
 use crate::error::Error;
 use crate::files::{Hash, Mtime, RelPath};
 

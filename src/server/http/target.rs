@@ -9,7 +9,6 @@ use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Uri, Version};
 use percent_encoding::percent_decode;
 
-use super::pack::Format;
 use crate::error::{Error, Kind, Result};
 use crate::escape;
 use crate::files::RelPath;
@@ -105,46 +104,6 @@ pub struct Place {
     pub is_folder: bool,
 }
 
-/// What a request wants of a folder or file beside its bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wish {
-    /// `?json`: for programs.
-    pub json: bool,
-    /// `?download`: to be stored and not shown.
-    pub download: bool,
-    /// `?partial`: what an interrupted upload of it left.
-    pub partial: bool,
-    /// `?zip` or `?tar`: all that is in the folder.
-    pub archive: Option<Format>,
-    /// `?sort=`: by what a page is sorted.
-    pub sort: Sort,
-    /// `?order=desc`: the other way round.
-    pub descending: bool,
-}
-
-/// By what a page is sorted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sort {
-    /// Folders first, then by their names.
-    #[default]
-    Name,
-    /// By bytes.
-    Size,
-    /// By the time of modification.
-    Time,
-}
-
-impl Sort {
-    /// As a URL has it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Sort::Name => "name",
-            Sort::Size => "size",
-            Sort::Time => "time",
-        }
-    }
-}
-
 impl Target {
     /// Takes the path of a URL apart.
     ///
@@ -197,9 +156,10 @@ impl Target {
 
 impl Place {
     /// Whether what has this name in this folder has a URL: in the folder for everybody, a name like those of homes or of our
-    /// own pages means these.
+    /// own pages means these. What is below is of the name that its path begins with.
     pub fn names(&self, entry: &[u8]) -> bool {
-        self.whose != Whose::Everybody || !self.path.is_root() || !(entry.starts_with(b"~") || entry == OWN.as_bytes())
+        let name = entry.split(|byte| *byte == b'/').next().unwrap_or_default();
+        self.whose != Whose::Everybody || !self.path.is_root() || !(name.starts_with(b"~") || name == OWN.as_bytes())
     }
 
     /// Its URL's path; that of a folder ends with a slash.
@@ -219,28 +179,6 @@ impl Place {
             url.push('/');
         }
         url
-    }
-}
-
-impl Wish {
-    /// What the query of a URL asks for. What it does not know is left alone.
-    pub fn parse(uri: &Uri) -> Wish {
-        let mut wish = Wish::default();
-        for part in uri.query().unwrap_or_default().split('&') {
-            match part {
-                "json" => wish.json = true,
-                "download" => wish.download = true,
-                "partial" => wish.partial = true,
-                "zip" => wish.archive = Some(Format::Zip),
-                "tar" => wish.archive = Some(Format::Tar),
-                "sort=name" => wish.sort = Sort::Name,
-                "sort=size" => wish.sort = Sort::Size,
-                "sort=time" => wish.sort = Sort::Time,
-                "order=desc" => wish.descending = true,
-                _ => {}
-            }
-        }
-        wish
     }
 }
 

@@ -65,6 +65,53 @@ fn a_folder_comes_as_an_archive_and_is_the_same_unpacked() {
 }
 
 #[test]
+fn an_archive_has_what_was_chosen_each_folder_with_all_in_it_and_each_thing_once() {
+    let world = World::of(&["alice"]);
+    let home = world.home("alice");
+    for folder in ["stuff/deep/er", "stuff/other", "stuff/empty"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    for n in 0..200 {
+        fs::write(home.join(format!("stuff/deep/er/{n}")), noise(n)).unwrap();
+    }
+    for name in ["one & two+.txt", "deep/x", "other/y", "not chosen"] {
+        fs::write(home.join("stuff").join(name), name).unwrap();
+    }
+    let daemon = world.start();
+    let auth = format!("alice:{PASSWORD}");
+    let url = |format: &str, names: &str| format!("/~alice/stuff/?{format}{names}");
+    let names = "&name=deep&name=one%20%26+two%2B.txt&name=deep/x&name=empty&name=other/y&name=deep";
+    for format in ["zip", "tar"] {
+        let out = tempfile::tempdir().unwrap();
+        let archive = out.path().join(format!("a.{format}"));
+        let to = ["-u", &auth, "--no-include", "-o", archive.to_str().unwrap()];
+        assert!(curl_command(&daemon, &to, &url(format, names)).status().unwrap().success());
+        let unpacked = out.path().join("unpacked");
+        unpack(&archive, &unpacked);
+        let mut expected = contents(&home.join("stuff"));
+        expected.remove(Path::new("not chosen"));
+        assert!(contents(&unpacked.join("stuff")) == expected, "{format}");
+        let head = curl(&daemon, &["-u", &auth, "--head"], &url(format, names));
+        assert_eq!((head.status, head.header("content-type").is_empty()), (200, false));
+        // What is not there, is hidden, is elsewhere, or is all of it.
+        for (wrong, status) in [
+            ("&name=missing", 404),
+            ("&name=.sealift", 404),
+            ("&name=../other", 400),
+            ("&name=deep%2F..", 400),
+            ("&name=", 400),
+            ("&name=/", 400),
+        ] {
+            assert_eq!(curl(&daemon, &["-u", &auth], &url(format, wrong)).status, status, "{format}{wrong}");
+        }
+    }
+    // One that is gone meanwhile is said to be left out; a zip is made when all that was asked for is there.
+    let tar = curl(&daemon, &["-u", &auth], &url("tar", "&name=deep/x&name=missing"));
+    assert!(tar.status == 200 && tar.text().contains("missing: it was gone when its turn came"), "{}", tar.text());
+    assert_eq!(curl(&daemon, &["-u", &auth], &url("zip", "&name=deep/x&name=missing")).status, 404);
+}
+
+#[test]
 fn an_archive_takes_the_rights_to_list_and_to_download() {
     let world = World::with(&[("blind", "[\"list\"]", "blind"), ("deaf", "[\"download\"]", "deaf")]);
     for user in ["blind", "deaf"] {

@@ -18,8 +18,9 @@ pub(super) fn log_in(browser: &Chromium, daemon: &Daemon, user: &str, path: &str
     browser.press("Tab");
     browser.type_in(PASSWORD);
     browser.press("Enter");
-    browser
-        .wait(&format!("location.pathname === '{path}' && document.querySelector('[data-script]')?.hidden === false"));
+    // What is for a script is there, and what is for pages without one is not: one of them is on every page.
+    let script = "(document.querySelector('[data-script]')?.hidden === false || document.querySelector('[data-plain]')?.hidden === true)";
+    browser.wait(&format!("location.pathname === '{path}' && {script}"));
 }
 
 /// Nothing left this host, and nothing that the page did was forbidden by its own policy.

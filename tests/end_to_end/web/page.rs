@@ -229,12 +229,20 @@ fn a_screen_reader_is_told_what_everything_is_and_the_keyboard_goes_through_it_i
         ("table", "Files and folders"),
         ("columnheader", "Name"),
         ("columnheader", "Actions"),
+        ("checkbox", "Choose all"),
+        ("checkbox", "Choose notes.txt"),
     ] {
         assert!(list.contains(&(role.to_owned(), name.to_owned())), "{role} {name}: {list:?}");
     }
     // From the top to the end by Tab alone, each once and as it is seen, and with something to see where one is.
     let order = ["~alice", "Links", "Public", "Log out", "Search", "Upload", "Upload a folder", "New folder", "Share"];
-    let rest = ["Name", "Size", "Changed", "pictures", "Actions for pictures", "notes.txt", "Actions for notes.txt"];
+    let of = |name: &'static str, actions: &'static str, choose: &'static str| [choose, name, actions];
+    let rows = [
+        of("pictures", "Actions for pictures", "Choose pictures"),
+        of("notes.txt", "Actions for notes.txt", "Choose notes.txt"),
+    ];
+    let rest: Vec<&str> =
+        ["Choose all", "Name", "Size", "Changed"].into_iter().chain(rows.into_iter().flatten()).collect();
     let here = "(a => a.getAttribute('aria-label') || a.placeholder || a.textContent)(document.activeElement)";
     browser.eval("document.activeElement.blur()");
     let mut seen: Vec<String> = Vec::new();

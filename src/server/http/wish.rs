@@ -1,0 +1,98 @@
+//! What a request wants of what it is about: the query of its URL.
+
+use hyper::Uri;
+use percent_encoding::percent_decode;
+
+use super::pack::Format;
+
+/// What a request wants of a folder or file beside its bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// `?json`: for programs.
+    pub json: bool,
+    /// `?download`: to be stored and not shown.
+    pub download: bool,
+    /// `?partial`: what an interrupted upload of it left.
+    pub partial: bool,
+    /// `?zip` or `?tar`: all that is in the folder.
+    pub archive: Option<Format>,
+    /// `?name=`, several times: what of it, by paths in the folder.
+    pub chosen: Vec<Vec<u8>>,
+    /// `?search=`: what has this in its name, in the folder and below.
+    pub search: Option<String>,
+    /// `?sort=`: by what a page is sorted.
+    pub sort: Sort,
+    /// `?order=desc`: the other way round.
+    pub descending: bool,
+}
+
+/// By what a page is sorted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Folders first, then by their names.
+    #[default]
+    Name,
+    /// By bytes.
+    Size,
+    /// By the time of modification.
+    Time,
+}
+
+impl Sort {
+    /// As a URL has it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Sort::Name => "name",
+            Sort::Size => "size",
+            Sort::Time => "time",
+        }
+    }
+}
+
+impl Wish {
+    /// What the query of a URL asks for. What it does not know is left alone.
+    pub fn parse(uri: &Uri) -> Wish {
+        let mut wish = Wish::default();
+        for part in uri.query().unwrap_or_default().split('&') {
+            match part {
+                "json" => wish.json = true,
+                "download" => wish.download = true,
+                "partial" => wish.partial = true,
+                "zip" => wish.archive = Some(Format::Zip),
+                "tar" => wish.archive = Some(Format::Tar),
+                "sort=name" => wish.sort = Sort::Name,
+                "sort=size" => wish.sort = Sort::Size,
+                "sort=time" => wish.sort = Sort::Time,
+                "order=desc" => wish.descending = true,
+                _ => match part.split_once('=') {
+                    Some(("name", name)) => wish.chosen.push(typed(name)),
+                    Some(("search", text)) => {
+                        let text = String::from_utf8_lossy(&typed(text)).trim().to_owned();
+                        wish.search = Some(text).filter(|text| !text.is_empty());
+                    }
+                    _ => {}
+                },
+            }
+        }
+        wish
+    }
+}
+
+/// A value in a query, as a form sends it.
+fn typed(value: &str) -> Vec<u8> {
+    percent_decode(value.replace('+', " ").as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_chosen_and_is_looked_for_is_as_a_form_or_a_script_sends_it() {
+        let wish = Wish::parse(&"/a/?zip&name=b%2Bc+d&name=x/y&name=%ff&search=+%C3%BC+1+".parse().unwrap());
+        assert_eq!(wish.chosen, [b"b+c d".to_vec(), b"x/y".to_vec(), b"\xff".to_vec()]);
+        assert_eq!((wish.search.as_deref(), wish.archive), (Some("ü 1"), Some(Format::Zip)));
+        assert_eq!(Wish::parse(&"/a/?search=".parse().unwrap()), Wish::default());
+        assert_eq!(Wish::parse(&"/a/?search=+&other=x".parse().unwrap()), Wish::default());
+    }
+}
