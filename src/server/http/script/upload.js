@@ -311,8 +311,10 @@ export class Uploads {
     const doubtful = chosen.filter((item) => !isNew(item));
     this.take(chosen.filter((item) => !doubtful.includes(item)));
     for (const item of doubtful) {
+      const before = alike(item);
       this.looking = this.looking.then(async () => {
-        for (const other of alike(item)) if (await areAlike(other.file, item.file).catch(() => false)) return;
+        const others = new Set([...before, ...alike(item)]);
+        for (const other of others) if (await areAlike(other.file, item.file).catch(() => false)) return;
         this.take([item]);
       });
     }
@@ -420,11 +422,19 @@ export class Uploads {
 async function areAlike(one, other) {
   if (one.size !== other.size) return false;
   for (let at = 0; at < one.size; at += COMPARED) {
-    const [left, right] = await Promise.all([one, other].map((file) => file.slice(at, at + COMPARED).arrayBuffer()));
-    const there = new Uint8Array(right);
-    if (left.byteLength !== there.length || new Uint8Array(left).some((byte, n) => byte !== there[n])) return false;
+    const parts = await Promise.all([one, other].map((file) => file.slice(at, at + COMPARED).arrayBuffer()));
+    if (!areEqual(...parts)) return false;
   }
   return true;
+}
+
+function areEqual(left, right) {
+  if (left.byteLength !== right.byteLength) return false;
+  const count = left.byteLength >> 2;
+  const [words, others] = [left, right].map((bytes) => new Int32Array(bytes, 0, count));
+  for (let n = 0; n < count; n++) if (words[n] !== others[n]) return false;
+  const [rest, there] = [left, right].map((bytes) => new Uint8Array(bytes, 4 * count));
+  return rest.every((byte, n) => byte === there[n]);
 }
 
 function decode(path) { try { return decodeURIComponent(path); } catch { return path; } }
