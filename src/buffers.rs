@@ -63,9 +63,22 @@ impl Buffer {
         }
     }
 
-    fn small() -> Buffer {
-        let bytes = vec![0; limits::SMALL_BUFFER].into_boxed_slice();
+    /// An empty buffer for the connection of this account, and for no more than so many bytes. Where those are few it is no larger: it would
+    /// hold a full one until they have left, of which the pool has none for many small files at once.
+    pub(crate) fn take_for_some(account: &Arc<Account>, most: u64) -> Buffer {
+        match usize::try_from(most) {
+            Ok(most) if most <= limits::SMALL_BUFFER => Buffer::of(most),
+            _ => Buffer::take_for(account),
+        }
+    }
+
+    fn of(size: usize) -> Buffer {
+        let bytes = vec![0; size].into_boxed_slice();
         Buffer { bytes, base: 0, start: 0, end: 0, secret: false, claim: None }
+    }
+
+    fn small() -> Buffer {
+        Buffer::of(limits::SMALL_BUFFER)
     }
 
     /// A small one for what must not stay in memory: wiped when it is dropped.

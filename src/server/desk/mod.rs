@@ -27,6 +27,7 @@ pub mod outcome;
 pub mod parts;
 mod real_paths;
 pub mod registry;
+mod rest;
 pub mod rooms;
 pub mod running;
 pub mod spot;
@@ -57,6 +58,7 @@ use self::matter::Matter;
 use self::op::Op;
 use self::outcome::{Begun, Outcome};
 use self::registry::Ticket;
+use self::rest::Rest;
 use self::rooms::Rooms;
 use self::running::Running;
 use self::ties::Ties;
@@ -82,6 +84,7 @@ pub struct Desk {
     version: u64,
     /// The session has waited for its next operation.
     rested: bool,
+    rest: Rest,
     rooms: Rooms,
     /// All of the rooms.
     store: Arc<dyn Store>,
@@ -128,6 +131,7 @@ impl Desk {
             users,
             version,
             rested: true,
+            rest: Rest::default(),
             store: rooms.store(),
             rooms,
             most,
@@ -426,14 +430,6 @@ impl Desk {
         let Desk { principal, audit, batch, .. } = self;
         batch.settle(&mut |running, done| earlier(ended(audit, principal, running, done)));
         batch.drop_pending();
-    }
-
-    /// Nothing is under way, and the client is waited for: what was kept for the next operation goes.
-    pub fn rest(&mut self) {
-        self.rested = true;
-        self.audit.rest();
-        self.store.forget_handles();
-        self.hasher = None;
     }
 
     /// The client is gone, maybe in the middle of an upload: what can be resumed is put away, the rest dropped.

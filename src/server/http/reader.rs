@@ -135,7 +135,7 @@ impl Reader {
             return Err(desk.drop_download(job, error));
         }
         let left = job.left();
-        let mut buffer = if left > 0 { Buffer::take_for(account) } else { Buffer::none() };
+        let mut buffer = if left > 0 { Buffer::take_for_some(account, left) } else { Buffer::none() };
         match desk.pull(job, buffer.room()) {
             Pulled::Done(Err(error)) => Err(error),
             Pulled::Done(Ok(_)) => {

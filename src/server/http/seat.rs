@@ -81,6 +81,25 @@ impl Seat {
     }
 }
 
+/// What is sat at.
+pub trait Sat: Send + 'static {
+    /// Whether more waits for it than what is done next.
+    fn more_waits(&mut self, more: bool);
+
+    /// Nothing waits for it.
+    fn is_left(&mut self);
+}
+
+impl Sat for Seat {
+    fn more_waits(&mut self, more: bool) {
+        self.desk.more_waits(more);
+    }
+
+    fn is_left(&mut self) {
+        self.desk.is_left();
+    }
+}
+
 /// A seat, and who waits for it. Clones are the same.
 pub struct Queue<S = Seat>(Arc<Inner<S>>);
 
@@ -180,7 +199,7 @@ impl<T> Errand<T> {
     }
 }
 
-impl<S: Send + 'static> Queue<S> {
+impl<S: Sat> Queue<S> {
     /// At this seat, in turns of this source.
     pub fn new(seat: S, turns: Arc<Turns>, source: Source) -> Queue<S> {
         let line = Line { waiting: VecDeque::new(), sweep_at: SWEEP_MIN, is_called: false };
@@ -217,9 +236,10 @@ impl<S: Send + 'static> Queue<S> {
     }
 }
 
-impl<S: Send + 'static> Inner<S> {
-    /// The next work, if this place will do for it. None: another place has been asked for, or nothing is left.
-    fn next(self: &Arc<Self>, place: &Place, is_first: bool) -> Option<Box<dyn Work<S>>> {
+impl<S: Sat> Inner<S> {
+    /// The next work, if this place will do for it, and whether more waits behind it. None: another place has been asked for, or nothing
+    /// is left.
+    fn next(self: &Arc<Self>, place: &Place, is_first: bool) -> Option<(Box<dyn Work<S>>, bool)> {
         let mut line = self.line.lock();
         let Some((class, _)) = line.waiting.front() else {
             line.is_called = false;
@@ -227,7 +247,8 @@ impl<S: Send + 'static> Inner<S> {
         };
         let class = *class;
         if (is_first || !place.is_over()) && place.becomes(class) {
-            return line.waiting.pop_front().map(|(_, errand)| errand);
+            let errand = line.waiting.pop_front().map(|(_, errand)| errand);
+            return errand.map(|errand| (errand, !line.waiting.is_empty()));
         }
         drop(line);
         self.turns.ask(&self.source, class, self.clone());
@@ -235,17 +256,21 @@ impl<S: Send + 'static> Inner<S> {
     }
 }
 
-impl<S: Send + 'static> Turn for Inner<S> {
+impl<S: Sat> Turn for Inner<S> {
     fn turn(self: Arc<Self>, place: &Place) {
         let mut is_first = true;
-        while let Some(errand) = self.next(place, is_first) {
+        while let Some((errand, more)) = self.next(place, is_first) {
             is_first = false;
-            if errand.is_forgotten() {
-                continue;
-            }
+            let errand = Some(errand).filter(|errand| !errand.is_forgotten());
             let mut seat = self.seat.lock();
-            // What panics and has nobody who waits for it must not take those with it who come after it.
-            let _told_by_itself = catch_unwind(AssertUnwindSafe(|| errand.run(&mut seat)));
+            if let Some(errand) = errand {
+                seat.more_waits(more);
+                // What panics and has nobody who waits for it must not take those with it who come after it.
+                let _told_by_itself = catch_unwind(AssertUnwindSafe(|| errand.run(&mut seat)));
+            }
+            if !more {
+                seat.is_left();
+            }
         }
     }
 }
@@ -260,6 +285,12 @@ mod tests {
 
     use super::*;
     use crate::machine::turns::Places;
+
+    impl Sat for Vec<u32> {
+        fn more_waits(&mut self, _: bool) {}
+
+        fn is_left(&mut self) {}
+    }
 
     fn queue() -> Queue<Vec<u32>> {
         Queue::new(
@@ -277,6 +308,43 @@ mod tests {
         asked.into_iter().for_each(|errand| block_on(errand.done()).unwrap());
         let seen = block_on(queue.ask(Class::Light, |seat| seat.clone()).done()).unwrap();
         assert_eq!(seen, (0..1000).collect::<Vec<_>>());
+    }
+
+    /// What was told of: whether more waited, and `L` once nothing did.
+    impl Sat for String {
+        fn more_waits(&mut self, more: bool) {
+            self.push(if more { '+' } else { '-' });
+        }
+
+        fn is_left(&mut self) {
+            self.push('L');
+        }
+    }
+
+    #[test]
+    fn a_desk_is_told_whether_more_waits_and_left_once_also_if_nobody_wants_the_last_any_more() {
+        let turns = Turns::new("test", Places::of_sessions());
+        let queue = Queue::new(String::new(), turns, Source::from(IpAddr::from(Ipv4Addr::LOCALHOST)));
+        let told = || queue.ask(Class::Light, |told| std::mem::take(told));
+        let (go, wait) = sync_channel::<()>(0);
+        let (begun, is_begun) = sync_channel::<()>(1);
+        let first = queue.ask(Class::Light, move |_| {
+            begun.send(()).unwrap();
+            wait.recv().unwrap();
+        });
+        is_begun.recv().unwrap();
+        let second = queue.ask(Class::Light, |_| {});
+        drop(queue.ask(Class::Light, |_| {}));
+        go.send(()).unwrap();
+        [first, second].into_iter().for_each(|errand| block_on(errand.done()).unwrap());
+        // The first was alone when it began, and the desk is left behind it, though the next waits by then. The third may be over or not.
+        let seen = block_on(told().done()).unwrap();
+        assert!(["-L+L-", "-L+-"].contains(&seen.as_str()), "{seen}");
+        let mut after = String::new();
+        for _ in 0..2 {
+            after += &block_on(told().done()).unwrap();
+        }
+        assert_eq!(after, "L-L-");
     }
 
     #[test]
