@@ -1,5 +1,5 @@
 //! Everything that a fuzzer has found worth keeping, through the functions that the fuzz targets call, and a short run of
-//! random bytes besides: `fuzz/` itself needs a nightly compiler, this does not. A long run is asked for by the number of
+//! random bytes besides: `fuzz/` itself needs cargo-fuzz, this does not. A long run is asked for by the number of
 //! random inputs: `SEALIFT_FUZZ_CASES=1000000 cargo test --test library fuzz_corpus::path`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
