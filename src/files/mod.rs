@@ -41,7 +41,7 @@ pub use prepared::{Done, Prepared, PreparedSet};
 pub use promises::{Decided, Promises};
 pub use reserved::is_reserved_name;
 pub use resume::Resume;
-pub use seen::Seen;
+pub use seen::{Seen, SeenAt};
 pub use source::{Finding, Record, Rot, Source};
 pub use staged::{Part, Staged};
 pub use staged_id::StagedId;

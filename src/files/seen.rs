@@ -24,6 +24,32 @@ impl PartialEq for Seen {
 
 impl Eq for Seen {}
 
+/// What was seen at the path of a change, and at the other path that it has: it is made only if that is still there. None: whatever is.
+#[derive(Clone, Default, Debug)]
+pub struct SeenAt {
+    /// At its path.
+    pub path: Option<Seen>,
+    /// At the other one.
+    pub other: Option<Seen>,
+}
+
+impl SeenAt {
+    /// Whatever is there.
+    pub const ANYTHING: SeenAt = SeenAt { path: None, other: None };
+
+    /// Whether it depends on anything.
+    pub const fn is_said(&self) -> bool {
+        self.path.is_some() || self.other.is_some()
+    }
+}
+
+impl From<Seen> for SeenAt {
+    /// At its path alone.
+    fn from(seen: Seen) -> SeenAt {
+        SeenAt { path: Some(seen), other: None }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum What {
     Nothing,

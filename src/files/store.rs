@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Seen, Source, SourceMode,
-    Stored, TrashId, TrashList, Umask, Upload, UploadSpec,
+    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Seen, SeenAt, Source,
+    SourceMode, Stored, TrashId, TrashList, Umask, Upload, UploadSpec,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -206,12 +206,12 @@ pub trait Store: Send + Sync {
     /// and is never replaced. Says whether something was; [`Stored::Same`] for the name that it has.
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored>;
 
-    /// [`Store::rename`] of what was seen, as [`Store::remove_seen`].
+    /// [`Store::rename`] of what was seen, to where that was seen, as [`Store::remove_seen`].
     ///
     /// # Errors
     /// [`Kind::Changed`] if something else is there, or nothing.
-    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
-        still_seen(self, from, seen)?;
+    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &SeenAt) -> Result<Stored> {
+        both_still_seen(self, from, to, seen)?;
         self.rename(from, to, replace)
     }
 
@@ -227,7 +227,7 @@ pub trait Store: Send + Sync {
         from: &RelPath,
         to: &RelPath,
         replace: bool,
-        seen: Option<&Seen>,
+        seen: &SeenAt,
     ) -> Result<Stored> {
         let _two_kinds = (other, replace, seen);
         Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")))
@@ -245,12 +245,12 @@ pub trait Store: Send + Sync {
         Err(Error::new(Kind::Denied, format!("{to}: folders are not replaced in this storage")))
     }
 
-    /// [`Store::supersede`] by what was seen, as [`Store::remove_seen`].
+    /// [`Store::supersede`] by what was seen, of what was seen, as [`Store::remove_seen`].
     ///
     /// # Errors
     /// [`Kind::Changed`] if something else is there, or nothing.
-    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
-        still_seen(self, from, seen)?;
+    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &SeenAt) -> Result<(Stored, Option<RelPath>)> {
+        both_still_seen(self, from, to, seen)?;
         self.supersede(from, to)
     }
 
@@ -312,6 +312,11 @@ pub trait Store: Send + Sync {
 fn still_seen<S: Store + ?Sized>(store: &S, path: &RelPath, seen: &Seen) -> Result<()> {
     let changed = || Error::new(Kind::Changed, format!("{path}: somebody changed it just now"));
     (store.seen(path)? == *seen).then_some(()).ok_or_else(changed)
+}
+
+fn both_still_seen<S: Store + ?Sized>(store: &S, from: &RelPath, to: &RelPath, seen: &SeenAt) -> Result<()> {
+    let ends = [(from, &seen.path), (to, &seen.other)];
+    ends.into_iter().try_for_each(|(path, seen)| seen.as_ref().map_or(Ok(()), |seen| still_seen(store, path, seen)))
 }
 
 /// What becomes of something that is removed, where such things are kept.

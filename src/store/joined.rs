@@ -19,8 +19,8 @@ use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Entry, EntryKind, FileMode, Hash, Keep, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared, PreparedSet,
-    Promises, Properties, RelPath, Removed, Seen, Source, SourceMode, Store, Stored, TrashId, TrashList, Umask, Unread,
-    Upload, UploadSpec, Usage,
+    Promises, Properties, RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, TrashId, TrashList, Umask,
+    Unread, Upload, UploadSpec, Usage,
 };
 
 /// A folder that shows in a home.
@@ -369,19 +369,19 @@ impl Store for JoinedStore {
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
-        self.give_name((from, None), to, replace)
+        self.give_name((from, to), replace, &SeenAt::ANYTHING)
     }
 
-    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
-        self.give_name((from, Some(seen)), to, replace)
+    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &SeenAt) -> Result<Stored> {
+        self.give_name((from, to), replace, seen)
     }
 
     fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
-        self.put_in_place((from, None), to)
+        self.put_in_place((from, to), &SeenAt::ANYTHING)
     }
 
-    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
-        self.put_in_place((from, Some(seen)), to)
+    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &SeenAt) -> Result<(Stored, Option<RelPath>)> {
+        self.put_in_place((from, to), seen)
     }
 
     fn trash(&self, path: &RelPath, most: usize, shown: &dyn Fn(&RelPath) -> bool) -> Result<TrashList> {

@@ -65,7 +65,7 @@ use self::ties::Ties;
 use self::uploads::Put;
 use crate::auth::{Access, Link, LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Done, FileMode, Hash, Hasher, Overwrite, RelPath, Seen, Store};
+use crate::files::{Done, FileMode, Hash, Hasher, Overwrite, RelPath, Seen, SeenAt, Store};
 use crate::limits;
 use crate::machine::source::Origin;
 use crate::machine::turns;
@@ -101,7 +101,7 @@ pub struct Desk {
     downloads: Option<Arc<Downloads>>,
     /// The operation that begins is only to be done to what was seen there.
     /// Boxed, as the desk of a connection that idles has none.
-    seen: Option<Box<Seen>>,
+    seen: Option<Box<SeenAt>>,
     /// What tells the uploads of somebody who came by a link from those of all others who did, if they said so: the hash of what they
     /// alone know.
     sender: Option<Hash>,
@@ -266,10 +266,10 @@ impl Desk {
         self.store.seen(path)
     }
 
-    /// [`Desk::begin`] of a removal, another name or a copy that is done only to what was seen at its path, if that is still there:
-    /// decided in the step in which it is done.
-    pub fn begin_seen(&mut self, op: Op, seen: Option<Seen>, name: &'static str, earlier: Earlier<'_>) -> Begun {
-        self.seen = seen.map(Box::new);
+    /// [`Desk::begin`] of a removal, another name or a copy that is done only to what was seen at its path, and a change of names only where that was
+    /// seen at the other one, if that is still there: decided in the step in which it is done.
+    pub fn begin_seen(&mut self, op: Op, seen: SeenAt, name: &'static str, earlier: Earlier<'_>) -> Begun {
+        self.seen = seen.is_said().then(|| Box::new(seen));
         let begun = self.begin(op, name, earlier);
         self.seen = None;
         begun
@@ -300,7 +300,7 @@ impl Desk {
             Op::Accept(path) => self.begin_accept(&path, running),
             Op::Put { path, spec, resume } => self.begin_put(path, spec, resume, running, earlier),
             Op::MakeFolder { path, parents } => self.make_folder(&path, parents, running, earlier),
-            Op::Copy { from, to, replace } => self.begin_copy(&from, &to, replace, running, earlier),
+            Op::Copy { from, to, over } => self.begin_copy(&from, &to, over, running, earlier),
             Op::Stage { path, spec, resume } => self.stage(path, spec, resume, running),
             Op::Part { id, offset, length } => self.begin_part(id, (offset, length), running),
             Op::Commit { id, hash } => self.commit_staged(id, hash, running),

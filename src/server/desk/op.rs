@@ -149,8 +149,8 @@ pub enum Op {
         from: RelPath,
         /// What the copy is called.
         to: RelPath,
-        /// A file that is there is replaced.
-        replace: bool,
+        /// What must be there when the copy takes its place: anything is replaced, or a file, or nothing is.
+        over: Condition,
     },
     /// A client keeps these with a file or folder, or none any more of a name, beside what it keeps there already.
     SetProperties {
@@ -343,8 +343,8 @@ impl Op {
                 Facts::new(Action::Purge, path, at(path, Access::DELETE, extent), Writes::Nothing)
             }
             // As if it had been downloaded and uploaded again.
-            Op::Copy { from, to, replace } => {
-                let rights = Access::UPLOAD.union(over(*replace));
+            Op::Copy { from, to, over: condition } => {
+                let rights = Access::UPLOAD.union(over(*condition != Condition::Absent));
                 let need = between((from, Access::DOWNLOAD, Itself), (to, rights, Itself));
                 let facts = Facts::new(Action::Copy, from, need, Writes::Tree(to)).to(to);
                 facts.behind_links(Access::DOWNLOAD).sharing_syncs()

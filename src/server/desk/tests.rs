@@ -13,7 +13,7 @@ use super::jobs::work::{Work, Worked};
 use super::registry::{Registry, Way};
 use super::*;
 use crate::auth::{Users, hash_password};
-use crate::files::{Durability, Hash, RelPath, UploadSpec};
+use crate::files::{Condition, Durability, Hash, RelPath, UploadSpec};
 use crate::machine::source::Origin;
 use crate::secret::Secret;
 use crate::server::desk::tokens::Tokens;
@@ -34,6 +34,10 @@ fn path(name: &str) -> RelPath {
 /// Operations before this one that are over: none are expected.
 fn nobody(result: Result<Outcome>) {
     panic!("{result:?}");
+}
+
+fn over(replace: bool) -> Condition {
+    if replace { Condition::Any } else { Condition::Absent }
 }
 
 impl Bench {
@@ -78,7 +82,7 @@ impl Bench {
     }
 
     fn begin_copy(&mut self, from: &str, to: &str, replace: bool) -> Begun {
-        self.desk.begin(Op::Copy { from: path(from), to: path(to), replace }, "CP", &mut nobody)
+        self.desk.begin(Op::Copy { from: path(from), to: path(to), over: over(replace) }, "CP", &mut nobody)
     }
 
     /// All of a copy, and its commit.
@@ -220,7 +224,7 @@ fn a_copy_needs_what_a_download_and_an_upload_need() {
         let hash = hash_password(&Secret::new("x")).unwrap();
         let users = principal(&format!("[users.bob]\npassword = \"{hash}\"\naccess = {list}\n"));
         let grants = users.grants_of("bob").unwrap();
-        let op = Op::Copy { from: path("a"), to: path("b"), replace };
+        let op = Op::Copy { from: path("a"), to: path("b"), over: over(replace) };
         assert_eq!(gate::decide(grants, gate::need(&op)) == gate::Decision::Allowed, allowed, "{access} {replace}");
     }
 }

@@ -337,6 +337,8 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::Protocol => StatusCode::MISDIRECTED_REQUEST,
         Kind::PathTooLong | Kind::TooLong => StatusCode::URI_TOO_LONG,
         Kind::IsDirectory | Kind::NotRegular | Kind::NotEmpty | Kind::Exists => StatusCode::CONFLICT,
+        // It is there, as it is: nobody's program takes it for removed, and none for a server that has failed and is to be asked again.
+        Kind::Rotten => StatusCode::CONFLICT,
         Kind::Changed => StatusCode::PRECONDITION_FAILED,
         Kind::Quota | Kind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
         // Only of a Destination.

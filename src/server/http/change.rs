@@ -12,7 +12,7 @@ use super::guest::{Guest, Waiting, begin, begin_change, begin_seen, unexpected};
 use super::put::{self, Looks};
 use super::target::Place;
 use crate::error::{Error, Kind, Result};
-use crate::files::{EntryKind, RelPath, Seen};
+use crate::files::{EntryKind, RelPath, Seen, SeenAt};
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
@@ -99,11 +99,11 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
     let folders = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
     let mut looks = Looks::default();
     let moved = loop {
-        let seen = put::decide(guest, &from, headers).await?;
-        let (from, to, is_conditional) = (from.clone(), to.clone(), seen.is_some());
+        let seen = SeenAt { path: put::decide(guest, &from, headers).await?, other: guest.seen().other.clone() };
+        let (from, to, is_conditional) = (from.clone(), to.clone(), seen.is_said());
         let moved = guest.step(move |desk| match folders {
-            true => supersede(desk, &from, &to, seen, "MOVE"),
-            false => rename_at(desk, (&from, seen), &to, there.is_some(), "MOVE"),
+            true => supersede(desk, (&from, &to), seen, "MOVE"),
+            false => rename_at(desk, (&from, &to), there.is_some(), seen, "MOVE"),
         });
         let moved = moved.await;
         if !looks.again(is_conditional, &moved) {
@@ -123,17 +123,11 @@ pub async fn apart(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, copied: boo
     guest.step(move |desk| desk.check_apart(&from, &to, copied)).await
 }
 
-/// [`Op::Supersede`], by what was seen alone if that is said.
+/// [`Op::Supersede`], if that is there which was seen.
 ///
 /// # Errors
 /// Those of the gate and the store; both are where they were.
-pub fn supersede(
-    desk: &mut Desk,
-    from: &RelPath,
-    to: &RelPath,
-    seen: Option<Seen>,
-    method: &'static str,
-) -> Result<()> {
+pub fn supersede(desk: &mut Desk, (from, to): (&RelPath, &RelPath), seen: SeenAt, method: &'static str) -> Result<()> {
     let op = Op::Supersede { from: from.clone(), to: to.clone() };
     match begin_seen(desk, &mut Waiting::default(), (op, seen), method)? {
         Begun::Done(Ok(Outcome::Renamed(_))) => Ok(()),
@@ -151,15 +145,15 @@ pub fn aside(path: &RelPath) -> Result<RelPath> {
     path.parent().unwrap_or_default().join(&aside)
 }
 
-/// [`Op::Rename`], of what was seen alone if that is said.
+/// [`Op::Rename`], if that is there which was seen.
 ///
 /// # Errors
 /// Those of the gate and the store.
 pub fn rename_at(
     desk: &mut Desk,
-    (from, seen): (&RelPath, Option<Seen>),
-    to: &RelPath,
+    (from, to): (&RelPath, &RelPath),
     replace: bool,
+    seen: SeenAt,
     method: &'static str,
 ) -> Result<()> {
     let op = Op::Rename { from: from.clone(), to: to.clone(), replace };
@@ -174,6 +168,7 @@ pub fn rename_at(
 /// # Errors
 /// Those of the gate and the store.
 pub fn remove(desk: &mut Desk, path: RelPath, seen: Option<Seen>, for_good: bool, method: &'static str) -> Result<()> {
+    let seen = seen.map_or(SeenAt::ANYTHING, SeenAt::from);
     match begin_seen(desk, &mut Waiting::default(), (Op::Remove { path, recursive: true, for_good }, seen), method)? {
         Begun::Done(Ok(Outcome::Removed(_))) => Ok(()),
         _ => Err(unexpected()),
@@ -262,7 +257,8 @@ fn all_of_it(headers: &HeaderMap) -> Result<()> {
 pub fn no_place(error: Error, to: &RelPath) -> Error {
     match error.kind() {
         Kind::NotFound if error.path() == Some(Path::new(&to.to_string())) => {
-            Error::new(Kind::NotDirectory, format!("{to}: there is no such folder to put it in"))
+            let folder = to.parent().unwrap_or_default();
+            Error::new(Kind::NotDirectory, format!("{folder}: there is no such folder to put it in"))
         }
         _ => error,
     }

@@ -12,7 +12,7 @@ use super::entries::{Batch, batch};
 use super::guest::{Guest, Pending, begin, begin_seen, unexpected};
 use super::put::{self, Looks};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind, RelPath, Seen};
+use crate::files::{Condition, Entry, EntryKind, RelPath, Seen, SeenAt};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
@@ -35,7 +35,7 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     let mut looks = Looks::default();
     loop {
         let seen = put::decide(guest, &way.from, headers).await?;
-        let is_conditional = seen.is_some();
+        let is_conditional = seen.is_some() || guest.seen().other.is_some();
         let copied = copy_there(guest, &way, (what, there), seen, is_flat).await;
         if !looks.again(is_conditional, &copied) {
             copied?;
@@ -74,7 +74,14 @@ async fn copy_there(
     let place = built.as_ref().map_or_else(|| to.clone(), |built| built.path.clone());
     let copied = match what {
         EntryKind::Directory => copy_folder(guest, &from, &place, is_flat).await,
-        _ => copy_one(guest, (from, seen), place, there.is_some() && !trees).await,
+        _ => {
+            let over = match &guest.seen().other {
+                Some(before) if built.is_none() => put::still(guest, &to, before).await?,
+                _ if there.is_some() && !trees => Condition::Any,
+                _ => Condition::Absent,
+            };
+            copy_one(guest, (from, seen), place, over).await
+        }
     };
     copied.map_err(|error| no_place(error, &to))?;
     if let Some(built) = built {
@@ -111,9 +118,10 @@ impl Built {
 
     async fn put_in_place(mut self, to: RelPath, replace: bool) -> Result<()> {
         let path = self.path.clone();
+        let seen = SeenAt { path: None, other: self.guest.seen().other.clone() };
         let put = move |desk: &mut Desk| match replace {
-            true => supersede(desk, &path, &to, None, "COPY"),
-            false => rename_at(desk, (&path, None), &to, false, "COPY"),
+            true => supersede(desk, (&path, &to), seen, "COPY"),
+            false => rename_at(desk, (&path, &to), false, seen, "COPY"),
         };
         self.guest.step(put).await?;
         self.is_in_place = true;
@@ -136,8 +144,8 @@ impl Drop for Built {
     }
 }
 
-async fn copy_one(guest: &Arc<Guest>, from: (RelPath, Option<Seen>), to: RelPath, replace: bool) -> Result<()> {
-    let pending = copy_file(guest, from, to, replace).await?;
+async fn copy_one(guest: &Arc<Guest>, from: (RelPath, Option<Seen>), to: RelPath, over: Condition) -> Result<()> {
+    let pending = copy_file(guest, from, to, over).await?;
     guest.committed(pending).await.map(drop)
 }
 
@@ -207,7 +215,7 @@ async fn copy_entries(
         let (source, target) = (from.join(&entry.path)?, to.join(&entry.path)?);
         match entry.kind {
             EntryKind::Directory => make_like(guest, source, target).await?,
-            EntryKind::File => pending.push(copy_file(guest, (source, None), target, false).await?),
+            EntryKind::File => pending.push(copy_file(guest, (source, None), target, Condition::Absent).await?),
             EntryKind::Link | EntryKind::Other => {
                 return Err(Error::new(Kind::NotRegular, format!("{source}: neither a file nor a folder")));
             }
@@ -220,10 +228,11 @@ async fn copy_file(
     guest: &Arc<Guest>,
     (from, seen): (RelPath, Option<Seen>),
     to: RelPath,
-    replace: bool,
+    over: Condition,
 ) -> Result<Pending> {
+    let seen = seen.map_or(SeenAt::ANYTHING, SeenAt::from);
     let begun = guest.change(Class::Light, move |desk, waiting| {
-        match begin_seen(desk, waiting, (Op::Copy { from, to, replace }, seen), "COPY")? {
+        match begin_seen(desk, waiting, (Op::Copy { from, to, over }, seen), "COPY")? {
             Begun::Work(work) => Ok(work),
             _ => Err(unexpected()),
         }

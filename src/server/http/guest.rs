@@ -15,7 +15,7 @@ pub use super::seat::{Pending, Waiting};
 use crate::auth::{InboxBounds, Link, Principal, Users};
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
-use crate::files::Seen;
+use crate::files::SeenAt;
 use crate::limits;
 use crate::machine::source::{Origin, Source};
 use crate::machine::throttle::Course;
@@ -46,7 +46,7 @@ pub struct Guest {
     /// The locks that a request presents, whose guest this is.
     presented: Vec<LockToken>,
     /// What was there when the `If` of that request was decided.
-    seen: Option<Seen>,
+    seen: SeenAt,
     /// Closed with the guest: whoever waits for its end then waits for nothing.
     _is_there: Sender<()>,
 }
@@ -98,7 +98,7 @@ impl Guest {
             open: open.clone(),
             progress: progress.clone(),
             presented: Vec::new(),
-            seen: None,
+            seen: SeenAt::ANYTHING,
             _is_there: is_there,
         };
         Ok((guest, ending))
@@ -109,13 +109,13 @@ impl Guest {
         &self.presented
     }
 
-    /// What was there when the `If` of the request was decided, if that plays a part in it.
-    pub fn seen(&self) -> Option<&Seen> {
-        self.seen.as_ref()
+    /// What was there when the `If` of the request was decided, as far as that plays a part in it.
+    pub fn seen(&self) -> &SeenAt {
+        &self.seen
     }
 
     /// The same session for a request that presents these locks, and was decided on this.
-    pub fn presenting(&self, presented: Vec<LockToken>, seen: Option<Seen>) -> Guest {
+    pub fn presenting(&self, presented: Vec<LockToken>, seen: SeenAt) -> Guest {
         Guest {
             shared: self.shared.clone(),
             principal: self.principal.clone(),
@@ -382,14 +382,14 @@ pub fn begin(desk: &mut Desk, op: Op, method: &'static str) -> Result<Begun> {
 
 /// The same for what may share the commit of those who wait.
 pub fn begin_change(desk: &mut Desk, waiting: &mut Waiting, op: Op, method: &'static str) -> Result<Begun> {
-    begin_seen(desk, waiting, (op, None), method)
+    begin_seen(desk, waiting, (op, SeenAt::ANYTHING), method)
 }
 
 /// The same for what is done only to what was seen at its path.
 pub fn begin_seen(
     desk: &mut Desk,
     waiting: &mut Waiting,
-    (op, seen): (Op, Option<Seen>),
+    (op, seen): (Op, SeenAt),
     method: &'static str,
 ) -> Result<Begun> {
     desk.look_at_users();

@@ -162,15 +162,24 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
 /// place.
 async fn condition_with_if(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<Condition> {
     let asked = condition(guest, path, headers).await?;
-    let Some(before) = guest.seen() else { return Ok(asked) };
+    let Some(before) = &guest.seen().path else { return Ok(asked) };
+    let now = still(guest, path, before).await?;
+    match asked == Condition::Any || asked == now {
+        true => Ok(now),
+        false => Err(not_that(guest, path)),
+    }
+}
+
+/// What must be there when a file is put in its place, if that is to be what was there before.
+///
+/// # Errors
+/// [`Kind::Changed`] if it is something else by now; those of the gate and the store.
+pub async fn still(guest: &Arc<Guest>, path: &RelPath, before: &Seen) -> Result<Condition> {
     let now = hash_now(guest, path).await?.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash));
     // If that is there which was there before, it is that which has this hash. Its attributes have changed if the hash was recorded.
     let at = path.clone();
     let is_that = guest.step(move |desk| desk.seen(&at)).await?.is_still(before);
-    match is_that && (asked == Condition::Any || asked == now) {
-        true => Ok(now),
-        false => Err(not_that(guest, path)),
-    }
+    is_that.then_some(now).ok_or_else(|| not_that(guest, path))
 }
 
 /// Decides on the conditions of a request that changes a name and no bytes, by what is at this path now. Says what that is: the change
@@ -181,12 +190,12 @@ async fn condition_with_if(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderM
 pub async fn decide(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<Option<Seen>> {
     if !has_condition(headers) {
         // The `If` of WebDAV, which is decided by now.
-        return Ok(guest.seen().cloned());
+        return Ok(guest.seen().path.clone());
     }
     let at = path.clone();
     let seen = guest.step(move |desk| desk.seen(&at)).await?;
     check(guest, path, headers).await?;
-    match guest.seen() {
+    match &guest.seen().path {
         // When this was decided on before, the hash may have been recorded.
         Some(before) if !seen.is_still(before) => Err(not_that(guest, path)),
         _ => Ok(Some(seen)),

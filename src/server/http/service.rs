@@ -324,11 +324,14 @@ impl Connection {
             Target::Place(place) => place,
         };
         let Here::In(guest) = self.guest(&place, head, ids).await? else { return Err(not_found(&place)) };
-        let (presented, seen) = dav::presented(&guest, &place, request).await?;
+        let headers = request.headers();
+        let (at, to) = (place.path.clone(), || destination(request.uri(), headers));
+        let other = if writing.has_destination() { to().ok() } else { None };
+        let (presented, seen) = dav::presented(&guest, &place, other, request).await?;
         let guest = Arc::new(guest.presenting(presented, seen));
         head.arrival.is_begun();
-        let headers = request.headers();
-        let way = || destination(request.uri(), headers).and_then(|to| Way::between(&place, to, headers));
+        writing.decide(&guest, &place.path, headers).await?;
+        let way = || to().and_then(|to| Way::between(&place, to, headers));
         let written = match writing {
             Writing::Put => {
                 let kept = (&self.visitors.shared().uploads, guest.source().clone());
@@ -344,9 +347,11 @@ impl Connection {
             Writing::Unlock => dav::unlock(&guest, place, request).await,
             Writing::SetProperties => dav::set_properties(&guest, place, body).await,
         };
-        written.or_else(|error| match writing.status(error.told_by_server().0) {
-            Some(status) => Ok(self.refused(status, &error, head, *ids)),
-            None => Err(error),
+        written.map_err(|error| writing.explain(error, &at)).or_else(|error| {
+            match writing.status(error.told_by_server().0) {
+                Some(status) => Ok(self.refused(status, &error, head, *ids)),
+                None => Err(error),
+            }
         })
     }
 

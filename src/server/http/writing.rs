@@ -1,8 +1,13 @@
 //! Requests that change something.
 
-use hyper::StatusCode;
+use std::sync::Arc;
 
-use crate::error::Kind;
+use hyper::{HeaderMap, StatusCode};
+
+use super::guest::Guest;
+use super::{change, put};
+use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
 
 /// What changes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +33,32 @@ pub enum Writing {
 }
 
 impl Writing {
+    /// Decides on the conditions of what leaves the bytes alone that they are about. All else decides on them with what it does.
+    ///
+    /// # Errors
+    /// [`Kind::Changed`] if they do not hold; those of the gate and the store.
+    pub async fn decide(self, guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
+        match self {
+            Writing::MakeFolder | Writing::Lock | Writing::SetProperties => {
+                put::decide(guest, path, headers).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is about a second path, too.
+    pub fn has_destination(self) -> bool {
+        matches!(self, Writing::Move | Writing::Copy)
+    }
+
+    /// Why it failed at this path: what may make something there names the folder that is missing.
+    pub fn explain(self, error: Error, at: &RelPath) -> Error {
+        match self {
+            Writing::Put | Writing::MakeFolder | Writing::Lock => change::no_place(error, at),
+            _ => error,
+        }
+    }
+
     /// What a failure of it is, where that is not what it is of other requests.
     pub fn status(self, kind: Kind) -> Option<StatusCode> {
         match (self, kind) {

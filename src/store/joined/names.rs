@@ -2,16 +2,11 @@
 
 use super::JoinedStore;
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Seen, Stored};
+use crate::files::{RelPath, SeenAt, Stored};
 
 impl JoinedStore {
-    /// [`crate::files::Store::rename`], of what was seen alone if that is said.
-    pub(super) fn give_name(
-        &self,
-        (from, seen): (&RelPath, Option<&Seen>),
-        to: &RelPath,
-        replace: bool,
-    ) -> Result<Stored> {
+    /// [`crate::files::Store::rename`], only if that is there which was seen.
+    pub(super) fn give_name(&self, (from, to): (&RelPath, &RelPath), replace: bool, seen: &SeenAt) -> Result<Stored> {
         self.refuse_fixed(from)?;
         self.refuse_fixed(to)?;
         let (source, target) = (self.route(from)?, self.route(to)?);
@@ -23,17 +18,17 @@ impl JoinedStore {
             return target.with(|store, to| store.rename_from(&*source.store, &source.path, to, replace, seen));
         }
         self.make_room(to)?;
-        source.with(|store, from| match seen {
-            None => store.rename(from, &target.path, replace),
-            Some(seen) => store.rename_seen(from, &target.path, replace, seen),
+        source.with(|store, from| match seen.is_said() {
+            false => store.rename(from, &target.path, replace),
+            true => store.rename_seen(from, &target.path, replace, seen),
         })
     }
 
-    /// [`crate::files::Store::supersede`], by what was seen alone if that is said.
+    /// [`crate::files::Store::supersede`], only if that is there which was seen.
     pub(super) fn put_in_place(
         &self,
-        (from, seen): (&RelPath, Option<&Seen>),
-        to: &RelPath,
+        (from, to): (&RelPath, &RelPath),
+        seen: &SeenAt,
     ) -> Result<(Stored, Option<RelPath>)> {
         self.refuse_fixed(from)?;
         self.refuse_fixed(to)?;
@@ -41,9 +36,9 @@ impl JoinedStore {
         if route.at != target.at {
             return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
         }
-        let (stored, old) = route.with(|store, from| match seen {
-            None => store.supersede(from, &target.path),
-            Some(seen) => store.supersede_seen(from, &target.path, seen),
+        let (stored, old) = route.with(|store, from| match seen.is_said() {
+            false => store.supersede(from, &target.path),
+            true => store.supersede_seen(from, &target.path, seen),
         })?;
         let old = match (old, route.at) {
             (Some(old), Some(at)) => Some(at.join(old.as_bytes())?),

@@ -19,7 +19,7 @@ use super::taking::{Found, Taken, Taking};
 use super::trash::{self, Trash};
 use super::tree::{Change, Tree};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, RelPath, Seen, Stored};
+use crate::files::{Hash, RelPath, SeenAt, Stored};
 use crate::limits;
 
 /// One end of the way.
@@ -59,8 +59,8 @@ impl End<'_> {
 
 /// [`crate::files::Store::rename_from`], to a store with this bound.
 pub(super) fn rename(
-    (from, seen_there): (&End<'_>, Option<&Seen>),
-    to: &End<'_>,
+    (from, to): (&End<'_>, &End<'_>),
+    seen_there: &SeenAt,
     bound: Option<&Arc<Bound>>,
     durable: bool,
     replace: bool,
@@ -77,7 +77,7 @@ pub(super) fn rename(
 
 fn take_and_move(
     taking: &mut Taking<'_>,
-    (from, seen_there): (&End<'_>, Option<&Seen>),
+    (from, seen_there): (&End<'_>, &SeenAt),
     to: &End<'_>,
     bound: Option<&Arc<Bound>>,
     durable: bool,
@@ -109,7 +109,8 @@ fn take_and_move(
         let alone = Tree::both_alone(from.jail().tree(), to.jail().tree()).map_err(|err| from.failed(err))?;
         let (from_dir, from_name) = from.jail().parent(from.path)?;
         let (to_dir, to_name) = to.jail().parent(to.path)?;
-        seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there)?;
+        seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there.path.as_ref())?;
+        seen::check(to.jail(), to.path, (&to_dir, to_name), seen_there.other.as_ref())?;
         let found = match taken {
             Some(Taken::Whole(found, watch)) if !watch.is_changed() => Some(found),
             // Somebody has changed something there: once more.

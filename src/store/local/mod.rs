@@ -49,8 +49,8 @@ use rustix::fs::Mode;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Durability, FileMode, Hash, Keep, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises, Properties,
-    RelPath, Removed, Seen, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Umask, Upload, UploadSpec,
-    Usage,
+    RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Umask, Upload,
+    UploadSpec, Usage,
 };
 use crate::limits;
 pub use account::Limits;
@@ -351,11 +351,11 @@ impl Store for LocalStore {
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
-        names::rename(&self.stage, self.durable(), (from, None), to, replace)
+        names::rename(&self.stage, self.durable(), (from, to), replace, &SeenAt::ANYTHING)
     }
 
-    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
-        names::rename(&self.stage, self.durable(), (from, Some(seen)), to, replace)
+    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &SeenAt) -> Result<Stored> {
+        names::rename(&self.stage, self.durable(), (from, to), replace, seen)
     }
 
     fn rename_from(
@@ -364,13 +364,13 @@ impl Store for LocalStore {
         from: &RelPath,
         to: &RelPath,
         replace: bool,
-        seen: Option<&Seen>,
+        seen: &SeenAt,
     ) -> Result<Stored> {
         let Some(other) = other.as_any().and_then(|other| other.downcast_ref::<LocalStore>()) else {
             return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
         };
         let ends = (across::End { stage: &other.stage, path: from }, across::End { stage: &self.stage, path: to });
-        across::rename((&ends.0, seen), &ends.1, self.bound.as_ref(), self.durable(), replace)
+        across::rename((&ends.0, &ends.1), seen, self.bound.as_ref(), self.durable(), replace)
     }
 
     fn as_any(&self) -> Option<&dyn Any> {
@@ -378,11 +378,11 @@ impl Store for LocalStore {
     }
 
     fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
-        supersede::supersede(&self.stage, self.durable(), (from, None), to)
+        supersede::supersede(&self.stage, self.durable(), (from, to), &SeenAt::ANYTHING)
     }
 
-    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
-        supersede::supersede(&self.stage, self.durable(), (from, Some(seen)), to)
+    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &SeenAt) -> Result<(Stored, Option<RelPath>)> {
+        supersede::supersede(&self.stage, self.durable(), (from, to), seen)
     }
 
     fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {

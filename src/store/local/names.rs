@@ -22,7 +22,7 @@ use super::staging::Stage;
 use super::trash;
 use super::tree::Change;
 use crate::error::{Error, Kind, Result};
-use crate::files::{EntryKind, RelPath, Seen, Stored};
+use crate::files::{EntryKind, RelPath, SeenAt, Stored};
 use crate::limits;
 
 /// Renames only if nothing has the new name, in the way that this file system was found to have.
@@ -51,9 +51,9 @@ fn link_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), 
 pub(super) fn rename(
     stage: &Stage,
     durable: bool,
-    (from, seen): (&RelPath, Option<&Seen>),
-    to: &RelPath,
+    (from, to): (&RelPath, &RelPath),
     replace: bool,
+    seen: &SeenAt,
 ) -> Result<Stored> {
     let jail = stage.jail();
     // Asked before: it may have to be tried, which takes longer than others are to wait.
@@ -64,7 +64,8 @@ pub(super) fn rename(
     jail.tell(to, Change::Moves);
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
-    seen::check(jail, from, (&from_dir, from_name), seen)?;
+    seen::check(jail, from, (&from_dir, from_name), seen.path.as_ref())?;
+    seen::check(jail, to, (&to_dir, to_name), seen.other.as_ref())?;
     let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let directory = kind == FileType::Directory;

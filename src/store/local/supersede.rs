@@ -16,14 +16,14 @@ use super::staging::Stage;
 use super::trash::{self, Trash, is_worth_keeping};
 use super::tree::Change;
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Seen, Stored};
+use crate::files::{RelPath, SeenAt, Stored};
 
 /// [`crate::files::Store::supersede`].
 pub(super) fn supersede(
     stage: &Stage,
     durable: bool,
-    (from, seen): (&RelPath, Option<&Seen>),
-    to: &RelPath,
+    (from, to): (&RelPath, &RelPath),
+    seen: &SeenAt,
 ) -> Result<(Stored, Option<RelPath>)> {
     let within = |inner: &RelPath, outer: &RelPath| inner.strip_prefix(outer).is_some();
     if within(from, to) || within(to, from) {
@@ -37,7 +37,8 @@ pub(super) fn supersede(
     jail.tell(to, Change::Moves);
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
-    seen::check(jail, from, (&from_dir, from_name), seen)?;
+    seen::check(jail, from, (&from_dir, from_name), seen.path.as_ref())?;
+    seen::check(jail, to, (&to_dir, to_name), seen.other.as_ref())?;
     let what = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
     let there = match statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(there) => Some(there),

@@ -20,7 +20,7 @@ use self::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, EntryKind, FileMode, Hash, Hasher, HomeTerms, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises,
-    RelPath, Removed, Seen, Source, SourceMode, Store, Stored, Swept, Umask, Upload, UploadSpec, Vault,
+    RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Swept, Umask, Upload, UploadSpec, Vault,
 };
 
 /// Homes in memory. Clones are the same vault.
@@ -186,15 +186,15 @@ impl Store for MemoryStore {
         tree.remove(&self.home, path, recursive)
     }
 
-    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
+    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &SeenAt) -> Result<Stored> {
         let mut tree = self.trees.lock();
-        tree.check_seen(&self.home, from, seen)?;
+        tree.check_both(&self.home, (from, to), seen)?;
         tree.rename(&self.home, from, to, replace)
     }
 
-    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
+    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &SeenAt) -> Result<(Stored, Option<RelPath>)> {
         let mut tree = self.trees.lock();
-        tree.check_seen(&self.home, from, seen)?;
+        tree.check_both(&self.home, (from, to), seen)?;
         tree.supersede(&self.home, from, to)
     }
 

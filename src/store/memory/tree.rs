@@ -12,7 +12,7 @@ use super::kept::Kept;
 use super::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Committed, Condition, EntryKind, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, Removed, Seen,
+    Committed, Condition, EntryKind, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, Removed, Seen, SeenAt,
     SourceMode, Stored, Umask, UploadSpec, numbered,
 };
 use crate::limits;
@@ -175,6 +175,13 @@ impl Tree {
     pub(super) fn check_seen(&self, home: &RelPath, path: &RelPath, expected: &Seen) -> Result<()> {
         let changed = || Error::new(Kind::Changed, format!("{path}: somebody changed it just now"));
         (self.seen(home, path)? == *expected).then_some(()).ok_or_else(changed)
+    }
+
+    /// The same of both paths of a change.
+    pub(super) fn check_both(&self, home: &RelPath, (from, to): (&RelPath, &RelPath), expected: &SeenAt) -> Result<()> {
+        let check = |path, seen: &Option<Seen>| seen.as_ref().map_or(Ok(()), |seen| self.check_seen(home, path, seen));
+        check(from, &expected.path)?;
+        check(to, &expected.other)
     }
 
     pub(super) fn file(&self, home: &RelPath, path: &RelPath) -> Result<Arc<File>> {

@@ -13,7 +13,7 @@ use super::object::{Kept, Object, endless};
 use super::shared::{Found, Shared, a_number, failed, full, unheeded};
 use super::upload::Multipart;
 use crate::error::{Error, Kind, Result};
-use crate::files::{FileMode, Hash, Mtime, RelPath, Seen, SourceMode, Stored};
+use crate::files::{FileMode, Hash, Mtime, RelPath, Seen, SeenAt, SourceMode, Stored};
 use crate::limits;
 use crate::outgoing::Payload;
 use crate::store::bounds::Sum;
@@ -35,6 +35,13 @@ impl Shared {
             Found::Folder => Seen::FOLDER,
             Found::File(object) => seen_as(&object),
         })
+    }
+
+    /// What is there, if it is what was seen.
+    fn look_for(&self, place: &Spot, path: &RelPath, seen: Option<&Seen>) -> Result<Found> {
+        let found = self.look(place, path)?;
+        check(&found, seen, path)?;
+        Ok(found)
     }
 
     pub(super) fn make_dir(&self, home: &Spot, path: &RelPath, parents: bool) -> Result<u64> {
@@ -103,7 +110,7 @@ impl Shared {
         home: &Spot,
         (from, to): (&RelPath, &RelPath),
         replace: bool,
-        seen: Option<&Seen>,
+        seen: &SeenAt,
     ) -> Result<Stored> {
         self.check_parent(home, from)?;
         self.check_parent(home, to)?;
@@ -112,14 +119,7 @@ impl Shared {
         let mut going = self.ledger.changing(&self.keys.file(&old)?, None);
         let coming = if old == new { None } else { Some(self.ledger.changing(&self.keys.file(&new)?, None)) };
         let found = self.look(&old, from)?;
-        let is = match &found {
-            Found::Nothing => Seen::NOTHING,
-            Found::Folder => Seen::FOLDER,
-            Found::File(object) => seen_as(object),
-        };
-        if seen.is_some_and(|seen| *seen != is) {
-            return Err(Why::Condition.at(from));
-        }
+        check(&found, seen.path.as_ref(), from)?;
         match found {
             Found::Nothing => Err(failed(from, Errno::NOENT)),
             Found::Folder if from != to && to.is_within(from) => {
@@ -127,13 +127,21 @@ impl Shared {
             }
             // Each file in it is removed where it was, and it must be certain that it is the one that was copied.
             Found::Folder if !self.heeds().delete_match && !self.alone => Err(unheeded(from)),
-            Found::Folder => match self.look(&new, to)? {
+            Found::Folder => match self.look_for(&new, to, seen.other.as_ref())? {
                 Found::Nothing => self.rename_folder(home, (&old, from), (&new, to)).map(|()| Stored::Created),
                 Found::File(_) | Found::Folder => Err(failed(to, Errno::EXIST)),
             },
             Found::File(object) => {
-                let there = if old == new { Found::File(object.clone()) } else { self.look(&new, to)? };
+                let there = match old == new {
+                    true => Found::File(object.clone()),
+                    false => self.look_for(&new, to, seen.other.as_ref())?,
+                };
                 let there_size = if let Found::File(there) = &there { Sum::file(there.size) } else { Sum::NONE };
+                let sure = match &there {
+                    Found::File(there) if replace && seen.other.is_some() => Sure::Same(there.etag.clone()),
+                    _ if replace && seen.other.is_none() => Sure::Nothing,
+                    _ => Sure::Absent,
+                };
                 let stored = match there {
                     Found::Nothing => Stored::Created,
                     Found::File(_) | Found::Folder if !replace => return Err(failed(to, Errno::EXIST)),
@@ -142,7 +150,6 @@ impl Shared {
                     Found::File(_) => Stored::Replaced,
                 };
                 let Some(mut coming) = coming else { return Ok(Stored::Same) };
-                let sure = if replace { Sure::Nothing } else { Sure::Absent };
                 self.keep_parent(home, from)?;
                 going.begins();
                 coming.begins();
@@ -155,7 +162,7 @@ impl Shared {
                     Err(Why::Condition) => {
                         going.is_refused();
                         coming.is_refused();
-                        Err(failed(to, Errno::EXIST))
+                        Err(if seen.other.is_none() { failed(to, Errno::EXIST) } else { Why::Condition.at(to) })
                     }
                     Err(why) => {
                         let untouched = [Kind::Changed, Kind::Unsupported, Kind::Rotten];
@@ -331,30 +338,35 @@ impl Shared {
         &self,
         home: &Spot,
         (from, to): (&RelPath, &RelPath),
-        seen: Option<&Seen>,
+        seen: &SeenAt,
     ) -> Result<(Stored, Option<RelPath>)> {
         if from.strip_prefix(to).is_some() || to.strip_prefix(from).is_some() {
             return Err(Error::new(Kind::BadPath, format!("{from}: nothing takes the place of what it is in")));
         }
         self.check_parent(home, from)?;
         self.check_parent(home, to)?;
-        let is = self.seen(home, from)?;
-        if seen.is_some_and(|seen| *seen != is) {
-            return Err(Why::Condition.at(from));
+        let (is, there) = (self.seen(home, from)?, self.seen(home, to)?);
+        for (path, expected, is) in [(from, &seen.path, &is), (to, &seen.other, &there)] {
+            if expected.as_ref().is_some_and(|expected| expected != is) {
+                return Err(Why::Condition.at(path));
+            }
         }
         if is == Seen::NOTHING {
             return Err(failed(from, Errno::NOENT));
         }
-        if self.seen(home, to)? == Seen::NOTHING {
+        if there == Seen::NOTHING {
             return self.rename(home, (from, to), false, seen).map(|stored| (stored, None));
         }
         let name = crate::store::local::aside_name(to.file_name().unwrap_or_default());
         let old = to.parent().unwrap_or_default().join(&name.map_err(|err| Error::file(to, err))?)?;
-        self.rename(home, (to, &old), false, None)?;
-        match self.rename(home, (from, to), false, seen) {
+        // Nothing has its name by then.
+        let (old_one, new_one) =
+            (SeenAt { path: seen.other.clone(), other: None }, SeenAt { path: seen.path.clone(), other: None });
+        self.rename(home, (to, &old), false, &old_one)?;
+        match self.rename(home, (from, to), false, &new_one) {
             Ok(_) => Ok((Stored::Replaced, Some(old))),
             Err(error) => {
-                let back = self.rename(home, (&old, to), false, None);
+                let back = self.rename(home, (&old, to), false, &SeenAt::ANYTHING);
                 Err(match back {
                     Ok(_) => error,
                     Err(_) => Error::new(error.kind(), format!("{}; what was there is called {old} now", error.text())),
@@ -412,6 +424,18 @@ fn copy_parts(shared: &Shared, upload: &mut Multipart, (source, object): (&str, 
         upload.copy(&shared.engine, number, (source, &object.etag), range)?;
     }
     Ok(())
+}
+
+fn check(found: &Found, expected: Option<&Seen>, path: &RelPath) -> Result<()> {
+    let is = match found {
+        Found::Nothing => Seen::NOTHING,
+        Found::Folder => Seen::FOLDER,
+        Found::File(object) => seen_as(object),
+    };
+    match expected {
+        Some(expected) if *expected != is => Err(Why::Condition.at(path)),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// What a file is told from another one by: its ETag, and what it is in.

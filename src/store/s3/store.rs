@@ -16,7 +16,7 @@ use super::upload::{Change, S3Upload};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Decided, Done, FileMode, Hash, Interrupted, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises,
-    RelPath, Removed, Seen, Source, SourceMode, Store, Stored, Umask, Upload, UploadSpec, Usage,
+    RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Umask, Upload, UploadSpec, Usage,
 };
 use crate::store::bounds::Sum;
 
@@ -220,19 +220,19 @@ impl Store for S3Store {
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
-        self.moving(|shared| shared.rename(&self.home, (from, to), replace, None))
+        self.moving(|shared| shared.rename(&self.home, (from, to), replace, &SeenAt::ANYTHING))
     }
 
-    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
-        self.moving(|shared| shared.rename(&self.home, (from, to), replace, Some(seen)))
+    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &SeenAt) -> Result<Stored> {
+        self.moving(|shared| shared.rename(&self.home, (from, to), replace, seen))
     }
 
     fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
-        self.moving(|shared| shared.supersede(&self.home, (from, to), None))
+        self.moving(|shared| shared.supersede(&self.home, (from, to), &SeenAt::ANYTHING))
     }
 
-    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
-        self.moving(|shared| shared.supersede(&self.home, (from, to), Some(seen)))
+    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &SeenAt) -> Result<(Stored, Option<RelPath>)> {
+        self.moving(|shared| shared.supersede(&self.home, (from, to), seen))
     }
 
     fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {

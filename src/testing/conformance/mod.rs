@@ -101,6 +101,7 @@ pub const CHECKS: &[Check] = checks![
     names_change_only_as_asked,
     what_is_superseded_is_beside_and_whole,
     what_was_seen_is_changed_only_as_long_as_it_is_there,
+    what_was_seen_is_replaced_only_as_long_as_it_is_there,
     removing_takes_what_was_named_and_all_in_it,
     a_listing_has_each_entry_once_and_a_folder_before_what_is_in_it,
     no_path_becomes_deeper_than_a_path_can_be,

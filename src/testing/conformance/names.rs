@@ -2,7 +2,7 @@
 
 use super::{Checked, Home, ensure, list, p, put, read, refused, same};
 use crate::error::{Error, Kind};
-use crate::files::{EntryKind, RelPath, Removed, Seen, Stored};
+use crate::files::{EntryKind, RelPath, Removed, Seen, SeenAt, Stored};
 use crate::limits;
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -94,18 +94,51 @@ pub fn what_was_seen_is_changed_only_as_long_as_it_is_there(fresh: &dyn Fn() -> 
     same(&seen, &store.seen(&f)?, "what is left alone")?;
     put(&*other, "f", b"another")?;
     refused(store.remove_seen(&f, true, &seen), Kind::Changed, "another file")?;
-    refused(store.rename_seen(&f, &g, true, &seen), Kind::Changed, "another file")?;
-    refused(store.supersede_seen(&f, &g, &seen), Kind::Changed, "another file")?;
+    let of = |seen: &Seen| SeenAt::from(seen.clone());
+    refused(store.rename_seen(&f, &g, true, &of(&seen)), Kind::Changed, "another file")?;
+    refused(store.supersede_seen(&f, &g, &of(&seen)), Kind::Changed, "another file")?;
     same(list(&*store, "", true)?, names(&["f"]), "after what was refused")?;
-    same(store.rename_seen(&f, &g, false, &store.seen(&f)?)?, Stored::Created, "what is there")?;
+    same(store.rename_seen(&f, &g, false, &of(&store.seen(&f)?))?, Stored::Created, "what is there")?;
     refused(store.remove_seen(&f, true, &seen), Kind::Changed, "what went")?;
     store.make_dir(&p("f")?, false)?;
     refused(store.remove_seen(&f, true, &seen), Kind::Changed, "a folder in its place")?;
     let folder = store.seen(&f)?;
     put(&*store, "f/in", b"in")?;
-    same(store.supersede_seen(&f, &p("new")?, &folder)?, (Stored::Created, None), "a folder, whatever is in it")?;
+    same(store.supersede_seen(&f, &p("new")?, &of(&folder))?, (Stored::Created, None), "a folder, whatever is in it")?;
     same(store.remove_seen(&g, false, &store.seen(&g)?)?, Removed::FILE, "what is there")?;
     same(list(&*store, "", true)?, names(&["new", "new/in"]), "in the end")
+}
+
+/// What takes the place of something takes that of what was seen there, whatever else may have come.
+pub fn what_was_seen_is_replaced_only_as_long_as_it_is_there(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let (store, other) = (home.open()?, home.open()?);
+    let (f, g) = (p("f")?, p("g")?);
+    put(&*store, "f", b"one")?;
+    let at = |path: Option<Seen>, other: &Seen| SeenAt { path, other: Some(other.clone()) };
+    let nothing = store.seen(&g)?;
+    put(&*other, "g", b"came")?;
+    for seen in [at(None, &nothing), at(Some(store.seen(&f)?), &nothing)] {
+        refused(store.rename_seen(&f, &g, true, &seen), Kind::Changed, "something that came")?;
+        refused(store.supersede_seen(&f, &g, &seen), Kind::Changed, "something that came")?;
+    }
+    let came = store.seen(&g)?;
+    put(&*other, "g", b"another")?;
+    refused(store.rename_seen(&f, &g, true, &at(None, &came)), Kind::Changed, "another file")?;
+    same(read(&*store, "g")?, b"another".to_vec(), "after what was refused")?;
+    same(read(&*store, "f")?, b"one".to_vec(), "after what was refused")?;
+    let seen = at(Some(store.seen(&f)?), &store.seen(&g)?);
+    same(store.rename_seen(&f, &g, true, &seen)?, Stored::Replaced, "what is there")?;
+    same(read(&*store, "g")?, b"one".to_vec(), "what took its place")?;
+    refused(store.rename_seen(&g, &f, true, &at(None, &came)), Kind::Changed, "what went")?;
+    same(store.rename_seen(&g, &f, true, &at(None, &nothing))?, Stored::Created, "where nothing is")?;
+    store.make_dir(&g, false)?;
+    put(&*store, "g/in", b"in")?;
+    refused(store.supersede_seen(&f, &g, &at(None, &came)), Kind::Changed, "a folder in its place")?;
+    let (stored, old) = store.supersede_seen(&f, &g, &at(None, &store.seen(&g)?))?;
+    same(stored, Stored::Replaced, "a folder, whatever is in it")?;
+    old.map_or(Ok(()), |old| store.remove(&old, true).map(drop))?;
+    same(list(&*store, "", true)?, names(&["g"]), "in the end")
 }
 
 /// A folder that is not empty only when all in it is meant.

@@ -1,4 +1,4 @@
-//! `If` with entity tags of what a request replaces: it holds when that is replaced.
+//! Conditions of WebDAV's methods: `If` with entity tags of what a request replaces, and the headers of HTTP itself.
 
 use std::fs;
 use std::sync::Barrier;
@@ -71,4 +71,54 @@ fn what_is_replaced_by_another_name_or_a_copy_is_what_the_if_named() {
         assert_eq!(web.ask(head(method, "f", &onto("[\"x\"]"))).unwrap().status, 412);
         assert_eq!(web.ask(head(method, "f", &onto("Not [\"x\"]"))).unwrap().status, there);
     }
+}
+
+#[test]
+fn conditions_of_http_count_for_every_method_that_changes_something() {
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    fs::write(alice.join("f"), "there").unwrap();
+    fs::create_dir(alice.join("d")).unwrap();
+    let daemon = world.start();
+    let right = format!("If-Match: \"{}\"", Hash::of(b"there"));
+    let (wrong, absent, any) = ("If-Match: \"00\"", "If-None-Match: *", "If-Match: *");
+    let set = "<propertyupdate xmlns='DAV:'><set><prop><x xmlns='u'>1</x></prop></set></propertyupdate>";
+    let lock = "<lockinfo xmlns='DAV:'><lockscope><shared/></lockscope><locktype><write/></locktype></lockinfo>";
+    let go = |method: &str, condition: &str, body: &str, path: &str| {
+        super::ask(&daemon, "alice", method, &[condition], body, &format!("/~alice/{path}")).status
+    };
+    for (method, body, done) in [("PROPPATCH", set, 207), ("LOCK", lock, 200)] {
+        assert_eq!([wrong, absent].map(|condition| go(method, condition, body, "f")), [412, 412], "{method}");
+        assert_eq!([&right, any].map(|condition| go(method, condition, body, "f")), [done, done], "{method}");
+        assert_eq!([wrong, absent].map(|condition| go(method, condition, body, "d/")), [412, 412], "{method}");
+        assert_eq!(go(method, any, body, "d/"), done, "{method}");
+    }
+    assert_eq!((go("LOCK", any, lock, "new"), go("LOCK", absent, lock, "new")), (412, 201));
+    assert_eq!(
+        (go("MKCOL", any, "", "made/"), go("MKCOL", absent, "", "made/"), go("MKCOL", absent, "", "made/")),
+        (412, 201, 412)
+    );
+    assert!(alice.join("made").is_dir() && alice.join("new").is_file());
+}
+
+#[test]
+fn what_one_user_keeps_with_a_file_is_read_by_every_client() {
+    let world = World::of(&["alice"]);
+    fs::write(world.home("alice").join("f"), "there").unwrap();
+    let daemon = world.start();
+    let keep = |property: &str| {
+        let body = format!("<propertyupdate xmlns='DAV:'><set><prop>{property}</prop></set></propertyupdate>");
+        super::ask(&daemon, "alice", "PROPPATCH", &[], &body, "/~alice/f").status
+    };
+    let of_xml = "http://www.w3.org/XML/1998/namespace";
+    for space in [of_xml, "http://www.w3.org/2000/xmlns/", "a b", "a&#9;b"] {
+        assert_eq!(keep(&format!("<a xmlns='{space}'>1</a>")), 400, "{space}");
+        assert_eq!(keep(&format!("<p:a xmlns:p='{space}'>1</p:a>")), 400, "{space}");
+        assert_eq!(keep(&format!("<a xmlns='u'><b xmlns='{space}'/></a>")), 400, "{space}");
+    }
+    assert_eq!(keep("<a xmlns='u'><xml:z>1</xml:z></a>"), 207);
+    assert_eq!(keep("<xml:y>2</xml:y>"), 207);
+    let told = super::ask(&daemon, "alice", "PROPFIND", &["Depth: 0"], "", "/~alice/f").text();
+    assert!(told.contains("<a xmlns=\"u\"><xml:z>1</xml:z></a>") && told.contains("<xml:y>2</xml:y>"), "{told}");
+    assert!(!told.contains(of_xml), "{told}");
 }

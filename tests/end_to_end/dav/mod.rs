@@ -1,6 +1,7 @@
 //! WebDAV: file managers, mounts, and programs that synchronise.
 
 mod clients;
+mod conditions;
 mod locks;
 mod propfind;
 mod proppatch;

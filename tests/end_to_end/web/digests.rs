@@ -5,8 +5,8 @@ use std::process::Command;
 
 use base64::Engine as _;
 
-use crate::common::World;
 use crate::common::web::curl;
+use crate::common::{World, enter};
 
 use super::{VERSIONS, noise};
 
@@ -76,5 +76,24 @@ fn who_may_not_download_gets_no_digest() {
         let args = [&["-u", &login, "-H", "Want-Repr-Digest: sha-256=1"][..], head].concat();
         let got = curl(&daemon, &args, "/~lister/f");
         assert_eq!((got.status, got.header("repr-digest")), (403, ""));
+    }
+}
+
+#[test]
+fn a_file_that_has_rotted_is_there_and_is_no_failure_of_the_server() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.upload("large", &noise(2 << 20)).1, "done");
+    let file = fs::File::options().write(true).open(world.home("alice").join("large")).unwrap();
+    let time = file.metadata().unwrap().modified().unwrap();
+    std::os::unix::fs::FileExt::write_at(&file, b"rot", 77).unwrap();
+    file.set_modified(time).unwrap();
+    assert_eq!(alice.ask("HASH large").1, "rotten");
+    let login = super::alice();
+    for version in VERSIONS {
+        let got = curl(&daemon, &[version, "-u", &login], "/~alice/large");
+        assert_eq!(got.status, 409, "{got:?}");
+        assert!(got.text().contains("not those that were stored"), "{}", got.text());
     }
 }

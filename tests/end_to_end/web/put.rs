@@ -375,3 +375,15 @@ fn what_was_acknowledged_outlives_the_server_and_nothing_else_is_half_there() {
         left.iter().all(|path| world.home("alice").join(".sealift").join(path).is_dir())
     });
 }
+
+#[test]
+fn the_folder_that_is_missing_is_what_is_named() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let login = super::alice();
+    for args in [&["-X", "PUT", "--data-binary", "x"][..], &["-X", "MKCOL"]] {
+        let got = curl(&daemon, &[&["-u", &login][..], args].concat(), "/~alice/none/there/x");
+        assert_eq!(got.status, 409);
+        assert!(got.text().starts_with("409: none/there: there is no such folder"), "{}", got.text());
+    }
+}

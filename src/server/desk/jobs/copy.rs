@@ -77,7 +77,7 @@ impl Desk {
         &mut self,
         from: &RelPath,
         to: &RelPath,
-        replace: bool,
+        over: Condition,
         running: Running,
         earlier: Earlier<'_>,
     ) -> Begun {
@@ -85,15 +85,15 @@ impl Desk {
         if self.batch.files().any(|file| file == from || file == to) {
             self.commit(earlier);
         }
-        if replace && self.is_one_place(from, to) {
+        if over != Condition::Absent && self.is_one_place(from, to) {
             // It would put back what was there before everything that came meanwhile.
             self.commit(earlier);
             return self.over(running, Err(Error::new(Kind::BadCommand, format!("{from}: is not copied onto itself"))));
         }
-        let mut begun = self.open_copy(from, to, replace);
+        let mut begun = self.open_copy(from, to, over);
         if begun.is_err() && !self.batch.is_empty() {
             self.commit(earlier);
-            begun = self.open_copy(from, to, replace);
+            begun = self.open_copy(from, to, over);
         }
         match begun {
             Ok(copying) => Begun::Work(Work::new(copying, running)),
@@ -101,7 +101,7 @@ impl Desk {
         }
     }
 
-    fn open_copy(&mut self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Copying> {
+    fn open_copy(&mut self, from: &RelPath, to: &RelPath, over: Condition) -> Result<Copying> {
         let (source, _) = self.open(from)?;
         let meta = source.meta();
         let spec = UploadSpec {
@@ -110,13 +110,13 @@ impl Desk {
             mode: Some(SourceMode { mode: meta.mode, perms: true }),
             allocated: source.allocated(),
             interrupted: Interrupted::Dropped,
-            condition: if replace { Condition::Any } else { Condition::Absent },
+            condition: over,
             ..UploadSpec::default()
         };
         let mut upload = self.open_upload(to, self.within(spec, to), None)?;
         upload.share(&*source);
         upload.copy_properties(&*source);
-        let of = self.seen.as_deref().cloned().map(|seen| (from.clone(), seen));
+        let of = self.seen.as_ref().and_then(|seen| seen.path.clone()).map(|seen| (from.clone(), seen));
         Ok(Copying { reading: Reading::new(source, 0, None, Digest::Elsewhere(None)), upload, of })
     }
 }

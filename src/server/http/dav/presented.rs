@@ -6,7 +6,7 @@ use hyper::{Request, Uri};
 
 use super::condition::{Lists, State};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Seen};
+use crate::files::{RelPath, SeenAt};
 use crate::server::desk::Desk;
 use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
@@ -15,17 +15,18 @@ use crate::server::http::conditions::Validators;
 use crate::server::http::guest::{Guest, begin};
 use crate::server::http::target::{Place, Target, host, is_same_host};
 
-/// The lock tokens that a request about this place presents, to be presented at the desk with what it asks for; and what is there, if
-/// its `If` was decided on that.
+/// The lock tokens that a request about this place presents, to be presented at the desk with what it asks for; and what is there and at the
+/// `other` place that it has, as far as its `If` was decided on that.
 ///
 /// # Errors
 /// [`Kind::Changed`] if its `If` does not hold, [`Kind::BadCommand`] if that is none.
 pub async fn presented(
     guest: &Arc<Guest>,
     place: &Place,
+    other: Option<Place>,
     request: &Request<()>,
-) -> Result<(Vec<LockToken>, Option<Seen>)> {
-    let Some(lists) = Lists::of(request.headers())? else { return Ok((Vec::new(), None)) };
+) -> Result<(Vec<LockToken>, SeenAt)> {
+    let Some(lists) = Lists::of(request.headers())? else { return Ok((Vec::new(), SeenAt::ANYTHING)) };
     let tokens = lists.tokens();
     // What is named of another server or home is in no state at all.
     let named = |of: Option<&str>| match of {
@@ -33,11 +34,18 @@ pub async fn presented(
         Some(url) => named(url, place, request),
     };
     let paths: Vec<Option<RelPath>> = lists.0.iter().map(|list| named(list.of.as_deref())).collect();
-    let at = place.path.clone();
-    let is_tagged = lists.0.iter().zip(&paths).any(|(list, path)| path.as_ref() == Some(&at) && list.has_tags());
+    let tagged = |at: RelPath| {
+        let is_tagged = lists.0.iter().zip(&paths).any(|(list, path)| path.as_ref() == Some(&at) && list.has_tags());
+        is_tagged.then_some(at)
+    };
+    let (at, other) = (
+        tagged(place.path.clone()),
+        other.filter(|other| other.whose == place.whose).and_then(|other| tagged(other.path)),
+    );
     let holds = move |desk: &mut Desk| {
         // Before it is looked at: what is found is what was there.
-        let seen = is_tagged.then(|| desk.seen(&at)).transpose()?;
+        let look = |at: Option<RelPath>| at.map(|at| desk.seen(&at)).transpose();
+        let seen = SeenAt { path: look(at)?, other: look(other)? };
         let holds = lists.0.iter().zip(&paths).any(|(list, path)| {
             let mut is = |state: &State| path.as_ref().is_some_and(|path| is_in(desk, path, state));
             list.conditions.iter().all(|condition| is(&condition.state) != condition.not)

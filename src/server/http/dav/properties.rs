@@ -196,7 +196,9 @@ impl Resource {
 
     /// Writes what a client keeps under this name, if it does.
     fn write_kept(&self, name: &Name, out: &mut String) -> bool {
-        let Some(value) = self.more.kept.get(&key(name)) else { return false };
+        // What was kept before it was looked at might be such that no client reads anything of an answer with it.
+        let kept = self.more.kept.get(&key(name)).filter(|value| xml::can_be_told(name, value));
+        let Some(value) = kept else { return false };
         xml::element(name, value, out);
         true
     }
@@ -225,7 +227,8 @@ impl Resource {
                         xml::empty(&Name { space: DAV.to_owned(), local: live.local().to_owned() }, out);
                     }
                 }
-                self.more.kept.keys().filter_map(|key| named(key)).for_each(|name| xml::empty(&name, out));
+                let kept = self.more.kept.iter().filter_map(|(key, value)| Some((named(key)?, value)));
+                kept.filter(|(name, value)| xml::can_be_told(name, value)).for_each(|(name, _)| xml::empty(&name, out));
             }
             Wanted::These(names) => {
                 for name in names {

@@ -16,6 +16,12 @@ use crate::limits;
 /// The namespace of WebDAV.
 pub const DAV: &str = "DAV:";
 
+/// What `xml` stands for, and no other prefix (Namespaces in XML 1.0, section 3).
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+/// What `xmlns` stands for: nothing is in it.
+const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+
 /// The name of an element.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
@@ -88,10 +94,11 @@ impl Document {
                     open.push(elements.len());
                     elements.push(Element { depth: open.len() - 1, name, text: String::new(), inner: String::new() });
                 }
-                Event::End(end) => {
-                    open.pop();
-                    if let Some(around) = open.get(kept).and_then(|at| elements.get_mut(*at)) {
-                        around.inner.push_str(&format!("</{}>", end.local_name().into_inner()));
+                Event::End(_) => {
+                    let ended = open.pop().and_then(|at| elements.get(at)).map(|ended| ended.name.clone());
+                    if let (Some(around), Some(ended)) = (open.get(kept).and_then(|at| elements.get_mut(*at)), ended) {
+                        let prefix = if ended.space == XML { "xml:" } else { "" };
+                        around.inner.push_str(&format!("</{prefix}{}>", ended.local));
                     }
                 }
                 Event::Text(text) => add(&mut elements, &open, kept, &text.xml10_content())?,
@@ -164,7 +171,7 @@ fn add(elements: &mut [Element], open: &[usize], kept: usize, text: &str) -> Res
 
 /// Writes the beginning of an element that is kept. What its attributes say is kept as far as no prefix is needed for it.
 fn begin(name: &Name, start: &BytesStart<'_>, out: &mut String) -> Result<()> {
-    out.push('<');
+    out.push_str(if name.space == XML { "<xml:" } else { "<" });
     out.push_str(&name.local);
     let mut attribute = |key: &str, value: &str| {
         out.push(' ');
@@ -173,7 +180,9 @@ fn begin(name: &Name, start: &BytesStart<'_>, out: &mut String) -> Result<()> {
         escape(value, out);
         out.push('"');
     };
-    attribute("xmlns", &name.space);
+    if name.space != XML {
+        attribute("xmlns", &name.space);
+    }
     for said in start.attributes().flatten() {
         let key = said.key.into_inner();
         if key != "xmlns" && !key.contains(':') && is_name(key) {
@@ -190,11 +199,16 @@ fn check_attributes(start: &BytesStart<'_>) -> Result<()> {
         if n >= limits::DAV_ATTRIBUTES {
             return Err(bad("it has too many attributes"));
         }
-        // XML 1.0 has no way to take a prefix back.
-        if let Some(PrefixDeclaration::Named(_)) = attribute.key.as_namespace_binding()
-            && attribute.value.is_empty()
-        {
-            return Err(bad("it has a prefix for no namespace"));
+        let Some(declared) = attribute.key.as_namespace_binding() else { continue };
+        let space = unescape(&attribute.value).map_err(|_| bad("it has an entity of its own"))?;
+        let is_good = match declared {
+            // XML 1.0 has no way to take a prefix back.
+            PrefixDeclaration::Named(_) if space.is_empty() => return Err(bad("it has a prefix for no namespace")),
+            PrefixDeclaration::Named("xml") => space == XML,
+            PrefixDeclaration::Named(_) | PrefixDeclaration::Default => is_space(&space),
+        };
+        if !is_good {
+            return Err(bad("it has a namespace that is none"));
         }
     }
     Ok(())
@@ -209,10 +223,22 @@ fn name(space: &ResolveResult<'_>, local: &str) -> Result<Name> {
     if space.len() > limits::DAV_NAME || local.len() > limits::DAV_NAME {
         return Err(bad("it has too long a name"));
     }
-    if !is_name(local) || !space.chars().all(is_of_xml) {
+    if !is_name(local) || !(space == XML || is_space(&space)) {
         return Err(bad("it has a name that is none"));
     }
     Ok(Name { space: space.into_owned(), local: local.to_owned() })
+}
+
+/// Whether a namespace can be told by `xmlns`: readers refuse those of XML itself there, and some of them any with blanks.
+fn is_space(space: &str) -> bool {
+    space != XML && space != XMLNS && space.chars().all(|c| is_of_xml(c) && !c.is_whitespace() && !c.is_control())
+}
+
+/// Whether readers take an element of this name with this in it, which is XML as it was kept here.
+pub fn can_be_told(name: &Name, inner: &str) -> bool {
+    // What is text has no quotation marks, and what ends a line is escaped.
+    let is_good = |rest: &str| rest.split('"').next().is_some_and(|space| is_space(space) && !space.contains("&#"));
+    (name.space == XML || is_space(&name.space)) && inner.split("xmlns=\"").skip(1).all(is_good)
 }
 
 /// Whether it can be the name of an element, without its prefix.
@@ -255,7 +281,11 @@ pub fn element(name: &Name, inner: &str, out: &mut String) {
     open(name, out);
     out.push('>');
     out.push_str(inner);
-    out.push_str(if name.space == DAV { "</D:" } else { "</" });
+    out.push_str(match &*name.space {
+        DAV => "</D:",
+        XML => "</xml:",
+        _ => "</",
+    });
     out.push_str(&name.local);
     out.push('>');
 }
@@ -264,6 +294,9 @@ fn open(name: &Name, out: &mut String) {
     if name.space == DAV {
         // The prefix of all answers.
         out.push_str("<D:");
+        out.push_str(&name.local);
+    } else if name.space == XML {
+        out.push_str("<xml:");
         out.push_str(&name.local);
     } else {
         out.push('<');
@@ -306,6 +339,35 @@ mod tests {
         assert_eq!(kept, ["1<c xmlns=\"v\" x=\"&lt;\">&amp;<d xmlns=\"\"></d></c>\n", ""]);
         let long = format!("<a xmlns='{}'><b>{}</b></a>", "u".repeat(limits::DAV_NAME), "<c/>".repeat(200));
         assert!(Document::parse_keeping(long.as_bytes(), 1).is_err(), "it would grow");
+    }
+
+    #[test]
+    fn a_namespace_that_readers_refuse_is_refused_and_that_of_xml_keeps_its_prefix() {
+        for space in [XML, XMLNS, "a b", " ", "a\tb", "a&#10;b", "a&#x85;b", "a\u{a0}b"] {
+            for declared in [format!("xmlns='{space}'"), format!("xmlns:p='{space}'")] {
+                refused(&format!("<a {declared}/>"));
+                refused(&format!("<a><b><c {declared}/></b></a>"));
+            }
+        }
+        refused("<a xmlns:xml='u'/>");
+        refused("<a xmlns:xmlns='u'/>");
+        let text = format!("<a xmlns:xml='{XML}'><b>1<xml:c>2<d xmlns=''/></xml:c></b></a>");
+        let document = Document::parse_keeping(text.as_bytes(), 1).unwrap();
+        let kept = document.children(0).next().unwrap().1.inner.clone();
+        assert_eq!(kept, "1<xml:c>2<d xmlns=\"\"></d></xml:c>");
+        let of_xml = Name { space: XML.to_owned(), local: "c".to_owned() };
+        let mut out = String::new();
+        element(&of_xml, &kept, &mut out);
+        empty(&of_xml, &mut out);
+        assert_eq!(out, format!("<xml:c>{kept}</xml:c><xml:c/>"));
+        // What was kept before is looked at again.
+        let named = |space: &str| Name { space: space.to_owned(), local: "c".to_owned() };
+        assert!(can_be_told(&of_xml, &kept) && can_be_told(&named("u"), "xmlns=&quot;a b&quot;"));
+        assert!([XMLNS, "a b"].iter().all(|space| !can_be_told(&named(space), "")));
+        for inner in [format!("<a xmlns=\"{XML}\"></a>"), "1<a xmlns=\"a b\"/>".into(), "<a xmlns=\"a&#13;b\"/>".into()]
+        {
+            assert!(!can_be_told(&named("u"), &inner), "{inner}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a command of sealift/1 asks for: an operation on files for the desk, or something of the session itself.
 
-use crate::files::{RelPath, UploadSpec};
+use crate::files::{Condition, RelPath, UploadSpec};
 use crate::proto::{Command, HashOf, StageArgs, UploadArgs};
 use crate::server::desk::gate::{self, Need};
 use crate::server::desk::matter::Matter;
@@ -51,7 +51,9 @@ impl From<Command> for Asked {
             Command::Delete { path, recursive } => Op::Remove { path, recursive, for_good: false },
             Command::Mkdir { path, parents } => Op::MakeFolder { path, parents },
             Command::Rename { from, to, replace } => Op::Rename { from, to, replace },
-            Command::Copy { from, to, replace } => Op::Copy { from, to, replace },
+            Command::Copy { from, to, replace } => {
+                Op::Copy { from, to, over: if replace { Condition::Any } else { Condition::Absent } }
+            }
             Command::Trash(path) => Op::ListTrash(path),
             Command::Restore { path, id, to } => Op::Restore { to: to.unwrap_or_else(|| path.clone()), path, id },
             Command::Purge { path, id } => Op::Purge { path, id },
