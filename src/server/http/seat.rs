@@ -325,7 +325,7 @@ mod tests {
     fn a_desk_is_told_whether_more_waits_and_left_once_also_if_nobody_wants_the_last_any_more() {
         let turns = Turns::new("test", Places::of_sessions());
         let queue = Queue::new(String::new(), turns, Source::from(IpAddr::from(Ipv4Addr::LOCALHOST)));
-        let told = || queue.ask(Class::Light, |told| std::mem::take(told));
+        let told = || queue.ask(Class::Light, std::mem::take);
         let (go, wait) = sync_channel::<()>(0);
         let (begun, is_begun) = sync_channel::<()>(1);
         let first = queue.ask(Class::Light, move |_| {

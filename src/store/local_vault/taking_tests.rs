@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::*;
-use crate::files::{Stored, UploadSpec};
+use crate::files::{SeenAt, Stored, UploadSpec};
 
 const KIB: u64 = 1024;
 
@@ -60,7 +60,7 @@ fn world(quotas: (u64, u64)) -> Option<(tempfile::TempDir, LocalVault, User, Use
 }
 
 fn move_it(by: &User, to: &str) -> Result<Stored> {
-    by.keeps.rename_from(&*by.team, &path("tree"), &path(to), false, None)
+    by.keeps.rename_from(&*by.team, &path("tree"), &path(to), false, &SeenAt::ANYTHING)
 }
 
 /// Has this done by somebody else before the batch of this number of files that are marked, and says how many batches there were.

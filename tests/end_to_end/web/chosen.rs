@@ -78,9 +78,7 @@ fn several_are_chosen_by_the_keyboard_and_moved_deleted_and_downloaded_together(
     pictures(&browser, "chosen");
     press(&browser, "#chosen", "Download as zip");
     let wanted = format!("https://127.0.0.1:{}/~alice/?zip&name=a&name=b%20%26%20c&name=c", daemon.port());
-    crate::common::eventually("the archive is asked for", || {
-        browser.requests_and_complaints().0.iter().any(|url| *url == wanted)
-    });
+    crate::common::eventually("the archive is asked for", || browser.requests_and_complaints().0.contains(&wanted));
     // Moved, to a folder that is looked up step by step.
     press(&browser, "#chosen", "Move");
     browser.wait("document.querySelectorAll('dialog .folders button').length === 3");
