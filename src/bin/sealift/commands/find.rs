@@ -272,7 +272,8 @@ mod tests {
         assert_eq!(Size::parse("-512k"), Ok(Size::Under(512 << 10)));
         assert_eq!(Size::parse("10 GiB"), Ok(Size::Exactly(10 << 30)));
         assert_eq!(Size::parse("0"), Ok(Size::Exactly(0)));
-        for bad in ["", "+", "M", "1X", "++1", "99999999999999999999", "-1.5M"] {
+        assert_eq!(Size::parse("-1.5M"), Ok(Size::Under(1536 << 10)));
+        for bad in ["", "+", "M", "1X", "++1", "99999999999999999999", "1.5.5M"] {
             assert!(Size::parse(bad).is_err(), "{bad}");
         }
         assert!(Size::Over(5).takes(6) && !Size::Over(5).takes(5) && Size::Under(5).takes(4));
