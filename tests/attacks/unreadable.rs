@@ -62,7 +62,7 @@ fn so_many_unreadable_folders_that_not_all_can_be_named_are_all_counted() {
         fs::create_dir_all(&folder).unwrap();
         fs::set_permissions(&folder, Permissions::from_mode(0o000)).unwrap();
     }
-    let seen = world.run(["ls", "-r", &world.alice("m")]).code(10);
+    let seen = world.run(["ls", "-rv", &world.alice("m")]).code(10);
     let named = seen.stderr.matches(": it could not be read").count();
     assert!(named > 10 && named < 40, "{}", seen.stderr);
     assert!(seen.stderr.contains(&format!("m: {} of the folders in it could not be read", 40 - named)), "{named}");
