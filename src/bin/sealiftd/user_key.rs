@@ -22,7 +22,6 @@ pub enum UserKeyCommand {
 Examples:
   sealiftd user key add alice 'ssh-ed25519 AAAA… alice@laptop'
   sealiftd user key add alice alice.pub
-  sealiftd user key add alice /home/alice/.ssh/authorized_keys
 
 Where a key may be used from, until when and for what stands in users.toml:
   keys = [{ key = \"ssh-ed25519 AAAA…\", name = \"ci\", access = \"read\", from = [\"192.0.2.0/24\"], expires = 2027-01-31 }]")]
