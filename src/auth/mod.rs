@@ -76,7 +76,7 @@ mod key_tests;
 
 pub use crate::secret::Secret;
 pub use access::{Access, UnknownRight};
-pub use authorized_keys::AuthorizedKeys;
+pub use authorized_keys::{AuthorizedKeys, Read as AuthorizedKeysRead};
 pub use directory::{UserDirectory, UsersFrom};
 pub use editor::NewUser;
 pub use expiry::{parse_expiry, render_expiry};

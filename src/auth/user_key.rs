@@ -54,6 +54,11 @@ impl UserKey {
         self.access.is_some() || !self.from.is_empty() || self.expires.is_some()
     }
 
+    /// Whether it has the same bounds as that one.
+    pub fn is_bounded_as(&self, other: &UserKey) -> bool {
+        self.access == other.access && self.from == other.from && self.expires == other.expires
+    }
+
     /// Whether it logs in from there at that time.
     pub fn admits(&self, from: IpAddr, now: SystemTime) -> bool {
         let is_near = self.from.is_empty() || self.from.iter().any(|network| network.contains(from));

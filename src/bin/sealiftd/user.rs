@@ -41,13 +41,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                         .hint(format!("--home says another folder, or with --home {home} that it is meant."))
                 })?;
             }
-            let mut hers = Vec::<UserKey>::new();
-            for given in &keys {
-                let is_new = |key: &UserKey| !hers.iter().any(|known| known.public() == key.public());
-                let new: Vec<UserKey> = user_key::keys_of(given)?.into_iter().filter(is_new).collect();
-                hers.extend(new);
-            }
-            let keys = hers;
+            let keys = user_key::keys_of(&keys)?;
             let hash = match keys.is_empty() || password.password_stdin {
                 true => Some(hash_password(&password::new(&name, &password)?)?),
                 false => None,

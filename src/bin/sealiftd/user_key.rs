@@ -1,6 +1,7 @@
 //! `sealiftd user key`: the SSH keys that log users in.
 
 use std::fs;
+use std::path::Path;
 use std::time::SystemTime;
 
 use clap::Subcommand;
@@ -62,10 +63,21 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
     };
     match command {
         UserKeyCommand::Add { name, key } => {
-            let keys = keys_of(&key)?;
+            let keys = keys_of(std::slice::from_ref(&key))?;
             let users = with_own(places).ok();
             let had =
                 users.as_ref().and_then(|users| users.get(&name)).map(|user| user.keys().to_vec()).unwrap_or_default();
+            let bounded_otherwise =
+                |key: &&UserKey| had.iter().any(|known| known.public() == key.public() && !known.is_bounded_as(key));
+            for key in keys.iter().filter(bounded_otherwise) {
+                complain(&format!(
+                    "warning: {} has the key {} ({}) already, with other bounds: they stay as they are. `sealiftd user key remove` takes \
+                     it away first.",
+                    for_people(name.as_bytes()),
+                    for_people(key.name().as_bytes()),
+                    key.public().fingerprint(),
+                ));
+            }
             file.add_keys(&name, &keys).map_err(explain)?;
             let is_new = |key: &&UserKey| !had.iter().any(|known| known.public() == key.public());
             let shown = |key: &UserKey| {
@@ -206,38 +218,56 @@ fn bounds_of(key: &UserKey) -> Vec<String> {
     words
 }
 
-/// The keys that are given as a line, or as the file that they are in. Lines of a file that give none are told of, as long as another
-/// gives one.
+/// The keys that are given, each as a line or as the file that it is in. Lines of a file that give none are told of, as long as
+/// another one gives one.
 ///
 /// # Errors
 /// Usage where there is no key that logs in, and those of the file.
-pub fn keys_of(given: &str) -> Result<Vec<UserKey>, Failure> {
-    let is_line = given.trim().contains(' ');
-    let text = match is_line {
-        true => given.to_owned(),
-        false => {
-            let failed = |err| Error::file(given, err);
-            let size = fs::metadata(given).map_err(failed)?.len();
-            if size > limits::AUTHORIZED_KEYS_MAX {
-                return Err(Failure::usage(format!(
-                    "{}: it is too long for a file of keys",
-                    for_people(given.as_bytes())
-                )));
+pub fn keys_of(given: &[String]) -> Result<Vec<UserKey>, Failure> {
+    let mut all = AuthorizedKeys::default();
+    for one in given {
+        // A path may have blanks, and no line is one.
+        let file = (Path::new(one).exists() || !one.trim().contains(' ')).then_some(one);
+        let text = file.map_or_else(|| Ok(one.clone()), |file| text_of(file))?;
+        let shown = file.map(|file| for_people(file.as_bytes()));
+        let place = |line: usize| match &shown {
+            Some(file) => format!("{file}:{line}: "),
+            None if text.lines().count() > 1 => format!("line {line}: "),
+            None => String::new(),
+        };
+        let read = all.read_more(&text);
+        let of_file = shown.as_ref().map_or_else(String::new, |file| format!("{file}: "));
+        match (read.usable, read.refused.as_slice()) {
+            (0, []) => return Err(unusable(&format!("{of_file}the key cannot be used: there is none"))),
+            (0, [(line, err)]) => {
+                return Err(unusable(&format!("{}the key cannot be used: {}", place(*line), err.text())));
             }
-            // Whatever bytes are in its comments.
-            String::from_utf8_lossy(&fs::read(given).map_err(failed)?).into_owned()
+            (usable, refused) => {
+                for (line, err) in refused {
+                    complain(&format!("warning: {}this key was not taken: {}", place(*line), err.text()));
+                }
+                if usable == 0 {
+                    return Err(unusable(&format!("{of_file}none of its {} lines gives a key", refused.len())));
+                }
+            }
         }
-    };
-    let read = AuthorizedKeys::read(&text);
-    let file = if is_line { String::new() } else { format!("{}: ", for_people(given.as_bytes())) };
-    if read.keys.is_empty() {
-        let why = read.refused.first().map_or("there is none", |(_, err)| err.text());
-        return Err(Failure::usage(format!("{file}the key cannot be used: {why}"))
-            .hint("Give the .pub file of a key that `ssh-keygen -t ed25519` makes, the line in it, or an authorized_keys file."));
     }
-    for (line, err) in read.refused {
-        let file = file.trim_end_matches([':', ' ']);
-        complain(&format!("warning: {file}:{line}: this key was not taken: {}", err.text()));
+    Ok(all.keys)
+}
+
+fn unusable(what: &str) -> Failure {
+    Failure::usage(what.to_owned()).hint(
+        "Give the .pub file of a key that `ssh-keygen -t ed25519` makes, the line in it, or an authorized_keys file.",
+    )
+}
+
+/// The text of a file of keys.
+fn text_of(file: &str) -> Result<String, Failure> {
+    let failed = |err| Error::file(file, err);
+    let size = fs::metadata(file).map_err(failed)?.len();
+    if size > limits::AUTHORIZED_KEYS_MAX {
+        return Err(Failure::usage(format!("{}: it is too long for a file of keys", for_people(file.as_bytes()))));
     }
-    Ok(read.keys)
+    // Whatever bytes are in its comments.
+    Ok(String::from_utf8_lossy(&fs::read(file).map_err(failed)?).into_owned())
 }

@@ -293,3 +293,56 @@ fn all_keys_of_an_authorized_keys_file_log_in_with_what_bounds_them() {
     assert_eq!(listed.lines().count(), 4, "{listed}");
     assert!(listed.contains("only from 192.0.2.0/24"), "{listed}");
 }
+
+/// What bounds a key for sshd bounds it here, or the key is not taken, from whatever line.
+#[test]
+fn no_line_of_an_authorized_keys_file_opens_more_here_than_sshd_lets_it() {
+    let scene = Scene::new();
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("ann lee");
+    std::fs::create_dir(&folder).unwrap();
+    let [reader, robot, desk] = ["reader", "robot", "desk"].map(|name| {
+        let folder = place.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        keygen(&folder, &["ed25519"], "")
+    });
+    let (file, line) = (folder.join("authorized_keys"), |key: &Path| public(key) + "\n");
+    let write = |text: String| std::fs::write(&file, text).unwrap();
+    let sealiftd = |args: &[&str]| {
+        let done = scene.daemon.command(&[args, &[file.to_str().unwrap()]].concat()).output().unwrap();
+        (done.status.code(), text(&done.stdout) + &text(&done.stderr))
+    };
+    write(format!(
+        "command=\"internal-sftp -R\",restrict {}command=\"internal-sftp -P remove\" {}{}",
+        line(&reader),
+        line(&robot),
+        line(&robot)
+    ));
+    let (code, said) = sealiftd(&["user", "add", "alice", "--key"]);
+    assert!(code == Some(0), "{said}");
+    for (at, why) in [(2, "its command="), (3, "a line before it bounds this key")] {
+        let named = format!("ann lee/authorized_keys:{at}: this key was not taken: {why}");
+        assert!(said.contains(&named), "{said}");
+    }
+    let try_to =
+        |key: &Path, args: &[&str]| scene.sealift(&[&["-i", key.to_str().unwrap()], args].concat(), None).status.code();
+    assert_eq!(try_to(&robot, &["ls", "alice@127.0.0.1/"]), Some(4));
+    assert_eq!(try_to(&reader, &["ls", "alice@127.0.0.1/"]), Some(0));
+    assert_eq!(try_to(&reader, &["mkdir", "alice@127.0.0.1/x"]), Some(5), "read-only there, and here");
+
+    // None of a file's lines: each is named.
+    write(format!("# his\ncommand=\"x\" {}verify-required {}", line(&robot), line(&desk)));
+    let (code, said) = sealiftd(&["user", "key", "add", "alice"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("authorized_keys:2: ") && said.contains("authorized_keys:3: "), "{said}");
+    write(format!("\ncommand=\"x\" {}", line(&robot)));
+    assert!(sealiftd(&["user", "key", "add", "alice"]).1.contains("authorized_keys:2: the key cannot be used: "));
+
+    // Bounds of a key that is there already are not taken over, which is said.
+    write(format!("{}{}", line(&reader), line(&desk)));
+    let (code, said) = sealiftd(&["user", "key", "add", "alice"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("already, with other bounds") && said.contains("alice@laptop"), "{said}");
+    assert_eq!(try_to(&reader, &["mkdir", "alice@127.0.0.1/x"]), Some(5));
+    assert_eq!(try_to(&desk, &["mkdir", "alice@127.0.0.1/x"]), Some(0));
+}
