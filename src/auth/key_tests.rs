@@ -141,7 +141,7 @@ fn every_mistake_in_a_key_is_named_with_its_line_and_repeats_no_key() {
         ("5".to_owned(), 4, "texts in quotes"),
         ("\"hello\"".to_owned(), 4, "must begin with the kind"),
         ("\"ssh-ed25519 canary\"".to_owned(), 4, "no public key"),
-        (format!("\n\"{rsa}\""), 5, "RSA keys do not log in"),
+        (format!("\n\"{rsa}\""), 5, "no public key"),
         (format!("\"no-pty {good}\""), 4, "must begin with the kind"),
         ("\"-----BEGIN OPENSSH PRIVATE KEY-----\"".to_owned(), 4, "private key"),
         (format!("\"{good}\",\n\"{good}\""), 5, "twice"),

@@ -236,24 +236,35 @@ impl Client {
         self.greeting.features.has(Feature::Keys) && self.nonce.is_some()
     }
 
+    /// Those of these keys that one login can try at this server, in their order, and those that it cannot: more than
+    /// [`limits::KEY_PROOFS_MAX`], too long together for a line, or RSA keys where the server is too old for them.
+    pub fn keys_at_once(&self, keys: &[LoginKey]) -> (Vec<LoginKey>, Vec<LoginKey>) {
+        LoginKey::at_once(keys, self.greeting.features, limits::LINE_MAX - limits::PROOFS_BESIDE)
+    }
+
     /// Logs in with keys, in one round trip: all of them sign, and the server takes the one that it knows. For the server that
     /// is one attempt, whatever the number. What is signed names the server's key that this connection was checked against,
     /// so it is of no use to anybody else. Blocking work, such as asking an agent, is done beside.
     ///
-    /// A refusal leaves the connection as it was: [`Client::login`] may follow.
+    /// Keys that [`Client::keys_at_once`] leaves out are not tried. A refusal leaves the connection as it was: [`Client::login`] may
+    /// follow.
     ///
     /// # Errors
-    /// [`Kind::LoginFailed`]: none of the keys is known there, or none signed; [`Kind::TooOld`];
-    /// [`Kind::Usage`] for no key, or more than [`limits::KEY_PROOFS_MAX`]; [`Kind::Busy`].
+    /// [`Kind::LoginFailed`]: none of the keys is known there, none signed, or there is none to try; [`Kind::TooOld`];
+    /// [`Kind::Usage`] for more than [`limits::KEY_PROOFS_MAX`]; [`Kind::Busy`].
     pub async fn login_with_keys(&mut self, user: &str, keys: &[LoginKey]) -> Result<Welcome> {
-        if keys.is_empty() || keys.len() > limits::KEY_PROOFS_MAX {
-            let text = format!("1 to {} keys log in at once, not {}", limits::KEY_PROOFS_MAX, keys.len());
+        if keys.len() > limits::KEY_PROOFS_MAX {
+            let text = format!("at most {} keys log in at once, not {}", limits::KEY_PROOFS_MAX, keys.len());
             return Err(Error::new(Kind::Usage, text));
+        }
+        let (keys, _) = self.keys_at_once(keys);
+        if keys.is_empty() {
+            return Err(Error::new(Kind::LoginFailed, "there is no key that this server can be asked about"));
         }
         let too_old = || Error::new(Kind::TooOld, "the server is too old to let SSH keys log in");
         let nonce = self.nonce.take().filter(|_| self.greeting.features.has(Feature::Keys)).ok_or_else(too_old)?;
         let pin = self.pin.ok_or_else(|| Error::new(Kind::Tls, "the server has shown no key"))?;
-        let (user, keys) = (user.to_owned(), keys.to_vec());
+        let user = user.to_owned();
         let logging_in = self.run(move |session| log_in_with(session, &user, &keys, nonce, pin));
         let (next, welcome) = logging_in.await?;
         self.nonce = next;

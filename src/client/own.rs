@@ -12,9 +12,8 @@ use super::requests::until_final;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Evidence, Nonce, Proof, Purpose, Statement};
-#[cfg(doc)]
 use crate::limits;
-use crate::proto::{Command, Reply};
+use crate::proto::{Command, Features, Reply};
 use crate::secret::Secret;
 use crate::tls::Pin;
 
@@ -56,21 +55,29 @@ struct Prover {
 
 impl Prover {
     /// What proves it for this purpose; the server is asked for a nonce where one is needed.
-    fn evidence(self, session: &mut Session, purpose: Purpose) -> Result<Evidence> {
+    /// `beside`: bytes of the line that are neither that nor in [`limits::PROOFS_BESIDE`].
+    fn evidence(self, session: &mut Session, purpose: Purpose, beside: usize) -> Result<Evidence> {
         let nonce = match self.present {
             // An old server is told of nothing that it does not know.
             Present::Password(_) => None,
             Present::Keys(_) => Some(nonce(session)?),
         };
-        self.evidence_over(purpose, nonce)
+        self.evidence_over(purpose, nonce, (session.features(), limits::LINE_MAX - limits::PROOFS_BESIDE - beside))
     }
 
-    fn evidence_over(self, purpose: Purpose, nonce: Option<Nonce>) -> Result<Evidence> {
+    /// The same over this nonce, to a server of these features, with so many bytes of a line for signatures.
+    fn evidence_over(
+        self,
+        purpose: Purpose,
+        nonce: Option<Nonce>,
+        (features, room): (Features, usize),
+    ) -> Result<Evidence> {
         let Prover { user, present, pin } = self;
         match (present, nonce) {
             (Present::Password(password), _) => Ok(Evidence::Password(password)),
             (Present::Keys(keys), Some(nonce)) => {
                 let statement = Statement { purpose, nonce, user: &user, pin };
+                let (keys, _) = LoginKey::at_once(&keys, features, room);
                 Ok(Evidence::Keys(sign_with(&keys, &statement)?))
             }
             (Present::Keys(_), None) => Err(Error::new(Kind::Internal, "a signature over no nonce")),
@@ -93,7 +100,8 @@ impl Client {
     pub async fn change_password(&mut self, user: &str, present: Present, new: Secret) -> Result<()> {
         let prover = self.prover(user, present)?;
         self.run(move |session| {
-            let evidence = prover.evidence(session, Purpose::Password)?;
+            // Each byte may take three.
+            let evidence = prover.evidence(session, Purpose::Password, 3 * new.expose().len())?;
             session.command(&Command::Passwd { new, evidence })?;
             session.expect(200).map(drop)
         })
@@ -131,7 +139,8 @@ impl Client {
             let nonce = nonce(session)?;
             let (purpose, user) = (Purpose::Enrolled, prover.user.as_str());
             let own = key.sign(&Statement { purpose, nonce, user, pin: prover.pin })?;
-            let evidence = prover.evidence_over(Purpose::Enrol, Some(nonce))?;
+            let room = limits::LINE_MAX - limits::PROOFS_BESIDE - key.proof_text_max();
+            let evidence = prover.evidence_over(Purpose::Enrol, Some(nonce), (session.features(), room))?;
             session.command(&Command::Enrol { name, key: Box::new(own), evidence })?;
             session.expect(200).map(drop)
         })
@@ -147,7 +156,7 @@ impl Client {
         let prover = self.prover(user, present)?;
         let fingerprint = fingerprint.to_owned();
         self.run(move |session| {
-            let evidence = prover.evidence(session, Purpose::Revoke)?;
+            let evidence = prover.evidence(session, Purpose::Revoke, 0)?;
             session.command(&Command::Revoke { fingerprint, evidence })?;
             session.expect(200).map(drop)
         })
@@ -174,6 +183,7 @@ pub(super) fn sign_with(keys: &[LoginKey], statement: &Statement<'_>) -> Result<
     }
     match why {
         Some(error) if proofs.is_empty() => Err(error),
+        None if proofs.is_empty() => Err(Error::new(Kind::LoginFailed, "none of the keys can be used at this server")),
         _ => Ok(proofs),
     }
 }

@@ -10,6 +10,7 @@ mod fields;
 mod nonce;
 mod proof;
 mod public;
+mod rsa;
 mod statement;
 mod verify;
 
@@ -18,4 +19,5 @@ pub(crate) use fields::{Fields, put, signature_of, two_numbers};
 pub use nonce::Nonce;
 pub use proof::Proof;
 pub use public::{KeyKind, PublicKey};
+pub(crate) use rsa::{RSA_SHA256, RSA_SHA512};
 pub use statement::{NAMESPACE, Purpose, Statement};

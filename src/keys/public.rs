@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use ssh_key::HashAlg;
 use ssh_key::public::KeyData;
 
+use super::rsa;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
@@ -20,6 +21,8 @@ pub enum KeyKind {
     SkEd25519,
     /// `sk-ecdsa-sha2-nistp256@openssh.com`: as above.
     SkEcdsaP256,
+    /// `ssh-rsa`, within [`limits::RSA_BITS_MIN`] and [`limits::RSA_BITS_MAX`]. Its signatures are `rsa-sha2-512` or `rsa-sha2-256`.
+    Rsa,
 }
 
 impl KeyKind {
@@ -77,9 +80,14 @@ impl PublicKey {
     /// As [`PublicKey::from_blob`].
     pub(crate) fn of(key: &KeyData) -> Result<PublicKey> {
         refuse_kind(key.algorithm().as_str())?;
+        if let KeyData::Rsa(key) = key {
+            rsa::refuse(key)?;
+        }
         match kind_of(key) {
             Some(_) => Ok(PublicKey(key.clone())),
-            None => Err(unusable("it is of a kind that does not log in: take Ed25519, ECDSA P-256, or a FIDO key")),
+            None => {
+                Err(unusable("it is of a kind that does not log in: take Ed25519, ECDSA P-256, RSA, or a FIDO key"))
+            }
         }
     }
 
@@ -115,6 +123,7 @@ fn kind_of(key: &KeyData) -> Option<KeyKind> {
         KeyData::Ecdsa(ssh_key::public::EcdsaPublicKey::NistP256(_)) => Some(KeyKind::EcdsaP256),
         KeyData::SkEd25519(_) => Some(KeyKind::SkEd25519),
         KeyData::SkEcdsaSha2NistP256(_) => Some(KeyKind::SkEcdsaP256),
+        KeyData::Rsa(_) => Some(KeyKind::Rsa),
         _ => None,
     }
 }
@@ -122,7 +131,6 @@ fn kind_of(key: &KeyData) -> Option<KeyKind> {
 /// The kinds that people have and that do not log in, each with what to do.
 fn refuse_kind(kind: &str) -> Result<()> {
     let what = match kind {
-        "ssh-rsa" | "rsa-sha2-256" | "rsa-sha2-512" => "RSA keys do not log in",
         "ssh-dss" => "DSA keys do not log in",
         "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => "of ECDSA keys only those on P-256 log in",
         _ if kind.contains("-cert-v0") => "certificates do not log in: name the key itself",
@@ -131,7 +139,7 @@ fn refuse_kind(kind: &str) -> Result<()> {
     Err(unusable(&format!("{what}; `sealift key new` or `ssh-keygen -t ed25519` makes one that does")))
 }
 
-fn unusable(why: &str) -> Error {
+pub(super) fn unusable(why: &str) -> Error {
     Error::new(Kind::BadCommand, why)
 }
 

@@ -9,6 +9,7 @@ use ssh_key::public::{EcdsaPublicKey, KeyData};
 
 use super::fields::Fields;
 use super::public::PublicKey;
+use super::rsa;
 
 /// The bit of a token's flags that says that a person touched it.
 const PRESENT: u8 = 1;
@@ -20,6 +21,10 @@ const SCALAR: usize = 32;
 pub(super) fn is_signed_by(key: &PublicKey, bytes: &[u8], signature: &[u8]) -> bool {
     let mut fields = Fields::new(signature);
     let (Some(kind), Some(made)) = (fields.string(), fields.string()) else { return false };
+    if let KeyData::Rsa(key) = key.data() {
+        // One kind of key has several kinds of signatures.
+        return fields.end().is_some() && rsa::is_signed_by(key, bytes, kind, made);
+    }
     if kind != key.data().algorithm().as_str().as_bytes() {
         return false;
     }

@@ -160,14 +160,27 @@ pub const NEXT_KEY_REST: Duration = Duration::from_secs(25 * 60 * 60);
 pub const NONCE_BYTES: usize = 32;
 
 /// Signatures in one KEY, of several keys of one person: an agent with more holds keys of several people. Eight fit into a
-/// line ([`super::LINE_MAX`]), the largest kind too; checking all of them takes a server less than a millisecond.
+/// line ([`super::LINE_MAX`]), but for those of RSA keys; checking all that fit takes a server a few milliseconds.
 pub const KEY_PROOFS_MAX: usize = 8;
 
 /// Bytes of what a key is called in users.toml: a comment such as `alice@laptop`.
 pub const KEY_NAME_MAX: usize = 128;
 
-/// Bytes of a public key in SSH's format: the largest kind that logs in has 127 and the name of an application.
-pub const PUBLIC_KEY_MAX: usize = 1024;
+/// Bytes of a public key in SSH's format: the largest that logs in, an RSA key of [`RSA_BITS_MAX`], has 1,049.
+pub const PUBLIC_KEY_MAX: usize = 1100;
+
+/// Bits of the modulus of an RSA key that logs in: the least that NIST SP 800-131A allows. What is shorter can be broken.
+pub const RSA_BITS_MIN: usize = 2048;
+
+/// The most bits of it: the largest that ring checks, in some tenths of a millisecond. ssh-keygen makes 3072 unasked.
+pub const RSA_BITS_MAX: usize = 8192;
+
+/// Bits of the exponent of an RSA key: the most that ring takes. A larger one has no use but to make a check last.
+pub const RSA_EXPONENT_BITS_MAX: usize = 33;
+
+/// Of a line with signatures, the bytes that are no signature: the verb, a user's name or a key's, spaces, the ending, each with
+/// its bytes as three.
+pub const PROOFS_BESIDE: usize = 3 * KEY_NAME_MAX + 128;
 
 /// Bytes of an `authorized_keys` file that is read into users.toml: some thousand keys, which is more than a user has.
 pub const AUTHORIZED_KEYS_MAX: u64 = 1024 * 1024;
@@ -175,7 +188,7 @@ pub const AUTHORIZED_KEYS_MAX: u64 = 1024 * 1024;
 /// Bytes of a public key's line in users.toml or a `.pub` file: the key in base64 and a comment.
 pub const PUBLIC_KEY_LINE_MAX: usize = 4096;
 
-/// Bytes of a file with a private key: the largest kind that logs in, encrypted, has less than a kilobyte.
+/// Bytes of a file with a private key: the largest that logs in, an RSA key of 8192 bits, has 7 kilobytes.
 pub const PRIVATE_KEY_MAX: u64 = 64 * 1024;
 
 /// Bytes of an answer of an agent, as OpenSSH's agent bounds its own messages.

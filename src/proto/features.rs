@@ -77,6 +77,8 @@ features! {
     Trash = "trash", "bring back what was deleted";
     /// The key `uploads=` of VISIT.
     Uploads = "uploads", "go on with what comes by a link";
+    /// Signatures of RSA keys.
+    Rsa = "rsa", "let RSA keys log in";
 }
 
 /// A set of features.

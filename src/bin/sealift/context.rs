@@ -321,15 +321,19 @@ impl Context {
         let user = login.name();
         let mut attempt = 1;
         while let Some(group) = keys.first().filter(|_| client.takes_keys()) {
-            let credential = Credential::Keys(group.clone());
+            let (tried, left) = client.keys_at_once(group);
+            let untried = identity::untried(&left, &client);
+            // Of what the server is too old for nothing is said to it.
+            let of_names = if tried.is_empty() { group } else { &tried };
+            let names = identity::named(of_names);
+            let credential = Credential::Keys(tried);
             match credential.log_in(&mut client, user).await {
                 Ok(welcome) => return Ok(self.welcomed(login, client, welcome, credential)),
                 Err(err) if err.kind() == Kind::LoginFailed => {
-                    let names = identity::named(group);
                     self.out.step(&format!("no key logs in ({names}): {}", for_people(err.text().as_bytes())));
                     keys.remove(0);
                     if asks && answered.is_none() && keys.is_empty() {
-                        self.out.note(&format!("None of your keys logs in as {login} ({names})."));
+                        self.out.note(&format!("None of your keys logs in as {login} ({names}).{untried}"));
                     }
                     // The refusal counts as one of the attempts that a connection has.
                     attempt += 1;

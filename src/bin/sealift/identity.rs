@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use sealift::client::keys::{Agent, KeySource, LoginKey};
 use sealift::client::{Present, Welcome};
 use sealift::escape::for_people;
-use sealift::keys::PublicKey;
+use sealift::keys::{KeyKind, PublicKey};
+use sealift::proto::Feature;
 use sealift::secret::Secret;
 use sealift::{Client, Error, Kind, Result, limits};
 
@@ -24,7 +25,7 @@ use super::output::Output;
 pub const OWN_KEY: &str = "id_ed25519";
 
 /// Those that ssh makes, below the home; the last two say which key in a FIDO token it is.
-const OF_SSH: [&str; 4] = [".ssh/id_ed25519", ".ssh/id_ecdsa", ".ssh/id_ed25519_sk", ".ssh/id_ecdsa_sk"];
+const OF_SSH: [&str; 5] = [".ssh/id_ed25519", ".ssh/id_ecdsa", ".ssh/id_rsa", ".ssh/id_ed25519_sk", ".ssh/id_ecdsa_sk"];
 
 /// What logs somebody in.
 #[derive(Debug, Clone)]
@@ -147,6 +148,25 @@ pub fn named_key(common: &Common, out: Output) -> Outcome<Option<LoginKey>> {
     }
 }
 
+/// That these keys of a group were not tried, to be put behind what became of the others; nothing, if there are none.
+pub fn untried(left: &[LoginKey], client: &Client) -> String {
+    let are_too_new =
+        !client.features().has(Feature::Rsa) && left.iter().all(|key| key.public().kind() == KeyKind::Rsa);
+    let (keys, were) = match left.len() {
+        0 => return String::new(),
+        1 => ("1 more key".to_owned(), "was"),
+        count => (format!("{count} more keys"), "were"),
+    };
+    match are_too_new {
+        true => format!(" {keys} {were} not tried: {}.", for_people(Feature::Rsa.missing().text().as_bytes())),
+        false => format!(
+            " {keys} {were} not tried, since one login takes {} at most: `-i FILE` names the one that is meant ({}).",
+            limits::KEY_PROOFS_MAX,
+            named(left)
+        ),
+    }
+}
+
 /// The names of these keys, for people.
 pub fn named(keys: &[LoginKey]) -> String {
     let name = |key: &LoginKey| match key.comment() {
@@ -256,10 +276,6 @@ pub fn usual(out: Output) -> Vec<LoginKey> {
     let (touched, mut free): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.public().kind().needs_touch());
     if free.is_empty() {
         free.extend(touched.into_iter().next());
-    }
-    if free.len() > limits::KEY_PROOFS_MAX {
-        out.step(&format!("only the first {} of {} keys are tried", limits::KEY_PROOFS_MAX, free.len()));
-        free.truncate(limits::KEY_PROOFS_MAX);
     }
     free
 }

@@ -1,7 +1,7 @@
 //! The agent that keeps a person's keys (draft-ietf-sshm-ssh-agent): which ones it has, and to have it sign.
 //!
-//! Two questions over a socket are all that is needed. The clients for it that there are bring RSA along, which is not
-//! wanted here and has an advisory.
+//! Two questions over a socket are all that is needed. The clients for it that there are bring the crate `rsa` along, which has an
+//! advisory.
 
 use std::env;
 use std::io::{Read as _, Write as _};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{LoginKey, Signer};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Fields, PublicKey, put};
+use crate::keys::{Fields, KeyKind, PublicKey, RSA_SHA256, RSA_SHA512, put};
 use crate::limits;
 
 const FAILURE: u8 = 5;
@@ -19,6 +19,9 @@ const REQUEST_IDENTITIES: u8 = 11;
 const IDENTITIES: u8 = 12;
 const SIGN_REQUEST: u8 = 13;
 const SIGNATURE: u8 = 14;
+
+/// Has an agent sign with an RSA key and SHA-512 (RFC 8332). Without it SHA-1 is what it takes.
+const RSA_SHA2_512: u32 = 4;
 
 /// An agent, by the socket that it listens on.
 #[derive(Debug, Clone)]
@@ -59,7 +62,9 @@ impl Agent {
         let mut question = vec![SIGN_REQUEST];
         put(&mut question, &key.blob());
         put(&mut question, bytes);
-        question.extend_from_slice(&[0; 4]);
+        let is_rsa = key.kind() == KeyKind::Rsa;
+        let flags = if is_rsa { RSA_SHA2_512 } else { 0 };
+        question.extend_from_slice(&flags.to_be_bytes());
         // A person may be asked, or has to touch a token.
         let answer = self.ask(&question, limits::LOGIN_TIMEOUT)?;
         if answer == [FAILURE] {
@@ -67,7 +72,14 @@ impl Agent {
             return Err(Error::new(Kind::LoginFailed, text));
         }
         let mut fields = Fields::new(answer.strip_prefix(&[SIGNATURE]).unwrap_or_default());
-        fields.string().map(<[u8]>::to_vec).ok_or_else(|| self.odd("what it says is no signature"))
+        let signature = fields.string().ok_or_else(|| self.odd("what it says is no signature"))?;
+        let counts = |kind: &[u8]| [RSA_SHA512, RSA_SHA256].iter().any(|known| known.as_bytes() == kind);
+        if is_rsa && !Fields::new(signature).string().is_some_and(counts) {
+            let text =
+                format!("the agent signs with the RSA key {} by SHA-1 alone, which counts nowhere", key.fingerprint());
+            return Err(Error::new(Kind::LoginFailed, text));
+        }
+        Ok(signature.to_vec())
     }
 
     fn ask(&self, question: &[u8], patience: Duration) -> Result<Vec<u8>> {

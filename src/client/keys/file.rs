@@ -13,7 +13,7 @@ use ssh_key::LineEnding;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use zeroize::Zeroizing;
 
-use super::{LoginKey, Signer};
+use super::{LoginKey, Signer, rsa};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Fields, PublicKey};
 use crate::limits;
@@ -30,10 +30,10 @@ pub(super) fn load(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secre
         |kind, what: &str| Error::new(kind, format!("{}: {what}", path.display())).at(path.display().to_string());
     if !text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
         return Err(match text.contains("PRIVATE KEY-----") {
-            true if text.contains(" RSA ") => {
-                about(Kind::LoginFailed, "RSA keys do not log in; `sealift key new` makes one that does")
-            }
-            true => about(Kind::BadConfig, "is not in OpenSSH's format; `ssh-keygen -p -f FILE` writes it anew in it"),
+            true => about(
+                Kind::BadConfig,
+                "is not in OpenSSH's format; `ssh-keygen -p -f FILE` writes it anew in it, and an agent (`ssh-add FILE`) takes it as it is",
+            ),
             false => about(Kind::BadConfig, "is no private key"),
         });
     }
@@ -58,6 +58,9 @@ pub(super) fn load(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secre
         };
         let wrong = |_| about(Kind::LoginFailed, "the passphrase is wrong");
         key = key.decrypt(passphrase.expose()).map_err(wrong)?;
+    }
+    if let KeypairData::Rsa(pair) = key.key_data() {
+        rsa::ready(pair).map_err(|err| about(err.kind(), err.text()))?;
     }
     LoginKey::private(key)
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod file;
+mod rsa;
 mod sign;
 
 use std::fmt;
@@ -12,7 +13,9 @@ use std::sync::Arc;
 pub use self::agent::Agent;
 pub use self::file::new_key_file;
 use crate::error::{Error, Kind, Result};
-use crate::keys::{NAMESPACE, Proof, PublicKey, Statement};
+use crate::keys::{KeyKind, NAMESPACE, Proof, PublicKey, Statement};
+use crate::limits;
+use crate::proto::{Feature, Features};
 use crate::secret::Secret;
 
 /// A key that can sign. Cheap to clone; what is secret of it is wiped with the last one.
@@ -55,6 +58,22 @@ impl fmt::Debug for LoginKey {
 }
 
 impl LoginKey {
+    /// Those of these keys that can sign in one command to a server that knows these features, in their order, with so many bytes for
+    /// signatures, and those that cannot: beyond [`limits::KEY_PROOFS_MAX`], of a kind that the server does not know, or too long
+    /// for the line.
+    pub(super) fn at_once(keys: &[LoginKey], features: Features, room: usize) -> (Vec<LoginKey>, Vec<LoginKey>) {
+        let (mut left, mut count) = (room, 0);
+        keys.iter().cloned().partition(|key| {
+            let is_known = key.public.kind() != KeyKind::Rsa || features.has(Feature::Rsa);
+            let length = key.proof_text_max();
+            let fits = is_known && count < limits::KEY_PROOFS_MAX && length <= left;
+            if fits {
+                (left, count) = (left - length, count + 1);
+            }
+            fits
+        })
+    }
+
     /// Reads a private key in OpenSSH's format. If it is encrypted `passphrase` is asked, which may answer that it has
     /// none. Of a key in a FIDO token the file says only which one it is: `ssh-keygen` will have it sign.
     ///
@@ -87,6 +106,13 @@ impl LoginKey {
     /// The comment in its file, or what the agent calls it. May be from outside: escape before showing.
     pub fn comment(&self) -> &str {
         &self.comment
+    }
+
+    /// The most bytes of a line that its signature takes, as text, with what parts it from the next one.
+    pub(super) fn proof_text_max(&self) -> usize {
+        // No kind has a signature that is more than so much longer than its key; both are in it, beside names and lengths.
+        let bytes = 2 * self.public.blob().len() + 160;
+        bytes.div_ceil(3) * 4 + 1
     }
 
     /// Where it is.

@@ -26,6 +26,7 @@ pub(super) fn sign(key: &ssh_key::PrivateKey, bytes: &[u8]) -> Result<Vec<u8>> {
             let made = made.map_err(|_| Error::new(Kind::Internal, "the system has no random numbers"))?;
             Ok(signature_of(kind.as_str(), &crate::keys::two_numbers(made.as_ref())))
         }
+        KeypairData::Rsa(pair) => super::rsa::sign(pair, bytes),
         _ => Err(Error::new(Kind::LoginFailed, "keys of this kind do not log in")),
     }
 }

@@ -4,7 +4,7 @@
 use super::{Command, HashOf, InboxArgs, LinkArgs, LinkEnd, StageArgs, UploadArgs};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Mtime, RelPath, Resume, SourceMode};
-use crate::keys::{Evidence, Proof};
+use crate::keys::{Evidence, KeyKind, Proof};
 use crate::limits;
 use crate::proto::features::{Feature, Features};
 use crate::proto::percent::encode;
@@ -31,7 +31,10 @@ impl Command {
             Command::Link(link) => (link.inbox.map(|_| Feature::Drop), None, None),
             Command::Visit { uploads: Some(_), .. } => (Some(Feature::Uploads), None, None),
             Command::Redeem { password: None, .. } => (Some(Feature::Invited), None, None),
-            Command::Passwd { evidence: Evidence::Keys(_), .. } => (Some(Feature::Enrol), None, None),
+            Command::Key { proofs, .. } => (of_proofs(proofs), None, None),
+            Command::Passwd { evidence: Evidence::Keys(proofs), .. } => (Some(Feature::Enrol), of_proofs(proofs), None),
+            Command::Enrol { key, evidence, .. } => (of_proofs(std::slice::from_ref(key)), of_evidence(evidence), None),
+            Command::Revoke { evidence, .. } => (of_evidence(evidence), None, None),
             Command::Upload(UploadArgs { mode, allocated, .. }) | Command::Stage(StageArgs { mode, allocated, .. }) => {
                 let perms = mode.filter(|mode| mode.perms).map(|_| Feature::Perms);
                 (mode.map(|_| Feature::Mode), perms, allocated.map(|_| Feature::Sparse))
@@ -293,6 +296,18 @@ fn evidence(out: &mut Vec<u8>, evidence: &Evidence) {
             out.extend_from_slice(b" proof=");
             out.extend(encode(listed(proofs).as_bytes()).bytes());
         }
+    }
+}
+
+/// What came later than signatures themselves.
+fn of_proofs(proofs: &[Proof]) -> Option<Feature> {
+    proofs.iter().any(|proof| proof.key().kind() == KeyKind::Rsa).then_some(Feature::Rsa)
+}
+
+fn of_evidence(evidence: &Evidence) -> Option<Feature> {
+    match evidence {
+        Evidence::Password(_) => None,
+        Evidence::Keys(proofs) => of_proofs(proofs),
     }
 }
 

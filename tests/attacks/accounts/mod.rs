@@ -9,4 +9,5 @@ mod keys;
 mod live;
 mod overwrite;
 mod own;
+mod rsa_keys;
 mod users_file;

@@ -3,4 +3,5 @@
 
 mod openssh;
 mod program;
+mod rsa;
 mod token;

@@ -158,12 +158,9 @@ fn an_encrypted_key_opens_with_its_passphrase_alone() {
 #[test]
 fn kinds_that_do_not_log_in_are_refused_by_name_with_what_to_do() {
     let dir = TempDir::new().unwrap();
-    for (kind, what) in [
-        (&["rsa"][..], "RSA"),
-        (&["rsa", "-m", "PEM"], "RSA"),
-        (&["ecdsa", "-b", "384"], "P-256"),
-        (&["ecdsa", "-b", "521"], "P-256"),
-    ] {
+    for (kind, what) in
+        [(&["rsa", "-b", "1024"][..], "RSA"), (&["ecdsa", "-b", "384"], "P-256"), (&["ecdsa", "-b", "521"], "P-256")]
+    {
         let path = keygen(dir.path(), kind, "");
         for error in [load(&path).unwrap_err(), PublicKey::from_openssh(&public(&path)).unwrap_err()] {
             assert!(error.text().contains(what) && error.text().contains("sealift key new"), "{kind:?}: {error}");

@@ -8,7 +8,7 @@ use sealift::client::ServerKey;
 use sealift::client::keys::{Agent, LoginKey, new_key_file};
 use sealift::escape::for_people;
 use sealift::table::Table;
-use sealift::{Error, Kind};
+use sealift::{Error, Kind, limits};
 
 use crate::commands::login::named_login;
 use crate::config::config_dir;
@@ -30,7 +30,7 @@ Examples:
   sealift -i ~/.ssh/work ls alice@files.example
 
 `sealift login` has a server take a key of this machine. Keys that ssh uses log in unasked, too: those of the agent \
-(SSH_AUTH_SOCK), ~/.ssh/id_ed25519 and ~/.ssh/id_ecdsa, once the server's administrator has added the line that `key list` \
+(SSH_AUTH_SOCK), ~/.ssh/id_ed25519, ~/.ssh/id_ecdsa and ~/.ssh/id_rsa, once the server's administrator has added the line that `key list` \
 shows: sealiftd user key add alice 'ssh-ed25519 AAAA… alice@laptop'")]
 pub struct Key {
     #[command(subcommand)]
@@ -95,6 +95,12 @@ fn new(ctx: &Context, name: Option<&str>) -> Outcome {
 fn list(ctx: &Context) -> Outcome {
     let keys = identity::usual(ctx.out);
     keys.iter().try_for_each(|key| show(ctx, key))?;
+    if keys.len() > limits::KEY_PROOFS_MAX {
+        ctx.out.note(&format!(
+            "One login tries the first {} of them: `-i FILE` names another one.",
+            limits::KEY_PROOFS_MAX
+        ));
+    }
     let logins = logins::all();
     if keys.is_empty() && logins.is_empty() {
         let agent = if Agent::of_environment().is_some() { "the agent has none" } else { "there is no agent" };
