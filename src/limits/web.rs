@@ -48,10 +48,11 @@ pub const WEB_STREAM_MEMORY: usize = 16 * 1024;
 /// somebody did not read, of which no budget knew.
 pub const WEB_SEND_BUFFER: usize = 16 * 1024;
 
-/// Bytes that a client may send ahead in one request of HTTP/2: a [`super::CHUNK`], which is what an upload takes in one step. Over a
-/// line of 20 ms that is 13 MB/s for each file. Each request that has a body takes as much from the budget of buffers before
-/// anything of it is looked at.
-pub const WEB_STREAM_WINDOW: u32 = CHUNK as u32;
+/// Bytes that a client may send ahead in one request of HTTP/2: [`WEB_CHUNKS`] of [`super::CHUNK`], which is what an upload takes in
+/// one step. Over a line of 20 ms that is 50 MB/s for each file. With one chunk the client and the server waited for each other also
+/// where they are near: an upload of 1 GiB over loopback took a third more processor time. Each request that has a body takes as much
+/// from the budget of buffers before anything of it is looked at, or as much as the body has.
+pub const WEB_STREAM_WINDOW: u32 = (WEB_CHUNKS * CHUNK) as u32;
 
 /// The same for a connection: what all its requests may send ahead together, so that those who wait for their turn never keep the
 /// bytes of one away whose turn it is.

@@ -17,7 +17,7 @@ use super::entries::{Batch, batch};
 use super::file::Asked;
 use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::pack::{Format, LeftOut, Pack};
-use super::reader::{Piece, Reader};
+use super::reader::{Reader, Step};
 use super::target::{Place, Whose};
 use super::types::disposition;
 use crate::budget::{Account, Claim};
@@ -246,8 +246,9 @@ impl State {
             }
             match self.now.take() {
                 Some(mut reader) => {
-                    if let Piece::Bytes(bytes) = reader.step(desk, account)? {
-                        pack.bytes(&bytes)?;
+                    if let Step::Piece(piece) = reader.step(desk, account)? {
+                        pack.bytes(&piece.bytes)?;
+                        reader.handed_on().add(&piece);
                     }
                     match reader.is_over() {
                         true => pack.end_of_file()?,
@@ -423,10 +424,7 @@ impl ArchiveBody {
                     }
                 }
             };
-            let (mut state, bytes) = self.guest.step(step).await?;
-            if let Some(reader) = &mut state.now {
-                reader.handed_on();
-            }
+            let (state, bytes) = self.guest.step(step).await?;
             self.state = Some(state);
             if !bytes.is_empty() {
                 return Ok(Some((bytes, self)));

@@ -3,6 +3,7 @@
 //! A chunk is read in a turn of its own when the connection can take it, so a reader that stalls holds a file and a buffer
 //! and no thread. The last bytes go out only when it is known that the file stood still: an answer that looks whole is whole.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,13 +19,14 @@ use super::conditions::{Decision, Validators};
 use super::digesting;
 use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::ranges::Wanted;
-use super::reader::{Piece, Reader};
+use super::reader::{HandedOn, Piece, Reader};
 use super::seat::Errand;
 use super::target::Place;
 use super::types::{Type, disposition};
 use super::viewer::Viewer;
 use super::wish::Wish;
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
@@ -46,7 +48,7 @@ struct Sending {
     validators: Validators,
     part: Part,
     held: Held,
-    first: Option<Bytes>,
+    first: Option<Piece>,
 }
 
 /// How much of a file is sent.
@@ -228,64 +230,79 @@ fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenF
         return answer;
     }
     *answer.body_mut() = match reader.is_over() {
-        true => Body::whole(first.unwrap_or_default()),
+        true => Body::whole(first.map_or_else(Bytes::new, |piece| piece.bytes)),
         false => {
-            let going = FileBody { guest: guest.clone(), held: Some(held), ahead: None, first, _right: right };
+            let (ready, handed_on) = (first.into_iter().collect(), reader.handed_on().clone());
+            let held = Ok(Some(held));
+            let going = FileBody { guest: guest.clone(), ready, then: held, ahead: None, handed_on, _right: right };
             Body::stream(try_unfold(going, FileBody::next))
         }
     };
     answer
 }
 
-/// A body that takes more than one turn. While a piece of it is sent the next one is read, where there is memory for both.
+/// A body that takes more than one turn. While some of it is sent the next of it is read, where there is memory for both.
 struct FileBody {
     guest: Arc<Guest>,
-    /// None while a turn has it, and once that has failed.
-    held: Option<Held>,
-    /// The turn that has it.
-    ahead: Option<Errand<Result<(Piece, Held)>>>,
-    first: Option<Bytes>,
+    /// What was read and is not given yet.
+    ready: VecDeque<Piece>,
+    /// What comes behind that: the rest of the file, nothing (while a turn has it, and at the end), or why there is no more.
+    then: Result<Option<Held>>,
+    /// The turn that has the rest.
+    ahead: Option<Errand<Result<Run>>>,
+    handed_on: HandedOn,
     _right: Option<OpenFile>,
+}
+
+/// What one turn has read.
+struct Run {
+    pieces: VecDeque<Piece>,
+    then: Result<Option<Held>>,
 }
 
 impl FileBody {
     async fn next(mut self) -> Result<Option<(Bytes, FileBody)>> {
-        if let Some(bytes) = self.first.take() {
-            return Ok(Some(self.give(bytes)));
+        while self.ready.is_empty() {
+            let Some(turn) = self.ahead.take() else {
+                match self.read_on()? {
+                    true => continue,
+                    false => return Ok(None),
+                }
+            };
+            let Run { pieces, then } = turn.done().await??;
+            (self.ready, self.then) = (pieces, then);
         }
-        loop {
-            let Some(step) = self.ahead.take().or_else(|| self.step()) else { return Ok(None) };
-            let (piece, held) = step.done().await??;
-            self.held = Some(held);
-            if let Piece::Bytes(bytes) = piece {
-                return Ok(Some(self.give(bytes)));
-            }
-        }
+        let piece = self.ready.pop_front();
+        Ok(piece.map(|piece| self.give(piece)))
     }
 
-    /// These bytes, and what is left.
-    fn give(mut self, bytes: Bytes) -> (Bytes, FileBody) {
-        if let Some(held) = &mut self.held {
-            held.reader.handed_on();
+    /// This piece, and what is left.
+    fn give(mut self, piece: Piece) -> (Bytes, FileBody) {
+        self.handed_on.add(&piece);
+        // Where memory is short, whoever is slow has the piece that they are at and no more. What failed is told behind what is ready.
+        if self.ready.len() < limits::OUTBOX_LOW && self.then.is_ok() && self.guest.account().is_rich() {
+            let _whether_there_is_more = self.read_on();
         }
-        // Where memory is short, whoever is slow has the piece that they are at and no more.
-        if self.guest.account().is_rich() {
-            self.ahead = self.step();
-        }
-        (bytes, self)
+        (piece.bytes, self)
     }
 
-    /// Asks for the turn that reads the next piece. None: all was read.
-    fn step(&mut self) -> Option<Errand<Result<(Piece, Held)>>> {
-        let mut held = self.held.take().filter(|held| !held.reader.is_over())?;
+    /// Asks for the turn that reads the next pieces, if there are any and no turn has been asked for.
+    ///
+    /// # Errors
+    /// Why there are no more.
+    fn read_on(&mut self) -> Result<bool> {
+        let Some(mut held) = std::mem::replace(&mut self.then, Ok(None))?.filter(|held| !held.reader.is_over()) else {
+            return Ok(false);
+        };
         let account = self.guest.account().clone();
-        let step = move |desk: &mut Desk| {
-            let piece = held.reader.step(desk, &account);
-            if piece.is_err() || held.reader.is_over() {
+        self.ahead = Some(self.guest.begin_step(move |desk: &mut Desk| {
+            let mut pieces = VecDeque::new();
+            let read = held.reader.read_ahead(desk, &account, &mut pieces);
+            if read.is_err() || held.reader.is_over() {
                 desk.rest();
             }
-            Ok((piece?, held))
-        };
-        Some(self.guest.begin_step(step))
+            Ok(Run { pieces, then: read.map(|()| Some(held)) })
+        }));
+        Ok(true)
     }
 }

@@ -1,7 +1,9 @@
 //! The bytes of a file or of some ranges of it, for an answer: pulled from the desk a chunk at a time, and the last one of each
 //! range kept back until it is known that the file stood still.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
@@ -18,11 +20,31 @@ use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
 
 /// What a step came to.
-pub enum Piece {
+pub enum Step {
     /// The next bytes.
-    Bytes(Bytes),
+    Piece(Piece),
     /// Nothing yet: call again.
     NotYet,
+}
+
+/// Some bytes of an answer's body.
+pub struct Piece {
+    /// They.
+    pub bytes: Bytes,
+    /// Those of them that are counted when they are handed on: not the heads of parts, and not the last ones of a range, which are
+    /// counted with all of it.
+    counted: usize,
+}
+
+/// Counts what was handed on to whoever is sent it, also while the reader is at the desk. Clones are the same.
+#[derive(Clone, Default)]
+pub struct HandedOn(Arc<AtomicUsize>);
+
+impl HandedOn {
+    /// This piece too.
+    pub fn add(&self, piece: &Piece) {
+        self.0.fetch_add(piece.counted, Ordering::Relaxed);
+    }
 }
 
 /// What is left of a file that is read for an answer.
@@ -31,8 +53,8 @@ pub struct Reader {
     now: Option<Download>,
     /// Its last chunk, while the file is checked.
     kept: Option<Buffer>,
-    /// Bytes of it that were given out, and that nobody has yet.
-    ahead: usize,
+    /// What was handed on of it and is not entered in the job yet.
+    handed_on: HandedOn,
     /// Where there are several.
     several: Option<Several>,
     /// Bytes of the answer's body.
@@ -55,7 +77,7 @@ struct Several {
 impl Reader {
     /// Of this range.
     pub fn one(download: Download) -> Reader {
-        Reader { length: download.left(), now: Some(download), kept: None, ahead: 0, several: None, is_over: false }
+        Reader { length: download.left(), now: Some(download), kept: None, handed_on: HandedOn::default(), several: None, is_over: false }
     }
 
     /// Of several ranges, none of them past the end, of this file, which was opened at this path. `kind` is told in the heads
@@ -74,7 +96,7 @@ impl Reader {
         let several = Several { path, file, method, boundary: format!("sealift-{random:016x}"), kind, ranges };
         let heads = several.ranges.iter().map(|range| several.head(*range).len() as u64 + range.1).sum::<u64>();
         let length = heads + several.end().len() as u64;
-        Ok(Reader { now: None, kept: None, ahead: 0, several: Some(several), length, is_over: false })
+        Ok(Reader { now: None, kept: None, handed_on: HandedOn::default(), several: Some(several), length, is_over: false })
     }
 
     /// Bytes of the answer's body.
@@ -97,31 +119,52 @@ impl Reader {
         self.is_over
     }
 
+    /// Where the pieces are told that are handed on.
+    pub fn handed_on(&self) -> &HandedOn {
+        &self.handed_on
+    }
+
     /// No more of it: the range that was being read, if it was in the middle of one.
     pub fn give_up(&mut self) -> Option<Download> {
         self.is_over = true;
-        self.now.take()
+        self.now.take().inspect(|job| self.count(job))
     }
 
-    /// Whoever is sent it has all that was given out by now.
-    pub fn handed_on(&mut self) {
-        let ahead = std::mem::take(&mut self.ahead);
-        if let Some(job) = &self.now {
-            job.gives(ahead);
-        }
+    fn count(&self, job: &Download) {
+        job.gives(self.handed_on.0.swap(0, Ordering::Relaxed));
     }
 
     /// [`Reader::step`] until there are bytes, or nothing is left.
     ///
     /// # Errors
     /// As [`Reader::step`].
-    pub fn step_to_bytes(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Option<Bytes>> {
+    pub fn step_to_bytes(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Option<Piece>> {
         while !self.is_over {
-            if let Piece::Bytes(bytes) = self.step(desk, account)? {
-                return Ok(Some(bytes));
+            if let Step::Piece(piece) = self.step(desk, account)? {
+                return Ok(Some(piece));
             }
         }
         Ok(None)
+    }
+
+    /// The next pieces, as many as may wait to be sent: one, and where memory is plenty more, so that one turn is worth the waking of
+    /// two threads. What was read before it failed is in `pieces` too.
+    ///
+    /// # Errors
+    /// As [`Reader::step`].
+    pub fn read_ahead(
+        &mut self,
+        desk: &mut Desk,
+        account: &Arc<Account>,
+        pieces: &mut VecDeque<Piece>,
+    ) -> Result<()> {
+        // What was handed on of one range must not be counted with the next one.
+        let most = if self.several.is_some() { 1 } else { limits::OUTBOX_BUFFERS };
+        while pieces.len() < most && (pieces.is_empty() || account.is_rich()) {
+            let Some(piece) = self.step_to_bytes(desk, account)? else { break };
+            pieces.push_back(piece);
+        }
+        Ok(())
     }
 
     /// Reads the next chunk, into a buffer of this account. Blocks.
@@ -129,8 +172,9 @@ impl Reader {
     /// # Errors
     /// [`Kind::Torn`] if the file did not stand still, [`Kind::Rotten`] if it is not what was stored, [`Kind::Denied`], and
     /// those of reading.
-    pub fn step(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Piece> {
+    pub fn step(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Step> {
         let Some(job) = self.now.take() else { return self.next_range(desk) };
+        self.count(&job);
         if let Err(error) = desk.may_go_on(job.running()) {
             return Err(desk.drop_download(job, error));
         }
@@ -140,32 +184,29 @@ impl Reader {
             Pulled::Done(Err(error)) => Err(error),
             Pulled::Done(Ok(_)) => {
                 self.is_over = self.several.is_none();
-                // They count with all of it.
-                self.ahead = 0;
-                Ok(self.kept.take().map_or(Piece::NotYet, piece))
+                Ok(self.kept.take().map_or(Step::NotYet, |buffer| piece(buffer, 0)))
             }
             Pulled::Bytes(job, n) => {
                 buffer.fill(n);
                 let is_last = job.left() == 0;
                 self.now = Some(job);
                 if n == 0 {
-                    return Ok(Piece::NotYet);
+                    return Ok(Step::NotYet);
                 }
                 if is_last {
                     self.kept = Some(buffer);
-                    return Ok(Piece::NotYet);
+                    return Ok(Step::NotYet);
                 }
-                self.ahead += n;
-                Ok(piece(buffer))
+                Ok(piece(buffer, n))
             }
         }
     }
 
     /// The head of the next range, or the end.
-    fn next_range(&mut self, desk: &mut Desk) -> Result<Piece> {
+    fn next_range(&mut self, desk: &mut Desk) -> Result<Step> {
         let Some(several) = &mut self.several else {
             self.is_over = true;
-            return Ok(Piece::NotYet);
+            return Ok(Step::NotYet);
         };
         let torn = || Error::new(Kind::Torn, "the file changed while it was sent");
         if several.file.change()? != Change::Nothing {
@@ -173,7 +214,7 @@ impl Reader {
         }
         let Some((offset, length)) = several.ranges.pop() else {
             self.is_over = true;
-            return Ok(Piece::Bytes(Bytes::from(several.end())));
+            return Ok(head(several.end()));
         };
         let op = Op::Read { path: several.path.clone(), offset, length: Some(length), growing: false };
         let Begun::Download(job) = begin(desk, op, several.method)? else { return Err(unexpected()) };
@@ -181,7 +222,7 @@ impl Reader {
             return Err(desk.drop_download(job, torn()));
         }
         self.now = Some(job);
-        Ok(Piece::Bytes(Bytes::from(several.head((offset, length)))))
+        Ok(head(several.head((offset, length))))
     }
 }
 
@@ -198,8 +239,12 @@ impl Several {
     }
 }
 
-fn piece(buffer: Buffer) -> Piece {
-    Piece::Bytes(Bytes::from_owner(Owned(buffer)))
+fn piece(buffer: Buffer, counted: usize) -> Step {
+    Step::Piece(Piece { bytes: Bytes::from_owner(Owned(buffer)), counted })
+}
+
+fn head(text: String) -> Step {
+    Step::Piece(Piece { bytes: Bytes::from(text), counted: 0 })
 }
 
 /// A buffer whose bytes are on their way; it goes back when they have left.
