@@ -258,7 +258,7 @@ fn web_bodies_ahead() {
     let _turn = alone();
     let daemon = Daemon::builder().args(["--memory", "256MiB", "--stall-window", "1h"]).start();
     fs::write(daemon.public().join("file"), "public").unwrap();
-    // Bodies that nobody asked for, as far as the windows allow, on as many streams as may be open: 25 MiB for each connection.
+    // Bodies that nobody asked for, as far as the windows allow, on as many streams as may be open: 100 MiB for each connection.
     let piece = vec![7; 16 * 1024];
     std::thread::scope(|scope| {
         for n in 0..FLOOD {
@@ -268,7 +268,7 @@ fn web_bodies_ahead() {
                 for stream in 0..100 {
                     web.send(frame(Frame::HEADERS, Frame::END_HEADERS, 2 * stream + 1, &head_of("/file", 0)));
                 }
-                for _ in 0..16 {
+                for _ in 0..limits::WEB_STREAM_WINDOW / 16_384 {
                     for stream in 0..100 {
                         if !web.try_send(frame(Frame::DATA, 0, 2 * stream + 1, piece)) {
                             return;
@@ -282,6 +282,37 @@ fn web_bodies_ahead() {
     println!("{resident} KiB resident with {FLOOD} that sent bodies ahead");
     assert!(resident < 256 * 1024, "{resident} KiB");
     assert_eq!(curl(&daemon, &["--http2"], "/file").text(), "public");
+}
+
+/// An upload that comes a byte at a time, faster than its user may send: what waits for its turn costs far more than its bytes.
+#[test]
+fn web_tiny_frames_of_a_body() {
+    const FLOOD: u8 = 8;
+    let _turn = alone();
+    let daemon = Daemon::builder().args(["--stall-window", "1h"]).start();
+    daemon.add_user_with("alice", "right", &["--access", "full", "--limit-rate-up", "64KiB"]);
+    assert_eq!(curl(&daemon, &["--http2", "-u", "alice:right"], "/~alice/").status, 200);
+    let before = Figures::of(&daemon).peak();
+    std::thread::scope(|scope| {
+        for n in 0..FLOOD {
+            let daemon = &daemon;
+            scope.spawn(move || {
+                let mut web = RawWeb::two_from([127, 0, 2, 1 + n], daemon);
+                let path = format!("/~alice/f{n}");
+                // PUT, and who asks.
+                let head = [b"\x02\x03PUT", head_of(&path, 0).get(1..).unwrap(), b"\x0f\x08\x16Basic YWxpY2U6cmlnaHQ="]
+                    .concat();
+                web.send(frame(Frame::HEADERS, Frame::END_HEADERS, 1, &head));
+                let tiny = frame(Frame::DATA, 0, 1, b"x").repeat(1000);
+                // As far as the window allows, or until it is ended.
+                let _taken = (0..1000).take_while(|_| web.try_send(tiny.clone())).count();
+            });
+        }
+    });
+    let resident = Figures::of(&daemon).peak();
+    println!("{before} KiB before, {resident} KiB with {FLOOD}");
+    assert_eq!(curl(&daemon, &["--http2", "-u", "alice:right"], "/~alice/").status, 200);
+    assert!(resident < before + u64::from(FLOOD) * 8 * 1024, "{before} KiB before, {resident} KiB at most");
 }
 
 #[test]

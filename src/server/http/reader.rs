@@ -77,7 +77,14 @@ struct Several {
 impl Reader {
     /// Of this range.
     pub fn one(download: Download) -> Reader {
-        Reader { length: download.left(), now: Some(download), kept: None, handed_on: HandedOn::default(), several: None, is_over: false }
+        Reader {
+            length: download.left(),
+            now: Some(download),
+            kept: None,
+            handed_on: HandedOn::default(),
+            several: None,
+            is_over: false,
+        }
     }
 
     /// Of several ranges, none of them past the end, of this file, which was opened at this path. `kind` is told in the heads
@@ -96,7 +103,14 @@ impl Reader {
         let several = Several { path, file, method, boundary: format!("sealift-{random:016x}"), kind, ranges };
         let heads = several.ranges.iter().map(|range| several.head(*range).len() as u64 + range.1).sum::<u64>();
         let length = heads + several.end().len() as u64;
-        Ok(Reader { now: None, kept: None, handed_on: HandedOn::default(), several: Some(several), length, is_over: false })
+        Ok(Reader {
+            now: None,
+            kept: None,
+            handed_on: HandedOn::default(),
+            several: Some(several),
+            length,
+            is_over: false,
+        })
     }
 
     /// Bytes of the answer's body.
@@ -152,12 +166,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::step`].
-    pub fn read_ahead(
-        &mut self,
-        desk: &mut Desk,
-        account: &Arc<Account>,
-        pieces: &mut VecDeque<Piece>,
-    ) -> Result<()> {
+    pub fn read_ahead(&mut self, desk: &mut Desk, account: &Arc<Account>, pieces: &mut VecDeque<Piece>) -> Result<()> {
         // What was handed on of one range must not be counted with the next one.
         let most = if self.several.is_some() { 1 } else { limits::OUTBOX_BUFFERS };
         while pieces.len() < most && (pieces.is_empty() || account.is_rich()) {
