@@ -241,6 +241,11 @@ impl Ledger {
         }
     }
 
+    /// The same, if nobody is told: what was put off is for somebody else to try again. Where each came from, and why.
+    pub(super) fn hand_over_put_off(&mut self) -> Vec<(PathBuf, Error)> {
+        std::mem::take(&mut self.put_off).into_iter().map(|PutOff { path, error, .. }| (path, error)).collect()
+    }
+
     /// Something without a target, or a folder, failed.
     pub(super) fn fail(&mut self, path: PathBuf, error: Error, observer: &dyn Observer) {
         observer.failed(&path, &error);
@@ -248,7 +253,7 @@ impl Ledger {
     }
 }
 
-/// Whether the server says that what it keeps its files in does not answer just now.
-fn is_put_off(error: &Error) -> bool {
+/// Whether the server says that what it keeps its files in does not answer just now: the same may succeed later.
+pub fn is_put_off(error: &Error) -> bool {
     error.kind() == Kind::Unavailable && error.side() == Side::Server
 }

@@ -142,6 +142,7 @@ pub use greeting::Greeting;
 pub use invitation::InvitationLink;
 pub use jobs::{Download, Summary, Totals, Upload, UploadSource};
 pub use known_servers::{Added, Followed, Known, KnownServers};
+pub use ledger::is_put_off;
 pub use links::{LinkExpiry, LinkInbox, LinkUrl, MadeLink, NewLink, ServerLink, uploads_secret};
 pub use list_stream::ListStream;
 pub use listing::{Listing, Unread};

@@ -412,6 +412,11 @@ impl Patience {
         self.tries = 0;
     }
 
+    /// Whether another try is to come if this one fails.
+    pub fn has_more(&self) -> bool {
+        self.tries < self.retries
+    }
+
     /// The pause before the next try; none if it is time to give up. Three quarters to the whole of a time that doubles up
     /// to [`limits::RETRY_PAUSE_MAX`], so that clients which lost the same server do not come back together.
     ///

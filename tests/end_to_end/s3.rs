@@ -4,8 +4,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::common::bad_engine::{Act, BadEngine};
+use crate::common::bad_engine::{Act, Asked, BadEngine};
 use crate::common::moto::{BUCKET, Moto};
+use crate::common::program;
 use crate::common::watch::{SOCKET, ask, figures};
 use crate::common::web::curl;
 use crate::common::{Daemon, PASSWORD, World, enter, eventually, frames_of, sealiftd, snapshot, text, upload_bytes};
@@ -246,4 +247,41 @@ fn the_storage_is_among_the_figures_with_what_came_of_requests() {
         fields["storage_failed"].parse::<u64>().unwrap() >= 1 && fields.contains_key("storage_seconds"),
         "{fields:?}"
     );
+}
+
+#[test]
+fn mirror_tries_again_what_the_storage_does_not_take_just_now_and_ends_honestly_if_that_does_not_help() {
+    let engine = BadEngine::start();
+    let world = program::World::with(|server| {
+        let store = ["--store", "s3://bucket", "--store-endpoint", &engine.endpoint, "--store-alone"];
+        server.args(store).env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "canary-2c9e")
+    });
+    let world = world.trusted();
+    let source = world.local("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("first"), "first").unwrap();
+    fs::write(source.join("late"), "late").unwrap();
+    engine.put("h/alice/copy/old", b"old");
+    // It says neither that it has it nor that it has not, so that nobody waits for long.
+    let odd = |asked: &Asked| match asked.method == "PUT" && asked.key == "h/alice/copy/late" {
+        true => Act::Say(200, "", String::new()),
+        false => Act::Do,
+    };
+    engine.does(odd);
+    let args = ["mirror", "--delete", "./source", &world.alice("copy")];
+    let failed = world.run(["--retry", "1"].iter().chain(&args)).code(10).said("1 kept; 1 failed");
+    assert_eq!(failed.stderr.matches("sealift: ./source/late").count(), 1, "{}", failed.stderr);
+    assert_eq!(failed.stderr.matches("; again in ").count(), 1, "{}", failed.stderr);
+    let has = |name: &str| engine.keys().contains(&format!("h/alice/copy/{name}"));
+    assert!(has("first") && has("old") && !has("late"));
+    let mut left = 2;
+    engine.does(move |asked| match odd(asked) {
+        Act::Say(..) if left > 0 => {
+            left -= 1;
+            Act::Say(200, "", String::new())
+        }
+        _ => Act::Do,
+    });
+    world.run(args).code(0).said("1 file");
+    assert!(has("late") && !has("old"));
 }

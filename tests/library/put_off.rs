@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_std::task::block_on;
-use sealift::client::{Destination, Download, Observer, Transfer, TransferOptions, Upload};
+use sealift::client::{
+    Destination, Download, MirrorOptions, MirrorRun, Observer, Transfer, TransferOptions, Upload, is_put_off,
+};
 use sealift::files::Condition;
 use sealift::limits;
 use sealift::server::Storage;
@@ -84,6 +86,11 @@ impl Bench {
         });
     }
 
+    fn watch(&self, before: Vec<Does>) -> Arc<Mended> {
+        let (engine, before) = (self.engine.clone(), Mutex::new(before));
+        Arc::new(Mended { engine, before, waits: Mutex::default(), failed: Mutex::default() })
+    }
+
     /// What becomes of a transfer, and how often it waited.
     async fn run(&self, transfer: Transfer) -> (u64, Vec<Kind>, usize, usize) {
         self.run_through(transfer, vec![]).await
@@ -92,8 +99,7 @@ impl Bench {
     /// The same where the storage does these before it is well.
     async fn run_through(&self, mut transfer: Transfer, before: Vec<Does>) -> (u64, Vec<Kind>, usize, usize) {
         let mut client = self.server.client("alice").await;
-        let (engine, before) = (self.engine.clone(), Mutex::new(before));
-        let watch = Arc::new(Mended { engine, before, waits: Mutex::default(), failed: Mutex::default() });
+        let watch = self.watch(before);
         let never = async || Err(Error::new(Kind::Internal, "the connection was not lost"));
         let done = transfer.run(&mut client, never, watch.clone()).await.unwrap();
         let kinds = done.failed.iter().map(|(_, error)| error.kind()).collect();
@@ -191,5 +197,65 @@ fn status_says_that_the_storage_is_silent_and_that_it_answers_again() {
             async_std::task::sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(client.status().await.unwrap().storage.as_deref(), Some("answering"));
+    });
+}
+
+#[test]
+fn a_mirror_leaves_what_the_storage_does_not_take_just_now_to_its_next_attempt_and_removes_nothing_before() {
+    block_on(async {
+        let bench = Bench::new().await;
+        let source = bench.local.path().join("source");
+        fs::create_dir_all(source.join("d")).unwrap();
+        for name in ["first", "late", "d/last"] {
+            fs::write(source.join(name), name).unwrap();
+        }
+        bench.engine.put("h/alice/copy/old", b"old");
+        let (options, run, watch) = (MirrorOptions::default().delete(true), MirrorRun::default(), bench.watch(vec![]));
+        let has = |name: &str| bench.engine.keys().contains(&format!("h/alice/copy/{name}"));
+        let mut client = bench.server.client("alice").await;
+        // Said at once, so that what else is asked for is not said to be without an answer, too.
+        bench.engine.does(|asked: &Asked| match asked.method == "PUT" && asked.key.ends_with("late") {
+            true => Act::Say(200, "", String::new()),
+            false => well(asked),
+        });
+        run.put_off_failures(true);
+        let left = client.mirror_push(&source, &p("copy"), &options, &run, watch.clone()).await.unwrap();
+        assert_eq!((left.transfer.files, left.transfer.failed.len(), left.deleted), (2, 0, 0));
+        assert_eq!((run.take_put_off().unwrap().kind(), *watch.failed.lock()), (Kind::Unavailable, 0));
+        assert!(has("first") && has("d/last") && has("old") && !has("late"));
+        // The last attempt tells, and removes nothing either.
+        run.put_off_failures(false);
+        let failed = client.mirror_push(&source, &p("copy"), &options, &run.clone(), watch.clone()).await.unwrap();
+        assert_eq!((failed.transfer.failed[0].1.kind(), *watch.failed.lock()), (Kind::Unavailable, 1));
+        assert!(run.take_put_off().is_none() && has("old"));
+        bench.engine.does(well);
+        let run = MirrorRun::default();
+        run.put_off_failures(true);
+        let done = client.mirror_push(&source, &p("copy"), &options, &run, watch).await.unwrap();
+        assert_eq!((done.transfer.files, done.same, done.deleted), (1, 2, 1));
+        assert!(run.take_put_off().is_none() && has("late") && !has("old"));
+        // The other way: a file that is not given, and then one of which nothing is told, so that the folder cannot be listed.
+        let into = bench.local.path().join("back");
+        fs::create_dir(&into).unwrap();
+        fs::write(into.join("old"), "old").unwrap();
+        let watch = bench.watch(vec![]);
+        bench.engine.does(|asked: &Asked| match asked.method == "GET" && asked.key.ends_with("late") {
+            true => Act::Cut("content-length: 4\r\n".to_owned(), String::new()),
+            false => well(asked),
+        });
+        let left = client.mirror_pull(&p("copy"), &into, &options, &run, watch.clone()).await.unwrap();
+        assert_eq!((left.transfer.files, left.transfer.failed.len(), left.deleted), (2, 0, 0));
+        assert_eq!(run.take_put_off().unwrap().kind(), Kind::Unavailable);
+        bench.withhold("late");
+        let error = client.mirror_pull(&p("copy"), &into, &options, &run, watch.clone()).await.unwrap_err();
+        assert!(error.kind() == Kind::Unavailable && is_put_off(&error), "{error}");
+        assert!(into.join("first").exists() && into.join("old").exists() && !into.join("late").exists());
+        bench.engine.does(well);
+        // The storage was just said not to answer, and is asked no sooner than a second later.
+        while fs::read_to_string(into.join("late")).is_err() {
+            let _next = client.mirror_pull(&p("copy"), &into, &options, &run, watch.clone()).await;
+            async_std::task::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(*watch.failed.lock() == 0 && !into.join("old").exists());
     });
 }

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use console::Style;
-use sealift::client::{Endpoint, is_lost_line};
+use sealift::client::{Endpoint, is_lost_line, is_put_off};
 use sealift::error::Side;
 use sealift::escape::for_people;
 use sealift::files::RelPath;
@@ -132,10 +132,7 @@ impl Failure {
     /// whose storage does not answer just now, which is asked anew in the same way.
     pub fn lost_line(&self) -> Option<&Error> {
         match self {
-            Failure::Error { error, .. } => {
-                let is_put_off = error.kind() == Kind::Unavailable && error.side() == Side::Server;
-                Some(error).filter(|error| is_put_off || is_lost_line(error))
-            }
+            Failure::Error { error, .. } => Some(error).filter(|error| is_put_off(error) || is_lost_line(error)),
             Failure::Shown(_) => None,
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::run::MirrorRun;
 use crate::client::jobs::Summary;
-use crate::client::ledger::Ledger;
+use crate::client::ledger::{Ledger, is_put_off};
 use crate::client::observer::{Observer, Skip};
 use crate::error::{Error, Result};
 use crate::files::{Hash, RelPath};
@@ -16,6 +16,8 @@ pub(super) struct Report<'a> {
     run: MirrorRun,
     /// Failures that are neither of a reading of the source nor of a transfer.
     elsewhere: usize,
+    /// What another attempt is to do.
+    put_off: usize,
     /// Files keep all of their modes.
     perms: bool,
     /// Files may become longer while they are transferred.
@@ -30,7 +32,7 @@ impl<'a> Report<'a> {
     /// Of one attempt of this run. What earlier ones failed at counts, and is not told again.
     pub(super) fn of(observer: &'a dyn Observer, run: &MirrorRun) -> Self {
         let summary = Summary { failed: run.failures(), ..Summary::default() };
-        Report { observer, summary, run: run.clone(), elsewhere: 0, perms: false, growing: false }
+        Report { observer, summary, run: run.clone(), elsewhere: 0, put_off: 0, perms: false, growing: false }
     }
 
     /// Files keep all of their modes in its transfers, or not.
@@ -43,9 +45,9 @@ impl<'a> Report<'a> {
         Report { growing, ..self }
     }
 
-    /// How many readings of the source and transfers failed.
+    /// How many readings of the source and transfers failed, or were put off.
     pub(super) fn faults(&self) -> usize {
-        self.summary.failed.len().saturating_sub(self.elsewhere)
+        self.summary.failed.len().saturating_sub(self.elsewhere) + self.put_off
     }
 
     /// Does a transfer whose outcomes are counted here, to targets in this folder. The files that went whole are added to
@@ -62,9 +64,14 @@ impl<'a> Report<'a> {
         ledger.how.notes_failures = true;
         ledger.how.perms = self.perms;
         ledger.how.growing = self.growing;
+        ledger.how.puts_off = self.run.puts_off();
         ledger.whole = whole.is_some().then(Vec::new);
         ledger.summary = std::mem::take(&mut self.summary);
         let done = transfer(&mut ledger);
+        for (_, error) in ledger.hand_over_put_off() {
+            self.put_off += 1;
+            self.run.put_off(error);
+        }
         self.summary = ledger.summary;
         self.run.add_failed(ledger.failures, folder);
         if done.is_err() && ledger.gave_up {
@@ -85,12 +92,18 @@ impl<'a> Report<'a> {
 
     /// Something failed that makes the destination no less like the source, or only by what it has too much.
     pub(super) fn failed_elsewhere(&mut self, path: PathBuf, error: Error) {
-        self.elsewhere += 1;
+        let before = self.summary.failed.len();
         self.failed(path, error);
+        self.elsewhere += self.summary.failed.len() - before;
     }
 
     /// A reading of the source or a transfer failed.
     pub(super) fn failed(&mut self, path: PathBuf, error: Error) {
+        if self.run.puts_off() && is_put_off(&error) {
+            self.put_off += 1;
+            self.run.put_off(error);
+            return;
+        }
         if self.run.is_news(&path, error.text()) {
             self.observer.failed(&path, &error);
         }

@@ -26,6 +26,10 @@ struct State {
     /// What was told of which path.
     told: HashSet<(PathBuf, String)>,
     gave_up: bool,
+    /// Another attempt comes after this one.
+    puts_off: bool,
+    /// Why something is left to it.
+    put_off: Option<Error>,
 }
 
 impl MirrorRun {
@@ -43,6 +47,26 @@ impl MirrorRun {
     /// The connection was ended for a file that has failed.
     pub(super) fn gives_up(&self) {
         self.state.lock().gave_up = true;
+    }
+
+    /// Whether what the server's storage does not answer for just now ([`Kind::Unavailable`](crate::Kind::Unavailable)) is left to
+    /// another attempt from now on, and neither told nor a failure. An attempt that leaves something removes nothing.
+    pub fn put_off_failures(&self, puts_off: bool) {
+        self.state.lock().puts_off = puts_off;
+    }
+
+    /// Why the last attempt left something to another one, if it did. Said once.
+    pub fn take_put_off(&self) -> Option<Error> {
+        self.state.lock().put_off.take()
+    }
+
+    pub(super) fn puts_off(&self) -> bool {
+        self.state.lock().puts_off
+    }
+
+    /// Something is left to another attempt, for this reason.
+    pub(super) fn put_off(&self, why: Error) {
+        self.state.lock().put_off = Some(why);
     }
 
     /// Whether this has not been told of this path. It counts as told from now on.

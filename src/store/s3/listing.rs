@@ -177,6 +177,13 @@ impl S3Listing {
                     (Some(Ok(Some(object))), Some(path)) => self.ready.push_back(Ok(entry(object.meta(), path))),
                     (Some(Err(why)), Some(path)) => {
                         let error = why.at(crate::escape::for_people(&path));
+                        if error.kind() == Kind::Unavailable {
+                            // It can be read another time, and so may the others: the listing breaks off, and is asked for again.
+                            let error = error.about(&self.path.to_string());
+                            self.ready.push_back(Err(Unread { path: Vec::new(), error }));
+                            self.next = Next::Nothing;
+                            return;
+                        }
                         self.ready.push_back(Err(Unread { path, error }));
                     }
                     // It is gone by now.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sealift::client::mirror::Plan;
 use sealift::client::{
-    Config, Displaced, MirrorOptions, MirrorRun, MirrorSummary, Observer as _, Skip, Target, is_lost_line,
+    Config, Displaced, MirrorOptions, MirrorRun, MirrorSummary, Observer as _, Skip, Target, is_lost_line, is_put_off,
 };
 use sealift::escape::for_people;
 use sealift::files::RelPath;
@@ -195,7 +195,8 @@ pub async fn carry_out(
 
 /// Mirrors, on new connections as long as there is patience. Both sides are looked at anew each time, and what was done
 /// before a line was lost is the same by then. Where an attempt has ended its own connection for a file that has no place here, the
-/// next one goes on with the others at once.
+/// next one goes on with the others at once. Where the server's storage does not answer for something just now the next one comes after a
+/// pause, as after a line that was lost.
 async fn attempts(
     client: &mut Client,
     way: &Way,
@@ -206,17 +207,31 @@ async fn attempts(
 ) -> Outcome<MirrorSummary> {
     // Files and bytes that came over lines which were lost.
     let (mut patience, mut before) = (back.patience(), (0, 0));
+    let mut modes = 0;
     loop {
+        run.put_off_failures(patience.has_more());
         let observer = progress.clone();
         let done = match way {
             Way::Push { from, to } => client.mirror_push(from, &to.path, options, run, observer).await,
             Way::Pull { from, to } => client.mirror_pull(&from.path, to, options, run, observer).await,
         };
-        let gave_up = run.gave_up();
+        let (gave_up, put_off) = (run.gave_up(), run.take_put_off());
         let lost = match done {
             Err(_) if gave_up && !interrupt::is_stopping() => None,
-            Err(error) if is_lost_line(&error) && !interrupt::is_stopping() => Some(error),
-            done => return Ok(with_earlier(done?, before)),
+            // A whole side may be what cannot be listed.
+            Err(error) if (is_lost_line(&error) || is_put_off(&error)) && !interrupt::is_stopping() => Some(error),
+            done => match (done, put_off) {
+                (Ok(_), Some(error)) if interrupt::is_stopping() => return Err(error.into()),
+                (Ok(done), Some(error)) => {
+                    modes += done.modes;
+                    Some(error)
+                }
+                (done, _) => {
+                    let mut done = with_earlier(done?, before);
+                    done.modes += modes;
+                    return Ok(done);
+                }
+            },
         };
         let now = progress.done();
         if now.0 > before.0 {
