@@ -118,8 +118,12 @@ pub const ENGINE_COUNT_SHOWN: Duration = Duration::from_secs(3);
 /// Homes that are counted at once, each by a thread and with one request on its way.
 pub const ENGINE_COUNTS: usize = 32;
 
-/// For how long what is counted of a home is kept when nobody is in it: requests by HTTP come one by one.
+/// For how long what is counted of a home is kept, and counted on, when nobody is in it: requests by HTTP come one by one.
 pub const ENGINE_ACCOUNT_KEPT: Duration = Duration::from_secs(60);
+
+/// Keys that are remembered of those that somebody else changes while a folder is removed or renamed, some 100 bytes each: more are taken for
+/// all of it, and what is there is counted again.
+pub const ENGINE_MET: usize = 10_000;
 
 /// For how long something may be done yet that the storage did not answer: it takes requests for 15 minutes after they were signed.
 pub const ENGINE_DOUBT: Duration = Duration::from_secs(15 * 60);

@@ -37,6 +37,8 @@ mod store_s3_partial;
 mod store_s3_partial_bad;
 #[cfg(feature = "s3")]
 mod store_s3_quota;
+#[cfg(feature = "s3")]
+mod store_s3_unsure;
 mod tls_layer;
 mod user_directory;
 mod vault;

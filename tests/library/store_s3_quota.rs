@@ -17,8 +17,8 @@ use super::store_s3_bad::{any, kind, p};
 use crate::common::bad_engine::{Act, Asked, BadEngine};
 
 /// A server of this storage.
-struct Server {
-    vault: S3Vault,
+pub struct Server {
+    pub vault: S3Vault,
     _spool: TempDir,
 }
 
@@ -29,22 +29,27 @@ impl Server {
     }
 
     fn waiting(engine: &BadEngine, alone: bool, age: (Duration, u32), patience: Duration) -> Server {
+        let with = |options: &mut S3Options| {
+            (options.alone, options.patience, options.count_age) = (alone, patience, age);
+        };
+        Server::with(engine, with)
+    }
+
+    fn with(engine: &BadEngine, with: impl FnOnce(&mut S3Options)) -> Server {
         let keys = Keys::new("key", "secret", None);
         let spool = tempfile::tempdir().unwrap();
         let (bucket, endpoint) = ("s3://bucket".parse().unwrap(), engine.endpoint.parse().unwrap());
         let mut options = S3Options::new(bucket, endpoint, keys, spool.path().to_owned());
-        options.alone = alone;
-        options.patience = patience;
-        options.count_age = age;
+        with(&mut options);
         Server { vault: S3Vault::new(options).unwrap(), _spool: spool }
     }
 
     /// The only one.
-    fn alone(engine: &BadEngine) -> Server {
+    pub fn alone(engine: &BadEngine) -> Server {
         Server::new(engine, true, limits::ENGINE_COUNT_AGE)
     }
 
-    fn bounded(&self, quota: u64) -> Arc<dyn Store> {
+    pub fn bounded(&self, quota: u64) -> Arc<dyn Store> {
         self.vault.open("alice", HomeTerms::none().bounded(Some(quota))).unwrap()
     }
 
@@ -54,33 +59,33 @@ impl Server {
 }
 
 /// A page of what is in her home is asked for, to count it.
-fn is_count(asked: &Asked) -> bool {
+pub fn is_count(asked: &Asked) -> bool {
     let is_page = asked.method == "GET" && asked.key.is_empty() && asked.query.contains("list-type");
     is_page
         && asked.query.split('&').filter(|said| ["prefix=h%2Falice%2F", "max-keys=1000"].contains(said)).count() == 2
 }
 
-fn busy() -> Act {
+pub fn busy() -> Act {
     Act::Say(503, "", "<Error><Code>SlowDown</Code></Error>".to_owned())
 }
 
-fn announced(len: u64) -> UploadSpec {
+pub fn announced(len: u64) -> UploadSpec {
     UploadSpec { size: Some(len), ..UploadSpec::default() }
 }
 
-fn put(store: &dyn Store, path: &str, len: u64) -> sealift::Result<Committed> {
+pub fn put(store: &dyn Store, path: &str, len: u64) -> sealift::Result<Committed> {
     let mut upload = store.begin(&p(path), announced(len))?;
     upload.append(&vec![7; usize::try_from(len).unwrap()])?;
     store.commit_one(upload)
 }
 
 /// Exactly so many bytes more can be stored.
-fn assert_left(store: &dyn Store, left: u64) {
+pub fn assert_left(store: &dyn Store, left: u64) {
     assert_eq!(kind(store.begin(&p("probe"), announced(left + 1))), Err(Kind::Quota), "one byte more than {left}");
     drop(store.begin(&p("probe"), announced(left)).unwrap());
 }
 
-fn used(store: &dyn Store) -> u64 {
+pub fn used(store: &dyn Store) -> u64 {
     store.usage().unwrap().unwrap().used
 }
 
@@ -236,7 +241,7 @@ fn many_changes_at_once_and_some_that_the_storage_does_not_do_are_counted_to_the
     }
 }
 
-fn eventually(mut holds: impl FnMut() -> bool) {
+pub fn eventually(mut holds: impl FnMut() -> bool) {
     assert!((0..6000).any(|_| {
         thread::sleep(Duration::from_millis(10));
         holds()
@@ -277,7 +282,10 @@ fn a_storage_that_does_not_list_is_told_as_such_and_nothing_is_let_in_unmeasured
 #[test]
 fn a_listing_without_an_end_is_counted_for_nobody() {
     let engine = BadEngine::start();
-    let server = Server::alone(&engine);
+    let server = Server::with(&engine, |options| {
+        (options.alone, options.patience) = (true, Duration::from_millis(600));
+        options.count_kept = Duration::from_secs(1);
+    });
     let mut number = 0;
     engine.does(move |asked| match is_count(asked) {
         true => {

@@ -151,11 +151,11 @@ impl Shared {
                 };
                 let Some(mut coming) = coming else { return Ok(Stored::Same) };
                 self.keep_parent(home, from)?;
-                going.begins();
-                coming.begins();
+                let size = Sum::file(object.size);
+                going.begins(Sum::NONE);
+                coming.begins(size);
                 match self.move_file((&old, from), (&new, to), &object, &sure) {
                     Ok(()) => {
-                        let size = Sum::file(object.size);
                         done_at_once(vec![(going, size, Sum::NONE), (coming, there_size, size)], |_| {});
                         Ok(stored)
                     }
@@ -222,22 +222,35 @@ impl Shared {
             let headers = kept.headers(&number).into_iter().chain(condition).collect();
             let sha256 = super::sign::sha256(&found.bytes);
             return match self.engine.put(&target, (Payload::Bytes(found.bytes.into()), sha256), headers) {
-                Err(why) if self.is_from(new, &number).is_none() => Err(why),
-                _ => Ok(()),
+                Ok(_) => Ok(()),
+                Err(why) => match self.engine.look_up(&target) {
+                    Ok(found) if found.number == number => Ok(()),
+                    Ok(_) | Err(Why::Missing) => Err(why),
+                    // Whether it was done is not known.
+                    Err(unknown) => Err(unknown),
+                },
             };
         }
         let condition = self.condition(sure, true, path)?;
         let mut upload = Multipart::create(&self.engine, &target, kept.headers(&number))?;
-        let done =
-            copy_parts(self, &mut upload, (&source, object)).and_then(|()| upload.complete(&self.engine, condition));
+        if let Err(why) = copy_parts(self, &mut upload, (&source, object)) {
+            upload.abort(&self.engine);
+            return Err(match why {
+                // Of the source, which is another one by now.
+                Why::Missing => Why::Failed(failed(path, Errno::NOENT)),
+                why => why,
+            });
+        }
+        let done = upload.complete(&self.engine, condition);
         let found = match self.engine.look_up(&target) {
             Ok(found) => Some(found).filter(|found| found.number == number),
             // Nothing is taken away where it was before its copy was seen.
             Err(Why::Missing) if done.is_ok() => {
                 return Err(unavailable("the storage says that it has made a copy, and has none").into());
             }
-            Err(why) if done.is_ok() => return Err(why),
-            Err(_) => None,
+            Err(Why::Missing) => None,
+            // Whether it was done is not known.
+            Err(why) => return Err(why),
         };
         match (done, found) {
             (_, Some(copied)) if copied.size != object.size => {
@@ -250,14 +263,12 @@ impl Shared {
             }
             // Somebody else has replaced it since.
             (Ok(()), None) => Ok(()),
-            (Err(why), None) => {
+            (Err(Why::Condition), None) => {
                 upload.abort(&self.engine);
-                Err(match why {
-                    // Of the source, which is another one by now; of the target it is the Complete that says so.
-                    Why::Missing => Why::Failed(failed(path, Errno::NOENT)),
-                    why => why,
-                })
+                Err(Why::Condition)
             }
+            // It may be done yet: the parts go after seven days.
+            (Err(why), None) => Err(why),
         }
     }
 
@@ -308,7 +319,7 @@ impl Shared {
         let copied = self.side_by_side(&files, |(was, will)| {
             let mut coming = self.ledger.changing(&self.keys.file(will)?, Some(&arriving));
             let object = self.file(was)?;
-            coming.begins();
+            coming.begins(Sum::file(object.size));
             self.copy_file((was, will), &object, object.kept, &Sure::Absent, to)?;
             Ok::<_, Why>((object, coming))
         });
@@ -318,7 +329,7 @@ impl Shared {
         let both: Vec<_> = files.iter().zip(&copied).collect();
         let removed = self.side_by_side(&both, |((was, _), object)| {
             let mut going = self.ledger.changing(&self.keys.file(was)?, Some(&leaving));
-            going.begins();
+            going.begins(Sum::NONE);
             match self.remove_file(was, from, object, true) {
                 Err(error) if error.kind() == Kind::Changed => Ok(going),
                 removed => removed.map(|()| going),

@@ -171,7 +171,7 @@ impl S3Upload {
                 None => new_mode(self.spec.mode, self.spec.umask),
             };
             let kept = Kept { hash: Some(hash), mtime: Some(mtime), mode: Some(mode), rotten: None };
-            change.begins();
+            change.begins(sum);
             match self.send(&place, &called, &sure, &kept, rest.as_ref()) {
                 Ok(()) => {
                     let before = old.as_ref().map_or(Sum::NONE, |old| Sum::file(old.size));

@@ -6,11 +6,15 @@
 //! while the very page of them is asked for it is remembered what the page said of them, and that is corrected.
 //!
 //! Of a change that nobody knows the end of (the storage did not answer), and of two of one name at once, what there is has to be
-//! counted again.
+//! counted again. Until then what is known is the most that there can be: whatever may have come is added, and nothing is taken off. By
+//! that uploads are let in, and none is refused.
 
-use std::collections::HashMap;
+mod changing;
+
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+pub(super) use self::changing::{Changing, done_at_once};
 use super::xml::Listed;
 use crate::error::Error;
 use crate::limits;
@@ -23,6 +27,8 @@ pub(super) struct Ledger {
     pub(super) alone: bool,
     /// How old a count may be before there is another: so long, or so many times as long as it took.
     age: (Duration, u32),
+    /// For how long what is known of a home is kept when nobody is in it.
+    kept: Duration,
     state: Mutex<State>,
     /// Some count has ended.
     pub(super) ended: Condvar,
@@ -38,6 +44,8 @@ pub(super) struct State {
     sweeps: HashMap<u64, Sweep>,
     /// Counts on their way.
     counting: usize,
+    /// Until then something may be done yet, anywhere, that the storage has not answered.
+    doubt: Option<Instant>,
     next: u64,
 }
 
@@ -50,8 +58,10 @@ struct Going {
 
 struct Sweep {
     prefix: String,
-    /// Somebody else changed something there.
-    met: bool,
+    /// Keys there that somebody else has changed since it began: what the listing said of them may be gone by.
+    met: HashSet<String>,
+    /// They are too many to be known.
+    met_many: bool,
 }
 
 /// What is known of one home.
@@ -62,7 +72,7 @@ pub(super) struct Account {
     /// Since when there are none.
     left: Option<Instant>,
     known: Option<Known>,
-    /// Until then something may be done yet that the storage has not answered.
+    /// Until then something may be done yet that the storage has not answered: only what was counted after that is certain.
     doubt: Option<Instant>,
     /// What is promised to uploads on their way.
     pub(super) promised: Sum,
@@ -76,6 +86,7 @@ pub(super) struct Account {
 }
 
 struct Known {
+    /// What there is; the most that there can be, if it is stale.
     sum: Sum,
     /// When counting it began, and how long that took.
     at: Instant,
@@ -117,8 +128,8 @@ pub(super) enum Need {
 }
 
 impl Ledger {
-    pub(super) fn new(alone: bool, age: (Duration, u32)) -> Ledger {
-        Ledger { alone, age, state: Mutex::default(), ended: Condvar::new() }
+    pub(super) fn new(alone: bool, age: (Duration, u32), kept: Duration) -> Ledger {
+        Ledger { alone, age, kept, state: Mutex::default(), ended: Condvar::new() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -128,10 +139,15 @@ impl Ledger {
 
     /// Somebody more is bounded by what is here.
     pub(super) fn enter(&self, prefix: &str) {
-        let mut state = self.lock();
-        let is_old = |left: Option<Instant>| left.is_some_and(|at| at.elapsed() >= limits::ENGINE_ACCOUNT_KEPT);
-        state.accounts.retain(|_, account| account.holders > 0 || account.count.is_some() || !is_old(account.left));
-        let account = state.accounts.entry(prefix.to_owned()).or_default();
+        let (mut state, now) = (self.lock(), Instant::now());
+        let is_ahead = |until: &Instant| *until > now;
+        let is_needed =
+            |account: &Account| account.is_needed(self.kept) || account.doubt.as_ref().is_some_and(is_ahead);
+        state.accounts.retain(|_, account| account.count.is_some() || is_needed(account));
+        // What was not answered may have been asked for when nobody was bounded.
+        let doubt = state.doubt.filter(is_ahead);
+        let account =
+            state.accounts.entry(prefix.to_owned()).or_insert_with(|| Account { doubt, ..Account::default() });
         account.holders += 1;
         account.left = None;
     }
@@ -147,55 +163,6 @@ impl Ledger {
     pub(super) fn is_counted(&self, key: &str) -> bool {
         let state = self.lock();
         above(key).any(|prefix| state.accounts.get(prefix).is_some_and(|account| account.holders > 0))
-    }
-
-    /// Somebody is about to look at what has this key, and to change it; as part of this sweep, if one is said.
-    pub(super) fn changing(&self, key: &str, of: Option<&Sweeping<'_>>) -> Changing<'_> {
-        self.open(key, of.map(|sweep| sweep.number));
-        Changing { ledger: self, key: key.to_owned(), is_sent: false }
-    }
-
-    fn open(&self, key: &str, of: Option<u64>) {
-        let mut state = self.lock();
-        let State { accounts, going, sweeps, .. } = &mut *state;
-        let there = going.entry(key.to_owned()).or_default();
-        there.changes += 1;
-        there.met |= there.changes > 1;
-        for (number, sweep) in sweeps.iter_mut() {
-            sweep.met |= of != Some(*number) && key.starts_with(&sweep.prefix);
-        }
-        for prefix in above(key) {
-            if let Some(count) = accounts.get_mut(prefix).and_then(|account| account.count.as_mut())
-                && *key > *count.passed
-            {
-                count.touched.entry(key.to_owned()).or_default();
-            }
-        }
-    }
-
-    /// Somebody is about to change all that begins with this.
-    pub(super) fn sweeping(&self, prefix: &str) -> Sweeping<'_> {
-        let mut state = self.lock();
-        state.next += 1;
-        let number = state.next;
-        let met = state.going.keys().any(|key| key.starts_with(prefix))
-            || state.sweeps.values().any(|other| is_one_in_other(&other.prefix, prefix));
-        for other in state.sweeps.values_mut() {
-            other.met |= is_one_in_other(&other.prefix, prefix);
-        }
-        state.sweeps.insert(number, Sweep { prefix: prefix.to_owned(), met });
-        Sweeping { ledger: self, number }
-    }
-
-    fn end_sweep(&self, number: u64) {
-        let mut state = self.lock();
-        if let Some(sweep) = state.sweeps.remove(&number).filter(|sweep| sweep.met) {
-            for (prefix, account) in &mut state.accounts {
-                if is_one_in_other(prefix, &sweep.prefix) {
-                    account.unsure(self.alone);
-                }
-            }
-        }
     }
 
     /// Begins to count what is there, unless somebody does, or too much is being counted. The number of the count.
@@ -227,10 +194,9 @@ impl Ledger {
     pub(super) fn asks(&self, prefix: &str, number: u64) -> bool {
         let mut state = self.lock();
         let State { accounts, going, .. } = &mut *state;
-        // Whoever was put off and closed, as requests of HTTP do, comes back: the next one is not to begin at the first page.
-        let is_left = |left: Option<Instant>| left.is_some_and(|at| at.elapsed() >= limits::ENGINE_ACCOUNT_KEPT);
-        let is_needed = |account: &&mut Account| account.holders > 0 || !is_left(account.left);
-        let Some(account) = accounts.get_mut(prefix).filter(is_needed) else { return false };
+        let Some(account) = accounts.get_mut(prefix).filter(|account| account.is_needed(self.kept)) else {
+            return false;
+        };
         let Some(count) = account.count.as_mut().filter(|count| count.number == number) else { return false };
         // What is done by now the page will say.
         count.touched.retain(|key, touched| {
@@ -271,7 +237,7 @@ impl Ledger {
         });
         if is_last && let Some(count) = account.count.take() {
             *counting = counting.saturating_sub(1);
-            account.is_counted(count, self.alone);
+            account.is_counted(count);
             self.ended.notify_all();
         }
     }
@@ -294,16 +260,18 @@ impl Ledger {
         let known = account.known.as_ref()?;
         let old = known.at.elapsed();
         let most = self.age.0.max(known.took * self.age.1);
-        let may_change = !self.alone || account.doubt.is_some_and(|until| Instant::now() < until);
+        let may_change = !self.alone || account.doubt.is_some_and(|until| known.at < until);
         let is_due = known.is_stale || may_change && old >= most;
         let is_good = match need {
+            // There may be less than that: another count says.
+            Need::Refuse if known.is_stale => false,
             // Nothing better is to be had.
             _ if known.at >= asked => true,
             Need::Take => !may_change || old < most * 2,
-            Need::Refuse => !known.is_stale && (!may_change || old < (self.age.0 / 10).max(known.took * 2)),
+            Need::Refuse => !may_change || old < (self.age.0 / 10).max(known.took * 2),
             Need::Show => !is_due,
         };
-        Some(Judged { is_good, is_due })
+        Some(Judged { is_good, is_due, is_later: known.at >= asked })
     }
 }
 
@@ -311,6 +279,8 @@ impl Ledger {
 pub(super) struct Judged {
     pub(super) is_good: bool,
     pub(super) is_due: bool,
+    /// It was counted after that, and nothing better has come of it.
+    pub(super) is_later: bool,
 }
 
 impl State {
@@ -323,8 +293,36 @@ impl State {
         self.accounts.get_mut(prefix)
     }
 
-    /// A change of this key has ended: what was there before and what is there now. None: nothing has changed.
-    fn close(&mut self, key: &str, changed: Option<(Sum, Sum)>, alone: bool) {
+    /// Somebody is about to change this key, as part of this sweep.
+    fn open(&mut self, key: &str, of: Option<u64>) {
+        let State { accounts, going, sweeps, .. } = self;
+        let there = going.entry(key.to_owned()).or_default();
+        there.changes += 1;
+        there.met |= there.changes > 1;
+        for (number, sweep) in sweeps.iter_mut() {
+            if of != Some(*number) && key.starts_with(&sweep.prefix) {
+                sweep.meets(key);
+            }
+        }
+        for prefix in above(key) {
+            if let Some(count) = accounts.get_mut(prefix).and_then(|account| account.count.as_mut())
+                && *key > *count.passed
+            {
+                count.touched.entry(key.to_owned()).or_default();
+            }
+        }
+    }
+
+    fn open_sweep(&mut self, prefix: &str) -> u64 {
+        self.next += 1;
+        let mut sweep = Sweep { prefix: prefix.to_owned(), met: HashSet::new(), met_many: false };
+        self.going.keys().filter(|key| key.starts_with(prefix)).for_each(|key| sweep.meets(key));
+        self.sweeps.insert(self.next, sweep);
+        self.next
+    }
+
+    /// A change of this key, as part of this sweep, has ended: what was there before and what is there now. None: nothing has changed.
+    fn close(&mut self, (key, of): (&str, Option<u64>), changed: Option<(Sum, Sum)>) {
         let met = match self.going.get_mut(key) {
             Some(going) if going.changes > 1 => {
                 going.changes -= 1;
@@ -332,29 +330,52 @@ impl State {
             }
             _ => self.going.remove(key).is_some_and(|going| going.met),
         };
+        let is_met = met || of.and_then(|number| self.sweeps.get(&number)).is_some_and(|sweep| sweep.has_met(key));
         for prefix in above(key) {
             if let Some(account) = self.accounts.get_mut(prefix) {
-                account.change(key, changed);
-                if met {
-                    account.unsure(alone);
+                match is_met {
+                    false => account.change(key, changed),
+                    // What was there before need not be what was seen.
+                    true => account.unsure(key, changed.map_or(Sum::NONE, |(_, after)| after)),
                 }
             }
         }
     }
 
-    /// The same of one that nobody knows the end of.
-    fn close_unknown(&mut self, key: &str, alone: bool) {
-        self.close(key, None, alone);
+    /// The same of one that nobody knows the end of: this may be there.
+    fn close_unknown(&mut self, (key, of): (&str, Option<u64>), after: Sum) {
+        self.close((key, of), None);
+        self.doubt = Some(Instant::now() + limits::ENGINE_DOUBT);
         for prefix in above(key) {
             if let Some(account) = self.accounts.get_mut(prefix) {
-                account.unsure(alone);
-                account.doubt = Some(Instant::now() + limits::ENGINE_DOUBT);
+                account.unsure(key, after);
+                account.doubt = self.doubt;
             }
         }
     }
 }
 
+impl Sweep {
+    /// Somebody else changes this key.
+    fn meets(&mut self, key: &str) {
+        match self.met.len() < limits::ENGINE_MET {
+            true => drop(self.met.insert(key.to_owned())),
+            false => self.met_many = true,
+        }
+    }
+
+    fn has_met(&self, key: &str) -> bool {
+        self.met_many || self.met.contains(key)
+    }
+}
+
 impl Account {
+    /// Whether somebody is bounded by it, or was a moment ago: whoever was put off and closed, as requests of HTTP do, comes back, and
+    /// the next one is not to begin at the first page.
+    fn is_needed(&self, kept: Duration) -> bool {
+        self.holders > 0 || self.left.is_some_and(|at| at.elapsed() < kept)
+    }
+
     pub(super) fn sum(&self) -> Option<Sum> {
         self.known.as_ref().map(|known| known.sum)
     }
@@ -389,96 +410,27 @@ impl Account {
         }
     }
 
-    /// Something happened that is not known.
-    fn unsure(&mut self, alone: bool) {
-        match alone {
-            true => self.known = None,
-            // Close enough for what others do in any case.
-            false => {
-                if let Some(known) = &mut self.known {
-                    known.is_stale = true;
-                }
-            }
+    /// This may have come to be there, in the place of something or not.
+    fn unsure(&mut self, key: &str, after: Sum) {
+        self.late.remove(key);
+        if let Some(known) = &mut self.known {
+            (known.sum, known.is_stale) = (known.sum.plus(after), true);
         }
         if let Some(count) = &mut self.count {
-            count.is_stale = true;
+            (count.sum, count.is_stale) = (count.sum.plus(after), true);
         }
     }
 
-    fn is_counted(&mut self, count: Count, alone: bool) {
+    fn is_counted(&mut self, count: Count) {
         let Count { begun, sum, touched, is_stale, .. } = count;
         self.late = touched.into_iter().map(|(key, touched)| (key, touched.counted.unwrap_or_default())).collect();
-        let known = Known { sum, at: begun, took: begun.elapsed(), is_stale };
-        self.known = Some(known).filter(|_| !(alone && is_stale));
-    }
-}
-
-/// A change of what has a key, which somebody is about to make. Dropped before it was asked of the storage it was none; dropped behind
-/// that nobody knows what it comes to.
-pub(super) struct Changing<'a> {
-    ledger: &'a Ledger,
-    key: String,
-    is_sent: bool,
-}
-
-impl Changing<'_> {
-    /// The storage is about to be asked for it.
-    pub(super) fn begins(&mut self) {
-        self.is_sent = true;
-    }
-
-    /// The storage has said that it has not done it.
-    pub(super) fn is_refused(&mut self) {
-        self.is_sent = false;
-    }
-
-    /// It is done: what was there before, and what is there now.
-    pub(super) fn done(self, before: Sum, after: Sum) {
-        done_at_once(vec![(self, before, after)], |_| {});
-    }
-}
-
-/// All of these are done, and so is this, in one step for everybody else.
-pub(super) fn done_at_once(changes: Vec<(Changing<'_>, Sum, Sum)>, with: impl FnOnce(&mut State)) {
-    let Some(ledger) = changes.first().map(|(change, ..)| change.ledger) else { return };
-    let mut state = ledger.lock();
-    for (change, before, after) in &changes {
-        state.close(&change.key, Some((*before, *after)), ledger.alone);
-    }
-    with(&mut state);
-    drop(state);
-    changes.into_iter().for_each(|(mut change, ..)| change.key.clear());
-}
-
-impl Drop for Changing<'_> {
-    fn drop(&mut self) {
-        match (self.key.as_str(), self.is_sent) {
-            ("", _) => {}
-            (key, true) => self.ledger.lock().close_unknown(key, self.ledger.alone),
-            (key, false) => self.ledger.lock().close(key, None, self.ledger.alone),
-        }
-    }
-}
-
-/// Changes of all that begins with something.
-pub(super) struct Sweeping<'a> {
-    ledger: &'a Ledger,
-    number: u64,
-}
-
-impl Drop for Sweeping<'_> {
-    fn drop(&mut self) {
-        self.ledger.end_sweep(self.number);
+        self.known = Some(Known { sum, at: begun, took: begun.elapsed(), is_stale });
     }
 }
 
 /// What keys begin with that are of homes which this one may be in: all up to each slash.
 fn above(key: &str) -> impl Iterator<Item = &str> {
     key.match_indices('/').filter_map(|(at, _)| key.get(..=at))
-}
-
-fn is_one_in_other(one: &str, other: &str) -> bool {
-    one.starts_with(other) || other.starts_with(one)
 }
 
 #[cfg(test)]

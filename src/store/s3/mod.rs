@@ -81,14 +81,17 @@ pub struct S3Options {
     /// How old a count of a home under a quota may be before it is counted again: so long, or so many times as long as it took. At twice
     /// that age uploads wait for the next one.
     pub count_age: (Duration, u32),
+    /// For how long what is counted of a home is kept, and counted on, when nobody is in it.
+    pub count_kept: Duration,
 }
 
 impl S3Options {
     /// These, in the region that most storages know, and with nothing else said.
     pub fn new(bucket: Bucket, endpoint: Endpoint, keys: Keys, spool: PathBuf) -> S3Options {
         let (region, patience) = ("us-east-1".to_owned(), limits::ENGINE_RETRY);
-        let count_age = limits::ENGINE_COUNT_AGE;
-        S3Options { bucket, endpoint, region, keys, authorities: None, spool, alone: false, patience, count_age }
+        let (count_age, count_kept) = (limits::ENGINE_COUNT_AGE, limits::ENGINE_ACCOUNT_KEPT);
+        let (authorities, alone) = (None, false);
+        S3Options { bucket, endpoint, region, keys, authorities, spool, alone, patience, count_age, count_kept }
     }
 }
 
@@ -104,7 +107,7 @@ impl S3Vault {
     /// # Errors
     /// That the storage's name has no address, or a file cannot be used.
     pub fn new(options: S3Options) -> Result<S3Vault> {
-        let S3Options { bucket, endpoint, region, keys, authorities, spool, alone, patience, count_age } = options;
+        let S3Options { bucket, endpoint, region, keys, authorities, spool, alone, patience, .. } = options;
         let Endpoint(place) = endpoint;
         let authorities = match (place.tls, authorities) {
             (true, None) => Some(CaRoots::of_the_system()?),
@@ -112,7 +115,8 @@ impl S3Vault {
         };
         let origin = Arc::new(Origin::new(place, authorities.as_ref())?);
         let engine = Engine::new(origin, bucket.name, region, keys, patience);
-        let (keys, ledger) = (Keyspace { prefix: bucket.prefix }, Ledger::new(alone, count_age));
+        let (keys, ledger) =
+            (Keyspace { prefix: bucket.prefix }, Ledger::new(alone, options.count_age, options.count_kept));
         Ok(S3Vault { shared: Arc::new(Shared::new(engine, keys, spool, ledger)) })
     }
 

@@ -60,6 +60,7 @@ impl Bound {
             let account = state.account(&self.prefix).ok_or_else(gone)?;
             let judged = ledger.judge(account, need, asked);
             let is_good = judged.as_ref().is_some_and(|judged| judged.is_good);
+            let is_later = judged.as_ref().is_some_and(|judged| judged.is_later);
             if is_good && !judged.is_some_and(|judged| judged.is_due) {
                 return Ok(state);
             }
@@ -78,7 +79,11 @@ impl Bound {
             }
             let left = most.saturating_sub(asked.elapsed());
             if left.is_zero() {
-                return Err(unavailable("what is there is still being counted, for the quota"));
+                return match is_later {
+                    // It is changed all the time, and each count says no more than what there can be at most.
+                    true => Ok(state),
+                    false => Err(unavailable("what is there is still being counted, for the quota")),
+                };
             }
             let counting = state.account(&self.prefix).and_then(|account| account.counting());
             waited = counting.or(waited);

@@ -33,7 +33,7 @@ impl Shared {
             Found::Nothing => Err(self.why_absent(home, path)),
             Found::File(object) => {
                 self.keep_parent(home, path)?;
-                change.begins();
+                change.begins(Sum::NONE);
                 match self.remove_file(&place, path, &object, seen.is_some()) {
                     Ok(()) => change.done(Sum::file(object.size), Sum::NONE),
                     Err(error) => {
@@ -56,7 +56,16 @@ impl Shared {
             return Err(unheeded(path));
         }
         let etag = Some(object.etag.as_str()).filter(|_| sure && heeds.delete_match);
-        self.engine.delete(&self.keys.file(place)?, etag).map_err(|why| why.at(path))?;
+        let key = self.keys.file(place)?;
+        match self.engine.delete(&key, etag) {
+            // It may have been done by a first attempt whose answer was lost: what is there says.
+            Err(Why::Condition) => match self.engine.look_up(&key) {
+                Err(Why::Missing) => {}
+                Ok(_) => return Err(Why::Condition.at(path)),
+                Err(why) => return Err(why.at(path)),
+            },
+            removed => removed.map_err(|why| why.at(path))?,
+        }
         if object.has_record() {
             // It counts for nothing any more.
             let _stays_of_no_use = self.engine.delete(&self.keys.record(place), None);
@@ -92,7 +101,7 @@ impl Shared {
             }
             let removed = self.side_by_side(page, |object| {
                 let mut change = self.ledger.changing(&object.key, Some(&sweeping));
-                change.begins();
+                change.begins(Sum::NONE);
                 self.engine.delete(&object.key, None)?;
                 // A folder's marker is no file.
                 let was = if object.key.ends_with('/') { Sum::NONE } else { Sum::file(object.size) };
