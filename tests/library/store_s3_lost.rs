@@ -11,11 +11,15 @@ use tempfile::TempDir;
 use crate::common::bad_engine::{Act, BadEngine};
 
 fn vault(engine: &BadEngine, spool: &TempDir) -> S3Vault {
+    patient(engine, spool, Duration::from_millis(600))
+}
+
+fn patient(engine: &BadEngine, spool: &TempDir, patience: Duration) -> S3Vault {
     let keys = Keys::new("key", "secret", None);
     let (bucket, endpoint) = ("s3://bucket".parse().unwrap(), engine.endpoint.parse().unwrap());
     let mut options = S3Options::new(bucket, endpoint, keys, spool.path().to_owned());
     options.alone = true;
-    options.patience = Duration::from_millis(600);
+    options.patience = patience;
     S3Vault::new(options).unwrap()
 }
 
@@ -106,4 +110,71 @@ fn a_user_is_not_told_where_the_storage_is_and_whoever_runs_the_server_is() {
     assert!(error.kind() == Kind::Unavailable && !error.text().contains("127.0.0.1"), "{}", error.text());
     let error = vault.probe().unwrap_err();
     assert!(error.text().contains("127.0.0.1:9"), "{}", error.text());
+}
+
+#[test]
+fn a_listing_breaks_off_and_can_be_asked_for_again_where_of_one_file_nothing_is_told_just_now() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine);
+    for name in ["a", "b", "c"] {
+        engine.put(&format!("h/alice/d/{name}"), b"1");
+    }
+    engine.does(|asked| match asked.method == "HEAD" && asked.key.ends_with("/b") {
+        true => Act::Say(503, "", String::new()),
+        false => Act::Do,
+    });
+    let mut listing = store.list(&p("d"), false).unwrap();
+    // Whoever took what is told for all of it would take the others for removed.
+    let told: Vec<_> = std::iter::from_fn(|| listing.next()).collect();
+    let broken = told.last().unwrap().as_ref().unwrap_err();
+    assert!(broken.path.is_empty() && broken.error.kind() == Kind::Unavailable, "{broken:?}");
+    assert_eq!(told.iter().filter(|one| one.is_err()).count(), 1);
+    engine.does(|_| Act::Do);
+    let all = || {
+        let mut listing = store.list(&p("d"), false)?;
+        Ok::<_, sealift::Error>(std::iter::from_fn(|| listing.next()).filter(Result::is_ok).count())
+    };
+    // The storage is left alone for a moment after that.
+    assert!((0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        all().is_ok_and(|count| count == 3)
+    }));
+}
+
+#[test]
+fn a_storage_whose_answers_all_break_off_is_silent_and_one_that_does_not_give_one_file_is_not() {
+    let engine = BadEngine::start();
+    let spool = tempfile::tempdir().unwrap();
+    let vault = patient(&engine, &spool, Duration::from_secs(2));
+    let store = vault.open("alice", HomeTerms::none()).unwrap();
+    let answers = || vault.health().unwrap().answers;
+    let stat = |path: &str| store.stat(&p(path)).map_err(|error| error.kind()).map(drop);
+    engine.put("h/alice/x", b"1");
+    engine.does(|asked| match asked.key.is_empty() {
+        true => Act::Cut("content-length: 100\r\n".to_owned(), "<ListBucketResult>".to_owned()),
+        false => Act::Do,
+    });
+    assert_eq!(
+        store.list(&RelPath::root(), true).unwrap().next().unwrap().unwrap_err().error.kind(),
+        Kind::Unavailable
+    );
+    assert!(!answers());
+    engine.does(|_| Act::Do);
+    assert_eq!((stat("x"), answers()), (Ok(()), true));
+    // One is never given, and others are meanwhile.
+    let (asked_for, is_asked_for) = std::sync::mpsc::channel();
+    engine.does(move |asked| match asked.key.ends_with("/x") {
+        true => {
+            let _said_once_is_enough = asked_for.send(());
+            Act::Say(503, "", String::new())
+        }
+        false => Act::Do,
+    });
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| stat("x"));
+        is_asked_for.recv().unwrap();
+        assert_eq!(stat("y"), Err(Kind::NotFound));
+        assert_eq!(waits.join().unwrap(), Err(Kind::Unavailable));
+    });
+    assert_eq!((answers(), stat("y")), (true, Err(Kind::NotFound)), "nobody else is put off");
 }

@@ -137,7 +137,8 @@ impl Engine {
         Engine { origin, bucket, region, keys, ahead, resting, patience, health: Health::new() }
     }
 
-    /// Asks, again and again if need be, and gives back an answer of success with its body to be read.
+    /// Asks, again and again if need be, and gives back an answer of success with its body to be read. Whoever reads that says whether the
+    /// storage has answered.
     pub(super) fn ask(&self, call: &Call<'_>) -> Result<Answer, Why> {
         if !call.in_any_case && self.resting.lock().is_some_and(|until| Instant::now() < until) {
             return Err(Why::Failed(unavailable("the storage does not answer at the moment")));
@@ -167,8 +168,9 @@ impl Engine {
                 if crate::repeated::is_first("the storage cannot be used", &error) {
                     warn!(place = %self.origin.place(), error = why, "the storage cannot be used");
                 }
-                self.health.given_up(begun.elapsed());
-                *self.resting.lock() = Some(Instant::now() + limits::ENGINE_REST);
+                if self.health.given_up(begun) {
+                    *self.resting.lock() = Some(Instant::now() + limits::ENGINE_REST);
+                }
                 return Err(Why::Failed(error));
             }
             // Not all at the same moment.
@@ -188,23 +190,35 @@ impl Engine {
             match answer.read_all(limits::ENGINE_XML, time) {
                 // A copy and a Complete begin their answer before they are done, and may end it with an error.
                 Ok(body) => match xml::code_of(&body) {
-                    None => return Ok((head, body)),
+                    None => {
+                        self.health.answered();
+                        return Ok((head, body));
+                    }
                     Some(code) => match self.late(call, &code) {
-                        Verdict::Over(why) => return Err(why),
-                        _ if begun.elapsed() < self.patience => block_in_place(|| thread::sleep(limits::ENGINE_PAUSE)),
-                        _ if code.is_empty() => return Err(Why::Failed(unavailable("the storage failed"))),
-                        _ => return Err(Why::Failed(unavailable(&format!("the storage failed: {code}")))),
+                        Verdict::Over(why) => {
+                            self.health.answered();
+                            return Err(why);
+                        }
+                        _ if begun.elapsed() < self.patience => {}
+                        _ if code.is_empty() => return Err(self.broken(begun, "the storage failed")),
+                        _ => return Err(self.broken(begun, &format!("the storage failed: {code}"))),
                     },
                 },
                 Err(broken) => {
                     self.health.count(call, Outcome::Broken, None);
                     if begun.elapsed() >= self.patience {
-                        return Err(Why::Failed(unavailable(&broken.0)));
+                        return Err(self.broken(begun, &broken.0));
                     }
-                    block_in_place(|| thread::sleep(limits::ENGINE_PAUSE));
                 }
             }
+            block_in_place(|| thread::sleep(limits::ENGINE_PAUSE));
         }
+    }
+
+    /// Of all answers since then none has come to its end.
+    fn broken(&self, begun: Instant, why: &str) -> Why {
+        self.health.given_up(begun);
+        Why::Failed(unavailable(why))
     }
 
     /// How long a request is repeated.
@@ -236,6 +250,9 @@ impl Engine {
             Err(Verdict::Unanswered(_)) => Outcome::Unanswered,
         };
         self.health.count(call, outcome, Some(begun.elapsed()));
+        if matches!(came, Err(Verdict::Over(_) | Verdict::Clock(_))) {
+            self.health.answered();
+        }
         came
     }
 

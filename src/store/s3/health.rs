@@ -86,6 +86,8 @@ struct Requests {
 pub(super) struct Health {
     /// Whether it answers, and since when.
     state: Mutex<(bool, SystemTime)>,
+    /// When it last answered something to its end.
+    answered: Mutex<Option<Instant>>,
     /// When it was last asked.
     asked: Mutex<Instant>,
     requests: [Requests; Kind::ALL.len()],
@@ -95,6 +97,7 @@ impl Health {
     pub(super) fn new() -> Health {
         Health {
             state: Mutex::new((true, SystemTime::now())),
+            answered: Mutex::default(),
             asked: Mutex::new(Instant::now()),
             requests: Default::default(),
         }
@@ -111,15 +114,22 @@ impl Health {
             }
         }
         *self.asked.lock() = Instant::now();
-        if matches!(outcome, Outcome::Answered | Outcome::Refused) {
-            self.be(true, SystemTime::now());
-        }
     }
 
-    /// Whoever asked has given up, after so long.
-    pub(super) fn given_up(&self, after: Duration) {
-        let now = SystemTime::now();
-        self.be(false, now.checked_sub(after).unwrap_or(now));
+    /// Something was answered, to its end or as far as anybody reads it.
+    pub(super) fn answered(&self) {
+        *self.answered.lock() = Some(Instant::now());
+        self.be(true, SystemTime::now());
+    }
+
+    /// Whoever has asked since then has given up. Whether that is because the storage is silent: nobody has got an answer meanwhile.
+    pub(super) fn given_up(&self, begun: Instant) -> bool {
+        let is_silent = self.answered.lock().is_none_or(|at| at < begun);
+        if is_silent {
+            let now = SystemTime::now();
+            self.be(false, now.checked_sub(begun.elapsed()).unwrap_or(now));
+        }
+        is_silent
     }
 
     fn be(&self, answers: bool, since: SystemTime) {
@@ -154,7 +164,7 @@ impl Engine {
     /// Asks for an object that is not there, if nobody has asked for anything for some time: what that comes to is counted.
     pub(super) fn look(&self, key: &str) {
         if self.health.is_due() {
-            let _counted = self.ask(&Call { in_any_case: true, ..Call::of("HEAD", key) });
+            let _counted = self.look_up(key);
         }
     }
 }
@@ -171,17 +181,24 @@ mod tests {
         let begun = health.told().since;
         let call = Call::of("PUT", "key");
         health.count(&call, Outcome::Answered, Some(Duration::from_millis(1)));
+        health.answered();
         health.count(&call, Outcome::PutOff, Some(Duration::from_millis(1)));
         let told = health.told();
         assert_eq!((told.answers, told.since, told.failed(), told.word()), (true, begun, 1, "answering"));
-        health.given_up(Duration::from_secs(15));
+        let asked = Instant::now();
+        assert!(health.given_up(asked));
         let silent = health.told();
-        assert!(!silent.answers && silent.since < SystemTime::now() - Duration::from_secs(14));
-        health.given_up(Duration::ZERO);
+        assert!(!silent.answers && silent.since >= begun);
+        assert!(health.given_up(Instant::now()));
         assert_eq!(health.told().since, silent.since, "silent all the time");
-        health.count(&call, Outcome::Refused, None);
+        // The head of an answer is none, if nothing comes behind it.
+        health.count(&call, Outcome::Answered, None);
+        assert!(!health.told().answers);
+        health.answered();
         assert!(health.told().answers);
+        // One that is never answered, while others are, says nothing of the storage.
+        assert!(!health.given_up(asked) && health.told().answers);
         let put = health.told().requests.into_iter().find(|requests| requests.kind == "put").unwrap();
-        assert_eq!((put.failed, put.took.1), (2, 2));
+        assert_eq!((put.failed, put.took.1), (1, 2));
     }
 }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Call, Engine, Why};
+use super::health::Outcome;
 use super::xml::{Document, Listed, Page};
 use crate::error::Error;
 use crate::files::{EntryKind, FileMode, Hash, Meta, Mtime, Record, Rot};
@@ -133,6 +134,7 @@ impl Engine {
         let object = Object::of(&answer, size.ok_or_else(|| odd("it does not say how long an object is"))?);
         // Nothing comes, and the connection can be used again.
         let _nothing = answer.read_all(0, self.body_time());
+        self.health.answered();
         Ok(object)
     }
 
@@ -169,8 +171,10 @@ impl Engine {
             if at == bytes.len() {
                 // To its end, if that is here, and the connection can be used again.
                 let _nothing_more = if object.size <= most { answer.read(&mut [0]) } else { Ok(0) };
+                self.health.answered();
                 return Ok(Beginning { object, bytes });
             }
+            self.health.count(&call, Outcome::Broken, None);
         }
         Err(super::engine::unavailable("the storage does not give all of a file").into())
     }

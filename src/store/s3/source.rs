@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::engine::{Why, unavailable};
+use super::engine::{Call, Why, unavailable};
+use super::health::Outcome;
 use super::names::Spot;
 use super::object::Object;
 use super::shared::Shared;
@@ -62,6 +63,7 @@ impl S3Source {
         // What is at its end, or broke off because nobody read for long, is not gone on with.
         let n = answer.read(room).unwrap_or(0);
         if n > 0 {
+            self.shared.engine.health.answered();
             self.stream = Some((at + n as u64, answer));
         }
         Ok(n)
@@ -82,6 +84,12 @@ impl S3Source {
             }
             why => why.at(&self.path),
         }
+    }
+
+    /// The storage has broken its answer off, once more.
+    fn no_more(&self) -> Error {
+        self.shared.engine.health.count(&Call::of("GET", ""), Outcome::Broken, None);
+        unavailable(&format!("{}: the storage gives no more of it", self.path))
     }
 
     /// Writes down what is known of its bytes, for whoever opens it next.
@@ -173,7 +181,7 @@ impl Source for S3Source {
                     let room = buffer.get_mut(done..done + most).unwrap_or_default();
                     match self.next(at, room)? {
                         0 => match self.next(at, room)? {
-                            0 => return Err(unavailable(&format!("{}: the storage gives no more of it", self.path))),
+                            0 => return Err(self.no_more()),
                             n => n,
                         },
                         n => n,
