@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Three servers of one bucket over three Garage nodes, behind HAProxy, on this machine alone (127.0.0.1 to 127.0.0.3): one of the six is killed after the other, with
-# kill -9, while files come in. At the end each file that was acknowledged has to be whole at every server.
+# Three servers of one bucket over three Garage nodes, behind HAProxy, on this machine alone (127.0.0.1 to 127.0.0.18): one of the seven is killed after the other, with
+# kill -9, and started again three seconds later, while eight clients with addresses of their own put, fetch, mirror both ways, remove and rename. At the end what was
+# acknowledged has to be so at every server: each file whole, and what was removed gone.
 #
 # sealift, sealiftd, haproxy and garage (2.x) have to be in PATH:
 #   PATH="$PWD/target/release:$PATH" packaging/cluster/garage-survival.sh [TRANSFERS]
@@ -73,60 +74,101 @@ start_server 1
 until_it_works sealiftd cert pin --certs "$place/certs"
 for n in 2 3; do start_server $n; done
 pin=$(sealiftd cert pin --certs "$place/certs")
+times='  timeout connect 2s\n  timeout client 5m\n  timeout server 5m\n'
 {
-  printf 'global\n  maxconn 2000\ndefaults\n  mode tcp\n  timeout connect 2s\n  timeout client 5m\n  timeout server 5m\n  retries 3\n  option redispatch\n'
-  printf 'listen sealift\n  bind 127.0.0.1:14460\n  balance source\n'
-  for n in 1 2 3; do printf '  server n%s 127.0.0.%s:14456 send-proxy-v2 check inter 500ms fall 2 rise 2\n' $n $n; done
+  printf 'global\n  maxconn 2000\ndefaults\n  mode tcp\n%b  retries 3\n  option redispatch\n' "$times"
+  printf 'listen sealift\n  bind 127.0.0.1:14460\n  balance source\n  hash-type consistent\n  default-server check inter 500ms fall 2 rise 1 send-proxy-v2 on-marked-down shutdown-sessions\n'
+  for n in 1 2 3; do printf '  server n%s 127.0.0.%s:14456\n' $n $n; done
 } >"$place/haproxy.cfg"
-haproxy -f "$place/haproxy.cfg" >"$place/haproxy.log" 2>&1 & process[haproxy]=$!
+# What gives each client an address of its own, as it has on its own machine: it is not killed. Behind it each server has a door of its own, too.
+{
+  printf 'global\n  maxconn 2000\ndefaults\n  mode tcp\n%b' "$times"
+  for n in $(seq 0 $((at_once - 1))); do printf 'listen client%s\n  bind 127.0.0.1:1448%s\n  source 127.0.0.1%s\n  server balancer 127.0.0.1:14460\n' $n $n $n; done
+  for n in 1 2 3; do printf 'listen one%s\n  bind 127.0.0.1:1447%s\n  server n 127.0.0.%s:14456 send-proxy-v2\n' $n $n $n; done
+} >"$place/clients.cfg"
+start_haproxy() { haproxy -f "$place/haproxy.cfg" >>"$place/haproxy.log" 2>&1 & process[haproxy]=$!; }
+start_haproxy
+haproxy -f "$place/clients.cfg" >"$place/clients.log" 2>&1 & process[clients]=$!
 sleep 2
 
 printf '%s\n' "$SEALIFT_PASSWORD" >"$place/password"; chmod 600 "$place/password"
 client() { sealift --pin "$pin" --password-file "$place/password" --retry 20 --quiet "$@"; }
 export -f client; export pin place
-until_it_works client ls alice@127.0.0.1:14460/
-mkdir "$place/sent" "$place/failed"
+until_it_works client ls alice@127.0.0.1:14480/
+# What is acknowledged, and what is gone.
+mkdir "$place/sent" "$place/gone" "$place/failed" "$place/base"
+for n in 1 2 3 4; do head -c $((n * n * n * 100000)) /dev/urandom >"$place/base/file$n"; done
+client put -r "$place/base" alice@127.0.0.1:14480/ >/dev/null
+cp -r "$place/base" "$place/sent/"
+
 sizes=(10 4000 300000 2000000 18000000)
+kinds=(up down up mirror delete up pull up rename up)
+# One transfer, and in the file of its kind how it ended and after how many milliseconds.
 one() {
-  # A file of its own: what is acknowledged is compared at the end.
-  head -c "$2" /dev/urandom >"$place/file$1"
+  local n=$1 kind=$2 size=$3 at=alice@127.0.0.1:1448$(($1 % 8)) file=$place/file$1 begun ended=acknowledged
+  case $kind in
+    mirror) mkdir "$file"; for part in 10 300000 2000000; do head -c "$part" /dev/urandom >"$file/$part"; done ;;
+    *) head -c "$size" /dev/urandom >"$file" ;;
+  esac
   begun=$(date +%s%N)
-  if client put "$place/file$1" "alice@127.0.0.1:14460/file$1" >"$place/out$1" 2>&1; then
-    mv "$place/file$1" "$place/sent/"
-    echo $((($(date +%s%N) - begun) / 1000000)) >>"$place/times"
-  else
-    mv "$place/out$1" "$place/failed/"; rm -f "$place/file$1"
-  fi
+  {
+    case $kind in
+      up) client put "$file" "$at/file$n" ;;
+      down) client get "$at/base/file$((n % 4 + 1))" "$place/got$n" ;;
+      mirror) client mirror "$file" "$at/file$n" ;;
+      pull) client mirror "$at/base" "$place/got$n" ;;
+      delete) client put "$file" "$at/file$n" && client rm "$at/file$n" ;;
+      rename) client put "$file" "$at/file$n" && client mv "$at/file$n" "$at/moved$n" ;;
+    esac
+  } >"$place/out$n" 2>&1 || ended=error
+  # Garage heeds no condition that a rename depends on: it is refused by name, and the file is where it was.
+  [ "$kind$ended" = renameerror ] && grep -q "does not heed the condition" "$place/out$n" && ended=refused
+  echo "$ended $((($(date +%s%N) - begun) / 1000000))" >>"$place/ended-$kind"
+  case $kind-$ended in
+    up-acknowledged | mirror-acknowledged | rename-refused) mv "$file" "$place/sent/" ;;
+    rename-acknowledged) mv "$file" "$place/sent/moved$n"; touch "$place/gone/file$n" ;;
+    delete-acknowledged) touch "$place/gone/file$n" ;;
+    down-acknowledged) cmp -s "$place/base/file$((n % 4 + 1))" "$place/got$n" || echo "wrong $n" >>"$place/wrong" ;;
+    pull-acknowledged) diff -r "$place/base" "$place/got$n" >/dev/null || echo "wrong $n" >>"$place/wrong" ;;
+    *) cp "$place/out$n" "$place/failed/$kind$n" ;;
+  esac
+  rm -rf "$file" "$place/got$n"
 }
 export -f one
-(for n in $(seq "$transfers"); do echo "$n ${sizes[n % ${#sizes[@]}]}"; done | xargs -P $at_once -L 1 bash -c 'one "$0" "$1"') & work=$!
+(for n in $(seq "$transfers"); do echo "$n ${kinds[n % ${#kinds[@]}]} ${sizes[n / 2 % ${#sizes[@]}]}"; done | xargs -P $at_once -L 1 bash -c 'one "$0" "$1" "$2"') & work=$!
 killed=0
 while kill -0 $work 2>/dev/null; do
-  for name in server1 garage2 server2 garage3 server3 garage1; do
+  for name in server1 garage2 haproxy server2 garage3 server3 garage1; do
     kill -0 $work 2>/dev/null || break
     sleep 6
     kill -9 "${process[$name]}"; killed=$((killed + 1)); wait "${process[$name]}" 2>/dev/null || true
+    echo "$name" >>"$place/killed"
     sleep 3
-    case $name in server*) start_server "${name#server}" ;; garage*) start_garage "${name#garage}" ;; esac
+    case $name in server*) start_server "${name#server}" ;; garage*) start_garage "${name#garage}" ;; *) start_haproxy ;; esac
   done
 done
 wait $work || true
 
-acknowledged=$(find "$place/sent" -type f | wc -l)
-lost=0
+touch "$place/wrong" "$place/killed"
+lost=$(wc -l <"$place/wrong")
 for n in 1 2 3; do
-  until_it_works client ls "alice@127.0.0.1:14460/"
-  # Straight to each server, which believes the balancer's address alone: by one balancer that has it alone.
-  printf 'defaults\n  mode tcp\n  timeout connect 2s\n  timeout client 5m\n  timeout server 5m\nlisten one\n  bind 127.0.0.1:1447%s\n  server n 127.0.0.%s:14456 send-proxy-v2\n' $n $n >"$place/one$n.cfg"
-  haproxy -f "$place/one$n.cfg" >/dev/null 2>&1 & process[one$n]=$!
-  sleep 1
+  # Straight to each server.
+  until_it_works client ls "alice@127.0.0.1:1447$n/"
   rm -rf "$place/got"
   client get -r "alice@127.0.0.1:1447$n/" "$place/got" >"$place/get$n" 2>&1 || { echo "at server $n:"; tail -3 "$place/get$n"; }
-  for file in "$place"/sent/*; do
-    cmp -s "$file" "$place/got/${file##*/}" || { lost=$((lost + 1)); echo "lost at server $n: ${file##*/}"; }
+  while read -r file; do
+    cmp -s "$place/sent/$file" "$place/got/$file" || { lost=$((lost + 1)); echo "lost at server $n: $file"; }
+  done < <(cd "$place/sent" && find . -type f)
+  for file in "$place"/gone/*; do
+    [ -e "$file" ] && [ -e "$place/got/${file##*/}" ] && { lost=$((lost + 1)); echo "still at server $n: ${file##*/}"; }
   done
 done
-longest=$(sort -n "$place/times" | tail -1)
-echo "killed $killed, acknowledged $acknowledged of $transfers, lost $lost, longest transfer $((longest / 1000)) s, clients that ended with an error $(find "$place/failed" -type f | wc -l)"
-for out in "$place"/failed/*; do [ -e "$out" ] && tail -1 "$out"; done | sort | uniq -c
+printf '%-8s %6s %13s %8s %7s %s\n' kind asked acknowledged refused errors longest
+for kind in up down mirror pull delete rename; do
+  count() { grep -c "^$1" "$place/ended-$kind" || true; }
+  longest=$(cut -d' ' -f2 "$place/ended-$kind" | sort -n | tail -1)
+  printf '%-8s %6s %13s %8s %7s %s s\n' $kind "$(count '')" "$(count acknowledged)" "$(count refused)" "$(count error)" "$((longest / 1000))"
+done
+echo "killed $killed ($(sort "$place/killed" | uniq -c | awk '{printf "%s%s %s", (NR > 1 ? ", " : ""), $2, $1}')), lost or wrong: $lost"
+for out in "$place"/failed/*; do [ -e "$out" ] && { printf '%s: ' "${out##*/}"; tail -1 "$out"; }; done
 [ "$lost" = 0 ]
