@@ -52,6 +52,8 @@ struct Counts {
     measured: u64,
     /// When they were measured last, and how long that took.
     at: Option<(Instant, Duration)>,
+    /// That was long ago, where other nodes have changed them since: what was found then counts until they are measured again.
+    is_old: bool,
     /// What is promised to uploads on their way.
     promised: Sum,
     /// How much of that is claimed by those that are about to be put in their places.
@@ -107,19 +109,23 @@ impl Account {
         self.lock().change(before, after);
     }
 
-    /// Whether it is known what there is.
-    fn is_measured(&self) -> bool {
+    /// Whether it is known what there is, be it of long ago.
+    fn is_known(&self) -> bool {
         let counts = self.lock();
         self.there(&counts).is_some()
     }
 
-    /// Forgets what was measured long ago: other nodes have changed it since.
-    fn forget_what_is_old(&self) {
+    /// The same, and of now.
+    fn is_measured(&self) -> bool {
+        let counts = self.lock();
+        !counts.is_old && self.there(&counts).is_some()
+    }
+
+    /// Takes what was measured long ago for old: other nodes have changed it since.
+    fn doubt_what_is_old(&self) {
         let (age, times) = limits::SHARED_QUOTA_AGE;
         let mut counts = self.lock();
-        if counts.at.is_some_and(|(at, took)| at.elapsed() >= age.max(took * times)) {
-            (counts.files, counts.at) = (None, None);
-        }
+        counts.is_old |= counts.at.is_some_and(|(at, took)| at.elapsed() >= age.max(took * times));
     }
 
     /// It is not known any more what there is.
@@ -165,8 +171,7 @@ impl Bound {
     /// How many bytes there are, of how many; none if they are not bounded.
     pub(super) fn usage(self: &Arc<Self>) -> Result<Option<Usage>> {
         let Some((limit, _)) = self.limits.bytes else { return Ok(None) };
-        // Measured again below if that is long ago.
-        self.is_measured();
+        self.know().map_err(|err| Error::file(RelPath::root(), err))?;
         let mut tries = 0;
         loop {
             let counts = self.account.lock();
@@ -188,14 +193,16 @@ impl Bound {
     }
 
     /// Whether so much of what would be counted here is in the trash, and may go from there for what comes.
-    fn trash_holds(&self, wanted: Sum) -> bool {
+    /// For each file that is looked at it is said that this `goes_on`.
+    fn trash_holds(&self, wanted: Sum, goes_on: &dyn Fn()) -> bool {
         let looked = &self.account.looked;
-        let mut held = trash_room::held(&self.jail, wanted, None, looked);
+        let mut held = trash_room::held(&self.jail, wanted, (None, looked), goes_on);
         for share in self.account.shares() {
             if held.has_all_of(wanted) {
                 break;
             }
-            held = held.plus(trash_room::held(&share.jail, wanted, Some(&self.account.owner), looked));
+            let whose = (Some(&self.account.owner), looked);
+            held = held.plus(trash_room::held(&share.jail, wanted, whose, goes_on));
         }
         held.has_all_of(wanted)
     }
@@ -219,6 +226,18 @@ impl Bound {
         self.measure().map_err(|err| Error::file(path, err))
     }
 
+    /// Measures what there is, if that was not done, or is long ago.
+    fn know(&self) -> io::Result<()> {
+        if self.is_measured() {
+            return Ok(());
+        }
+        match self.measure() {
+            // Of long ago is better than nothing: a call that does not come back is to keep nobody from storing what needs no other one.
+            Err(err) if err.kind() == io::ErrorKind::ResourceBusy && self.account.is_known() => Ok(()),
+            measured => measured,
+        }
+    }
+
     /// Measures what there is.
     fn measure(&self) -> io::Result<()> {
         // What is broken there is not in the way of what is put elsewhere.
@@ -230,7 +249,8 @@ impl Bound {
     fn measure_home(&self) -> io::Result<()> {
         // Other nodes go on: what they store meanwhile is counted with what they store later.
         let alone = self.jail.tree().alone_to_measure()?;
-        if self.account.lock().files.is_some() {
+        let is_done = |counts: &Counts| counts.files.is_some() && !counts.is_old;
+        if is_done(&self.account.lock()) {
             return Ok(());
         }
         let begun = Instant::now();
@@ -238,21 +258,75 @@ impl Bound {
             // What cannot be read there was not put there by us.
             let tree = self.jail.tree();
             let among = sweep::Among { can: self.can.get().copied(), is_across: tree.is_across() };
-            let _ = tree.may_change().and_then(|_| sweep::clear(among, reserved));
+            let _ = tree.may_change().and_then(|_| sweep::clear(among, reserved, &|| alone.goes_on()));
         };
         let files = measure::sum(&*self.jail.root()?, reserved, &|| alone.goes_on())?;
         let mut counts = self.account.lock();
         counts.files = Some(files);
         counts.measured += 1;
-        counts.at = Some((begun, begun.elapsed()));
+        (counts.at, counts.is_old) = (Some((begun, begun.elapsed())), false);
         Ok(())
     }
 
     /// Whether it is known what there is. Where other nodes store too, what was measured holds for a while only.
     pub(super) fn is_measured(&self) -> bool {
         if self.jail.tree().is_across() {
-            self.account.forget_what_is_old();
+            self.account.doubt_what_is_old();
         }
         self.account.is_measured()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+
+    use cap_std::ambient_authority;
+
+    use super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
+    use super::*;
+    use crate::files::{Durability, Store as _, UploadSpec};
+
+    /// What other nodes stored meanwhile is counted later.
+    #[test]
+    fn where_one_call_hangs_what_was_measured_before_counts_until_it_can_be_measured_again() {
+        let place = tempfile::tempdir().unwrap();
+        let (home, lock) = (place.path().join("home"), place.path().join("lock"));
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join("old"), [7; 10]).unwrap();
+        let open = move || OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
+        let tree = Arc::new(Tree::across(TreeLock::of("tree".to_owned(), open)));
+        let dir = Dir::open_ambient_dir(&home, ambient_authority()).unwrap();
+        let root = Arc::new(Root::within(&dir, Place { tree: tree.clone(), ..Place::default() }).unwrap());
+        let options = LocalOptions::new(Durability::None, Staging::Hidden);
+        let store = LocalStore::over(root, options).bounded(100, "too much".to_owned());
+        let put = |name: &str, bytes: usize| {
+            let mut upload = store.begin(&RelPath::parse(name.as_bytes())?, UploadSpec::default())?;
+            upload.append(&vec![7; bytes])?;
+            store.commit_one(upload).map(drop)
+        };
+        let used = || store.usage().map(|usage| usage.unwrap().used);
+        let hangs = tree.steady().unwrap();
+        // Nobody knows yet what there is.
+        assert_eq!(put("new", 10).unwrap_err().kind(), Kind::Io);
+        drop(hangs);
+        put("new", 10).unwrap();
+        let account = tree.account(b"");
+        let grows_old = || {
+            let long_ago = Instant::now().checked_sub(limits::SHARED_QUOTA_AGE.0 * 2).unwrap();
+            account.lock().at = Some((long_ago, Duration::ZERO));
+        };
+        let hangs = tree.steady().unwrap();
+        fs::write(home.join("of another node"), [7; 10]).unwrap();
+        for (name, there) in [("more", 30), ("and more", 40)] {
+            grows_old();
+            assert!(store.begins_by_counting());
+            put(name, 10).unwrap();
+            assert_eq!(used().unwrap(), there);
+        }
+        assert_eq!(put("too much", 70).unwrap_err().kind(), Kind::Quota);
+        drop(hangs);
+        assert_eq!(used().unwrap(), 50);
+        assert!(!store.begins_by_counting());
     }
 }

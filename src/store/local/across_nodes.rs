@@ -193,7 +193,7 @@ impl TreeLock {
 }
 
 /// What is said of it then.
-pub(super) const IS_STUCK: &str = "another server of this folder has been changing names in it for too long";
+const IS_STUCK: &str = "another server of this folder has been changing names in it for too long";
 const WAS_LOST: &str =
     "this server had lost its place among the servers of this folder, and what it was about to change is as it was";
 

@@ -29,8 +29,8 @@ pub(super) fn is_reserved(name: &[u8]) -> bool {
 type Level = (rustix::fs::Dir, Vec<u8>);
 
 /// All regular files in a folder and their bytes, each under each of its names. A folder that cannot be read holds nothing
-/// that was put there through a store. What is reserved is told, and of what is in it the trash counts. For each file it is said that this
-/// `goes_on`.
+/// that was put there through a store. What is reserved is told, and of what is in it the trash counts. For each file and folder it is said that
+/// this `goes_on`.
 pub(super) fn sum(folder: &Dir, reserved: &mut dyn FnMut(&Dir), goes_on: &dyn Fn()) -> Result<Sum, Errno> {
     let mut sum = Sum::NONE;
     let mut add = |level: &rustix::fs::Dir, name: &[u8]| {
@@ -38,12 +38,12 @@ pub(super) fn sum(folder: &Dir, reserved: &mut dyn FnMut(&Dir), goes_on: &dyn Fn
         sum = sum.plus(file(level, name)?);
         Ok(())
     };
-    walk(folder, false, &mut Looks { reserved, file: &mut add, enter: &mut || {} })?;
+    walk(folder, false, &mut Looks { reserved, file: &mut add, enter: &mut || goes_on() })?;
     Ok(sum)
 }
 
 /// What there is of each who has put something there, in the trash and of interrupted uploads too; and whether there is anything
-/// of nobody. For each file it is said that this `goes_on`.
+/// of nobody. For each file and folder it is said that this `goes_on`.
 pub(super) fn owners(folder: &Dir, goes_on: &dyn Fn()) -> Result<(Sums, bool), Errno> {
     let (sums, is_nobodys) = (RefCell::new(Sums::new()), Cell::new(false));
     let look = |dir: &dyn AsFd, name: &[u8], sum: Sum| {
@@ -62,6 +62,7 @@ pub(super) fn owners(folder: &Dir, goes_on: &dyn Fn()) -> Result<(Sums, bool), E
     let mut partials = |reserved: &Dir| {
         let Ok(mut level) = open_directory(reserved, b".").and_then(entries) else { return };
         while let Ok(Some((name, kind))) = next(&mut level) {
+            goes_on();
             if kind == FileType::RegularFile && name.starts_with(DATA.as_bytes()) {
                 look(reserved, &name, file(&level, &name).unwrap_or(Sum::NONE));
             }
@@ -72,7 +73,7 @@ pub(super) fn owners(folder: &Dir, goes_on: &dyn Fn()) -> Result<(Sums, bool), E
         look(&level.fd()?, name, file(level, name)?);
         Ok(())
     };
-    walk(folder, false, &mut Looks { reserved: &mut partials, file: &mut each, enter: &mut || {} })?;
+    walk(folder, false, &mut Looks { reserved: &mut partials, file: &mut each, enter: &mut || goes_on() })?;
     Ok((sums.into_inner(), is_nobodys.get()))
 }
 

@@ -116,20 +116,28 @@ pub(super) fn forget(upload: &LocalUpload) {
         return;
     }
     match &upload.temp.area {
-        Some(area) => remove(Some(&upload.jail), &area.reserved, &area.key(&upload.path)),
+        Some(area) => {
+            // If it stays whoever goes on with it finds that it is another file, or a sweep that it is old.
+            let _is_removed = remove(Some(&upload.jail), &area.reserved, &area.key(&upload.path));
+        }
         None => beside::forget(&upload.temp.dir, upload.path.file_name().unwrap_or_default(), upload.temp.can),
     }
 }
 
-/// Removes a partial and its block values, as far as they are there. Without a jail for whoever is alone in the tree.
-pub(super) fn remove(jail: Option<&Jail>, reserved: &Dir, key: &str) {
+/// Removes a partial and its block values, as far as they are there, and says whether it could. Without a jail for whoever is alone in
+/// the tree.
+pub(super) fn remove(jail: Option<&Jail>, reserved: &Dir, key: &str) -> bool {
     // Nobody begins to count what is there in between.
-    let Ok(_steady) = jail.map(|jail| jail.tree().steady()).transpose() else { return };
+    let Ok(_steady) = jail.map(|jail| jail.tree().steady()).transpose() else { return false };
     let going = jail.and_then(|jail| Going::reserved_as(jail, reserved, &format!("{DATA}{key}")));
-    for kind in [DATA, BLOCKS] {
-        let _ = unlinkat(reserved, format!("{kind}{key}"), AtFlags::empty());
+    match unlinkat(reserved, format!("{DATA}{key}"), AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(_) => return false,
     }
     going.into_iter().for_each(Going::gone);
+    // Without what they are of a later sweep takes them.
+    let _ = unlinkat(reserved, format!("{BLOCKS}{key}"), AtFlags::empty());
+    true
 }
 
 /// How much of the partial of this path is counted for whose store this is.

@@ -21,7 +21,8 @@ const ATTRIBUTE: &str = "user.sealift.properties";
 /// Between names and values, in neither of which it is.
 const END: char = '\0';
 
-/// What is read, changed and written is so by one at a time.
+/// What is read, changed and written is so by one at a time, in all trees: two may have one file in them. Those that other nodes serve too
+/// have one each ([`super::tree::Tree::changing`]).
 static CHANGING: Mutex<()> = Mutex::new(());
 
 /// [`crate::files::Store::properties`].
@@ -33,17 +34,10 @@ pub(super) fn load(jail: &Jail, path: &RelPath) -> Result<Properties> {
 /// [`crate::files::Store::change_properties`].
 pub(super) fn change(jail: &Jail, durable: bool, path: &RelPath, changes: &[(String, Option<String>)]) -> Result<()> {
     let failed = |err: Errno| Error::file(path, err.into());
+    // A file system of several machines may not answer whoever has it.
+    let across = jail.tree().changing().map_err(|err| Error::file(path, err))?;
     let changed = on(jail, path, jail.steady(path)?, |file| {
-        // It guards nothing of its own.
-        let _one_at_a_time = match jail.tree().is_across() {
-            false => CHANGING.lock(),
-            // A file system of several machines may not answer whoever has it.
-            true => CHANGING.lock_within(limits::TREE_LOCK_TURN).ok_or_else(|| {
-                let text =
-                    format!("{path}: another one who changes properties does not come back from the file system");
-                Error::new(Kind::Io, text)
-            })?,
-        };
+        let _one_at_a_time = across.is_none().then(|| CHANGING.lock());
         let mut kept = load_of(file, path)?;
         for (name, value) in changes {
             match value {
@@ -54,6 +48,7 @@ pub(super) fn change(jail: &Jail, durable: bool, path: &RelPath, changes: &[(Str
         store_of(file, path, &kept)?;
         file.try_clone_to_owned().map_err(|err| Error::file(path, err))
     })?;
+    drop(across);
     // Nobody waits for the disk with it.
     if durable { fsync(changed).map_err(failed) } else { Ok(()) }
 }
@@ -135,7 +130,49 @@ fn decode(bytes: &[u8]) -> Properties {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, OpenOptions};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
     use super::*;
+    use crate::files::{Durability, Store as _};
+
+    /// A store of a tree that other nodes serve, too.
+    fn across(place: &Path) -> (LocalStore, Arc<Tree>) {
+        let (home, lock) = (place.join("home"), place.join("lock"));
+        fs::create_dir_all(&home).unwrap();
+        fs::write(home.join("f"), b"one").unwrap();
+        let open = move || OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
+        let tree = Arc::new(Tree::across(TreeLock::of("tree".to_owned(), open)));
+        let dir = Dir::open_ambient_dir(&home, cap_std::ambient_authority()).unwrap();
+        let root = Root::within(&dir, Place { tree: tree.clone(), ..Place::default() }).unwrap();
+        (LocalStore::over(Arc::new(root), LocalOptions::new(Durability::None, Staging::Hidden)), tree)
+    }
+
+    #[test]
+    fn who_changes_them_and_does_not_come_back_keeps_nobody_from_names_nor_from_what_is_in_another_tree() {
+        let places = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [(one, tree), (other, _)] = places.each_ref().map(|place| across(place.path()));
+        let path = RelPath::parse(b"f").unwrap();
+        let change = |store: &LocalStore| {
+            let changes = [("{u}x".to_owned(), Some("v".to_owned()))];
+            store.change_properties(&path, &changes).map_err(|error| error.kind())
+        };
+        let kept = change(&one);
+        let hangs = tree.changing().unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| change(&one));
+            while !waiting.is_finished() {
+                drop(tree.alone().unwrap());
+                assert_eq!(change(&other), kept);
+            }
+            assert_eq!(waiting.join().unwrap(), Err(Kind::Io));
+        });
+        assert_eq!(change(&one), Err(Kind::Io));
+        drop(hangs);
+        assert_eq!(change(&one), kept);
+    }
 
     #[test]
     fn what_is_written_is_read_again_and_rubbish_is_nothing() {

@@ -78,8 +78,11 @@ pub(super) fn remove(
         let contents = trash.contents(id, &mut { limits::TRASH_LOOKED });
         return Ok(contents.map_or(Removed::FOLDER, |Contents { files, folders, .. }| Removed::new(files, folders + 1)));
     }
+    // As long as nobody else has the tree.
+    let goes_on = || jail.tree().goes_on();
     let leaving = Leaving::of(jail.tree().accounts_over(&jail.full(path)), jail.shares_over(path));
     let Ok((aside, hidden)) = stage.set_aside(&dir, name) else {
+        let leaving = leaving.telling(&goes_on);
         let removed = remove_tree(&dir, name, path, &leaving);
         jail.left(path);
         return removed.map(|()| leaving.removed());
@@ -123,7 +126,7 @@ struct Level {
 
 /// Removes a folder with all in it, from single names below open handles: a link is removed and never entered. It has
 /// a bounded number of files open: a folder too far down is moved up first. `path` is what it is called in errors.
-pub(super) fn remove_tree(parent: &Dir, name: &[u8], path: &RelPath, leaving: &Leaving) -> Result<()> {
+pub(super) fn remove_tree(parent: &Dir, name: &[u8], path: &RelPath, leaving: &Leaving<'_>) -> Result<()> {
     let top = open_directory(parent, name).map_err(|err| Error::file(path, err.into()))?;
     let mut tries = 0;
     loop {
@@ -154,7 +157,7 @@ pub(super) fn remove_tree(parent: &Dir, name: &[u8], path: &RelPath, leaving: &L
 }
 
 /// Removes all that is in this folder of `top`, but for folders that were too far down: they are `further` ones of it then.
-fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &mut Vec<Vec<u8>>) -> Result<()> {
+fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving<'_>, further: &mut Vec<Vec<u8>>) -> Result<()> {
     let failed = |levels: &[Level], name: &[u8], err: Errno| {
         let names = levels.iter().skip(1).map(|level| &*level.name).chain([name]);
         let full: Vec<&[u8]> = [path.as_bytes()].into_iter().chain(names).filter(|name| !name.is_empty()).collect();
@@ -184,6 +187,7 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &m
         if is_dot(name) {
             continue;
         }
+        leaving.goes_on();
         let Some(level) = levels.last() else { break };
         let dir = level.entries.fd().map_err(|err| failed(&levels, name, err))?;
         let reserved = levels.iter().position(|level| is_reserved(&level.name));

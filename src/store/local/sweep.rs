@@ -34,12 +34,13 @@ pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swep
     stage.jail().tree().may_change()?;
     let kept = max_age.map(|max_age| Kept { jail: stage.jail(), max_age });
     let among = Among { can: Some(stage.can(root)?), is_across: stage.jail().tree().is_across() };
-    sweep_reserved(among, &reserved, &names, kept)
+    sweep_reserved(among, &reserved, &names, kept, &|| {})
 }
 
-/// The same in the staging folder of any home, and nothing is kept. For whoever is alone in the tree.
-pub(super) fn clear(among: Among, reserved: &Dir) -> io::Result<Swept> {
-    sweep_reserved(among, reserved, &names(reserved)?, None)
+/// The same in the staging folder of any home, and nothing is kept. For whoever is alone in the tree; whatever is met it is said that this
+/// `goes_on`.
+pub(super) fn clear(among: Among, reserved: &Dir, goes_on: &dyn Fn()) -> io::Result<Swept> {
+    sweep_reserved(among, reserved, &names(reserved)?, None, goes_on)
 }
 
 /// Makes a partial of what a dead node had of the upload of this key, as a sweep would: whoever lost that node asks for it before anybody
@@ -61,9 +62,10 @@ pub(super) fn rescue(stage: &Stage, key: &str) -> io::Result<bool> {
         };
         jail.tree().may_change()?;
         let Ok(Some(_locked)) = lock_area(&dir, jail.tree().is_across()) else { continue };
-        let save = |name: &String| can.locks && is_left(&dir, name) && save_long(jail, can, (&dir, name), &reserved);
-        if left.iter().any(save) {
-            return Ok(true);
+        for name in left.iter().filter(|name| can.locks && is_left(&dir, name)) {
+            if save_long(jail, can, (&dir, name), &reserved)? {
+                return Ok(true);
+            }
         }
     }
     Ok(false)
@@ -85,17 +87,25 @@ struct Kept<'a> {
     max_age: Duration,
 }
 
-fn sweep_reserved(among: Among, reserved: &Dir, names: &[String], kept: Option<Kept<'_>>) -> io::Result<Swept> {
+fn sweep_reserved(
+    among: Among,
+    reserved: &Dir,
+    names: &[String],
+    kept: Option<Kept<'_>>,
+    goes_on: &dyn Fn(),
+) -> io::Result<Swept> {
     let mut swept = Swept::default();
     for name in names {
+        goes_on();
         if name.starts_with(SESSION) {
             // Without locks nobody knows what is left over.
             if let Some(can) = among.can.filter(|can| can.locks) {
-                sweep_session((can, among.is_across), reserved, name, kept, &mut swept)?;
+                sweep_session((can, among.is_across), (reserved, name), kept, &mut swept, goes_on)?;
             }
         } else if is_left_going(name) && (!among.is_across || is_unchanged(reserved, name, limits::SHARED_GOING_LEFT)) {
             // Of the trash, by a server that was killed meanwhile. Whether another one is at it is not to be seen.
-            let _ = remove_tree(reserved, name.as_bytes(), &RelPath::root(), &Leaving::none());
+            let leaving = Leaving::none().telling(goes_on);
+            let _ = remove_tree(reserved, name.as_bytes(), &RelPath::root(), &leaving);
             swept.removed += 1;
         } else if beside::is_ours(name.as_bytes()) {
             // From trying what the file system can do.
@@ -103,8 +113,10 @@ fn sweep_reserved(among: Among, reserved: &Dir, names: &[String], kept: Option<K
                 let _ = unlinkat(reserved, name, AtFlags::empty());
             }
         } else if let Some(key) = name.strip_prefix(DATA) {
-            if kept.is_none_or(|kept| too_old(reserved, name, kept.max_age)) && is_left(reserved, name) {
-                partial::remove(kept.map(|kept| kept.jail), reserved, key);
+            if kept.is_none_or(|kept| too_old(reserved, name, kept.max_age))
+                && is_left(reserved, name)
+                && partial::remove(kept.map(|kept| kept.jail), reserved, key)
+            {
                 swept.removed += 1;
             }
         } else if let Some(key) = name.strip_prefix(BLOCKS)
@@ -120,10 +132,10 @@ fn sweep_reserved(among: Among, reserved: &Dir, names: &[String], kept: Option<K
 /// that somebody writes neither.
 fn sweep_session(
     (can, is_across): (Capabilities, bool),
-    reserved: &Dir,
-    session: &str,
+    (reserved, session): (&Dir, &str),
     kept: Option<Kept<'_>>,
     swept: &mut Swept,
+    goes_on: &dyn Fn(),
 ) -> io::Result<()> {
     let dir = match open_directory(reserved, session.as_bytes()) {
         // Removed by its own store meanwhile; or not a directory, and not made by us.
@@ -132,17 +144,22 @@ fn sweep_session(
     };
     let Ok(Some(locked)) = lock_area(&dir, is_across) else { return Ok(()) };
     for name in names(&dir)?.into_iter().filter(|name| name != LOCK) {
+        goes_on();
         if !is_left(&dir, &name) {
             continue;
         }
-        if kept.is_some_and(|kept| save_long(kept.jail, can, (&dir, &name), reserved)) {
-            swept.saved += 1;
-        } else {
-            if let Err(Errno::ISDIR | Errno::PERM) = unlinkat(&dir, &*name, AtFlags::empty()) {
-                // A folder that was being removed.
-                let _ = remove_tree(&dir, name.as_bytes(), &RelPath::root(), &Leaving::none());
+        match kept.map_or(Ok(false), |kept| save_long(kept.jail, can, (&dir, &name), reserved)) {
+            Ok(true) => swept.saved += 1,
+            Ok(false) => {
+                if let Err(Errno::ISDIR | Errno::PERM) = unlinkat(&dir, &*name, AtFlags::empty()) {
+                    // A folder that was being removed.
+                    let leaving = Leaving::none().telling(goes_on);
+                    let _ = remove_tree(&dir, name.as_bytes(), &RelPath::root(), &leaving);
+                }
+                swept.removed += 1;
             }
-            swept.removed += 1;
+            // For the next sweep, and so is the folder.
+            Err(_) => return Ok(()),
         }
     }
     let _ = unlinkat(&dir, LOCK, AtFlags::empty());
@@ -152,21 +169,30 @@ fn sweep_session(
 }
 
 /// Makes a staged file a partial if it is long enough for one.
-fn save_long(jail: &Jail, can: Capabilities, (dir, name): (&Dir, &str), reserved: &Dir) -> bool {
+///
+/// # Errors
+/// That it cannot be told whether it is to be kept.
+fn save_long(jail: &Jail, can: Capabilities, (dir, name): (&Dir, &str), reserved: &Dir) -> io::Result<bool> {
     let key = name.split_once('-').filter(|_| long_enough(dir, name));
-    key.is_some_and(|(_, key)| save(jail, can, (dir, name), (reserved, &format!("{DATA}{key}"))))
+    key.map_or(Ok(false), |(_, key)| save(jail, can, (dir, name), (reserved, &format!("{DATA}{key}"))))
 }
 
 /// Makes a staged file a partial, unless somebody counts what is in the home.
-fn save(jail: &Jail, can: Capabilities, from: (&Dir, &str), to: (&Dir, &str)) -> bool {
+fn save(jail: &Jail, can: Capabilities, from: (&Dir, &str), to: (&Dir, &str)) -> io::Result<bool> {
     // Nobody begins to in between.
-    let Ok(_steady) = jail.tree().steady() else { return false };
-    let is_saved =
-        jail.keeps_partials() && rename_new(can.new_name, from.0, from.1.as_bytes(), to.0, to.1.as_bytes()).is_ok();
-    if is_saved {
-        jail.shares_over(&RelPath::root()).iter().for_each(|share| share.forget());
+    let _steady = jail.tree().steady()?;
+    if !jail.keeps_partials() {
+        return Ok(false);
     }
-    is_saved
+    match rename_new(can.new_name, from.0, from.1.as_bytes(), to.0, to.1.as_bytes()) {
+        Ok(()) => {
+            jail.shares_over(&RelPath::root()).iter().for_each(|share| share.forget());
+            Ok(true)
+        }
+        // There is one already; or it is gone.
+        Err(Errno::EXIST | Errno::NOENT) => Ok(false),
+        Err(err) => Err(err.into()),
+    }
 }
 
 /// Whether nobody is writing this file: its lock is to be had, or there are none here. What cannot be opened just now may be
@@ -288,6 +314,69 @@ mod tests {
         drop(bounded);
         let bounded = store().bounded(2 * limits::HASH_BLOCK, "too much".to_owned());
         assert_eq!((bounded.usage().unwrap().unwrap().used, partial.exists()), (3, false));
+    }
+
+    /// A store of a tree that other nodes serve, too, in which one that is dead was at a long upload.
+    fn beside_a_dead_node(place: &std::path::Path) -> (LocalStore, Arc<Tree>, std::path::PathBuf) {
+        let (home, lock) = (place.join("home"), place.join("lock"));
+        let session = home.join(limits::RESERVED_NAME).join(format!("{SESSION}dead"));
+        std::fs::create_dir_all(&session).unwrap();
+        std::fs::write(session.join(LOCK), b"").unwrap();
+        let key = key(&RelPath::parse(b"f").unwrap(), None);
+        std::fs::write(session.join(format!("0-{key}")), vec![7; usize::try_from(limits::HASH_BLOCK).unwrap()])
+            .unwrap();
+        let open = move || OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
+        let tree = Arc::new(Tree::across(TreeLock::of("tree".to_owned(), open)));
+        let dir = Dir::open_ambient_dir(&home, cap_std::ambient_authority()).unwrap();
+        let root = Arc::new(Root::within(&dir, Place { tree: tree.clone(), ..Place::default() }).unwrap());
+        let store = LocalStore::over(root, LocalOptions::new(Durability::None, Staging::Hidden));
+        (store, tree, home.join(limits::RESERVED_NAME).join(format!("{DATA}{key}")))
+    }
+
+    #[test]
+    fn what_a_dead_node_had_of_an_upload_stays_where_the_names_hang() {
+        let place = tempfile::tempdir().unwrap();
+        let (store, tree, partial) = beside_a_dead_node(place.path());
+        let hangs = tree.alone_here().unwrap();
+        let swept = store.sweep(Some(limits::PARTIAL_MAX_AGE)).unwrap();
+        assert_eq!((swept.saved, swept.removed), (0, 0));
+        assert!(store.look_for_partial(&RelPath::parse(b"f").unwrap()).is_err());
+        drop(hangs);
+        let swept = store.sweep(Some(limits::PARTIAL_MAX_AGE)).unwrap();
+        assert_eq!((swept.saved, swept.removed, partial.exists()), (1, 0, true));
+        // Nor is a partial that is too old taken for removed.
+        let hangs = tree.alone_here().unwrap();
+        let long_ago = SystemTime::now() - limits::PARTIAL_MAX_AGE * 2;
+        std::fs::File::options().write(true).open(&partial).unwrap().set_modified(long_ago).unwrap();
+        let swept = store.sweep(Some(limits::PARTIAL_MAX_AGE)).unwrap();
+        assert_eq!((swept.removed, partial.exists()), (0, true));
+        drop(hangs);
+        let swept = store.sweep(Some(limits::PARTIAL_MAX_AGE)).unwrap();
+        assert_eq!((swept.removed, partial.exists()), (1, false));
+    }
+
+    /// Whoever waits for it meanwhile is not to take it for one who does not come back.
+    #[test]
+    fn who_measures_goes_on_with_each_folder_and_with_all_that_is_cleared_away() {
+        let place = tempfile::tempdir().unwrap();
+        let home = place.path().join("home");
+        (0..20).for_each(|number| std::fs::create_dir_all(home.join(format!("{number}/empty"))).unwrap());
+        let folder = || Dir::open_ambient_dir(&home, cap_std::ambient_authority()).unwrap();
+        let steps = std::cell::Cell::new(0);
+        let goes_on = || steps.set(steps.get() + 1);
+        super::super::measure::sum(&folder(), &mut |_| {}, &goes_on).unwrap();
+        assert_eq!(steps.replace(0), 40);
+        let reserved = home.join(limits::RESERVED_NAME);
+        for left in ["gone-dead", &format!("{SESSION}dead/folder")] {
+            std::fs::create_dir_all(reserved.join(left)).unwrap();
+            (0..20).for_each(|number| std::fs::write(reserved.join(left).join(number.to_string()), b"").unwrap());
+        }
+        std::fs::write(reserved.join(format!("{SESSION}dead")).join(LOCK), b"").unwrap();
+        let can = LocalStore::try_out(&folder(), Durability::None).unwrap();
+        let opened = open_reserved(&folder()).unwrap();
+        clear(Among { can: Some(can), is_across: false }, &opened, &goes_on).unwrap();
+        assert!(steps.get() >= 40, "{}", steps.get());
+        assert_eq!(names(&opened).unwrap(), Vec::<String>::new());
     }
 
     #[test]

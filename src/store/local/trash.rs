@@ -30,7 +30,7 @@ use super::owned::owner_of;
 use super::remove::remove_tree;
 use super::source::meta;
 use super::staging::{Stage, open_reserved, random_name, reserved};
-use super::tree::Change;
+use super::tree::{Change, Removing};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, Hash, Meta, RelPath, TrashId, TrashList, Trashed};
 use crate::limits;
@@ -226,12 +226,19 @@ impl Trash {
     }
 
     /// Whether there is nothing in it but what this one put there, if one is named.
-    pub(super) fn is_all_of(&self, id: TrashId, stat: &Stat, whose: Option<&Hash>) -> Result<bool, Errno> {
+    /// For each file that is looked at it is said that this `goes_on`.
+    pub(super) fn is_all_of(
+        &self,
+        id: TrashId,
+        stat: &Stat,
+        whose: Option<&Hash>,
+        goes_on: &dyn Fn(),
+    ) -> Result<bool, Errno> {
         let Some(owner) = whose else { return Ok(true) };
         Ok(match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let folder = open_directory(&self.dir, id.to_string().as_bytes())?;
-                let (sums, is_nobodys) = measure::owners(&folder, &|| {})?;
+                let (sums, is_nobodys) = measure::owners(&folder, goes_on)?;
                 !is_nobodys && sums.keys().all(|one| one == owner)
             }
             _ => owner_of(&*self.dir, id.to_string().as_bytes()).as_ref() == Some(owner),
@@ -239,16 +246,16 @@ impl Trash {
     }
 
     /// Removes a thing for good, and says whether it was there. A folder is one that nobody can bring back before anything in it
-    /// goes. For whoever holds [`Tree::removing`], and no other lock of the tree.
-    ///
-    /// [`Tree::removing`]: super::tree::Tree::removing
-    pub(super) fn remove(&self, jail: &Jail, id: TrashId) -> Result<bool> {
+    /// goes. For whoever has the turn for that, and no other lock of the tree.
+    pub(super) fn remove(&self, jail: &Jail, id: TrashId, turn: &Removing<'_>) -> Result<bool> {
         let name = id.to_string();
         let failed = |err: Errno| Error::file(&name, err.into());
         let alone = jail.tree().alone().map_err(|err| Error::file(&name, err))?;
         if jail.tree().is_watched() {
             // A folder that somebody watches may have a home in it.
-            let place = [&*jail.place().folder, limits::RESERVED_NAME.as_bytes()].join(&b'/');
+            let home = jail.full(&RelPath::root());
+            let reserved = limits::RESERVED_NAME.as_bytes();
+            let place = if home.is_empty() { reserved.to_vec() } else { [&*home, reserved].join(&b'/') };
             jail.tree().tell(&place, Change::Moves, None);
         }
         let stat = match self.stat(id) {
@@ -256,7 +263,8 @@ impl Trash {
             stat => stat.map_err(failed)?,
         };
         let shares = jail.shares_over(&RelPath::root());
-        let leaving = Leaving::of(jail.tree().accounts_over(&jail.place().folder), shares);
+        let goes_on = || turn.goes_on();
+        let leaving = Leaving::of(jail.tree().accounts_over(&jail.place().folder), shares).telling(&goes_on);
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             let owner = leaving.owner_of(&*self.dir, name.as_bytes());
             unlinkat(&*self.dir, &*name, AtFlags::empty()).map_err(failed)?;
@@ -345,6 +353,10 @@ pub(super) fn list(jail: &Jail, path: &RelPath, most: usize, shown: &dyn Fn(&Rel
     Ok(list)
 }
 
+fn turn_to_remove(jail: &Jail) -> Result<Removing<'_>> {
+    jail.tree().removing().map_err(|err| Error::file("the trash", err))
+}
+
 /// The trash with this thing in it, which came from this path.
 fn with(jail: &Jail, path: &RelPath, id: TrashId) -> Result<(Trash, Stat)> {
     let missing = || Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"));
@@ -396,8 +408,8 @@ pub(super) fn new_name(can: NewName) -> NewName {
 pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>, shown: &dyn Fn(&RelPath) -> bool) -> Result<u64> {
     if let Some(id) = id {
         let (trash, _) = with(jail, path, id)?;
-        let _turn = jail.tree().removing();
-        return match trash.remove(jail, id)? {
+        let turn = turn_to_remove(jail)?;
+        return match trash.remove(jail, id, &turn)? {
             true => Ok(1),
             false => Err(Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"))),
         };
@@ -406,8 +418,8 @@ pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>, shown: &dy
     let mut gone = 0;
     for id in trash.ids().map_err(|err| Error::file("the trash", err))? {
         if trash.path_of(id).map_or(path.is_root(), |from| from.is_within(path) && shown(&from)) {
-            let _turn = jail.tree().removing();
-            gone += u64::from(trash.remove(jail, id)?);
+            let turn = turn_to_remove(jail)?;
+            gone += u64::from(trash.remove(jail, id, &turn)?);
         }
     }
     Ok(gone)
@@ -419,8 +431,8 @@ pub(super) fn sweep(jail: &Jail, max_age: Duration) -> Result<usize> {
     let failed = |err: io::Error| Error::file("the trash", err);
     let mut gone = 0;
     for id in trash.ids().map_err(failed)?.into_iter().take_while(|id| id.is_older(max_age)) {
-        let _turn = jail.tree().removing();
-        gone += usize::from(trash.remove(jail, id)?);
+        let turn = turn_to_remove(jail)?;
+        gone += usize::from(trash.remove(jail, id, &turn)?);
     }
     for entry in open_directory(&trash.dir, b".").and_then(entries).map_err(|err| failed(err.into()))? {
         let entry = entry.map_err(|err| failed(err.into()))?;

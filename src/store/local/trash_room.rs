@@ -11,6 +11,7 @@ use super::measure;
 use super::names::sum_of_file;
 use super::source::meta;
 use super::trash::Trash;
+use super::tree::Removing;
 use crate::files::{Hash, TrashId};
 use crate::limits;
 use crate::sync::Mutex;
@@ -65,8 +66,9 @@ impl Looked {
     }
 }
 
-/// So much of what is wanted as there is in it, of this owner alone if one is named. A folder that cannot be measured holds nothing.
-pub(super) fn held(jail: &Jail, wanted: Sum, whose: Option<&Hash>, looked: &Looked) -> Sum {
+/// So much of what is wanted as there is in it, of this owner alone if one is named. A folder that cannot be measured holds nothing. For
+/// each file it is said that this `goes_on`.
+pub(super) fn held(jail: &Jail, wanted: Sum, (whose, looked): (Option<&Hash>, &Looked), goes_on: &dyn Fn()) -> Sum {
     let mut sum = Sum::NONE;
     let Some(trash) = open(jail) else { return sum };
     let before = State::of(&trash).filter(|state| state.is_settled());
@@ -79,7 +81,8 @@ pub(super) fn held(jail: &Jail, wanted: Sum, whose: Option<&Hash>, looked: &Look
         if sum.has_all_of(wanted) {
             return sum;
         }
-        match held_of(&trash, id, whose) {
+        goes_on();
+        match held_of(&trash, id, whose, goes_on) {
             Ok(more) => sum = sum.plus(more),
             // Another look may succeed.
             Err(_) => is_whole = false,
@@ -92,14 +95,14 @@ pub(super) fn held(jail: &Jail, wanted: Sum, whose: Option<&Hash>, looked: &Look
 }
 
 /// How much one thing holds; nothing if it is not all of this owner.
-fn held_of(trash: &Trash, id: TrashId, whose: Option<&Hash>) -> io::Result<Sum> {
+fn held_of(trash: &Trash, id: TrashId, whose: Option<&Hash>, goes_on: &dyn Fn()) -> io::Result<Sum> {
     let stat = trash.stat(id)?;
-    if !trash.is_all_of(id, &stat, whose)? {
+    if !trash.is_all_of(id, &stat, whose, goes_on)? {
         return Ok(Sum::NONE);
     }
     Ok(match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
-            measure::sum(&open_directory(&trash.dir, id.to_string().as_bytes())?, &mut |_| {}, &|| {})?
+            measure::sum(&open_directory(&trash.dir, id.to_string().as_bytes())?, &mut |_| {}, goes_on)?
         }
         FileType::RegularFile => Sum::file(meta(&stat).size),
         _ => Sum::NONE,
@@ -110,10 +113,9 @@ fn open(jail: &Jail) -> Option<Trash> {
     jail.root().and_then(|root| Trash::open(&root)).ok().flatten()
 }
 
-/// Removes the oldest things, of this owner alone if one is named, until so much is gone, for whoever holds [`Tree::removing`]. Says how many went.
-///
-/// [`Tree::removing`]: super::tree::Tree::removing
-pub(super) fn make_room(jail: &Jail, room: Sum, whose: Option<&Hash>) -> usize {
+/// Removes the oldest things, of this owner alone if one is named, until so much is gone, for whoever has the turn for that. Says how many
+/// went.
+pub(super) fn make_room(jail: &Jail, room: Sum, whose: Option<&Hash>, turn: &Removing<'_>) -> usize {
     let Some(trash) = open(jail) else { return 0 };
     let (mut gone, mut freed) = (0, Sum::NONE);
     for id in trash.ids().unwrap_or_default() {
@@ -121,11 +123,11 @@ pub(super) fn make_room(jail: &Jail, room: Sum, whose: Option<&Hash>) -> usize {
             break;
         }
         let Ok(stat) = trash.stat(id) else { continue };
-        if !trash.is_all_of(id, &stat, whose).unwrap_or(false) {
+        if !trash.is_all_of(id, &stat, whose, &|| turn.goes_on()).unwrap_or(false) {
             continue;
         }
         let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        if trash.remove(jail, id).is_ok_and(|was_there| was_there) {
+        if trash.remove(jail, id, turn).is_ok_and(|was_there| was_there) {
             gone += 1;
             // Of a folder it is not known: whoever asked looks again.
             freed = if is_folder { room } else { freed.plus(sum_of_file(&stat)) };

@@ -23,13 +23,15 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 mod bounded;
+mod moving;
 
 use self::bounded::{Bounded, OneAlone, SideBySide};
+pub(super) use self::moving::Moving;
 use super::account::Account;
-use super::across_nodes::{Held, IS_STUCK, TreeLock};
+use super::across_nodes::{Held, TreeLock};
 use super::owned::Share;
 use crate::limits;
-use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The changes of names in one tree of folders. Stores over it, or over folders inside of each other, should share one;
 /// a store with one of its own sees what others do as late as it sees what other programs do.
@@ -40,18 +42,25 @@ pub struct Tree {
     across: Option<TreeLock>,
     /// Held by whoever has `names` for as long as there are files, where there are other nodes: taken before it.
     measuring: Bounded,
+    /// Held there by whoever changes what clients keep with a file, which is read, changed and written.
+    changing: Bounded,
     moves: AtomicU64,
     arrivals: AtomicU64,
-    removing: Mutex<()>,
+    removing: Names,
     /// Of the folders that somebody has a bound for.
     accounts: RwLock<Vec<Weak<Account>>>,
     /// The folders that several people share and that count for each of them.
     shares: RwLock<Vec<Weak<Share>>>,
     /// Of those who go through a folder for long.
     watches: RwLock<Vec<Weak<Watch>>>,
+    /// Of those who move something elsewhere and have it say whose it becomes.
+    movers: moving::Movers,
     /// Called between the batches of whoever marks files.
     #[cfg(test)]
-    pub(in crate::store) between_batches: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+    pub(in crate::store) between_batches: crate::sync::Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+    /// Called when something was moved here from another store, and the tree is given up.
+    #[cfg(test)]
+    pub(in crate::store) behind_a_move: crate::sync::Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
 
 /// Tells whoever goes through a folder for long, with others at work beside it, what stores of the tree do there meanwhile.
@@ -153,10 +162,29 @@ pub(super) struct Measuring<'a> {
 }
 
 impl Measuring<'_> {
-    /// To be said for each file: whoever waits meanwhile does not wait for one who does not come back.
+    /// To be said for each file and folder: whoever waits meanwhile does not wait for one who does not come back.
     pub(super) fn goes_on(&self) {
         self.tree.names.goes_on();
         self.tree.measuring.goes_on();
+        // He may wait for this one.
+        self.tree.changing.goes_on();
+    }
+}
+
+/// While this is held nobody else of this process changes what clients keep with a file of the tree.
+pub(super) struct Changing<'a>(#[expect(dead_code, reason = "held")] OneAlone<'a>);
+
+/// While this is held nobody else of this process removes anything of a trash of the tree.
+pub(super) struct Removing<'a> {
+    tree: &'a Tree,
+    #[expect(dead_code, reason = "held")]
+    own: Own<'a>,
+}
+
+impl Removing<'_> {
+    /// To be said for each file that goes or is counted, as [`Measuring::goes_on`].
+    pub(super) fn goes_on(&self) {
+        self.tree.removing.goes_on();
     }
 }
 
@@ -213,7 +241,8 @@ impl Tree {
                 return Ok(steady);
             }
         }
-        Err(io::Error::new(io::ErrorKind::ResourceBusy, IS_STUCK))
+        let text = "the file system takes too long to say whether this server has its place among those of this folder";
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, text))
     }
 
     /// Whether this server may change anything; another number if it may not have in between. Alone it may.
@@ -222,6 +251,11 @@ impl Tree {
     /// That it has lost its place among others, or cannot tell.
     pub(super) fn may_change(&self) -> io::Result<u64> {
         self.across.as_ref().map_or(Ok(0), TreeLock::may_change)
+    }
+
+    /// To be said by whoever is alone for long, as [`Measuring::goes_on`].
+    pub(super) fn goes_on(&self) {
+        self.names.goes_on();
     }
 
     /// Fails where other nodes serve the tree and its lock cannot be had.
@@ -286,7 +320,8 @@ impl Tree {
 
     /// A tree that other nodes change too, with this lock.
     pub fn across(lock: TreeLock) -> Tree {
-        Tree { across: Some(lock), names: Names::Across(Bounded::default()), ..Tree::default() }
+        let bounded = || Names::Across(Bounded::default());
+        Tree { across: Some(lock), names: bounded(), removing: bounded(), ..Tree::default() }
     }
 
     /// Whether other nodes change it, too: what was found in it a moment ago may be otherwise now, and nothing tells so.
@@ -309,8 +344,25 @@ impl Tree {
 
     /// Held by whoever removes something of a trash for good, or decides whether that is needed: by nobody who has the tree steady or
     /// to himself.
-    pub(super) fn removing(&self) -> MutexGuard<'_, ()> {
-        self.removing.lock()
+    ///
+    /// # Errors
+    /// As [`Tree::steady`].
+    pub(super) fn removing(&self) -> io::Result<Removing<'_>> {
+        Ok(Removing { tree: self, own: self.removing.alone(limits::TREE_LOCK_TURN)? })
+    }
+
+    /// Held by whoever changes what clients keep with a file, where other nodes serve the tree: taken before the tree is held steady, so
+    /// that nobody waits for names for one who waits for this.
+    ///
+    /// # Errors
+    /// As [`Tree::steady`].
+    pub(super) fn changing(&self) -> io::Result<Option<Changing<'_>>> {
+        self.is_across().then(|| self.changing.alone(limits::TREE_LOCK_TURN).map(Changing)).transpose()
+    }
+
+    /// Held by whoever has what is at this path say whose it becomes: taken before anything else of the tree.
+    pub(super) fn moving(&self, path: Vec<u8>) -> Moving<'_> {
+        self.movers.turn(path)
     }
 
     /// How often the name of a folder has come to lead elsewhere.
@@ -392,7 +444,7 @@ impl Tree {
 
     /// Whether anybody is to be told of changes.
     pub(super) fn is_watched(&self) -> bool {
-        !self.watches.read().is_empty()
+        self.watches.read().iter().any(|watch| watch.strong_count() > 0)
     }
 
     /// To be said of each change before it is made, while the tree is steady, by whoever adds something, or alone: whoever is alone

@@ -9,16 +9,18 @@ use super::{Account, Sum};
 use crate::files::{Hash, Removed};
 
 /// Accounts that still count a tree which is being removed and has no name any more.
-pub(in crate::store::local) struct Leaving {
+pub(in crate::store::local) struct Leaving<'a> {
     /// Each with the measurement that it knows of.
     accounts: Vec<(Arc<Account>, u64)>,
     /// The same of the folders that count for each who shares them.
     shares: Vec<(Arc<Share>, u64)>,
     files: Cell<u64>,
     folders: Cell<u64>,
+    /// Called for whatever is met.
+    goes_on: &'a dyn Fn(),
 }
 
-impl Leaving {
+impl<'a> Leaving<'a> {
     pub(in crate::store::local) fn of(accounts: Vec<Arc<Account>>, shares: Vec<Arc<Share>>) -> Self {
         let measured = |account: Arc<Account>| {
             let counts = account.lock();
@@ -32,7 +34,17 @@ impl Leaving {
             (share, look)
         };
         let shares = shares.into_iter().map(looked).collect();
-        Leaving { accounts, shares, files: Cell::new(0), folders: Cell::new(0) }
+        Leaving { accounts, shares, files: Cell::new(0), folders: Cell::new(0), goes_on: &|| {} }
+    }
+
+    /// The same that has somebody told for each file and folder that removing it goes on.
+    pub(in crate::store::local) fn telling(self, goes_on: &'a dyn Fn()) -> Self {
+        Leaving { goes_on, ..self }
+    }
+
+    /// It goes on.
+    pub(in crate::store::local) fn goes_on(&self) {
+        (self.goes_on)();
     }
 
     /// One that nobody is to be told of.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::owned::{Going, Share};
 use super::super::staging::Stage;
 use super::super::trash_room;
+use super::super::tree::Removing;
 use super::{Account, Bound, Counts, Sum};
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
@@ -32,9 +33,7 @@ impl Promise {
             share.know()?;
         }
         // Also for none: those that come without having been announced are not to wait for it one by one.
-        if !bound.is_measured() {
-            bound.measure().map_err(failed)?;
-        }
+        bound.know().map_err(failed)?;
         let mut promise = Promise { bound: Arc::clone(bound), sum: Sum::NONE, is_claimed: false };
         promise.raise(path, sum)?;
         Ok(promise)
@@ -47,7 +46,7 @@ impl Promise {
         }
         let more = sum.minus(self.sum);
         let bound = Arc::clone(&self.bound);
-        let (mut turn, mut again, mut tries) = (None, true, 0);
+        let (mut turn, mut again, mut tries) = (None::<Removing<'_>>, true, 0);
         loop {
             let mut counts = bound.account.lock();
             let Some(files) = bound.account.there(&counts) else {
@@ -64,14 +63,15 @@ impl Promise {
             // Some more where that is there, so that what comes in pieces does not have the trash looked through for each.
             let most = bound.limits.bytes.as_ref().map_or(0, |(most, _)| *most);
             let some = Sum { bytes: if beyond.bytes > 0 { most / limits::TRASH_ROOM_PART } else { 0 }, files: 0 };
-            let holds = |sum: Sum| bound.trash_holds(beyond.plus(sum));
+            let goes_on = || turn.iter().for_each(Removing::goes_on);
+            let holds = |sum: Sum| bound.trash_holds(beyond.plus(sum), &goes_on);
             let some = if holds(some) {
                 some
             } else if some != Sum::NONE && holds(Sum::NONE) {
                 Sum::NONE
             } else if turn.is_none() {
                 // Somebody may have taken some of the trash in between, and have it counted as room by now: once more, behind them.
-                turn = Some(bound.jail.tree().removing());
+                turn = Some(bound.jail.tree().removing().map_err(|err| Error::file(path, err))?);
                 continue;
             } else if std::mem::take(&mut again) && bound.know_again() {
                 continue;
@@ -112,11 +112,12 @@ impl Promise {
         let mut refusal = String::new();
         for (jail, whose) in trashes {
             // Behind whoever removes something of it just now, whose room is here then.
-            let _turn = jail.tree().removing();
+            let turn = jail.tree().removing().map_err(|err| Error::file(path, err))?;
+            let goes_on = || turn.goes_on();
             loop {
                 let Some((beyond, why)) = self.try_claim(path)? else { return Ok(()) };
                 refusal = why;
-                if !bound.trash_holds(beyond) || trash_room::make_room(jail, beyond, whose) == 0 {
+                if !bound.trash_holds(beyond, &goes_on) || trash_room::make_room(jail, beyond, whose, &turn) == 0 {
                     break;
                 }
             }

@@ -231,13 +231,14 @@ fn one_of_two_at_a_time_has_a_tree_and_the_other_waits() {
         for tree in [&one, &other] {
             scope.spawn(|| {
                 for _ in 0..200 {
-                    let _alone = loop {
-                        match tree.alone() {
-                            // On a machine that is busy the other one may have it for that long, and then one asks again.
-                            Err(err) if err.kind() == io::ErrorKind::ResourceBusy => {}
-                            alone => break alone.unwrap(),
-                        }
-                    };
+                    // On a machine that is busy the other one may have it for that long, and then one asks again.
+                    let is_busy =
+                        |alone: &io::Result<_>| matches!(alone, Err(err) if err.kind() == io::ErrorKind::ResourceBusy);
+                    let begun = Instant::now();
+                    let _alone = std::iter::repeat_with(|| tree.alone())
+                        .find(|alone| !is_busy(alone) || begun.elapsed() > HANG)
+                        .unwrap()
+                        .unwrap();
                     let before = count.load(Ordering::Relaxed);
                     std::thread::yield_now();
                     count.store(before + 1, Ordering::Relaxed);
@@ -276,6 +277,59 @@ fn a_call_with_names_in_hand_that_does_not_come_back_is_waited_for_once() {
     });
     drop(hangs);
     drop((tree.steady_to_add().unwrap(), tree.steady().unwrap()));
+}
+
+/// Nor is the lock of all nodes kept for as long as others come and go.
+#[test]
+fn a_call_that_does_not_come_back_is_not_waited_for_as_long_as_others_look_at_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lock");
+    let tree = tree(&path);
+    let hangs = tree.steady().unwrap();
+    assert!(tree.alone().is_err());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    drop(tree.steady().unwrap());
+                }
+            });
+        }
+        let (told, tells) = channel();
+        let tree = &tree;
+        scope.spawn(move || {
+            told.send(tree.alone().is_err()).unwrap();
+            told.send(tree.alone_to_measure().is_err()).unwrap();
+        });
+        let told: Vec<_> = (0..2).map_while(|_| tells.recv_timeout(HANG).ok()).collect();
+        let elsewhere = tree_of(&path, "key").alone().map(drop);
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!((told, elsewhere.is_ok()), (vec![true; 2], true));
+    });
+    drop(hangs);
+    drop(tree.alone().unwrap());
+}
+
+#[test]
+fn who_removes_what_is_in_the_trash_and_does_not_come_back_is_waited_for_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(&dir.path().join("lock"));
+    let hangs = tree.removing().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..30 {
+            let tree = tree.clone();
+            scope.spawn(move || assert_eq!(tree.removing().err().unwrap().kind(), io::ErrorKind::ResourceBusy));
+        }
+    });
+    // He goes on after all.
+    hangs.goes_on();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| tree.removing().map(drop));
+        std::thread::sleep(limits::TREE_LOCK_PAUSE.1 * 20);
+        drop(hangs);
+        waiting.join().unwrap().unwrap();
+    });
 }
 
 /// Others have the names to wait for meanwhile, and not the file system.

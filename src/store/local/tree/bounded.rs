@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::limits;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -31,12 +31,21 @@ struct State {
     /// How often that was found, and how many of those side by side were in the way then.
     found: u64,
     hung: usize,
+    /// How far whoever was alone had come then.
+    found_at: u64,
 }
 
 impl State {
     /// Whoever would have it side by side with others.
     fn keeps_out(&self) -> bool {
         self.is_alone || (self.want_alone > 0 && !self.is_hung)
+    }
+
+    /// Whoever is alone and was taken for one who does not come back is none if he has gone on since.
+    fn heed(&mut self, steps: u64) {
+        if self.is_alone && self.found_at != steps {
+            self.is_hung = false;
+        }
     }
 }
 
@@ -98,24 +107,36 @@ impl Bounded {
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits as long as something happens; who has waited in vain has it written down.
+    /// Waits as long as something happens; who has waited in vain has it written down. While it is known that somebody does not come
+    /// back nobody waits for anything but for him, and once: what others do meanwhile says nothing of him.
     fn wait<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         most: Duration,
         is_in_the_way: impl Fn(&State) -> bool,
     ) -> Result<MutexGuard<'a, State>, MutexGuard<'a, State>> {
+        let mut known_until = None;
         while is_in_the_way(&state) {
-            let before = (state.given_up, self.steps.load(Ordering::Relaxed));
-            let most = if state.is_hung { limits::TREE_LOCK_PAUSE.1 } else { most };
+            let steps = self.steps.load(Ordering::Relaxed);
+            state.heed(steps);
+            let (given_up, is_hung) = (state.given_up, state.is_hung);
+            let most = if is_hung {
+                let until = *known_until.get_or_insert_with(|| Instant::now() + limits::TREE_LOCK_PAUSE.1);
+                until.saturating_duration_since(Instant::now())
+            } else {
+                known_until = None;
+                most
+            };
             state.waiting += 1;
-            let is_same = |state: &mut State| is_in_the_way(state) && state.given_up == before.0;
+            let is_same =
+                |state: &mut State| is_in_the_way(state) && (state.given_up, state.is_hung) == (given_up, is_hung);
             let (now, waited) = self.changed.wait_timeout_while(state, most, is_same);
             state = now;
             state.waiting -= 1;
-            if waited.timed_out() && self.steps.load(Ordering::Relaxed) == before.1 {
+            let now_at = self.steps.load(Ordering::Relaxed);
+            if waited.timed_out() && (now_at == steps || !state.is_alone) {
                 if !state.is_hung {
-                    (state.is_hung, state.hung) = (true, state.side_by_side);
+                    (state.is_hung, state.hung, state.found_at) = (true, state.side_by_side, now_at);
                     state.found += 1;
                     self.tell(&state);
                 }
@@ -162,7 +183,6 @@ fn does_not_come_back() -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicBool;
-    use std::time::Instant;
 
     use super::*;
 
@@ -199,18 +219,64 @@ mod tests {
     #[test]
     fn who_goes_on_is_waited_for_however_long_that_takes() {
         let names = Bounded::default();
+        let _alone = names.alone(HANG).unwrap();
+        // He goes on between any two looks, of which there are at least three each time that one has waited in vain for one who does not.
+        let looks = AtomicU64::new(0);
+        let waited = names.wait(names.state.lock(), SHORT / 10, |state| {
+            names.goes_on();
+            state.is_alone && looks.fetch_add(1, Ordering::Relaxed) < 100
+        });
+        assert!(waited.is_ok_and(|state| !state.is_hung));
+        assert!(names.side_by_side(SHORT).is_err());
+    }
+
+    #[test]
+    fn who_was_taken_for_one_who_does_not_come_back_and_goes_on_is_waited_for_again() {
+        let names = Bounded::default();
         let alone = names.alone(HANG).unwrap();
+        assert!(names.side_by_side(SHORT).is_err() && names.alone(HANG).is_err());
+        names.goes_on();
         std::thread::scope(|scope| {
-            // Several times as long as anybody would wait for one who does not go on.
-            let waiting: Vec<_> = (0..2).map(|_| scope.spawn(|| names.side_by_side(SHORT * 10).map(drop))).collect();
-            let begun = Instant::now();
-            while begun.elapsed() < SHORT * 25 {
-                names.goes_on();
-                std::thread::sleep(SHORT / 100);
+            let waiting =
+                [scope.spawn(|| names.side_by_side(HANG).map(drop)), scope.spawn(|| names.alone(HANG).map(drop))];
+            while names.state.lock().waiting < 2 && !waiting.iter().any(std::thread::ScopedJoinHandle::is_finished) {
+                std::thread::yield_now();
             }
+            // Longer than anybody waits for one who does not come back.
+            std::thread::sleep(limits::TREE_LOCK_PAUSE.1 * 20);
             drop(alone);
             waiting.into_iter().for_each(|waiting| waiting.join().unwrap().unwrap());
         });
+    }
+
+    /// What others do side by side says nothing of the one who hangs.
+    #[test]
+    fn who_wants_to_be_alone_where_one_hangs_is_told_so_whatever_others_do() {
+        let names = Bounded::default();
+        let (is_over, rounds) = (AtomicBool::new(false), AtomicU64::new(0));
+        let hangs = names.side_by_side(HANG).unwrap();
+        assert!(names.alone(SHORT).is_err());
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        drop(names.side_by_side(HANG).unwrap());
+                        rounds.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            while rounds.load(Ordering::Relaxed) < 100 {
+                std::thread::yield_now();
+            }
+            let (told, tells) = std::sync::mpsc::channel();
+            let names = &names;
+            scope.spawn(move || (0..5).for_each(|_| told.send(names.alone(HANG).is_err()).unwrap()));
+            let told: Vec<_> = (0..5).map_while(|_| tells.recv_timeout(HANG).ok()).collect();
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(told, [true; 5]);
+        });
+        drop(hangs);
+        drop(names.alone(HANG).unwrap());
     }
 
     #[test]
