@@ -229,6 +229,10 @@ pub const TREE_LOCK_TURN: Duration = if cfg!(test) { Duration::from_secs(2) } el
 /// The first pause between two tries to get the lock of a tree, which then doubles up to the last.
 pub const TREE_LOCK_PAUSE: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(5));
 
+/// How many files may be given another mode at once: each of those whose numbers leave the same rest waits for the others', which takes some
+/// calls of the file system.
+pub const MODES_AT_ONCE: usize = 64;
+
 /// How long nothing must have changed in a folder that a server was removing for good before another node takes that for given up.
 pub const SHARED_GOING_LEFT: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -67,9 +67,10 @@ pub(super) fn rename(
 ) -> Result<Stored> {
     let whose = bound.map(|bound| *bound.account.owner());
     let mut taking = Taking::of(from, to, whose);
+    let _turn = taking.turn();
     let moved = take_and_move(&mut taking, (from, seen_there), to, bound, durable, replace);
     match moved {
-        Ok(Stored::Created | Stored::Replaced | Stored::Numbered(_)) => taking.done(),
+        Ok(Stored::Created | Stored::Replaced | Stored::Numbered(_)) => {}
         Ok(Stored::Same) | Err(_) => taking.undo(),
     }
     moved
@@ -92,13 +93,13 @@ fn take_and_move(
         };
         let seen = more_now(taking, &dir, name)?;
         let mut promise = bound.map(|bound| Promise::of(bound, to.stage, to.path, seen)).transpose()?;
-        let looked = look_below(from.jail(), from.path, to.path)?;
+        let mut looked = look_below(from.jail(), from.path, to.path)?;
         // Asked before: it may have to be tried, which takes longer than others are to wait.
         to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
         if let Some(promise) = &mut promise
             && seen != Sum::NONE
         {
-            promise.claim(to.path, seen, || may_come(from, to, replace))?;
+            promise.claim(to.path, seen, || may_come(from, to, seen_there, replace))?;
         }
         if from.jail().tree().is_across() {
             // Two mounts of one folder have one lock, and it would wait for itself.
@@ -106,6 +107,10 @@ fn take_and_move(
         }
         let is_last = look == limits::LOOKS_BELOW;
         let taken = if !is_last && may_take_among_others(from, to)? { Some(taking.take_in_batches()?) } else { None };
+        if taken.is_some() && looked.is_some_and(|looked| looked != from.jail().tree().arrivals()) {
+            // That took its time, and nobody is to wait for this. Of what comes there from now on it is told.
+            looked = look_below(from.jail(), from.path, to.path)?;
+        }
         let alone = Tree::both_alone(from.jail().tree(), to.jail().tree()).map_err(|err| from.failed(err))?;
         let (from_dir, from_name) = from.jail().parent(from.path)?;
         let (to_dir, to_name) = to.jail().parent(to.path)?;
@@ -125,7 +130,9 @@ fn take_and_move(
             continue;
         }
         let ends = ((from, (&*from_dir, from_name)), (to, (&*to_dir, to_name)));
-        let moved = put(ends, (taking, found), looked, replace)?;
+        let is_known = |looked: u64| found.is_some() || looked == from.jail().tree().arrivals();
+        let is_looked = looked.is_some_and(is_known);
+        let moved = put(ends, (taking, found), is_looked, replace)?;
         if moved.stored == Stored::Same {
             return Ok(moved.stored);
         }
@@ -135,11 +142,15 @@ fn take_and_move(
         let into_share = promise.take_if(|promise| promise.share().is_some());
         to.jail().owned(to.path, to.stage.owner.as_ref(), (Sum::NONE, moved.marked), into_share);
         count(from, to, &moved, promise);
-        count_owned(from, to, &moved);
+        count_owned(from, to, &moved, taking);
         going.into_iter().for_each(Going::gone);
         from.jail().tell(from.path, Change::Moves);
         to.jail().tell(to.path, Change::Moves);
         drop(alone);
+        #[cfg(test)]
+        if let Some(work) = to.jail().tree().behind_a_move.lock().clone() {
+            work();
+        }
         if durable {
             moved.trash.map_or(Ok(()), |trash| sync(to.path, &trash.dir))?;
             sync(to.path, &to_dir)?;
@@ -166,12 +177,38 @@ fn may_take_among_others(from: &End<'_>, to: &End<'_>) -> Result<bool> {
 }
 
 /// Refuses what will not be moved as far as that can be seen, so that nothing has made room for it. What counts is decided later.
-fn may_come(from: &End<'_>, to: &End<'_>, replace: bool) -> Result<()> {
+fn may_come(from: &End<'_>, to: &End<'_>, seen_there: &SeenAt, replace: bool) -> Result<()> {
+    let (from_dir, from_name) = from.jail().parent(from.path)?;
     let (to_dir, to_name) = to.jail().parent(to.path)?;
-    if !replace && statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+    seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there.path.as_ref())?;
+    seen::check(to.jail(), to.path, (&to_dir, to_name), seen_there.other.as_ref())?;
+    let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| from.failed(err))?;
+    let there = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    if is_same_place((from, (&from_dir, from_name)), (to, (&to_dir, to_name)))? {
+        return Ok(());
+    }
+    refuse(from, to, (&stat, there.as_ref()), replace)
+}
+
+/// The same for who knows what is moved, and what is there.
+fn refuse(from: &End<'_>, to: &End<'_>, (stat, there): (&Stat, Option<&Stat>), replace: bool) -> Result<()> {
+    if !replace && there.is_some() {
         return Err(to.failed(Errno::EXIST));
     }
-    refuse_other_device(from, to)
+    refuse_other_device(from, to)?;
+    let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    match there.map(|there| FileType::from_raw_mode(there.st_mode)) {
+        Some(_) if is_folder => Err(to.failed(Errno::EXIST)),
+        Some(FileType::Directory) => Err(to.failed(Errno::ISDIR)),
+        _ if is_folder && is_in(from, to) => Err(into_itself(from)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether both paths are one: a shared folder may lie in a home.
+fn is_same_place((from, (from_dir, from_name)): At<'_>, (_, (to_dir, to_name)): At<'_>) -> Result<bool> {
+    let folder_of = |dir: &Dir| fstat(dir).map_err(|err| from.failed(err));
+    Ok(from_name == to_name && is_same_file(&folder_of(from_dir)?, &folder_of(to_dir)?))
 }
 
 fn refuse_other_device(from: &End<'_>, to: &End<'_>) -> Result<()> {
@@ -213,35 +250,26 @@ fn more_of(from: &End<'_>, found: &Found, bound: &Bound) -> Sum {
 /// An end, where it is, and its name there.
 type At<'a> = (&'a End<'a>, (&'a Dir, &'a [u8]));
 
-/// Gives it its new name; whoever calls is alone in both trees. What was found in it is the mover's already. `looked` is what
-/// [`look_below`] said before.
+/// Gives it its new name; whoever calls is alone in both trees. What was found in it is the mover's already. `is_looked`: it is known
+/// that the paths of what is in it are paths there, too.
 fn put(
     ((from, (from_dir, from_name)), (to, (to_dir, to_name))): (At<'_>, At<'_>),
     (taking, found): (&mut Taking<'_>, Option<Found>),
-    looked: Option<u64>,
+    is_looked: bool,
     replace: bool,
 ) -> Result<Moved> {
     let stat = statat(from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| from.failed(err))?;
     let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-    if is_folder && looked != Some(from.jail().tree().arrivals()) {
+    if is_folder && !is_looked {
         check_below(from.path, to.path, from_dir, from_name)?;
     }
     let there = statat(to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
-    // A shared folder may lie in a home, so that both paths are one.
-    let folder_of = |dir: &Dir| fstat(dir).map_err(|err| from.failed(err));
-    if from_name == to_name && is_same_file(&folder_of(from_dir)?, &folder_of(to_dir)?) {
+    if is_same_place((from, (from_dir, from_name)), (to, (to_dir, to_name)))? {
         let (sum, marked, replaced, owned) = (Sum::NONE, Sum::NONE, Sum::NONE, Sums::new());
         return Ok(Moved { stat, sum, owned, marked, replaced, going: None, stored: Stored::Same, trash: None });
     }
     // As far as it can be known: what will not be moved stays whose it is.
-    may_come(from, to, replace)?;
-    let over = there.as_ref().map(|there| FileType::from_raw_mode(there.st_mode));
-    match over {
-        Some(_) if is_folder => return Err(to.failed(Errno::EXIST)),
-        Some(FileType::Directory) => return Err(to.failed(Errno::ISDIR)),
-        _ if is_folder && is_in(from, to) => return Err(into_itself(from)),
-        _ => {}
-    }
+    refuse(from, to, (&stat, there.as_ref()), replace)?;
     // Before it is moved: nothing is to come there that cannot be counted, and nothing that has come to be told that it failed.
     let Found { sum, marked, owned, own: _ } = match found {
         Some(found) => found,
@@ -297,25 +325,23 @@ fn counts(from: &End<'_>, to: &End<'_>) -> bool {
     is_owned || from.jail().tree().counts() || to.jail().tree().counts()
 }
 
-/// Tells the shared folders at both ends whose what went and what came is. What was marked has been told where it came.
-fn count_owned(from: &End<'_>, to: &End<'_>, moved: &Moved) {
+/// Tells the shared folders at both ends whose what went and what came is. What was marked has been told where it came, and counts where it
+/// was for whom it says from here on.
+fn count_owned(from: &End<'_>, to: &End<'_>, moved: &Moved, taking: &mut Taking<'_>) {
     let (out, into) = (from.jail().shares_over(from.path), to.jail().shares_over(to.path));
     let has = |shares: &[Arc<Share>], one: &Arc<Share>| shares.iter().any(|other| Arc::ptr_eq(one, other));
     let marked = to.stage.owner.as_ref().map(|owner| (owner, moved.marked));
-    for share in &into {
+    for share in into.iter().filter(|share| !has(&out, share)) {
         // A home may lie in a shared folder: what comes there stays whose it is.
         let is_told = |owner: &Hash| marked.is_some_and(|(by, _)| by == owner);
-        if !has(&out, share) {
-            let others = moved.owned.iter().filter(|(owner, _)| !is_told(owner));
-            others.for_each(|(owner, sum)| share.add(owner, *sum));
-        } else if let Some((by, sum)) = marked {
-            // It has not gone, and was counted as it was marked.
-            share.take_off(by, sum);
-        }
+        let others = moved.owned.iter().filter(|(owner, _)| !is_told(owner));
+        others.for_each(|(owner, sum)| share.add(owner, *sum));
     }
-    for share in out.iter().filter(|share| !has(&into, share)) {
-        moved.owned.iter().for_each(|(owner, sum)| share.take_off(owner, *sum));
-    }
+    taking.moved(&out, |share| match has(&into, share) {
+        // It has not gone, and was counted as it was marked.
+        true => marked.into_iter().map(|(by, sum)| (*by, sum)).collect(),
+        false => moved.owned.clone(),
+    });
 }
 
 /// Tells all accounts what went and what came.

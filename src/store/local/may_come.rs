@@ -1,6 +1,6 @@
 //! Refuses an upload that will not be put in its place, before anything that the trash keeps goes for it.
 
-use rustix::fs::{AtFlags, statat};
+use rustix::fs::{AtFlags, FileType, statat};
 use rustix::io::Errno;
 
 use super::commit::{changed, failed};
@@ -17,17 +17,20 @@ use crate::limits;
 /// What the commit would say.
 pub(super) fn check(upload: &LocalUpload) -> Result<()> {
     let (jail, path) = (&upload.jail, &upload.path);
+    // Where there is no folder any more that it could be in, nothing has its name and nothing will.
+    let (dir, name) = jail.parent(path)?;
+    let there = || statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode));
     match (upload.spec.condition, upload.spec.overwrite) {
         // There is always a name for it.
         (_, Overwrite::Numbered) => Ok(()),
-        (Condition::Absent, _) => {
-            let (dir, name) = jail.parent(path)?;
-            match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(_) => Err(failed(path, Errno::EXIST)),
-                Err(_) => Ok(()),
-            }
-        }
-        (Condition::Any, Overwrite::Allowed) => Ok(()),
+        (Condition::Absent, _) => match there() {
+            Ok(_) => Err(failed(path, Errno::EXIST)),
+            Err(_) => Ok(()),
+        },
+        (Condition::Any, Overwrite::Allowed) => match there() {
+            Ok(FileType::Directory) => Err(failed(path, Errno::ISDIR)),
+            _ => Ok(()),
+        },
         (Condition::Hash(_), _) | (_, Overwrite::Refused) => compare(upload),
     }
 }
@@ -39,8 +42,12 @@ fn compare(upload: &LocalUpload) -> Result<()> {
         Some(hash) => Some(hash),
         None => match keep_old::open(&upload.jail, upload)? {
             None => return Ok(()),
-            // It was not this file, or not like this, when it was compared in steps.
-            Some(there) if upload.comparing.is_in_steps() && there.size() > limits::COMPARE_IN_COMMIT => {
+            // It was not this file, or not like this, when it was compared in steps. Who may not replace it has the commit read it once more.
+            Some(there)
+                if upload.comparing.is_in_steps()
+                    && upload.spec.overwrite == Overwrite::Allowed
+                    && there.size() > limits::COMPARE_IN_COMMIT =>
+            {
                 return Err(changed(&upload.path));
             }
             Some(there) => there.to_the_end()?.hash(),

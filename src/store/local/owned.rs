@@ -19,14 +19,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
-use rustix::fs::{
-    AtFlags, FileType, Mode, Stat, XattrFlags, fchmod, fgetxattr, fremovexattr, fsetxattr, fstat, statat,
-};
+use rustix::fs::{AtFlags, FileType, Stat, XattrFlags, fgetxattr, fremovexattr, fsetxattr, fstat, statat};
 use rustix::io::Errno;
 
 use super::account::Sum;
 use super::jail::Jail;
 use super::measure;
+use super::mode;
 use super::names::sum_of_file;
 use super::root::Root;
 use super::source::LocalSource;
@@ -36,7 +35,10 @@ use crate::files::{Hash, RelPath};
 use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
 
+/// The hash, and of what was moved the number behind it ([`mark_for_now`]).
 const ATTRIBUTE: &str = "user.sealift.owner";
+const HASH: usize = 32;
+const NUMBER: usize = 8;
 
 /// What the files of each have together.
 pub(super) type Sums = HashMap<Hash, Sum>;
@@ -46,29 +48,21 @@ pub(super) type Sums = HashMap<Hash, Sum>;
 /// # Errors
 /// [`Errno::NOTSUP`] where the file system takes no attributes; and its others.
 pub(super) fn mark(file: impl AsFd, owner: &Hash) -> Result<(), Errno> {
-    change(&file, || fsetxattr(&file, ATTRIBUTE, owner.as_bytes(), XattrFlags::empty()))
+    mode::as_writable(&file, || fsetxattr(&file, ATTRIBUTE, owner.as_bytes(), XattrFlags::empty()))
+}
+
+/// The same of a file that is about to be moved elsewhere: until that is done it is known by this number what it said before.
+pub(super) fn mark_for_now(file: impl AsFd, owner: &Hash, number: u64) -> Result<(), Errno> {
+    let value = [&owner.as_bytes()[..], &number.to_le_bytes()].concat();
+    mode::as_writable(&file, || fsetxattr(&file, ATTRIBUTE, &value, XattrFlags::empty()))
 }
 
 /// Has a file say no more whose it is.
 pub(super) fn unmark(file: impl AsFd) -> Result<(), Errno> {
-    change(&file, || match fremovexattr(&file, ATTRIBUTE) {
+    mode::as_writable(&file, || match fremovexattr(&file, ATTRIBUTE) {
         Err(Errno::NODATA) => Ok(()),
         removed => removed,
     })
-}
-
-fn change(file: &impl AsFd, set: impl Fn() -> Result<(), Errno>) -> Result<(), Errno> {
-    match set() {
-        // Of a file that not even its owner may write.
-        Err(Errno::ACCESS | Errno::PERM) => {
-            let mode = Mode::from_raw_mode(fstat(file)?.st_mode & 0o7777);
-            fchmod(file, mode | Mode::WUSR)?;
-            let set = set();
-            fchmod(file, mode)?;
-            set
-        }
-        set => set,
-    }
 }
 
 /// Whose the file of this name is; nobody's if it does not say, or may not be read, as whatever a user put there may.
@@ -78,9 +72,19 @@ pub(super) fn owner_of(dir: impl AsFd, name: &[u8]) -> Option<Hash> {
 
 /// Whose an open file is.
 pub(super) fn read(file: impl AsFd) -> Option<Hash> {
-    let mut owner = [0; 32];
-    let len = fgetxattr(file, ATTRIBUTE, &mut owner[..]).ok()?;
-    (len == owner.len()).then(|| Hash::from_bytes(owner))
+    read_both(file).map(|(owner, _)| owner)
+}
+
+/// The same, with the number that it was marked by if it was moved, or is about to be.
+pub(super) fn read_both(file: impl AsFd) -> Option<(Hash, Option<u64>)> {
+    let mut value = [0; HASH + NUMBER];
+    let len = fgetxattr(file, ATTRIBUTE, &mut value[..]).ok()?;
+    let (owner, number) = value.get(..len)?.split_first_chunk::<HASH>()?;
+    match number.len() {
+        0 => Some((Hash::from_bytes(*owner), None)),
+        NUMBER => Some((Hash::from_bytes(*owner), number.first_chunk().map(|number| u64::from_le_bytes(*number)))),
+        _ => None,
+    }
 }
 
 /// A folder that several people share, and what each of them has there.
@@ -112,6 +116,13 @@ struct Counts {
     borrowed: Sums,
 }
 
+/// What says that it is of somebody who is about to move it elsewhere, and whose it is until that is done.
+pub(super) struct Lent {
+    pub(super) was: Option<Hash>,
+    pub(super) by: Hash,
+    pub(super) sum: Sum,
+}
+
 impl Counts {
     fn take_off(&mut self, owner: &Hash, sum: Sum) {
         if let Some(owned) = &mut self.owned {
@@ -119,9 +130,9 @@ impl Counts {
         }
     }
 
-    fn let_go(&mut self, was: Option<&Hash>, by: &Hash, sum: Sum) {
-        was.into_iter().for_each(|was| take(&mut self.lent, was, sum));
-        take(&mut self.borrowed, by, sum);
+    fn let_go(&mut self, Lent { was, by, sum }: &Lent) {
+        was.iter().for_each(|was| take(&mut self.lent, was, *sum));
+        take(&mut self.borrowed, by, *sum);
         self.lent.retain(|_, sum| *sum != Sum::NONE);
         self.borrowed.retain(|_, sum| *sum != Sum::NONE);
     }
@@ -171,31 +182,39 @@ impl Share {
     }
 
     /// A file says from now on that it is of whoever is about to move it elsewhere. Until that is done it counts as it did.
-    pub(super) fn take_over(&self, was: Option<&Hash>, by: &Hash, sum: Sum) {
+    pub(super) fn take_over(&self, Lent { was, by, sum }: &Lent) {
         let mut counts = self.counts.lock();
         counts.changes += 1;
         if let Some(owned) = &mut counts.owned {
-            was.into_iter().for_each(|was| take(owned, was, sum));
-            add(owned, by, sum);
+            was.iter().for_each(|was| take(owned, was, *sum));
+            add(owned, by, *sum);
         }
-        was.into_iter().for_each(|was| add(&mut counts.lent, was, sum));
-        add(&mut counts.borrowed, by, sum);
+        was.iter().for_each(|was| add(&mut counts.lent, was, *sum));
+        add(&mut counts.borrowed, by, *sum);
     }
 
     /// It says again what it said before.
-    pub(super) fn give_back(&self, was: Option<&Hash>, by: &Hash, sum: Sum) {
+    pub(super) fn give_back(&self, lent: &Lent) {
         let mut counts = self.counts.lock();
         counts.changes += 1;
         if let Some(owned) = &mut counts.owned {
-            take(owned, by, sum);
-            was.into_iter().for_each(|was| add(owned, was, sum));
+            take(owned, &lent.by, lent.sum);
+            lent.was.iter().for_each(|was| add(owned, was, lent.sum));
         }
-        counts.let_go(was, by, sum);
+        counts.let_go(lent);
     }
 
-    /// It counts from now on for whom it says, or is elsewhere.
-    pub(super) fn taken_over(&self, was: Option<&Hash>, by: &Hash, sum: Sum) {
-        self.counts.lock().let_go(was, by, sum);
+    /// It counts from now on for whom it says.
+    pub(super) fn taken_over(&self, lent: &Lent) {
+        self.counts.lock().let_go(lent);
+    }
+
+    /// So much is elsewhere, and so this counts for nobody here any more: at no moment is one of both known without the other.
+    pub(super) fn moved_away(&self, gone: &Sums, lent: &[Lent]) {
+        let mut counts = self.counts.lock();
+        counts.changes += 1;
+        gone.iter().for_each(|(owner, sum)| counts.take_off(owner, *sum));
+        lent.iter().for_each(|lent| counts.let_go(lent));
     }
 
     pub(super) fn add(&self, owner: &Hash, sum: Sum) {
@@ -206,13 +225,7 @@ impl Share {
         }
     }
 
-    pub(super) fn take_off(&self, owner: &Hash, sum: Sum) {
-        let mut counts = self.counts.lock();
-        counts.changes += 1;
-        counts.take_off(owner, sum);
-    }
-
-    /// The same for who knows this look, which has it counted if it was the last.
+    /// So much of this one is gone, for who knows this look, which has it counted if it was the last.
     pub(super) fn take_off_since(&self, look: u64, owner: &Hash, sum: Sum) {
         let mut counts = self.counts.lock();
         counts.changes += 1;

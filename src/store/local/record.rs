@@ -4,9 +4,10 @@
 
 use std::fs::File;
 
-use rustix::fs::{Mode, XattrFlags, fchmod, fgetxattr, fsetxattr, fstat};
+use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
 use rustix::io::Errno;
 
+use super::mode;
 use crate::files::{Hash, Record, Rot, stamp::Stamp};
 use crate::limits;
 
@@ -30,17 +31,8 @@ pub(super) fn store(file: &File, stamp: &Stamp, record: &Record) -> Result<(), E
         return Ok(());
     }
     let note = encode(stamp, record);
-    match fsetxattr(file, ATTRIBUTE, &note, XattrFlags::empty()) {
-        // Of a file that not even its owner may write, as one sent with --perms can be.
-        Err(Errno::ACCESS) => {
-            let mode = Mode::from_raw_mode(fstat(file)?.st_mode & 0o777);
-            fchmod(file, mode | Mode::WUSR)?;
-            let set = fsetxattr(file, ATTRIBUTE, &note, XattrFlags::empty());
-            fchmod(file, mode)?;
-            set
-        }
-        set => set,
-    }
+    // A file that was sent with --perms can be one that not even its owner may write.
+    mode::as_writable(file, || fsetxattr(file, ATTRIBUTE, &note, XattrFlags::empty()))
 }
 
 /// What is recorded of a file of this stamp.

@@ -2,10 +2,12 @@
 //!
 //! Each file says whose it is, so all of a tree is marked first: nothing is to come there that cannot be counted, and nothing that has
 //! come to be told that it failed. That takes as long as there are files. Until the move is done everything counts as it did
-//! ([`Share::take_over`]), and if it fails each file says again what it said. What others do there meanwhile is told by a
+//! ([`Share::take_over`]), and if it fails each file says again what it said: it keeps a number by which that is known, so that nothing is to be
+//! remembered of each. What others do there meanwhile is told by a
 //! [`Watch`]: then it is gone through once more, and what is marked already is only looked at. The last time nobody
 //! changes anything, and so it is from the beginning with a single file, with folders that have shared folders in them, and where
-//! other nodes change the tree, which tell nobody.
+//! other nodes change the tree, which tell nobody. Two who move the same, or one what the other has in what is moved, do so one after the
+//! other.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,12 +24,13 @@ use super::across::End;
 use super::jail::open_directory;
 use super::measure;
 use super::names::sum_of_file;
-use super::owned::{self, Share, Sums};
+use super::owned::{self, Lent, Share, Sums};
 use super::source::LocalSource;
-use super::tree::{Change, Steady, Watch};
+use super::tree::{Change, Moving, Steady, Watch};
 use crate::error::Result;
 use crate::files::Hash;
 use crate::limits;
+use crate::random;
 use crate::sync::MutexGuard;
 
 /// What there is in a file, or in a folder.
@@ -62,8 +65,8 @@ pub(super) struct Taking<'a> {
     is_owned: bool,
     /// The folders that count it for each.
     shares: Vec<Arc<Share>>,
-    /// What was marked, by whose it was: which files, as the file system numbers them, and their bytes.
-    before: HashMap<Option<Hash>, HashMap<(u64, u64), u64>>,
+    /// What was marked, by whose it was: the number that those files keep, and how much they are.
+    before: HashMap<Option<Hash>, (u64, Sum)>,
     /// Files with several names count under each, and say only once whose they are.
     has_names: bool,
 }
@@ -91,6 +94,12 @@ impl<'a> Taking<'a> {
         Taking { from, by, whose, is_owned, shares, before: HashMap::new(), has_names: false }
     }
 
+    /// Held until it is moved, or says again what it said: nobody else has any of it say otherwise.
+    pub(super) fn turn(&self) -> Option<Moving<'a>> {
+        let jail = self.from.jail();
+        self.by.map(|_| jail.tree().moving(jail.full(self.from.path)))
+    }
+
     /// Looks what there is.
     pub(super) fn look(&mut self, (dir, name): (&Dir, &[u8])) -> Result<Found, Errno> {
         self.pass((dir, name), None, &Way::AtOnce)
@@ -113,8 +122,15 @@ impl<'a> Taking<'a> {
         }
     }
 
-    /// It is where it was to go.
-    pub(super) fn done(mut self) {
+    /// It is where it was to go: of each of these folders, all that counted it, goes what this says, and what was marked counts for whom it
+    /// says, in one step. In between it would count for nobody.
+    pub(super) fn moved(&mut self, out: &[Arc<Share>], gone: impl Fn(&Arc<Share>) -> Sums) {
+        let lent = self.lent();
+        let has = |shares: &[Arc<Share>], one: &Arc<Share>| shares.iter().any(|other| Arc::ptr_eq(other, one));
+        for share in out {
+            share.moved_away(&gone(share), if has(&self.shares, share) { &lent } else { &[] });
+        }
+        self.shares.iter().filter(|share| !has(out, share)).for_each(|share| share.moved_away(&Sums::new(), &lent));
         self.end();
     }
 
@@ -154,40 +170,46 @@ impl<'a> Taking<'a> {
     }
 
     fn undo_one(&mut self, dir: BorrowedFd<'_>, name: &[u8], stat: &Stat) -> bool {
-        let number = number_of(stat);
         let Some(by) = self.by else { return true };
-        let Some((was, bytes)) = self.before.iter_mut().find_map(|(was, files)| Some((*was, files.remove(&number)?)))
-        else {
-            return true;
-        };
-        let file = LocalSource::open_bare(dir, name);
-        let undone = file.and_then(|file| match was {
-            // Somebody else moves it meanwhile.
-            _ if owned::read(&file) != Some(by) => Err(Errno::AGAIN),
+        let Ok(file) = LocalSource::open_bare(dir, name) else { return false };
+        // What came meanwhile is whose it says, whatever number its file has.
+        let Some(was) = self.was_of(owned::read_both(&file)) else { return true };
+        let undone = match was {
             Some(was) => owned::mark(&file, &was),
             None => owned::unmark(&file),
-        });
-        let sum = Sum::file(bytes);
-        for share in &self.shares {
-            if undone.is_ok() {
-                share.give_back(was.as_ref(), &by, sum)
-            } else {
-                share.taken_over(was.as_ref(), &by, sum)
-            }
+        };
+        if undone.is_err() {
+            return false;
         }
-        undone.is_ok()
+        let lent = Lent { was, by, sum: sum_of_file(stat) };
+        self.shares.iter().for_each(|share| share.give_back(&lent));
+        if let Some((_, sum)) = self.before.get_mut(&was) {
+            *sum = sum.minus(lent.sum);
+        }
+        true
+    }
+
+    /// Whose it was, of what this one has marked.
+    fn was_of(&self, says: Option<(Hash, Option<u64>)>) -> Option<Option<Hash>> {
+        let (owner, number) = says?;
+        let number = number.filter(|_| Some(owner) == self.by)?;
+        self.before.iter().find(|(_, (kept, _))| *kept == number).map(|(was, _)| *was)
     }
 
     /// What was marked counts for whom it says.
     fn end(&mut self) {
-        let Some(by) = self.by else { return };
-        for (was, files) in self.before.drain() {
-            let sum = files.values().fold(Sum::NONE, |sum, bytes| sum.plus(Sum::file(*bytes)));
-            self.shares.iter().for_each(|share| share.taken_over(was.as_ref(), &by, sum));
+        for lent in self.lent() {
+            self.shares.iter().for_each(|share| share.taken_over(&lent));
         }
         if self.has_names {
             self.shares.iter().for_each(|share| share.forget());
         }
+    }
+
+    /// All that was marked, which is forgotten.
+    fn lent(&mut self) -> Vec<Lent> {
+        let Some(by) = self.by else { return Vec::new() };
+        self.before.drain().map(|(was, (_, sum))| Lent { was, by, sum }).collect()
     }
 
     fn pass(&mut self, place: (&Dir, &[u8]), by: Option<Hash>, way: &Way<'_>) -> Result<Found, Errno> {
@@ -210,28 +232,27 @@ impl<'a> Taking<'a> {
             return Ok(());
         }
         let opened = LocalSource::open_bare(dir, name).and_then(|file| {
-            let was = owned::read(&file);
+            let says = owned::read_both(&file);
+            let was = says.map(|(owner, _)| owner);
             let marked = by.filter(|by| was != Some(*by));
-            marked.map_or(Ok(()), |by| owned::mark(&file, &by))?;
-            Ok((was, marked))
+            if let Some(by) = marked {
+                owned::mark_for_now(&file, &by, self.number_for(was)?)?;
+            }
+            Ok((was, marked, self.was_of(says)))
         });
-        let (was, marked) = match opened {
+        let (was, marked, before) = match opened {
             Ok(opened) => opened,
             Err(Errno::NOENT) => return Ok(()),
-            Err(_) if by.is_none() => (None, None),
-            Err(Errno::NOTSUP) => (None, None),
-            Err(Errno::ACCESS | Errno::PERM) if !may_be_marked(stat) => (owned::owner_of(dir, name), None),
+            Err(_) if by.is_none() => (None, None, None),
+            Err(Errno::NOTSUP) => (None, None, None),
+            Err(Errno::ACCESS | Errno::PERM) if !may_be_marked(stat) => (owned::owner_of(dir, name), None, None),
             Err(err) => return Err(err),
         };
-        if let Some(by) = &marked {
-            let number = number_of(stat);
-            // A file that was marked and is gone by now had this number before.
-            let gone = self.before.iter_mut().find_map(|(was, files)| Some((*was, files.remove(&number)?)));
-            for share in &self.shares {
-                gone.iter().for_each(|(was, bytes)| share.taken_over(was.as_ref(), by, Sum::file(*bytes)));
-                share.take_over(was.as_ref(), by, sum);
+        if let Some(by) = marked {
+            self.shares.iter().for_each(|share| share.take_over(&Lent { was, by, sum }));
+            if let Some((_, lent)) = self.before.get_mut(&was) {
+                *lent = lent.plus(sum);
             }
-            self.before.entry(was).or_default().insert(number, sum.bytes);
             self.has_names |= stat.st_nlink > 1;
         }
         found.sum = found.sum.plus(sum);
@@ -243,17 +264,21 @@ impl<'a> Taking<'a> {
             let there = found.owned.entry(now).or_default();
             *there = there.plus(sum);
         }
-        if self.whose.is_some() && self.was(stat, now) == self.whose {
+        // What it said before anything was marked.
+        if self.whose.is_some() && before.unwrap_or(was) == self.whose {
             found.own = found.own.plus(sum);
         }
         Ok(())
     }
 
-    /// Whose a file was before, of which this is known now.
-    fn was(&self, stat: &Stat, now: Option<Hash>) -> Option<Hash> {
-        let number = number_of(stat);
-        let before = self.before.iter().find(|(_, files)| now == self.by && files.contains_key(&number));
-        before.map_or(now, |(was, _)| *was)
+    /// The number that files keep which were this one's.
+    fn number_for(&mut self, was: Option<Hash>) -> Result<u64, Errno> {
+        if let Some((number, _)) = self.before.get(&was) {
+            return Ok(*number);
+        }
+        let number = random::number().map_err(|_| Errno::IO)?;
+        self.before.insert(was, (number, Sum::NONE));
+        Ok(number)
     }
 
     /// Does this with a file, or with all files in a folder.
@@ -302,11 +327,6 @@ fn begin<'a>(from: &'a End<'_>, shares: &'a [Arc<Share>], watch: &Arc<Watch>) ->
 
 /// What is done with a regular file: the folder it is in, its name, and what it is.
 type OfFile<'a> = dyn FnMut(&mut Taking<'_>, BorrowedFd<'_>, &[u8], &Stat) -> Result<(), Errno> + 'a;
-
-/// What the file system tells a file from all others by.
-fn number_of(stat: &Stat) -> (u64, u64) {
-    (stat.st_dev, stat.st_ino)
-}
 
 /// Whether a file is of this account, which may read it: whatever a user puts there is.
 fn may_be_marked(stat: &Stat) -> bool {

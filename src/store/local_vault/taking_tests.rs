@@ -155,6 +155,51 @@ fn a_tree_that_cannot_be_moved_after_it_was_marked_is_whose_it_was() {
 }
 
 #[test]
+fn what_comes_while_a_tree_is_marked_that_cannot_be_moved_is_whose_it_is() {
+    let Some((dir, vault, alice, bob)) = world((200 * KIB, 200 * KIB)) else { return };
+    let others = (alice.clone(), bob.clone());
+    before_batch(&vault, 5, move || {
+        let (alice, bob) = &others;
+        // The file system may give their numbers to those that come.
+        (0..60).for_each(|number| {
+            let at = path(&format!("tree/{}/{number}", ["a", "b", "c"][number % 3]));
+            alice.team.remove(&at, false).unwrap();
+        });
+        (0..60).for_each(|number| put(&bob.team, &format!("tree/a/new{number}")).unwrap());
+        put(&alice.keeps, "tree").unwrap();
+    });
+    assert_eq!(move_it(&bob, "tree").unwrap_err().kind(), Kind::Exists);
+    assert_eq!((alice.used() / KIB, bob.used() / KIB), (41, 70));
+    assert_counts((dir, vault, alice, bob));
+}
+
+#[test]
+fn of_two_who_cannot_move_one_tree_neither_has_any_of_it() {
+    let Some((dir, vault, alice, bob)) = world((200 * KIB, 200 * KIB)) else { return };
+    let carol = user(&vault, "carol", 200 * KIB);
+    put(&alice.keeps, "other").unwrap();
+    // That something else is there is seen when all is marked.
+    let cannot = |by: &User, to: &str| {
+        let seen = SeenAt { path: None, other: Some(by.keeps.seen(&path("other")).unwrap()) };
+        by.keeps.rename_from(&*by.team, &path("tree"), &path(to), false, &seen).unwrap_err().kind()
+    };
+    let barrier = Barrier::new(2);
+    thread::scope(|scope| {
+        let failed = [(&bob, "by-bob"), (&carol, "by-carol")].map(|(by, to)| {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                cannot(by, to)
+            })
+        });
+        failed.into_iter().for_each(|failed| assert_eq!(failed.join().unwrap(), Kind::Changed));
+    });
+    assert_eq!((alice.used() / KIB, bob.used() / KIB, carol.used()), (101, 10, 0));
+    drop(carol);
+    assert_counts((dir, vault, alice, bob));
+}
+
+#[test]
 fn no_room_comes_of_marking() {
     let Some((dir, vault, alice, bob)) = world((100 * KIB, 110 * KIB)) else { return };
     let others = (alice.clone(), bob.clone());
@@ -167,6 +212,86 @@ fn no_room_comes_of_marking() {
     assert_eq!(put(&bob.team, "more").unwrap_err().kind(), Kind::Quota);
     put(&alice.team, "more").unwrap();
     assert_counts((dir, vault, alice, bob));
+}
+
+#[test]
+fn what_was_moved_counts_for_the_mover_from_the_moment_that_it_is_there() {
+    let Some((dir, vault, alice, bob)) = world((200 * KIB, 230 * KIB)) else { return };
+    (0..120).for_each(|number| put(&bob.team, &format!("own{number}")).unwrap());
+    let others = (alice.clone(), bob.clone());
+    let (seen, sees) = mpsc::channel();
+    let hook = move || {
+        let (alice, bob) = &others;
+        let refused = put(&bob.home, "more").map_err(|error| error.kind());
+        seen.send((alice.used() / KIB, bob.used() / KIB, refused)).unwrap();
+    };
+    let keeps = Arc::clone(&vault.root_at(&Location::Below("keeps".to_owned())).unwrap().place().tree);
+    *keeps.behind_a_move.lock() = Some(Arc::new(hook));
+    assert_eq!(move_it(&bob, "tree").unwrap(), Stored::Created);
+    assert_eq!(sees.try_recv(), Ok((0, 230, Err(Kind::Quota))));
+    assert_eq!((alice.used(), bob.used()), (0, 230 * KIB));
+    assert_counts((dir, vault, alice, bob));
+}
+
+/// Everybody who keeps what is deleted has a home with a kibibyte in its trash that has to go for what comes.
+fn with_a_full_trash(quota: u64) -> (tempfile::TempDir, User) {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = LocalVault::open(dir.path(), Durability::None).unwrap();
+    let keeping = HomeTerms::none().bounded(Some(quota)).keeping(Some(END));
+    let team = |name: &str| {
+        let owner = Owner::new(name, HomeTerms::none().bounded(Some(1 << 20)));
+        vault.open_folder_for(&Location::Below("team".to_owned()), HomeTerms::none(), &owner).unwrap()
+    };
+    let home = vault.open("alice", keeping).unwrap();
+    let bob = team("bob");
+    bob.make_dir(&path("folder"), false).unwrap();
+    put(&bob, "folder/one").unwrap();
+    put(&bob, "f").unwrap();
+    put(&home, "old").unwrap();
+    home.remove(&path("old"), false).unwrap();
+    (dir, User { home, keeps: Arc::clone(&bob), team: team("alice") })
+}
+
+fn in_the_trash(user: &User) -> usize {
+    user.home.trash(&RelPath::root(), 9, &|_| true).unwrap().entries.len()
+}
+
+#[test]
+fn nothing_goes_from_the_trash_for_what_will_not_be_moved() {
+    let (_dir, alice) = with_a_full_trash(KIB);
+    alice.home.make_dir(&path("there"), false).unwrap();
+    let seen = SeenAt { path: Some(alice.team.seen(&path("folder/one")).unwrap()), other: None };
+    let moved = |from: &str, to: &str, seen: &SeenAt| {
+        alice.home.rename_from(&*alice.team, &path(from), &path(to), true, seen).map_err(|error| error.kind())
+    };
+    assert_eq!(moved("f", "there", &SeenAt::ANYTHING), Err(Kind::IsDirectory));
+    assert_eq!(moved("folder", "there", &SeenAt::ANYTHING), Err(Kind::Exists));
+    assert_eq!(moved("f", "new", &seen), Err(Kind::Changed));
+    assert_eq!(in_the_trash(&alice), 1);
+    // What is moved has it go.
+    assert_eq!(moved("f", "new", &SeenAt::ANYTHING), Ok(Stored::Created));
+    assert_eq!(in_the_trash(&alice), 0);
+}
+
+#[test]
+fn nothing_goes_from_the_trash_for_an_upload_that_has_no_place_any_more() {
+    let (_dir, alice) = with_a_full_trash(KIB);
+    alice.home.make_dir(&path("dir"), false).unwrap();
+    let upload = |to: &str| {
+        let mut upload = alice.home.begin(&path(to), UploadSpec::default()).unwrap();
+        upload.append(&[7; KIB as usize]).unwrap();
+        upload
+    };
+    let stored = |upload| alice.home.commit_one(upload).map(drop).map_err(|error| error.kind());
+    let lost = upload("dir/x");
+    alice.home.remove(&path("dir"), false).unwrap();
+    assert_eq!(stored(lost), Err(Kind::NotFound));
+    let taken = upload("x");
+    alice.home.make_dir(&path("x"), false).unwrap();
+    assert_eq!(stored(taken), Err(Kind::IsDirectory));
+    assert_eq!(in_the_trash(&alice), 1);
+    assert_eq!(stored(upload("y")), Ok(()));
+    assert_eq!(in_the_trash(&alice), 0);
 }
 
 #[test]
