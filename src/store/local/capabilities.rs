@@ -75,7 +75,7 @@ impl Capabilities {
             trial(self.notes, "notes kept with files", "the hash of a large file is found by reading it each time"),
             trial(
                 self.exact,
-                "names that are found in their own spelling alone",
+                "names that are found in their own spelling alone, as far as was tried",
                 "rules for paths, and locks, hold for a name as they write it: whoever writes it otherwise reaches the same file past them",
             ),
             trial(

@@ -151,11 +151,25 @@ impl Bench<'_> {
         Ok(if linked && self.holds(&free, b"new") { NewName::Link } else { NewName::Missing })
     }
 
-    /// Whether a name is found in its own spelling alone: not in another case, nor with what some cut off at its end.
+    /// Whether a name is found in its own spelling alone: not in another case, nor with an accent that is a letter of its own, nor with what
+    /// some cut off at its end.
     fn is_exact(&mut self) -> io::Result<bool> {
         let name = self.file(b"exact")?;
         let others = [name.to_ascii_uppercase(), [&*name, b"."].concat(), [&*name, b" "].concat()];
-        Ok(!others.iter().any(|other| *other != name && self.exists(other)))
+        if others.iter().any(|other| *other != name && self.exists(other)) {
+            return Ok(false);
+        }
+        let spelled = |text: &str| [b".s".as_slice(), text.as_bytes(), &name].concat();
+        let accented = spelled("\u{e9}");
+        self.used.push(accented.clone());
+        match openat(self.dir, &*accented, CREATE, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => drop(file),
+            // Where such a name cannot be, nobody finds anything by it.
+            Err(Errno::INVAL | Errno::ILSEQ) => return Ok(true),
+            Err(err) => return Err(err.into()),
+        }
+        let long_s = [".\u{17f}\u{e9}".as_bytes(), &name].concat();
+        Ok(![spelled("e\u{301}"), spelled("\u{c9}"), long_s].iter().any(|other| self.exists(other)))
     }
 
     fn locks(&self, name: &[u8]) -> io::Result<bool> {
