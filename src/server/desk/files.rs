@@ -55,9 +55,15 @@ impl Desk {
         }
     }
 
-    /// What clients keep with a file or folder. Nothing, if it cannot be read.
-    pub fn properties(&self, path: &RelPath) -> Properties {
-        self.store.properties(path).unwrap_or_default()
+    /// What clients keep with a file or folder. Nothing, if it may not be read.
+    ///
+    /// # Errors
+    /// That nobody can tell just now: who keeps something there is not to take it for gone.
+    pub fn properties(&self, path: &RelPath) -> Result<Properties> {
+        match self.store.properties(path) {
+            Err(error) if matches!(error.kind(), Kind::Busy | Kind::Io) => Err(error),
+            kept => Ok(kept.unwrap_or_default()),
+        }
     }
 
     /// What the folder that this is in, the home or a shared one, holds, and how much it may, where it is bounded.

@@ -184,7 +184,7 @@ async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: 
 /// Makes a folder that keeps what clients keep with this one, if whoever copies may say what a folder keeps there.
 async fn make_like(guest: &Arc<Guest>, from: RelPath, to: RelPath) -> Result<()> {
     make(guest, to.clone(), "COPY").await?;
-    let kept = guest.change(Class::Light, move |desk, _| Ok(desk.properties(&from))).await?;
+    let kept = guest.change(Class::Light, move |desk, _| desk.properties(&from)).await?;
     if kept.is_empty() {
         return Ok(());
     }

@@ -141,7 +141,7 @@ fn open(desk: &mut Desk, mut reading: Reading, depth: Depth) -> Result<(Resource
     }
     let itself = Resource {
         href: place.url(is_folder),
-        more: more(desk, &place, (meta.kind, meta.size), &reading),
+        more: more(desk, &place, (meta.kind, meta.size), &reading)?,
         path: place.path.clone(),
         kind: meta.kind,
         size: meta.size,
@@ -159,15 +159,15 @@ fn open(desk: &mut Desk, mut reading: Reading, depth: Depth) -> Result<(Resource
 }
 
 /// What is known of a file or folder beyond its entry, as far as it is wanted.
-fn more(desk: &Desk, place: &Place, (kind, size): (EntryKind, u64), reading: &Reading) -> More {
+fn more(desk: &Desk, place: &Place, (kind, size): (EntryKind, u64), reading: &Reading) -> Result<More> {
     let wanted = &reading.wanted;
     let is_locked = wanted.has(Live::LockDiscovery);
-    More {
+    Ok(More {
         recorded: wanted.has(Live::Etag).then(|| desk.recorded(&place.path, kind, size)).flatten(),
         locks: if is_locked { active::all(desk, place, kind == EntryKind::Directory) } else { String::new() },
-        kept: if wanted.has_kept() { desk.properties(&place.path) } else { Properties::new() },
+        kept: if wanted.has_kept() { desk.properties(&place.path)? } else { Properties::new() },
         usage: reading.usage,
-    }
+    })
 }
 
 /// Reads as much of the folder as one turn is for.
@@ -180,11 +180,11 @@ fn portion(desk: &mut Desk, job: ListJob, reading: &Reading) -> Result<Portion> 
         return Err(Error::new(Kind::Io, text));
     }
     entries.reverse();
-    Ok(look_closer(desk, rest, entries, reading))
+    look_closer(desk, rest, entries, reading)
 }
 
 /// Finds out more of these entries, until that takes as much as a portion may.
-fn look_closer(desk: &Desk, rest: Option<ListJob>, mut bare: Vec<Entry>, reading: &Reading) -> Portion {
+fn look_closer(desk: &Desk, rest: Option<ListJob>, mut bare: Vec<Entry>, reading: &Reading) -> Result<Portion> {
     let (mut entries, mut taken) = (Vec::new(), 0);
     while taken < limits::DAV_MORE {
         let Some(entry) = bare.pop() else { break };
@@ -193,12 +193,12 @@ fn look_closer(desk: &Desk, rest: Option<ListJob>, mut bare: Vec<Entry>, reading
             matches!(entry.kind, EntryKind::File | EntryKind::Directory) && reading.place.names(&entry.path);
         let Some(path) = reading.place.path.join(&entry.path).ok().filter(|_| is_usable) else { continue };
         let place = Place { path, ..reading.place.clone() };
-        let more = more(desk, &place, (entry.kind, entry.size), reading);
+        let more = more(desk, &place, (entry.kind, entry.size), reading)?;
         taken += more.locks.len() + more.kept.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         entries.push((more, entry));
     }
     entries.reverse();
-    Portion { rest, bare, entries }
+    Ok(Portion { rest, bare, entries })
 }
 
 /// An entry of the folder.
@@ -237,7 +237,7 @@ impl PropfindBody {
             let (rest, bare) = (self.portion.rest.take(), std::mem::take(&mut self.portion.bare));
             self.portion = match rest {
                 rest if !bare.is_empty() => {
-                    self.guest.step(move |desk| Ok(look_closer(desk, rest, bare, &reading))).await?
+                    self.guest.step(move |desk| look_closer(desk, rest, bare, &reading)).await?
                 }
                 Some(job) => self.guest.step(move |desk| portion(desk, job, &reading)).await?,
                 None => {
