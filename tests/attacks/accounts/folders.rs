@@ -11,7 +11,7 @@ use sealift::proto::frame::END;
 use crate::common::web::{Got, curl};
 use crate::common::{
     Answer, Daemon, PASSWORD, RawClient, World, assert_nothing_staged, enter, eventually, frames_of, half_an_upload,
-    section, text,
+    section, staged, text,
 };
 use crate::matrix::{Right, Scene, every_command};
 
@@ -411,40 +411,64 @@ fn folder_locks() {
     assert_eq!(bob.upload("shelf/file", b"x").1, "done");
 }
 
-/// What is left of carol's interrupted upload into a folder that bob delivers to as well.
+/// What is left of carol's interrupted upload into a folder that bob delivers to as well: one that counts for each, one that is bob's home, and
+/// all where other servers put something there, too.
 #[test]
 fn folder_partials_of_others() {
-    let world = World::of(&["bob", "carol"]);
-    for (folder, more) in [("inbox", ""), ("bounded", "trash = \"30d\"\n")] {
-        let access = "access = { \"*\" = [\"upload\", \"list\"] }\n";
-        let section = format!("[folders.{folder}]\n{access}{more}");
+    let more: [&[&str]; 2] = [&[], &["--shared", "--node", "one"]];
+    for args in more {
+        let world = World::with(&[("bob", "\"full\"", "drop"), ("carol", "\"full\"", "carol")]);
         let file = world.place().join("users.toml");
-        fs::write(&file, format!("{}\n{section}", fs::read_to_string(&file).unwrap())).unwrap();
+        let access = "access = { \"*\" = [\"upload\", \"list\"] }\n";
+        let sections =
+            [("inbox", ""), ("drop", ""), ("keeps", "trash = \"30d\"\n"), ("bounded", "quota = \"1 GiB\"\n")]
+                .map(|(folder, more)| format!("[folders.{folder}]\n{access}{more}"));
+        fs::write(&file, format!("{}\n{}", fs::read_to_string(&file).unwrap(), sections.concat())).unwrap();
+        let daemon = world.daemon().args(args.iter().copied()).start();
+        for folder in ["inbox", "drop", "keeps"] {
+            each_has_the_own_partials(&world, &daemon, folder);
+        }
+        no_partials_are_kept(&world, &daemon, "bounded");
     }
-    let daemon = world.start();
+}
+
+fn each_has_the_own_partials(world: &World, daemon: &Daemon, folder: &str) {
     let bytes = vec![7; 17 << 20];
     let block = usize::try_from(sealift::limits::HASH_BLOCK).unwrap();
-    for folder in ["inbox", "bounded"] {
-        let (mut carol, mut bob) = (enter(&daemon, "carol"), enter(&daemon, "bob"));
-        let path = format!("{folder}/f");
-        half_an_upload(enter(&daemon, "carol"), &path, &bytes, &world.home(folder)).close();
-        let ask = format!("HASH {path} partial=yes");
-        eventually("it is kept", || carol.ask(&*ask).0 == 213);
-        assert_eq!(bob.ask(&*ask).1, "not-found", "size and hash are told to nobody else");
-        // Neither stored as his own, nor used up by beginning where she has come to.
-        let prefix = Hash::of(&bytes[..block]);
-        for size in [block, bytes.len()] {
-            let begin = format!("UPLOAD {path} size={size} offset={block} prefix={prefix}");
-            assert_eq!(enter(&daemon, "bob").ask(begin).1, "changed", "{size}");
-        }
-        let going_on = format!("UPLOAD {path} size={} offset={block} prefix={prefix}", bytes.len());
-        carol.line(going_on);
-        carol.send([&frames_of(&bytes[block..])[..], &END, Hash::of(&bytes).as_bytes()].concat());
-        assert_eq!(carol.reply().1, "done", "hers is there still");
-        assert_eq!(fs::read(world.home(folder).join("f")).unwrap(), bytes);
-        // His own are his.
-        half_an_upload(enter(&daemon, "bob"), &format!("{folder}/his"), &bytes, &world.home(folder)).close();
-        eventually("it is kept", || bob.ask(format!("HASH {folder}/his partial=yes")).0 == 213);
-        assert_eq!(word(&mut carol, &format!("HASH {folder}/his partial=yes")), "not-found");
+    let (mut carol, mut bob) = (enter(daemon, "carol"), enter(daemon, "bob"));
+    let path = format!("{folder}/f");
+    half_an_upload(enter(daemon, "carol"), &path, &bytes, &world.home(folder)).close();
+    let ask = format!("HASH {path} partial=yes");
+    eventually("it is kept", || carol.ask(&*ask).0 == 213);
+    assert_eq!(bob.ask(&*ask).1, "not-found", "{folder}: size and hash are told to nobody else");
+    if folder == "drop" {
+        assert_eq!(word(&mut bob, "HASH f partial=yes"), "not-found", "nor in his home");
+    }
+    // Neither stored as his own, nor used up by beginning where she has come to.
+    let prefix = Hash::of(&bytes[..block]);
+    for size in [block, bytes.len()] {
+        let begin = format!("UPLOAD {path} size={size} offset={block} prefix={prefix}");
+        assert_eq!(enter(daemon, "bob").ask(begin).1, "changed", "{folder} {size}");
+    }
+    let going_on = format!("UPLOAD {path} size={} offset={block} prefix={prefix}", bytes.len());
+    carol.line(going_on);
+    carol.send([&frames_of(&bytes[block..])[..], &END, Hash::of(&bytes).as_bytes()].concat());
+    assert_eq!(carol.reply().1, "done", "{folder}: hers is there still");
+    assert_eq!(fs::read(world.home(folder).join("f")).unwrap(), bytes);
+    // His own are his.
+    half_an_upload(enter(daemon, "bob"), &format!("{folder}/his"), &bytes, &world.home(folder)).close();
+    eventually("it is kept", || bob.ask(format!("HASH {folder}/his partial=yes")).0 == 213);
+    assert_eq!(word(&mut carol, &format!("HASH {folder}/his partial=yes")), "not-found", "{folder}");
+}
+
+/// Where a folder has a quota nothing is kept, so that nobody finds anything of anybody.
+fn no_partials_are_kept(world: &World, daemon: &Daemon, folder: &str) {
+    let bytes = vec![7; 17 << 20];
+    let path = format!("{folder}/f");
+    half_an_upload(enter(daemon, "carol"), &path, &bytes, &world.home(folder)).close();
+    let (home, reserved) = (world.home(folder), world.home(folder).join(sealift::limits::RESERVED_NAME));
+    eventually("it is given up", || staged(&home).iter().all(|path| !reserved.join(path).is_file()));
+    for user in ["carol", "bob"] {
+        assert_eq!(word(&mut enter(daemon, user), &format!("HASH {path} partial=yes")), "not-found", "{user}");
     }
 }
