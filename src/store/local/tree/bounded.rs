@@ -65,7 +65,7 @@ impl Bounded {
     /// # Errors
     /// [`io::ErrorKind::ResourceBusy`] then.
     pub(super) fn side_by_side(&self, most: Duration) -> io::Result<SideBySide<'_>> {
-        let state = self.wait(self.state.lock(), most, State::keeps_out).map_err(|_| does_not_come_back())?;
+        let state = self.wait(self.state.lock(), most, |state| state.keeps_out()).map_err(|_| does_not_come_back())?;
         Ok(self.enter(state))
     }
 
@@ -113,10 +113,10 @@ impl Bounded {
         &'a self,
         mut state: MutexGuard<'a, State>,
         most: Duration,
-        is_in_the_way: impl Fn(&State) -> bool,
+        is_in_the_way: impl Fn(&mut State) -> bool,
     ) -> Result<MutexGuard<'a, State>, MutexGuard<'a, State>> {
         let mut known_until = None;
-        while is_in_the_way(&state) {
+        while is_in_the_way(&mut state) {
             let steps = self.steps.load(Ordering::Relaxed);
             state.heed(steps);
             let (given_up, is_hung) = (state.given_up, state.is_hung);
@@ -128,8 +128,10 @@ impl Bounded {
                 most
             };
             state.waiting += 1;
-            let is_same =
-                |state: &mut State| is_in_the_way(state) && (state.given_up, state.is_hung) == (given_up, is_hung);
+            let is_same = |state: &mut State| {
+                let has_not_moved = is_hung || state.given_up == given_up;
+                is_in_the_way(state) && state.is_hung == is_hung && has_not_moved
+            };
             let (now, waited) = self.changed.wait_timeout_while(state, most, is_same);
             state = now;
             state.waiting -= 1;
@@ -247,6 +249,20 @@ mod tests {
             drop(alone);
             waiting.into_iter().for_each(|waiting| waiting.join().unwrap().unwrap());
         });
+    }
+
+    #[test]
+    fn as_long_as_one_hangs_it_does_not_matter_how_often_others_give_it_up() {
+        let names = Bounded::default();
+        let _hangs = names.side_by_side(HANG).unwrap();
+        assert!(names.alone(SHORT).is_err());
+        // Somebody does between any two looks.
+        let looks = AtomicU64::new(0);
+        let waited = names.wait(names.state.lock(), HANG, |state| {
+            state.given_up += 1;
+            looks.fetch_add(1, Ordering::Relaxed) < 1_000_000
+        });
+        assert!(waited.is_err());
     }
 
     /// What others do side by side says nothing of the one who hangs.
