@@ -108,6 +108,15 @@ impl Filter {
         self.only = Some(only);
     }
 
+    /// What is to be taken alone and lies below this path.
+    pub(super) fn listed_below(&self, folder: &[u8]) -> Vec<&[u8]> {
+        let Some(only) = self.only.as_ref().filter(|only| only.above.contains(folder)) else { return Vec::new() };
+        let is_below = |path: &&[u8]| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with(b"/"));
+        let mut below: Vec<&[u8]> = only.listed.iter().map(Vec::as_slice).filter(is_below).collect();
+        below.sort_unstable();
+        below
+    }
+
     /// Whether files are chosen by more than their names.
     pub fn has_bounds(&self) -> bool {
         self.min_size.is_some() || self.max_size.is_some() || self.not_before.is_some() || self.not_after.is_some()

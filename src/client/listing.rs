@@ -42,9 +42,12 @@ impl Unread {
             let shown = for_people(path.as_os_str().as_bytes());
             let error = match path.components().count() < limits::DEPTH_MAX {
                 true => Error::new(Kind::Io, format!("{shown}: {what} could not be read by the server")),
-                // What is below has more names than any path.
+                // What is below has more names than any path; the reply does not say whether that was why.
                 false => {
-                    let text = format!("{shown}: what is in it is deeper than {} folders", limits::DEPTH_MAX);
+                    let text = format!(
+                        "{shown}: what is in it is deeper than {} folders, or could not be read by the server",
+                        limits::DEPTH_MAX
+                    );
                     Error::new(Kind::PathTooLong, text)
                 }
             };

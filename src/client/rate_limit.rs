@@ -58,12 +58,12 @@ impl RateLimit {
         let size = text.strip_suffix("/s").unwrap_or(text);
         let bytes = parse_size(size).filter(|rate| *rate > 0);
         bytes.ok_or_else(|| {
-            let text = match size.bytes().all(|byte| byte.is_ascii_digit()) {
-                true if size.bytes().any(|byte| byte != b'0') => {
-                    format!("`{text}` says no unit: write it like 5M or 500K")
-                }
-                true if !size.is_empty() => "nothing would move; without the option nothing is held back".to_owned(),
-                _ => format!("`{text}` is no rate: write it like 5M or 500K"),
+            let is_bare = !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_digit());
+            let is_nothing = parse_size(size) == Some(0) || (is_bare && size.bytes().all(|byte| byte == b'0'));
+            let text = match is_nothing {
+                true => "nothing would move; without the option nothing is held back".to_owned(),
+                false if is_bare => format!("`{text}` says no unit: write it like 5M or 500K"),
+                false => format!("`{text}` is no rate: write it like 5M or 500K"),
             };
             Error::new(Kind::Usage, text)
         })
@@ -126,6 +126,17 @@ mod tests {
         }
         for bad in ["", "5", "0M", "-1M", "fast", "5M/h"] {
             assert_eq!(RateLimit::parse(bad).unwrap_err().kind(), Kind::Usage, "{bad}");
+        }
+        for (text, why) in [
+            ("0", "nothing would move"),
+            ("00/s", "nothing would move"),
+            ("0M", "nothing would move"),
+            ("0.0K", "nothing would move"),
+            ("0 KiB/s", "nothing would move"),
+            ("5", "says no unit"),
+            ("", "is no rate"),
+        ] {
+            assert!(RateLimit::parse(text).unwrap_err().text().contains(why), "{text}");
         }
         let least = limits::RATE_LIMIT_MIN;
         assert!(RateLimit::new(least, 1).is_ok() && RateLimit::new(4 * least, 4).is_ok());

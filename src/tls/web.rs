@@ -187,6 +187,8 @@ impl WebCertificate {
     /// That the files cannot be used, if it is time to say so.
     fn trouble(&self, error: Error) -> Option<Result<Found>> {
         let mut state = self.state();
+        // One of them is there: somebody may be about to replace both.
+        state.were_absent = false;
         let text = error.text();
         let is_known = |(said, at): &(String, Instant)| *said == text && at.elapsed() < limits::WEB_CERTIFICATE_SAY;
         if state.trouble.as_ref().is_some_and(is_known) {
@@ -250,5 +252,30 @@ impl ResolvesServerCert for ByProtocol {
             None => self.web.certificate_for_address(),
         };
         Some(web.unwrap_or_else(|| self.own.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_taken_away_when_two_looks_in_a_row_find_neither() {
+        let folder = tempfile::tempdir().unwrap();
+        Identity::generate(&["files.example".to_owned()]).unwrap().save(folder.path(), false).unwrap();
+        let [(certificate, kept), (key, kept_key)] =
+            ["cert.pem", "key.pem"].map(|name| (folder.path().join(name), folder.path().join(format!("{name}.kept"))));
+        let files = WebFiles { certificate: certificate.clone(), key: key.clone(), is_expected: false };
+        let web = WebCertificate::new(files);
+        assert!(matches!(web.look(), Some(Ok(Found::New(_)))));
+        std::fs::rename(&certificate, &kept).unwrap();
+        std::fs::rename(&key, kept_key).unwrap();
+        assert!(web.look().is_none(), "somebody may be about to replace them");
+        // A half of the next pair, which its program takes back.
+        std::fs::copy(kept, &certificate).unwrap();
+        assert!(matches!(web.look(), Some(Err(_))));
+        std::fs::remove_file(certificate).unwrap();
+        assert!(web.look().is_none(), "the first look again that finds neither");
+        assert!(matches!(web.look(), Some(Ok(Found::Gone))));
     }
 }

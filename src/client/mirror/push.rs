@@ -79,6 +79,7 @@ fn push(
     }
     let mut plan = make_plan(session, (&source, &destination), (from, to), options)?;
     plan.transfer.retain(|path| !run.has_failed(path));
+    plan.make.retain(|path| !run.has_failed(path));
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     let at = |path: &RelPath| PathBuf::from(to.as_path()).join(path.as_path());
     report_blocked(&plan, (&destination, options.delete), at, &mut report);
@@ -168,8 +169,13 @@ impl<'a> Side for Server<'a> {
     ) -> Result<()> {
         let (observer, from, seen) = (report.observer, self.from, !self.follows);
         let There { session, to } = &mut self.there;
-        let folders = make.iter().map(|path| task(from, to, path, None));
-        let tasks = folders.chain(files.iter().map(|path| task(from, to, path, Some(seen))));
+        for path in make.iter().chain(files) {
+            if let Err(error) = to.join(path.as_bytes()) {
+                report.failed(local_path(from, path), error);
+            }
+        }
+        let folders = make.iter().filter_map(|path| task(from, to, path, None));
+        let tasks = folders.chain(files.iter().filter_map(|path| task(from, to, path, Some(seen))));
         let mut sent = came.is_some().then(Vec::new);
         let crowd = self.crowd;
         let send = |ledger: &mut Ledger| send_files(session, tasks, crowd, observer, ledger, false);
@@ -183,16 +189,19 @@ impl<'a> Side for Server<'a> {
     }
 }
 
-/// What sends this: a file, whose name was `seen` not to be a link, or a folder.
-fn task(from: &Path, to: &RelPath, path: &RelPath, seen: Option<bool>) -> Task {
-    // Not a slash more than the person wrote.
-    let local = if path.is_root() { from.to_owned() } else { from.join(path.as_path()) };
-    match (to.join(path.as_bytes()), seen) {
-        (Err(error), _) => Task::Fail(local, error),
-        (Ok(to), None) => Task::Directory { from: local, to },
-        (Ok(to), Some(seen)) => {
+/// What sends this: a file, whose name was `seen` not to be a link, or a folder. None for what can have no such path there.
+fn task(from: &Path, to: &RelPath, path: &RelPath, seen: Option<bool>) -> Option<Task> {
+    let (local, to) = (local_path(from, path), to.join(path.as_bytes()).ok()?);
+    Some(match seen {
+        None => Task::Directory { from: local, to },
+        Some(seen) => {
             let upload = Upload { from: UploadSource::File(local), to, condition: Condition::Any, mtime: None };
             Task::File { upload, seen }
         }
-    }
+    })
+}
+
+/// Not a slash more than the person wrote.
+fn local_path(from: &Path, path: &RelPath) -> PathBuf {
+    if path.is_root() { from.to_owned() } else { from.join(path.as_path()) }
 }

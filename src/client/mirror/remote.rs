@@ -98,6 +98,12 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
     }
     let shown = || root.as_path().join(Path::new(OsStr::from_bytes(&path)));
     let is_source = matches!(which, Which::Source { .. });
+    if is_source && kind == EntryKind::Link {
+        // What is asked for by a name behind a link is there and yet not part of this folder.
+        for listed in filter.listed_below(&path) {
+            report.skipped(&root.as_path().join(Path::new(OsStr::from_bytes(listed))), Skip::Link);
+        }
+    }
     let is_beyond = is_source && kind == EntryKind::File && !filter.is_within(size, mtime);
     if is_beyond || !filter.takes(&path, kind == EntryKind::Directory) {
         tree.untouchable.insert(path);

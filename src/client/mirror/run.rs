@@ -38,9 +38,9 @@ impl MirrorRun {
         &self.displaced
     }
 
-    /// Whether the last attempt ended its connection because a file had no place here whose rest was too long to be read for
-    /// nothing: the next attempt goes on without that file. Said once.
-    pub fn gave_up(&self) -> bool {
+    /// Whether an attempt gave a file up, over one of its connections, that had no place here and whose rest was too long to be read
+    /// for nothing, so that connection was ended: the next attempt goes on without that file. Said once.
+    pub fn take_gave_up(&self) -> bool {
         std::mem::take(&mut self.state.lock().gave_up)
     }
 

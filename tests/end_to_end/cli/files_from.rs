@@ -119,7 +119,23 @@ fn a_list_leads_out_of_its_folder_by_no_link() {
     let done = world.run(mirror).code(0).said("1 unchanged").said("3 skipped (links)");
     done.said("skipped ./src/out/secret: a symbolic link");
     assert_eq!(names(&world.remote("alice", "up")), ["own"]);
+    // What a program is told is the same.
+    let told = world.run([&["--json"], &mirror[..]].concat()).code(0);
+    let last: serde_json::Value = serde_json::from_str(told.stdout().lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["skipped"]), (&"summary".into(), &3.into()), "{last}");
     world.run([&put[..], &["--links", "follow"]].concat()).code(0).said("4 files");
+
+    // Nor by one that is on the server.
+    fs::create_dir_all(world.remote("alice", "down/other")).unwrap();
+    fs::write(world.remote("alice", "down/other/f"), "f").unwrap();
+    std::os::unix::fs::symlink("other", world.remote("alice", "down/link")).unwrap();
+    let down = world.alice("down");
+    for links in ["skip", "keep"] {
+        let pull = ["mirror", "--links", links, "--files-from", "-", &down, "./down"];
+        let done = world.run_with(pull, b"link/f\nother/f\n").code(0).said("1 skipped (link)");
+        done.said("skipped down/link/f: a symbolic link");
+        assert_eq!(names(&world.local("down")), ["other", "other/f"]);
+    }
 
     // The folder itself is all of it.
     let other = world.alice("other");

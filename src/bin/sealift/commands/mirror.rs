@@ -140,6 +140,7 @@ pub async fn carry_out(
         let mut tally = Tally::default();
         let (missing, skipped) = listed.take().map(|listed| (listed.missing, listed.skipped)).unwrap_or_default();
         skipped.iter().for_each(|path| progress.skipped(path, Skip::Link));
+        let skipped_of_list = skipped.len() as u64;
         missing.into_iter().try_for_each(|failure| tally.show(failure, ctx.out))?;
         let verb = match direction {
             Direction::Send => "put",
@@ -170,6 +171,7 @@ pub async fn carry_out(
                 });
             }
         };
+        summary.transfer.skipped += skipped_of_list;
         if args.dry_run {
             show_plan(&summary.plan, verb, &way, ctx.out)?;
         } else if summary.kept.is_empty() {
@@ -215,11 +217,12 @@ async fn attempts(
             Way::Push { from, to } => client.mirror_push(from, &to.path, options, run, observer).await,
             Way::Pull { from, to } => client.mirror_pull(&from.path, to, options, run, observer).await,
         };
-        let (gave_up, put_off) = (run.gave_up(), run.take_put_off());
+        let (gave_up, put_off) = (run.take_gave_up(), run.take_put_off());
         let lost = match done {
-            Err(_) if gave_up && !interrupt::is_stopping() => None,
-            // A whole side may be what cannot be listed.
+            // A whole side may be what cannot be listed. That another connection has given a file up before makes this line no less lost: it
+            // takes patience.
             Err(error) if (is_lost_line(&error) || is_put_off(&error)) && !interrupt::is_stopping() => Some(error),
+            Err(_) if gave_up && !interrupt::is_stopping() => None,
             done => match (done, put_off) {
                 (Ok(_), Some(error)) if interrupt::is_stopping() => return Err(error.into()),
                 (Ok(done), Some(error)) => {

@@ -460,7 +460,8 @@ impl Observer for Progress {
                     _ => "",
                 };
                 let text = format!("skipped {}: {}", for_people(name), why.words());
-                if !alike::is_enough(self.out, "warning:", &text) {
+                // What would not be told is not counted either.
+                if self.out.may_tell() && !alike::is_enough(self.out, "warning:", &text) {
                     self.out.warn(&format!("{text}{more}"));
                 }
             }
