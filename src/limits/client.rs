@@ -170,6 +170,10 @@ pub const MIRROR_DELETE_PERCENT: u8 = 50;
 /// Largest `known_servers` and `config.toml` of a client in bytes: ten thousand servers. They are read whole.
 pub const CONFIG_FILE_MAX: u64 = 1024 * 1024;
 
+/// How long `trust add --pin` tries to see the key that the server has: it is only a comparison, and scripts add servers that are
+/// out of reach.
+pub const TRUST_LOOK: Duration = Duration::from_secs(5);
+
 /// Keys that are known of one server at most: some for each of a few machines behind one name. A server that announces
 /// one new key after the other fills no file.
 pub const KNOWN_KEYS_MAX: usize = 8;

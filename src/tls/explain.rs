@@ -7,15 +7,16 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatibl
 use super::ALPN;
 use crate::{Error, Kind};
 
+/// That the other side has closed a new connection without a word. A server does so with whoever it holds back, since a handshake is
+/// what that saves.
+pub const CLOSED_UNHEARD: &str = "the other side closed the connection during the TLS handshake";
+
 /// Why a handshake failed.
 pub(super) fn handshake(err: io::Error) -> Error {
     match err.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(inner) => engine(inner.clone()),
         None => match err.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                Error::new(Kind::Network, "the other side closed the connection during the TLS handshake")
-                    .with_source(err)
-            }
+            io::ErrorKind::UnexpectedEof => Error::new(Kind::Network, CLOSED_UNHEARD).with_source(err),
             io::ErrorKind::InvalidData | io::ErrorKind::Other => {
                 Error::new(Kind::Tls, format!("the TLS handshake failed: {err}")).with_source(err)
             }

@@ -40,7 +40,7 @@ mod web;
 #[cfg(feature = "server")]
 pub use accept::Acceptor;
 pub use connect::{CaRoots, Connector, Trust};
-pub use explain::stream_error;
+pub use explain::{CLOSED_UNHEARD, stream_error};
 #[cfg(feature = "server")]
 pub use identity::{Description, Identity};
 #[cfg(feature = "s3")]

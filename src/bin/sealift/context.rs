@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use async_std::task::sleep;
 use sealift::client::keys::LoginKey;
 use sealift::client::{
-    Config, ConnectOptions, DEFAULT_PORT, Endpoint, Family, KnownServers, Patience, RateLimit, Target, Verification,
-    Welcome, is_unreached,
+    Config, ConnectOptions, DEFAULT_PORT, Endpoint, Family, Patience, RateLimit, Target, Verification, Welcome,
+    is_unreached,
 };
 use sealift::escape::for_people;
 use sealift::secret::Secret;
@@ -18,14 +18,15 @@ use sealift::{Client, Error, Exit, Kind, limits};
 use super::args::Common;
 use super::ask;
 use super::config::{self, config_file};
-use super::failure::{Failure, Outcome, changed_key_hint};
+use super::failure::{Failure, Outcome};
 use super::identity::{self, Credential, Identities, Unasked};
 use super::interrupt;
 use super::login::{ANONYMOUS, Login};
 use super::netrc::Netrc;
 use super::output::Output;
 use super::password::{self, Passwords};
-use super::verify::{follow, known_servers, system_known_servers, verification};
+use super::unreached;
+use super::verify::{follow, verification};
 
 /// Whether a command can be done over after its connection was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +164,14 @@ impl Context {
 
     fn source_of(&self, password: &Secret) -> Option<&'static str> {
         self.passwords.borrow().source(password, &self.common)
+    }
+
+    /// Whether nothing comes behind the password that was given to this command.
+    ///
+    /// # Errors
+    /// As [`Passwords::is_last`].
+    pub fn is_last_password(&self) -> Outcome<bool> {
+        Ok(Passwords::is_of_command(&self.common) && self.passwords.borrow_mut().is_last(&self.common)?)
     }
 
     /// A new password for somebody, from where this command takes them.
@@ -422,35 +431,8 @@ impl Context {
         let options = self.connect_options(login, verification(&self.common, login, self.out)?)?;
         self.out.step(&format!("connecting to {server}"));
         let connected = Client::connect(server, options).await;
-        let client = connected.map_err(|err| {
-            let is_name = self.config.get().is_some_and(|config| config.servers.contains_key(&server.host));
-            let failure = Failure::from(err).hinted(Kind::Network, || match is_name && login.bookmark.is_none() {
-                true => format!("The bookmark of this name is written with a colon: {}:", server.host),
-                false => format!("Check that {server} is the right address and port, and that the server runs."),
-            });
-            let failure = match config::is_of_account() {
-                true => failure.hinted(Kind::Untrusted, || {
-                    "HOME is not set, so what `sealift trust add` wrote in another HOME is not read: set HOME or \
-                     SEALIFT_CONFIG_DIR, or give the key with --pin."
-                        .to_owned()
-                }),
-                false => failure,
-            };
-            failure.hinted(Kind::PinMismatch, || match (&*self.common.pin, &*login.settings.pins) {
-                ([], []) if is_vouched_for(server) => format!(
-                    "Nothing was sent. An administrator of this machine vouches for another key in {}; if it was changed on \
-                     purpose, it is changed there.",
-                    system_known_servers().file().display()
-                ),
-                ([], []) => changed_key_hint(server),
-                (given, _) => {
-                    let what = if given.is_empty() { "pin of this server in config.toml" } else { "--pin given" };
-                    format!(
-                        "Nothing was sent. Check the {what}: `sealiftd cert pin` on the server prints the right one."
-                    )
-                }
-            })
-        })?;
+        let is_name = || self.config.get().is_some_and(|config| config.servers.contains_key(&server.host));
+        let client = connected.map_err(|err| unreached::explained(err, login, &self.common, is_name))?;
         interrupt::stop_on_signal(client.stopper());
         if let Some(pin) = client.pin() {
             self.out.step(&format!("the server's key is {pin}"));
@@ -492,10 +474,4 @@ impl Context {
         }
         outcome
     }
-}
-
-/// Whether it is the machine's known servers that this one was checked against, and not the person's.
-fn is_vouched_for(server: &Endpoint) -> bool {
-    let known = |servers: KnownServers| servers.pins(server).is_ok_and(|pins| !pins.is_empty());
-    !known_servers().is_ok_and(known) && known(system_known_servers())
 }

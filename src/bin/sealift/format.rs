@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealift::files::Mtime;
+use sealift::files::{FileMode, Mtime};
 pub use sealift::readable::size;
 use time::OffsetDateTime;
 use unicode_width::UnicodeWidthStr as _;
@@ -78,6 +78,12 @@ pub fn columns(names: &[String], painted: &[String], width: usize) -> Vec<String
         line.truncate(line.trim_end().len());
     }
     lines
+}
+
+/// A mode as `ls` writes it, without the letter of the kind: `rw-r-----`.
+pub fn permissions(mode: FileMode) -> String {
+    let letters = "rwxrwxrwx".chars().enumerate();
+    letters.map(|(at, letter)| if mode.bits() & (0o400 >> at) != 0 { letter } else { '-' }).collect()
 }
 
 #[cfg(test)]

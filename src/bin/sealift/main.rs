@@ -34,6 +34,7 @@ mod shell;
 mod suggest;
 mod times;
 mod transfer;
+mod unreached;
 mod verify;
 mod voice;
 

@@ -42,6 +42,10 @@ impl Passwords {
             } else if let Some(file) = &common.password_file {
                 Some(self.next_of(file, out)?)
             } else if let Some(file) = env::var_os(PASSWORD_FILE).filter(|file| !file.is_empty()) {
+                if env::var_os(PASSWORD).is_some_and(|password| !password.is_empty()) {
+                    let file = sealift::escape::for_people(file.as_encoded_bytes());
+                    out.warn(&format!("{PASSWORD_FILE} and {PASSWORD} are both set: the password in {file} counts"));
+                }
                 Some(from_file(Path::new(&file), out)?)
             } else {
                 env::var_os(PASSWORD).map(|password| Secret::new(password.into_vec()))
@@ -78,6 +82,27 @@ impl Passwords {
             Some(file) => self.next_of(file, out)?,
             None => choose_at_terminal(who, out)?,
         };
+        Self::judge(password, longer, out)
+    }
+
+    /// Whether nothing comes behind the password that was given to this command.
+    ///
+    /// # Errors
+    /// Those of the file or of standard input.
+    pub fn is_last(&mut self, common: &Common) -> Result<bool> {
+        let (rest, name) = match &mut self.file {
+            _ if common.password_stdin => (io::stdin().lock().fill_buf().map(<[u8]>::is_empty), "standard input"),
+            Some(file) => (file.fill_buf().map(<[u8]>::is_empty), "the password file"),
+            None => return Ok(false),
+        };
+        rest.map_err(|err| Error::file(name, err))
+    }
+
+    /// This new password, unless it is too short; of a short one `longer` says how to get a longer one.
+    ///
+    /// # Errors
+    /// Usage.
+    pub fn judge(password: Secret, longer: &str, out: Output) -> Outcome<Secret> {
         match characters(&password) {
             n if n < limits::PASSWORD_MIN => Err(Failure::new(
                 Kind::Usage,

@@ -231,7 +231,7 @@ fn a_password_comes_from_a_file_a_pipe_or_the_environment_in_this_order() {
     let wrong = ("SEALIFT_PASSWORD", "wrong");
     run(&["--password-stdin"], &[wrong], &format!("{PASSWORD}\n")).code(0);
     assert_eq!(run(&["--password-file", "pw"], &[wrong], "").code(0).stderr, "The folder is empty.\n");
-    run(&[], &[wrong, ("SEALIFT_PASSWORD_FILE", "pw")], "").code(0);
+    run(&[], &[wrong, ("SEALIFT_PASSWORD_FILE", "pw")], "").code(0).said("both set: the password in pw counts");
     run(&[], &[("SEALIFT_PASSWORD", PASSWORD)], "").code(0);
     run(&["--password-file", "missing"], &[], "").code(3).said("missing");
     run(&["--password-stdin"], &[], "").code(2).said("standard input holds no password");
@@ -264,4 +264,17 @@ fn names_from_a_server_do_nothing_to_a_terminal() {
     fs::write(world.remote("public", hostile), "").unwrap();
     let done = world.run(["-v", "get", "-r", &world.public("")]);
     assert!(!done.stderr.contains('\u{1b}') && !done.stderr.contains('\u{202e}'), "{}", done.stderr);
+}
+
+#[test]
+fn a_server_that_hangs_up_unheard_may_hold_the_address_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let closing = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let target = format!("alice@{address}/");
+    World::new()
+        .run(["--retry", "0", "ls", &target])
+        .code(6)
+        .said("may hold this address back after failed logins, for 10 min");
+    closing.join().unwrap();
 }

@@ -40,6 +40,11 @@ fn a_link_is_made_listed_and_removed_and_others_fetch_it_meanwhile() {
     let plain = url.split('#').next().unwrap();
     let curl = Command::new("curl").args(["-sk", "--pinnedpubkey", &pin, plain]).output().unwrap();
     assert_eq!(curl.stdout, b"the report");
+    assert_eq!(stranger(&world, &["get", &url, "-"]).code(0).stdout(), "the report");
+    fs::create_dir(world.remote("alice", "folder")).unwrap();
+    let folder = link(&world, &[&world.alice("folder")]);
+    stranger(&world, &["get", &folder, "-"]).said("leads to a folder").said("NEW-NAME");
+    world.run(["link", "remove", &world.alice(""), "folder"]).code(0);
     // Another key than the URL's gets nothing.
     let other = format!("{plain}#sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     stranger(&world, &["get", &other, "never"]).code(7);

@@ -1,6 +1,7 @@
 //! `ls`, as people see it on a terminal and as programs read it from a pipe.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
 use crate::common::program::World;
@@ -61,6 +62,21 @@ fn a_long_listing_at_a_terminal_has_local_times_and_sizes_that_people_read() {
     let tree = ls(&["-ltR", "-b"]);
     assert_eq!(tree.lines().next().unwrap(), "dir         -  2024-05-06 07:34  sub/");
     assert_eq!(tree.lines().last().unwrap(), "file  7  2024-05-05 07:34  x.txt");
+    // Where there is room modes come first, as with `ls`.
+    for (name, mode) in [("C", 0o600), ("a.pdf", 0o640), ("b.txt", 0o755)] {
+        fs::set_permissions(world.remote("alice", name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let wide = world.screen(["ls", "-l", &world.alice("")], 100, PLAIN);
+    for line in [
+        "rw-------  file  2.9 MiB  2024-05-02 07:34  C\n",
+        "rw-r-----  file  1.5 KiB  2024-05-01 07:34  a.pdf\n",
+        "rwxr-xr-x  file     10 B  2024-05-03 07:34  b.txt\n",
+        "  dir         -  2024-05-06 07:34  sub/\n",
+    ] {
+        assert!(wide.contains(line), "{wide}");
+    }
+    let json = world.run(["--json", "ls", &world.alice("")]).code(0);
+    assert!(json.stdout().contains(r#""mode":"640""#), "{}", json.stdout());
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn two_lines_change_a_password_and_the_old_one_is_wrong_from_then_on() {
 fn a_wrong_or_missing_password_changes_nothing() {
     let world = World::trusting();
     passwd(&world, &format!("wrong\n{OWN}\n")).code(4);
-    passwd(&world, &format!("{PASSWORD}\n")).code(2).said("no password");
+    passwd(&world, &format!("{PASSWORD}\n")).code(2).said("no password").said("Two lines are read");
     passwd(&world, &format!("{PASSWORD}\n\n")).code(2);
     passwd(&world, &format!("{PASSWORD}\n{}\n", "x".repeat(1025))).code(2);
     let anonymous = world.run(["passwd", &world.public("")]).code(2);
@@ -97,4 +97,26 @@ fn a_file_has_the_present_password_and_behind_it_the_new_one() {
     fs::write(world.local("both"), format!("{OWN}\n")).unwrap();
     change().code(2);
     assert_eq!(ls(&world, OWN), Some(0));
+}
+
+#[test]
+fn one_line_is_the_new_password_where_a_key_logs_in() {
+    let world = World::trusting();
+    let key = world.local("key");
+    let mut made = std::process::Command::new("ssh-keygen");
+    assert!(made.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap().success());
+    let public = world.local("key.pub");
+    let done = world.server.command(&["user", "key", "add", "alice", public.to_str().unwrap()]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let by_key = |lines: &str| {
+        let mut command = world.command(["-i", "key", "passwd", "--password-stdin", &world.alice("")]);
+        command.env_remove("SEALIFT_PASSWORD");
+        finish(command, lines.as_bytes())
+    };
+    by_key("abc\n").code(2).said("fewer than 4 characters");
+    by_key(&format!("{OWN}\n")).code(0).said("is changed");
+    assert_eq!((ls(&world, PASSWORD), ls(&world, OWN)), (Some(4), Some(0)));
+    by_key(&format!("{OWN}\nand another one\n")).code(0);
+    by_key("wrong\nand another one\n").code(4);
+    assert_eq!((ls(&world, OWN), ls(&world, "and another one")), (Some(4), Some(0)));
 }

@@ -56,7 +56,15 @@ fn servers_are_added_listed_and_removed() {
     let server = world.server.address();
     let pin = world.server.pin();
     assert_eq!(world.run(["trust", "list"]).code(0).said("No server is known yet").stdout(), "");
-    world.run(["trust", "add", &server, "--pin", pin, "--comment", "the attic"]).code(0);
+    // It is kept, and what the server shows is said at once.
+    let mistyped = world.run(["trust", "add", &server, "--pin", OTHER]).code(0);
+    mistyped.said(&format!("{server} shows another key now, {pin}")).said("may be mistyped");
+    world.run(["trust", "remove", &server]).code(0);
+    let right = world.run(["trust", "add", &server, "--pin", pin, "--comment", "the attic"]).code(0);
+    assert!(!right.stderr.contains("another key"), "{right:?}");
+    let gone = world.run(["trust", "add", "127.0.0.1:1", "--pin", pin]).code(0);
+    gone.said("Remembered the key of 127.0.0.1:1").said("Nobody compared it with the server's");
+    world.run(["trust", "remove", "127.0.0.1:1"]).code(0);
     world.run(["trust", "add", &server, "--pin", pin]).code(0).said("known already");
     world.run(["trust", "add", &server, "--pin", OTHER]).code(11).said("sealift trust remove");
     assert_eq!(world.run(["trust", "list"]).code(0).stdout(), format!("{server} {pin} # the attic\n"));

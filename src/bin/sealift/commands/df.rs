@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
 use sealift::Client;
+use sealift::byte_size::render_size;
 use sealift::client::Status;
 use sealift::files::{EntryKind, RelPath};
 
@@ -83,7 +84,7 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
             true => out.line(format!(" used: {} in {count}", size(used)))?,
             false => out.words(&format!(" used: {} of the quota; {} in {count} show", size(used), size(listed)))?,
         }
-        out.line(format!("quota: {}", quota.map_or_else(|| "none".to_owned(), format::size)))?;
+        out.line(format!("quota: {}", quota.map_or_else(|| "none".to_owned(), as_given)))?;
         let of_disk = free.filter(|_| room == free).map_or("", |_| " (what the server's disk has left)");
         match room {
             Some(room) => out.words(&format!(" room: {}{of_disk}", format::size(room)))?,
@@ -91,4 +92,25 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
         }
     }
     unread::tell(out, &missed, &RelPath::root())
+}
+
+/// A quota as sizes are shown, and before it as its administrator has written it where that was in decimal units: so errors have it.
+fn as_given(quota: u64) -> String {
+    let (given, shown) = (render_size(quota), format::size(quota));
+    match given.rsplit_once(' ') {
+        Some((_, "kB" | "MB" | "GB" | "TB")) => format!("{given} ({shown})"),
+        _ => shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_in_decimal_units_is_shown_as_it_was_given_too() {
+        assert_eq!(as_given(800_000_000), "800 MB (763 MiB)");
+        assert_eq!(as_given(10 << 30), format::size(10 << 30));
+        assert_eq!(as_given(1234), format::size(1234));
+    }
 }

@@ -9,12 +9,14 @@ use sealift::escape::for_people;
 use sealift::files::RelPath;
 
 use super::by_link;
+use super::cat;
 use super::get::Fetch;
 use super::local::Local;
 use crate::args::Get;
 use crate::context::Context;
 use crate::expand;
 use crate::failure::{Failure, Outcome};
+use crate::output;
 use crate::transfer::{How, IfExists, Links, TransferArgs, Way};
 
 /// The link that is meant, if one is.
@@ -36,11 +38,12 @@ pub fn meant(names: &[OsString]) -> Outcome<Option<LinkUrl>> {
 /// As `get` of a file or folder, and as [`by_link::enter`].
 pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     let local = args.names.get(1).map_or(OsStr::new("."), OsString::as_os_str);
-    if local == "-" {
-        let hint = "Name a file, or /dev/stdout; `curl -f LINK` writes it there, too.";
-        return Err(Failure::new(Kind::Usage, "a link is fetched to a file or folder", hint));
-    }
     let how = How::new(&args.how.transfer, 0)?;
+    let to_stdout = local == "-";
+    if to_stdout {
+        how.in_order("standard output")?;
+        output::hands_on_bytes();
+    }
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
     let takes_files = || format!("{url}: files are put in by it, and it gives none");
     let hint = || "`sealift put FILE 'LINK'` puts one in.".to_owned();
@@ -55,6 +58,15 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     };
     let target = by_link::target(&url, path);
     let is_folder = target.is_folder;
+    if to_stdout && is_folder {
+        let hint = "Say where to put it: `sealift get 'LINK' NEW-NAME`.";
+        return Err(Failure::new(Kind::IsDirectory, format!("{url}: leads to a folder"), hint));
+    }
+    if to_stdout {
+        let growing = args.how.transfer.growing;
+        let write = async |client: &mut sealift::Client| cat::show(ctx.out, client, &target, false, growing).await;
+        return ctx.over(connected.client, &login, write).await;
+    }
     let mut local = Local::resolve(local, 1, how.exactly)?;
     if local.is_folder() {
         let name = plain_name(connected.welcome.link.as_ref())?;

@@ -12,7 +12,7 @@ use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
 use crate::login::Login;
 use crate::output::{Event, Object};
-use crate::password;
+use crate::password::{self, Passwords};
 
 /// Change your password on a server
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ Examples:
   printf '%s\\n' \"$OLD\" \"$NEW\" | sealift passwd --password-stdin alice@files.example
 
 It asks for the present password, unless a key of yours logs in, then twice for the new one. With --password-stdin the first line of standard input is \
-the present one, and the second the new one; with --password-file they are the first two lines of the file. Your other sessions there that a password opened end. What its administrator sets later \
+the present one, and the second the new one (one line is the new one, where a key that -i names logs in); with --password-file they are the first lines of the file. Your other sessions there that a password opened end. What its administrator sets later \
 (`sealiftd user passwd`) counts instead, and the administrator may keep users from choosing at all.")]
 pub struct Passwd {
     /// You on the server: user@host[:port]
@@ -41,15 +41,32 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
         return Err(Failure::new(Kind::Usage, "anonymous has no password to change", hint));
     }
     let Connected { mut client, credential, .. } = ctx.connect(&login).await?;
-    let present = match (&credential, ctx.given_password()?) {
-        (Credential::Keys(_), Some(password)) => Present::Password(password),
-        // An older server takes a password alone.
-        (Credential::Keys(_), None) if !client.features().has(Feature::Enrol) => {
-            Present::Password(password::ask(&login.to_string())?)
+    let by_key = matches!(credential, Credential::Keys(_));
+    let (present, new) = match ctx.given_password()? {
+        // One line is the new one: a key proves the rest.
+        Some(only) if by_key && ctx.is_last_password()? => {
+            (credential.present(), Passwords::judge(only, password::LONGER, ctx.out)?)
         }
-        (credential, _) => credential.present(),
+        given => {
+            let present = match given {
+                Some(password) if by_key => Present::Password(password),
+                // An older server takes a password alone.
+                None if by_key && !client.features().has(Feature::Enrol) => {
+                    Present::Password(password::ask(&login.to_string())?)
+                }
+                _ => credential.present(),
+            };
+            let new = ctx.new_password(&login.to_string(), password::LONGER).map_err(|failure| {
+                let lines = "Two lines are read: the present password, and below it the new one; one line, the new one, where a key of \
+                             yours that -i names logs in.";
+                match Passwords::is_of_command(&ctx.common) {
+                    true => failure.hinted(Kind::Usage, || lines.to_owned()),
+                    false => failure,
+                }
+            })?;
+            (present, new)
+        }
     };
-    let new = ctx.new_password(&login.to_string(), password::LONGER)?;
     let mut keys = 0;
     match client.change_password(login.name(), present, new.clone()).await {
         Ok(()) => {

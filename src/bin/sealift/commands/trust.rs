@@ -7,7 +7,7 @@ use sealift::client::{Endpoint, Known, Verification};
 use sealift::escape::for_people;
 use sealift::sync::Mutex;
 use sealift::tls::Pin;
-use sealift::{Client, Error, Kind};
+use sealift::{Client, Error, Kind, limits};
 
 use crate::args::{TrustCommand, TrustMode};
 use crate::context::Context;
@@ -49,6 +49,38 @@ async fn add(ctx: &Context, login: &Login, comment: Option<&str>, also: bool) ->
         };
         added.map_err(|err| is_known(err, server))?;
         ctx.out.json(|| Object::of(Event::Pin).text("server", server).text("pin", pin))?;
+    }
+    if !ctx.common.pin.is_empty() {
+        compare(ctx, login).await?;
+    }
+    Ok(())
+}
+
+/// Says of keys that were given without a look at the server whether one of them is the one that it has. That it is not is no
+/// failure: a right pin is right whoever answers for the server just now.
+async fn compare(ctx: &Context, login: &Login) -> Outcome {
+    let server = &login.server;
+    let seen = Arc::new(Mutex::new(None));
+    let found = seen.clone();
+    let judge = move |pin: &Pin| {
+        *found.lock() = Some(*pin);
+        // It has been seen: nothing else is wanted of it.
+        Err(Error::new(Kind::Untrusted, "only looked at"))
+    };
+    let mut options = ctx.connect_options(login, Verification::Ask(Box::new(judge)))?;
+    options.connect_timeout = options.connect_timeout.min(limits::TRUST_LOOK);
+    let looked = Client::connect(server, options).await.map(drop);
+    match (*seen.lock(), looked) {
+        (Some(pin), _) if known_servers()?.pins(server)?.contains(&pin) => ctx.out.step(&format!("{server} has that key")),
+        (Some(pin), _) => ctx.out.warn(&format!(
+            "{server} shows another key now, {pin}: the one given may be mistyped (`sealift trust remove {server}` forgets it), or the \
+             server is to have it later; else somebody may be in between"
+        )),
+        (None, Ok(())) => {}
+        (None, Err(err)) => {
+            let why = for_people(err.text().as_bytes());
+            ctx.out.note(&format!("Nobody compared it with the server's: {why}"));
+        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ Examples:
 
 Names that begin with a dot are left out without -a. On a terminal, names stand in columns, times are local, and control \
 characters are escaped, as \\x1b. Into a pipe go names as they are, one a line, with their paths if -r is given, and -l \
-writes `TYPE SIZE TIME NAME` with times in UTC: that stays as it is. With --json everything is listed, in the same order; \
+writes `TYPE SIZE TIME NAME` with times in UTC: that stays as it is; on a terminal of 60 columns and more it shows modes too, where the server tells them. With --json everything is listed, in the same order; \
 -U has it listed as it comes.")]
 pub struct Ls {
     /// Folders or files on a server

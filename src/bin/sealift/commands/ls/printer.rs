@@ -23,6 +23,8 @@ pub struct Printer<'a> {
     clock: Clock,
     colours: Colours,
     stdout: BufWriter<io::Stdout>,
+    /// A person is shown modes: the server tells them of what is shown next.
+    has_modes: bool,
     /// Entries that wait to be sorted, unless they are written as they come.
     held: Option<Vec<Entry>>,
     held_bytes: usize,
@@ -50,6 +52,7 @@ impl<'a> Printer<'a> {
             clock: look.times.clock(TimeStyle::LongIso, out.stdout_is_terminal()),
             colours: Colours::of_stdout(out.stdout_is_terminal()),
             stdout: BufWriter::new(io::stdout()),
+            has_modes: false,
             held: (!look.unsorted).then(Vec::new),
             held_bytes: 0,
             shown: 0,
@@ -142,6 +145,9 @@ impl<'a> Printer<'a> {
             return format::columns(&names, &painted, width).iter().try_for_each(|row| self.write(row.as_bytes()));
         }
         // On a terminal as narrow as they allow; a pipe always gets the same.
+        // Where there is room: a name is what a listing is read for.
+        let is_wide = self.out.stdout_is_terminal() && Term::stdout().size().1 >= MODES_FROM;
+        self.has_modes = is_wide && entries.iter().any(|entry| entry.mode.is_some());
         let widths = entries.iter().map(|entry| self.size(entry).len());
         let width = if self.out.stdout_is_terminal() { widths.max().unwrap_or(0) } else { SIZE_WIDTH };
         entries.iter().try_for_each(|entry| self.line(entry, width))
@@ -185,7 +191,11 @@ impl<'a> Printer<'a> {
 
     fn details(&self, entry: &Entry, width: usize) -> String {
         let width = if self.look.bytes && width == SIZE_WIDTH { BYTES_WIDTH } else { width };
-        details(entry, &self.size(entry), width, &self.clock)
+        let details = details(entry, &self.size(entry), width, &self.clock);
+        match self.has_modes {
+            true => format!("{:<9}  {details}", entry.mode.map_or_else(String::new, |mode| format::permissions(mode))),
+            false => details,
+        }
     }
 }
 
@@ -208,11 +218,15 @@ pub fn object(folder: &RelPath, entry: &Entry) -> Object {
     };
     let object = Object::of(Event::Entry).name("path", &path).name("name", &entry.path).text("type", entry.kind.word());
     let object = object.value("size", entry.size).text("mtime", format::rfc3339(entry.mtime));
+    let object = entry.mode.iter().fold(object, |object, mode| object.text("mode", mode.to_string()));
     if entry.rotten { object.value("rotten", true) } else { object }
 }
 
 /// The width of a size where the next line is not known yet, or never is to be another.
 pub const SIZE_WIDTH: usize = 9;
+
+/// Columns of a terminal from which on modes are shown beside the rest.
+const MODES_FROM: u16 = 60;
 
 /// The same in bytes.
 const BYTES_WIDTH: usize = 15;

@@ -1,0 +1,53 @@
+//! Why no connection came about, with the next step.
+
+use sealift::client::{Endpoint, KnownServers};
+use sealift::tls::CLOSED_UNHEARD;
+use sealift::{Error, Kind, limits};
+
+use super::args::Common;
+use super::config;
+use super::failure::{Failure, changed_key_hint};
+use super::format;
+use super::login::Login;
+use super::verify::{known_servers, system_known_servers};
+
+/// The failure of a connection to the server of this login. `is_name`: the server is called as a bookmark is.
+pub fn explained(err: Error, login: &Login, common: &Common, is_name: impl FnOnce() -> bool) -> Failure {
+    let server = &login.server;
+    let is_unheard = err.text().contains(CLOSED_UNHEARD);
+    let failure = Failure::from(err).hinted(Kind::Network, || match is_name() && login.bookmark.is_none() {
+        true => format!("The bookmark of this name is written with a colon: {}:", server.host),
+        false if is_unheard => format!(
+            "If {server} is right, the server may hold this address back after failed logins, for {} at most, or have too many \
+             connections: its administrator sees whom it holds back by `sealift admin penalties`.",
+            format::duration(limits::PENALTY_MAX)
+        ),
+        false => format!("Check that {server} is the right address and port, and that the server runs."),
+    });
+    let failure = match config::is_of_account() {
+        true => failure.hinted(Kind::Untrusted, || {
+            "HOME is not set, so what `sealift trust add` wrote in another HOME is not read: set HOME or \
+             SEALIFT_CONFIG_DIR, or give the key with --pin."
+                .to_owned()
+        }),
+        false => failure,
+    };
+    failure.hinted(Kind::PinMismatch, || match (&*common.pin, &*login.settings.pins) {
+        ([], []) if is_vouched_for(server) => format!(
+            "Nothing was sent. An administrator of this machine vouches for another key in {}; if it was changed on \
+             purpose, it is changed there.",
+            system_known_servers().file().display()
+        ),
+        ([], []) => changed_key_hint(server),
+        (given, _) => {
+            let what = if given.is_empty() { "pin of this server in config.toml" } else { "--pin given" };
+            format!("Nothing was sent. Check the {what}: `sealiftd cert pin` on the server prints the right one.")
+        }
+    })
+}
+
+/// Whether it is the machine's known servers that this one was checked against, and not the person's.
+fn is_vouched_for(server: &Endpoint) -> bool {
+    let known = |servers: KnownServers| servers.pins(server).is_ok_and(|pins| !pins.is_empty());
+    !known_servers().is_ok_and(known) && known(system_known_servers())
+}
