@@ -44,9 +44,12 @@ pub const STARTUPS_PERCENT: u32 = 30;
 /// Connections not logged in at which every newcomer is refused.
 pub const STARTUPS_FULL: usize = 2000;
 
-/// Longest header of a balancer after its fixed part: addresses take 216 bytes at most, and what balancers add about a client's TLS
+/// Longest header of a balancer of version 2 after its fixed part: addresses take 216 bytes at most, and what balancers add about a client's TLS
 /// a few hundred.
 pub const PROXY_HEADER_MAX: usize = 4 * 1024;
+
+/// Longest line of one of version 1, with its end: two IPv6 addresses and two ports (the protocol, section 2.1).
+pub const PROXY_LINE_MAX: usize = 107;
 
 /// Time for that header: it is in the first packet, and may have to be sent once more (as HAProxy advises: three seconds and more).
 pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -68,6 +68,16 @@ fn balancer_s_client_is_whom_it_names() {
     let own = [SIGNATURE, &[0x20, 0, 0, 0]].concat();
     let own: Vec<_> = (0..5).map(|_| RawClient::over(beginning(BALANCER, &daemon, &own))).collect();
     assert!(own.iter().all(Option::is_some));
+    // The same by a line, as nginx says it.
+    let line =
+        |client: &str| beginning(BALANCER, &daemon, format!("PROXY TCP4 {client} 10.0.0.1 5001 4456\r\n").as_bytes());
+    let mut alice = RawClient::over(line("192.0.2.30")).unwrap();
+    alice.login("alice", "correct-horse");
+    eventually("it is in the log", || daemon.log().contains("peer=192.0.2.30:5001"));
+    let _second = RawClient::over(line("192.0.2.30")).unwrap();
+    assert!(RawClient::over(line("192.0.2.30")).is_none(), "more than --max-per-source");
+    assert!(RawClient::over(line("203.0.113.5")).is_none(), "the guesser is refused by a line as well");
+    assert!(RawClient::over(beginning(BALANCER, &daemon, b"PROXY UNKNOWN\r\n")).is_some());
 }
 
 #[test]
@@ -93,7 +103,7 @@ fn balancer_s_client_in_the_balancers_network() {
 fn balancer_without_header() {
     let daemon = daemon();
     assert!(RawClient::try_from(BALANCER, &daemon).is_none(), "a handshake is no header");
-    assert!(is_closed(beginning(BALANCER, &daemon, b"PROXY TCP4 192.0.2.7 10.0.0.1 5000 4456\r\n")));
+    assert!(is_closed(beginning(BALANCER, &daemon, b"PROXY is a word of mine\r\n")));
     assert!(is_closed(beginning(BALANCER, &daemon, b"GET / HTTP/1.1\r\n\r\n")));
     // One that says nothing, for some seconds.
     assert!(is_closed(beginning(BALANCER, &daemon, b"")));
@@ -104,9 +114,15 @@ fn balancer_without_header() {
 fn balancer_spoofed() {
     let daemon = daemon();
     let spoofed = header([192, 0, 2, 7], b"");
+    let line = b"PROXY TCP4 192.0.2.7 10.0.0.1 5000 4456\r\n";
     for from in [[127, 0, 0, 1], [127, 0, 0, 8], [127, 0, 0, 10]] {
-        assert!(RawClient::over(beginning(from, &daemon, &spoofed)).is_none(), "{from:?}");
+        for said in [&*spoofed, line] {
+            assert!(RawClient::over(beginning(from, &daemon, said)).is_none(), "{from:?}");
+        }
     }
+    // Nor a line behind one.
+    let twice = [&b"PROXY TCP4 198.51.100.1 10.0.0.1 5000 4456\r\n"[..], line].concat();
+    assert!(RawClient::over(beginning(BALANCER, &daemon, &twice)).is_none());
     // A second header is no handshake either.
     assert!(
         RawClient::over(beginning(BALANCER, &daemon, &[header([198, 51, 100, 1], b""), spoofed].concat())).is_none()
@@ -128,6 +144,14 @@ fn balancer_cut_off_or_oversize() {
         say_no_more(&socket);
         assert!(is_closed(socket), "{length} bytes");
     }
+    let line = b"PROXY TCP4 192.0.2.7 10.0.0.1 5000 4456\r\n";
+    for length in 0..line.len() {
+        let socket = beginning(BALANCER, &daemon, &line[..length]);
+        say_no_more(&socket);
+        assert!(is_closed(socket), "{length} bytes of a line");
+    }
+    // One without an end is not waited for longer than one may be.
+    assert!(is_closed(beginning(BALANCER, &daemon, &[&b"PROXY UNKNOWN "[..], &[b'x'; 60_000]].concat())));
     assert!(is_closed(beginning(BALANCER, &daemon, &header([192, 0, 2, 7], &vec![0; 60_000]))));
     for (at, byte) in [(12, 0x11), (12, 0x31), (12, 0x22), (13, 0x12), (13, 0x41), (13, 0x21), (15, 11)] {
         let mut wrong = whole.clone();

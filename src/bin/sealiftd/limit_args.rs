@@ -106,7 +106,7 @@ pub struct LimitArgs {
     )]
     max_mode: FileMode,
 
-    /// Networks of balancers, with commas, that say by PROXY protocol version 2 whose connections they hand on: those count as
+    /// Networks of balancers, with commas, that say by PROXY protocol (version 1 or 2) whose connections they hand on: those count as
     /// of there, and without that header a connection of theirs is closed
     #[arg(
         long,

@@ -1,4 +1,4 @@
-//! PROXY protocol, version 2: a balancer in front of the server says, before anything else, whose connection it hands on.
+//! PROXY protocol, versions 1 and 2: a balancer in front of the server says, before anything else, whose connection it hands on.
 //!
 //! Only addresses that are listed are believed, and from those nothing else is taken: a connection without that header is
 //! closed. From everybody else the header is no TLS handshake, and ends as any other garbage does.
@@ -18,7 +18,10 @@ use crate::limits;
 /// What stands before the addresses: a signature, a version with a command, a family and a length.
 const FIXED: usize = 16;
 
-/// What a header of version 2 begins with.
+/// What a header of version 1 begins with: it is a line.
+const LINE: &[u8] = b"PROXY ";
+
+/// What a header of version 2 begins with. The shortest line is no shorter.
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// The balancers that are believed, and the connections of theirs that have not said yet whose they are.
@@ -59,10 +62,15 @@ async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr
     let wrong = |what: &str| Error::new(Kind::Protocol, what);
     let network = |err| Error::network("reading a PROXY header", err);
     let mut fixed = [0; FIXED];
-    socket.read_exact(&mut fixed).await.map_err(network)?;
-    if !fixed.starts_with(SIGNATURE) {
-        return Err(wrong("a listed balancer sent no PROXY header of version 2"));
+    let (signature, rest) = fixed.split_at_mut(SIGNATURE.len());
+    socket.read_exact(signature).await.map_err(network)?;
+    if signature.starts_with(LINE) {
+        return read_line(socket, signature.to_vec()).await;
     }
+    if signature != SIGNATURE {
+        return Err(wrong("a listed balancer sent no PROXY header"));
+    }
+    socket.read_exact(rest).await.map_err(network)?;
     let [.., high, low] = fixed;
     let length = usize::from(u16::from_be_bytes([high, low]));
     if length > limits::PROXY_HEADER_MAX {
@@ -75,9 +83,34 @@ async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr
     socket.read_exact(rest).await.map_err(network)?;
     let config = ParseConfig { include_tlvs: false, allow_v1: false, allow_v2: true };
     let (header, _) = ProxyHeader::parse(&header, config).map_err(|_| wrong("a PROXY header is wrong"))?;
+    told_by(&header)
+}
+
+/// The same of version 1, of which this much has come. The line says nowhere how long it is, and what follows it is the client's: so it is
+/// taken byte by byte.
+async fn read_line(socket: &mut (impl AsyncRead + Unpin), mut line: Vec<u8>) -> Result<Option<SocketAddr>> {
+    let wrong = |what: &str| Error::new(Kind::Protocol, what);
+    while !line.ends_with(b"\n") {
+        if line.len() >= limits::PROXY_LINE_MAX {
+            return Err(wrong("a PROXY header is too long"));
+        }
+        let mut byte = [0];
+        socket.read_exact(&mut byte).await.map_err(|err| Error::network("reading a PROXY header", err))?;
+        line.extend_from_slice(&byte);
+    }
+    let config = ParseConfig { include_tlvs: false, allow_v1: true, allow_v2: false };
+    match ProxyHeader::parse(&line, config) {
+        Ok((header, length)) if length == line.len() => told_by(&header),
+        _ => Err(wrong("a PROXY header is wrong")),
+    }
+}
+
+fn told_by(header: &ProxyHeader<'_>) -> Result<Option<SocketAddr>> {
     match header.proxied_address() {
         None => Ok(None),
-        Some(proxied) if proxied.protocol != Protocol::Stream => Err(wrong("a PROXY header is of no TCP connection")),
+        Some(proxied) if proxied.protocol != Protocol::Stream => {
+            Err(Error::new(Kind::Protocol, "a PROXY header is of no TCP connection"))
+        }
         Some(proxied) => Ok(Some(SocketAddr::new(proxied.source.ip().to_canonical(), proxied.source.port()))),
     }
 }
@@ -149,7 +182,6 @@ mod tests {
             header(2, 0x11, &IPV4),
             version_3,
             too_long,
-            b"PROXY TCP4 192.0.2.7 10.0.0.1 1027 4456\r\n".to_vec(),
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a handshake".to_vec(),
         ] {
             assert_eq!(told(&wrong).unwrap_err().kind(), Kind::Protocol, "{wrong:?}");
@@ -157,11 +189,58 @@ mod tests {
     }
 
     #[test]
+    fn a_line_tells_the_source_and_what_follows_is_left() {
+        let first = Some("192.0.2.7:1027".parse().unwrap());
+        assert_eq!(told(b"PROXY TCP4 192.0.2.7 10.0.0.1 1027 4456\r\n").unwrap(), (first, 12));
+        let sixth = Some("[2001:db8::9]:80".parse().unwrap());
+        assert_eq!(told(b"PROXY TCP6 2001:db8::9 2001:db8::1 80 4456\r\n").unwrap(), (sixth, 12));
+        let (ffff, port) = (["ffff"; 8].join(":"), 65_535);
+        let longest = format!("PROXY TCP6 {ffff} {ffff} {port} {port}\r\n");
+        assert_eq!(told(longest.as_bytes()).unwrap(), (Some(format!("[{ffff}]:{port}").parse().unwrap()), 12));
+        let mapped = told(b"PROXY TCP6 ::ffff:192.0.2.7 2001:db8::1 80 4456\r\n").unwrap().0.unwrap();
+        assert_eq!(mapped.ip().to_string(), "192.0.2.7");
+        // A balancer that does not know, or does not say.
+        let long = format!("PROXY UNKNOWN {ffff} {ffff} {port} {port}\r\n");
+        assert_eq!(long.len(), limits::PROXY_LINE_MAX);
+        for own in ["PROXY UNKNOWN\r\n", &long] {
+            assert_eq!(told(own.as_bytes()).unwrap(), (None, 12), "{own:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_wrong_is_refused() {
+        let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(limits::PROXY_LINE_MAX));
+        for wrong in [
+            "PROXY TCP4 192.0.2.7 10.0.0.1 1027 4456\n",
+            "PROXY TCP4 192.0.2.7 10.0.0.1 1027 4456\r \n",
+            "PROXY TCP4 192.0.2.7 10.0.0.1 1027 4456 1\r\n",
+            "PROXY TCP4 192.0.2.7 10.0.0.1 1027\r\n",
+            "PROXY TCP4 192.0.2.7 10.0.0.1 1027 65536\r\n",
+            "PROXY TCP4 192.0.2.7 10.0.0.1 -1 4456\r\n",
+            "PROXY TCP4  192.0.2.7 10.0.0.1 1027 4456\r\n",
+            "PROXY TCP4 192.0.2.256 10.0.0.1 1027 4456\r\n",
+            "PROXY TCP4 2001:db8::9 2001:db8::1 80 4456\r\n",
+            "PROXY TCP6 192.0.2.7 10.0.0.1 1027 4456\r\n",
+            "PROXY TCP5 192.0.2.7 10.0.0.1 1027 4456\r\n",
+            "PROXY UDP4 192.0.2.7 10.0.0.1 1027 4456\r\n",
+            "PROXY localhost:4456 and more\r\n",
+            "proxy TCP4 192.0.2.7 10.0.0.1 1027 4456\r\n",
+            "PROXYTCP4 192.0.2.7 10.0.0.1 1027 4456\r\n",
+            "PROXY TCP4 192.0.2.ü 10.0.0.1 1027 4456\r\n",
+            &long,
+        ] {
+            assert_eq!(told(wrong.as_bytes()).unwrap_err().kind(), Kind::Protocol, "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn a_header_that_is_cut_off_anywhere_is_no_header() {
-        let whole = header(1, 0x11, &[&IPV4[..], &[0x04, 0, 1, 0]].concat());
-        for length in 0..whole.len() {
-            let mut socket = Cursor::new(whole[..length].to_vec());
-            assert_eq!(block_on(read(&mut socket)).unwrap_err().kind(), Kind::Network, "{length}");
+        let binary = header(1, 0x11, &[&IPV4[..], &[0x04, 0, 1, 0]].concat());
+        for whole in [&*binary, b"PROXY TCP4 192.0.2.7 10.0.0.1 1027 4456\r\n", b"PROXY UNKNOWN\r\n"] {
+            for length in 0..whole.len() {
+                let mut socket = Cursor::new(whole[..length].to_vec());
+                assert_eq!(block_on(read(&mut socket)).unwrap_err().kind(), Kind::Network, "{length}");
+            }
         }
     }
 
@@ -172,6 +251,8 @@ mod tests {
             bytes[12] = command.wrapping_add(0x18);
             let _ = told(&bytes);
             let _ = told(&rest);
+            let _ = told(&[LINE, &rest].concat());
+            let _ = told(&[LINE, b"TCP4 ", &rest, b"\r\n"].concat());
         }
     }
 }
