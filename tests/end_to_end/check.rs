@@ -151,6 +151,24 @@ fn key_and_certificate_that_are_no_pair_are_found() {
     found(place.path(), &[], "error: certs/cert.pem: no such file or folder");
 }
 
+/// The command is the end of the line, to be typed as it stands.
+#[test]
+fn keys_that_others_can_read_are_found_with_the_command_alone() {
+    let place = good_place();
+    let run = |args: &[&str]| assert!(sealiftd(place.path()).args(args).output().unwrap().status.success());
+    run(&["cert", "next"]);
+    for key in ["certs/key.pem", "certs/key.next.pem"] {
+        chmod(place.path().join(key), 0o644);
+        let (code, said) = check(place.path(), &[]);
+        let command = said.lines().find_map(|line| line.split_once("run: ")).map(|(_, command)| command.to_owned());
+        assert_eq!((code, command), (1, Some(format!("chmod 600 '{key}'"))), "{said}");
+        chmod(place.path().join(key), 0o600);
+    }
+    // It would be announced, and nobody could ever switch to it.
+    fs::remove_file(place.path().join("certs/key.next.pem")).unwrap();
+    found(place.path(), &[], "warning: the next key cannot be used: certs/key.next.pem: no such file or folder");
+}
+
 #[test]
 fn secrets_among_the_files_that_are_served_are_found() {
     let place = good_place();

@@ -385,6 +385,51 @@ fn check_looks_with_the_account_s_eyes() {
     assert_eq!(code, 0, "{as_nobody}");
 }
 
+/// As `sealiftd` typed as root does, or a backup that was unpacked.
+#[test]
+fn check_finds_what_another_account_has_made_where_the_server_keeps_something() {
+    let Some(nobody) = nobody() else { return };
+    let place = place_of(&nobody);
+    let daemon = Daemon::builder().within(place.path()).args(["--user", "nobody"]).start();
+    daemon.add_user("alice", "correct-horse", "full");
+    RawClient::logged_in(&daemon, "alice", "correct-horse").upload("f", b"f");
+    daemon.stop();
+    let users = place.path().join("users.toml");
+    chown(&users, Some(nobody.uid.as_raw()), None).unwrap();
+    let said = || {
+        let mut command = sealiftd(place.path());
+        command.args(["check", "--max-connections", "20", "--listen", "127.0.0.1:0", "--user", "nobody"]);
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    let (code, all) = said();
+    assert_eq!(code, 0, "{all}");
+    for (made, mode, found) in [
+        ("server_state/users", 0o700, "error: "),
+        ("server_state/links", 0o700, "error: "),
+        ("server_state/invitations", 0o755, "warning: "),
+        ("server_data/.sealift", 0o700, "error: "),
+        ("server_data/.sealift", 0o755, "error: "),
+        ("server_data/alice/.sealift", 0o755, "warning: alice could not write: "),
+        ("server_data/public", 0o700, "warning: anonymous could not read: "),
+    ] {
+        let path = place.path().join(made);
+        fs::create_dir_all(&path).unwrap();
+        let status = Command::new("chown").args(["-R", "root"]).arg(&path).status().unwrap();
+        assert!(status.success());
+        chmod(&path, mode);
+        let (code, all) = said();
+        let line = all.lines().find(|line| line.starts_with(found) && line.contains(made));
+        let line = line.unwrap_or_else(|| panic!("{made}: {all}"));
+        assert_eq!(code, 1, "{all}");
+        let command = line.split_once("run: ").map(|(_, command)| command.to_owned());
+        let command = command.unwrap_or_else(|| format!("chown -R nobody {made} && chmod 700 {made}"));
+        let status = Command::new("sh").args(["-c", &command]).current_dir(place.path()).status().unwrap();
+        let (code, all) = said();
+        assert!(status.success() && code == 0, "{command}: {all}");
+    }
+}
+
 #[test]
 fn check_asks_of_the_folder_of_an_audit_what_the_server_needs_of_it() {
     let Some(nobody) = nobody() else { return };

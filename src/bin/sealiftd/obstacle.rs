@@ -16,6 +16,10 @@ pub enum Want {
     Folder,
     /// The same, but that its names need not be read.
     Fill,
+    /// Read the folder, which is there.
+    Look,
+    /// Read and change the file or folder, which is there.
+    Change,
     /// Make and remove this file, whether it is there or not; its folder must be there.
     Replace,
 }
@@ -77,6 +81,8 @@ pub fn obstacle(path: &Path, want: Want) -> Option<Obstacle> {
         Want::ReadOrMake => (Access::READ_OK, "read"),
         Want::Folder => (Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK, "read and changed"),
         Want::Fill => (Access::WRITE_OK | Access::EXEC_OK, "changed"),
+        Want::Look => (Access::READ_OK | Access::EXEC_OK, "read"),
+        Want::Change => (Access::READ_OK | Access::WRITE_OK, "read and changed"),
         Want::Replace => return making(nearest),
     };
     match may(path, access) {

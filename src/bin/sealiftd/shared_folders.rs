@@ -1,11 +1,14 @@
 //! Shared folders: what about them keeps people from what the users file gives them, or gives more than it says.
 
+use std::path::Path;
+
 use sealift::auth::{Definition, Users};
 use sealift::files::Location;
+use sealift::limits;
 use sealift::store::look_at_home;
 
 use crate::args::Places;
-use crate::obstacle::{Want, obstacle};
+use crate::obstacle::{Obstacle, Want, obstacle};
 use crate::output::some_of;
 
 /// Something that is wrong with a shared folder.
@@ -46,12 +49,26 @@ fn place(places: &Places, folder: &Definition) -> Option<Trouble> {
         }
         // The start makes it.
         Ok(false) => None,
-        Ok(true) if is_changed => obstacle(&path, Want::Folder).map(|obstacle| {
+        Ok(true) => in_the_way(&path, is_changed).map(|(obstacle, what)| {
             let next = "give it to the account that runs sealiftd";
-            Trouble { is_error: false, what: format!("nobody could write in {called}: {obstacle}"), next }
+            Trouble { is_error: false, what: format!("nobody could {what} in {called}: {obstacle}"), next }
         }),
-        Ok(true) => None,
     }
+}
+
+/// What keeps this process from a folder that is served, to read there or to write; and the word for what nobody could do then.
+pub fn in_the_way(folder: &Path, is_changed: bool) -> Option<(Obstacle, &'static str)> {
+    if !is_changed {
+        return obstacle(folder, Want::Look).map(|found| (found, "read"));
+    }
+    // Where uploads wait, and what was deleted.
+    let reserved = folder.join(limits::RESERVED_NAME);
+    let inside = [reserved.join("trash"), reserved].into_iter().filter(|path| path.symlink_metadata().is_ok());
+    [folder.to_owned()]
+        .into_iter()
+        .chain(inside)
+        .find_map(|path| obstacle(&path, Want::Folder))
+        .map(|found| (found, "write"))
 }
 
 /// Homes that see what is in a folder, or are seen in it, whatever its own rights are.

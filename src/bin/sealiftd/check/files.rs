@@ -13,7 +13,7 @@ use sealift::{Kind, limits};
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
-use crate::obstacle::{Want, obstacle};
+use crate::obstacle::{Obstacle, Want, obstacle};
 use crate::output::shell_word;
 
 /// Looks at all places.
@@ -37,6 +37,9 @@ pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) 
     }
     data(&places.data, findings);
     self::state(&state, findings);
+    for kept in [places.data.join(limits::RESERVED_NAME), state.clone()] {
+        inside(&kept, findings);
+    }
     certs(&places.certs, findings);
     web_certificate(&places.web_files(), findings);
     users_file(&places.users, findings);
@@ -88,6 +91,44 @@ fn state(state: &Path, findings: &mut Findings) {
     }
 }
 
+/// What the server keeps for itself, in files and folders of its own that another account may have made: with one that it cannot use it does
+/// not start, or does not keep what it should.
+fn inside(kept: &Path, findings: &mut Findings) {
+    let entries = match kept.read_dir() {
+        Ok(entries) => entries,
+        Err(err) if err.kind() == io::ErrorKind::PermissionDenied && kept.ends_with(limits::RESERVED_NAME) => {
+            let what = format!("{} cannot be looked into ({})", kept.display(), err.kind());
+            return findings.add(Severity::Error, what, give(kept));
+        }
+        // Said above, or not there.
+        Err(_) => return,
+    };
+    for entry in entries.flatten() {
+        let (path, kind) = (entry.path(), entry.file_type());
+        let want = match kind {
+            Ok(kind) if kind.is_dir() => Want::Folder,
+            Ok(kind) if kind.is_file() => Want::Change,
+            // Sockets, say, which others listen on.
+            Ok(_) | Err(_) => continue,
+        };
+        if let Some(obstacle) = obstacle(&path, want).filter(Obstacle::is_permission) {
+            let severity = if obstacle_to_read(&path) { Severity::Error } else { Severity::Warning };
+            findings.add(severity, obstacle.to_string(), give(&path));
+        }
+    }
+}
+
+fn obstacle_to_read(path: &Path) -> bool {
+    let want = if path.is_dir() { Want::Look } else { Want::Change };
+    obstacle(path, want).is_some()
+}
+
+/// The command that gives something to the account that looks, which is the server's.
+fn give(path: &Path) -> String {
+    let me = rustix::process::geteuid().as_raw();
+    format!("run: chown -R {me} {0} && chmod -R u+rwX {0}", word(path))
+}
+
 fn certs(certs: &Path, findings: &mut Findings) {
     if let Ok(meta) = certs.metadata()
         && others_can_write(&meta)
@@ -125,15 +166,20 @@ fn certs(certs: &Path, findings: &mut Findings) {
                 Kind::Tls => {
                     "put the pair together again, or `sealiftd cert new --force` makes a new one with a new pin"
                 }
+                // It says what to run.
+                _ if error.text().contains("run: ") => "",
                 _ => "mend it",
             };
             return findings.add(Severity::Error, error.text(), next);
         }
     };
-    if !missing("key.next.pem")
+    if !(missing("key.next.pem") && missing("cert.next.pem"))
         && let Err(error) = Identity::load_next(certs)
     {
-        let next = "mend it, or `sealiftd cert next --force` makes another one";
+        let next = match error.text().contains("run: ") {
+            true => "",
+            false => "mend it, or `sealiftd cert next --force` makes another one",
+        };
         findings.add(Severity::Warning, format!("the next key cannot be used: {}", error.text()), next);
     }
     match identity.describe() {

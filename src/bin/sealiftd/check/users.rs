@@ -11,7 +11,6 @@ use sealift::{Kind, limits};
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
-use crate::obstacle::{Want, obstacle};
 use crate::output::{shell_word, some_of};
 use crate::shared_folders::{self, Trouble};
 use crate::user_key::KeyRow;
@@ -162,10 +161,9 @@ fn home(places: &Places, name: &str, home: &str, writes: bool, findings: &mut Fi
     match look_at_home(&places.data, home) {
         Ok(false) => {}
         Ok(true) => {
-            let path = places.data.join(home);
-            if writes && let Some(obstacle) = obstacle(&path, Want::Folder) {
-                let next = "give it to the account that runs sealiftd";
-                findings.add(Severity::Warning, format!("{name} could not write: {obstacle}"), next);
+            let next = "give it to the account that runs sealiftd";
+            if let Some((obstacle, what)) = shared_folders::in_the_way(&places.data.join(home), writes) {
+                findings.add(Severity::Warning, format!("{name} could not {what}: {obstacle}"), next);
             }
         }
         Err(error) => {

@@ -303,7 +303,10 @@ fn serve(stream: &UnixStream, words: &[OsString], events: &Sender<Event>, wishes
     let outcome = match wish.as_str() {
         FILES => carry_out(Wish::Files),
         PROGRAM => match wishes.replacing.try_lock() {
-            Some(_alone) => check(words).and_then(|()| carry_out(Wish::Program)),
+            Some(_alone) => match check(words) {
+                Ok(()) => carry_out(Wish::Program),
+                Err(why) => Err(format!("{why}; nothing was changed, and the server that is there goes on")),
+            },
             None => Err("somebody else has the server replaced just now".to_owned()),
         },
         _ => Err("no such wish".to_owned()),
@@ -322,7 +325,7 @@ fn answer(stream: &UnixStream, outcome: std::result::Result<String, String>) -> 
 fn check(words: &[OsString]) -> std::result::Result<(), String> {
     let words = words::for_checking(words).ok_or("its command line cannot be checked")?;
     let (program, rest) = words.split_first().ok_or("there is no program")?;
-    let failed = |err: std::io::Error| format!("{}: {err}", program.display());
+    let failed = |err: std::io::Error| format!("{} cannot be run: {}", program.display(), in_words_of(&err));
     let mut command = Command::new(program);
     // What the server that runs holds is no obstacle: it ends first.
     Parent::tell(&mut command);
@@ -363,6 +366,18 @@ fn check(words: &[OsString]) -> std::result::Result<(), String> {
     }
 }
 
+/// Why a program cannot be run. A file that is missing need not be the program: it may be what a script says that runs it.
+fn in_words_of(err: &std::io::Error) -> String {
+    match Errno::from_io_error(err) {
+        Some(Errno::NOEXEC) => "it is no program for this machine".to_owned(),
+        Some(Errno::ACCESS) => {
+            "it is no program that this account may run (its mode, or that of a folder on the way)".to_owned()
+        }
+        Some(Errno::NOENT) => "it is not there, or what it is run by is not".to_owned(),
+        _ => err.to_string(),
+    }
+}
+
 /// The whole lines of what comes from there, once it has all come, as far as they are kept.
 fn read(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
     let (text, all) = channel();
@@ -400,7 +415,7 @@ pub fn ask(places: &Places, args: &ReloadArgs) -> std::result::Result<(), Failur
         return Ok(());
     }
     let why = answer.strip_prefix(FAILED).unwrap_or("the supervisor has ended").trim_end();
-    let next = "The server's log says more; `sealiftd check` looks for what would keep it from starting.";
+    let next = "The log says more of a server that did not stay; `sealiftd check` looks for what would keep one from starting.";
     Err(Failure::from(Error::new(Kind::Aborted, why.to_owned())).hint(next))
 }
 
