@@ -355,6 +355,11 @@ impl Removed {
 pub trait Listing: Send {
     /// The next entry. A link is a link here, wherever it leads. What cannot be read (a folder that may not be, is gone meanwhile, or is too deep) does not end the listing.
     fn next(&mut self) -> Option<Result<Entry, Unread>>;
+
+    /// Nothing is wanted of what is in this folder, which was the last entry given. Where that saves nothing it is given all the same.
+    fn skip(&mut self, folder: &[u8]) {
+        let _it_is_given = folder;
+    }
 }
 
 /// Something in a listed folder that could not be read.

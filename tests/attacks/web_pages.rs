@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::web::{Got, curl};
+use crate::common::web::{Got, curl, curl_output};
 use crate::common::{Daemon, PASSWORD, RawClient, World};
 
 const FORM: &str = "/.sealift-web/login";
@@ -239,6 +239,26 @@ fn web_archive_flood() {
     let got = curl(&daemon, &[], "/many/?zip");
     assert_eq!((got.status, got.text().contains("?tar")), (400, true), "said before the first byte");
     assert_eq!(curl(&daemon, &[], "/file").status, 200);
+}
+
+#[test]
+fn web_archive_of_many_chosen() {
+    let world = world();
+    // Of each list a little: together more names than the server has memory for.
+    let names: Vec<_> = (0..500).map(|n| format!("{n:x}")).collect();
+    for name in &names {
+        let folder = world.home("public").join("many").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        for n in 0..12 {
+            fs::File::create(folder.join(format!("{n}{}", "x".repeat(200)))).unwrap();
+        }
+    }
+    let daemon = world.daemon().args(["--memory", "64MiB"]).start();
+    let chosen: String = names.iter().map(|name| format!("&name={name}")).collect();
+    let asked = |format: &str| curl_output(&daemon, &[], &format!("/many/?{format}{chosen}")).status.success();
+    assert!(asked("tar"), "of a tar nothing stays in memory");
+    assert!(!asked("zip"), "it breaks off where the memory ends");
+    assert!(curl_output(&daemon, &[], "/many/?zip&name=1&name=2").status.success());
 }
 
 #[test]

@@ -202,14 +202,14 @@ fn a_folder_that_cannot_be_read_is_an_error_at_every_door_and_no_empty_one() {
     // The listing is refused.
     let refused = || Act::Say(403, "", "<Error><Code>AccessDenied</Code></Error>".to_owned());
     engine.does(move |asked| if asked.key.is_empty() { refused() } else { Act::Do });
-    assert_eq!(told(&daemon, ""), (500, 500, "io-error".to_owned()));
+    assert_eq!(told(&daemon, ""), (503, 503, "io-error".to_owned()));
     // A file in it cannot be looked at: whoever can be told of it is told of it, and nobody that it is not there.
     engine.does(move |asked| match asked.method == "HEAD" && asked.key == "h/alice/two" {
         true => refused(),
         false => Act::Do,
     });
     let (found, _, listed) = told(&daemon, "");
-    assert_eq!((found, listed.as_str()), (500, "done"));
+    assert_eq!((found, listed.as_str()), (503, "done"));
 }
 
 #[test]

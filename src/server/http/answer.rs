@@ -272,7 +272,12 @@ pub fn not_allowed(method: &str, web: Web, reader: &Reader, ids: Ids) -> Answer 
 
 /// Why not, in words.
 pub fn refusal(error: &Error, reader: &Reader, ids: Ids) -> Answer {
-    refusal_as(status(error.told_by_server().0), error, reader, ids)
+    let status = match (error.kind(), error.told_by_server().0) {
+        // What the system refuses to the server's account it refuses until somebody has changed that.
+        (Kind::Denied, Kind::Io) => StatusCode::INTERNAL_SERVER_ERROR,
+        (_, told) => status(told),
+    };
+    refusal_as(status, error, reader, ids)
 }
 
 /// Why not, in words, with this status.
@@ -346,7 +351,8 @@ pub fn status(kind: Kind) -> StatusCode {
         // What came is not what was announced, or not all of it.
         Kind::Integrity | Kind::Aborted => StatusCode::BAD_REQUEST,
         Kind::Locked => StatusCode::LOCKED,
-        Kind::Busy | Kind::TooMany | Kind::Stopping | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        // What may succeed another time: the server is at its bounds, or what it keeps its files in failed or did not answer.
+        Kind::Busy | Kind::TooMany | Kind::Stopping | Kind::Unavailable | Kind::Io => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Unsupported => StatusCode::NOT_IMPLEMENTED,
         Kind::TimedOut => StatusCode::REQUEST_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

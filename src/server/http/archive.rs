@@ -51,14 +51,14 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<A
     let room = room.ok_or_else(|| Error::new(Kind::Busy, "there is no room for an archive now"))?;
     let chosen = chosen(&asked.place, &asked.wish.chosen)?;
     let is_to_be_counted = format == Format::Zip && method != "HEAD";
-    let list = match chosen.first() {
-        None => list_of_all(guest, &path, method, is_to_be_counted).await?,
-        Some(_) if is_to_be_counted => {
-            count_chosen(guest, &path, &chosen, method).await?;
+    let list = match (chosen.is_empty(), format) {
+        (true, _) => list_of_all(guest, &path, method, is_to_be_counted).await?,
+        (false, Format::Zip) => {
+            look_at_all(guest, &path, &chosen, method).await?;
             None
         }
-        Some(first) => {
-            open_one(guest, &path, first, method).await?;
+        (false, Format::Tar) => {
+            find_one(guest, &path, &chosen, method).await?;
             None
         }
     };
@@ -80,6 +80,7 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<A
         now: None,
         pack: Some(Pack::new(format)),
         claims: vec![room],
+        packed: 0,
         left_out: Some(LeftOut::new(limits::UNREAD_NAMES)),
         is_counted: format == Format::Zip,
     };
@@ -132,15 +133,32 @@ async fn list_of_all(
     begin_list(guest, path, method).await.map(Some)
 }
 
-async fn count_chosen(guest: &Arc<Guest>, folder: &RelPath, chosen: &[RelPath], method: &'static str) -> Result<()> {
+/// Whether all that was chosen is there, and is not too much for a zip; how much is in it nobody asks who asks for the head alone.
+async fn look_at_all(guest: &Arc<Guest>, folder: &RelPath, chosen: &[RelPath], method: &'static str) -> Result<()> {
     let mut sum = 0;
     for name in chosen {
         sum += 1;
-        if let Some(job) = open_one(guest, folder, name, method).await? {
-            sum = count(guest, job, sum).await?;
+        match open_one(guest, folder, name, method).await? {
+            Some(job) if method == "HEAD" => end_list(guest, job).await?,
+            Some(job) => sum = count(guest, job, sum).await?,
+            None => {}
         }
     }
     Ok(())
+}
+
+/// Whether anything that was chosen is there: of the rest a tar says that it was left out.
+async fn find_one(guest: &Arc<Guest>, folder: &RelPath, chosen: &[RelPath], method: &'static str) -> Result<()> {
+    let mut why = None;
+    for name in chosen {
+        match open_one(guest, folder, name, method).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(job)) => return end_list(guest, job).await,
+            Err(error) if why_not(error.kind()).is_some() => why = why.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    why.map_or(Ok(()), Err)
 }
 
 /// How many there are with those of this list.
@@ -150,14 +168,17 @@ async fn count(guest: &Arc<Guest>, job: ListJob, before: usize) -> Result<usize>
         let Batch { rest, entries, .. } = guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
         (list, count) = (rest, count + entries.len());
         if count > limits::WEB_ZIP_ENTRIES {
-            let text = format!("more than {} files and folders: take ?tar", limits::WEB_ZIP_ENTRIES);
             if let Some(job) = list {
-                guest.note(|desk| drop(desk.drop_list(job, Error::new(Kind::BadCommand, "too many for a zip"))));
+                guest.note(|desk| drop(desk.drop_list(job, too_many())));
             }
-            return Err(Error::new(Kind::BadCommand, text));
+            return Err(too_many());
         }
     }
     Ok(count)
+}
+
+fn too_many() -> Error {
+    Error::new(Kind::BadCommand, format!("more than {} files and folders: take ?tar", limits::WEB_ZIP_ENTRIES))
 }
 
 async fn end_list(guest: &Arc<Guest>, list: ListJob) -> Result<()> {
@@ -179,7 +200,11 @@ async fn open_one(
     let (folder, name) = (folder.clone(), name.clone());
     let opening = guest.step(move |desk| {
         desk.allows_gathering(&folder, method)?;
-        open(desk, &folder, &name, method).map(|(_, list)| list)
+        let (_, list) = open(desk, &folder, &name, method)?;
+        if list.is_none() {
+            desk.rest();
+        }
+        Ok(list)
     });
     opening.await
 }
@@ -231,6 +256,8 @@ struct State {
     pack: Option<Pack>,
     /// Room for what is written, and for the names of a zip.
     claims: Vec<Claim>,
+    /// Files and folders whose names are among them.
+    packed: usize,
     left_out: Option<LeftOut>,
     is_counted: bool,
 }
@@ -269,7 +296,7 @@ impl State {
             match self.list.take() {
                 Some(job) => self.read(desk, job, account)?,
                 None => match self.chosen.pop() {
-                    Some(name) => self.open(desk, &name)?,
+                    Some(name) => self.open(desk, &name, account)?,
                     None => return Ok(None),
                 },
             }
@@ -278,13 +305,13 @@ impl State {
     }
 
     /// Begins with something that was chosen.
-    fn open(&mut self, desk: &mut Desk, name: &RelPath) -> Result<()> {
+    fn open(&mut self, desk: &mut Desk, name: &RelPath, account: &Arc<Account>) -> Result<()> {
         match (open(desk, &self.path, name, self.method), &mut self.left_out) {
             (Ok((entry, list)), _) => {
                 self.below = [name.as_bytes(), b"/"].concat();
                 self.list = list;
                 self.entries.push(entry);
-                Ok(())
+                self.take_room(account)
             }
             (Err(error), Some(left)) => {
                 left.add(name.as_bytes(), why_not(error.kind()).ok_or(error)?);
@@ -294,38 +321,47 @@ impl State {
         }
     }
 
+    /// Takes room for the names of the entries that were just read, which a zip has in memory until its end: none of them is packed before.
+    fn take_room(&mut self, account: &Arc<Account>) -> Result<()> {
+        if !self.is_counted || self.entries.is_empty() {
+            return Ok(());
+        }
+        // More may have come since they were counted.
+        self.packed += self.entries.len();
+        if self.packed > limits::WEB_ZIP_ENTRIES {
+            return Err(too_many());
+        }
+        let of_one = |entry: &Entry| 2 * (self.top.len() + 1 + entry.path.len()) + limits::WEB_ZIP_ENTRY_BYTES;
+        let full = || Error::new(Kind::Busy, "there is no room for the names of a zip now");
+        self.claims.push(account.claim(self.entries.iter().map(of_one).sum()).ok_or_else(full)?);
+        Ok(())
+    }
+
     /// Reads some of a list.
     fn read(&mut self, desk: &mut Desk, mut job: ListJob, account: &Arc<Account>) -> Result<()> {
         if let Err(error) = desk.may_go_on(job.running()) {
             return Err(desk.drop_list(job, error));
         }
-        let below = &self.below;
-        let path = |inner: &[u8]| [below, inner].concat();
-        let mut bytes = 0;
-        while self.entries.len() < limits::WEB_FILES_A_TURN {
-            let Some(entry) = desk.next_entry(&mut job) else {
-                if let (Outcome::Listed { unread, unreadable, .. }, Some(left)) =
-                    (desk.listed(job)?, &mut self.left_out)
-                {
-                    unread.iter().for_each(|name| left.add(&path(name), "it could not be read"));
-                    left.add_unnamed(unreadable.saturating_sub(unread.len() as u64));
-                }
-                self.entries.reverse();
-                return Ok(());
-            };
-            let entry = Entry { path: path(&entry.path), ..entry };
-            bytes += 2 * entry.path.len() + limits::WEB_ZIP_ENTRY_BYTES;
-            self.entries.push(entry);
-        }
-        if self.is_counted {
-            let full = || Error::new(Kind::Busy, "there is no room for the names of a zip now");
-            match account.claim(bytes) {
-                Some(claim) => self.claims.push(claim),
-                None => return Err(desk.drop_list(job, full())),
+        let mut is_over = false;
+        while self.entries.len() < limits::WEB_FILES_A_TURN && !is_over {
+            match desk.next_entry(&mut job) {
+                Some(entry) => self.entries.push(Entry { path: [&*self.below, &*entry.path].concat(), ..entry }),
+                None => is_over = true,
             }
         }
-        self.list = Some(job);
+        if let Err(error) = self.take_room(account) {
+            return Err(desk.drop_list(job, error));
+        }
         self.entries.reverse();
+        if !is_over {
+            self.list = Some(job);
+            return Ok(());
+        }
+        if let (Outcome::Listed { unread, unreadable, .. }, Some(left)) = (desk.listed(job)?, &mut self.left_out) {
+            let below = &self.below;
+            unread.iter().for_each(|name| left.add(&[below, &**name].concat(), "it could not be read"));
+            left.add_unnamed(unreadable.saturating_sub(unread.len() as u64));
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::stream::try_unfold;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::answer::{Answer, Body, Ids, answer, redirect};
 use super::entries::{Batch, batch};
@@ -28,7 +29,7 @@ use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::op::Op;
-use crate::server::desk::outcome::Begun;
+use crate::server::desk::outcome::{Begun, Outcome};
 
 /// Answers a request for a folder.
 ///
@@ -38,10 +39,12 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
     let path = asked.place.path.clone();
     let (recursive, method) = (asked.wish.search.is_some(), asked.method);
     let op = Op::List { path: path.clone(), recursive, rotten: false, modes: false, marks: false };
+    // Of what is only a redirect, or a head, nobody sees anything.
+    let shown = if asked.place.is_folder && method != "HEAD" { form } else { Form::Text };
     let gathering = guest.gathering().await;
     let (job, offered) = guest
         .step(move |desk| match begin(desk, op, method)? {
-            Begun::List(job) => Ok((job, Offered::now(desk, &path))),
+            Begun::List(job) => Ok((job, Offered::now(desk, &path, shown))),
             _ => Err(unexpected()),
         })
         .await?;
@@ -100,7 +103,7 @@ pub async fn delivery(guest: &Arc<Guest>, asked: &Asked, form: Form, ids: Ids) -
     let asking = guest.step(move |desk| {
         let grants = desk.principal().grants();
         let is_whole = path.is_root() || grants.folders.iter().any(|folder| folder.at == path);
-        Ok((Offered::now(desk, &path), is_whole))
+        Ok((Offered::now(desk, &path, Form::Text), is_whole))
     });
     let (offered, is_whole) = asking.await?;
     let delivers = offered.here.contains(Access::UPLOAD) && !offered.here.contains(Access::LIST);
@@ -134,7 +137,7 @@ struct Gathered {
 
 async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &Asked) -> Result<Gathered> {
     let mut gathered = Gathered { sorted: Vec::new(), _claims: Vec::new(), rest: Some(job), unread: 0, is_cut: false };
-    let search = wish.search.as_ref().map(|text| text.to_lowercase());
+    let search = wish.search.as_ref().map(|text| folded_text(text));
     let (mut bytes, mut looked) = (0, 0);
     while let Some(job) = gathered.rest.take() {
         let Batch { rest, mut entries, unread, .. } =
@@ -162,9 +165,11 @@ async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &As
             let ended = move |desk: &mut Desk| {
                 let listed = desk.listed(rest);
                 desk.rest();
-                listed.map(drop)
+                listed
             };
-            guest.step(ended).await?;
+            if let Outcome::Listed { unreadable, .. } = guest.step(ended).await? {
+                gathered.unread = unreadable;
+            }
             gathered._claims.extend(claim);
             gathered.is_cut = true;
             break;
@@ -184,10 +189,15 @@ async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &As
     Ok(gathered)
 }
 
-/// Whether this text, which has no capital letters, is in the name of this, whatever it is in.
+/// What names are compared by in a search: letters are alike however they are put together, and large or small, wherever they stand.
+fn folded_text(text: &str) -> String {
+    text.nfkd().flat_map(char::to_lowercase).map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
+}
+
+/// Whether this text, which is folded, is in the name of this, whatever it is in.
 fn has(entry: &Entry, text: &str) -> bool {
     let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    String::from_utf8_lossy(name).to_lowercase().contains(text)
+    folded_text(&String::from_utf8_lossy(name)).contains(text)
 }
 
 fn sort(entries: &mut [Entry], wish: &Wish) {

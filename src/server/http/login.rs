@@ -120,7 +120,7 @@ pub async fn log_in(visitors: &Visitors, request: &Request<()>, body: &mut Comin
         Err(error) if matches!(error.kind(), Kind::LoginFailed | Kind::Busy | Kind::TooMany) => {
             let (kind, why) = error.told_by_server();
             let why = if kind == Kind::LoginFailed { "The name or the password is wrong.".into() } else { why };
-            // Nobody has a longer name, and what is no name is not said again.
+            // Nobody has a longer name: such a one is not said again.
             let user = Some(user).filter(|user| user.len() <= limits::NAME_MAX).unwrap_or_default();
             return Ok(page_of(status(kind), &page::login(&to.unwrap_or_default(), &user, Some(&why), ids)));
         }

@@ -1,10 +1,10 @@
 //! What a page offers at each place: what the gate lets pass there, and nothing that it would only refuse.
 
+use super::rows::Form;
 use crate::auth::{Access, Grants, Principal};
 use crate::files::{Entry, EntryKind, HomeTerms, RelPath, Usage};
 use crate::server::desk::Desk;
 use crate::server::desk::gate::{self, Decision, Demand, Extent, Need};
-use crate::server::desk::linking;
 use crate::server::desk::op::Op;
 
 /// What a folder's page offers to somebody.
@@ -24,8 +24,8 @@ pub struct Offered {
 }
 
 impl Offered {
-    /// By the rights of now.
-    pub fn now(desk: &Desk, folder: &RelPath) -> Offered {
+    /// By the rights of now. What is used is `told` on a page alone: to know it all of a home may have to be looked through.
+    pub fn now(desk: &Desk, folder: &RelPath, told: Form) -> Offered {
         let (principal, grants) = (desk.principal(), desk.principal().grants());
         let trash = keeps(principal, folder)
             && principal.is_user()
@@ -37,7 +37,7 @@ impl Offered {
             trash,
             kept: grants.folder_at(folder).map_or(kept_at_home, |shared| Kept(shared.terms)),
             kept_at_home,
-            usage: principal.is_user().then(|| desk.usage(folder)).flatten(),
+            usage: (principal.is_user() && told == Form::Page).then(|| desk.usage(folder)).flatten(),
         }
     }
 
@@ -94,10 +94,9 @@ pub fn keeps(principal: &Principal, folder: &RelPath) -> bool {
     }
 }
 
-/// Whether somebody to whom this is granted may make a link to anything: what is shared with them is not theirs to link to.
+/// Whether somebody to whom this is granted may make a link to anything.
 pub fn may_link_somewhere(grants: &Grants) -> bool {
-    let own = [grants.access].into_iter().chain(grants.rules.iter().map(|rule| rule.access));
-    own.fold(Access::NONE, Access::union).contains(Access::LINK)
+    grants.access_anywhere().contains(Access::LINK)
 }
 
 /// What may be done in a folder: looking at it, fetching all of it, and making something new in it.
@@ -116,8 +115,7 @@ fn in_folder(grants: &Grants, folder: &RelPath) -> Access {
     let link = gate::rights_at(grants, Demand { rights: Access::LINK, path: Some(folder), extent: Extent::Tree });
     let making = Access::UPLOAD.union(Access::MKDIR).union(Access::OVERWRITE);
     let asked = making.union(Access::DOWNLOAD).union(Access::LINK);
-    let link = if linking::may_lead_to(grants, folder) { link.intersection(Access::LINK) } else { Access::NONE };
-    here.without(asked).union(new.intersection(making)).union(fetch).union(link)
+    here.without(asked).union(new.intersection(making)).union(fetch).union(link.intersection(Access::LINK))
 }
 
 /// What may be done with an entry: fetching it, or something of it, giving it another name, removing it, and making a link to it, to
@@ -140,7 +138,7 @@ pub fn with_entry(grants: &Grants, path: &RelPath, kind: EntryKind) -> Access {
     let remove = Op::Remove { path: path.clone(), recursive: is_folder, for_good: false };
     let offers = [
         (Access::DOWNLOAD, passes(grants, fetch)),
-        (Access::LINK, linking::may_lead_to(grants, path) && passes(grants, at(Access::LINK, all))),
+        (Access::LINK, passes(grants, at(Access::LINK, all))),
         // What a link to a folder gives, it gives of all of it.
         (Access::LIST, is_folder && passes(grants, at(Access::LIST, all))),
         (Access::UPLOAD, is_folder && passes(grants, at(Access::UPLOAD, all))),

@@ -275,6 +275,7 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
     html! {
         p .sum {
             @match entries {
+                0 if scene.is_cut => "Nothing that was looked at has that in its name.",
                 0 if scene.wish.search.is_some() => "Nothing here or below has that in its name.",
                 0 => "Nothing is here.",
                 1 => { "1 entry, " (readable::size(bytes)) }

@@ -125,10 +125,14 @@ impl Rows {
     pub fn tail(&self, unread: u64, out: &mut String) {
         match self.form {
             Form::Page => page::folder_tail(&self.scene, (self.entries, self.bytes), unread, out),
-            Form::Text if unread > 0 => {
-                let _ = writeln!(out, "({unread} could not be read)");
+            Form::Text => {
+                if unread > 0 {
+                    let _ = writeln!(out, "({unread} could not be read)");
+                }
+                if self.scene.is_cut {
+                    let _ = writeln!(out, "(there may be more: only the first of it is here)");
+                }
             }
-            Form::Text => {}
             Form::Json => {
                 let Ids { pid, session } = self.scene.ids;
                 let _ = writeln!(out, "\n],\"unread\":{unread},\"pid\":{pid},\"session\":\"{session}\"}}");

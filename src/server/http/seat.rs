@@ -278,7 +278,7 @@ impl<S: Sat> Turn for Inner<S> {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
-    use std::sync::mpsc::sync_channel;
+    use std::sync::mpsc::{SyncSender, sync_channel};
 
     use futures::FutureExt as _;
     use futures::executor::block_on;
@@ -298,6 +298,18 @@ mod tests {
             Turns::new("test", Places::of_sessions()),
             Source::from(IpAddr::from(Ipv4Addr::LOCALHOST)),
         )
+    }
+
+    /// Somebody is at this desk until they are let go.
+    fn held_up<S: Sat>(queue: &Queue<S>) -> (Errand<()>, SyncSender<()>) {
+        let (go, wait) = sync_channel::<()>(0);
+        let (begun, is_begun) = sync_channel::<()>(1);
+        let first = queue.ask(Class::Light, move |_| {
+            begun.send(()).unwrap();
+            wait.recv().unwrap();
+        });
+        is_begun.recv().unwrap();
+        (first, go)
     }
 
     #[test]
@@ -326,13 +338,7 @@ mod tests {
         let turns = Turns::new("test", Places::of_sessions());
         let queue = Queue::new(String::new(), turns, Source::from(IpAddr::from(Ipv4Addr::LOCALHOST)));
         let told = || queue.ask(Class::Light, std::mem::take);
-        let (go, wait) = sync_channel::<()>(0);
-        let (begun, is_begun) = sync_channel::<()>(1);
-        let first = queue.ask(Class::Light, move |_| {
-            begun.send(()).unwrap();
-            wait.recv().unwrap();
-        });
-        is_begun.recv().unwrap();
+        let (first, go) = held_up(&queue);
         let second = queue.ask(Class::Light, |_| {});
         drop(queue.ask(Class::Light, |_| {}));
         go.send(()).unwrap();
@@ -368,13 +374,7 @@ mod tests {
     #[test]
     fn what_nobody_waits_for_any_more_does_not_pile_up() {
         let queue = queue();
-        let (go, wait) = sync_channel::<()>(0);
-        let (begun, is_begun) = sync_channel::<()>(1);
-        let first = queue.ask(Class::Light, move |_| {
-            begun.send(()).unwrap();
-            wait.recv().unwrap();
-        });
-        is_begun.recv().unwrap();
+        let (first, go) = held_up(&queue);
         /// Goes to the desk when it is dropped, as a list does that is under way.
         struct Noted(Queue<Vec<u32>>);
         impl Drop for Noted {

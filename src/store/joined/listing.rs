@@ -15,12 +15,10 @@ pub(super) struct JoinedListing {
     pub(super) later: VecDeque<(Vec<u8>, Box<dyn Listing>)>,
 }
 
-impl JoinedListing {
-    /// Whether this is under a name that is hidden.
-    fn is_hidden(&self, path: &[u8]) -> bool {
-        let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
-        self.names.iter().any(|name| name == first)
-    }
+/// Whether this is under one of the names that are hidden.
+fn is_hidden(names: &[Vec<u8>], path: &[u8]) -> bool {
+    let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+    names.iter().any(|name| name == first)
 }
 
 impl Listing for JoinedListing {
@@ -36,9 +34,10 @@ impl Listing for JoinedListing {
                         Ok(entry) => &entry.path,
                         Err(unread) => &unread.path,
                     };
-                    if !self.is_hidden(path) {
+                    if !is_hidden(&self.names, path) {
                         return Some(found);
                     }
+                    listing.skip(path);
                 }
             }
         }
@@ -54,5 +53,22 @@ impl Listing for JoinedListing {
             }
         }
         None
+    }
+
+    fn skip(&mut self, folder: &[u8]) {
+        let mut parts = folder.splitn(2, |byte| *byte == b'/');
+        let (Some(first), inside) = (parts.next(), parts.next()) else { return };
+        match inside {
+            // What shows there, with all in it.
+            None => self.later.retain(|(name, _)| name != first),
+            Some(inside) => {
+                if let Some((_, listing)) = self.later.front_mut().filter(|(name, _)| name == first) {
+                    listing.skip(inside);
+                }
+            }
+        }
+        if let Some(listing) = &mut self.listing {
+            listing.skip(folder);
+        }
     }
 }

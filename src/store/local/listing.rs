@@ -141,6 +141,14 @@ impl Listing for LocalListing {
             return Some(entry);
         }
     }
+
+    fn skip(&mut self, folder: &[u8]) {
+        // It is gone into as soon as it is given, where that can be done.
+        if self.path.strip_suffix(b"/") == Some(folder) {
+            self.leave();
+        }
+        self.trouble = self.trouble.take().filter(|trouble| trouble.path != folder);
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +160,34 @@ mod tests {
 
     use super::super::Root;
     use super::*;
+
+    #[test]
+    fn what_is_in_a_folder_that_is_skipped_is_not_given_and_all_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["base/a/deep", "base/b", "base/c/in"] {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+            fs::write(dir.path().join(folder).join("file"), b"").unwrap();
+        }
+        let root = cap_std::fs::Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
+        let jail = Arc::new(Jail::new(Arc::new(Root::alone(&root).unwrap())));
+        let base = RelPath::parse(b"base").unwrap();
+        let all = |skipped: &[&str]| {
+            let mut listing = LocalListing::open(&jail, Staging::Hidden, &base, true).unwrap();
+            let mut paths = Vec::new();
+            while let Some(entry) = listing.next() {
+                let path = String::from_utf8(entry.unwrap().path).unwrap();
+                if skipped.contains(&path.as_str()) {
+                    listing.skip(path.as_bytes());
+                }
+                paths.push(path);
+            }
+            paths.sort();
+            paths
+        };
+        assert_eq!(all(&["a"]), ["a", "b", "b/file", "c", "c/in", "c/in/file"]);
+        assert_eq!(all(&["a/deep", "b", "c/in/file"]), ["a", "a/deep", "b", "c", "c/in", "c/in/file"]);
+        assert_eq!(all(&["a", "b", "c"]), ["a", "b", "c"]);
+    }
 
     #[test]
     fn a_folder_that_is_renamed_or_swapped_after_it_was_listed_is_unread_and_not_empty() {

@@ -108,6 +108,11 @@ fn an_archive_has_what_was_chosen_each_folder_with_all_in_it_and_each_thing_once
     // One that is gone meanwhile is said to be left out; a zip is made when all that was asked for is there.
     let tar = curl(&daemon, &["-u", &auth], &url("tar", "&name=deep/x&name=missing"));
     assert!(tar.status == 200 && tar.text().contains("missing: it was gone when its turn came"), "{}", tar.text());
+    // In whatever order: what is not there may be the first of them.
+    let tar = curl(&daemon, &["-u", &auth], &url("tar", "&name=a-missing&name=deep/x"));
+    assert!(tar.status == 200 && tar.text().contains("a-missing: it was gone"), "{}", tar.text());
+    assert_eq!(curl(&daemon, &["-u", &auth], &url("tar", "&name=a-missing&name=missing")).status, 404);
+    assert_eq!(curl(&daemon, &["-u", &auth, "--head"], &url("zip", "&name=deep&name=missing")).status, 404);
     assert_eq!(curl(&daemon, &["-u", &auth], &url("zip", "&name=deep/x&name=missing")).status, 404);
 }
 

@@ -47,6 +47,15 @@ fn a_search_finds_names_below_and_only_what_may_be_seen() {
     assert_eq!(found(&daemon, "/~alice/pics/?search=p1").0, ["p1.png"]);
     assert_eq!(found(&daemon, "/~alice/pics/?search=report&sort=name&order=desc").0.len(), 2);
     assert!(found(&daemon, "/~alice/?search=nothing-like-it").0.is_empty());
+    // Letters are alike however they are put together, and wherever they stand in a word.
+    for name in ["U\u{308}ber.md", "ΟΔΟΣ.md", "οδοσα.md"] {
+        fs::write(home.join(name), "x").unwrap();
+    }
+    assert_eq!(found(&daemon, "/~alice/?search=%C3%BCber").0, ["U\u{308}ber.md"]);
+    assert_eq!(found(&daemon, "/~alice/?search=%CE%9F%CE%94%CE%9F%CE%A3").0.len(), 2);
+    // What may not be seen is said to be there, and how many are not.
+    let got = curl(&daemon, &["-u", &alice()], "/~alice/?search=report&json").text();
+    assert_eq!(serde_json::from_str::<Value>(&got).unwrap()["unread"], 1, "{got}");
     // What has no URL of its own is not found.
     let everybody: Value = serde_json::from_str(&curl(&daemon, &[], "/?search=report&json").text()).unwrap();
     assert_eq!(everybody["entries"].as_array().unwrap().len(), 1, "{everybody}");

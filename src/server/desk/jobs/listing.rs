@@ -109,6 +109,9 @@ impl Desk {
         loop {
             match job.listing.next()? {
                 Ok(mut entry) => {
+                    if job.screened && entry.kind == EntryKind::Directory {
+                        self.skip_unlisted(job, &entry.path);
+                    }
                     if !self.may_see(job, &entry) {
                         continue;
                     }
@@ -170,6 +173,20 @@ impl Desk {
             job.count_unread(name);
         }
         false
+    }
+
+    /// Does not go into a folder of which nothing may be listed, however much is in it.
+    fn skip_unlisted(&self, job: &mut ListJob, path: &[u8]) {
+        let Ok(folder) = job.real.join(path) else { return };
+        let grants = self.principal.grants();
+        if grants.access_below(&folder).any.contains(Access::LIST) {
+            return;
+        }
+        job.listing.skip(path);
+        if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) {
+            job.count_unread(path.to_vec());
+            job.unlisted = Some(folder);
+        }
     }
 
     /// Whether this is told of the entry of this path. Where a link leads is, if the user may look there.

@@ -236,9 +236,9 @@ fn is_space(space: &str) -> bool {
 
 /// Whether readers take an element of this name with this in it, which is XML as it was kept here.
 pub fn can_be_told(name: &Name, inner: &str) -> bool {
-    // What is text has no quotation marks, and what ends a line is escaped.
+    // What is text has no quotation marks, and what ends a line is escaped; other attributes end so, too.
     let is_good = |rest: &str| rest.split('"').next().is_some_and(|space| is_space(space) && !space.contains("&#"));
-    (name.space == XML || is_space(&name.space)) && inner.split("xmlns=\"").skip(1).all(is_good)
+    (name.space == XML || is_space(&name.space)) && inner.split(" xmlns=\"").skip(1).all(is_good)
 }
 
 /// Whether it can be the name of an element, without its prefix.
@@ -363,6 +363,7 @@ mod tests {
         // What was kept before is looked at again.
         let named = |space: &str| Name { space: space.to_owned(), local: "c".to_owned() };
         assert!(can_be_told(&of_xml, &kept) && can_be_told(&named("u"), "xmlns=&quot;a b&quot;"));
+        assert!(can_be_told(&named("u"), "<q axmlns=\"a b\"/>"), "an attribute whose name only ends so");
         assert!([XMLNS, "a b"].iter().all(|space| !can_be_told(&named(space), "")));
         for inner in [format!("<a xmlns=\"{XML}\"></a>"), "1<a xmlns=\"a b\"/>".into(), "<a xmlns=\"a&#13;b\"/>".into()]
         {
