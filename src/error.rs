@@ -267,6 +267,8 @@ pub struct Error {
     /// What it happened to, as it was named.
     path: Option<Box<Path>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// The operation that failed with it was written down.
+    is_noted: bool,
 }
 
 /// A result whose failure is in the table.
@@ -275,7 +277,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of this kind about this, found out on this side.
     pub fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Error { kind, side: Side::Local, text: text.into().into(), path: None, source: None }
+        Error { kind, side: Side::Local, text: text.into().into(), path: None, source: None, is_noted: false }
     }
 
     /// The same, as the other side's.
@@ -361,7 +363,26 @@ impl Error {
 
     /// The same for a second listener, without the cause.
     pub fn retold(&self) -> Error {
-        Error { kind: self.kind, side: self.side, text: self.text.clone(), path: self.path.clone(), source: None }
+        let (text, path) = (self.text.clone(), self.path.clone());
+        Error { kind: self.kind, side: self.side, text, path, source: None, is_noted: self.is_noted }
+    }
+
+    /// The operation that failed with it is written down: whoever asked for it need not be told of again.
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "a server's"))]
+    pub(crate) fn noted(self) -> Error {
+        Error { is_noted: true, ..self }
+    }
+
+    /// Whether [`Error::noted`] was said of it.
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "a server's"))]
+    pub(crate) fn is_noted(&self) -> bool {
+        self.is_noted
+    }
+
+    /// What the other was turned into, to be told in its place.
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "a server's"))]
+    pub(crate) fn in_place_of(self, other: &Error) -> Error {
+        Error { is_noted: other.is_noted, ..self }
     }
 
     /// What went wrong.

@@ -63,12 +63,12 @@ pub enum What<'a> {
     },
     /// An operation is done or has failed. Each that was begun is told of once, also if its client left in the middle.
     Operation(Operation<'a>),
-    /// A request over HTTP ended before it was an operation: what it was about is not its client's to ask for, it makes no sense, or a
-    /// condition of it does not hold.
+    /// A request over HTTP was refused, and is no operation that failed: what it was about is not its client's to ask for, or is not there,
+    /// it makes no sense, or a condition of it does not hold.
     TurnedAway {
-        /// The method, or the header with the condition.
+        /// The method.
         name: &'a str,
-        /// What it was about, as the client wrote it.
+        /// What it was about, as the client wrote it, without what opens a link or an upload.
         url: &'a str,
         /// Why.
         why: Kind,

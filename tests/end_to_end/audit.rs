@@ -138,7 +138,7 @@ impl Asking {
                 assert_eq!(got.status, 412, "{got:?}");
                 // What is there is looked at first.
                 self.expect("http", "If-Match", &name, "-", if was_there { "done" } else { "not-found" });
-                return self.expect("http", "If-Match", "-", "-", "changed");
+                return self.expect("http", "DELETE", "-", "-", "changed");
             }
             0 => ("PUT", String::new(), "from the web"),
             1 if !is_folder => ("GET", String::new(), ""),

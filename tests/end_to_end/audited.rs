@@ -5,7 +5,7 @@ use std::fs;
 use base64::Engine as _;
 use serde_json::Value;
 
-use crate::common::web::RawWeb;
+use crate::common::web::{RawWeb, curl};
 use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually, section, text};
 
 const AUDIT: &str = "audit/audit.jsonl";
@@ -149,10 +149,219 @@ fn requests_that_come_to_nothing_stand_there_and_not_without_end() {
     assert_eq!(said("GET", "/~alice/file", "login-required"), 1, "{:#?}", &requests[..3]);
     assert_eq!(said("DELETE", "/~alice/file", "login-required"), 1);
     assert_eq!(said("GET", "/~alice/%00", "bad-path"), 1);
-    assert_eq!(said("If-Match", "file", "changed"), 1);
+    assert_eq!(said("DELETE", "/~alice/file", "changed"), 1);
     let flood = said("GET", "/~alice/flood", "login-required");
     assert!((100..1001).contains(&flood), "{flood}");
     assert_eq!(only(&lines, "DELETE").iter().filter(|line| line["outcome"] == "done").count(), 1);
+}
+
+#[test]
+fn what_is_done_by_a_link_into_a_shared_folder_is_found_by_where_it_lies() {
+    let world = World::of(&["alice"]);
+    fs::create_dir_all(world.home("crew").join("x/in")).unwrap();
+    fs::write(world.home("crew").join("x/file"), "shared").unwrap();
+    let folders = "\n[folders.crew]\nas = \"team\"\naccess = { alice = \"full\" }\n";
+    world.set_users(&(section("alice", "\"full\"", "alice") + folders));
+    let daemon = start(&world);
+    let mut alice = enter(&daemon, "alice");
+    let mut visit = |line: &str| {
+        let secret = alice.ask(line).2["secret"].clone();
+        let mut visitor = RawClient::connect(&daemon);
+        assert_eq!(visitor.ask(format!("VISIT {secret}")).1, "welcome");
+        visitor
+    };
+    assert_eq!(visit("LINK team/x/file name=one").download("file").unwrap(), b"shared");
+    assert_eq!(visit("LINK team name=all").download("x/file").unwrap(), b"shared");
+    assert_eq!(visit("LINK team/x/in drop=yes name=box").upload("f size=1", b"x").1, "done");
+    drop(alice);
+    let lines = told(&world, daemon);
+    let places = |verb: &str, user: &str| {
+        only(&lines, verb)
+            .iter()
+            .filter(|line| line["user"] == user)
+            .map(|line| line["place"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(places("LINK", "alice"), ["crew/x/file", "crew", "crew/x/in"], "{lines:#?}");
+    assert_eq!(places("DOWNLOAD", "alice/one"), ["crew/x/file"]);
+    assert_eq!(places("DOWNLOAD", "alice/all"), ["crew/x/file"]);
+    assert_eq!(places("UPLOAD", "alice/box"), ["crew/x/in/f"]);
+}
+
+/// A request of alice's: its method, its URL, its headers, its body, and what it is answered.
+type Asked<'a> = (&'a str, &'a str, &'a str, &'a str, u16);
+
+#[test]
+fn every_request_that_is_refused_to_who_is_logged_in_stands_there_once_and_with_its_name() {
+    let world = World::of(&["alice", "bob"]);
+    let rule = "\n[[users.alice.rules]]\npath = \"/shut/**\"\naccess = []\n";
+    let users = section("alice", "\"full\"", "alice") + rule + &section("bob", "\"full\"", "bob");
+    world.set_users(&users);
+    for folder in ["alice/d/sub", "alice/shut/x", "bob"] {
+        fs::create_dir_all(world.home(folder)).unwrap();
+    }
+    for file in ["alice/f", "alice/g", "alice/shut/s", "bob/g"] {
+        fs::write(world.home(file), "x").unwrap();
+    }
+    let daemon = start(&world);
+    let to = |url: &str| format!("Destination: https://127.0.0.1{url}\r\n");
+    let (bobs, elsewhere, into, away, over) = (
+        to("/~bob/x"),
+        "Destination: https://elsewhere.example/x\r\n".to_owned(),
+        to("/~alice/d/sub/x"),
+        to("/~alice/new"),
+        to("/~alice/g"),
+    );
+    let (kept, nowhere, shut) = (format!("{over}Overwrite: F\r\n"), to("/~alice/none/x"), to("/~alice/shut/new"));
+    let form = "Sec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+    let (other, any, foreign) = ("If-Match: \"another\"\r\n", "If-None-Match: *\r\n", "Sec-Fetch-Site: cross-site\r\n");
+    let range = "Content-Range: bytes 0-0/1\r\n";
+    let (empty, restore) = ("/.sealift-web/trash/empty", "/.sealift-web/trash/restore");
+    let (links, remove) = ("/.sealift-web/links", "/.sealift-web/links/remove");
+    let asked: Vec<Asked<'_>> = vec![
+        ("MOVE", "/~alice/f", &bobs, "", 403),
+        ("COPY", "/~alice/f", &bobs, "", 403),
+        ("MOVE", "/~alice/f", &elsewhere, "", 502),
+        ("COPY", "/~alice/f", &elsewhere, "", 502),
+        ("MOVE", "/~alice/d", &into, "", 403),
+        ("COPY", "/~alice/d", &into, "", 403),
+        ("MOVE", "/~alice/missing", &away, "", 404),
+        ("COPY", "/~alice/missing", &away, "", 404),
+        ("MOVE", "/~alice/f", &kept, "", 412),
+        ("COPY", "/~alice/f", &kept, "", 412),
+        ("MOVE", "/~alice/f", &nowhere, "", 409),
+        ("COPY", "/~alice/f", &nowhere, "", 409),
+        ("MOVE", "/~alice/f", &shut, "", 403),
+        ("COPY", "/~alice/f", &shut, "", 403),
+        ("MOVE", "/~alice/f", "", "", 400),
+        ("DELETE", "/~alice/missing", "", "", 404),
+        ("DELETE", "/~alice/f", other, "", 412),
+        ("DELETE", "/~alice/f", "Depth: 0\r\n", "", 400),
+        ("DELETE", "/~alice/shut", "", "", 403),
+        ("DELETE", "/~alice/", "", "", 403),
+        ("DELETE", "/~alice/f", foreign, "", 403),
+        ("DELETE", "/~alice/f", "If: (<urn:uuid:00000000-0000-0000-0000-000000000000>)\r\n", "", 412),
+        ("PUT", "/~alice/f", range, "y", 400),
+        ("PUT", "/~alice/f", "Content-Encoding: br\r\n", "y", 415),
+        ("PUT", "/~alice/f", other, "y", 412),
+        ("PUT", "/~alice/f", any, "y", 412),
+        ("PUT", "/~alice/none/f", "", "y", 409),
+        ("PUT", "/~alice/shut/new", "", "y", 403),
+        ("PUT", "/~alice/f", "Repr-Digest: sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\r\n", "y", 400),
+        ("PUT", "/~alice/d", "", "y", 405),
+        ("MKCOL", "/~alice/d", "", "", 405),
+        ("MKCOL", "/~alice/none/d", "", "", 409),
+        ("MKCOL", "/~alice/new", "", "y", 415),
+        ("MKCOL", "/~alice/shut/new", "", "", 403),
+        ("LOCK", "/~alice/f", "", "<no", 400),
+        ("PROPPATCH", "/~alice/f", "", "<no", 400),
+        ("UNLOCK", "/~alice/f", "", "", 400),
+        ("GET", "/~alice/missing", "", "", 404),
+        ("GET", "/~alice/%00", "", "", 400),
+        ("GET", "/~bob/g", "", "", 404),
+        ("PUT", "/~bob/g", "", "y", 404),
+        ("DELETE", "/~bob/g", "", "", 404),
+        ("GET", "/.sealift-web/none", "", "", 404),
+        ("PATCH", "/.sealift-web/uploads/00000000000000000000000000000000", "", "", 404),
+        ("POST", links, form, "path=/~bob/g", 403),
+        ("POST", links, form, "path=/~alice/shut", 403),
+        ("POST", links, form, "path=/~alice/missing", 404),
+        ("POST", links, "", "path=/~alice/f", 400),
+        ("POST", remove, form, "name=none", 404),
+        ("POST", empty, form, "path=/~bob/g&all=yes", 403),
+        ("POST", restore, form, "path=/~bob/g&id=x", 403),
+        ("BREW", "/~alice/f", "", "", 405),
+    ];
+    for (n, (method, url, headers, body, status)) in asked.iter().enumerate() {
+        let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+        assert_eq!(ask(&mut web, "MKCOL", &format!("mark-{n}"), "", ""), 201);
+        let login = base64::engine::general_purpose::STANDARD.encode(format!("alice:{PASSWORD}"));
+        let head = format!("{method} {url} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {login}\r\n{headers}");
+        let got = web.ask(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).unwrap();
+        assert_eq!(got.status, *status, "{method} {url} {headers}{body}: {}", got.text());
+    }
+    let lines = told(&world, daemon);
+    let at = |n: usize| lines.iter().position(|line| line["path"] == format!("mark-{n}")).unwrap_or(lines.len());
+    for (n, (method, url, headers, body, _)) in asked.iter().enumerate() {
+        let good = ["done", "created", "replaced", "same"];
+        let refused: Vec<_> = lines[at(n) + 1..at(n + 1)]
+            .iter()
+            .filter(|line| !good.contains(&line["outcome"].as_str().unwrap()))
+            .collect();
+        let shown = format!("{method} {url} {headers}{body}: {refused:#?}");
+        assert_eq!(refused.len(), 1, "{shown}");
+        assert_eq!(refused[0]["user"], "alice", "{shown}");
+        if refused[0]["event"] == "request" {
+            let is_token = url.contains("/uploads/");
+            assert!(refused[0]["verb"] == *method && (is_token || refused[0]["url"] == *url), "{shown}");
+        }
+    }
+    assert!(!lines.iter().any(|line| line.to_string().contains("00000000000000000000000000000000")));
+}
+
+#[test]
+fn of_an_archive_that_was_sent_whole_nothing_broke_off() {
+    let world = World::of(&["alice"]);
+    fs::create_dir_all(world.home("alice").join("d/sub")).unwrap();
+    fs::write(world.home("alice").join("d/f"), "x").unwrap();
+    let daemon = start(&world);
+    for (method, path) in [
+        ("GET", "d/?tar&name=sub&name=f"),
+        ("GET", "d/?zip&name=sub&name=f"),
+        ("HEAD", "d/?zip&name=sub&name=f"),
+        ("HEAD", "d/?tar&name=sub"),
+        ("HEAD", "d/?tar"),
+    ] {
+        let login = format!("alice:{PASSWORD}");
+        let head: &[&str] = if method == "HEAD" { &["--head"] } else { &[] };
+        let got = curl(&daemon, &[&["-u", &login], head].concat(), &format!("/~alice/{path}"));
+        assert_eq!(got.status, 200, "{method} {path}");
+    }
+    let lines = told(&world, daemon);
+    assert!(lines.iter().all(|line| line["outcome"] != "aborted"), "{lines:#?}");
+}
+
+#[test]
+fn what_is_refused_of_a_link_has_its_name_and_not_its_secret() {
+    let world = World::of(&["alice"]);
+    fs::create_dir(world.home("alice").join("inbox")).unwrap();
+    let daemon = start(&world);
+    let mut alice = enter(&daemon, "alice");
+    let mut make = |arguments: &str| alice.ask(format!("LINK {arguments}")).2["secret"].clone();
+    let (drop, locked) = (make("inbox drop=yes name=box size=100"), make("inbox name=locked password=sesame"));
+    let ask = |head: &str, body: &str| {
+        let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+        web.ask(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).unwrap().status
+    };
+    let head = |method: &str, secret: &str, more: &str| {
+        format!("{method} /.sealift-web/l/{secret}/{more}\r\n").replacen("\r\n", " HTTP/1.1\r\nHost: x\r\n", 1)
+    };
+    assert_eq!(ask(&head("PUT", &drop, ".hidden"), "x"), 400);
+    assert_eq!(ask(&head("PUT", &drop, "large"), &"x".repeat(200)), 507);
+    assert_eq!(ask(&head("GET", &drop, "%00"), ""), 400);
+    let part = "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\".hidden\"\r\n\r\nx\r\n--b--\r\n";
+    let form = format!("{}Content-Type: multipart/form-data; boundary=b\r\n", head("POST", &drop, ""));
+    assert_eq!(ask(&form, part), 400);
+    let guess = base64::engine::general_purpose::STANDARD.encode(":wrong");
+    assert_eq!(ask(&format!("{}Authorization: Basic {guess}\r\n", head("GET", &locked, "")), ""), 401);
+    std::mem::drop(alice);
+    let text = {
+        assert_eq!(daemon.stop().code, Some(0));
+        fs::read_to_string(world.place().join(AUDIT)).unwrap()
+    };
+    assert!(!text.contains(&drop) && !text.contains(&locked), "{text}");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |is: &dyn Fn(&Value) -> bool| lines.iter().filter(|line| is(line)).count();
+    let refused = |verb: &str, user: Value, url: &str| {
+        let is = |line: &Value| line["verb"] == verb && line["user"] == user && line["url"] == url;
+        count(&|line| line["event"] == "request" && line["outcome"] == "bad-path" && is(line))
+    };
+    assert_eq!(refused("PUT", "alice/box".into(), "/.sealift-web/l/-/.hidden"), 1, "{text}");
+    assert_eq!(refused("POST", "alice/box".into(), "/.sealift-web/l/-"), 1, "{text}");
+    assert_eq!(count(&|line| line["event"] == "request" && line["verb"] == "GET" && line["outcome"] == "bad-path"), 1);
+    assert_eq!(count(&|line| line["event"] == "refused" && line["user"] == "alice/locked"), 1, "{text}");
+    let large = |line: &Value| line["verb"] == "PUT" && line["outcome"] != "bad-path";
+    assert_eq!(count(&|line| line["user"] == "alice/box" && large(line)), 1, "{text}");
 }
 
 #[test]

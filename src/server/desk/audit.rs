@@ -85,7 +85,8 @@ impl Audit {
         self.over(user, &running, Err(kind), 0);
         self.own_trouble(&error);
         // Whoever puts files in by a link learns nothing of what is there.
-        if user.link().is_some_and(|link| matches!(link.to, LinkTo::Inbox(_))) { hidden(error) } else { error }
+        let is_hidden = user.link().is_some_and(|link| matches!(link.to, LinkTo::Inbox(_)));
+        if is_hidden { hidden(error) } else { error }.noted()
     }
 
     /// Either.

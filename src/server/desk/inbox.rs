@@ -39,7 +39,8 @@ pub fn path_in(users: &Users, link: &Link, name: &[u8]) -> Result<RelPath> {
 
 /// What failed, without a word of where, and of what is there.
 pub fn hidden(error: Error) -> Error {
-    match error.told_by_server().0 {
+    let kind = error.told_by_server().0;
+    let told = match kind {
         Kind::Quota | Kind::NoSpace => Error::new(Kind::NoSpace, FULL),
         kind @ (Kind::Aborted | Kind::Integrity) => {
             Error::new(kind, "not all of it came, or other bytes than were announced")
@@ -48,7 +49,7 @@ pub fn hidden(error: Error) -> Error {
         Kind::NotFound | Kind::NotDirectory | Kind::LoginFailed => Error::new(Kind::NotFound, "no such link"),
         Kind::Denied => Error::new(Kind::Denied, NOTHING_ELSE),
         // About what the request says.
-        Kind::BadCommand | Kind::BadSequence | Kind::UnknownVerb => error,
+        Kind::BadCommand | Kind::BadSequence | Kind::UnknownVerb => return error,
         kind @ (Kind::BadPath | Kind::PathTooLong) => Error::new(kind, "no file can be called so"),
         // About the session.
         kind @ (Kind::Revoked | Kind::Kicked | Kind::Stopping | Kind::TimedOut) => {
@@ -58,7 +59,8 @@ pub fn hidden(error: Error) -> Error {
             Error::new(Kind::TooMany, "it could not be taken now")
         }
         kind => Error::new(kind, "it could not be stored"),
-    }
+    };
+    told.in_place_of(&error)
 }
 
 impl Desk {

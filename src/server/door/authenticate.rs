@@ -64,7 +64,7 @@ impl Credentials {
         }
     }
 
-    /// Who they say they are; nobody's name is in a token or a link.
+    /// Who they say they are; nobody's name is in a token or in the secret of a link.
     fn user(&self) -> Option<&str> {
         match self {
             Credentials::Password { user, .. } | Credentials::Invitation { user, .. } => Some(user),
@@ -95,6 +95,14 @@ pub async fn authenticate(
     shared: &Shared,
 ) -> Result<Proven> {
     let (user, with) = (credentials.user().map(str::to_owned), credentials.kind());
+    let user = match &credentials {
+        // Who guesses at its password has the link.
+        Credentials::Link { secret, password: Some(_) } => {
+            let there = shared.users.latest().at_link(secret, peer.ip());
+            there.ok().map(|there| there.principal().name().to_owned())
+        }
+        _ => user,
+    };
     // A password is guessed, a secret is not.
     let offence = match credentials {
         Credentials::Link { password: None, .. } => Offence::NoLink,

@@ -45,9 +45,9 @@ pub async fn delete(guest: &Arc<Guest>, place: &Place, headers: &HeaderMap) -> R
     let mut looks = Looks::default();
     loop {
         let seen = put::decide(guest, &place.path, headers).await?;
-        let (path, is_conditional) = (place.path.clone(), seen.is_some());
+        let path = place.path.clone();
         let removed = guest.step(move |desk| remove(desk, path, seen, false, "DELETE")).await;
-        if !looks.again(is_conditional, &removed) {
+        if !looks.again(headers, &removed) {
             return removed.map(|()| answer(StatusCode::NO_CONTENT));
         }
     }
@@ -100,13 +100,13 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
     let mut looks = Looks::default();
     let moved = loop {
         let seen = SeenAt { path: put::decide(guest, &from, headers).await?, other: guest.seen().other.clone() };
-        let (from, to, is_conditional) = (from.clone(), to.clone(), seen.is_said());
+        let (from, to) = (from.clone(), to.clone());
         let moved = guest.step(move |desk| match folders {
             true => supersede(desk, (&from, &to), seen, "MOVE"),
             false => rename_at(desk, (&from, &to), there.is_some(), seen, "MOVE"),
         });
         let moved = moved.await;
-        if !looks.again(is_conditional, &moved) {
+        if !looks.again(headers, &moved) {
             break moved;
         }
     };
@@ -259,6 +259,7 @@ pub fn no_place(error: Error, to: &RelPath) -> Error {
         Kind::NotFound if error.path() == Some(Path::new(&to.to_string())) => {
             let folder = to.parent().unwrap_or_default();
             Error::new(Kind::NotDirectory, format!("{folder}: there is no such folder to put it in"))
+                .in_place_of(&error)
         }
         _ => error,
     }

@@ -35,9 +35,8 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     let mut looks = Looks::default();
     loop {
         let seen = put::decide(guest, &way.from, headers).await?;
-        let is_conditional = seen.is_some() || guest.seen().other.is_some();
         let copied = copy_there(guest, &way, (what, there), seen, is_flat).await;
-        if !looks.again(is_conditional, &copied) {
+        if !looks.again(headers, &copied) {
             copied?;
             break;
         }

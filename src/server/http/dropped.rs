@@ -39,6 +39,8 @@ pub struct InboxVisit<'a> {
     pub uploads: &'a Arc<Uploads>,
     /// Who reads the answer.
     pub reader: Reader,
+    /// Told of what of a form is refused.
+    pub refused: &'a (dyn Fn(&Error) + Sync),
 }
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE");
@@ -77,6 +79,9 @@ pub async fn serve(
         ("GET" | "HEAD", None) if is_top => Ok(inbox.shown(ids)),
         ("POST", None) if is_top => {
             let brought = inbox.form(headers, body).await;
+            if let Some(error) = brought.first.as_ref().filter(|_| brought.stored > 0) {
+                (inbox.refused)(error);
+            }
             match brought.first {
                 None if brought.stored == 0 && !inbox.is_for_person() => {
                     Err(Error::new(Kind::BadCommand, "no file came"))
@@ -323,14 +328,15 @@ impl Reading<'_> {
 /// What failed, as the web tells it: without a word of where, and of what is there.
 fn hidden(error: Error) -> Error {
     let error = inbox::hidden(error);
-    match error.kind() {
+    let told = match error.kind() {
         // The link is over, or nothing may be put in by it.
         Kind::Revoked | Kind::Kicked | Kind::Denied => Error::new(Kind::Revoked, "no such link"),
         Kind::NotFound => Error::new(Kind::NotFound, "there is no such upload, or no such link"),
         kind @ (Kind::Stopping | Kind::TimedOut) => Error::new(kind, "it could not be taken now"),
         Kind::TooMany => Error::new(Kind::Busy, error.text()),
-        _ => error,
-    }
+        _ => return error,
+    };
+    told.in_place_of(&error)
 }
 
 #[cfg(test)]

@@ -159,11 +159,6 @@ impl Guest {
         self.principal.is_anonymous()
     }
 
-    /// What all connections share.
-    pub fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
     /// Who it is, as at the login.
     pub fn principal(&self) -> &Principal {
         &self.principal

@@ -20,9 +20,10 @@ use super::guest::{Guest, begin, unexpected};
 use super::link_page;
 use super::login;
 use super::multipart;
+use super::place;
 use super::same_site;
-use super::service;
 use super::target::{LinkRoot, LinkTarget, Place, Whose};
+use super::turned_away::{Arrival, Turned};
 use super::visitors::{Claimed, LinkKey, Visitors};
 use super::wish::Wish;
 use crate::auth::{Link, LinkTo};
@@ -52,6 +53,8 @@ pub struct Asker<'a> {
     pub request: &'a Request<()>,
     /// Whether a page is wanted.
     pub for_browser: bool,
+    /// How far the request has come.
+    pub arrival: &'a Arrival,
 }
 
 impl Asker<'_> {
@@ -59,12 +62,22 @@ impl Asker<'_> {
     fn reader(&self) -> Reader {
         if self.for_browser { Reader::Person(None) } else { Reader::Program }
     }
+
+    /// Tells that it failed so; of whoever came by the link, if anybody did.
+    fn failed(&self, error: &Error, guest: Option<&Guest>, ids: Ids) {
+        let turned = Turned { visitors: self.visitors, request: self.request, session: ids.session };
+        self.arrival.failed(&turned, guest, error);
+    }
 }
 
 /// Answers a request for something below a link.
 pub async fn serve(asker: Asker<'_>, at: LinkTarget, body: &mut Coming, ids: &mut Ids) -> Answer {
-    let answered = decide(&asker, &at, body, ids).await;
-    let mut answer = answered.unwrap_or_else(|error| refused(&error, &asker.reader(), *ids));
+    let mut guest = None;
+    let answered = decide(&asker, &at, body, (&mut *ids, &mut guest)).await;
+    let mut answer = answered.unwrap_or_else(|error| {
+        asker.failed(&error, guest.as_deref(), *ids);
+        refused(&error, &asker.reader(), *ids)
+    });
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(ROBOTS, HeaderValue::from_static("noindex, nofollow, noarchive"));
@@ -108,7 +121,13 @@ impl Way {
     }
 }
 
-async fn decide(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
+/// `visitor` is whoever came by the link, once that is known.
+async fn decide(
+    asker: &Asker<'_>,
+    at: &LinkTarget,
+    body: &mut Coming,
+    (ids, visitor): (&mut Ids, &mut Option<Arc<Guest>>),
+) -> Result<Answer> {
     let request = asker.request;
     if request.method() == Method::OPTIONS {
         let mut answer = answer(StatusCode::NO_CONTENT);
@@ -134,6 +153,7 @@ async fn decide(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: &mut
         guest => guest?,
     };
     ids.session = guest.ticket().id();
+    *visitor = Some(guest.clone());
     let link = guest.principal().link().cloned().ok_or_else(unexpected)?;
     if login::is_script(request.headers()) {
         return Err(Error::new(Kind::Denied, "what users store here is no part of any page"));
@@ -146,7 +166,9 @@ async fn decide(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: &mut
         (LinkTo::Inbox(_), _) if !may_write => Ok(not_offered(asker, *ids)),
         (LinkTo::Inbox(bounds), _) => {
             let uploads = &asker.visitors.shared().uploads;
-            let inbox = InboxVisit { guest: &guest, link: &link, bounds, uploads, reader: asker.reader() };
+            let refused = |error: &Error| asker.failed(error, Some(&guest), *ids);
+            let (reader, refused) = (asker.reader(), &refused);
+            let inbox = InboxVisit { guest: &guest, link: &link, bounds, uploads, reader, refused };
             dropped::serve(inbox, request, at, body, *ids).await
         }
         (LinkTo::File | LinkTo::Folder, Way::Read(method)) => read(asker, at, (&guest, &link), method, *ids).await,
@@ -257,7 +279,7 @@ async fn read(
         What { origin: Origin::from(asker.visitors.peer().ip()), path: place.path.clone(), state: String::new() };
     let is_listing = place.is_folder && !is_archive;
     let asked = Asked { method, place, wish, viewer: None, headers };
-    let answer = service::serve(guest, asked, asker.for_browser, ids).await?;
+    let answer = place::serve(guest, asked, asker.for_browser, ids).await?;
     match (link.downloads, method) {
         (Some(_), "GET") if !is_listing => counted::counted(guest, link, what, (is_archive, answer)).await,
         _ => Ok(answer),

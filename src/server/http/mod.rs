@@ -33,6 +33,7 @@ mod own;
 mod pack;
 mod page;
 mod parked;
+mod place;
 mod put;
 mod ranges;
 mod reader;

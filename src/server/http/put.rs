@@ -16,7 +16,6 @@ use super::guest::{Guest, Waiting, begin, unexpected};
 use super::receiving::{self, Wanted};
 use super::resumable;
 use super::target::{OWN, Place};
-use super::turned_away;
 use super::uploads::Uploads;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Condition, Hash, Interrupted, Mtime, RelPath, Seen, Stored, UploadSpec};
@@ -152,7 +151,7 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
             let now = hash_now(guest, path).await?;
             match expected.holds(now.as_ref().map(|(hash, size, mtime)| (hash, *size, *mtime))) {
                 true => Ok(now.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash))),
-                false => Err(not_that(guest, path)),
+                false => Err(not_that(path)),
             }
         }
     }
@@ -166,7 +165,7 @@ async fn condition_with_if(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderM
     let now = still(guest, path, before).await?;
     match asked == Condition::Any || asked == now {
         true => Ok(now),
-        false => Err(not_that(guest, path)),
+        false => Err(not_that(path)),
     }
 }
 
@@ -179,7 +178,7 @@ pub async fn still(guest: &Arc<Guest>, path: &RelPath, before: &Seen) -> Result<
     // If that is there which was there before, it is that which has this hash. Its attributes have changed if the hash was recorded.
     let at = path.clone();
     let is_that = guest.step(move |desk| desk.seen(&at)).await?.is_still(before);
-    is_that.then_some(now).ok_or_else(|| not_that(guest, path))
+    is_that.then_some(now).ok_or_else(|| not_that(path))
 }
 
 /// Decides on the conditions of a request that changes a name and no bytes, by what is at this path now. Says what that is: the change
@@ -197,9 +196,27 @@ pub async fn decide(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> 
     check(guest, path, headers).await?;
     match &guest.seen().path {
         // When this was decided on before, the hash may have been recorded.
-        Some(before) if !seen.is_still(before) => Err(not_that(guest, path)),
+        Some(before) if !seen.is_still(before) => Err(not_that(path)),
         _ => Ok(Some(seen)),
     }
+}
+
+/// Whether all that is said is that nothing is there.
+pub fn asks_for_nothing_there(headers: &HeaderMap) -> bool {
+    has_condition(headers) && matches!(Expected::of(headers), Expected::Absent)
+}
+
+/// Decides on that for who may do this there.
+///
+/// # Errors
+/// [`Kind::Changed`] if something is there; those of the gate and the store.
+pub async fn nothing_is_there(guest: &Arc<Guest>, op: Op, method: &'static str) -> Result<()> {
+    let looking = guest.step(move |desk| {
+        desk.allows(&op, method)?;
+        let Some(path) = op.path() else { return Ok(None) };
+        Ok((desk.seen(path)? != Seen::NOTHING).then(|| path.clone()))
+    });
+    looking.await?.map_or(Ok(()), |path| Err(not_that(&path)))
 }
 
 /// How often something was decided on that somebody else changed before what was decided was done.
@@ -207,11 +224,11 @@ pub async fn decide(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> 
 pub struct Looks(usize);
 
 impl Looks {
-    /// Whether to [`decide`] anew: something else is there by now.
-    pub fn again<T>(&mut self, is_conditional: bool, done: &Result<T>) -> bool {
+    /// Whether to [`decide`] anew: something else is there by now. What the `If` of WebDAV says is decided once, and would fail each time.
+    pub fn again<T>(&mut self, headers: &HeaderMap, done: &Result<T>) -> bool {
         self.0 += 1;
         let is_changed = done.as_ref().is_err_and(|error| error.kind() == Kind::Changed);
-        is_conditional && is_changed && self.0 < limits::CONDITION_LOOKS
+        has_condition(headers) && is_changed && self.0 < limits::CONDITION_LOOKS
     }
 }
 
@@ -235,12 +252,11 @@ async fn check(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Resul
         Err(error) if error.kind() == Kind::IsDirectory => hold_of_folder(headers),
         holds => holds?,
     };
-    holds.then_some(()).ok_or_else(|| not_that(guest, path))
+    holds.then_some(()).ok_or_else(|| not_that(path))
 }
 
 /// A condition does not hold.
-fn not_that(guest: &Guest, path: &RelPath) -> Error {
-    turned_away::by_condition(guest, &String::from_utf8_lossy(path.as_bytes()));
+fn not_that(path: &RelPath) -> Error {
     Error::new(Kind::Changed, format!("{path}: not what the request said it must be"))
 }
 
@@ -274,5 +290,21 @@ async fn hash_now(guest: &Arc<Guest>, path: &RelPath) -> Result<Option<(Hash, u6
             }
             Some(_) => return Err(unexpected()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_decided_once_is_done_once_and_what_the_headers_say_is_decided_anew() {
+        let changed = || Err::<(), _>(Error::new(Kind::Changed, "f: somebody changed it just now"));
+        let mut said = HeaderMap::new();
+        assert!(!Looks::default().again(&said, &changed()), "an If would fail each time");
+        said.insert(IF_MATCH, HeaderValue::from_static("*"));
+        let mut looks = Looks::default();
+        assert!((1..limits::CONDITION_LOOKS).all(|_| looks.again(&said, &changed())));
+        assert!(!looks.again(&said, &changed()) && !Looks::default().again(&said, &Ok(())));
     }
 }

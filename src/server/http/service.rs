@@ -18,26 +18,23 @@ use super::answer::{
     Answer, Body, Ids, Reader, Unwanted, complete, explained, is_for_browser, methods, not_allowed, redirect, refusal,
     refusal_as, status, text,
 };
-use super::archive;
 use super::change::{self, Way};
 use super::coming::Coming;
 use super::copy;
 use super::dav;
-use super::file::{self, Asked};
-use super::folder;
+use super::file::Asked;
 use super::guest::Guest;
 use super::link::{self, Asker};
 use super::login;
-use super::rows::Form;
 use super::same_site;
 use super::target::{Place, Target, Whose, check_host, destination};
-use super::turned_away::Arrival;
+use super::turned_away::{Arrival, Turned};
 use super::uploads::{Token, Upload};
 use super::viewer::Viewer;
 use super::visitors::{Claimed, Visitors};
 use super::wish::Wish;
 use super::writing::Writing;
-use super::{own, page, put, resumable};
+use super::{own, page, place, put, resumable};
 use crate::budget::{Account, Claim};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -127,9 +124,12 @@ impl Connection {
         .catch_unwind()
         .await;
         let answer = match answering {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => {
+                head.arrival.answered(&self.turned(&head, ids), answer.status());
+                answer
+            }
             Ok(Err(error)) => {
-                head.arrival.ended(&self.visitors, &head.request, ids.session, error.told_by_server().0);
+                head.arrival.failed(&self.turned(&head, ids), None, &error);
                 let mut answer = match status(error.told_by_server().0) {
                     StatusCode::UNAUTHORIZED
                         if error.kind() == Kind::LoginRequired && login::is_from_elsewhere(&head.request) =>
@@ -188,18 +188,15 @@ impl Connection {
         let request = &head.request;
         check_host(request.uri(), request.version(), request.headers(), self.server_name.as_deref())?;
         if let Ok(Target::Link(at)) = Target::parse(request.uri()) {
-            head.arrival.is_begun();
-            let asker = Asker { visitors: &self.visitors, request, for_browser: head.is_for_browser };
+            let for_browser = head.is_for_browser;
+            let asker = Asker { visitors: &self.visitors, request, for_browser, arrival: &head.arrival };
             return Ok(link::serve(asker, at, body, ids).await);
         }
         match request.method().as_str() {
             "GET" => self.read("GET", head, ids).await,
             "HEAD" => self.read("HEAD", head, ids).await,
             "POST" => match Target::parse(request.uri())? {
-                Target::Own(path) => {
-                    head.arrival.is_begun();
-                    own::post(&self.visitors, &path, request, body, (head.is_for_browser, *ids)).await
-                }
+                Target::Own(path) => own::post(&self.visitors, &path, request, body, (head.is_for_browser, *ids)).await,
                 Target::Place(_) | Target::Link(_) => Ok(self.not_allowed(head, *ids)),
             },
             "OPTIONS" => Ok(self.options()),
@@ -232,7 +229,12 @@ impl Connection {
         }
     }
 
+    fn turned<'h>(&'h self, head: &'h Head, ids: Ids) -> Turned<'h> {
+        Turned { visitors: &self.visitors, request: &head.request, session: ids.session }
+    }
+
     fn refused(&self, status: StatusCode, error: &Error, head: &Head, ids: Ids) -> Answer {
+        head.arrival.failed(&self.turned(head, ids), None, error);
         let mut answer = refusal_as(status, error, &self.reader(head), ids);
         if status == StatusCode::METHOD_NOT_ALLOWED {
             answer.headers_mut().insert(ALLOW, methods(self.web()));
@@ -248,10 +250,7 @@ impl Connection {
                     let (_, upload, _) = self.upload(token, head, ids).await?;
                     return resumable::look(&upload).await;
                 }
-                None => {
-                    head.arrival.is_begun();
-                    return own::serve(&self.visitors, &path, request, (head.is_for_browser, *ids)).await;
-                }
+                None => return own::serve(&self.visitors, &path, request, (head.is_for_browser, *ids)).await,
             },
             Target::Place(place) => place,
             Target::Link(_) => return Ok(self.not_allowed(head, *ids)),
@@ -278,12 +277,10 @@ impl Connection {
         // It puts an upload away that nobody is at: nothing that another site may have a browser do.
         if wish.partial && method == "HEAD" && !place.is_folder && self.web() == Web::On {
             same_site::check(request.uri(), request.headers())?;
-            head.arrival.is_begun();
             return resumable::left(&guest, place.path, method).await;
         }
         let asked = Asked { method, place, wish, viewer: self.visitors.viewer(&headers), headers };
-        head.arrival.is_begun();
-        serve(&guest, asked, head.is_for_browser, *ids).await
+        place::serve(&guest, asked, head.is_for_browser, *ids).await
     }
 
     async fn find(&self, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
@@ -295,7 +292,6 @@ impl Connection {
             Target::Place(place) => place,
         };
         let here = self.guest(&place, head, ids).await?;
-        head.arrival.is_begun();
         let found = match here {
             Here::In(guest) => dav::find(&guest, place, request.headers(), body).await,
             // A program that mounts looks at what is above a home too.
@@ -326,25 +322,26 @@ impl Connection {
         let other = if writing.has_destination() { to().ok() } else { None };
         let (presented, seen) = dav::presented(&guest, &place, other, request).await?;
         let guest = Arc::new(guest.presenting(presented, seen));
-        head.arrival.is_begun();
-        writing.decide(&guest, &place.path, headers).await?;
-        let way = || to().and_then(|to| Way::between(&place, to, headers));
-        let written = match writing {
-            Writing::Put => {
-                let kept = (&self.visitors.shared().uploads, guest.source().clone());
-                put::serve(&guest, &place, headers, body, kept).await
+        let written = async {
+            writing.decide(&guest, &place.path, headers).await?;
+            let way = || to().and_then(|to| Way::between(&place, to, headers));
+            match writing {
+                Writing::Put => {
+                    let kept = (&self.visitors.shared().uploads, guest.source().clone());
+                    put::serve(&guest, &place, headers, body, kept).await
+                }
+                // Of an upload alone.
+                Writing::Append => Ok(self.not_allowed(head, *ids)),
+                Writing::Delete => change::delete(&guest, &place, headers).await,
+                Writing::MakeFolder => change::make_folder(&guest, &place, body).await,
+                Writing::Move => change::rename(&guest, way()?, headers).await,
+                Writing::Copy => copy::copy(&guest, way()?, headers).await,
+                Writing::Lock => dav::lock(&guest, place, request, body).await,
+                Writing::Unlock => dav::unlock(&guest, place, request).await,
+                Writing::SetProperties => dav::set_properties(&guest, place, body).await,
             }
-            // Of an upload alone.
-            Writing::Append => return Ok(self.not_allowed(head, *ids)),
-            Writing::Delete => change::delete(&guest, &place, headers).await,
-            Writing::MakeFolder => change::make_folder(&guest, &place, body).await,
-            Writing::Move => change::rename(&guest, way()?, headers).await,
-            Writing::Copy => copy::copy(&guest, way()?, headers).await,
-            Writing::Lock => dav::lock(&guest, place, request, body).await,
-            Writing::Unlock => dav::unlock(&guest, place, request).await,
-            Writing::SetProperties => dav::set_properties(&guest, place, body).await,
         };
-        written.map_err(|error| writing.explain(error, &at)).or_else(|error| {
+        written.await.map_err(|error| writing.explain(error, &at)).or_else(|error| {
             match writing.status(error.told_by_server().0) {
                 Some(status) => Ok(self.refused(status, &error, head, *ids)),
                 None => Err(error),
@@ -366,7 +363,6 @@ impl Connection {
             return Ok(self.not_allowed(head, *ids));
         };
         let (guest, upload, token) = self.upload(token, head, ids).await?;
-        head.arrival.is_begun();
         let uploads = &self.visitors.shared().uploads;
         if writing == Writing::Delete {
             return Ok(resumable::cancel(&guest, uploads, token, &upload).await);
@@ -443,45 +439,6 @@ enum Here {
     In(Arc<Guest>),
     /// Above the home of this one, where there is no folder for everybody.
     Above(Arc<Guest>),
-}
-
-/// What is there: a file, or a folder.
-///
-/// # Errors
-/// Those of the gate and the store.
-pub async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids) -> Result<Answer> {
-    look(guest, asked, is_for_browser, ids).await.map(|answer| guest.braking(answer))
-}
-
-async fn look(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids) -> Result<Answer> {
-    let form = match (asked.wish.json, is_for_browser) {
-        (true, _) => Form::Json,
-        (false, true) => Form::Page,
-        (false, false) => Form::Text,
-    };
-    if asked.place.is_folder {
-        let file = asked.place.url(false);
-        let served = match asked.wish.archive {
-            Some(format) => archive::serve(guest, asked, format).await,
-            None => match folder::delivery(guest, &asked, form, ids).await? {
-                Some(page) => Ok(page),
-                None => folder::serve(guest, asked, form, ids).await,
-            },
-        };
-        return match served {
-            // The very same with a slash behind it.
-            Err(error) if error.kind() == Kind::NotDirectory => Ok(redirect(StatusCode::MOVED_PERMANENTLY, &file)),
-            answer => answer,
-        };
-    }
-    let (place, wish, viewer) = (asked.place.clone(), asked.wish.clone(), asked.viewer.clone());
-    let again = Asked { headers: Default::default(), place, wish, viewer, ..asked };
-    match file::serve(guest, asked).await {
-        Err(error) if error.kind() == Kind::IsDirectory => folder::serve(guest, again, form, ids).await,
-        // Who may list and not read files is led to the folder all the same.
-        Err(error) if error.kind() == Kind::Denied => folder::serve(guest, again, form, ids).await.map_err(|_| error),
-        answer => answer,
-    }
 }
 
 fn not_found(place: &Place) -> Error {

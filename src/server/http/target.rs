@@ -21,7 +21,7 @@ const DESTINATION: HeaderName = HeaderName::from_static("destination");
 pub const OWN: &str = ".sealift-web";
 
 /// Below which in it the links are.
-const LINK: &str = "l";
+pub const LINK: &str = "l";
 
 /// What a URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]

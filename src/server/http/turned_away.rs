@@ -1,57 +1,109 @@
-//! Requests that end before they are operations, for the audit: what they ask for is not their client's, they make no sense, or a
-//! condition does not hold. Those that are operations are told of by the desk.
+//! Requests that were refused and are no operation that the desk tells of, for the audit: what they ask for is not their client's, they
+//! make no sense, what they are about is not there, or a condition does not hold.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use hyper::Request;
+use hyper::{Request, StatusCode};
+use percent_encoding::percent_decode_str;
 
 use super::guest::Guest;
+use super::resumable;
+use super::target::{LINK, OWN};
 use super::visitors::Visitors;
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 use crate::machine::source::Source;
-use crate::server::Shared;
 use crate::server::desk::registry::SessionId;
 use crate::server::events::{Event, Protocol, What};
 
-/// Whether a request has come as far as an operation.
+/// Whether it was told already that a request came to nothing: by the desk, for the operation that failed, or here.
 #[derive(Debug, Default)]
 pub struct Arrival(AtomicBool);
 
+/// The request that came to nothing, and who looks after it.
+pub struct Turned<'a> {
+    /// Those of its connection.
+    pub visitors: &'a Visitors,
+    /// The request.
+    pub request: &'a Request<()>,
+    /// The session of the connection, until somebody has one.
+    pub session: SessionId,
+}
+
 impl Arrival {
-    /// What follows is told of by who does it.
-    pub fn is_begun(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    /// The request failed with this: told once, and not at all where the operation is written down that did.
+    pub fn failed(&self, turned: &Turned<'_>, guest: Option<&Guest>, error: &Error) {
+        let is_told = self.0.swap(true, Ordering::Relaxed) || error.is_noted();
+        let why = error.told_by_server().0;
+        // A login that failed has an event of its own.
+        if !is_told && why != Kind::LoginFailed {
+            turned.tell(guest, why);
+        }
     }
 
-    /// The request came to nothing: that is told, unless somebody else has told it.
-    pub fn ended(&self, visitors: &Visitors, request: &Request<()>, session: SessionId, why: Kind) {
-        // A login that failed has an event of its own.
-        if self.0.load(Ordering::Relaxed) || why == Kind::LoginFailed {
+    /// The request was answered so, by what asks no desk.
+    pub fn answered(&self, turned: &Turned<'_>, status: StatusCode) {
+        let why = match status {
+            StatusCode::METHOD_NOT_ALLOWED => Kind::UnknownVerb,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::LENGTH_REQUIRED => Kind::BadCommand,
+            _ => return,
+        };
+        if !self.0.swap(true, Ordering::Relaxed) {
+            turned.tell(None, why);
+        }
+    }
+}
+
+impl Turned<'_> {
+    /// `guest`: who came by a link. Otherwise it is whoever is logged in by the headers.
+    fn tell(&self, guest: Option<&Guest>, why: Kind) {
+        let Turned { visitors, request, session } = self;
+        let (shared, peer) = (visitors.shared(), visitors.peer());
+        // Who is not logged in can ask without end, and does not fill the disk with it.
+        if !shared.registry.log_shares().allows(&Source::from(peer.ip())) {
             return;
         }
-        let url = request.uri().path();
-        tell(visitors.shared(), (visitors.peer(), session, None), (request.method().as_str(), url, why));
-    }
-}
-
-/// A condition of a request of this guest does not hold.
-pub fn by_condition(guest: &Guest, url: &str) {
-    let (ticket, user) = (guest.ticket(), guest.name());
-    tell(guest.shared(), (ticket.peer(), ticket.id(), Some(user)), ("If-Match", url, Kind::Changed));
-}
-
-fn tell(
-    shared: &Shared,
-    (peer, session, user): (SocketAddr, SessionId, Option<&str>),
-    (name, url, why): (&str, &str, Kind),
-) {
-    // Who is not logged in can ask without end, and does not fill the disk with it.
-    if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
-        let what = What::TurnedAway { name, url, why };
+        let url = shown(request.uri().path());
+        let by_login = if guest.is_none() { visitors.session_of(request.headers()) } else { None };
+        let guest = guest.or(by_login.as_deref());
+        let user = guest.filter(|guest| !guest.is_anonymous()).map(Guest::name);
+        let session = guest.map_or(*session, |guest| guest.ticket().id());
+        let what = What::TurnedAway { name: request.method().as_str(), url: &url, why };
         let at = SystemTime::now();
         let (peer, protocol, session) = (Some(peer), Some(Protocol::Http), Some(session));
         shared.registry.tell(&Event { at, peer, protocol, session, user, what });
+    }
+}
+
+/// The path of a URL as it was sent, but for what opens something: the secret of a link, and the token of an upload.
+fn shown(path: &str) -> String {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let names: Vec<&str> = decoded.split('/').filter(|name| !name.is_empty()).collect();
+    let uploads = resumable::FOLDER.trim_end_matches('/');
+    match names.as_slice() {
+        [own, kind, _, rest @ ..] if *own == OWN && (*kind == LINK || *kind == uploads) => {
+            [&["", own, kind, "-"], rest].concat().join("/")
+        }
+        _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_opens_something_is_not_shown() {
+        for (path, told) in [
+            ("/~alice/a%20b", "/~alice/a%20b"),
+            ("/.sealift-web/l/SECRET/", "/.sealift-web/l/-"),
+            ("/.sealift-web/l/SECRET/x/y", "/.sealift-web/l/-/x/y"),
+            ("/.sealift-web/l/SECRET/%00", "/.sealift-web/l/-/\0"),
+            ("//%2esealift-web/%6c//SECRET%2fx", "/.sealift-web/l/-/x"),
+            ("/.sealift-web/uploads/TOKEN", "/.sealift-web/uploads/-"),
+            ("/.sealift-web/links/remove", "/.sealift-web/links/remove"),
+        ] {
+            assert_eq!(shown(path), told);
+        }
     }
 }

@@ -173,6 +173,21 @@ impl Visitors {
         }
     }
 
+    /// The session of whoever is logged in by these headers, if they have one here.
+    pub fn session_of(&self, headers: &HeaderMap) -> Option<Arc<Guest>> {
+        match Claimed::of(headers).ok()? {
+            Claimed::Nobody => None,
+            Claimed::Cookie(cookie) => self.guest_of(&self.whose(&cookie)?),
+            Claimed::User(user, password) => self.known(&user, &password),
+        }
+    }
+
+    /// The session of this principal, if there is one that goes on.
+    fn guest_of(&self, principal: &Principal) -> Option<Arc<Guest>> {
+        let guests = self.guests();
+        guests.iter().find(|guest| guest.is_welcome() && guest.is(Some(principal))).cloned()
+    }
+
     fn whose(&self, cookie: &Secret) -> Option<Principal> {
         // Those in force: the file is looked at elsewhere, on threads that may wait for the disk.
         self.shared.signed_in.find(cookie, &self.shared.users.latest(), Instant::now())
@@ -181,16 +196,12 @@ impl Visitors {
     /// The session of whoever has this cookie.
     async fn by_cookie(&self, cookie: &Secret) -> Result<Arc<Guest>> {
         let void = || Error::new(Kind::LoginRequired, "log in again");
-        let there = |principal: &Principal| {
-            let guests = self.guests();
-            guests.iter().find(|guest| guest.is_welcome() && guest.is(Some(principal))).cloned()
-        };
-        if let Some(guest) = there(&self.whose(cookie).ok_or_else(void)?) {
+        if let Some(guest) = self.guest_of(&self.whose(cookie).ok_or_else(void)?) {
             return Ok(guest);
         }
         let _one_at_a_time = self.logging_in.lock().await;
         let principal = self.whose(cookie).ok_or_else(void)?;
-        if let Some(guest) = there(&principal) {
+        if let Some(guest) = self.guest_of(&principal) {
             return Ok(guest);
         }
         let _we_are_at_work = self.progress.working();
@@ -251,12 +262,8 @@ impl Visitors {
     /// [`Kind::NotFound`] if it is used up by others; those of
     /// admission and of opening what it leads to.
     pub async fn by_link(&self, secret: &Secret, key: Option<LinkKey>) -> Result<Arc<Guest>> {
-        let there = |principal: &Principal| {
-            let guests = self.guests();
-            guests.iter().find(|guest| guest.is_welcome() && guest.is(Some(principal))).cloned()
-        };
         if let Some(principal) = self.recognised(secret, key.as_ref())
-            && let Some(guest) = there(&principal)
+            && let Some(guest) = self.guest_of(&principal)
         {
             self.look_for_room(&principal)?;
             return Ok(guest);
@@ -270,7 +277,7 @@ impl Visitors {
             None => self.open_link(secret, key).await?,
         };
         self.look_for_room(&principal)?;
-        match there(&principal) {
+        match self.guest_of(&principal) {
             Some(guest) => Ok(guest),
             None => self.enter(principal).await,
         }

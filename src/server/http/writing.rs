@@ -1,6 +1,7 @@
 //! Requests that change something.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::{HeaderMap, StatusCode};
 
@@ -8,6 +9,7 @@ use super::guest::Guest;
 use super::{change, put};
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
+use crate::server::desk::op::Op;
 
 /// What changes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,15 @@ impl Writing {
     /// [`Kind::Changed`] if they do not hold; those of the gate and the store.
     pub async fn decide(self, guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
         match self {
+            // Whoever may make something there is told anyway whether there is something: no right to read it is asked for.
+            Writing::MakeFolder if put::asks_for_nothing_there(headers) => {
+                put::nothing_is_there(guest, Op::MakeFolder { path: path.clone(), parents: false }, "MKCOL").await
+            }
+            // What takes a lock takes what one is renewed by.
+            Writing::Lock if put::asks_for_nothing_there(headers) => {
+                let op = Op::RenewLock { path: path.clone(), lasts: Duration::ZERO };
+                put::nothing_is_there(guest, op, "LOCK").await
+            }
             Writing::MakeFolder | Writing::Lock | Writing::SetProperties => {
                 put::decide(guest, path, headers).await.map(drop)
             }

@@ -102,6 +102,21 @@ fn conditions_of_http_count_for_every_method_that_changes_something() {
 }
 
 #[test]
+fn that_nothing_is_there_is_decided_for_who_may_not_read_too() {
+    let world = World::with(&[("alice", "[\"list\", \"mkdir\", \"upload\"]", "alice")]);
+    fs::write(world.home("alice").join("f"), "there").unwrap();
+    let daemon = world.start();
+    let lock = "<lockinfo xmlns='DAV:'><lockscope><shared/></lockscope><locktype><write/></locktype></lockinfo>";
+    let go = |method: &str, condition: &str, body: &str, path: &str| {
+        super::ask(&daemon, "alice", method, &[condition], body, &format!("/~alice/{path}")).status
+    };
+    let absent = "If-None-Match: *";
+    assert_eq!((go("MKCOL", absent, "", "d/"), go("MKCOL", absent, "", "d/")), (201, 412));
+    assert_eq!((go("LOCK", absent, lock, "new"), go("LOCK", absent, lock, "f")), (201, 412));
+    assert_eq!((go("MKCOL", absent, "", "f/below/"), go("MKCOL", absent, "", "none/below/")), (409, 409));
+}
+
+#[test]
 fn what_one_user_keeps_with_a_file_is_read_by_every_client() {
     let world = World::of(&["alice"]);
     fs::write(world.home("alice").join("f"), "there").unwrap();
