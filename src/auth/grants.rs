@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Access, Network, PathRule, SelfService, SharedFolder, UserKey};
+use super::{Access, Link, Network, PathRule, SelfService, SharedFolder, UserKey};
 use crate::files::{HomeTerms, Umask};
 
 /// What the users file grants a login name. It opens nothing: for that there must be a [`super::Principal`], who has one of
@@ -112,11 +112,29 @@ impl Grants {
         }
     }
 
-    /// What is left to whoever comes by a link: this, and nothing that is for a user. How many come is no matter of the maker's
-    /// sessions.
-    pub(super) fn of_link(self, access: Access) -> Grants {
-        let (rules, folders) = (Vec::new(), Vec::new());
-        Grants { access, admin: false, self_service: SelfService::NONE, max_sessions: None, rules, folders, ..self }
+    /// What is left to whoever comes by this link: this access, in this shared folder if it leads into one, and nothing that is for a user. How
+    /// many come is no matter of the maker's sessions. None: it leads to nothing there.
+    pub(super) fn of_link(self, link: &Link, access: Access, folder: Option<Arc<SharedFolder>>) -> Option<Grants> {
+        let folders = match folder {
+            None => Vec::new(),
+            Some(folder) => vec![Arc::new(folder.by_link(link, access)?)],
+        };
+        let rules = Vec::new();
+        Some(Grants {
+            access,
+            admin: false,
+            self_service: SelfService::NONE,
+            max_sessions: None,
+            rules,
+            folders,
+            ..self
+        })
+    }
+
+    /// Whether the other has the same folders in the same places; what may be done in them may differ.
+    pub fn has_same_folders(&self, other: &Grants) -> bool {
+        let (one, other) = (&self.folders, &other.folders);
+        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_same_place(other))
     }
 
     /// What is left to a session of this key: no more than the key allows, and nothing of an administrator's if it bounds

@@ -88,8 +88,8 @@ pub use hash::{hash_password, unchosen_password};
 pub use names::is_anonymous;
 pub use network::Network;
 pub use own::{
-    AtLink, EnrolledKey, Followed, InboxBounds, Invitation, Link, LinkShown, LinkTerms, LinkTo, LinkUse, Links,
-    OwnChange, SelfService, StateFolder, Turn, still_changing,
+    AtLink, EnrolledKey, Followed, InboxBounds, Invitation, Link, LinkFolder, LinkShown, LinkTerms, LinkTo, LinkUse,
+    Links, OwnChange, SelfService, StateFolder, Turn, still_changing,
 };
 pub use path_rights::{GivenBy, Spread};
 pub use path_rule::PathRule;

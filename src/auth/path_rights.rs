@@ -91,7 +91,7 @@ impl Grants {
 
     /// The folder that this path is in, the home or a shared one, and the path in it.
     pub fn locate(&self, path: &RelPath) -> (Location, RelPath) {
-        let inside = |folder: &Arc<SharedFolder>| Some((folder.location.clone(), path.strip_prefix(&folder.at)?));
+        let inside = |folder: &Arc<SharedFolder>| Some((folder.location.clone(), folder.path_in(path)?));
         self.folder_at(path).and_then(inside).unwrap_or_else(|| (Location::Below(self.home.clone()), path.clone()))
     }
 }
@@ -116,6 +116,7 @@ mod tests {
                 name: (*at).to_owned(),
                 at: path(at),
                 location: Location::Below(format!("shared/{at}")),
+                inside: RelPath::root(),
                 terms: HomeTerms::none(),
                 umask: None,
                 access: *access,

@@ -64,10 +64,11 @@ impl Principal {
     }
 
     /// Whether the other is the same user with the same folder and quota, and has logged in with the same password or key;
-    /// what each may do there may differ.
+    /// what each may do there may differ. Whoever came by a link into a shared folder has that as their own.
     pub fn is_same_user(&self, other: &Principal) -> bool {
         (&self.name, self.home(), self.home_terms()) == (&other.name, other.home(), other.home_terms())
             && self.has_same_credential(other)
+            && (self.link().is_none() || self.grants.has_same_folders(&other.grants))
     }
 
     /// Whether the other has logged in with the same password or key, or both with none.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Access, Grants};
+use super::{Access, Grants, Link, LinkTo};
 use crate::files::{HomeTerms, Location, RelPath, Umask};
 
 /// A folder that is shared with somebody, with what they may do there.
@@ -13,10 +13,12 @@ use crate::files::{HomeTerms, Location, RelPath, Umask};
 pub struct SharedFolder {
     /// What the users file calls it.
     pub name: String,
-    /// Where it shows in the homes of those who have it; never the home itself.
+    /// Where it shows in the homes of those who have it; never the home itself, but for whoever came by a link to read.
     pub at: RelPath,
     /// Where it is.
     pub location: Location,
+    /// What of it shows there: all of it, or what a link to read begins at.
+    pub inside: RelPath,
     /// How it is kept, whoever puts something there.
     pub terms: HomeTerms,
     /// What is made there is not open to this, whoever makes it; none: to each maker's own ([`Grants::umask`]).
@@ -31,7 +33,27 @@ pub struct SharedFolder {
 impl SharedFolder {
     /// Whether both are one folder in the same place with the same bound; what may be done there may differ.
     pub fn is_same_place(&self, other: &SharedFolder) -> bool {
-        (&self.at, &self.location, self.terms) == (&other.at, &other.location, other.terms)
+        let SharedFolder { at, location, inside, terms, .. } = other;
+        (&self.at, &self.location, &self.inside, &self.terms) == (at, location, inside, terms)
+    }
+
+    /// What is at this path of somebody who has it is there in the folder itself; none: it is elsewhere.
+    pub fn path_in(&self, path: &RelPath) -> Option<RelPath> {
+        let shown = path.strip_prefix(&self.at)?;
+        // What is too long there is nowhere.
+        Some(self.inside.join(shown.as_bytes()).unwrap_or(shown))
+    }
+
+    /// What is left of it to whoever came by this link into it, who may do this. To put files in it shows where it does to the link's maker; to
+    /// read it begins where the link leads to, or at the folder of the file.
+    pub(super) fn by_link(&self, link: &Link, access: Access) -> Option<SharedFolder> {
+        let path = link.path.strip_prefix(&self.at)?;
+        let (at, inside) = match link.to {
+            LinkTo::Inbox(_) => (self.at.clone(), RelPath::root()),
+            LinkTo::Folder => (RelPath::root(), path),
+            LinkTo::File => (RelPath::root(), path.parent()?),
+        };
+        Some(SharedFolder { at, inside, access, ..self.clone() })
     }
 }
 
@@ -137,8 +159,8 @@ impl Shares {
             }
             let Some((access, given_to)) = given.filter(|(access, _)| *access != Access::NONE) else { continue };
             let (name, at, location) = (folder.name.clone(), folder.at.clone(), folder.location.clone());
-            let (terms, umask) = (folder.terms, folder.umask);
-            grants.folders.push(Arc::new(SharedFolder { name, at, location, terms, umask, access, given_to }));
+            let (terms, umask, inside) = (folder.terms, folder.umask, RelPath::root());
+            grants.folders.push(Arc::new(SharedFolder { name, at, location, inside, terms, umask, access, given_to }));
         }
     }
 

@@ -92,6 +92,8 @@ pub struct ServerLink {
     pub expires: Option<SystemTime>,
     /// Whether it takes a password.
     pub has_password: bool,
+    /// Whether it gives nothing now, since you may not do any more what it gives, or its path is in another folder. Never of an older server's.
+    pub is_void: bool,
     /// How often it may be downloaded, and has been or is being.
     pub downloads: Option<(u64, u64)>,
     /// Files that came by it, and their bytes.
@@ -226,6 +228,7 @@ fn server_link(reply: &Reply<'_>) -> Result<ServerLink> {
         added: moment(reply, "added")?,
         expires: moment(reply, "expires")?,
         has_password: reply.get("password").is_some(),
+        is_void: reply.get("void").is_some(),
         downloads: number("downloads")?
             .map(|most| Ok::<_, Error>((number("downloaded")?.unwrap_or(0), most)))
             .transpose()?,

@@ -8,16 +8,19 @@ use crate::files::{
     SourceMode, Store, Stored, Umask, Upload, UploadSpec,
 };
 
-/// A folder of another store, for new files to be put right into. Paths are those of the other store.
+/// A folder of another store, for new files to be put right into.
 pub struct Inbox {
     store: Arc<dyn Store>,
+    /// What it is called.
     folder: RelPath,
+    /// Where it is in the other store.
+    inside: RelPath,
 }
 
 impl Inbox {
-    /// This folder of this store.
-    pub fn new(store: Arc<dyn Store>, folder: RelPath) -> Inbox {
-        Inbox { store, folder }
+    /// The folder of this store that is there (`inside`), and called so.
+    pub fn new(store: Arc<dyn Store>, folder: RelPath, inside: RelPath) -> Inbox {
+        Inbox { store, folder, inside }
     }
 }
 
@@ -44,9 +47,10 @@ impl Store for Inbox {
 
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
         // Whoever asks for anything else would learn what is there.
-        match path.parent() == Some(self.folder.clone()) && spec.overwrite == Overwrite::Numbered {
-            true => self.store.begin(path, spec),
-            false => Err(closed(path)),
+        let name = path.file_name().filter(|_| path.parent().as_ref() == Some(&self.folder));
+        match name.filter(|_| spec.overwrite == Overwrite::Numbered) {
+            Some(name) => self.store.begin(&self.inside.join(name)?, spec),
+            None => Err(closed(path)),
         }
     }
 

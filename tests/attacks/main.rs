@@ -28,6 +28,7 @@ mod drop_links;
 mod drop_sessions;
 mod drop_uploads;
 mod fairness;
+mod folder_links;
 mod hooks;
 mod left_behind;
 mod links;

@@ -114,7 +114,7 @@ mod tests {
         let users = users().with_links(links.clone());
         let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
         let (to, path) = (LinkTo::Inbox(bounds), RelPath::parse(b"in").unwrap());
-        let terms = LinkTerms { to, path, name: None, expires: None, password: None, downloads: None };
+        let terms = LinkTerms { to, path, folder: None, name: None, expires: None, password: None, downloads: None };
         let link = users.make_link(&maker, terms).unwrap().1;
         let shown = || users.links_of(&maker)[0].used;
         let on_disk = || load().table()[&link.secret].used;

@@ -1,5 +1,7 @@
 //! A link: what somebody without an account may do who has its secret, and whose rights that stands on.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::EntryTag;
 use super::sealed;
 use crate::auth::hash::StoredHash;
-use crate::auth::{Access, Secret};
+use crate::auth::{Access, Secret, SharedFolder};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, RelPath};
+use crate::files::{Hash, Location, RelPath};
 use crate::limits;
 
 const VERSION: u32 = 1;
@@ -62,6 +64,28 @@ pub struct InboxBounds {
     pub files: u32,
 }
 
+/// The shared folder that a link leads into, as its maker had it when it was made. Where the path is in another one by now, or the folder
+/// is in another place, the link leads to nothing: what is there is not what was meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkFolder {
+    /// Where it showed in the maker's home.
+    pub at: RelPath,
+    /// Where it was.
+    pub location: Location,
+}
+
+impl LinkFolder {
+    /// This one.
+    pub fn of(folder: &SharedFolder) -> LinkFolder {
+        LinkFolder { at: folder.at.clone(), location: folder.location.clone() }
+    }
+
+    /// Whether it is this one, in the same place.
+    pub(super) fn is(&self, folder: &SharedFolder) -> bool {
+        (&self.at, &self.location) == (&folder.at, &folder.location)
+    }
+}
+
 /// What the maker of a link says of it.
 #[derive(Debug, Clone)]
 pub struct LinkTerms {
@@ -69,6 +93,8 @@ pub struct LinkTerms {
     pub to: LinkTo,
     /// Where that is in the maker's home.
     pub path: RelPath,
+    /// The shared folder that this is in, if it is in one.
+    pub folder: Option<LinkFolder>,
     /// What it is called; none: as its target, with a number if that is taken.
     pub name: Option<String>,
     /// When it ends, in seconds since 1970; none: never.
@@ -97,6 +123,8 @@ pub struct Link {
     pub to: LinkTo,
     /// Where that is in the maker's home.
     pub path: RelPath,
+    /// The shared folder that this is in; none: the home itself.
+    pub folder: Option<LinkFolder>,
     /// When it was made, in seconds since 1970.
     pub added: u64,
     /// When it ends.
@@ -167,6 +195,12 @@ struct Text {
     name: String,
     kind: String,
     path: String,
+    /// Where the shared folder is that the path is in: from the root of the machine, or below the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    folder: Option<String>,
+    /// Where that shows in the maker's home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    folder_at: Option<String>,
     added: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<u64>,
@@ -194,6 +228,31 @@ pub(super) fn is_link_name(name: &str) -> bool {
         && name.len() <= limits::LINK_NAME_MAX
         && !name.chars().any(|c| c.is_control() || c == '/')
         && name.trim() == name
+}
+
+/// Any bytes as plain text.
+fn written(bytes: &[u8]) -> String {
+    percent_encode(bytes, NON_ALPHANUMERIC).to_string()
+}
+
+fn read(text: &str) -> Vec<u8> {
+    percent_decode_str(text).collect()
+}
+
+/// A place from the root of the machine begins with a slash, and one below the data folder does not.
+fn written_location(location: &Location) -> String {
+    match location {
+        Location::Below(name) => written(name.as_bytes()),
+        Location::Elsewhere(path) => written(path.as_os_str().as_bytes()),
+    }
+}
+
+fn read_location(text: &str) -> Option<Location> {
+    let bytes = read(text);
+    Some(match bytes.first()? {
+        b'/' => Location::Elsewhere(OsString::from_vec(bytes).into()),
+        _ => Location::Below(String::from_utf8(bytes).ok()?),
+    })
 }
 
 pub(super) fn now() -> u64 {
@@ -229,6 +288,14 @@ impl Link {
         self.password.as_ref().map_or(Ok(true), |hash| hash.matches(password))
     }
 
+    /// Where it leads in the shared folder or home that its path is in.
+    pub fn inside(&self) -> Option<RelPath> {
+        match &self.folder {
+            None => Some(self.path.clone()),
+            Some(folder) => self.path.strip_prefix(&folder.at),
+        }
+    }
+
     /// What whoever comes by it may do, of what its maker may do now.
     pub(super) fn access(&self, makers: Access) -> Option<Access> {
         self.to.access(makers)
@@ -256,7 +323,9 @@ impl Link {
             entry: self.entry.to_string(),
             name: self.name.clone(),
             kind: self.to.word().to_owned(),
-            path: percent_encode(self.path.as_bytes(), NON_ALPHANUMERIC).to_string(),
+            path: written(self.path.as_bytes()),
+            folder: self.folder.as_ref().map(|folder| written_location(&folder.location)),
+            folder_at: self.folder.as_ref().map(|folder| written(folder.at.as_bytes())),
             added: self.added,
             expires: self.expires,
             by: self.by.clone(),
@@ -281,7 +350,18 @@ impl Link {
             ("drop", Some(bytes), Some(files)) => LinkTo::Inbox(InboxBounds { bytes, files }),
             _ => return None,
         };
+        let path = RelPath::parse(&read(&text.path)).ok()?;
+        let folder = match (text.folder, text.folder_at) {
+            (None, None) => None,
+            (Some(folder), Some(at)) => {
+                Some(LinkFolder { at: RelPath::parse(&read(&at)).ok()?, location: read_location(&folder)? })
+            }
+            (None, Some(_)) | (Some(_), None) => return None,
+        };
         if text.version != VERSION || !is_link_name(&text.name) {
+            return None;
+        }
+        if folder.as_ref().is_some_and(|folder| !path.is_within(&folder.at)) {
             return None;
         }
         let link = Link {
@@ -292,7 +372,8 @@ impl Link {
             password: text.password.as_deref().map(StoredHash::parse).transpose().ok()?,
             name: text.name,
             to,
-            path: RelPath::parse(&percent_decode_str(&text.path).collect::<Vec<u8>>()).ok()?,
+            path,
+            folder,
             added: text.added,
             expires: text.expires,
             downloads: text.max_downloads,
@@ -316,6 +397,7 @@ mod tests {
             name: "räp ort.pdf".to_owned(),
             to,
             path: RelPath::parse(b"a/\xff b").unwrap(),
+            folder: None,
             added: 1,
             expires: Some(2),
             downloads: Some(3),
@@ -333,6 +415,23 @@ mod tests {
                 assert!(Link::parse(&sealed::seal(&wrong)).is_none());
             }
             assert!(Link::parse(&text.replace("downloads = 1", "downloads = 0")).is_none(), "changed by hand");
+        }
+    }
+
+    #[test]
+    fn the_shared_folder_of_a_link_reads_back_wherever_it_is() {
+        for location in [Location::Below("te\u{e4}m/x".to_owned()), Location::Elsewhere("/srv/te am".into())] {
+            let folder = Some(LinkFolder { at: RelPath::parse(b"a").unwrap(), location });
+            let link = Link { folder, ..link(LinkTo::Folder) };
+            let text = link.to_text(LinkUse::default()).unwrap();
+            assert_eq!(Link::parse(&text).unwrap().0, link);
+            assert_eq!(link.inside().unwrap(), RelPath::parse(b"\xff b").unwrap());
+            let body = sealed::unseal(&text).unwrap();
+            let without: String =
+                body.lines().filter(|line| !line.starts_with("folder =")).collect::<Vec<_>>().join("\n");
+            for wrong in [without, body.replace("folder_at = \"a\"", "folder_at = \"b\"")] {
+                assert!(Link::parse(&sealed::seal(&format!("{wrong}\n"))).is_none(), "{wrong}");
+            }
         }
     }
 

@@ -50,6 +50,8 @@ pub struct LinkShown {
     pub link: Arc<Link>,
     /// What is used up of it.
     pub used: LinkUse,
+    /// It gives nothing now, though it is not over: its maker may not do any more what it gives, or its path is in another folder.
+    pub is_void: bool,
 }
 
 /// Somebody who comes by a link, and has not given its password yet if it has one.
@@ -183,7 +185,10 @@ impl Links {
     /// Those that belong to this entry of the users file, by their names.
     fn of(&self, user: &User) -> Vec<LinkShown> {
         let is_of = |kept: &&Kept| kept.link.maker == user.name() && kept.link.entry == user.tag();
-        let shown = |kept: &Kept| LinkShown { link: kept.link.clone(), used: kept.used.with(kept.coming) };
+        let shown = |kept: &Kept| {
+            let (link, used) = (kept.link.clone(), kept.used.with(kept.coming));
+            LinkShown { link, used, is_void: false }
+        };
         let mut all: Vec<LinkShown> = self.table().values().filter(is_of).map(shown).collect();
         all.sort_by(|one, other| one.link.name.cmp(&other.link.name));
         all
@@ -272,17 +277,21 @@ impl Users {
             Some(by) => user.grants.within(user.given_key(by).filter(|key| key.admits(from, now))?),
         };
         makers.admits(from, now).ok()?;
-        // It leads into the home, and what is shared with the maker is not seen from there.
-        if makers.folder_at(&link.path).is_some() {
-            return None;
-        }
-        let makers = Grants { folders: Vec::new(), ..makers };
+        let folder = match (&link.folder, makers.folder_at(&link.path)) {
+            (None, None) => None,
+            (Some(then), Some(now)) if then.is(now) => Some(now.clone()),
+            // What its path leads to now is not what it was made for.
+            (None, Some(_)) | (Some(_), _) => return None,
+        };
+        // What else is shared with the maker is not seen from there.
+        let makers = Grants { folders: folder.iter().cloned().collect(), ..makers };
         let there = match link.to {
             LinkTo::File => makers.access_at(&link.path),
             LinkTo::Folder | LinkTo::Inbox(_) => makers.access_below(&link.path).all,
         };
         let access = link.access(there)?;
-        Some(Principal::by_link(link, makers.of_link(access), from))
+        let grants = makers.of_link(&link, access, folder)?;
+        Some(Principal::by_link(link, grants, from))
     }
 
     /// Whether a file of this path would not be seen by the maker of this link: a folder that is shared with the maker shows there,

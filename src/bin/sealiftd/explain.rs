@@ -193,20 +193,8 @@ impl Question<'_> {
         format!("{name} may not {}, and nobody may: {why} ({}).\n", self.action(), error.kind().word())
     }
 
-    /// Of a link, which leads into the maker's own folder alone, and gives all of a folder.
+    /// Of a link, which gives all of a folder.
     fn link(&self, granted: &Grants, path: &RelPath, is_inbox: bool) -> (bool, String) {
-        if let Some(folder) = granted.folder_at(path) {
-            return (
-                false,
-                format!(
-                    "{} may not {}: a link leads into one's own folder alone, and {path} is in one that is shared ({}, [folders.{}]).\n",
-                    self.name(),
-                    self.action(),
-                    self.file(),
-                    key(&folder.name)
-                ),
-            );
-        }
         let of_folder = gate::need_of_link_to_folder(path, is_inbox);
         let need = if is_inbox { of_folder } else { gate::need_of_link(path, is_inbox) };
         let (allowed, mut text) = self.decided(granted, need, None);

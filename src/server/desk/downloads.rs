@@ -248,7 +248,8 @@ mod tests {
         let maker = users.verify("alice", &password, here).unwrap();
         let path = RelPath::parse(b"f").unwrap();
         let (to, downloads) = (LinkTo::File, Some(1));
-        let terms = LinkTerms { to, path: path.clone(), name: None, expires: None, password: None, downloads };
+        let terms =
+            LinkTerms { to, path: path.clone(), folder: None, name: None, expires: None, password: None, downloads };
         let link = users.make_link(&maker, terms).unwrap().1;
         links.take_download(&link).unwrap();
         let downloads = Arc::new(Downloads::new(Turns::new("links", Places::only(1))));

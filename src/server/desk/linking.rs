@@ -9,7 +9,7 @@ use super::Desk;
 use super::gate;
 use super::running::Running;
 use super::spot::Spot;
-use crate::auth::{Access, Grants, InboxBounds, Link, LinkTerms, LinkTo};
+use crate::auth::{Access, InboxBounds, Link, LinkFolder, LinkTerms, LinkTo};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath};
 use crate::limits;
@@ -87,11 +87,6 @@ fn number(n: u64, what: &str) -> Result<u32> {
     u32::try_from(n).ok().filter(|n| *n > 0).ok_or_else(bad)
 }
 
-/// Whether a link of somebody to whom this is granted may lead to this path: not into what is shared with them.
-pub fn may_lead_to(grants: &Grants, path: &RelPath) -> bool {
-    grants.folder_at(path).is_none()
-}
-
 impl Desk {
     /// It is about a link to this path.
     pub fn about_link_to(&self, path: &RelPath, running: Running) -> Running {
@@ -113,7 +108,8 @@ impl Desk {
             (Some(n), _) => Some(number(n, "downloads=")?),
             (None, _) => None,
         };
-        Ok(LinkTerms { to, path, name, expires: end.at()?, password: None, downloads })
+        let folder = self.principal().grants().folder_at(&path).map(|folder| LinkFolder::of(folder));
+        Ok(LinkTerms { to, path, folder, name, expires: end.at()?, password: None, downloads })
     }
 
     /// What a link to this path would lead to: to put files in, if it is bounded, and else to read; and the path without links of
@@ -125,15 +121,8 @@ impl Desk {
     fn link_to(&self, path: &RelPath, inbox: Option<InboxBounds>, running: &Running) -> Result<(LinkTo, RelPath)> {
         let (is_inbox, name) = (inbox.is_some(), running.name());
         let all_of = |path| gate::check(self.principal(), gate::need_of_link_to_folder(path, is_inbox), name);
-        let may_begin = |at: &RelPath| {
-            if !may_lead_to(self.principal().grants(), at) {
-                let text =
-                    format!("{path}: a link leads into your own folder, and not into one that is shared with you");
-                return Err(Error::new(Kind::Denied, text));
-            }
-            // Whether it is a file or a folder is nobody's to know who may do neither.
-            gate::check(self.principal(), gate::need_of_link(at, is_inbox), name)
-        };
+        // Whether it is a file or a folder is nobody's to know who may do neither.
+        let may_begin = |at: &RelPath| gate::check(self.principal(), gate::need_of_link(at, is_inbox), name);
         may_begin(path)?;
         // Where nothing is, or a link leads out, this says so.
         let rights = if inbox.is_some() { Access::UPLOAD } else { Access::DOWNLOAD };
@@ -142,6 +131,11 @@ impl Desk {
         if let Ok(real) = &real
             && kind != EntryKind::Link
         {
+            // A link on the disk leads to what a shared folder hides, and not into that.
+            let grants = self.principal().grants();
+            if grants.folder_at(real).map(|folder| &folder.at) != grants.folder_at(path).map(|folder| &folder.at) {
+                return Err(Error::new(Kind::Denied, format!("{path}: a shared folder hides what this leads to")));
+            }
             may_begin(real)?;
         }
         match (inbox, kind) {

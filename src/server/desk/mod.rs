@@ -217,7 +217,7 @@ impl Desk {
             // What it comes to is asked of each operation.
             false => before != after,
         };
-        let other_folders = !rooms::are_same_folders(before, after);
+        let other_folders = !before.has_same_folders(after);
         self.principal = now;
         if other_folders {
             turns::block_in_place(|| self.rooms.share(self.principal.grants()));

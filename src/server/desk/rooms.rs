@@ -63,7 +63,11 @@ fn open_all((vault, leases): (&dyn Vault, &Leases), grants: &Grants, owner: Opti
     grants.folders.iter().map(|folder| Mount { at: folder.at.clone(), store: opened(folder) }).collect()
 }
 
-fn open(vault: &dyn Vault, folder: &SharedFolder, owner: Option<&Owner>) -> Result<Arc<dyn Store>, Unusable> {
+/// Opens a folder that is shared with somebody whose what they put there is.
+///
+/// # Errors
+/// Why it cannot be used, without a word of where it is.
+pub fn open(vault: &dyn Vault, folder: &SharedFolder, owner: Option<&Owner>) -> Result<Arc<dyn Store>, Unusable> {
     let opened = match owner {
         Some(owner) => vault.open_folder_for(&folder.location, folder.terms, owner),
         None => vault.open_folder(&folder.location, folder.terms),
@@ -76,10 +80,4 @@ fn open(vault: &dyn Vault, folder: &SharedFolder, owner: Option<&Owner>) -> Resu
             text: "this shared folder cannot be used now; the server's log says why".to_owned(),
         }
     })
-}
-
-/// Whether both have the same folders in the same places; what may be done in them may differ.
-pub fn are_same_folders(one: &Grants, other: &Grants) -> bool {
-    let (one, other) = (&one.folders, &other.folders);
-    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_same_place(other))
 }

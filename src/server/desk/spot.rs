@@ -30,7 +30,7 @@ impl Spot {
     /// machine. In a home it is the home and the path.
     pub fn place_of(&self, path: &RelPath) -> Option<Vec<u8>> {
         let folder = self.folder.as_ref()?;
-        let inside = path.strip_prefix(&folder.at)?;
+        let inside = folder.path_in(path)?;
         let mut place = match &folder.location {
             Location::Below(name) => name.clone().into_bytes(),
             Location::Elsewhere(path) => path.as_os_str().as_bytes().to_vec(),

@@ -7,12 +7,12 @@ use tracing::info;
 
 use crate::auth::{Link, LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Store};
+use crate::files::{RelPath, Store, Vault};
 use crate::machine::source::{Origin, Source};
 use crate::server::Shared;
 use crate::server::desk::registry::{Ending, Ticket, Way};
-use crate::server::desk::rooms::Rooms;
-use crate::store::{Inbox, OneFile};
+use crate::server::desk::rooms::{self, Rooms};
+use crate::store::{Inbox, OneFile, Unusable};
 
 /// A session that has begun.
 pub struct Entry {
@@ -62,23 +62,31 @@ pub async fn enter(
             Some(link) if !downloads.has_room(users.latest().links(), link, Origin::from(peer.ip())) => {
                 return Err(Error::new(Kind::LoginFailed, "there is no such link, or it is over"));
             }
-            Some(link) => Rooms::from(narrowed(&vault.open(principal.home(), principal.home_terms())?, link)?),
+            Some(link) => Rooms::from(narrowed(&*vault, &principal, link)?),
         };
         Ok(Entry { principal, version, rooms, ticket, ending })
     });
     opening.await?
 }
 
-/// What a link leads to, as a store of its own: nothing else of the home is to be had from it.
-fn narrowed(home: &Arc<dyn Store>, link: &Link) -> Result<Arc<dyn Store>> {
+/// What a link leads to, as a store of its own: nothing else of the home, or of the shared folder, is to be had from it. What is put in
+/// there is its maker's.
+fn narrowed(vault: &dyn Vault, principal: &Principal, link: &Link) -> Result<Arc<dyn Store>> {
+    let missing = || Error::new(Kind::NotFound, "no such file or folder");
+    // One whose shared folder is not its maker's any more has let nobody in.
+    let around = match principal.grants().folders.first() {
+        None => vault.open(principal.home(), principal.home_terms())?,
+        Some(folder) => rooms::open(vault, folder, principal.owner().as_ref())
+            .map_err(|Unusable { kind, text }| Error::new(kind, text))?,
+    };
+    let inside = link.inside().ok_or_else(missing)?;
     match link.to {
-        LinkTo::Folder => home.below(&link.path),
+        LinkTo::Folder => around.below(&inside),
         LinkTo::File => {
-            let missing = || Error::new(Kind::NotFound, "no such file or folder");
-            let folder = home.below(&link.path.parent().ok_or_else(missing)?)?;
-            let name = RelPath::parse(link.path.file_name().ok_or_else(missing)?)?;
+            let folder = around.below(&inside.parent().ok_or_else(missing)?)?;
+            let name = RelPath::parse(inside.file_name().ok_or_else(missing)?)?;
             Ok(Arc::new(OneFile::new(folder, name)))
         }
-        LinkTo::Inbox(_) => Ok(Arc::new(Inbox::new(home.clone(), link.path.clone()))),
+        LinkTo::Inbox(_) => Ok(Arc::new(Inbox::new(around, link.path.clone(), inside))),
     }
 }

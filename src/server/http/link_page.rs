@@ -110,11 +110,11 @@ pub fn made(viewer: &Viewer, Made { url, link }: &Made<'_>, ids: Ids) -> String 
     of_user("A link", (viewer, ""), &what, ids)
 }
 
-/// All links of somebody.
-pub fn mine(viewer: &Viewer, links: &[Shown<'_>], ids: Ids) -> String {
+/// All links of somebody; they are withdrawn there if the web may write.
+pub fn mine(viewer: &Viewer, links: &[Shown<'_>], (may_write, ids): (bool, Ids)) -> String {
     let what = html! {
         @if links.is_empty() {
-            p { "You have none. “Share” in the actions of a file or folder makes one." }
+            p { "You have none." @if may_write { " “Share” in the actions of a file or folder makes one." } }
         } @else {
             ul .links {
                 @for Shown { shown, url } in links {
@@ -124,9 +124,11 @@ pub fn mine(viewer: &Viewer, links: &[Shown<'_>], ids: Ids) -> String {
                             p { a href=(url) { "/" (escape::for_people(shown.link.path.as_bytes())) } }
                             p .sum { (about(shown)) }
                         }
-                        form method="post" action=(REMOVE) {
-                            input type="hidden" name="name" value=(shown.link.name);
-                            button .grave type="submit" aria-label=(format!("Withdraw {}", shown.link.name)) { "Withdraw" }
+                        @if may_write {
+                            form method="post" action=(REMOVE) {
+                                input type="hidden" name="name" value=(shown.link.name);
+                                button .grave type="submit" aria-label=(format!("Withdraw {}", shown.link.name)) { "Withdraw" }
+                            }
                         }
                     }
                 }
@@ -153,7 +155,7 @@ fn at(seconds: u64) -> Mtime {
 }
 
 /// What a link is for, and what bounds it.
-fn about(LinkShown { link, used }: &LinkShown) -> String {
+fn about(LinkShown { link, used, is_void, .. }: &LinkShown) -> String {
     let mut words = vec![match link.to {
         LinkTo::File => "File".to_owned(),
         LinkTo::Folder => "Folder".to_owned(),
@@ -162,7 +164,11 @@ fn about(LinkShown { link, used }: &LinkShown) -> String {
             format!("For files to be put in: {} of {} came, {came} of {all}", used.files, bounds.files)
         }
     }];
-    words.push(if link.is_over() { "over".to_owned() } else { ends(link) });
+    words.push(match () {
+        () if link.is_over() => "over".to_owned(),
+        () if *is_void => "gives nothing now: you may not do there what it gives".to_owned(),
+        () => ends(link),
+    });
     words.extend(link.has_password().then(|| "password".to_owned()));
     words.extend(link.downloads.map(|most| format!("{} of {most} downloads", used.downloads)));
     words.join(" · ")

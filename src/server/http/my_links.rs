@@ -52,7 +52,7 @@ pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool,
         return Ok(text(
             StatusCode::OK,
             "text/html; charset=utf-8",
-            link_page::mine(&Viewer::from(guest.principal()), &shown, ids),
+            link_page::mine(&Viewer::from(guest.principal()), &shown, (guest.may_write(), ids)),
         ));
     }
     let all: Vec<Value> = links.iter().map(|shown| object(shown, &place(&guest, &shown.link))).collect();
@@ -193,7 +193,7 @@ fn place(guest: &Guest, link: &Link) -> Place {
     Place { whose: Whose::User(guest.name().to_owned()), path: link.path.clone(), is_folder: link.to.word() != "file" }
 }
 
-fn object(LinkShown { link, used }: &LinkShown, place: &Place) -> Value {
+fn object(LinkShown { link, used, is_void, .. }: &LinkShown, place: &Place) -> Value {
     let bounds = match link.to {
         LinkTo::Inbox(bounds) => Some(bounds),
         LinkTo::File | LinkTo::Folder => None,
@@ -204,6 +204,7 @@ fn object(LinkShown { link, used }: &LinkShown, place: &Place) -> Value {
         "path": escape::for_people(link.path.as_bytes()),
         "href": place.url(place.is_folder),
         "expires": link.expires,
+        "void": is_void,
         "password": link.has_password(),
         "downloads": link.downloads.map(|_| used.downloads),
         "max_downloads": link.downloads,

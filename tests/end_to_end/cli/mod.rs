@@ -14,6 +14,7 @@ mod files;
 mod files_from;
 mod first_minute;
 mod flow;
+mod folder_links;
 mod gate;
 mod going_on;
 mod habits;

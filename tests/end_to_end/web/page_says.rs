@@ -80,17 +80,17 @@ fn a_question_says_what_becomes_of_a_thing_and_what_cannot_work_is_not_offered()
     browser.go(&daemon, "/~alice/docs/");
     browser.wait("document.querySelectorAll('.more').length === 1");
     assert_eq!(browser.text(TOOLS), "Upload,Upload a folder,New folder,Share,Trash,Zip,Tar");
-    // What is shared with her keeps nothing, and no link leads into it.
+    // What is shared with her keeps nothing.
     browser.go(&daemon, "/~alice/team/");
     browser.wait("document.querySelectorAll('.more').length === 2");
-    assert_eq!(browser.text(TOOLS), "Upload,Upload a folder,New folder,Zip,Tar");
+    assert_eq!(browser.text(TOOLS), "Upload,Upload a folder,New folder,Share,Zip,Tar");
     assert_eq!(delete(&browser, "b.txt"), "The file will be gone for good.");
     browser.picture("delete-for-good");
     browser.press("Escape");
     browser.wait("!document.querySelector('dialog')");
     browser.eval("document.querySelector('.more').click()");
     let items = browser.text("document.querySelector('dialog.menu').innerText");
-    assert!(items.contains("Delete") && !items.contains("Share"), "{items}");
+    assert!(items.contains("Delete") && items.contains("Share"), "{items}");
     browser.go(&daemon, "/.sealift-web/trash?path=%2F~alice%2Fteam%2F");
     let told = browser.text("document.querySelector('main').innerText");
     assert!(told.contains("Nothing is kept here"), "{told}");

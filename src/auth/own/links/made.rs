@@ -48,6 +48,7 @@ impl Users {
             name: name_for(&terms, &there)?,
             to: terms.to,
             path: terms.path,
+            folder: terms.folder,
             added: now(),
             expires: terms.expires,
             downloads: terms.downloads,
@@ -60,7 +61,11 @@ impl Users {
 
     /// The links of this user.
     pub fn links_of(&self, principal: &Principal) -> Vec<LinkShown> {
-        self.user_who_makes(principal).map(|user| self.links.of(user)).unwrap_or_default()
+        let mut links = self.user_who_makes(principal).map(|user| self.links.of(user)).unwrap_or_default();
+        for LinkShown { link, is_void, .. } in &mut links {
+            *is_void = !link.is_over() && self.by_link(link, principal.from()).is_none();
+        }
+        links
     }
 
     /// Withdraws the link of this name: it gives nothing any more, and whoever came by it has to be ended. Where the disk fails it
@@ -171,7 +176,8 @@ mod tests {
     fn make(users: &Users, name: &str, expires: Option<u64>) -> Arc<Link> {
         let maker = users.verify(name, &Secret::new("p"), Ipv4Addr::LOCALHOST.into()).unwrap();
         let path = RelPath::parse(b"f").unwrap();
-        let terms = LinkTerms { to: LinkTo::File, path, name: None, expires, password: None, downloads: None };
+        let terms =
+            LinkTerms { to: LinkTo::File, path, folder: None, name: None, expires, password: None, downloads: None };
         users.make_link(&maker, terms).unwrap().1
     }
 

@@ -252,6 +252,7 @@ mod tests {
         let terms = || LinkTerms {
             to: LinkTo::File,
             path: RelPath::parse(b"f").unwrap(),
+            folder: None,
             name: None,
             expires: None,
             password: None,
@@ -302,8 +303,15 @@ mod tests {
             let maker = before.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
             let make = || {
                 let path = RelPath::parse(b"f").unwrap();
-                let terms =
-                    LinkTerms { to: LinkTo::File, path, name: None, expires: None, password: None, downloads: None };
+                let terms = LinkTerms {
+                    to: LinkTo::File,
+                    path,
+                    folder: None,
+                    name: None,
+                    expires: None,
+                    password: None,
+                    downloads: None,
+                };
                 before.make_link(&maker, terms).unwrap().1
             };
             let (withdrawn, stays) = (links.file(&make().secret).unwrap(), links.file(&make().secret).unwrap());
@@ -331,7 +339,15 @@ mod tests {
         let users = Users::parse(&text, "users.toml").unwrap().with_links(links.clone());
         let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
         let path = RelPath::parse(b"f").unwrap();
-        let terms = LinkTerms { to: LinkTo::File, path, name: None, expires: None, password: None, downloads: None };
+        let terms = LinkTerms {
+            to: LinkTo::File,
+            path,
+            folder: None,
+            name: None,
+            expires: None,
+            password: None,
+            downloads: None,
+        };
         users.make_link(&maker, terms).unwrap();
         let smaller = Users::parse("", "users.toml").unwrap().with_links(links.clone());
         for _ in 0..3 {
@@ -350,7 +366,15 @@ mod tests {
         let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
         let make = |expires| {
             let path = RelPath::parse(b"f").unwrap();
-            let terms = LinkTerms { to: LinkTo::File, path, name: None, expires, password: None, downloads: None };
+            let terms = LinkTerms {
+                to: LinkTo::File,
+                path,
+                folder: None,
+                name: None,
+                expires,
+                password: None,
+                downloads: None,
+            };
             users.make_link(&maker, terms).unwrap()
         };
         let there = || fs::read_dir(folder.links()).unwrap().count();

@@ -213,8 +213,8 @@ async fn make_there(
             failure.hinted(Kind::Exists, || "Say --name for another one, or remove that link first.".to_owned());
         let failure = failure.hinted(Kind::BadCommand, || "`sealift link --help` shows how one is made.".to_owned());
         failure.denied_by_server(|| {
-            "Making one takes the right `link`, which the server's administrator gives, and a file or folder of your own \
-             there that you may read: none is made of what is shared with you."
+            "Making one takes the right `link` there, which the server's administrator gives (in a shared folder by its \
+             `access`), and a file or folder that you may read; for --drop, one that you may put files into."
                 .to_owned()
         })
     })?;
@@ -328,6 +328,7 @@ async fn gone(client: &mut Client, links: &[ServerLink]) -> Outcome<Vec<bool>> {
 fn link_object(link: &ServerLink) -> Object {
     let object = Object::of(Event::Link).text("name", &link.name).text("kind", &link.kind);
     let object = object.text("path", String::from_utf8_lossy(&link.path)).value("password", link.has_password);
+    let object = if link.is_void { object.value("void", true) } else { object };
     let object = link.added.iter().fold(object, |object, added| object.text("added", rfc3339(*added)));
     let object = link.expires.iter().fold(object, |object, end| object.text("expires", rfc3339(*end)));
     let object = match link.downloads {
@@ -350,6 +351,7 @@ fn words(link: &ServerLink, is_gone: bool, out: Output, times: TimeArgs) -> Stri
         }
         _ if is_used_up => "no more: used up".to_owned(),
         _ if is_gone => "no more: nothing is there".to_owned(),
+        _ if link.is_void => "not now: you may not give that at present".to_owned(),
         None => "until it is removed".to_owned(),
         Some(end) => format!("until {}", minute(end, out.stdout_is_terminal(), times)),
     }];

@@ -82,11 +82,14 @@ fn linked<'a>(line: &'a mut Vec<u8>, link: &Link, secret: &Secret) -> ReplyWrite
     }
 }
 
-fn link_line(line: &mut Vec<u8>, LinkShown { link, used }: &LinkShown) {
+fn link_line(line: &mut Vec<u8>, LinkShown { link, used, is_void, .. }: &LinkShown) {
     let reply = ReplyWriter::new(line, 114, "link").bytes("name", link.name.as_bytes());
     let mut reply = reply.bytes("path", link.path.as_bytes()).field("kind", link.to.word()).field("added", link.added);
     if let Some(end) = link.expires {
         reply = reply.field("expires", end);
+    }
+    if *is_void {
+        reply = reply.field("void", "yes");
     }
     if link.has_password() {
         reply = reply.field("password", "yes");
