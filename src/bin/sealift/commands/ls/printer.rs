@@ -193,7 +193,7 @@ impl<'a> Printer<'a> {
         let width = if self.look.bytes && width == SIZE_WIDTH { BYTES_WIDTH } else { width };
         let details = details(entry, &self.size(entry), width, &self.clock);
         match self.has_modes {
-            true => format!("{:<9}  {details}", entry.mode.map_or_else(String::new, |mode| format::permissions(mode))),
+            true => format!("{:<9}  {details}", entry.mode.map_or_else(String::new, format::permissions)),
             false => details,
         }
     }
