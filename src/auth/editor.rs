@@ -7,9 +7,9 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
 use super::hash::StoredHash;
 use super::own::Own;
 use super::users::{User, Users};
-use super::{Grants, UserKey, grants_table, key_writer, names};
+use super::{Grants, UserKey, grants_table, key_writer, names, rules_table};
 use crate::error::{Error, Kind, Result};
-use crate::toml_layout;
+use crate::{limits, toml_layout};
 
 /// A user to be added to a users file.
 #[derive(Debug, Clone)]
@@ -34,6 +34,13 @@ pub(super) fn check_new(users: &Users, file: &str, name: &str, home: &str) -> Re
     }
 }
 
+fn check_rules(name: &str, grants: &Grants) -> Result<()> {
+    match grants.rules.len() > limits::PATH_RULES_MAX {
+        true => Err(wrong("rules", format!("of {name} would be more than {}", limits::PATH_RULES_MAX))),
+        false => Ok(()),
+    }
+}
+
 fn wrong(what: &str, why: String) -> Error {
     Error::new(Kind::Usage, format!("the {what} {why}"))
 }
@@ -46,6 +53,7 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
 /// The same for whoever knows already what users the text has.
 pub(super) fn add_to(mut wanted: Users, text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     check_new(&wanted, file, new.name, &new.grants.home)?;
+    check_rules(new.name, &new.grants)?;
     let hash = new.hash.map(StoredHash::parse).transpose().map_err(|why| wrong("password", why))?;
     let keys = new.keys.to_vec();
     let name = new.name.to_owned();
@@ -59,17 +67,35 @@ pub(super) fn add_to(mut wanted: Users, text: &str, file: &str, new: &NewUser<'_
         return Ok(text);
     }
     let mut document = open(text, file)?;
-    if !document.contains_key("users") {
-        let mut users = Table::new();
-        users.set_implicit(true);
-        document.insert("users", Item::Table(users));
-    }
-    let mut section = section_of(new, &defaults);
-    if document.get("users").is_some_and(Item::is_table) {
-        toml_layout::place_last(&mut document, &mut section);
-    }
-    users_of(&mut document, file)?.insert(new.name, Item::Table(section));
+    insert_section(&mut document, file, ("users", new.name), section_of(new, &defaults))?;
     checked(&document, file, &wanted)
+}
+
+/// Puts a section behind all others, as one more of its kind.
+pub(super) fn insert_section(
+    document: &mut DocumentMut,
+    file: &str,
+    (kind, name): (&str, &str),
+    mut section: Table,
+) -> Result<()> {
+    if !document.contains_key(kind) {
+        let mut all = Table::new();
+        all.set_implicit(true);
+        document.insert(kind, Item::Table(all));
+    }
+    if document.get(kind).is_some_and(Item::is_table) {
+        toml_layout::place_last(document, &mut section);
+    }
+    sections_of(document, file, kind)?.insert(name, Item::Table(section));
+    Ok(())
+}
+
+/// Takes a section away, with the comment right above it.
+pub(super) fn remove_section(document: &mut DocumentMut, file: &str, (kind, name): (&str, &str)) -> Result<()> {
+    if let Some(Item::Table(section)) = sections_of(document, file, kind)?.remove(name) {
+        toml_layout::keep_comments_of(document, &section);
+    }
+    Ok(())
 }
 
 /// The text with another hash for one user.
@@ -101,11 +127,16 @@ pub(super) fn set(text: &str, file: &str, name: &str, change: impl FnOnce(&mut G
     let mut grants = Grants::clone(&before);
     change(&mut grants);
     names::check_home(&grants.home).map_err(|why| wrong(&format!("home '{}'", grants.home), why))?;
+    check_rules(name, &grants)?;
     wanted.shares.give(name, false, &mut grants);
     user.grants = Arc::new(grants.clone());
 
     let mut document = open(text, file)?;
-    grants_table::write(user_of(&mut document, file, name)?, &grants, &before, &defaults);
+    let section = user_of(&mut document, file, name)?;
+    grants_table::write(section, &grants, &before, &defaults);
+    for gone in rules_table::write(section, &grants.rules, &before.rules) {
+        toml_layout::keep_comments_of(&mut document, &gone);
+    }
     checked(&document, file, &wanted)
 }
 
@@ -171,7 +202,7 @@ pub(super) fn remove_key(text: &str, file: &str, name: &str, key: &str) -> Resul
 }
 
 fn user_of<'a>(document: &'a mut DocumentMut, file: &str, name: &str) -> Result<&'a mut dyn toml_edit::TableLike> {
-    users_of(document, file)?.get_mut(name).and_then(Item::as_table_like_mut).ok_or_else(|| by_hand(file))
+    sections_of(document, file, "users")?.get_mut(name).and_then(Item::as_table_like_mut).ok_or_else(|| by_hand(file))
 }
 
 /// The text without one user. A comment that stands right above the user's section goes with it; what an empty line
@@ -184,10 +215,7 @@ pub(super) fn remove(text: &str, file: &str, name: &str) -> Result<String> {
     let mut document = open(text, file)?;
     // A later user of the same name inherits nothing.
     forget_in_shares(&mut document, name);
-    let removed = users_of(&mut document, file)?.remove(name);
-    if let Some(Item::Table(section)) = removed {
-        toml_layout::keep_comments_of(&mut document, &section);
-    }
+    remove_section(&mut document, file, ("users", name))?;
     let text = checked(&document, file, &wanted)?;
     // An empty file is one that something went wrong with.
     Ok(if text.trim().is_empty() { "# Nobody may log in.\n".to_owned() } else { text })
@@ -209,12 +237,16 @@ fn forget_in_shares(document: &mut DocumentMut, name: &str) {
     });
 }
 
-fn open(text: &str, file: &str) -> Result<DocumentMut> {
+pub(super) fn open(text: &str, file: &str) -> Result<DocumentMut> {
     text.parse().map_err(|_| by_hand(file))
 }
 
-fn users_of<'a>(document: &'a mut DocumentMut, file: &str) -> Result<&'a mut dyn toml_edit::TableLike> {
-    document.get_mut("users").and_then(Item::as_table_like_mut).ok_or_else(|| by_hand(file))
+pub(super) fn sections_of<'a>(
+    document: &'a mut DocumentMut,
+    file: &str,
+    kind: &str,
+) -> Result<&'a mut dyn toml_edit::TableLike> {
+    document.get_mut(kind).and_then(Item::as_table_like_mut).ok_or_else(|| by_hand(file))
 }
 
 fn absent(name: &str, file: &str) -> Error {

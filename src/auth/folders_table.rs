@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeValue};
 
 use super::path_rule::{PathRule, Pattern};
-use super::shared::{Definition, EVERYBODY, GROUP, Shares};
+use super::shared::{Definition, EVERYBODY, GROUP, Group, Shares};
 use super::users::User;
 use super::{Access, Grants, names};
 use crate::error::Result;
@@ -17,7 +17,7 @@ use crate::limits;
 use crate::toml_form::Section;
 
 /// What a definition of a group says, before it is known what it comes to.
-struct Group<'a> {
+struct Listed<'a> {
     members: Vec<(&'a str, std::ops::Range<usize>)>,
     at: std::ops::Range<usize>,
 }
@@ -79,8 +79,8 @@ pub(super) fn refuse_collisions(root: &Section<'_>, shares: &Shares, all: &[(&st
     Ok(())
 }
 
-fn read_groups(section: &Section<'_>, users: &BTreeMap<String, User>) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
+fn read_groups(section: &Section<'_>, users: &BTreeMap<String, User>) -> Result<BTreeMap<String, Group>> {
+    let mut groups: BTreeMap<&str, Listed<'_>> = BTreeMap::new();
     for (key, value) in section.table {
         let name = key.get_ref().as_ref();
         names::check_user(name)
@@ -97,7 +97,7 @@ fn read_groups(section: &Section<'_>, users: &BTreeMap<String, User>) -> Result<
             let member = item.get_ref().as_str().ok_or_else(|| group.mistyped("members", list, wanted))?;
             members.push((member, item.span()));
         }
-        groups.insert(name, Group { members, at: key.span() });
+        groups.insert(name, Listed { members, at: key.span() });
     }
     let known: BTreeSet<&str> = groups.keys().copied().collect();
     for group in groups.values() {
@@ -110,7 +110,9 @@ fn read_groups(section: &Section<'_>, users: &BTreeMap<String, User>) -> Result<
         let mut found = Found { users: BTreeSet::new(), groups: BTreeSet::new() };
         collect(name, &groups, &mut vec![name], &mut found)
             .map_err(|circle| section.place.wrong(group.at.clone(), circle))?;
-        all.insert((*name).to_owned(), found.users.into_iter().map(str::to_owned).collect());
+        let members = group.members.iter().map(|(member, _)| (*member).to_owned()).collect();
+        let users = found.users.into_iter().map(str::to_owned).collect();
+        all.insert((*name).to_owned(), Group { members, users });
     }
     Ok(all)
 }
@@ -118,7 +120,7 @@ fn read_groups(section: &Section<'_>, users: &BTreeMap<String, User>) -> Result<
 /// All users in a group and the groups in it; that it is inside of itself, in words.
 fn collect<'a>(
     name: &str,
-    groups: &BTreeMap<&'a str, Group<'a>>,
+    groups: &BTreeMap<&'a str, Listed<'a>>,
     above: &mut Vec<&'a str>,
     found: &mut Found<'a>,
 ) -> Result<(), String> {
@@ -146,23 +148,29 @@ fn check_member(
     at: &std::ops::Range<usize>,
     (groups, users): (&BTreeSet<&str>, &BTreeMap<String, User>),
 ) -> Result<()> {
-    let (kind, name, is_known) = match member.strip_prefix(GROUP) {
-        Some(group) => ("group", group, groups.contains(group)),
-        None => ("user", member, users.contains_key(member)),
-    };
-    if is_known {
-        return Ok(());
-    }
-    let near = match kind {
-        "group" => nearest(name, groups.iter().copied()),
-        _ => nearest(name, users.keys().map(String::as_str)),
-    };
     // What stands there may be anything, but is a name: passwords are not lists.
-    let hint = near.map(|near| format!(": did you mean '{near}'?")).unwrap_or_default();
-    Err(section.place.wrong(at.clone(), format!("there is no {kind} '{name}'{hint}")))
+    match unknown(member, groups.iter().copied(), users.keys().map(String::as_str)) {
+        Some(what) => Err(section.place.wrong(at.clone(), what)),
+        None => Ok(()),
+    }
 }
 
-fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// That there is no such user, or of `@GROUP` no such group, in words; none if there is.
+pub(super) fn unknown<'a>(
+    member: &str,
+    mut groups: impl Iterator<Item = &'a str> + Clone,
+    mut users: impl Iterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    let (kind, name, near) = match member.strip_prefix(GROUP) {
+        Some(group) => ("group", group, nearest(group, groups.clone())),
+        None => ("user", member, nearest(member, users.clone())),
+    };
+    let is_known = if kind == "group" { groups.any(|known| known == name) } else { users.any(|known| known == name) };
+    let hint = near.map(|near| format!(": did you mean '{near}'?")).unwrap_or_default();
+    (!is_known).then(|| format!("there is no {kind} '{name}'{hint}"))
+}
+
+pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.min_by_key(|name| strsim::damerau_levenshtein(typed, name));
     near.filter(|name| strsim::damerau_levenshtein(typed, name) <= 2)
 }
@@ -173,15 +181,12 @@ fn read_folder<'a>(
     section: &Section<'a>,
     key: &Key<'a>,
     value: &'a Spanned<DeValue<'a>>,
-    (groups, users): (&BTreeMap<String, Vec<String>>, &BTreeMap<String, User>),
+    (groups, users): (&BTreeMap<String, Group>, &BTreeMap<String, User>),
     trash: Option<Duration>,
 ) -> Result<Definition> {
     let name = key.get_ref().as_ref();
     let wrong_name = |why| section.place.wrong(key.span(), format!("the folder name '{name}' {why}"));
-    if name.contains('/') {
-        return Err(wrong_name("holds a slash: say `path` for where it is, `as` for where it shows".to_owned()));
-    }
-    names::check_home(name).map_err(wrong_name)?;
+    check_name(name).map_err(wrong_name)?;
     let folder = section.place.section(key, value, &format!("[folders.{name}]"))?;
     folder.allow_only(&["path", "as", "access", "quota", "quota_files", "trash", "umask"])?;
     let (location, span) = match folder.text("path")? {
@@ -209,8 +214,16 @@ fn read_folder<'a>(
     Ok(Definition { name: name.to_owned(), at, location, terms, umask, access, line, span })
 }
 
+/// Whether a shared folder may be called this; otherwise why not, as the end of a sentence about the name.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    if name.contains('/') {
+        return Err("holds a slash: say `path` for where it is, `as` for where it shows".to_owned());
+    }
+    names::check_home(name)
+}
+
 /// A path from the root of the machine, or one below the data folder; otherwise why it is none, as the end of a sentence.
-fn read_location(path: &str) -> Result<Location, String> {
+pub(super) fn read_location(path: &str) -> Result<Location, String> {
     if !path.starts_with('/') {
         names::check_home(path)?;
         return Ok(Location::Below(path.to_owned()));
@@ -238,7 +251,7 @@ fn read_location(path: &str) -> Result<Location, String> {
 
 fn read_access(
     folder: &Section<'_>,
-    (groups, users): (&BTreeMap<String, Vec<String>>, &BTreeMap<String, User>),
+    (groups, users): (&BTreeMap<String, Group>, &BTreeMap<String, User>),
 ) -> Result<BTreeMap<String, Access>> {
     let wanted = "a table of who may do what, as { \"@editors\" = \"full\", \"*\" = \"read\" }";
     let Some((key, value)) = folder.entry("access") else {

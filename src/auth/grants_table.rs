@@ -10,7 +10,7 @@ use toml_edit::{Array, Item, TableLike, value};
 
 use super::expiry::{end_of, render_expiry};
 use super::grants::Defaults;
-use super::{Access, Grants, Network, SelfService, names, rate_limit};
+use super::{Access, Grants, Network, SelfService, names, rate_limit, rules_table};
 use crate::byte_size;
 use crate::error::Result;
 use crate::files::{HomeTerms, Umask};
@@ -143,10 +143,11 @@ pub(super) fn write_new(section: &mut dyn TableLike, grants: &Grants, defaults: 
     put(section, "admin", value(grants.admin));
     let said = Grants { home: grants.home.clone(), access: grants.access, admin: grants.admin, ..defaults.clone() };
     write(section, grants, &said, defaults);
+    rules_table::write(section, &grants.rules, &[]);
 }
 
 /// A value that is changed keeps the comment behind it.
-fn put(section: &mut dyn TableLike, key: &str, mut item: Item) {
+pub(super) fn put(section: &mut dyn TableLike, key: &str, mut item: Item) {
     let before = section.get(key).and_then(Item::as_value).map(|before| before.decor().clone());
     if let (Some(decor), Some(value)) = (before, item.as_value_mut()) {
         *value.decor_mut() = decor;
@@ -185,7 +186,7 @@ pub fn render_trash_age(age: Duration) -> String {
     }
 }
 
-fn of_access(access: Access) -> Item {
+pub(super) fn of_access(access: Access) -> Item {
     match access {
         Access::FULL => value("full"),
         Access::READ => value("read"),

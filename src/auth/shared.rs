@@ -110,17 +110,47 @@ impl Definition {
         self.line
     }
 
+    /// To whom it is given, with the rights there: a user's name, a group's with `@` before it, `*` for every named user, or
+    /// `anonymous`.
+    pub fn access(&self) -> &BTreeMap<String, Access> {
+        &self.access
+    }
+
     /// Whether anybody may change something there.
     pub fn is_changed(&self) -> bool {
         self.access.values().any(|access| access.changes())
+    }
+
+    /// The same folder, wherever it stands in the text.
+    pub(super) fn is_same(&self, other: &Definition) -> bool {
+        let (line, span) = (other.line, other.span.clone());
+        *other == Definition { line, span, ..self.clone() }
+    }
+}
+
+/// A group as it is defined.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    pub(super) members: Vec<String>,
+    pub(super) users: Vec<String>,
+}
+
+impl Group {
+    /// Its members as they are written: users, and groups with `@` before them.
+    pub fn members(&self) -> &[String] {
+        &self.members
+    }
+
+    /// The users in it, those of groups in it among them, in order.
+    pub fn users(&self) -> &[String] {
+        &self.users
     }
 }
 
 /// All groups and folders of a users file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shares {
-    /// The users in each group, those of groups inside it among them, in order.
-    pub(super) groups: BTreeMap<String, Vec<String>>,
+    pub(super) groups: BTreeMap<String, Group>,
     pub(super) folders: Vec<Definition>,
 }
 
@@ -130,14 +160,24 @@ impl Shares {
         &self.folders
     }
 
-    /// Whether there is a group of this name.
-    pub fn has_group(&self, name: &str) -> bool {
-        self.groups.contains_key(name)
+    /// The folder of this name.
+    pub fn folder(&self, name: &str) -> Option<&Definition> {
+        self.folders.iter().find(|folder| folder.name == name)
+    }
+
+    /// All groups, in the order of their names.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &Group)> {
+        self.groups.iter().map(|(name, group)| (name.as_str(), group))
+    }
+
+    /// The group of this name.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.get(name)
     }
 
     /// The groups that this user is in, those by way of others among them.
     pub fn groups_of(&self, name: &str) -> Vec<&str> {
-        let groups = self.groups.iter().filter(|(_, users)| users.iter().any(|user| user == name));
+        let groups = self.groups.iter().filter(|(_, group)| group.users.iter().any(|user| user == name));
         groups.map(|(group, _)| group.as_str()).collect()
     }
 
@@ -173,7 +213,8 @@ impl Shares {
             return None;
         }
         let is_in = |group: &str| {
-            self.groups.get(group).is_some_and(|users| users.binary_search_by(|user| (**user).cmp(name)).is_ok())
+            let users = self.groups.get(group).map(|group| &group.users);
+            users.is_some_and(|users| users.binary_search_by(|user| (**user).cmp(name)).is_ok())
         };
         let groups = folder.access.iter().filter(|(to, _)| to.strip_prefix(GROUP).is_some_and(is_in));
         let sum = groups.fold(None, |sum: Option<(Access, String)>, (group, access)| match sum {
@@ -185,7 +226,10 @@ impl Shares {
 
     /// Whoever is called so is gone.
     pub(super) fn forget(&mut self, name: &str) {
-        self.groups.values_mut().for_each(|users| users.retain(|user| user != name));
+        for group in self.groups.values_mut() {
+            group.members.retain(|member| member != name);
+            group.users.retain(|user| user != name);
+        }
         for folder in &mut self.folders {
             folder.access.remove(name);
         }

@@ -179,7 +179,8 @@ impl UsersFile {
         beside(&target).map_err(|err| failed(&target, err))
     }
 
-    fn change(&self, edit: impl FnOnce(&str, &str) -> Result<String>) -> Result<()> {
+    /// Replaces the file by what an edit of its text, under the name that errors carry, gives; an edit that fails changes nothing.
+    pub(super) fn change<E: From<Error>>(&self, edit: impl FnOnce(&str, &str) -> Result<String, E>) -> Result<(), E> {
         // Where the path is a link, the file it leads to is replaced and the link stays.
         let target = fs::canonicalize(&self.path).map_err(|err| failed(&self.path, err))?;
         let (file, meta) = lock(&target)?;
@@ -188,7 +189,19 @@ impl UsersFile {
         let text = edit(&read_text(&file, &self.path)?, &self.path.display().to_string())?;
         let fresh = Fresh::beside(&target, &text)?;
         fresh.take_owner_and_mode(&target, &meta)?;
-        fresh.put_in_place()
+        Ok(fresh.put_in_place()?)
+    }
+
+    /// The same for a file that is made first if it is not there, and if what is made can be edited so.
+    pub(super) fn change_or_make<E: From<Error>>(
+        &self,
+        edit: impl Fn(&str, &str) -> Result<String, E>,
+    ) -> Result<(), E> {
+        if !self.path.exists() {
+            edit(Users::starter(), &self.path.display().to_string())?;
+            self.create()?;
+        }
+        self.change(edit)
     }
 }
 

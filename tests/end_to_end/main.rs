@@ -42,6 +42,7 @@ mod s3_tls;
 mod sandbox;
 mod service;
 mod settings;
+mod shares;
 mod streams;
 mod supervised;
 mod trash;

@@ -203,7 +203,10 @@ fn groups_folders_and_rules_are_told_and_set_gives_groups() {
     done(place.path(), &["user", "set", "alice", "--groups", "none"]);
     assert!(done(place.path(), &["user", "show", "alice"]).contains("groups        none\n"));
     let (code, _, said) = run(place.path(), &["user", "set", "alice", "--groups", "editor"], "");
-    assert!(code == 3 && said.contains("there is no group 'editor'") && said.contains("by hand"), "{said}");
+    assert!(
+        code == 3 && said.contains("there is no group 'editor'") && said.contains("`sealiftd group add NAME`"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -290,6 +293,11 @@ fn bash_completes_the_names_of_users() {
     assert_eq!(completed(&["sealiftd", "explain", "bo"]), "bob b\n");
     assert_eq!(completed(&["sealiftd", "user", "pass"]), "passwd\n");
     assert_eq!(completed(&["sealiftd", "user", "add", "al"]), "\n", "who is added is new");
+    done(place, &["group", "add", "alumni", "alice"]);
+    done(place, &["folder", "add", "albums", "--access", "*=read"]);
+    assert_eq!(completed(&["sealiftd", "group", "set", "al"]), "alumni\n");
+    assert_eq!(completed(&["sealiftd", "group", "add", "new", "al"]), "alan\nalice\n");
+    assert_eq!(completed(&["sealiftd", "folder", "show", "al"]), "albums\n");
 }
 
 #[test]

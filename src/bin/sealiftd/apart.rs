@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use sealift::apart::{Own, real, real_name};
-use sealift::auth::Users;
+use sealift::auth::{Definition, Users};
 use sealift::files::Location;
 use sealift::server::MetricsAt;
 use sealift::{Error, Kind};
@@ -148,17 +148,19 @@ impl Apart {
     /// A shared folder elsewhere that meets what is the server's own, or the data folder.
     pub fn misplaced_folder(&self, users: &Users) -> Option<Misplaced> {
         users.shares().folders().iter().find_map(|folder| {
-            let Location::Elsewhere(path) = folder.location() else { return None };
-            let what = self.met(&real(path)?, folder.is_changed())?;
-            let line = format!("{}:{}", self.users.display(), folder.line());
-            let text = format!(
-                "{line}: path of [folders.{}]: {} and {what} are one in the other",
-                folder.name(),
-                path.display()
-            );
-            let next = "Share a folder that has nothing of the server in it. One in the data folder has a path that does not begin with a slash.";
-            Some(Misplaced { text, next: next.to_owned() })
+            let found = self.misplaced(folder)?;
+            let text = format!("{}:{}: {}", self.users.display(), folder.line(), found.text);
+            Some(Misplaced { text, ..found })
         })
+    }
+
+    /// The same of one folder, wherever the users file says it.
+    pub fn misplaced(&self, folder: &Definition) -> Option<Misplaced> {
+        let Location::Elsewhere(path) = folder.location() else { return None };
+        let what = self.met(&real(path)?, folder.is_changed())?;
+        let text = format!("path of [folders.{}]: {} and {what} are one in the other", folder.name(), path.display());
+        let next = "Share a folder that has nothing of the server in it. One in the data folder has a path that does not begin with a slash.";
+        Some(Misplaced { text, next: next.to_owned() })
     }
 
     /// What this folder meets, in words.

@@ -22,6 +22,7 @@ use crate::limit_args::LimitArgs;
 use crate::node_args::NodeArgs;
 pub use crate::places::Places;
 use crate::scrub_args::{self, ScrubArgs};
+use crate::share_args::{self, FolderCommand, GroupCommand};
 #[cfg(feature = "s3")]
 use crate::store_args::StoreArgs;
 use crate::supervisor;
@@ -211,6 +212,20 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// Add, change, remove and list groups of users, whom folders are given to together
+    #[command(after_help = share_args::GROUP_EXAMPLES)]
+    Group {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: GroupCommand,
+    },
+    /// Share folders with users, groups or everybody, change and list them
+    #[command(after_help = share_args::FOLDER_EXAMPLES)]
+    Folder {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: FolderCommand,
     },
     /// Print one line by which somebody joins: it makes the user, pins this server, and lets her choose a password
     Invite(Invite),

@@ -9,7 +9,7 @@ use clap::{Args, Command, CommandFactory as _, FromArgMatches as _};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::{CompleteEnv, Shell};
 use sealift::Error;
-use sealift::auth::{User, Users};
+use sealift::auth::{Definition, User, Users};
 
 use crate::args::Cli;
 use crate::failure::Failure;
@@ -46,19 +46,31 @@ pub fn answer() {
     CompleteEnv::with_factory(completed).var(VARIABLE).complete();
 }
 
-/// The command line, with the names of users where one who is there is meant.
+/// What there is by name in a users file.
+type Names = fn(&Users) -> Vec<&str>;
+
+/// The command line, with the names of users, groups and shared folders where one that is there is meant.
 fn completed() -> Command {
     // `mut_arg` would put it behind the others.
-    let named = |command: Command, id: &'static str| {
+    fn of(command: Command, id: &'static str, names: Names) -> Command {
         command.mut_args(|arg| match arg.get_id() == id {
-            true => arg.add(ArgValueCompleter::new(users)),
+            true => arg.add(ArgValueCompleter::new(move |typed: &OsStr| candidates(typed, names))),
             false => arg,
         })
-    };
-    let named_in = |command: Command, commands: &[&'static str]| {
-        commands.iter().fold(command, |all, inner| all.mut_subcommand(*inner, |inner| named(inner, "name")))
-    };
+    }
+    fn of_each(command: Command, commands: &[&'static str], names: Names) -> Command {
+        commands.iter().fold(command, |all, inner| all.mut_subcommand(*inner, |inner| of(inner, "name", names)))
+    }
+    let users: Names = |users| users.iter().map(User::name).collect();
+    let groups: Names = |users| users.shares().groups().map(|(name, _)| name).collect();
+    let folders: Names = |users| users.shares().folders().iter().map(Definition::name).collect();
+    let named = |command: Command, id: &'static str| of(command, id, users);
+    let named_in = |command: Command, commands: &[&'static str]| of_each(command, commands, users);
     Cli::command()
+        .mut_subcommand("group", |group| {
+            of_each(group, &["set", "show", "remove"], groups).mut_subcommand("add", |add| named(add, "members"))
+        })
+        .mut_subcommand("folder", |folder| of_each(folder, &["set", "show", "remove"], folders))
         .mut_subcommand("user", |user| {
             named_in(user, &["set", "show", "passwd", "remove"])
                 .mut_subcommand("key", |key| named_in(key, &["add", "list", "remove"]))
@@ -68,14 +80,14 @@ fn completed() -> Command {
         .mut_subcommand("scrub", |scrub| named(scrub, "names"))
 }
 
-/// The users of the file that a command typed here would go by.
-fn users(typed: &OsStr) -> Vec<CompletionCandidate> {
+/// The names in the file that a command typed here would go by.
+fn candidates(typed: &OsStr, names: Names) -> Vec<CompletionCandidate> {
     let words = ["sealiftd", "user", "list"].map(OsString::from);
     let matches = Cli::command().try_get_matches_from(&words).ok();
     let matches = matches.and_then(|matches| settings::applied(&words, matches).ok());
     let cli = matches.and_then(|(matches, _)| Cli::from_arg_matches(&matches).ok());
     let users = cli.and_then(|cli| Users::load(&cli.places.users).ok());
-    let names = users.iter().flat_map(Users::iter).map(User::name);
+    let names = users.as_ref().map(names).unwrap_or_default().into_iter();
     names
         .filter(|name| typed.to_str().is_some_and(|typed| name.starts_with(typed)))
         .map(CompletionCandidate::new)

@@ -31,6 +31,16 @@ impl Failure {
         self.error.text()
     }
 
+    /// What kind of error it is.
+    pub fn kind(&self) -> Kind {
+        self.error.kind()
+    }
+
+    /// Whether it has a next step of its own.
+    pub fn has_hint(&self) -> bool {
+        self.hint.is_some()
+    }
+
     /// What to do next, a full sentence.
     pub fn next_step(&self) -> &str {
         self.hint.as_deref().unwrap_or_else(|| next_step(self.error.kind()))

@@ -1,6 +1,7 @@
 //! Whether a server that runs goes by the users file as it is now: it says so where `sealiftd check` looks, too.
 
 use std::thread;
+use std::time::Instant;
 
 use sealift::limits;
 use sealift::server::users_file_trouble;
@@ -15,6 +16,18 @@ pub struct InForce {
 }
 
 impl InForce {
+    /// Looks once a server that runs has read the file, of which it may refuse what this program could not know.
+    pub fn wait(places: &Places) -> InForce {
+        let until = Instant::now() + limits::USERS_FILE_LOOK + limits::USERS_FILE_REST + limits::USERS_FILE_RETRY;
+        // It says only what it refuses, so that silence is waited out.
+        while users_file_trouble(&places.data).is_some_and(|trouble| trouble.outdated.is_none())
+            && Instant::now() < until
+        {
+            thread::sleep(limits::USERS_FILE_REST);
+        }
+        InForce::look(places)
+    }
+
     /// Looks, once the file has been changed.
     pub fn look(places: &Places) -> InForce {
         let refused = || users_file_trouble(&places.data)?.outdated;

@@ -11,7 +11,9 @@ mod definition;
 mod elsewhere;
 mod explain;
 mod failure;
+mod folder;
 mod ground;
+mod group;
 mod hooks;
 mod in_force;
 mod invite;
@@ -33,6 +35,7 @@ mod serve;
 mod service_manager;
 mod serving;
 mod settings;
+mod share_args;
 mod shared_folders;
 mod signals;
 #[cfg(feature = "s3")]
@@ -138,6 +141,8 @@ fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, 
                 Command::Serve(args) => return serve(&cli.places, args, start),
                 Command::Reload(args) => supervisor::ask(&cli.places, &args),
                 Command::User { command } => user::run(&cli.places, command),
+                Command::Group { command } => group::run(&cli.places, command),
+                Command::Folder { command } => folder::run(&cli.places, &cli.serve, command),
                 Command::Invite(args) => invite::run(&cli.places, args),
                 Command::Cert { command } => cert::run(&cli.places, command.unwrap_or(CertCommand::Show)),
                 Command::Config { command: ConfigCommand::Show } => settings::show(&start.matches, settings),

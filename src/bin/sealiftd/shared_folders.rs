@@ -23,14 +23,14 @@ pub struct Trouble {
 
 /// Looks at all shared folders.
 pub fn look(places: &Places, users: &Users) -> Vec<Trouble> {
-    let mut found = Vec::new();
-    for folder in users.shares().folders() {
-        found.extend(place(places, folder));
-        found.extend(meeting(users, folder));
-        found.extend(hidden(places, users, folder));
-    }
-    found.extend(idle_rules(users));
-    found
+    let folders = users.shares().folders().iter();
+    folders.flat_map(|folder| of(places, users, folder)).chain(idle_rules(users)).collect()
+}
+
+/// The same of one of them.
+pub fn of(places: &Places, users: &Users, folder: &Definition) -> Vec<Trouble> {
+    let (meeting, hidden) = (meeting(users, folder), hidden(places, users, folder));
+    place(places, folder).into_iter().chain(meeting).chain(hidden).collect()
 }
 
 fn place(places: &Places, folder: &Definition) -> Option<Trouble> {

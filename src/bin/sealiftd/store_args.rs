@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
-use sealift::auth::Users;
+use sealift::auth::{Definition, Users};
 use sealift::files::Location;
 use sealift::store::s3::{Bucket, Endpoint, Heeds, Keys, S3Options, S3Vault, unkept as unkept_there};
 use sealift::tls::CaRoots;
@@ -147,10 +147,7 @@ pub fn usual_bucket(settings: Option<&Settings>) -> Option<String> {
 /// What is asked for and cannot be kept or done where files are in a bucket.
 pub fn unkept(users: &Users, hooks: &HookArgs) -> Vec<String> {
     let of_users = users.iter().flat_map(|user| of_user(users, user.name()));
-    let of_folders = users.shares().folders().iter().flat_map(|folder| {
-        let each = unkept_there(folder.location(), &folder.terms());
-        each.into_iter().map(|what| format!("the shared folder {} {what}", folder.name()))
-    });
+    let of_folders = users.shares().folders().iter().flat_map(of_folder);
     let mut found: Vec<String> = of_users.chain(of_folders).collect();
     if !hooks.on_upload.is_empty() {
         found.push(
@@ -158,6 +155,12 @@ pub fn unkept(users: &Users, hooks: &HookArgs) -> Vec<String> {
         );
     }
     found
+}
+
+/// The same of one shared folder.
+pub fn of_folder(folder: &Definition) -> Vec<String> {
+    let each = unkept_there(folder.location(), &folder.terms());
+    each.into_iter().map(|what| format!("the shared folder {} {what}", folder.name())).collect()
 }
 
 /// The same of what one user is granted.

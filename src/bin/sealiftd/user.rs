@@ -83,8 +83,8 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             }
             warn_of_file(places)
         }
-        UserCommand::Set { name, enabled, admin, groups, granted } => {
-            set(places, &name, (enabled, admin, groups), granted)
+        UserCommand::Set { name, enabled, admin, groups, no_rule, granted } => {
+            set(places, &name, (enabled, admin, groups), (&no_rule, granted))
         }
         UserCommand::Show { name, json } => {
             let users = with_own(places)?;
@@ -175,31 +175,40 @@ fn set(
     places: &Places,
     name: &str,
     (enabled, admin, groups): (Option<YesNo>, Option<YesNo>, Option<Groups>),
-    granted: GrantArgs,
+    (no_rule, granted): (&[String], GrantArgs),
 ) -> Result<(), Failure> {
+    let file = UsersFile::new(&places.users);
+    let now = file.list()?;
+    let rules = now.get(name).map(|user| user.grants().rules.as_slice());
+    let has = |path: &String| rules.is_none_or(|rules| rules.iter().any(|rule| rule.path() == path));
+    if let Some(unknown) = no_rule.iter().find(|path| !has(path)) {
+        let text = format!("{name} has no rule for {unknown}");
+        let hint = format!("`sealiftd user show {}` shows them.", shell_word(name));
+        return Err(Failure::from(Error::new(Kind::NotFound, text)).hint(hint));
+    }
     let (mut before, mut after, mut expires) = (Vec::new(), Vec::new(), None);
     let change = |grants: &mut Grants| {
         before = user_shown::grants(grants);
         enabled.into_iter().for_each(|word| grants.enabled = word == YesNo::Yes);
         admin.into_iter().for_each(|word| grants.admin = word == YesNo::Yes);
+        grants.rules.retain(|rule| !no_rule.iter().any(|path| path == rule.path()));
         granted.apply(grants);
         after = user_shown::grants(grants);
         expires = grants.expires;
     };
-    let file = UsersFile::new(&places.users);
-    let groups_now = || file.list().map(|users| user_shown::groups(&users, name));
-    let groups_before = groups_now()?;
+    let groups_before = user_shown::groups(&now, name);
     match &groups {
         None => file.set(name, change),
         Some(Groups(groups)) => file.set_with_groups(name, groups, change),
     }
     .map_err(|err| match err.kind() {
-        Kind::NotFound if file.list().is_ok_and(|users| users.get(name).is_some()) => Failure::from(err)
-            .hint("Groups are written into the users file by hand, and count within a second; --groups none takes the user out of all."),
+        Kind::NotFound if now.get(name).is_some() => Failure::from(err).hint(
+            "`sealiftd group add NAME` makes a group, `sealiftd group list` shows them all; --groups none takes the user out of them.",
+        ),
         _ => explain(err, name),
     })?;
     before.push(("groups", groups_before));
-    after.push(("groups", groups_now()?));
+    after.push(("groups", user_shown::groups(&file.list()?, name)));
     let changed: Vec<String> = before
         .iter()
         .zip(&after)

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand, ValueEnum};
-use sealift::auth::{Access, Grants, Network, parse_expiry, parse_rate_limit, parse_trash_age, parse_umask};
+use sealift::auth::{Access, Grants, Network, PathRule, parse_expiry, parse_rate_limit, parse_trash_age, parse_umask};
 use sealift::byte_size::{parse_size, render_size};
 use sealift::files::Umask;
 use sealift::limits;
@@ -23,6 +23,8 @@ Examples:
       Somebody who administers, and has no files.
   sealiftd user add guest --access read --expires 2027-01-31 --from 192.0.2.0/24
       Somebody who may read until then, from that network alone.
+  sealiftd user set alice --rule '/2025/**=read'
+      A part of her folder in which she changes nothing any more.
   sealiftd user set alice --enabled no
       Keep her out, and end her sessions; her files, password and keys stay.
   sealiftd user show alice
@@ -64,6 +66,9 @@ pub enum UserCommand {
         /// The groups that the user is a member of, with commas, and no others; or none
         #[arg(long, value_name = "LIST", value_parser = parse_groups)]
         groups: Option<Groups>,
+        /// Take the rule for these paths away; may be given several times
+        #[arg(long, value_name = "PATH")]
+        no_rule: Vec<String>,
         /// What the user may.
         #[command(flatten)]
         granted: GrantArgs,
@@ -141,6 +146,10 @@ pub struct GrantArgs {
     /// How many bytes a second all sessions of the user send together, such as 2M; none for no bound
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     limit_rate_up: Option<Rate>,
+    /// Other rights for a part of the user's folder: '/2025/**=read' for that folder and all in it; the rule for fewer paths counts
+    /// before the one for more. May be given several times
+    #[arg(long = "rule", value_name = "PATH=LIST", value_parser = parse_rule)]
+    rules: Vec<PathRule>,
 }
 
 impl GrantArgs {
@@ -158,6 +167,7 @@ impl GrantArgs {
             umask,
             limit_rate_down,
             limit_rate_up,
+            rules,
         } = self;
         home.into_iter().for_each(|home| grants.home = home);
         access.into_iter().for_each(|access| grants.access = access);
@@ -170,6 +180,7 @@ impl GrantArgs {
         umask.into_iter().for_each(|Mask(umask)| grants.umask = umask);
         limit_rate_down.into_iter().for_each(|Rate(rate)| grants.limit_rate.down = rate);
         limit_rate_up.into_iter().for_each(|Rate(rate)| grants.limit_rate.up = rate);
+        rules.into_iter().for_each(|rule| rule.put_into(&mut grants.rules));
     }
 
     /// The folder, if one was given.
@@ -180,19 +191,19 @@ impl GrantArgs {
 
 /// The most bytes in a folder, if there is a bound.
 #[derive(Debug, Clone, Copy)]
-struct Quota(Option<u64>);
+pub struct Quota(pub Option<u64>);
 
 /// The most files, if there is a bound.
 #[derive(Debug, Clone, Copy)]
-struct FileCount(Option<u64>);
+pub struct FileCount(pub Option<u64>);
 
 /// For how long what is deleted is kept, if it is.
 #[derive(Debug, Clone, Copy)]
-struct TrashAge(Option<Duration>);
+pub struct TrashAge(pub Option<Duration>);
 
 /// What is made is not open to, if that is said.
 #[derive(Debug, Clone, Copy)]
-struct Mask(Option<Umask>);
+pub struct Mask(pub Option<Umask>);
 
 /// When a user expires, if ever.
 #[derive(Debug, Clone, Copy)]
@@ -230,7 +241,7 @@ pub struct PasswordArgs {
     pub password_stdin: bool,
 }
 
-fn parse_quota(text: &str) -> Result<Quota, String> {
+pub fn parse_quota(text: &str) -> Result<Quota, String> {
     if text == "none" {
         return Ok(Quota(None));
     }
@@ -238,7 +249,7 @@ fn parse_quota(text: &str) -> Result<Quota, String> {
     parse_size(text).map(|bytes| Quota(Some(bytes))).ok_or_else(|| wrong.to_owned())
 }
 
-fn parse_file_count(text: &str) -> Result<FileCount, String> {
+pub fn parse_file_count(text: &str) -> Result<FileCount, String> {
     if text == "none" {
         return Ok(FileCount(None));
     }
@@ -248,14 +259,19 @@ fn parse_file_count(text: &str) -> Result<FileCount, String> {
         .ok_or_else(|| "write a whole number from 1 on, such as 10000, or none".to_owned())
 }
 
-fn parse_trash(text: &str) -> Result<TrashAge, String> {
+pub fn parse_trash(text: &str) -> Result<TrashAge, String> {
     let wrong = |_| "write a time from 1h to 3650d, such as 30d, or none".to_owned();
     parse_trash_age(text).map(TrashAge).map_err(wrong)
 }
 
-fn parse_mask(text: &str) -> Result<Mask, String> {
+pub fn parse_mask(text: &str) -> Result<Mask, String> {
     let wrong = |_| "write three digits from 0 to 7, the first a 0, such as 027, or none".to_owned();
     parse_umask(text).map(Mask).map_err(wrong)
+}
+
+fn parse_rule(text: &str) -> Result<PathRule, String> {
+    let (path, rights) = text.rsplit_once('=').ok_or("write PATH=RIGHTS, such as '/2025/**=read'")?;
+    PathRule::new(path, parse_access(rights)?).map_err(|why| format!("the path {path} {why}"))
 }
 
 fn parse_groups(text: &str) -> Result<Groups, String> {

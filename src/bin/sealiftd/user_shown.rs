@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, Grants, SharedFolder, User, Users, render_expiry, render_trash_age};
+use sealift::auth::{Access, Grants, PathRule, SharedFolder, User, Users, render_expiry, render_trash_age};
 use sealift::byte_size::render_size;
 use sealift::escape::for_people;
 use sealift::table::Table;
@@ -35,7 +35,12 @@ pub fn grants(granted: &Grants) -> Vec<(&'static str, String)> {
         ("limit up", rate(granted.limit_rate.up)),
         ("own password", yes_no(own.password)),
         ("own keys", yes_no(own.keys)),
+        ("rules", if granted.rules.is_empty() { none() } else { rules(&granted.rules).join("; ") }),
     ]
+}
+
+fn rules(rules: &[PathRule]) -> Vec<String> {
+    rules.iter().map(|rule| shown(&format!("{}: {}", rule.path(), rule.access))).collect()
 }
 
 /// The groups that a user is in.
@@ -56,10 +61,10 @@ pub fn all_of(users: &Users, user: &User, keys: &[String]) -> String {
     let mut text = format!("{} {login}.\n", shown(user.name()));
     let password = if user.has_password() && !user.is_invited() { "yes" } else { "no" };
     let mut rows = grants(user.grants());
+    // One a line, where all is shown.
+    rows.retain(|(label, _)| *label != "rules");
     rows.push(("groups", groups(users, user.name())));
-    for rule in &user.grants().rules {
-        rows.push(("rule", shown(&format!("{}: {}", rule.path(), rule.access))));
-    }
+    rows.extend(rules(&user.grants().rules).into_iter().map(|rule| ("rule", rule)));
     for folder in &user.grants().folders {
         let changes = Access::DELETE.union(Access::OVERWRITE).intersection(folder.access) != Access::NONE;
         let kept = match folder.terms.trash {
@@ -165,7 +170,7 @@ pub fn json_of(users: &Users, user: &User) -> String {
     format!("{row}\n")
 }
 
-fn names(access: Access) -> Vec<&'static str> {
+pub fn names(access: Access) -> Vec<&'static str> {
     access.names().collect()
 }
 

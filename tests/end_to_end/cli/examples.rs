@@ -93,7 +93,7 @@ fn prepared() -> World {
 
         cd "$PLACE"
         echo 'a good password' > secret; cp "$HOME/.ssh/work.pub" alice.pub
-        mkdir audit; echo '{"time":"2026-11-24T10:00:00.000Z","event":"start","pid":1}' > audit/audit.jsonl; gzip -k audit/audit.jsonl
+        mkdir isos audit; echo '{"time":"2026-11-24T10:00:00.000Z","event":"start","pid":1}' > audit/audit.jsonl; gzip -k audit/audit.jsonl
         echo 'audit = "audit/audit.jsonl"' > sealiftd.toml; chmod 644 sealiftd.toml
         cd server_data/alice
         mkdir -p logs old-folder photos/2024 archive backup reports projects project www docs
@@ -144,7 +144,9 @@ fn at_a_terminal(world: &World, line: &str, folder: &Path) -> Terminal {
 /// The example with this server's address and pin in the place of those that it names.
 fn here(example: &str, world: &World) -> String {
     let address = world.server.address();
+    let isos = world.server.place().join("isos").display().to_string();
     let mut line = example.replace("files.example.org", "files.invalid").replace("/srv/files", "server_data");
+    line = line.replace("/srv/isos", &isos);
     for name in ["files.example:5000", "files.example:4456", "files.example", "192.0.2.7:5000", "localhost"] {
         line = line.replace(name, &address);
     }
@@ -183,7 +185,7 @@ fn pages() -> impl Iterator<Item = String> {
 
 /// The pages of `sealiftd` that have examples.
 const ADMINISTRATION: &[&str] =
-    &["", "user", "user key add", "cert", "check", "explain", "scrub", "audit", "invite", "config"];
+    &["", "user", "user key add", "group", "folder", "cert", "check", "explain", "scrub", "audit", "invite", "config"];
 
 #[test]
 fn the_examples_of_sealift_s_pages_do_what_they_say() {

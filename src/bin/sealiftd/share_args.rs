@@ -1,0 +1,192 @@
+//! The command lines of `sealiftd group` and `sealiftd folder`.
+
+use clap::{Args, Subcommand};
+use sealift::auth::{Access, FolderChange};
+
+use crate::args::parse_access;
+use crate::user_args::{FileCount, Mask, Quota, TrashAge, parse_file_count, parse_mask, parse_quota, parse_trash};
+
+pub const GROUP_EXAMPLES: &str = "\
+Examples:
+  sealiftd group add editors alice bob
+      A group of two.
+  sealiftd group set editors --add admin --remove bob
+      One comes, one goes.
+  sealiftd group add everyone-here alice @editors
+      A group may have others in it.
+  sealiftd group show editors
+      Who is in it, and which folders it has.";
+
+pub const FOLDER_EXAMPLES: &str = "\
+Examples:
+  sealiftd folder add public --access anonymous=read --access alice=full
+      What is in server_data/public everybody reads; alice publishes by `sealift put FILE alice@HOST/public/`.
+  sealiftd folder add inbox --access alice=full --access '*=upload,list'
+      A drop box: every named user may deliver, and replaces nothing.
+  sealiftd group add editors alice bob
+  sealiftd folder add team --access @editors=full --quota 10GiB
+      A team's folder.
+  sealiftd folder add isos --path /srv/isos --access anonymous=read --access '*=read'
+      A folder elsewhere on the machine, for everybody to read.
+  sealiftd folder set team --access bob=read --quota none
+      Bob only reads there from now on, and there is no bound.
+  sealiftd folder show team
+      Where it is, and who has it.";
+
+/// What to do with groups.
+#[derive(Debug, Subcommand)]
+pub enum GroupCommand {
+    /// Add a group
+    #[command(aliases = ["new", "create"], after_help = GROUP_EXAMPLES)]
+    Add {
+        /// The group's name; where it is given something it is @NAME
+        name: String,
+        /// Who is in it: users, and other groups as @NAME
+        #[arg(value_name = "MEMBER")]
+        members: Vec<String>,
+    },
+    /// Change who is in a group. A running server knows within a second, for open sessions too
+    #[command(aliases = ["change", "edit", "modify", "mod"], after_help = GROUP_EXAMPLES)]
+    Set {
+        /// The group's name
+        name: String,
+        /// These users and @GROUPs, with commas, and no others; or none
+        #[arg(long, value_name = "LIST")]
+        members: Option<String>,
+        /// These, too, with commas
+        #[arg(long, value_name = "LIST", value_delimiter = ',')]
+        add: Vec<String>,
+        /// These no more, with commas
+        #[arg(long, value_name = "LIST", value_delimiter = ',')]
+        remove: Vec<String>,
+    },
+    /// Show who is in a group, and what it is given
+    #[command(alias = "info")]
+    Show {
+        /// The group's name
+        name: String,
+        /// Write one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a group that no folder is given to
+    #[command(aliases = ["delete", "del", "rm"])]
+    Remove {
+        /// The group's name
+        name: String,
+    },
+    /// List the groups
+    #[command(alias = "ls")]
+    List {
+        /// Write one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What to do with shared folders.
+#[derive(Debug, Subcommand)]
+pub enum FolderCommand {
+    /// Share a folder, which shows in the homes of those who have it
+    #[command(aliases = ["new", "create"], after_help = FOLDER_EXAMPLES)]
+    Add {
+        /// What it is called, and where it is below the data folder if --path does not say otherwise
+        name: String,
+        /// What it is.
+        #[command(flatten)]
+        said: FolderArgs,
+    },
+    /// Change a shared folder. A running server knows within a second, for open sessions too
+    #[command(aliases = ["change", "edit", "modify", "mod"], after_help = FOLDER_EXAMPLES)]
+    Set {
+        /// What it is called
+        name: String,
+        /// What is to be different.
+        #[command(flatten)]
+        said: FolderArgs,
+        /// Take away what stands of WHO in it; may be given several times. (`--access WHO=none` says that WHO has nothing, whatever
+        /// groups and '*' have)
+        #[arg(long, value_name = "WHO")]
+        without: Vec<String>,
+    },
+    /// Show where a shared folder is, and who has it
+    #[command(alias = "info")]
+    Show {
+        /// What it is called
+        name: String,
+        /// Write one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Share a folder no more; what is in it stays where it is
+    #[command(aliases = ["delete", "del", "rm"])]
+    Remove {
+        /// What it is called
+        name: String,
+    },
+    /// List the shared folders
+    #[command(alias = "ls")]
+    List {
+        /// Write one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What a shared folder is. What is not given stays as it is.
+#[derive(Debug, Args)]
+pub struct FolderArgs {
+    /// Who has it, and what they may do there: WHO is a user, @GROUP, '*' for every named user or anonymous for everybody; LIST is full,
+    /// read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir, link. May be given several times; a
+    /// user's own counts before a group's, that before '*'
+    #[arg(long, value_name = "WHO=LIST", value_parser = parse_given)]
+    access: Vec<Given>,
+    /// Where it is: another folder below the data folder, or one elsewhere on the machine, which is there, as /srv/isos
+    #[arg(long, value_name = "DIR")]
+    path: Option<String>,
+    /// Where it shows in homes, such as team/docs; else under its name
+    #[arg(long = "as", value_name = "PATH")]
+    at: Option<String>,
+    /// The most bytes in it, whoever puts them there, such as 10G or "500 MB"; none: they count in the quotas of those who do
+    #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
+    quota: Option<Quota>,
+    /// The most files in it, folders not counted; none for no bound
+    #[arg(long, value_name = "COUNT", value_parser = parse_file_count)]
+    quota_files: Option<FileCount>,
+    /// For how long what is deleted or replaced in it is kept, such as 30d; none: not at all
+    #[arg(long, value_name = "TIME", value_parser = parse_trash)]
+    trash: Option<TrashAge>,
+    /// What new files and folders in it are not open to, whoever makes them, such as 002; none: what each user's says
+    #[arg(long, value_name = "OOO", value_parser = parse_mask)]
+    umask: Option<Mask>,
+}
+
+/// To whom something is given.
+#[derive(Debug, Clone)]
+pub struct Given {
+    to: String,
+    access: Access,
+}
+
+impl FolderArgs {
+    /// What is to be different.
+    pub fn change(self, without: Vec<String>) -> FolderChange {
+        let FolderArgs { access, path, at, quota, quota_files, trash, umask } = self;
+        let mut change = FolderChange::default();
+        change.access.extend(without.into_iter().map(|to| (to, None)));
+        change.access.extend(access.into_iter().map(|Given { to, access }| (to, Some(access))));
+        change.path = path;
+        change.at = at;
+        change.quota = quota.map(|Quota(quota)| quota);
+        change.quota_files = quota_files.map(|FileCount(count)| count);
+        change.trash = trash.map(|TrashAge(age)| age);
+        change.umask = umask.map(|Mask(umask)| umask);
+        change
+    }
+}
+
+fn parse_given(text: &str) -> Result<Given, String> {
+    let wrong = "write WHO=RIGHTS, such as alice=full, @editors=read or anonymous=read";
+    let (to, rights) = text.rsplit_once('=').filter(|(to, _)| !to.is_empty()).ok_or(wrong)?;
+    Ok(Given { to: to.to_owned(), access: parse_access(rights)? })
+}
