@@ -34,6 +34,7 @@ use self::node::Node;
 pub use self::node::NodeName;
 pub use self::note::{Holder, holder_of, note_of};
 use self::owner::Owner;
+pub use self::owner::process_numbering;
 pub(super) use self::standing::Standing;
 pub(super) use self::trees::{is_tree_lock, tree_lock};
 use self::waiting::{wait_for, wait_for_locked};

@@ -31,6 +31,7 @@ mod mirror_shared;
 mod privileges;
 mod quota_shared;
 mod recorded;
+mod reload;
 mod resume;
 #[cfg(feature = "s3")]
 mod s3;

@@ -263,7 +263,7 @@ fn an_invitation_names_the_port_of_the_server_that_runs_and_says_when_it_guesses
     daemon.crash(Signal::KILL);
     assert!(place.join("port").exists());
     let said = invite(&["--host", "h.example"], &[]);
-    assert!(said.contains("h.example:4456/#") && said.contains("no server runs here"), "{said}");
+    assert!(said.contains("h.example:4456/#") && said.contains("no server is known to run here"), "{said}");
     let settings = [("SEALIFT_LISTEN", "127.0.0.1:7007")];
     let said = invite(&["--host", "h.example"], &settings);
     assert!(said.contains("h.example:7007/#") && !said.contains("usual port"), "{said}");

@@ -190,9 +190,11 @@ Examples:
   sealiftd check --data /srv/files --max-connections 500
       With the options the server is started with.
   sealiftd check && systemctl restart sealiftd
+  sealiftd check --strict
+      For a monitor: what should not be left so counts, too.
 
-Each line is an error (the server would not start, or not be safe), a warning or a note, with the next step.
-Exit codes: 0 neither errors nor warnings, 1 some.";
+Each line is an error (the server would not start, or not be safe), a warning (it should not be left so) or a note, with the next step.
+Exit codes: 0 no errors, 1 some; with --strict also for warnings.";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -236,7 +238,7 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<CertCommand>,
     },
-    /// Have a server that runs with --supervise read its files again, or replace it by the program that is there now
+    /// Have the server that runs here read its files again, or be replaced by the program that is there now (--supervise)
     #[command(after_help = supervisor::args::EXAMPLES)]
     Reload(ReloadArgs),
     /// Show the settings, and where each comes from
@@ -278,6 +280,9 @@ pub struct CheckArgs {
     /// Write one JSON object a line
     #[arg(long)]
     pub json: bool,
+    /// End with 1 also if there are warnings and no errors
+    #[arg(long)]
+    pub strict: bool,
     /// How the server would be started.
     #[command(flatten)]
     pub serve: ServeArgs,

@@ -39,7 +39,7 @@ const FIRST_START: &str =
     "The first start of the server makes it: start `sealiftd` here once, or say where it is (`sealiftd --help`).";
 
 /// Why the port is guessed.
-const UNKNOWN_PORT: &str = "no server runs here, and no setting (`listen`) says where it listens";
+const UNKNOWN_PORT: &str = "no server is known to run here, and no setting (`listen`) says where it listens";
 
 /// Whom to invite.
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ impl Invite {
     /// The port that people find the server on: the one that a server of these places listens on that runs; else the one of its
     /// settings, if they tell.
     fn port(&self, places: &Places) -> Option<u16> {
-        let running = || Held::alone(places).and_then(|held| held.port());
+        let running = || Held::any(places).and_then(|held| held.port());
         // One that was killed has left its file behind.
         let file = self.port_file.as_deref().filter(|_| users_file_trouble(&places.data).is_some());
         file.and_then(port_file::port_in).or_else(running).or_else(|| self.port_of_settings())

@@ -139,6 +139,11 @@ impl LimitArgs {
             .exempt(self.exempt.clone())
     }
 
+    /// Whether as many may connect as usual, which nobody had to ask for.
+    pub fn has_usual_connections(&self) -> bool {
+        self.max_connections == limits::CONNECTIONS_MAX
+    }
+
     /// The balancers that are believed.
     pub fn balancers(&self) -> Vec<Network> {
         self.proxy_from.clone()
@@ -181,7 +186,7 @@ fn parse_memory(text: &str) -> Result<u64, String> {
     match parse_size(text) {
         Some(bytes) if bytes >= limits::MEMORY_FIXED + limits::MEMORY_MIN => Ok(bytes),
         Some(_) => Err(format!("at least {}", render_size(limits::MEMORY_FIXED + limits::MEMORY_MIN))),
-        None => Err("write a whole number with a unit, such as 512MiB or 2GiB".to_owned()),
+        None => Err("write a number with a unit, such as 512MiB or 2GiB".to_owned()),
     }
 }
 

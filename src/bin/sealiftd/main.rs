@@ -14,6 +14,7 @@ mod failure;
 mod folder;
 mod ground;
 mod group;
+mod hang_up;
 mod hooks;
 mod in_force;
 mod invite;

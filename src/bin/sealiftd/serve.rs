@@ -102,9 +102,11 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     let storage = elsewhere.storage(places, &args);
     let server =
         prepare((places, &apart), &args, admission(&args, open_files), (identity, next_pin), (listeners, storage))?;
-    let serving = Serving::write((places, &args.nodes), server.addresses(), args.metrics.as_ref());
-    let serving =
-        serving.map_err(|failure| warn!(error = failure.text(), "`sealiftd check` cannot be told what is listened on"));
+    let hangup_ends = signals::hangup_ends(supervisor.as_ref());
+    let serving = Serving::write((places, &args.nodes), server.addresses(), args.metrics.as_ref(), hangup_ends);
+    let serving = serving.map_err(|failure| {
+        warn!(error = failure.text(), "`sealiftd check` and `sealiftd reload` cannot be told what serves here")
+    });
     let hooks = Hooks::start(&args.hooks, &places.data, args.log_format)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
     let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
@@ -171,12 +173,15 @@ pub fn admission(args: &ServeArgs, open_files: Option<u64>) -> AdmissionOptions 
     let share = |open_files: u64| if args.nodes.shared { open_files - open_files / 4 } else { open_files };
     let fits = open_files.map_or(usize::MAX, |open_files| connections_within(share(open_files)));
     if fits < admission.connections {
-        warn!(
-            open_files,
-            asked = admission.connections,
-            connections = fits,
-            "fewer connections than asked for: more open files are needed (LimitNOFILE= of a systemd unit, `ulimit -Hn`)"
-        );
+        match args.limits.has_usual_connections() {
+            true => info!(open_files, connections = fits, "as many connections as there can be open files"),
+            false => warn!(
+                open_files,
+                asked = admission.connections,
+                connections = fits,
+                "fewer connections than asked for: more open files are needed (LimitNOFILE= of a systemd unit, `ulimit -Hn`)"
+            ),
+        }
         admission.connections = fits;
     }
     admission

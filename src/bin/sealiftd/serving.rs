@@ -1,5 +1,5 @@
-//! Where a running server is reached, written down for `sealiftd check`: what it holds is no obstacle to the one that is started in its
-//! place. The file is locked as long as that server lives, so that nothing is believed that one has left which was killed.
+//! Where a running server is reached, and which process it is, written down for `sealiftd check`, to which what it holds is no obstacle to the
+//! one that is started in its place, and for `sealiftd reload`. The file is locked as long as that server lives, so that nothing is believed that one has left which was killed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use sealift::limits;
 use sealift::server::{Listeners, MetricsAt};
+use sealift::store::process_numbering;
 
 use crate::args::Places;
 use crate::failure::Failure;
@@ -19,6 +20,10 @@ use crate::node_args::NodeArgs;
 /// In front of an address that is listened on, and of where figures are told.
 const LISTEN: &str = "listen ";
 const METRICS: &str = "metrics ";
+
+/// In front of the process, and of where its number counts; and what SIGHUP does, where that is no wish to read files again.
+const PROCESS: &str = "process ";
+const HANGUP_ENDS: &str = "hangup ends";
 
 /// What the file of a server is called that has its folder for itself.
 const ALONE: &str = "serving";
@@ -44,6 +49,7 @@ impl Serving {
         (places, nodes): (&Places, &NodeArgs),
         addresses: &[SocketAddr],
         metrics: Option<&MetricsAt>,
+        hangup_ends: bool,
     ) -> Result<Serving, Failure> {
         let path = path(places, nodes)?;
         let failed = |err| sealift::Error::file(path.display(), err);
@@ -57,7 +63,9 @@ impl Serving {
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|err| failed(err.into()))?;
         let listens = addresses.iter().map(|address| format!("{LISTEN}{address}\n"));
         let tells = metrics.iter().map(|at| format!("{METRICS}{at}\n"));
-        let text: String = listens.chain(tells).collect();
+        let process = format!("{PROCESS}{} {}\n", std::process::id(), process_numbering());
+        let hangup = hangup_ends.then(|| format!("{HANGUP_ENDS}\n"));
+        let text: String = listens.chain(tells).chain([process]).chain(hangup).collect();
         file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, &path)).map_err(failed)?;
         Ok(Serving { path, locked: file })
     }
@@ -74,9 +82,26 @@ impl Drop for Serving {
     }
 }
 
+/// Which process a server says that it is.
+#[derive(Clone)]
+pub struct Named {
+    /// Its number.
+    pub number: i32,
+    /// Where that counts ([`process_numbering`]).
+    pub numbering: String,
+    /// Whether SIGHUP ends it.
+    pub hangup_ends: bool,
+}
+
 /// What a running server of these places says that it holds.
-#[derive(Default)]
 pub struct Held {
+    /// The file that says so.
+    pub path: PathBuf,
+    /// Whose that is.
+    pub owner: u32,
+    /// Which process it is; none if it does not say that.
+    pub process: Option<Named>,
+    file: File,
     listens: Vec<SocketAddr>,
     metrics: Option<String>,
 }
@@ -84,12 +109,40 @@ pub struct Held {
 impl Held {
     /// What it says; none if none runs here, or it says nothing that this account may read.
     pub fn here(places: &Places, nodes: &NodeArgs) -> Option<Held> {
-        Held::at(&path(places, nodes).ok()?)
+        Held::at(&path(places, nodes).ok()?).ok().flatten()
     }
 
-    /// The same of the server that has these places for itself.
-    pub fn alone(places: &Places) -> Option<Held> {
-        Held::at(&places.state().join(ALONE))
+    /// The same for who wants to reach that process; none if none runs here.
+    ///
+    /// # Errors
+    /// That there is no such name of a node, or this account may not read what it says.
+    pub fn of_process(places: &Places, nodes: &NodeArgs) -> Result<Option<Held>, Failure> {
+        let path = path(places, nodes)?;
+        match Held::at(&path) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+            held => Ok(held.map_err(|err| sealift::Error::file(path.display(), err))?),
+        }
+    }
+
+    /// The same of the server that has these places for itself, else of one of those that share them.
+    pub fn any(places: &Places) -> Option<Held> {
+        let alone = Held::at(&places.state().join(ALONE)).ok().flatten();
+        let nodes = || {
+            let mut names: Vec<PathBuf> =
+                fs::read_dir(places.state()).ok()?.flatten().map(|entry| entry.path()).collect();
+            names.sort();
+            let is_node = |path: &&PathBuf| {
+                let name = path.file_name().and_then(|name| name.to_str());
+                name.is_some_and(|name| name.strip_prefix(ALONE).is_some_and(|rest| rest.starts_with('-')))
+            };
+            names.iter().filter(is_node).find_map(|path| Held::at(path).ok().flatten())
+        };
+        alone.or_else(nodes)
+    }
+
+    /// Whether the server that said so lives still.
+    pub fn is_held(&self) -> bool {
+        flock(&self.file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
     }
 
     /// The port that people find it at: one that others than this machine reach, if there is one.
@@ -97,22 +150,25 @@ impl Held {
         self.listens.iter().min_by_key(|address| address.ip().is_loopback()).map(SocketAddr::port)
     }
 
-    fn at(path: &Path) -> Option<Held> {
+    fn at(path: &Path) -> io::Result<Option<Held>> {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
-        let file = options.open(path).ok()?;
-        if flock(&file, FlockOperation::NonBlockingLockShared) != Err(Errno::WOULDBLOCK) {
-            return None;
-        }
-        Held::read(file).ok()
+        let held = Held::read(path.to_owned(), options.open(path)?)?;
+        Ok(Some(held).filter(Held::is_held))
     }
 
-    fn read(file: File) -> io::Result<Held> {
+    fn read(path: PathBuf, file: File) -> io::Result<Held> {
         let mut text = String::new();
-        file.take(limits::STATE_FILE_MAX).read_to_string(&mut text)?;
+        (&file).take(limits::STATE_FILE_MAX).read_to_string(&mut text)?;
         let listens = text.lines().filter_map(|line| line.strip_prefix(LISTEN)?.parse().ok()).collect();
         let metrics = text.lines().find_map(|line| line.strip_prefix(METRICS)).map(str::to_owned);
-        Ok(Held { listens, metrics })
+        let hangup_ends = text.lines().any(|line| line == HANGUP_ENDS);
+        let process = text.lines().find_map(|line| line.strip_prefix(PROCESS)?.split_once(' '));
+        let process = process.and_then(|(number, numbering)| {
+            Some(Named { number: number.parse().ok()?, numbering: numbering.to_owned(), hangup_ends })
+        });
+        let owner = file.metadata()?.uid();
+        Ok(Held { path, owner, process, file, listens, metrics })
     }
 
     /// Whether it is what keeps others from this address.
@@ -133,7 +189,7 @@ impl Held {
 /// What stands for this server in a command that is shown, as a target of the client: the port is told where it is another than the
 /// client takes by itself.
 pub fn host_shown(places: &Places) -> String {
-    match Held::alone(places).and_then(|held| held.port()) {
+    match Held::any(places).and_then(|held| held.port()) {
         Some(port) if port != limits::PORT => format!("HOST:{port}"),
         _ => "HOST".to_owned(),
     }

@@ -31,6 +31,12 @@ pub struct Told {
     pub port_file: Option<Arc<PortFile>>,
 }
 
+/// Whether SIGHUP ends this server: a terminal that closes says it to what runs in it, or to the supervisor there. Elsewhere it is a
+/// wish to read the configuration again.
+pub fn hangup_ends(supervisor: Option<&Parent>) -> bool {
+    io::stderr().is_terminal() && supervisor.is_none()
+}
+
 /// Takes the signals over from now on. Starts no thread.
 ///
 /// # Errors
@@ -45,9 +51,7 @@ pub fn take() -> io::Result<Taken> {
 /// What the system says.
 pub fn watch(Taken(mut signals): Taken, told: Told) -> io::Result<()> {
     let Told { supervisor, server, reload, manager, port_file } = told;
-    // A terminal that closes says SIGHUP to what runs in it, or to the supervisor there. Elsewhere it is a wish to read the
-    // configuration again.
-    let hangup_ends = io::stderr().is_terminal() && supervisor.is_none();
+    let hangup_ends = hangup_ends(supervisor.as_ref());
     if let Some(supervisor) = supervisor {
         let server = server.clone();
         let wait = move || {

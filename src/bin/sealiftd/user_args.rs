@@ -245,7 +245,7 @@ pub fn parse_quota(text: &str) -> Result<Quota, String> {
     if text == "none" {
         return Ok(Quota(None));
     }
-    let wrong = "write a whole number with a unit, such as 10G (GiB) or 500MB, or none";
+    let wrong = "write a number with a unit, such as 10G (GiB) or 1.5GB, or none";
     parse_size(text).map(|bytes| Quota(Some(bytes))).ok_or_else(|| wrong.to_owned())
 }
 
@@ -285,7 +285,7 @@ fn parse_groups(text: &str) -> Result<Groups, String> {
 fn parse_rate(text: &str) -> Result<Rate, String> {
     parse_rate_limit(text).map(Rate).map_err(|_| {
         let least = render_size(limits::THROTTLE_MIN);
-        format!("write a whole number with a unit, such as 10M (MiB a second), at least {least}, or none")
+        format!("write a number with a unit, such as 10M (MiB a second), at least {least}, or none")
     })
 }
 

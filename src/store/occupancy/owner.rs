@@ -81,6 +81,11 @@ impl Owner {
     }
 }
 
+/// Where numbers of processes are what they are here: this boot of this machine, and the namespace of this process.
+pub fn process_numbering() -> String {
+    format!("{} {}", boot(), namespace())
+}
+
 fn boot() -> String {
     word(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok())
 }

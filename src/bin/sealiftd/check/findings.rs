@@ -50,9 +50,9 @@ impl Findings {
         self.add(Severity::Error, found.text, found.next);
     }
 
-    /// Whether there is nothing to mend.
-    pub fn are_good(&self) -> bool {
-        self.0.iter().all(|finding| finding.severity == Severity::Note)
+    /// How bad the worst of it is, if there is something.
+    pub fn worst(&self) -> Option<Severity> {
+        self.0.iter().map(|finding| finding.severity).max()
     }
 
     /// A line for each, the worst first, and how many there are.

@@ -2,7 +2,6 @@
 
 use rustix::process::{Resource, getrlimit};
 use sealift::auth::Users;
-use sealift::limits;
 use sealift::server::{MemoryPlan, connections_within, login_memory_kib, memory_available};
 
 use super::findings::{Findings, Severity};
@@ -11,7 +10,12 @@ use crate::limit_args::LimitArgs;
 /// Looks at memory and descriptors.
 pub fn look(limits: &LimitArgs, users: &Users, findings: &mut Findings) {
     memory(limits, users, findings);
-    descriptors(limits.admission().connections, findings);
+    descriptors(limits, findings);
+}
+
+/// How bad it is that fewer can connect than may: nothing, if nobody has asked for so many.
+fn severity(limits: &LimitArgs) -> Severity {
+    if limits.has_usual_connections() { Severity::Note } else { Severity::Warning }
 }
 
 fn memory(limits: &LimitArgs, users: &Users, findings: &mut Findings) {
@@ -38,7 +42,7 @@ fn memory(limits: &LimitArgs, users: &Users, findings: &mut Findings) {
     let (plan, wanted) = (MemoryPlan::new(given, all * 1024), limits.admission().connections);
     if plan.connections < wanted {
         findings.add(
-            Severity::Warning,
+            severity(limits),
             format!(
                 "{} MiB of memory have room for {} connections, and {wanted} are allowed",
                 given / 1024 / 1024,
@@ -52,14 +56,15 @@ fn memory(limits: &LimitArgs, users: &Users, findings: &mut Findings) {
     }
 }
 
-fn descriptors(connections: usize, findings: &mut Findings) {
+fn descriptors(limits: &LimitArgs, findings: &mut Findings) {
+    let connections = limits.admission().connections;
     // The server raises its limit to what it may have.
     let Some(allowed) = getrlimit(Resource::Nofile).maximum else { return };
-    let wanted = connections as u64 * limits::DESCRIPTORS_PER_CONNECTION + limits::DESCRIPTORS_APART;
+    let wanted = connections as u64 * sealift::limits::DESCRIPTORS_PER_CONNECTION + sealift::limits::DESCRIPTORS_APART;
     if allowed < wanted {
         let fits = connections_within(allowed);
         findings.add(
-            Severity::Warning,
+            severity(limits),
             format!(
                 "{connections} busy connections need {wanted} open files, and {allowed} are allowed: the server will let in \
                  {fits}"

@@ -27,6 +27,7 @@ use super::args::ReloadArgs;
 use super::{Event, Parent, words};
 use crate::args::Places;
 use crate::failure::Failure;
+use crate::hang_up;
 use crate::node_args::NodeArgs;
 use crate::output::tell;
 
@@ -397,13 +398,18 @@ fn read(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
     all
 }
 
-/// `sealiftd reload`: tells a supervisor, and waits for what comes of it.
+/// `sealiftd reload`: tells a supervisor, and waits for what comes of it; where there is none, the server itself.
 ///
 /// # Errors
-/// That there is none, or what it says.
+/// That there is no such one, or what it says.
 pub fn ask(places: &Places, args: &ReloadArgs) -> std::result::Result<(), Failure> {
     let path = path(places, &args.nodes)?;
-    let stream = UnixStream::connect(&path).map_err(|err| explain(&path, err))?;
+    let stream = match UnixStream::connect(&path) {
+        Ok(stream) => stream,
+        // Whoever has no supervisor is asked directly.
+        Err(err) if is_absent(&err) && !args.binary => return hang_up::ask(places, &args.nodes),
+        Err(err) => return Err(explain(&path, err)),
+    };
     let wish = if args.binary { PROGRAM } else { FILES };
     let failed = |err| Error::file("talking to the supervisor", err);
     // In one piece, as it is read.
@@ -419,15 +425,18 @@ pub fn ask(places: &Places, args: &ReloadArgs) -> std::result::Result<(), Failur
     Err(Failure::from(Error::new(Kind::Aborted, why.to_owned())).hint(next))
 }
 
-fn explain(path: &Path, err: std::io::Error) -> Failure {
+fn is_absent(err: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionRefused, NotFound};
-    let is_absent = matches!(err.kind(), NotFound | ConnectionRefused);
+    matches!(err.kind(), NotFound | ConnectionRefused)
+}
+
+fn explain(path: &Path, err: std::io::Error) -> Failure {
+    let is_absent = is_absent(&err);
     let error = Error::file(format_args!("the supervisor's socket {}", path.display()), err);
     match is_absent {
         false => error.into(),
         true => Failure::from(Error::new(Kind::NotFound, "no server runs here with --supervise")).hint(
-            "Name its place as it was started: --state, and of several servers of one folder --shared and --node. Without --supervise SIGHUP or `sealift admin reload` \
-             has it read its files again, and another program takes a restart.",
+            "Name its place as it was started: --state, and of several servers of one folder --shared and --node. Without --supervise another program takes a restart.",
         ),
     }
 }
