@@ -14,11 +14,85 @@ use crate::error::{Error, Kind, Result};
 /// # Errors
 /// [`Kind::BadConfig`] with the line.
 pub(crate) fn parse<'a>(text: &'a str, file: &str) -> Result<Spanned<DeTable<'a>>> {
-    DeTable::parse(text).map_err(|err| {
-        // Not kept as the source: it holds the line, and the line may hold a hash or a password.
-        let what = format!("not valid TOML: {}", err.message());
-        Place { text, file }.wrong(err.span().unwrap_or_default(), what)
-    })
+    DeTable::parse(text).map_err(|err| wrong_toml(text, file, &err))
+}
+
+/// The tables of this text, as far as it is valid, and what is not: what is there twice, and the first thing else, which may make
+/// others look wrong.
+pub(crate) fn parse_all<'a>(text: &'a str, file: &str) -> (Spanned<DeTable<'a>>, Vec<Error>) {
+    let (table, mut wrong) = DeTable::parse_recoverable(text);
+    wrong.sort_by_key(|err| err.span().unwrap_or_default().start);
+    let twice = wrong.iter().position(|err| err.message() != TWICE).map_or(wrong.len(), |first| first + 1);
+    wrong.truncate(twice);
+    (table, wrong.iter().map(|err| wrong_toml(text, file, err)).collect())
+}
+
+/// What the parser says of a key that is there already.
+const TWICE: &str = "duplicate key";
+
+fn wrong_toml(text: &str, file: &str, err: &toml::de::Error) -> Error {
+    let at = err.span().unwrap_or_default();
+    let place = Place { text, file };
+    // Not kept as the source: it holds the line, and the line may hold a hash or a password.
+    let what = format!("not valid TOML: {}", err.message());
+    let named = text.get(at.clone()).filter(|_| err.message() == TWICE);
+    match named.and_then(|_| path_to(text, &at)) {
+        Some(path) => {
+            let name = path.last().cloned().unwrap_or_default();
+            let first = first_line(place, &at, &path).map(|line| format!(", which is in line {line} already"));
+            place.wrong(at, format!("{what} '{name}'{}", first.unwrap_or_default()))
+        }
+        None => place.wrong(at, what),
+    }
+}
+
+/// The names by which a key that ends there is reached; none inside of values.
+fn path_to(text: &str, at: &Range<usize>) -> Option<Vec<String>> {
+    let begins = text.get(..at.start)?.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(begins..)?.lines().next()?;
+    if is_header(line) {
+        return names(line);
+    }
+    let before = text.get(..begins)?;
+    let header = before.lines().rev().find(|line| is_header(line)).map_or_else(|| Some(Vec::new()), names)?;
+    let key = names(&format!("{} = 0", text.get(begins..at.end)?))?;
+    Some(header.into_iter().chain(key).collect())
+}
+
+fn is_header(line: &str) -> bool {
+    line.trim_start().starts_with('[')
+}
+
+/// The names in a line of its own that leads to one thing alone.
+fn names(line: &str) -> Option<Vec<String>> {
+    let all = DeTable::parse(line).ok()?;
+    let (mut table, mut names) = (all.get_ref(), Vec::new());
+    while let Some((key, value)) = table.iter().next() {
+        names.push(key.get_ref().as_ref().to_owned());
+        table = match value.get_ref() {
+            DeValue::Table(inner) => inner,
+            DeValue::Array(list) => match list.iter().next_back()?.get_ref() {
+                DeValue::Table(inner) => inner,
+                _ => break,
+            },
+            _ => break,
+        };
+    }
+    Some(names).filter(|names| !names.is_empty())
+}
+
+/// The line before that place where the key is that is reached so.
+fn first_line(place: Place<'_>, at: &Range<usize>, path: &[String]) -> Option<usize> {
+    let begins = place.text.get(..at.start)?.rfind('\n').map_or(0, |end| end + 1);
+    let (before, _) = DeTable::parse_recoverable(place.text.get(..begins)?);
+    let (mut table, mut line) = (before.get_ref(), None);
+    for name in path {
+        let (key, value) = table.iter().find(|(key, _)| key.get_ref() == name.as_str())?;
+        line = Some(place.line(&key.span()));
+        let DeValue::Table(inner) = value.get_ref() else { break };
+        table = inner;
+    }
+    line
 }
 
 /// The file, for error messages.
@@ -47,6 +121,11 @@ impl<'a> Place<'a> {
 
     pub(crate) fn wrong(&self, at: Range<usize>, what: String) -> Error {
         Error::new(Kind::BadConfig, format!("{}:{}: {what}", self.file, self.line(&at)))
+    }
+
+    /// The line that an error of this file names.
+    pub(crate) fn said(&self, error: &Error) -> Option<usize> {
+        error.text().strip_prefix(self.file)?.strip_prefix(':')?.split_once(':')?.0.parse().ok()
     }
 
     /// The number of the line where this begins, from 1 on.
@@ -87,6 +166,11 @@ impl<'a> Section<'a> {
             }
         }
         Ok(())
+    }
+
+    /// That the section cannot be called so, if it cannot: `what` is its name.
+    pub(crate) fn name_is(&self, named: Result<(), String>, what: &str) -> Option<Error> {
+        named.err().map(|why| self.place.wrong(self.at.clone(), format!("{what} {why}")))
     }
 
     pub(crate) fn entry(&self, key: &str) -> Option<Entry<'a>> {

@@ -17,9 +17,9 @@ use crate::limits;
 use crate::toml_form::Section;
 
 /// What a definition of a group says, before it is known what it comes to.
-struct Listed<'a> {
-    members: Vec<(&'a str, std::ops::Range<usize>)>,
-    at: std::ops::Range<usize>,
+pub(super) struct Listed<'a> {
+    pub(super) members: Vec<(&'a str, std::ops::Range<usize>)>,
+    pub(super) at: std::ops::Range<usize>,
 }
 
 /// What was found in a group so far.
@@ -86,18 +86,7 @@ fn read_groups(section: &Section<'_>, users: &BTreeMap<String, User>) -> Result<
         names::check_user(name)
             .map_err(|why| section.place.wrong(key.span(), format!("the group name '{name}' {why}")))?;
         let group = section.place.section(key, value, &format!("[groups.{name}]"))?;
-        group.allow_only(&["members"])?;
-        let Some((_, list)) = group.entry("members") else {
-            return Err(section.place.wrong(key.span(), format!("{} does not say members = [..]", group.name)));
-        };
-        let wanted = "a list of users, and of groups as \"@editors\"";
-        let DeValue::Array(items) = list.get_ref() else { return Err(group.mistyped("members", list, wanted)) };
-        let mut members = Vec::new();
-        for item in items {
-            let member = item.get_ref().as_str().ok_or_else(|| group.mistyped("members", list, wanted))?;
-            members.push((member, item.span()));
-        }
-        groups.insert(name, Listed { members, at: key.span() });
+        groups.insert(name, read_group(&group, key.span())?);
     }
     let known: BTreeSet<&str> = groups.keys().copied().collect();
     for group in groups.values() {
@@ -115,6 +104,22 @@ fn read_groups(section: &Section<'_>, users: &BTreeMap<String, User>) -> Result<
         all.insert((*name).to_owned(), Group { members, users });
     }
     Ok(all)
+}
+
+/// The section of a group, which begins there.
+pub(super) fn read_group<'a>(group: &Section<'a>, at: std::ops::Range<usize>) -> Result<Listed<'a>> {
+    group.allow_only(&["members"])?;
+    let Some((_, list)) = group.entry("members") else {
+        return Err(group.place.wrong(at, format!("{} does not say members = [..]", group.name)));
+    };
+    let wanted = "a list of users, and of groups as \"@editors\"";
+    let DeValue::Array(items) = list.get_ref() else { return Err(group.mistyped("members", list, wanted)) };
+    let mut members = Vec::new();
+    for item in items {
+        let member = item.get_ref().as_str().ok_or_else(|| group.mistyped("members", list, wanted))?;
+        members.push((member, item.span()));
+    }
+    Ok(Listed { members, at })
 }
 
 /// All users in a group and the groups in it; that it is inside of itself, in words.
@@ -142,7 +147,7 @@ fn collect<'a>(
     Ok(())
 }
 
-fn check_member(
+pub(super) fn check_member(
     section: &Section<'_>,
     member: &str,
     at: &std::ops::Range<usize>,
@@ -188,29 +193,39 @@ fn read_folder<'a>(
     let wrong_name = |why| section.place.wrong(key.span(), format!("the folder name '{name}' {why}"));
     check_name(name).map_err(wrong_name)?;
     let folder = section.place.section(key, value, &format!("[folders.{name}]"))?;
+    read_section(&folder, (name, key.span()), (groups, users), trash)
+}
+
+/// The section of a folder of this name, which begins there.
+pub(super) fn read_section(
+    folder: &Section<'_>,
+    (name, begins): (&str, std::ops::Range<usize>),
+    (groups, users): (&BTreeMap<String, Group>, &BTreeMap<String, User>),
+    trash: Option<Duration>,
+) -> Result<Definition> {
     folder.allow_only(&["path", "as", "access", "quota", "quota_files", "trash", "umask"])?;
     let (location, span) = match folder.text("path")? {
-        None => (Location::Below(name.to_owned()), key.span()),
+        None => (Location::Below(name.to_owned()), begins),
         Some((path, at)) => {
-            let wrong = |why| section.place.wrong(at.clone(), format!("path of {} {why}", folder.name));
+            let wrong = |why| folder.place.wrong(at.clone(), format!("path of {} {why}", folder.name));
             (read_location(path).map_err(wrong)?, at)
         }
     };
     let at = match folder.text("as")? {
         None => RelPath::parse(name.as_bytes()),
         Some((shown, at)) => {
-            let wrong = |why| section.place.wrong(at, format!("as of {} {why}", folder.name));
+            let wrong = |why| folder.place.wrong(at, format!("as of {} {why}", folder.name));
             names::check_home(shown).map_err(wrong)?;
             RelPath::parse(shown.as_bytes())
         }
     }?;
-    let access = read_access(&folder, (groups, users))?;
-    let line = section.place.line(&span);
+    let line = folder.place.line(&span);
     let terms = HomeTerms::none()
         .bounded(folder.quota()?.flatten())
         .with_files(folder.quota_files()?.flatten())
         .keeping(folder.trash()?.unwrap_or(trash));
     let umask = folder.umask()?.flatten();
+    let access = read_access(folder, (groups, users))?;
     Ok(Definition { name: name.to_owned(), at, location, terms, umask, access, line, span })
 }
 

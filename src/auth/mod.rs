@@ -59,6 +59,7 @@ mod hash;
 mod key_reader;
 mod key_writer;
 mod login_tag;
+mod mistakes;
 mod names;
 mod network;
 mod own;

@@ -18,6 +18,9 @@ use crate::toml_form::{Section, parse};
 /// The home of anonymous reading when the file names none.
 const ANONYMOUS_HOME: &str = "public";
 
+/// The kinds of sections.
+pub(super) const ROOT: &[&str] = &["anonymous", "defaults", "users", "groups", "folders"];
+
 /// What a users file says.
 pub(super) struct Contents {
     /// What anybody may, if anonymous reading is on.
@@ -31,7 +34,7 @@ pub(super) struct Contents {
 pub(super) fn read(text: &str, file: &str) -> Result<Contents> {
     let root = parse(text, file)?;
     let root = Section::root(text, file, &root);
-    root.allow_only(&["anonymous", "defaults", "users", "groups", "folders"])?;
+    root.allow_only(ROOT)?;
     let anonymous = match root.section("anonymous", "[anonymous]")? {
         Some(section) => read_anonymous(&section)?,
         None => None,
@@ -60,7 +63,7 @@ pub(super) fn read(text: &str, file: &str) -> Result<Contents> {
     Ok(Contents { anonymous: anonymous.map(Arc::new), users, defaults, shares })
 }
 
-fn read_anonymous(section: &Section<'_>) -> Result<Option<(String, RateLimits)>> {
+pub(super) fn read_anonymous(section: &Section<'_>) -> Result<Option<(String, RateLimits)>> {
     if let Some((key, _)) = section.entry("access") {
         let what = "[anonymous] has no key access: anonymous access is always \"read\"";
         return Err(section.place.wrong(key.span(), what.into()));
@@ -87,7 +90,7 @@ fn read_users(section: &Section<'_>, defaults: &Defaults) -> Result<BTreeMap<Str
     Ok(users)
 }
 
-fn read_user(section: &Section<'_>, name: &str, defaults: &Defaults) -> Result<User> {
+pub(super) fn read_user(section: &Section<'_>, name: &str, defaults: &Defaults) -> Result<User> {
     section.allow_only(&[&["password", "keys", "id"], grants_table::KEYS].concat())?;
     let hash = match section.text("password")? {
         None => None,
@@ -97,12 +100,12 @@ fn read_user(section: &Section<'_>, name: &str, defaults: &Defaults) -> Result<U
         })?),
     };
     let keys = section.keys()?;
+    let id = section.id()?;
+    let grants = Arc::new(grants_table::read(section, defaults.of(name))?);
     if hash.is_none() && keys.is_none() {
         let what = format!("{} has no password and no keys", section.name);
         return Err(section.place.wrong(section.at.clone(), what));
     }
-    let id = section.id()?;
-    let grants = Arc::new(grants_table::read(section, defaults.of(name))?);
     let (name, keys, own) = (name.to_owned(), keys.unwrap_or_default(), Own::Nothing);
     Ok(User { name, grants, hash, keys, id, own })
 }

@@ -154,6 +154,19 @@ impl UsersFile {
         Users::load(&self.path)
     }
 
+    /// All that is wrong with the file, as far as one mistake does not hide another: empty if a server takes it.
+    pub fn mistakes(&self) -> Vec<Error> {
+        let text = match read(&self.path) {
+            Ok(text) => text,
+            Err(error) => return vec![error],
+        };
+        let found = super::mistakes::mistakes(&text, &self.path.display().to_string());
+        match found.is_empty() {
+            true => self.list().err().into_iter().collect(),
+            false => found,
+        }
+    }
+
     /// Removes what was left beside the file by processes that were killed while they changed it: each has all password hashes
     /// of then. Says how many there were.
     ///

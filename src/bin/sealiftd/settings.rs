@@ -66,6 +66,8 @@ impl Settings {
         let known: Vec<Known<'_>> =
             options.iter().map(|arg| Known { key: arg.get_id().as_str(), shape: shape(arg) }).collect();
         let said = read(&path, &known).map_err(|err| match err.kind() {
+            Kind::BadConfig if err.text().contains(": not valid TOML: ") => Failure::from(err)
+                .hint("Each line is KEY = VALUE, and a text stands in quotes, such as listen = \"0.0.0.0:4456\"."),
             Kind::BadConfig => {
                 Failure::from(err).hint("The keys are the options that `sealiftd --help` lists, with _ for -.")
             }

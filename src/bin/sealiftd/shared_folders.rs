@@ -30,7 +30,30 @@ pub fn look(places: &Places, users: &Users) -> Vec<Trouble> {
 /// The same of one of them.
 pub fn of(places: &Places, users: &Users, folder: &Definition) -> Vec<Trouble> {
     let (meeting, hidden) = (meeting(users, folder), hidden(places, users, folder));
-    place(places, folder).into_iter().chain(meeting).chain(hidden).collect()
+    place(places, folder).into_iter().chain(of_the_system(folder)).chain(meeting).chain(hidden).collect()
+}
+
+/// Where the machine keeps what its accounts, programs and keys are: with all in it, and where much of it is somewhere below.
+const SYSTEM: [&str; 7] = ["/etc", "/root", "/boot", "/proc", "/sys", "/dev", "/run/systemd"];
+const AROUND: [&str; 11] =
+    ["/home", "/var", "/var/lib", "/var/log", "/var/spool", "/usr", "/run", "/bin", "/sbin", "/lib", "/opt"];
+
+/// A folder that was made for something else than to be shared.
+fn of_the_system(folder: &Definition) -> Option<Trouble> {
+    let Location::Elsewhere(path) = folder.location() else { return None };
+    let there = sealift::apart::real(path).unwrap_or_else(|| path.clone());
+    let is_one = |path: &Path| {
+        SYSTEM.iter().any(|system| path.starts_with(system)) || AROUND.iter().any(|around| path == Path::new(around))
+    };
+    (is_one(path) || is_one(&there)).then(|| Trouble {
+        is_error: false,
+        what: format!(
+            "the shared folder {} is {}, where the machine has what is its own: whoever has it reads there what the server's account may read",
+            folder.name(),
+            path.display()
+        ),
+        next: "share a folder with nothing else in it, such as /srv/files",
+    })
 }
 
 fn place(places: &Places, folder: &Definition) -> Option<Trouble> {

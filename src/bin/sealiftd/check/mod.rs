@@ -14,7 +14,7 @@ mod ways;
 use std::process::ExitCode;
 
 use sealift::Exit;
-use sealift::auth::Users;
+use sealift::auth::{Users, UsersFile};
 
 use self::findings::{Findings, Severity};
 use crate::apart::Apart;
@@ -60,7 +60,7 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
     let changed = hooks::changed_by_server(places, &args.serve);
     for program in &args.serve.hooks.on_upload {
         if let Some(why) = hooks::obstacle(program, &changed) {
-            findings.add(Severity::Error, format!("on_upload: {} {why}", program.display()), hooks::NEXT);
+            findings.add(Severity::Error, format!("on_upload: {}: {why}", program.display()), hooks::NEXT);
         }
     }
     users::as_served(places, &mut findings);
@@ -80,7 +80,11 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
                 users::look(places, &users, &mut findings);
                 resources::look(&args.serve.limits, &users, &mut findings);
             }
-            Err(error) => findings.add(Severity::Error, error.text(), "mend it at the place named"),
+            Err(_) => {
+                for error in UsersFile::new(&places.users).mistakes() {
+                    findings.add(Severity::Error, error.text(), "mend it at the place named");
+                }
+            }
         },
     }
     match args.json {

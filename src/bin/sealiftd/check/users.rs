@@ -130,7 +130,7 @@ fn kept_out(user: &User, findings: &mut Findings) {
     let next = format!("run: sealiftd user set {word} --expires DATE, or sealiftd user remove {word}");
     if end <= now {
         let what = format!("{name} has expired ({}) and does not log in", render_expiry(end));
-        findings.add(Severity::Note, what, next);
+        findings.add(Severity::Warning, what, next);
     } else if end <= now + limits::EXPIRY_NOTICE {
         findings.add(Severity::Note, format!("{name} expires soon ({})", render_expiry(end)), next);
     }
