@@ -44,6 +44,7 @@
 //! ```
 
 mod access;
+mod anonymous_editor;
 mod authorized_keys;
 mod credential;
 mod directory;
@@ -80,6 +81,7 @@ mod key_tests;
 
 pub use crate::secret::Secret;
 pub use access::{Access, UnknownRight};
+pub use anonymous_editor::AnonymousChange;
 pub use authorized_keys::{AuthorizedKeys, Read as AuthorizedKeysRead};
 pub use directory::{UserDirectory, UsersFrom};
 pub use editor::NewUser;

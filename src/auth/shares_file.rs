@@ -1,9 +1,19 @@
-//! Changes the groups and shared folders of a users file on disk, as [`UsersFile`] changes its users.
+//! Changes the groups, shared folders and anonymous reading of a users file on disk, as [`UsersFile`] changes its users.
 
-use super::{FolderChange, GroupChange, Users, UsersFile, folders_editor, groups_editor};
+use super::{
+    AnonymousChange, FolderChange, GroupChange, Users, UsersFile, anonymous_editor, folders_editor, groups_editor,
+};
 use crate::error::{Error, Result};
 
 impl UsersFile {
+    /// Changes what is said of reading without an account; makes the file first if it is not there.
+    ///
+    /// # Errors
+    /// `usage` for an unusable home; otherwise as [`UsersFile::add`].
+    pub fn set_anonymous(&self, change: &AnonymousChange) -> Result<()> {
+        self.change_or_make(|text, file| anonymous_editor::change(text, file, change))
+    }
+
     /// Adds a group with these members, users and `@GROUP`s; makes the file first if it is not there.
     ///
     /// # Errors

@@ -200,6 +200,9 @@ pub const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Characters in a line of a signature's armour, as OpenSSH writes it.
 pub const PEM_LINE: usize = 70;
 
+/// Homes that cannot be entered of which the log says at the start which they are: the check names them all.
+pub const HOMES_TOLD: usize = 10;
+
 /// Folders that a users file shares: each is looked at for every operation of those who have it.
 pub const FOLDERS_MAX: usize = 256;
 

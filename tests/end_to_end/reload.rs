@@ -27,7 +27,9 @@ impl Victim {
     fn start(uid: Option<u32>) -> Victim {
         let mut command = Command::new("sleep");
         command.arg("600");
-        uid.into_iter().for_each(|uid| drop(command.uid(uid)));
+        if let Some(uid) = uid {
+            command.uid(uid);
+        }
         Victim(command.spawn().unwrap())
     }
 

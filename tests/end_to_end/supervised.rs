@@ -372,9 +372,11 @@ fn files_are_read_again_on_request_and_without_a_supervisor_that_is_said() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     eventually("they are read again", || daemon.log().contains("are read again"));
     daemon.stop();
-    let output = sealiftd(world.place()).arg("reload").output().unwrap();
-    let said = text(&output.stderr);
-    assert!(output.status.code() == Some(3) && said.contains("--supervise"), "{said}");
+    for (args, what) in [(&["reload"][..], "no server runs here"), (&["reload", "--binary"], "with --supervise")] {
+        let output = sealiftd(world.place()).args(args).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(3) && said.contains(what), "{said}");
+    }
 }
 
 #[test]

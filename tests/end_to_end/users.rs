@@ -254,7 +254,8 @@ fn who_is_refused_is_told_what_helps() {
     for (args, input, hint) in [
         (&["user", "add", "bob", "--key", rsa][..], "", "`ssh-keygen -t ed25519`"),
         (&["user", "add", "bob", "--password-stdin"], "\n", "at least 4 characters; one of fewer than 8"),
-        (&["user", "set", "anonymous", "--enabled", "no"], "", "under [anonymous] in the users file"),
+        (&["user", "set", "anonymous", "--access", "full"], "", "are all that can be set of it"),
+        (&["user", "passwd", "anonymous"], "", "`sealiftd user set anonymous --enabled no`"),
         (&["user", "rename", "alice", "bob"], "", "`sealiftd user add NEW --home OLD`"),
         (&["--port", "99"], "", "such as --listen 127.0.0.1:4456"),
     ] {
@@ -353,4 +354,60 @@ fn the_list_of_users_at_a_narrow_terminal_is_a_few_lines_for_each() {
     let wide = at(120);
     assert!(wide.contains("USER ") && wide.lines().count() == 4, "{wide}");
     assert_eq!(wide, done(place, &["user", "list"]));
+}
+
+#[test]
+fn a_check_names_all_mistakes_of_the_file_at_once() {
+    let place = TempDir::new().unwrap();
+    let place = place.path();
+    done(place, &["user", "add", "alice", "--password-stdin"]);
+    let good = fs::read_to_string(place.join("users.toml")).unwrap();
+    let line = good.lines().count();
+    let wrong = "quota = \"lots\"\nenabeld = true\n[groups.editors]\nmembers = [\"alcie\"]\n[folders.x]\naccess = { alice = \"raed\" }\n";
+    fs::write(place.join("users.toml"), format!("{good}{wrong}")).unwrap();
+    let (code, said, _) = run(place, &["check", "--json"], "");
+    for (below, what) in
+        [(1, "quota of user"), (2, "did you mean 'enabled'?"), (4, "did you mean 'alice'?"), (6, "'raed' is no")]
+    {
+        let line = said.lines().find(|told| told.contains(&format!("users.toml:{}: ", line + below)));
+        assert!(code == 1 && line.is_some_and(|told| told.contains(what)), "{what}: {said}");
+    }
+    fs::write(place.join("users.toml"), format!("{good}[users.alice]\n")).unwrap();
+    let (_, said, _) = run(place, &["check"], "");
+    assert!(
+        said.contains(&format!(":{}: not valid TOML: duplicate key 'alice', which is in line ", line + 1)),
+        "{said}"
+    );
+    let expired = good.replace("\n[users.alice]\n", "\n[users.alice]\nexpires = 2020-01-01\n");
+    fs::write(
+        place.join("users.toml"),
+        format!("{expired}[folders.x]\npath = \"/etc\"\naccess = {{ alice = \"read\" }}\n"),
+    )
+    .unwrap();
+    let (code, said, _) = run(place, &["check", "--max-connections", "20"], "");
+    assert!(code == 0 && said.contains("warning: alice has expired (2020-01-01)"), "{said}");
+    assert!(said.contains("warning: the shared folder x is /etc, where the machine has what is its own"), "{said}");
+    fs::write(place.join("sealiftd.toml"), "listen = \n").unwrap();
+    let (code, _, said) = run(place, &["check"], "");
+    assert!(code == 2 && said.contains("hint: Each line is KEY = VALUE"), "{said}");
+}
+
+#[test]
+fn anonymous_reading_is_turned_off_and_on_for_sessions_that_are_open() {
+    let daemon = Daemon::start();
+    let place = daemon.place();
+    fs::create_dir_all(daemon.data().join("elsewhere")).unwrap();
+    fs::write(daemon.data().join("public/f"), "public").unwrap();
+    fs::write(daemon.data().join("elsewhere/f"), "elsewhere").unwrap();
+    let is_let_in = || RawClient::connect(&daemon).try_login("anonymous", "").0 == 230;
+    assert!(is_let_in());
+    let said = done(place, &["user", "set", "anonymous", "--enabled", "no"]);
+    assert!(said.starts_with("Anonymous reading is off.") && said.contains("Nobody reads without a login."), "{said}");
+    assert!(!is_let_in());
+    let said = done(place, &["user", "set", "anonymous", "--enabled", "yes", "--home", "elsewhere"]);
+    assert!(said.starts_with("Anonymous reading is on.") && said.contains("elsewhere.\n"), "{said}");
+    let mut client = RawClient::connect(&daemon);
+    client.login("anonymous", "");
+    assert_eq!(client.download("f").unwrap(), b"elsewhere");
+    assert!(done(place, &["user", "set", "anonymous"]).starts_with("Nothing changes"));
 }

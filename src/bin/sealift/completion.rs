@@ -74,11 +74,14 @@ pub enum Shell {
     Zsh,
 }
 
-/// Write the man pages into a folder, which is made
+/// Write the man pages into a folder
 #[derive(Debug, Args)]
-#[command(hide = true)]
+#[command(after_help = "\
+Examples:
+  sealift manual ~/.local/share/man/man1
+  sealift manual . && man ./sealift-get.1")]
 pub struct Manual {
-    /// The folder
+    /// The folder, which is made
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
 }

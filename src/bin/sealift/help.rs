@@ -22,7 +22,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["shell", "ping", "health", "status", "login", "logout", "join", "passwd", "key", "trust", "bookmark"],
     ),
     ("Administrators", &["admin", "who", "kick", "shutdown"]),
-    ("More", &["completion", "help"]),
+    ("More", &["completion", "manual", "help"]),
 ];
 
 const TARGETS: &str = "\

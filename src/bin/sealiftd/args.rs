@@ -262,8 +262,7 @@ pub enum Command {
     Audit(AuditArgs),
     /// Write a completion script for a shell
     Completion(CompletionArgs),
-    /// Write the man pages into a folder
-    #[command(hide = true)]
+    /// Write the man pages into a folder, such as /usr/local/share/man/man1
     Manual(ManualArgs),
 }
 
@@ -293,7 +292,8 @@ pub struct CheckArgs {
 pub struct ExplainArgs {
     /// The user's name, or anonymous
     pub user: String,
-    /// A verb of the protocol: LIST, STAT, HASH, DOWNLOAD, UPLOAD, DELETE, MKDIR, RENAME, WHO, SHUTDOWN, …
+    /// A verb of the protocol, LIST, STAT, HASH, DOWNLOAD, UPLOAD, DELETE, MKDIR, RENAME, COPY, WHO, SHUTDOWN and others, or the client's word:
+    /// ls, get, put, rm, mv, cp
     pub verb: String,
     /// The path in the user's folder; two for RENAME
     #[arg(value_name = "PATH")]

@@ -22,6 +22,8 @@ pub struct Banner<'a> {
     pub store: Option<String>,
     /// Who may log in.
     pub users: &'a Users,
+    /// Whether this start made their file.
+    pub new_users: bool,
     /// Where the server listens.
     pub addresses: &'a [SocketAddr],
     /// Its key's pin.
@@ -93,6 +95,15 @@ impl Banner<'_> {
                 let name = shell_word(user.name());
                 let _ = writeln!(out, "  {sealift} --pin {pin} ls {name}@{server}/");
             }
+        }
+        if let Some(home) = self.users.anonymous_home().filter(|_| self.new_users) {
+            let home = for_people(self.places.of_home(home).as_bytes());
+            let options = user_options(self.places);
+            let _ = writeln!(
+                out,
+                "Anybody who reaches this address may read what you put into {home}. To let nobody in without a login:"
+            );
+            let _ = writeln!(out, "  {sealiftd} user set anonymous --enabled no{options}");
         }
         out.push('\n');
         out

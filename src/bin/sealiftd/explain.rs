@@ -31,7 +31,7 @@ pub fn parse_pair(text: &str) -> Result<(String, String), String> {
 /// # Errors
 /// A command that is none, and those of the users file.
 pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
-    let args = &in_words_of_the_protocol(args);
+    let args = &in_words_of_the_protocol(args)?;
     let parsed = Command::parse(line(args).as_bytes());
     let link = match &parsed {
         Ok(Command::Link(link)) => Some((link.path.clone(), link.inbox.is_some())),
@@ -93,13 +93,20 @@ fn barred(granted: &Grants) -> Option<Barred> {
 
 /// The same question where a command was called as the client calls it, or a path begins with the slash that stands for one's own folder
 /// in rules, in the shell and in lists.
-fn in_words_of_the_protocol(args: &ExplainArgs) -> ExplainArgs {
+///
+/// # Errors
+/// That of two paths one is one's own folder, which no command with two is about.
+fn in_words_of_the_protocol(args: &ExplainArgs) -> Result<ExplainArgs, Failure> {
     let paths = args.paths.iter().map(|path| path.strip_prefix('/').unwrap_or(path).to_owned());
-    ExplainArgs {
-        verb: verb(&args.verb).to_owned(),
-        paths: paths.filter(|path| !path.is_empty()).collect(),
-        ..args.clone()
+    let paths: Vec<String> = paths.collect();
+    if paths.len() > 1 && paths.iter().any(String::is_empty) {
+        return Err(Failure::usage(
+            "/ is the user's own folder, which is neither moved nor copied, nor moved or copied onto",
+        )
+        .hint("Name what is in it, such as `sealiftd explain alice mv draft.txt docs/draft.txt`."));
     }
+    let verb = verb(&args.verb).to_owned();
+    Ok(ExplainArgs { verb, paths: paths.into_iter().filter(|path| !path.is_empty()).collect(), ..args.clone() })
 }
 
 /// The command as it would come over the wire.

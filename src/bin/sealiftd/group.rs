@@ -36,12 +36,11 @@ pub fn run(places: &Places, command: GroupCommand) -> Result<(), Failure> {
             Ok(())
         }
         GroupCommand::Set { name, members, add, remove } => {
-            let mut change = GroupChange::default();
-            change.members = members.map(|members| match members.as_str() {
+            let members = members.map(|members| match members.as_str() {
                 "none" => Vec::new(),
                 some => some.split(',').map(|member| member.trim().to_owned()).collect(),
             });
-            (change.add, change.remove) = (add, remove);
+            let change = GroupChange { members, add, remove };
             let before = members_of(&file.list()?, &name);
             file.set_group(&name, &change).map_err(|err| explain(err, &name))?;
             let after = members_of(&file.list()?, &name);

@@ -66,6 +66,12 @@ pub struct Places {
 }
 
 impl Places {
+    /// Whether the data folder is likely to be that of these users: where they alone are said to be elsewhere, it is not said.
+    pub fn knows_data(&self) -> bool {
+        let is_elsewhere = self.users.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
+        self.bucket.is_some() || !is_elsewhere || self.data != Path::new("server_data")
+    }
+
     /// Where the files of a home are, for people.
     pub fn of_home(&self, home: &str) -> String {
         match &self.bucket {

@@ -12,7 +12,7 @@ use sealift::auth::{SharedHome, Users, UsersFile, file_warnings};
 use sealift::confine::{self, Enforced};
 use sealift::server::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, connections_within};
 use sealift::tls::{Identity, Pin};
-use sealift::{Error, Kind};
+use sealift::{Error, Kind, limits};
 use tracing::{info, warn};
 
 use crate::apart::Apart;
@@ -131,7 +131,7 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
     let web = (args.web.web != WebArg::Off).then(|| places.web_files().describe());
     let store = args.store.store.as_ref().map(ToString::to_string);
-    banner::print(&Banner { places, store, users: &users, addresses, pin, next_pin, programs, port, web });
+    banner::print(&Banner { places, store, users: &users, new_users, addresses, pin, next_pin, programs, port, web });
     info!(
         durability = if args.durability == DurabilityArg::Full { "full" } else { "none" },
         grace = %args.grace,
@@ -311,6 +311,19 @@ fn sweep(places: &Places) {
 fn warn_of_users(places: &Places, users: &Users) -> Result<(), Failure> {
     for Trouble { what, .. } in shared_folders::look(places, users) {
         warn!("{what}");
+    }
+    // In a storage elsewhere there are none.
+    if places.bucket.is_none() {
+        let anonymous = users.anonymous_home().map(|home| ("anonymous", home));
+        let homes = anonymous.into_iter().chain(users.iter().map(|user| (user.name(), user.grants().home.as_str())));
+        let mut found = homes.filter_map(|(name, home)| shared_folders::of_home(places, name, home));
+        for Trouble { what, next, .. } in found.by_ref().take(limits::HOMES_TOLD) {
+            warn!("{what}: {next}");
+        }
+        match found.count() {
+            0 => {}
+            more => warn!(more, "homes that cannot be entered: `sealiftd check` names them all"),
+        }
     }
     for warning in file_warnings(&places.users, users.iter().next().is_some())? {
         warn!("{warning}");

@@ -172,16 +172,17 @@ impl FolderArgs {
     /// What is to be different.
     pub fn change(self, without: Vec<String>) -> FolderChange {
         let FolderArgs { access, path, at, quota, quota_files, trash, umask } = self;
-        let mut change = FolderChange::default();
-        change.access.extend(without.into_iter().map(|to| (to, None)));
-        change.access.extend(access.into_iter().map(|Given { to, access }| (to, Some(access))));
-        change.path = path;
-        change.at = at;
-        change.quota = quota.map(|Quota(quota)| quota);
-        change.quota_files = quota_files.map(|FileCount(count)| count);
-        change.trash = trash.map(|TrashAge(age)| age);
-        change.umask = umask.map(|Mask(umask)| umask);
-        change
+        let gone = without.into_iter().map(|to| (to, None));
+        let given = access.into_iter().map(|Given { to, access }| (to, Some(access)));
+        FolderChange {
+            path,
+            at,
+            access: gone.chain(given).collect(),
+            quota: quota.map(|Quota(quota)| quota),
+            quota_files: quota_files.map(|FileCount(count)| count),
+            trash: trash.map(|TrashAge(age)| age),
+            umask: umask.map(|Mask(umask)| umask),
+        }
     }
 }
 

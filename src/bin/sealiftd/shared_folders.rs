@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sealift::Kind;
 use sealift::auth::{Definition, Users};
 use sealift::files::Location;
 use sealift::limits;
@@ -54,6 +55,16 @@ fn of_the_system(folder: &Definition) -> Option<Trouble> {
         ),
         next: "share a folder with nothing else in it, such as /srv/files",
     })
+}
+
+/// What keeps everybody from the home of this name, of whom `whose` it is.
+pub fn of_home(places: &Places, whose: &str, home: &str) -> Option<Trouble> {
+    let error = look_at_home(&places.data, home).err()?;
+    let next = match error.kind() {
+        Kind::Denied => "give it to the account that runs sealiftd; a link must not lead out of the data folder",
+        _ => "move what is there away",
+    };
+    Some(Trouble { is_error: true, what: format!("the folder of {whose}: {}", error.text()), next })
 }
 
 fn place(places: &Places, folder: &Definition) -> Option<Trouble> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use sealift::auth::{
-    Access, Grants, NewUser, StateFolder, User, UserKey, UsersFile, file_warnings, hash_password, is_anonymous,
+    Access, Grants, NewUser, StateFolder, User, UserKey, Users, UsersFile, file_warnings, hash_password, is_anonymous,
     render_expiry,
 };
 use sealift::byte_size::render_size;
@@ -32,8 +32,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
         UserCommand::Add { name, admin, granted, keys, password } => {
             usage::refuse_password_in_name(&name)?;
             let is_new = !places.users.exists();
-            let home = granted.home().unwrap_or(&name);
-            let checked = file.check_new(&name, home).map_err(|err| explain(err, &name))?;
+            let checked = file.check_new(&name, granted.home().unwrap_or(&name)).map_err(|err| explain(err, &name))?;
             if granted.home().is_none() {
                 checked.refuse_common(&name).map_err(|err| {
                     let home = shell_word(&name);
@@ -49,7 +48,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             let mut grants = checked.defaults_of(&name);
             grants.admin = admin;
             granted.apply(&mut grants);
-            let folder = places.of_home(&grants.home);
+            let (home, folder) = (grants.home.clone(), places.of_home(&grants.home));
             // What is in a bucket is not looked at from here.
             let is_there = places.bucket.is_none() && has_something(&places.data.join(&grants.home));
             let (access, quota, expires) = (grants.access, grants.terms.quota, grants.expires);
@@ -62,7 +61,10 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                  Files are kept in {}. Try:\n  {}\n",
                 shown(&name),
                 in_force.when(" A running server knows at once."),
-                shown(&folder),
+                match places.knows_data() {
+                    true => shown(&folder),
+                    false => format!("the folder {} of the server's data folder", shown(&home)),
+                },
                 first_command(&name, &serving::host_shown(places), access, admin),
             ));
             in_force.warn();
@@ -178,6 +180,9 @@ fn set(
     (no_rule, granted): (&[String], GrantArgs),
 ) -> Result<(), Failure> {
     let file = UsersFile::new(&places.users);
+    if is_anonymous(name) {
+        return set_anonymous(places, &file, (enabled, admin, groups), (no_rule, granted));
+    }
     let now = file.list()?;
     let rules = now.get(name).map(|user| user.grants().rules.as_slice());
     let has = |path: &String| rules.is_none_or(|rules| rules.iter().any(|rule| rule.path() == path));
@@ -235,6 +240,48 @@ fn set(
     warn_of_file(places)
 }
 
+/// Changes whether, and where, anybody reads without an account.
+fn set_anonymous(
+    places: &Places,
+    file: &UsersFile,
+    (enabled, admin, groups): (Option<YesNo>, Option<YesNo>, Option<Groups>),
+    (no_rule, granted): (&[String], GrantArgs),
+) -> Result<(), Failure> {
+    if admin.is_some() || groups.is_some() || !no_rule.is_empty() {
+        return Err(Failure::usage("anonymous only ever reads")
+            .hint("--enabled, --home, --limit-rate-down and --limit-rate-up are all that can be set of it."));
+    }
+    let rows = |users: Option<&Users>| {
+        let grants = users.and_then(|users| users.grants_of("anonymous").ok());
+        let mut rows = grants.map(user_shown::grants).unwrap_or_default();
+        rows.retain(|(label, _)| ["folder", "limit down", "limit up"].contains(label));
+        (if grants.is_some() { "on" } else { "off" }, rows)
+    };
+    let now = if places.users.exists() { Some(file.list()?) } else { None };
+    let before = rows(now.as_ref());
+    let mut change = granted.of_anonymous(now.as_ref().and_then(|users| users.grants_of("anonymous").ok()))?;
+    change.enabled = enabled.map(|word| word == YesNo::Yes);
+    file.set_anonymous(&change)?;
+    let users = file.list()?;
+    let after = rows(Some(&users));
+    if before == after {
+        tell("Nothing changes for anonymous reading. `sealiftd user set --help` shows what can.\n");
+        return Ok(());
+    }
+    let in_force = InForce::look(places);
+    let what = match users.anonymous_home() {
+        Some(home) => format!("Whoever reaches the server reads what is in {}.", shown(&places.of_home(home))),
+        None => "Nobody reads without a login.".to_owned(),
+    };
+    tell(&format!(
+        "Anonymous reading is {}.{}\n{what}\n",
+        after.0,
+        in_force.when(" A running server knows within a second.")
+    ));
+    in_force.warn();
+    Ok(())
+}
+
 /// Says what the user has that is not kept in the bucket that files are in.
 fn warn_of_unkept(places: &Places, name: &str) {
     #[cfg(feature = "s3")]
@@ -282,8 +329,9 @@ fn explain(err: Error, name: &str) -> Failure {
             let name = shell_word(name);
             Failure::from(err).hint(format!("`sealiftd user passwd {name}` gives another password."))
         }
-        Kind::NotFound if is_anonymous(name) => Failure::from(err)
-            .hint("Anonymous reading is set under [anonymous] in the users file: `enabled = false` ends it."),
+        Kind::NotFound if is_anonymous(name) => {
+            Failure::from(err).hint("`sealiftd user set anonymous --enabled no` ends anonymous reading, yes begins it.")
+        }
         Kind::NotFound => Failure::from(err).hint("`sealiftd user list` shows who there is; --users names the file."),
         _ => err.into(),
     }

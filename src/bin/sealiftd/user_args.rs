@@ -3,12 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand, ValueEnum};
-use sealift::auth::{Access, Grants, Network, PathRule, parse_expiry, parse_rate_limit, parse_trash_age, parse_umask};
+use sealift::auth::{
+    Access, AnonymousChange, Grants, Network, PathRule, parse_expiry, parse_rate_limit, parse_trash_age, parse_umask,
+};
 use sealift::byte_size::{parse_size, render_size};
 use sealift::files::Umask;
 use sealift::limits;
 
 use crate::args::parse_access;
+use crate::failure::Failure;
 use crate::user_key::UserKeyCommand;
 
 pub const EXAMPLES: &str = "\
@@ -27,6 +30,8 @@ Examples:
       A part of her folder in which she changes nothing any more.
   sealiftd user set alice --enabled no
       Keep her out, and end her sessions; her files, password and keys stay.
+  sealiftd user set anonymous --enabled no
+      Nobody reads without a login any more.
   sealiftd user show alice
       What she may, in full.";
 
@@ -52,7 +57,7 @@ pub enum UserCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// Change what a user may. A running server knows within a second, for open sessions too
+    /// Change what a user may, or anonymous. A running server knows within a second, for open sessions too
     #[command(aliases = ["change", "edit", "modify", "mod"], after_help = EXAMPLES)]
     Set {
         /// The user's name
@@ -181,6 +186,24 @@ impl GrantArgs {
         limit_rate_down.into_iter().for_each(|Rate(rate)| grants.limit_rate.down = rate);
         limit_rate_up.into_iter().for_each(|Rate(rate)| grants.limit_rate.up = rate);
         rules.into_iter().for_each(|rule| rule.put_into(&mut grants.rules));
+    }
+
+    /// What of this can be said of anonymous, who only ever reads.
+    ///
+    /// # Errors
+    /// That something else was given.
+    pub fn of_anonymous(self, now: Option<&Grants>) -> Result<AnonymousChange, Failure> {
+        let (home, is_bound) = (self.home.clone(), self.limit_rate_down.is_some() || self.limit_rate_up.is_some());
+        let mut limits = now.map(|grants| grants.limit_rate).unwrap_or_default();
+        self.limit_rate_down.into_iter().for_each(|Rate(rate)| limits.down = rate);
+        self.limit_rate_up.into_iter().for_each(|Rate(rate)| limits.up = rate);
+        let rest = (self.access, self.quota, self.quota_files, self.trash, self.expires, self.from, self.max_sessions);
+        let (umask, rules) = (self.umask, self.rules);
+        if !matches!(rest, (None, None, None, None, None, None, None)) || umask.is_some() || !rules.is_empty() {
+            return Err(Failure::usage("anonymous only ever reads")
+                .hint("--enabled, --home, --limit-rate-down and --limit-rate-up are all that can be set of it."));
+        }
+        Ok(AnonymousChange { enabled: None, home, limit_rate: is_bound.then_some(limits) })
     }
 
     /// The folder, if one was given.

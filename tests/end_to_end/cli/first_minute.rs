@@ -24,7 +24,7 @@ fn every_command_of_the_first_start_works_where_it_stands() {
     let daemon = Daemon::start();
     let hints = daemon.hints();
     let shown = commands(&hints);
-    let [echo, ls, get, add, put] = shown.as_slice() else { panic!("{hints}") };
+    let [echo, ls, get, add, put, off] = shown.as_slice() else { panic!("{hints}") };
     for line in [echo, ls, get] {
         let output = typed(daemon.place(), line);
         assert!(output.status.success(), "{line}: {output:?}");
@@ -38,6 +38,8 @@ fn every_command_of_the_first_start_works_where_it_stands() {
     let sent = typed(daemon.place(), &line);
     assert!(sent.status.success(), "{sent:?}");
     assert!(daemon.data().join("alice/hello.txt").exists());
+    assert!(typed(daemon.place(), off).status.success());
+    assert_eq!(typed(daemon.place(), ls).status.code(), Some(4), "nobody without a login");
 }
 
 #[test]

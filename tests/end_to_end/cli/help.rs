@@ -60,6 +60,7 @@ pub const COMMANDS: &[&str] = &[
     "bookmark list",
     "bookmark remove",
     "completion",
+    "manual",
 ];
 
 pub fn sealift(args: &[&str]) -> String {

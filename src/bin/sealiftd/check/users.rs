@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use sealift::auth::{Access, SharedHome, StateFolder, User, Users, file_warnings, render_expiry};
 use sealift::files::Umask;
+use sealift::limits;
 use sealift::server::users_file_trouble;
 use sealift::store::look_at_home;
-use sealift::{Kind, limits};
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
@@ -166,14 +166,10 @@ fn home(places: &Places, name: &str, home: &str, writes: bool, findings: &mut Fi
                 findings.add(Severity::Warning, format!("{name} could not {what}: {obstacle}"), next);
             }
         }
-        Err(error) => {
-            let next = match error.kind() {
-                Kind::Denied => {
-                    "give it to the account that runs sealiftd; a link must not lead out of the data folder"
-                }
-                _ => "move what is there away",
-            };
-            findings.add(Severity::Error, format!("the folder of {name}: {}", error.text()), next);
+        Err(_) => {
+            if let Some(Trouble { what, next, .. }) = shared_folders::of_home(places, name, home) {
+                findings.add(Severity::Error, what, next);
+            }
         }
     }
 }
