@@ -77,9 +77,10 @@ pub enum Shell {
 /// Write the man pages into a folder
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples:
+Example:
   sealift manual ~/.local/share/man/man1
-  sealift manual . && man ./sealift-get.1")]
+
+Then `man sealift-get` shows one of them.")]
 pub struct Manual {
     /// The folder, which is made
     #[arg(value_name = "FOLDER")]

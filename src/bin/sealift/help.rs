@@ -153,8 +153,7 @@ Examples:
 pub fn command() -> clap::Command {
     let names: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let point_to_connection = |command: clap::Command| match command.get_name() {
-        "completion" => in_short(command),
-        "manual" => command,
+        "completion" | "manual" => in_short(command),
         _ => {
             let after = command.get_after_help().map(|after| format!("{}\n\n", after.ansi())).unwrap_or_default();
             let whole = fitted(&format!("{after}{CONNECTION_HELP}"), width());
