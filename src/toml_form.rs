@@ -21,9 +21,9 @@ pub(crate) fn parse<'a>(text: &'a str, file: &str) -> Result<Spanned<DeTable<'a>
 /// others look wrong.
 pub(crate) fn parse_all<'a>(text: &'a str, file: &str) -> (Spanned<DeTable<'a>>, Vec<Error>) {
     let (table, mut wrong) = DeTable::parse_recoverable(text);
-    wrong.sort_by_key(|err| err.span().unwrap_or_default().start);
     let twice = wrong.iter().position(|err| err.message() != TWICE).map_or(wrong.len(), |first| first + 1);
     wrong.truncate(twice);
+    wrong.sort_by_key(|err| err.span().unwrap_or_default().start);
     (table, wrong.iter().map(|err| wrong_toml(text, file, err)).collect())
 }
 
@@ -35,15 +35,11 @@ fn wrong_toml(text: &str, file: &str, err: &toml::de::Error) -> Error {
     let place = Place { text, file };
     // Not kept as the source: it holds the line, and the line may hold a hash or a password.
     let what = format!("not valid TOML: {}", err.message());
-    let named = text.get(at.clone()).filter(|_| err.message() == TWICE);
-    match named.and_then(|_| path_to(text, &at)) {
-        Some(path) => {
-            let name = path.last().cloned().unwrap_or_default();
-            let first = first_line(place, &at, &path).map(|line| format!(", which is in line {line} already"));
-            place.wrong(at, format!("{what} '{name}'{}", first.unwrap_or_default()))
-        }
-        None => place.wrong(at, what),
-    }
+    let Some(written) = text.get(at.clone()).filter(|_| err.message() == TWICE) else { return place.wrong(at, what) };
+    let path = path_to(text, &at).unwrap_or_default();
+    let name = path.last().map_or_else(|| written.trim_matches(['"', '\'']).to_owned(), Clone::clone);
+    let first = first_line(place, &at, &path).map(|line| format!(", which is in line {line} already"));
+    place.wrong(at, format!("{what} '{name}'{}", first.unwrap_or_default()))
 }
 
 /// The names by which a key that ends there is reached; none inside of values.

@@ -61,7 +61,6 @@ fn users(root: &Section<'_>, found: &mut Vec<Error>) -> BTreeMap<String, User> {
     let mut users = BTreeMap::new();
     for (name, section) in sections(root, "users", found) {
         found.extend(section.name_is(names::check_user(name), &format!("the user name '{name}'")));
-        let section = Section { name: format!("user '{name}'"), ..section };
         let read = read_all(&section, found, |section| reader::read_user(section, name, &defaults));
         let nobody = || {
             let (grants, name) = (Arc::new(defaults.of(name)), name.to_owned());
@@ -106,7 +105,8 @@ fn sections<'a>(root: &Section<'a>, kind: &str, found: &mut Vec<Error>) -> Vec<(
     let all = section(root, kind, &format!("[{kind}]"), found);
     let each = all.iter().flat_map(|all| all.table.iter()).filter_map(|(key, value)| {
         let name = key.get_ref().as_ref();
-        match root.place.section(key, value, &format!("[{kind}.{name}]")) {
+        let called = if kind == "users" { format!("user '{name}'") } else { format!("[{kind}.{name}]") };
+        match root.place.section(key, value, &called) {
             Ok(section) => Some((name, section)),
             Err(error) => {
                 found.push(error);

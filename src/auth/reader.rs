@@ -69,12 +69,13 @@ pub(super) fn read_anonymous(section: &Section<'_>) -> Result<Option<(String, Ra
         return Err(section.place.wrong(key.span(), what.into()));
     }
     section.allow_only(&["enabled", "home", rate_limit::KEY])?;
-    let Some(enabled) = section.boolean("enabled")? else {
+    let enabled = section.boolean("enabled")?;
+    let home = section.home()?.unwrap_or_else(|| ANONYMOUS_HOME.to_owned());
+    let limit_rate = rate_limit::read(section, RateLimits::default())?;
+    let Some(enabled) = enabled else {
         let what = "[anonymous] does not say enabled = true or enabled = false";
         return Err(section.place.wrong(section.at.clone(), what.into()));
     };
-    let home = section.home()?.unwrap_or_else(|| ANONYMOUS_HOME.to_owned());
-    let limit_rate = rate_limit::read(section, RateLimits::default())?;
     Ok(enabled.then_some((home, limit_rate)))
 }
 
