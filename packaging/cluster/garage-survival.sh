@@ -170,5 +170,5 @@ for kind in up down mirror pull delete rename; do
   printf '%-8s %6s %13s %8s %7s %s s\n' $kind "$(count '')" "$(count acknowledged)" "$(count refused)" "$(count error)" "$((longest / 1000))"
 done
 echo "killed $killed ($(sort "$place/killed" | uniq -c | awk '{printf "%s%s %s", (NR > 1 ? ", " : ""), $2, $1}')), lost or wrong: $lost"
-for out in "$place"/failed/*; do [ -e "$out" ] && { printf '%s: ' "${out##*/}"; tail -1 "$out"; }; done
+for out in "$place"/failed/*; do [ -e "$out" ] && { printf '%s: ' "${out##*/}"; grep -m 1 . "$out"; }; done
 [ "$lost" = 0 ]
