@@ -89,6 +89,13 @@ pub const ENGINE_FOLDERS: usize = 4096;
 /// Parts from which on it is written down how far an upload has come: a file of two or three blocks is spared the requests.
 pub const ENGINE_RECORDED: usize = 2;
 
+/// How often a server that is about to complete an upload looks whether another one that was about to take it over has given way: with a
+/// pause that doubles, for 1.5 seconds in all, and what the other one has to do takes three requests.
+pub const ENGINE_END_LOOKS: u32 = 4;
+
+/// Pages of 1,000 uploads in parts that a sweep of a home looks through: a listing that goes on is none.
+pub const ENGINE_UPLOAD_PAGES: usize = 1000;
+
 /// Bytes of an upload that are kept in memory until they are sent; more are in a file.
 pub const SPOOL_MEMORY: usize = 256 * 1024;
 

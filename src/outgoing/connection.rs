@@ -33,12 +33,16 @@ pub(super) struct Unanswered {
     pub(super) why: String,
     /// The other side has closed the connection without a byte of an answer, maybe before it had the request.
     pub(super) is_unused: bool,
+    /// It was handed to the connection: it may have come, and been done.
+    pub(super) is_sent: bool,
 }
 
 /// An answer whose body is read as it comes.
 pub(crate) struct Answer {
     /// The status.
     pub(crate) status: u16,
+    /// It was sent before over another connection, which was closed without an answer: what was asked may have been done by then.
+    pub(crate) is_sent_again: bool,
     head: hyper::HeaderMap,
     body: Incoming,
     /// Read, and not taken yet.
@@ -88,7 +92,7 @@ impl Connection {
     }
 
     pub(super) fn send(mut self, request: &Request, origin: &Arc<Origin>) -> Result<Answer, Unanswered> {
-        let failed = |why: String| Unanswered { why, is_unused: false };
+        let failed = |why: String| Unanswered { why, is_unused: false, is_sent: true };
         let mut head = hyper::Request::builder().method(request.method).uri(&request.target);
         head = head.header("host", origin.place().authority());
         for (name, value) in &request.headers {
@@ -98,20 +102,34 @@ impl Connection {
         let Connection { sender, driver } = &mut self;
         let answered = within(patience(request.body.len()), driver, async {
             if let Err(err) = sender.ready().await {
-                return Err(Unanswered { why: err.to_string(), is_unused: true });
+                return Err(Unanswered { why: err.to_string(), is_unused: true, is_sent: false });
             }
             sender.send_request(message).await.map_err(|err| {
                 let is_unused = err.is_canceled() || err.is_incomplete_message();
-                Unanswered { why: err.to_string(), is_unused }
+                Unanswered { why: err.to_string(), is_unused, is_sent: true }
             })
         });
         let (parts, body) = answered.map_err(failed)??.into_parts();
         let (status, origin) = (parts.status.as_u16(), origin.clone());
-        Ok(Answer { status, head: parts.headers, body, ready: Bytes::new(), connection: Some(self), due: None, origin })
+        Ok(Answer {
+            status,
+            is_sent_again: false,
+            head: parts.headers,
+            body,
+            ready: Bytes::new(),
+            connection: Some(self),
+            due: None,
+            origin,
+        })
     }
 }
 
 impl Answer {
+    /// The same, of a request that was sent before.
+    pub(super) fn sent_again(self, is_sent_again: bool) -> Answer {
+        Answer { is_sent_again, ..self }
+    }
+
     /// A header's value, if it is there and text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.get(name).and_then(|value| value.to_str().ok())

@@ -102,15 +102,17 @@ impl Origin {
     pub(crate) fn send(self: &Arc<Self>, request: &Request) -> std::result::Result<Answer, Broken> {
         block_in_place(|| {
             // One that waited may have been closed by the other side just now, which is no reason to fail.
+            let mut is_sent_again = false;
             while let Some(connection) = self.take_idle() {
                 match connection.send(request, self) {
-                    Ok(answer) => return Ok(answer),
-                    Err(broken) if broken.is_unused => {}
+                    Ok(answer) => return Ok(answer.sent_again(is_sent_again)),
+                    Err(broken) if broken.is_unused => is_sent_again |= broken.is_sent,
                     Err(broken) => return Err(Broken(broken.why)),
                 }
             }
             let connection = self.connect().map_err(Broken)?;
-            connection.send(request, self).map_err(|broken| Broken(broken.why))
+            let answer = connection.send(request, self).map_err(|broken| Broken(broken.why))?;
+            Ok(answer.sent_again(is_sent_again))
         })
     }
 

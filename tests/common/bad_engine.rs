@@ -1,4 +1,4 @@
-//! A storage that speaks as much S3 as Sealift asks for, heeds no condition, and does whatever else a test wants of it.
+//! A storage that speaks as much S3 as Sealift asks for, heeds no condition unless it is told to, and does whatever else a test wants of it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ pub enum Act {
     Do,
     /// That, and closes the connection without an answer.
     DoAndSayNothing,
+    /// Nothing, and closes the connection without an answer.
+    SayNothing,
     /// Nothing but to send this, which may be less than its headers say, and to close the connection.
     Cut(String, String),
     /// Nothing but to answer this: status, headers, body.
@@ -54,6 +56,8 @@ struct Objects {
     came: Vec<u32>,
     /// The most entries of a page; none: as many as are asked for.
     page: Option<usize>,
+    /// It heeds conditions of what changes something.
+    heeds: bool,
 }
 
 /// One that is there until the process ends.
@@ -132,6 +136,11 @@ impl BadEngine {
         self.objects.lock().unwrap().page = Some(most);
     }
 
+    /// From now on it heeds conditions of what changes something.
+    pub fn heeds(&self) {
+        self.objects.lock().unwrap().heeds = true;
+    }
+
     /// How many objects there are whose keys begin with this and that are no folders, and their bytes.
     pub fn sum(&self, prefix: &str) -> (u64, u64) {
         let objects = self.objects.lock().unwrap();
@@ -156,6 +165,7 @@ fn serve(stream: TcpStream, objects: &Mutex<Objects>, decide: &Mutex<Box<Decide>
                 done(&mut objects.lock().unwrap(), &asked);
                 return;
             }
+            Act::SayNothing => return,
             Act::Cut(headers, body) => {
                 let _ = (&stream).write_all(&answer(&asked, 206, &headers, body.as_bytes()));
                 return;
@@ -250,6 +260,15 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
     };
     let no_upload = || answer(asked, 404, "", b"<Error><Code>NoSuchUpload</Code></Error>");
     let missing = || answer(asked, 404, "", b"<Error><Code>NoSuchKey</Code></Error>");
+    if objects.heeds && asked.method != "GET" && asked.method != "HEAD" {
+        let there = objects.whole.get(&asked.key).map(|(bytes, _)| etag(bytes));
+        let is_absent = |_: &String| there.is_none();
+        let is_same = |expected: &String| there.as_ref() == Some(expected);
+        let (absent, same) = (asked.headers.get("if-none-match"), asked.headers.get("if-match"));
+        if !absent.is_none_or(is_absent) || !same.is_none_or(is_same) {
+            return answer(asked, 412, "", b"<Error><Code>PreconditionFailed</Code></Error>");
+        }
+    }
     match (asked.method.as_str(), param("uploadId")) {
         ("POST", None) => {
             let id = format!("u{}", objects.begun.len());

@@ -28,7 +28,11 @@ mod store_s3;
 #[cfg(feature = "s3")]
 mod store_s3_bad;
 #[cfg(feature = "s3")]
+mod store_s3_doubt;
+#[cfg(feature = "s3")]
 mod store_s3_folders;
+#[cfg(feature = "s3")]
+mod store_s3_holders;
 #[cfg(feature = "s3")]
 mod store_s3_lost;
 #[cfg(feature = "s3")]

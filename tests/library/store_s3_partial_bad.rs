@@ -6,13 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use sealift::Kind;
-use sealift::files::{Hash, Interrupted, Overwrite, Store, Upload, UploadSpec, Vault};
+use sealift::files::{FileMode, Hash, Interrupted, Overwrite, SourceMode, Store, Upload, UploadSpec, Vault};
 use sealift::limits;
 
 use crate::common::bad_engine::{Act, Asked, BadEngine};
 use crate::store_s3_bad::{kind, p, store, vault};
 
-const BLOCK: usize = limits::HASH_BLOCK as usize;
+pub const BLOCK: usize = limits::HASH_BLOCK as usize;
 
 fn busy() -> Act {
     Act::Say(503, "", "<Error><Code>SlowDown</Code></Error>".to_owned())
@@ -23,7 +23,7 @@ fn refused() -> Act {
     Act::Say(403, "", "<Error><Code>AccessDenied</Code></Error>".to_owned())
 }
 
-fn content(len: usize) -> Vec<u8> {
+pub fn content(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at / BLOCK * 31 + at % 251) as u8).collect()
 }
 
@@ -40,21 +40,21 @@ fn does(engine: &BadEngine, instead: impl Fn(&Asked) -> Option<Act> + Send + 'st
     given_up
 }
 
-fn begun(store: &dyn Store, bytes: &[u8]) -> Box<dyn Upload> {
+pub fn begun(store: &dyn Store, bytes: &[u8]) -> Box<dyn Upload> {
     let mut upload = store.begin(&p("x"), UploadSpec::default()).unwrap();
     upload.append(bytes).unwrap();
     upload
 }
 
 /// What another server finds of it. The first look may be refused: the storage has just failed somebody.
-fn left(engine: &BadEngine) -> Option<(u64, Hash)> {
+pub fn left(engine: &BadEngine) -> Option<(u64, Hash)> {
     engine.does(|_| Act::Do);
     let (store, _spool) = store(engine, true);
     store.partial(&p("x")).unwrap().map(|partial| (partial.len, partial.hash))
 }
 
 /// Waits until so many parts are recorded.
-fn recorded(engine: &BadEngine, blocks: u64) {
+pub fn recorded(engine: &BadEngine, blocks: u64) {
     let (store, _spool) = store(engine, true);
     for _ in 0..6000 {
         if store.partial(&p("x")).unwrap().is_some_and(|partial| partial.len >= blocks * limits::HASH_BLOCK) {
@@ -140,6 +140,127 @@ fn an_old_upload_of_which_it_cannot_be_read_whether_somebody_goes_on_with_it_is_
     });
     assert_eq!(kind(vault(&engine, true, &spool).sweep("alice", None)), Err(Kind::Io));
     assert_eq!(given_up.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn what_cannot_be_read_of_one_old_upload_keeps_no_other_one() {
+    let engine = BadEngine::start();
+    let (store, spool) = store(&engine, true);
+    begun(&*store, &content(2 * BLOCK)).keep();
+    let given_up = does(&engine, |asked| {
+        let old = |name: &str| {
+            let begun = "<Initiated>2020-01-01T00:00:00.000Z</Initiated>";
+            format!("<Upload><Key>h/alice/{name}</Key><UploadId>u-{name}</UploadId>{begun}</Upload>")
+        };
+        match asked.query.contains("uploads=") {
+            true => {
+                let all = old("x") + &old("y");
+                Some(Act::Say(200, "", format!("<ListMultipartUploadsResult>{all}</ListMultipartUploadsResult>")))
+            }
+            false => is_of_partial(asked).then(refused),
+        }
+    });
+    assert_eq!(kind(vault(&engine, true, &spool).sweep("alice", None)), Err(Kind::Io));
+    assert_eq!(given_up.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn of_many_uploads_the_old_ones_go_on_whatever_page_they_are_told() {
+    let engine = BadEngine::start();
+    let (_store, spool) = store(&engine, true);
+    let page = |name: &str, begun: &str, next: Option<&str>| {
+        let upload = format!(
+            "<Upload><Key>h/alice/{name}</Key><UploadId>u-{name}</UploadId><Initiated>{begun}T00:00:00.000Z</Initiated></Upload>"
+        );
+        let next = next.map_or("<IsTruncated>false</IsTruncated>".to_owned(), |next| {
+            format!(
+                "<IsTruncated>true</IsTruncated><NextKeyMarker>h/alice/{next}</NextKeyMarker>\
+                 <NextUploadIdMarker>u-{next}</NextUploadIdMarker>"
+            )
+        });
+        Act::Say(200, "", format!("<ListMultipartUploadsResult>{upload}{next}</ListMultipartUploadsResult>"))
+    };
+    let behind = |asked: &Asked, name: &str| {
+        asked.query.contains(&format!("key-marker=h%2Falice%2F{name}"))
+            && asked.query.contains(&format!("upload-id-marker=u-{name}"))
+    };
+    let given_up = does(&engine, move |asked| {
+        let is_list = asked.query.contains("uploads=");
+        is_list.then(|| match (behind(asked, "a"), behind(asked, "b")) {
+            (true, _) => page("b", "2020-01-01", Some("b")),
+            (_, true) => page("c", "2020-01-01", None),
+            _ => page("a", "2999-01-01", Some("a")),
+        })
+    });
+    assert_eq!(vault(&engine, true, &spool).sweep("alice", None).unwrap().removed, 2);
+    assert_eq!(given_up.load(Ordering::Relaxed), 2);
+    // One that goes round is none.
+    does(&engine, move |asked| asked.query.contains("uploads=").then(|| page("a", "2999-01-01", Some("a"))));
+    assert_eq!(kind(vault(&engine, true, &spool).sweep("alice", None)), Err(Kind::Unavailable));
+}
+
+#[test]
+fn of_uploads_that_break_off_after_one_block_one_alone_is_kept() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let given_up = does(&engine, |_| None);
+    for seed in 0..3 {
+        let bytes: Vec<u8> = content(BLOCK + 3).into_iter().map(|byte| byte ^ seed).collect();
+        assert_eq!(begun(&*store, &bytes).keep(), limits::HASH_BLOCK);
+        assert_eq!(given_up.load(Ordering::Relaxed), usize::from(seed));
+    }
+}
+
+#[test]
+fn of_many_uploads_that_are_kept_while_the_storage_is_silent_one_waits_for_it() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let names = ["x", "y", "z"];
+    let mut uploads: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let mut upload = store.begin(&p(name), UploadSpec::default()).unwrap();
+            upload.append(&content(2 * BLOCK + 1)).unwrap();
+            upload
+        })
+        .collect();
+    let (other, _other) = self::store(&engine, true);
+    for name in names {
+        while other.partial(&p(name)).unwrap().is_none() {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    engine.does(|_| busy());
+    assert_eq!(uploads.pop().unwrap().keep(), 0);
+    // Others may ask again.
+    thread::sleep(limits::ENGINE_REST);
+    engine.asked();
+    assert_eq!(uploads.into_iter().map(|upload| upload.keep()).sum::<u64>(), 0);
+    assert!(engine.asked().is_empty());
+    engine.does(|_| Act::Do);
+    for name in names {
+        assert_eq!(other.partial(&p(name)).unwrap().unwrap().len, 2 * limits::HASH_BLOCK, "{name}");
+    }
+}
+
+#[test]
+fn what_was_begun_as_open_to_more_than_the_file_is_by_now_is_not_gone_on_with() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let perms = |mode| SourceMode { mode: FileMode::of(mode), perms: true };
+    let mut upload = store.begin(&p("x"), UploadSpec { mode: Some(perms(0o644)), ..UploadSpec::default() }).unwrap();
+    upload.append(b"for all").unwrap();
+    store.commit_one(upload).unwrap();
+    let bytes = content(2 * BLOCK);
+    assert_eq!(begun(&*store, &bytes).keep(), 2 * limits::HASH_BLOCK);
+    let resume = || store.resume(&p("x"), UploadSpec::default(), 2 * limits::HASH_BLOCK, Hash::of(&bytes));
+    store.set_mode(&p("x"), perms(0o600)).unwrap();
+    assert_eq!(kind(resume()), Err(Kind::Changed));
+    store.set_mode(&p("x"), perms(0o664)).unwrap();
+    let upload = resume().unwrap();
+    let is_beside = |asked: &Asked| asked.key.starts_with("x/") && !is_of_partial(asked);
+    engine.does(move |asked| if asked.method == "PUT" && is_beside(asked) { refused() } else { Act::Do });
+    assert_eq!(store.commit_one(upload).unwrap().hash, Hash::of(&bytes));
 }
 
 #[test]

@@ -54,13 +54,6 @@ impl Shared {
         }
     }
 
-    /// Whether these are its bytes: of an upload in parts that somebody else has gone on with the number alone does not tell.
-    pub(super) fn has_hash(&self, full: &Spot, object: &Object, hash: Option<Hash>) -> bool {
-        let mut object = object.clone();
-        let found = self.complete(full, &mut object).and_then(|()| self.hash_of(full, &object));
-        found.is_ok_and(|found| hash == Some(found))
-    }
-
     /// Whether what has this name is from this very upload.
     pub(super) fn is_from(&self, full: &Spot, number: &str) -> Option<Object> {
         let object = self.engine.look_up(&self.keys.file(full).ok()?).ok()?;
@@ -253,8 +246,8 @@ impl S3Upload {
             (Ok(()), false) => None,
             // It is stored, whatever a look at it comes to: somebody may have removed it since.
             (Ok(()), true) => shared.engine.look_up(&shared.keys.file(place)?).ok(),
-            (Err(_), false) => shared.is_from(place, &number),
-            (Err(_), true) => shared.is_from(place, &number).filter(|found| shared.has_hash(place, found, kept.hash)),
+            // Of an upload in parts nobody else completes what this one may: so it is of these parts.
+            (Err(_), _) => shared.is_from(place, &number),
         };
         let stored = match (done, found) {
             (Ok(()), None) => {
@@ -263,9 +256,7 @@ impl S3Upload {
                 return Ok(());
             }
             (Err(why), None) => {
-                if let Why::Failed(error) = &why
-                    && error.kind() == Kind::Unavailable
-                {
+                if why.is_unavailable() {
                     // It may be done later. Giving it up then could take away what had the name.
                     self.let_go();
                 }

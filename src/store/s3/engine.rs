@@ -3,6 +3,7 @@
 //! Every request made here may be repeated: what changes something says in its metadata who made it, so that whoever finds that the
 //! storage has done it already knows whether it was he.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
@@ -28,7 +29,7 @@ pub(super) enum Why {
     Missing,
     /// There is no such upload, or no longer.
     NoUpload,
-    /// The condition does not hold; maybe because a first attempt, whose answer was lost, was carried out.
+    /// The condition does not hold, and nothing was changed.
     Condition,
     /// There are no such bytes.
     Range,
@@ -46,6 +47,11 @@ impl Why {
             Why::Range => Error::new(Kind::Io, format!("{path}: the storage does not give its bytes")),
             Why::Failed(error) => error.about(&path.to_string()),
         }
+    }
+
+    /// Whether it may be done all the same, or may be yet.
+    pub(super) fn is_unavailable(&self) -> bool {
+        matches!(self, Why::Failed(error) if error.kind() == Kind::Unavailable)
     }
 }
 
@@ -70,6 +76,8 @@ pub(super) struct Call<'a> {
     pub(super) in_any_case: bool,
     /// The storage begins its answer before it is done, and may take long to end it.
     pub(super) is_assembled: bool,
+    /// An attempt was made that may have been carried out, or may be yet: no answer came, or that something has failed.
+    pub(super) in_doubt: Cell<bool>,
 }
 
 impl<'a> Call<'a> {
@@ -84,6 +92,7 @@ impl<'a> Call<'a> {
             sha256: sign::OF_NOTHING.to_owned(),
             in_any_case: false,
             is_assembled: false,
+            in_doubt: Cell::new(false),
         }
     }
 
@@ -102,6 +111,19 @@ impl<'a> Call<'a> {
         self.sha256 = sign::sha256(&bytes);
         self.body = Payload::Bytes(bytes);
         self
+    }
+
+    /// Whether some attempt may have been carried out, or may be yet, whatever was said to the last one.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.get()
+    }
+
+    /// Why it was refused. A condition that does not hold may be what a first attempt, whose answer was lost, has made of it.
+    fn refused(&self, why: Why) -> Why {
+        match why {
+            Why::Condition if self.is_in_doubt() && !matches!(self.method, "GET" | "HEAD") => unknown(),
+            why => why,
+        }
     }
 }
 
@@ -123,8 +145,11 @@ pub(super) struct Engine {
 
 /// What becomes of an answer.
 enum Verdict {
+    /// It was put off, and not done.
     Again(String),
-    /// The same, and nobody knows what became of it.
+    /// Something has failed there, and nobody knows what became of it.
+    Failing(String),
+    /// No answer came, and nobody knows what became of it.
     Unanswered(String),
     /// Our clock differs from the storage's by so much.
     Clock(i64),
@@ -152,12 +177,16 @@ impl Engine {
                     *self.resting.lock() = None;
                     return Ok(answer);
                 }
-                Err(Verdict::Over(why)) => return Err(why),
+                Err(Verdict::Over(why)) => return Err(call.refused(why)),
                 Err(Verdict::Clock(ahead)) => {
                     warn!(seconds = ahead, "the storage's clock differs from ours: its own is gone by");
                     (format!("the clocks differ by {ahead} s"), self.ahead.swap(ahead, Ordering::Relaxed) != ahead)
                 }
-                Err(Verdict::Again(why) | Verdict::Unanswered(why)) => (why, false),
+                Err(Verdict::Again(why)) => (why, false),
+                Err(Verdict::Failing(why) | Verdict::Unanswered(why)) => {
+                    call.in_doubt.set(true);
+                    (why, false)
+                }
             };
             if set && !is_clock_set {
                 is_clock_set = true;
@@ -197,7 +226,7 @@ impl Engine {
                     Some(code) => match self.late(call, &code) {
                         Verdict::Over(why) => {
                             self.health.answered();
-                            return Err(why);
+                            return Err(call.refused(why));
                         }
                         _ if begun.elapsed() < self.patience => {}
                         _ if code.is_empty() => return Err(self.broken(begun, "the storage failed")),
@@ -205,6 +234,7 @@ impl Engine {
                     },
                 },
                 Err(broken) => {
+                    call.in_doubt.set(true);
                     self.health.count(call, Outcome::Broken, None);
                     if begun.elapsed() >= self.patience {
                         return Err(self.broken(begun, &broken.0));
@@ -221,6 +251,11 @@ impl Engine {
         Why::Failed(unavailable(why))
     }
 
+    /// Whether whoever asked last, each time again, has given up.
+    pub(super) fn is_silent(&self) -> bool {
+        !self.health.told().answers
+    }
+
     /// How long a request is repeated.
     pub(super) fn patience(&self) -> Duration {
         self.patience
@@ -234,8 +269,11 @@ impl Engine {
     /// An answer that has begun ended with this error.
     fn late(&self, call: &Call<'_>, code: &str) -> Verdict {
         let verdict = self.verdict(500, code, None);
-        if matches!(verdict, Verdict::Again(_) | Verdict::Over(Why::Failed(_))) {
+        if matches!(verdict, Verdict::Again(_) | Verdict::Failing(_) | Verdict::Over(Why::Failed(_))) {
             self.health.count(call, Outcome::Broken, None);
+        }
+        if matches!(verdict, Verdict::Failing(_)) {
+            call.in_doubt.set(true);
         }
         verdict
     }
@@ -246,7 +284,7 @@ impl Engine {
         let outcome = match &came {
             Ok(_) | Err(Verdict::Over(Why::Missing | Why::NoUpload | Why::Condition | Why::Range)) => Outcome::Answered,
             Err(Verdict::Over(Why::Failed(_)) | Verdict::Clock(_)) => Outcome::Refused,
-            Err(Verdict::Again(_)) => Outcome::PutOff,
+            Err(Verdict::Again(_) | Verdict::Failing(_)) => Outcome::PutOff,
             Err(Verdict::Unanswered(_)) => Outcome::Unanswered,
         };
         self.health.count(call, outcome, Some(begun.elapsed()));
@@ -270,6 +308,9 @@ impl Engine {
         let target = if query.is_empty() { path } else { format!("{path}?{}", sign::query(query)) };
         let request = Request { method: call.method, target, headers, body: call.body.clone() };
         let answer = self.origin.send(&request).map_err(|broken| Verdict::Unanswered(broken.0))?;
+        if answer.is_sent_again {
+            call.in_doubt.set(true);
+        }
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }
@@ -279,7 +320,7 @@ impl Engine {
         let code = xml::code_of(&body).unwrap_or_default();
         // An answer to a HEAD has no body that says why. To anything else it has one, unless it is not the storage's own.
         match status == 404 && code.is_empty() && call.method != "HEAD" {
-            true => Err(Verdict::Again("404, and not in the storage's words".to_owned())),
+            true => Err(Verdict::Failing("404, and not in the storage's words".to_owned())),
             false => Err(self.verdict(status, &code, date)),
         }
     }
@@ -325,17 +366,11 @@ impl Engine {
             | (_, "InsufficientStorage" | "XMinioStorageFull" | "QuotaExceeded" | "XMinioAdminBucketQuotaExceeded") => {
                 failed(Kind::NoSpace, "the storage is full")
             }
-            (
-                _,
-                "SlowDown"
-                | "RequestTimeout"
-                | "InternalError"
-                | "ServiceUnavailable"
-                | "ConditionalRequestConflict"
-                | "OperationAborted",
-            )
-            | (408 | 429 | 500 | 502 | 503 | 504, _) => {
+            (_, "SlowDown" | "ConditionalRequestConflict" | "OperationAborted") | (429, _) => {
                 Verdict::Again(format!("{status} {code}").trim_end().to_owned())
+            }
+            (_, "RequestTimeout" | "InternalError" | "ServiceUnavailable") | (408 | 500 | 502 | 503 | 504, _) => {
+                Verdict::Failing(format!("{status} {code}").trim_end().to_owned())
             }
             (401 | 403, _) => failed(Kind::Io, "the storage refuses the server's own keys"),
             (501, _) | (_, "NotImplemented") => failed(Kind::Unsupported, "the storage cannot do that"),
@@ -347,6 +382,11 @@ impl Engine {
 /// What stays of an answer whose body was read.
 pub(super) struct Told {
     pub(super) etag: Option<String>,
+}
+
+/// Nobody knows what became of a change: an attempt at it was not answered, and another one is refused.
+pub(super) fn unknown() -> Why {
+    Why::Failed(unavailable("the storage did not say what became of it"))
 }
 
 pub(super) fn unavailable(text: &str) -> Error {

@@ -18,6 +18,7 @@ mod change;
 mod commit;
 mod engine;
 mod health;
+mod holders;
 mod keyring;
 mod ledger;
 mod listing;
@@ -34,6 +35,7 @@ mod sign;
 mod source;
 mod spool;
 mod store;
+mod sweep;
 mod terms;
 mod upload;
 mod xml;
@@ -43,7 +45,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::engine::{Call, Engine};
+use self::engine::Engine;
 pub use self::keyring::Keys;
 use self::ledger::Ledger;
 use self::names::{Keyspace, Spot};
@@ -230,36 +232,7 @@ impl Vault for S3Vault {
         }
     }
 
-    /// Uploads in parts that nobody completed go when they are old; those of others are never known to be dead before.
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
-        let home = self.home(home)?;
-        let engine = &self.shared.engine;
-        let prefix = self.shared.keys.folder(&home)?;
-        let call = Call { key: None, ..Call::of("GET", "") };
-        let call = call.asking("uploads", "").asking("prefix", prefix.clone());
-        let (_, body) = engine.ask_all(&call).map_err(|why| why.at(&home))?;
-        let said = xml::Document::parse(&body, "ListMultipartUploadsResult");
-        let said = said.map_err(|why| object::odd(&why))?;
-        let age = max_age.map_or(limits::PARTIAL_MAX_AGE, |age| age.max(limits::PARTIAL_MAX_AGE));
-        let mut swept = Swept::default();
-        // Where a storage does not heed what they are to begin with, others' uploads are among them.
-        for (key, id, begun) in said.uploads().into_iter().filter(|(key, ..)| key.starts_with(&prefix)) {
-            let is_old = xml::seconds(&begun).is_some_and(|at| {
-                u64::try_from(engine.now().saturating_sub(at)).is_ok_and(|secs| secs > age.as_secs())
-            });
-            let path = self.shared.keys.path_of_key(&key);
-            let secs = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
-            let goes_on = |path| self.shared.is_gone_on_with(path, &id, secs).map_err(|why| why.at(&home));
-            if is_old && !path.as_ref().map_or(Ok(false), goes_on)? {
-                let call = Call::of("DELETE", &key).asking("uploadId", id.clone());
-                match engine.ask_all(&call) {
-                    Ok(_) => swept.removed += 1,
-                    Err(engine::Why::NoUpload | engine::Why::Missing) => {}
-                    Err(why) => return Err(why.at(&home)),
-                }
-            }
-        }
-        self.shared.sweep_partials().map_err(|why| why.at("what is left of uploads"))?;
-        Ok(swept)
+        self.shared.sweep(&self.home(home)?, max_age)
     }
 }

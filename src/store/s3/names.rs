@@ -143,14 +143,14 @@ impl Keyspace {
         format!("{}of-{sender}", self.partials_of(path))
     }
 
-    /// The key of the mark of who has taken over that of this id.
-    pub(super) fn taken(&self, path: &Spot, id: &str) -> String {
+    /// What the keys begin with of what servers say of who has the upload of this id.
+    pub(super) fn holders(&self, path: &Spot, id: &str) -> String {
         let hash = Hash::of(id.as_bytes());
-        let id = super::sign::digits(hash.as_bytes().get(..8).unwrap_or_default());
-        format!("{}by-{id}", self.partials_of(path))
+        let id = super::sign::digits(hash.as_bytes().get(..16).unwrap_or_default());
+        format!("{}by-{id}-", self.partials_of(path))
     }
 
-    /// What the keys of both begin with.
+    /// What the keys of both begin with, of all uploads.
     pub(super) fn partials(&self) -> String {
         format!("{}x/partial-", self.prefix)
     }

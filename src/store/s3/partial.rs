@@ -4,28 +4,26 @@
 //! the ETag and the BLAKE3 of its bytes. Whoever goes on with it has the storage list what it has: a part counts if it has the ETag and
 //! the size that were recorded, so that its hash is known and nobody reads it again.
 //!
-//! An upload has one holder: who began it, or who took it over last, which a mark beside the record says. Storages need heed no
-//! condition for that. Whoever is about to complete it writes so and then looks for the mark; whoever takes it over writes the mark and
-//! then looks whether somebody is about to complete it: of two, at least one sees the other, and gives way. The mark stays when the
-//! file is there, for whoever had the upload before and does not know yet; it goes when it is old. So no two complete one
-//! upload, and what a storage answers to that is about the parts of who asked, also where it answers the same a second time.
+//! Who has an upload, and may complete it or give it up, the record does not say: several may write it, and a storage may carry out late
+//! what somebody wrote who has it no more. `holders` decides that. The record says what is there to go on with, and what it says is
+//! compared with what the storage has.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Call, Engine, Why};
+use super::holders::Holder;
 use super::names::Spot;
 use super::object::odd;
-use super::shared::{Shared, a_number};
+use super::shared::Shared;
 use super::sign::digits;
 use super::upload::Multipart;
 use super::xml::Document;
 use crate::error::{Error, Kind, Result};
 use crate::files::hash::BlockHash;
-use crate::files::{Hash, Hasher, Partial, RelPath};
+use crate::files::{FileMode, Hash, Hasher, Partial, RelPath};
 use crate::limits;
 use crate::machine::turns::block_in_place;
 use crate::sync::Mutex;
@@ -42,12 +40,15 @@ struct Written {
     id: String,
     /// What it says to be from.
     upload: String,
-    /// Who sends.
+    /// Who sends, and by what ticket.
     owner: String,
+    #[serde(default)]
+    ticket: u32,
     /// Nobody sends any more.
     kept: bool,
-    /// Somebody is about to make a file of it: nobody else goes on with it any more.
-    ending: bool,
+    /// That of the file, where nothing else is recorded of it.
+    #[serde(default)]
+    mode: Option<String>,
     blocks: Vec<WrittenBlock>,
 }
 
@@ -58,25 +59,26 @@ struct WrittenBlock {
     blake3: String,
 }
 
-/// Who has taken an upload over.
-#[derive(Debug, Serialize, Deserialize)]
-struct Mark {
-    id: String,
-    owner: String,
-}
-
 /// What becomes of an upload, as its record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Sent,
     Kept,
-    Ending,
+}
+
+/// What was said of an upload when it was begun.
+#[derive(Debug, Clone)]
+pub(super) struct Begun {
+    /// What it says to be from.
+    pub(super) number: String,
+    /// The mode of its file, where nothing else is recorded of it.
+    pub(super) mode: Option<FileMode>,
 }
 
 /// What is left of an upload.
 pub(super) struct Left {
     id: String,
-    number: String,
+    pub(super) begun: Begun,
     /// From the first on, without a gap.
     blocks: Vec<(String, BlockHash)>,
 }
@@ -85,16 +87,12 @@ pub(super) struct Left {
 pub(super) struct Progress {
     shared: Arc<Shared>,
     full: Spot,
-    /// Who sends it, as its store says.
-    sender: String,
     /// The record's key.
     record: String,
-    /// That of the mark.
-    mark: String,
+    holder: Holder,
     key: String,
     id: String,
-    number: String,
-    owner: String,
+    begun: Begun,
     state: Mutex<State>,
     writing: Mutex<()>,
 }
@@ -117,23 +115,21 @@ impl Progress {
         shared: &Arc<Shared>,
         (full, sender): (&Spot, &str),
         upload: &Multipart,
-        number: &str,
+        begun: Begun,
         blocks: Blocks,
     ) -> Result<Option<Arc<Progress>>> {
-        let owner = a_number()?;
+        let holder = Holder::new(shared, full, &upload.id)?;
         if !shared.live.lock().insert(upload.id.clone()) {
             return Ok(None);
         }
         Ok(Some(Arc::new(Progress {
             shared: shared.clone(),
             full: full.clone(),
-            sender: sender.to_owned(),
             record: shared.keys.partial(full, sender),
-            mark: shared.keys.taken(full, &upload.id),
+            holder,
             key: upload.key.clone(),
             id: upload.id.clone(),
-            number: number.to_owned(),
-            owner,
+            begun,
             state: Mutex::new(State { blocks, ..State::default() }),
             writing: Mutex::default(),
         })))
@@ -153,10 +149,15 @@ impl Progress {
             state.written = Some(len);
             written.is_none()
         };
-        if is_first {
-            self.replace_older();
-        }
-        if let Err(why) = self.write(Stage::Sent) {
+        let written = match is_first {
+            true => {
+                self.replace_older();
+                self.write(Stage::Sent)
+            }
+            // Whoever has it now says how far it has come.
+            false => self.holder.is_superseded().and_then(|lost| if lost { Ok(()) } else { self.write(Stage::Sent) }),
+        };
+        if let Err(why) = written {
             // The upload itself is none the worse.
             tracing::debug!(error = %why.at("an upload"), "how far an upload has come is not recorded");
         }
@@ -180,10 +181,11 @@ impl Progress {
         let written = Written {
             key: self.key.clone(),
             id: self.id.clone(),
-            upload: self.number.clone(),
-            owner: self.owner.clone(),
+            upload: self.begun.number.clone(),
+            owner: self.holder.owner.clone(),
+            ticket: self.holder.ticket(),
             kept: stage == Stage::Kept,
-            ending: stage == Stage::Ending,
+            mode: self.begun.mode.map(|mode| mode.to_string()),
             blocks: blocks.iter().map(block).collect(),
         };
         let text = serde_json::to_vec(&written).map_err(|err| odd(&err.to_string()))?;
@@ -197,36 +199,39 @@ impl Progress {
             && older.kept
             && older.id != self.id
             && older.key == self.key
-            && let Ok(mark) = engine.read::<Mark>(&self.shared.keys.taken(&self.full, &older.id))
+        {
+            let holder = Holder::known(&self.shared, (&self.full, &older.id), (older.ticket, older.owner));
             // Else somebody has gone on with it, and whoever kept it did not know.
-            && mark.is_none_or(|mark| mark.id != older.id || mark.owner == older.owner)
-        {
-            Multipart::known(&older.key, &older.id).abort(engine);
+            if holder.end().unwrap_or(false) {
+                Multipart::known(&older.key, &older.id).abort(engine);
+            }
+            holder.take_end_back();
         }
     }
 
-    /// Takes it over. Whether that is done: not if somebody is about to complete it, or takes it over at this moment, too.
-    pub(super) fn take_over(&self) -> Result<bool, Why> {
-        let engine = &self.shared.engine;
-        let mark = Mark { id: self.id.clone(), owner: self.owner.clone() };
-        let text = serde_json::to_vec(&mark).map_err(|err| odd(&err.to_string()))?;
-        engine.ask_all(&Call::of("PUT", &self.mark).sending(text))?;
-        match engine.read::<Written>(&self.record)? {
-            Some(written) if written.id == self.id && !written.ending => {}
-            _ => return Ok(false),
+    /// Takes it over. Whether that is done: not if somebody is about to complete it, or takes it over at this moment, too, or the storage
+    /// has no longer what it had of it.
+    fn take_over(&self) -> Result<bool, Why> {
+        if !self.holder.claim()? {
+            return Ok(false);
         }
-        {
-            let mut state = self.state.lock();
-            state.written = Some(state.blocks.len());
+        let blocks = self.state.lock().blocks.clone();
+        let taken = self.shared.engine.parts(&self.key, &self.id).and_then(|there| {
+            let is_there = |(number, (etag, _)): (&u64, &(String, BlockHash))| is_part(&there, *number, etag);
+            let is_all_there = blocks.iter().all(is_there);
+            if is_all_there {
+                self.state.lock().written = Some(blocks.len());
+                self.write(Stage::Sent)?;
+            }
+            Ok(is_all_there)
+        });
+        if !taken.as_ref().is_ok_and(|taken| *taken) {
+            self.holder.unclaim();
         }
-        self.write(Stage::Sent)?;
-        self.is_taken().map(|taken| !taken)
-    }
-
-    /// Whether somebody else has taken it over.
-    fn is_taken(&self) -> Result<bool, Why> {
-        let mark = self.shared.engine.read::<Mark>(&self.mark)?;
-        Ok(mark.is_some_and(|mark| mark.id == self.id && mark.owner != self.owner))
+        match taken {
+            Err(Why::NoUpload | Why::Missing) => Ok(false),
+            taken => taken,
+        }
     }
 
     /// It is about to become a file.
@@ -234,17 +239,11 @@ impl Progress {
     /// # Errors
     /// [`Kind::Aborted`] if somebody else goes on with it.
     pub(super) fn begin_end(&self, path: &RelPath) -> Result<()> {
-        if !self.end() {
-            // Nobody can have found it.
+        // One that is not recorded nobody can have found.
+        if !self.end() || self.holder.end().map_err(|why| why.at(path))? {
             return Ok(());
         }
-        let taken = self.write(Stage::Ending).and_then(|()| self.is_taken()).map_err(|why| why.at(path))?;
-        match taken {
-            true => {
-                Err(Error::new(Kind::Aborted, format!("{path}: somebody goes on with this upload at another server")))
-            }
-            false => Ok(()),
-        }
+        Err(Error::new(Kind::Aborted, format!("{path}: somebody goes on with this upload at another server")))
     }
 
     /// Nobody sends it any more, and somebody may go on with it. Bytes from the beginning that are there for that; none if somebody
@@ -253,31 +252,42 @@ impl Progress {
         let is_recorded = self.end();
         let blocks = self.state.lock().blocks.clone();
         let whole = (1..).zip(&blocks).take_while(|(number, (at, _))| number == *at).count() as u64;
-        if whole == 0 || is_recorded && self.is_taken()? {
+        if whole == 0 || is_recorded && self.holder.gives_way()? {
             return Ok(0);
         }
+        if !is_recorded {
+            self.replace_older();
+        }
         self.write(Stage::Kept)?;
+        self.holder.take_end_back();
         Ok(whole * limits::HASH_BLOCK)
     }
 
     /// It has become a file: nothing is left of it.
     pub(super) fn done(&self) {
         if self.end() {
-            let _stays_of_no_use = self.shared.forget_partial(&self.full, &self.sender, &self.id);
+            let _stays_of_no_use = self.forget();
+            self.holder.take_end_back();
         }
     }
 
     /// It is given up, unless somebody else has gone on with it, or may have: then it goes when it is old.
     pub(super) fn give_up(&self) {
-        // Whoever takes it over marks it and then looks for the record: of both, one at least sees the other.
-        let is_ours = || {
-            self.shared
-                .forget_partial(&self.full, &self.sender, &self.id)
-                .and_then(|()| self.is_taken().map(|taken| !taken))
-        };
-        if !self.end() || is_ours().unwrap_or(false) {
-            Multipart::known(&self.key, &self.id).abort(&self.shared.engine);
+        let upload = Multipart::known(&self.key, &self.id);
+        if !self.end() {
+            return upload.abort(&self.shared.engine);
         }
+        if self.holder.end().unwrap_or(false) {
+            upload.abort(&self.shared.engine);
+            let _goes_when_it_is_old = self.forget();
+        }
+        self.holder.take_end_back();
+    }
+
+    /// What is written of it goes, and nothing that somebody else has written.
+    fn forget(&self) -> Result<(), Why> {
+        let is_ours = |written: &Written| written.id == self.id && written.owner == self.holder.owner;
+        self.shared.forget_partial(&self.record, is_ours)
     }
 
     /// Whether it is written down how far it has come.
@@ -327,18 +337,19 @@ impl Left {
         let mut upload = Multipart::known(&shared.keys.file(full)?, &self.id);
         let blocks: Blocks = (1..).zip(self.blocks.into_iter().take(count)).collect();
         upload.parts = blocks.iter().map(|(number, (etag, _))| (*number, etag.clone())).collect();
-        let progress = Progress::of(shared, (full, sender), &upload, &self.number, blocks)?.ok_or_else(changed)?;
+        let begun = self.begun.clone();
+        let progress = Progress::of(shared, (full, sender), &upload, begun, blocks)?.ok_or_else(changed)?;
         if !progress.take_over().map_err(|why| why.at(path))? {
             return Err(changed());
         }
-        Ok(Taken { upload, number: self.number, hasher, progress })
+        Ok(Taken { upload, begun: self.begun, hasher, progress })
     }
 }
 
 /// An upload that is gone on with.
 pub(super) struct Taken {
     pub(super) upload: Multipart,
-    pub(super) number: String,
+    pub(super) begun: Begun,
     pub(super) hasher: Hasher,
     pub(super) progress: Arc<Progress>,
 }
@@ -348,69 +359,48 @@ impl Shared {
     pub(super) fn left(&self, full: &Spot, sender: &str) -> Result<Option<Left>, Why> {
         let (record, key) = (self.keys.partial(full, sender), self.keys.file(full)?);
         let Some(written) = self.engine.read::<Written>(&record)? else { return Ok(None) };
-        if written.key != key || written.ending || self.live.lock().contains(&written.id) {
+        if written.key != key || self.live.lock().contains(&written.id) || self.is_ending(full, &written.id)? {
             return Ok(None);
         }
         let there = match self.engine.parts(&key, &written.id) {
             Ok(there) => there,
             Err(Why::NoUpload | Why::Missing) => {
                 // Nobody can go on with it.
-                let _stays_of_no_use = self.forget_partial(full, sender, &written.id);
+                let _stays_of_no_use = self.forget_partial(&record, |now| now.id == written.id);
                 return Ok(None);
             }
             Err(why) => return Err(why),
         };
         let mut blocks = Vec::new();
         for (number, block) in (1..).zip(written.blocks) {
-            let is_there = there.get(&number).is_some_and(|(etag, size)| {
-                etag.trim_matches('"') == block.etag.trim_matches('"') && *size == limits::HASH_BLOCK
-            });
+            let is_there = is_part(&there, number, &block.etag);
             let Some(hash) = block_of(&block.blake3).filter(|_| block.part == number && is_there) else { break };
             blocks.push((block.etag, hash));
         }
-        let left = Left { id: written.id, number: written.upload, blocks };
+        let begun = Begun { number: written.upload, mode: written.mode.and_then(|mode| mode.parse().ok()) };
+        let left = Left { id: written.id, begun, blocks };
         Ok(Some(left).filter(|left| !left.blocks.is_empty()))
     }
 
-    /// Whether somebody has gone on with this upload lately.
-    pub(super) fn is_gone_on_with(&self, full: &Spot, id: &str, age: i64) -> Result<bool, Why> {
-        if self.live.lock().contains(id) {
-            return Ok(true);
-        }
-        let mut goes_on = false;
-        // Whose it is nobody knows.
-        self.each_page(&self.keys.partials_of(full), |page| {
-            for object in page.iter().filter(|object| object.age(self.engine.now()) <= age) {
-                let written = self.engine.read::<Written>(&object.key)?;
-                goes_on |= written.is_some_and(|written| written.id == id);
-            }
-            Ok(())
-        })?;
-        Ok(goes_on)
-    }
-
-    /// What is written of uploads that nobody went on with for so long goes, now and then: of some that is all there is.
-    pub(super) fn sweep_partials(&self) -> Result<(), Why> {
-        let before = self.swept.lock().replace(Instant::now());
-        if before.is_some_and(|at| at.elapsed() < limits::SWEEP_PAUSE / 2) {
-            *self.swept.lock() = before;
-            return Ok(());
-        }
-        let most = i64::try_from(limits::PARTIAL_MAX_AGE.as_secs()).unwrap_or(i64::MAX);
-        self.each_page(&self.keys.partials(), |page| {
-            let old = page.iter().filter(|object| object.age(self.engine.now()) > most);
-            old.into_iter().try_for_each(|object| self.engine.delete(&object.key, None))
-        })
-    }
-
-    /// An upload is gone: so is what is written of it, and nothing that is of another one.
-    pub(super) fn forget_partial(&self, full: &Spot, sender: &str, id: &str) -> Result<(), Why> {
-        let record = self.keys.partial(full, sender);
-        match self.engine.read::<Written>(&record)? {
-            Some(written) if written.id == id => self.engine.delete(&record, None),
+    /// What is written there goes if it is that.
+    fn forget_partial(&self, record: &str, is_it: impl Fn(&Written) -> bool) -> Result<(), Why> {
+        match self.engine.read::<Written>(record)? {
+            Some(written) if is_it(&written) => self.engine.delete(record, None),
             _ => Ok(()),
         }
     }
+
+    /// Which upload this record is of.
+    pub(super) fn recorded_id(&self, record: &str) -> Result<Option<String>, Why> {
+        Ok(self.engine.read::<Written>(record)?.map(|written| written.id))
+    }
+}
+
+/// Whether the storage has this block as that part.
+fn is_part(there: &BTreeMap<u64, (String, u64)>, number: u64, etag: &str) -> bool {
+    let is_it =
+        |(has, size): &(String, u64)| has.trim_matches('"') == etag.trim_matches('"') && *size == limits::HASH_BLOCK;
+    there.get(&number).is_some_and(is_it)
 }
 
 fn block_of(text: &str) -> Option<BlockHash> {

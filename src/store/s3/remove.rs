@@ -56,16 +56,7 @@ impl Shared {
             return Err(unheeded(path));
         }
         let etag = Some(object.etag.as_str()).filter(|_| sure && heeds.delete_match);
-        let key = self.keys.file(place)?;
-        match self.engine.delete(&key, etag) {
-            // It may have been done by a first attempt whose answer was lost: what is there says.
-            Err(Why::Condition) => match self.engine.look_up(&key) {
-                Err(Why::Missing) => {}
-                Ok(_) => return Err(Why::Condition.at(path)),
-                Err(why) => return Err(why.at(path)),
-            },
-            removed => removed.map_err(|why| why.at(path))?,
-        }
+        self.engine.delete(&self.keys.file(place)?, etag).map_err(|why| why.at(path))?;
         if object.has_record() {
             // It counts for nothing any more.
             let _stays_of_no_use = self.engine.delete(&self.keys.record(place), None);

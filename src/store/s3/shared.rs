@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -40,6 +40,8 @@ pub(super) struct Shared {
     seen: Mutex<SeenFolders>,
     /// Uploads in parts that this process sends.
     pub(super) live: Live,
+    /// What was left of an upload could not be written down: the storage did not answer.
+    pub(super) keeps_in_vain: AtomicBool,
     /// When what is left of uploads was last swept.
     pub(super) swept: Mutex<Option<Instant>>,
     /// What homes under a quota hold.
@@ -107,6 +109,7 @@ impl Shared {
             remembered: Mutex::default(),
             seen: Mutex::default(),
             live: Live::default(),
+            keeps_in_vain: AtomicBool::new(false),
             swept: Mutex::default(),
             ledger,
             helping: AtomicUsize::new(0),

@@ -28,11 +28,13 @@ pub(super) struct S3Store {
     sender: String,
     prepared: PreparedSet<Change>,
     bound: Option<Arc<Bound>>,
+    /// A part of a home: how much all of it holds is not for whoever was given that alone.
+    is_part: bool,
 }
 
 impl S3Store {
     pub(super) fn new(shared: Arc<Shared>, home: Spot) -> S3Store {
-        S3Store { shared, home, sender: String::new(), prepared: PreparedSet::default(), bound: None }
+        S3Store { shared, home, sender: String::new(), prepared: PreparedSet::default(), bound: None, is_part: false }
     }
 
     /// The same for this sender.
@@ -150,7 +152,9 @@ impl Store for S3Store {
             return Err(none());
         }
         let left = self.shared.left(&upload.full, &self.sender).map_err(|why| why.at(path))?;
-        let taken = left.ok_or_else(none)?.proven(&self.shared, (&upload.full, &self.sender), (from, proven), path)?;
+        let left = left.ok_or_else(none)?;
+        upload.check_begun(&left.begun)?;
+        let taken = left.proven(&self.shared, (&upload.full, &self.sender), (from, proven), path)?;
         upload.go_on_with(taken);
         Ok(Box::new(upload))
     }
@@ -208,7 +212,7 @@ impl Store for S3Store {
     }
 
     fn usage(&self) -> Result<Option<Usage>> {
-        self.bound.as_ref().map_or(Ok(None), |bound| bound.usage())
+        self.bound.as_ref().filter(|_| !self.is_part).map_or(Ok(None), |bound| bound.usage())
     }
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
@@ -241,7 +245,8 @@ impl Store for S3Store {
         {
             return Err(failed(path, Errno::NOTDIR));
         }
-        Ok(Arc::new(S3Store::new(self.shared.clone(), full(&self.home, path)).sent_by(self.sender.clone())))
+        let part = S3Store::new(self.shared.clone(), full(&self.home, path)).sent_by(self.sender.clone());
+        Ok(Arc::new(S3Store { is_part: true, ..part.bounded(self.bound.clone()) }))
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool, _umask: Option<Umask>) -> Result<Prepared> {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::engine::{Call, Engine, Why};
+use super::engine::{Call, Engine, Why, unknown};
 use super::names::Spot;
 use super::object::{Object, odd};
-use super::partial::{Blocks, Progress, Taken};
+use super::partial::{Begun, Blocks, Progress, Taken};
 use super::parts::S3Staged;
 use super::quota::Promise;
 use super::shared::{Found, Shared};
@@ -99,7 +100,8 @@ impl Multipart {
         Ok(())
     }
 
-    /// Makes an object of the parts. [`Why::NoUpload`] if that was done already, or it was given up.
+    /// Makes an object of the parts. [`Why::is_unavailable`] if nobody knows what became of that; [`Why::NoUpload`] if it was done before,
+    /// or given up.
     pub(super) fn complete(&self, engine: &Engine, condition: Vec<(&'static str, String)>) -> Result<(), Why> {
         let mut text = String::from("<CompleteMultipartUpload>");
         for (number, etag) in &self.parts {
@@ -111,12 +113,18 @@ impl Multipart {
         (call.headers, call.is_assembled) = (condition, true);
         // All of it has come.
         call.in_any_case = true;
-        let (_, body) = engine.ask_all(&call)?;
+        // Whatever is said to a later attempt: the first one may be done yet.
+        let is_unknown = |why: &Why| call.is_in_doubt() && !why.is_unavailable();
+        let told = engine.ask_all(&call).map_err(|why| if is_unknown(&why) { unknown() } else { why });
+        let (_, body) = told?;
         Document::parse(&body, "CompleteMultipartUploadResult").map(drop).map_err(|why| odd(&why).into())
     }
 
     /// Gives it up, as far as the storage can be told: what is left there goes after some days.
     pub(super) fn abort(&self, engine: &Engine) {
+        if engine.is_silent() {
+            return;
+        }
         let call = Call::of("DELETE", &self.key).asking("uploadId", self.id.clone());
         let _goes_later = engine.ask_all(&call);
     }
@@ -230,14 +238,41 @@ impl S3Upload {
 
     /// What comes is the rest of this one.
     pub(super) fn go_on_with(&mut self, taken: Taken) {
-        let Taken { upload, number, hasher, progress } = taken;
-        (self.parts, self.number, self.hasher, self.progress) = (Some(upload), number, hasher, Some(progress));
+        let Taken { upload, begun, hasher, progress } = taken;
+        (self.parts, self.number, self.hasher, self.progress) = (Some(upload), begun.number, hasher, Some(progress));
+    }
+
+    /// Refuses to go on with what was begun with another mode, as if it were not there: where nothing else comes to be recorded the file
+    /// would be open to more than it may be by now.
+    pub(super) fn check_begun(&self, begun: &Begun) -> Result<()> {
+        let mode = self.mode_now()?;
+        match begun.mode.is_some_and(|begun| begun.bits() & !mode.bits() == 0) {
+            true => Ok(()),
+            false => {
+                let text = format!("{}: what is left of the last upload is open to more than the file is", self.path);
+                Err(Error::new(Kind::Changed, text))
+            }
+        }
+    }
+
+    /// The mode that it has if it takes its place now.
+    fn mode_now(&self) -> Result<FileMode> {
+        Ok(match self.shared.look(&self.full, &self.path)? {
+            Found::File(old) => self.mode_over(&old),
+            Found::Folder | Found::Nothing => super::commit::new_mode(self.spec.mode, self.spec.umask),
+        })
     }
 
     /// Leaves the whole blocks for somebody who goes on with them; how many bytes.
     pub(super) fn keep_blocks(&mut self) -> Result<u64> {
         if self.spec.interrupted == Interrupted::Dropped {
             return Ok(0);
+        }
+        let in_vain = &self.shared.keeps_in_vain;
+        if in_vain.load(Ordering::Relaxed) && self.shared.engine.is_silent() {
+            // Many may be kept one after the other, and each would wait for an answer. All is as it was recorded.
+            self.let_go();
+            return Err(super::engine::unavailable(&format!("{}: the storage does not answer", self.path)));
         }
         if !self.broken && self.spool.as_ref().is_some_and(|spool| spool.len() == limits::HASH_BLOCK) {
             self.send_part(self.hasher.len() / limits::HASH_BLOCK)?;
@@ -248,6 +283,7 @@ impl S3Upload {
         }
         let Some(progress) = &self.progress else { return Ok(0) };
         let kept = progress.keep();
+        self.shared.keeps_in_vain.store(kept.as_ref().is_err_and(Why::is_unavailable), Ordering::Relaxed);
         // What is not known to be written down now is as it was recorded before.
         if *kept.as_ref().unwrap_or(&0) > 0 || kept.is_err() && progress.is_recorded() {
             self.let_go();
@@ -266,18 +302,15 @@ impl S3Upload {
         self.check_in_parts()?;
         if self.parts.is_none() {
             // The record says more, if it can be written: without it the file is open to no more than the one it replaces.
-            let mode = match self.shared.look(&self.full, &self.path)? {
-                Found::File(old) => self.mode_over(&old),
-                Found::Folder | Found::Nothing => super::commit::new_mode(self.spec.mode, self.spec.umask),
-            };
-            let mode = Some(mode);
+            let mode = Some(self.mode_now()?);
             let kept = super::object::Kept { mtime: Some(self.mtime()), mode, ..Default::default() };
             let key = self.shared.keys.file(&self.full)?;
             let begun = Multipart::create(&self.shared.engine, &key, kept.headers(&self.number));
             let begun = begun.map_err(|why| why.at(&self.path))?;
             if self.spec.interrupted == Interrupted::Kept {
                 let place = (&self.full, self.sender.as_str());
-                self.progress = Progress::of(&self.shared, place, &begun, &self.number, Blocks::new())?;
+                let known = Begun { number: self.number.clone(), mode };
+                self.progress = Progress::of(&self.shared, place, &begun, known, Blocks::new())?;
             }
             self.parts = Some(begun);
         }
