@@ -289,6 +289,17 @@ pub const TRASH_SETTLED: Duration = Duration::from_secs(3);
 /// forgotten is looked through again.
 pub const TRASHES_LOOKED: usize = 64;
 
+/// What a trash sets apart of the disk for the day that it is full: a block for the note of a long path, and one more for the names in its
+/// folder, of a file system whose blocks are of the usual size.
+pub const TRASH_SPARE: usize = 2 * 4096;
+
+/// Of how many things of a trash that go for good, because the disk is full, none may bring any room before no more of them go: where
+/// snapshots keep what they took, all would go for nothing.
+pub const TRASH_FRUITLESS: usize = 3;
+
+/// Things of a trash that go for good at most for one that is to come into it: a note takes what a few of them had.
+pub const TRASH_GONE_FOR_ONE: usize = 16;
+
 /// Where the trash must make room in a quota, it makes at least one part in so many of that.
 pub const TRASH_ROOM_PART: u64 = 64;
 

@@ -64,7 +64,7 @@ pub struct ServerOptions {
     pub admission: AdmissionOptions,
     /// How long clients may take.
     pub timeouts: Timeouts,
-    /// The balancers that are believed whose connections they hand on, by PROXY protocol version 2. From these networks a
+    /// The balancers that are believed whose connections they hand on, by PROXY protocol. From these networks a
     /// connection without that header is closed.
     pub balancers: Vec<Network>,
     /// What browsers and curl may do.

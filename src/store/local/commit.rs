@@ -20,6 +20,7 @@ use super::partial;
 use super::source::{meta, mtime};
 use super::staging::{Stage, Temp};
 use super::trash::{self, Kept, Trash, is_worth_keeping};
+use super::trash_room::{self, Room};
 use super::upload::LocalUpload;
 use super::{beside, keep_old, may_come, numbered, properties, record, sync};
 use crate::error::{Error, Kind, Result};
@@ -187,9 +188,11 @@ fn put_beside(jail: &Jail, upload: &mut LocalUpload) -> Result<Result<Arc<Dir>, 
 /// Gives an upload its name whatever file has it, and says where and whether one had.
 fn put_anyway(jail: &Jail, stage: &Stage, upload: &mut LocalUpload) -> Result<Over> {
     let path = upload.path.clone();
-    let _alone = jail.alone(&path)?;
-    let (dir, name) = jail.parent(&path)?;
-    put_over(jail, stage, upload, dir, name)
+    trash_room::with_room(stage, || {
+        let _alone = jail.alone(&path)?;
+        let (dir, name) = jail.parent(&path)?;
+        put_over(jail, stage, upload, dir, name)
+    })
 }
 
 /// Puts a staged file over the one of its name if that has this hash, and says where. Hashing may take long, so it is
@@ -197,6 +200,7 @@ fn put_anyway(jail: &Jail, stage: &Stage, upload: &mut LocalUpload) -> Result<Ov
 fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expected: Hash) -> Result<Over> {
     let path = upload.path.clone();
     let (mut found, may_hash) = upload.comparing.take();
+    let mut room = Room::of(stage);
     for _ in 0..limits::CONDITION_LOOKS {
         let there = match found.take() {
             Some(there) => there,
@@ -215,7 +219,7 @@ fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expec
             Some(hash) if hash != expected => return Err(changed(&path)),
             Some(_) => {}
         }
-        let _alone = jail.alone(&path)?;
+        let alone = jail.alone(&path)?;
         let (dir, name) = jail.parent(&path)?;
         if jail.tree().is_across() {
             jail.tree().may_decide(&*dir).map_err(|err| failed(&path, err))?;
@@ -230,7 +234,12 @@ fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expec
             }
         }
         if there.is_at(&dir, name) {
-            return put_over(jail, stage, upload, dir, name);
+            let put = put_over(jail, stage, upload, dir, name);
+            drop(alone);
+            match put {
+                Err(error) if room.comes_after(&error) => found = Some(there),
+                put => return put,
+            }
         }
     }
     // Somebody changes it again and again.

@@ -22,6 +22,7 @@ use super::seen;
 use super::source::meta;
 use super::staging::{Area, Stage, random_name};
 use super::trash::{self, Trash, is_worth_keeping};
+use super::trash_room;
 use crate::error::{Error, Kind, Result};
 use crate::escape;
 use crate::files::{Keep, RelPath, Removed, Seen, TrashId};
@@ -37,6 +38,20 @@ pub(super) fn remove(
     seen: Option<&Seen>,
 ) -> Result<Removed> {
     split(path)?;
+    match kept {
+        Keep::As(_) => trash_room::with_room(stage, || try_to_remove(jail, stage, path, recursive, kept, seen)),
+        _ => try_to_remove(jail, stage, path, recursive, kept, seen),
+    }
+}
+
+fn try_to_remove(
+    jail: &Jail,
+    stage: &Stage,
+    path: &RelPath,
+    recursive: bool,
+    kept: Keep<'_>,
+    seen: Option<&Seen>,
+) -> Result<Removed> {
     let alone = jail.alone(path)?;
     let (dir, name) = jail.parent(path)?;
     seen::check(jail, path, (&dir, name), seen)?;

@@ -7,6 +7,9 @@
 //! somewhere.
 //!
 //! What is there counts as what is in the home does. Empty files are not kept: there is nothing to lose.
+//!
+//! A note takes room of the disk. So that somebody who deletes something from a full one has it, a file beside the trash takes as much as
+//! long as there is enough, and goes when there is not; after that the oldest of what is kept does ([`super::trash_room`]).
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -41,6 +44,9 @@ pub(super) const TRASH: &str = "trash";
 
 /// How the name of what says where a thing comes from ends.
 const NOTE: &str = ".from";
+
+/// What takes the room of a note until one needs it: in the reserved folder, where nothing counts it.
+const SPARE: &str = "spare";
 
 /// How the name of a folder begins that is being removed for good: beside the trash, where nothing counts it and nobody brings it
 /// back. What a killed server leaves of it goes with the next sweep.
@@ -115,7 +121,45 @@ impl Trash {
             Err(err) => return Err(err.into()),
         }
         let dir = Arc::new(open_directory(&reserved, TRASH.as_bytes())?);
-        Ok(Trash { root: Arc::clone(root), reserved, dir })
+        let trash = Trash { root: Arc::clone(root), reserved, dir };
+        trash.set_apart();
+        Ok(trash)
+    }
+
+    /// Takes the room of a note, if the disk has it.
+    fn set_apart(&self) {
+        let whole = u64::try_from(limits::TRASH_SPARE).unwrap_or(u64::MAX);
+        match statat(&self.reserved, SPARE, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if u64::try_from(stat.st_size).is_ok_and(|size| size >= whole) => return,
+            // Whoever began it was killed.
+            Ok(_) => drop(self.let_spare_go()),
+            Err(_) => {}
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(spare) = openat(&self.reserved, SPARE, flags, Mode::RUSR | Mode::WUSR) else { return };
+        // Bytes that no file system leaves out or makes fewer of.
+        let mut bytes = [0; limits::TRASH_SPARE];
+        let filled = getrandom::fill(&mut bytes).is_ok() && File::from(spare).write_all(&bytes).is_ok();
+        if !filled {
+            self.let_spare_go();
+        }
+    }
+
+    /// Whether the room of a note is set apart.
+    pub(super) fn has_spare(&self) -> bool {
+        statat(&self.reserved, SPARE, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    fn let_spare_go(&self) -> bool {
+        unlinkat(&self.reserved, SPARE, AtFlags::empty()).is_ok()
+    }
+
+    /// Does this, once more with the room of a note if the disk has none.
+    fn with_spare<T>(&self, work: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
+        match work() {
+            Err(Errno::NOSPC | Errno::DQUOT) if self.let_spare_go() => work(),
+            done => done,
+        }
     }
 
     /// That of this root, if there is one.
@@ -165,8 +209,10 @@ impl Trash {
     /// # Errors
     /// Those of the file system; [`Errno::XDEV`] if it is on another one.
     pub(super) fn take(&self, (dir, name): (&Dir, &[u8]), path: &RelPath) -> Result<TrashId, Errno> {
-        let id = self.note(path)?;
-        renameat(dir, name, &*self.dir, id.to_string()).map(|()| id).inspect_err(|_| self.forget(id))
+        self.with_spare(|| {
+            let id = self.note(path)?;
+            renameat(dir, name, &*self.dir, id.to_string()).map(|()| id).inspect_err(|_| self.forget(id))
+        })
     }
 
     /// What is in a folder that is here, if it is no more than may still be looked at ([`measure::contents`]).
@@ -181,6 +227,10 @@ impl Trash {
     /// # Errors
     /// As [`Trash::take`].
     pub(super) fn keep(&self, (dir, name): (&Dir, &[u8]), path: &RelPath) -> Result<Kept<'_>, Errno> {
+        self.with_spare(|| self.try_to_keep((dir, name), path))
+    }
+
+    fn try_to_keep(&self, (dir, name): (&Dir, &[u8]), path: &RelPath) -> Result<Kept<'_>, Errno> {
         let id = self.note(path)?;
         let kept = match linkat(dir, name, &*self.dir, id.to_string(), AtFlags::empty()) {
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK | Errno::NOSYS) => {
@@ -271,6 +321,7 @@ impl Trash {
             leaving.hidden();
             leaving.gone(sum_of_file(&stat), owner);
             self.forget(id);
+            self.set_apart();
             return Ok(true);
         }
         let random = random_name().map_err(|err| Error::file(&name, err))?;
@@ -285,6 +336,7 @@ impl Trash {
             // What is left of it is not counted any more.
             leaving.lost();
         }
+        self.set_apart();
         removed.map(|()| true)
     }
 }

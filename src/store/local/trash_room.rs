@@ -1,17 +1,19 @@
-//! What of the trash may go for what comes: how much there is, and the oldest things first.
+//! What of the trash may go for what comes, or where the disk has no room to keep more: how much there is, and the oldest things first.
 
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{FileType, fstat, fstatvfs};
 
 use super::account::Sum;
 use super::jail::{Jail, open_directory};
 use super::measure;
 use super::names::sum_of_file;
 use super::source::meta;
+use super::staging::Stage;
 use super::trash::Trash;
 use super::tree::Removing;
+use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, TrashId};
 use crate::limits;
 use crate::sync::Mutex;
@@ -111,6 +113,64 @@ fn held_of(trash: &Trash, id: TrashId, whose: Option<&Hash>, goes_on: &dyn Fn())
 
 fn open(jail: &Jail) -> Option<Trash> {
     jail.root().and_then(|root| Trash::open(&root)).ok().flatten()
+}
+
+/// Does this, and again as long as the disk has no room for what it keeps in the trash, and gets some by what goes from there for good:
+/// the oldest things, one after the other. For nobody who holds a lock.
+pub(super) fn with_room<T>(stage: &Stage, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut room = Room::of(stage);
+    loop {
+        match work() {
+            Err(error) if room.comes_after(&error) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Room that is made on a disk which has none.
+pub(super) struct Room<'a> {
+    stage: &'a Stage,
+    /// How many things have gone, and how many of the last ones brought none.
+    gone: usize,
+    fruitless: usize,
+}
+
+impl<'a> Room<'a> {
+    pub(super) fn of(stage: &'a Stage) -> Self {
+        Room { stage, gone: 0, fruitless: 0 }
+    }
+
+    /// Whether what failed so is worth another try: the disk is full, and the oldest thing of the trash has gone for it. For nobody who
+    /// holds a lock.
+    pub(super) fn comes_after(&mut self, error: &Error) -> bool {
+        if error.kind() != Kind::NoSpace || !self.stage.keeps {
+            return false;
+        }
+        let jail = self.stage.jail();
+        let Ok(turn) = jail.tree().removing() else { return false };
+        let Some(trash) = open(jail) else { return false };
+        while self.fruitless < limits::TRASH_FRUITLESS && self.gone < limits::TRASH_GONE_FOR_ONE {
+            let before = free(&trash);
+            // Of whatever size: its note and its name are room as well.
+            if !trash.ids().unwrap_or_default().into_iter().any(|id| trash.remove(jail, id, &turn).unwrap_or(false)) {
+                return false;
+            }
+            self.gone += 1;
+            // What came may be set apart by now for the very note that is to be made.
+            if free(&trash) > before || trash.has_spare() {
+                self.fruitless = 0;
+                return true;
+            }
+            self.fruitless += 1;
+        }
+        false
+    }
+}
+
+/// Blocks and files that the disk has left: nothing where it does not say. More of either is more.
+fn free(trash: &Trash) -> Option<u64> {
+    let stat = fstatvfs(&*trash.dir).ok()?;
+    Some(stat.f_bfree.saturating_add(stat.f_ffree))
 }
 
 /// Removes the oldest things, of this owner alone if one is named, until so much is gone, for whoever has the turn for that. Says how many

@@ -9,7 +9,7 @@ use rustix::fs::statvfs;
 use super::faults;
 use crate::common::not_run::not_run;
 use crate::common::{
-    Daemon, PASSWORD, RawClient, World, assert_nothing_staged, enter, part_bytes, staged, upload_bytes,
+    Daemon, PASSWORD, RawClient, World, assert_nothing_staged, enter, part_bytes, section, staged, upload_bytes,
 };
 
 /// A server whose data directory is a tmpfs with these options, and the path of alice's home as it is seen from here.
@@ -172,6 +172,54 @@ fn a_server_starts_on_a_full_disk_and_room_can_be_made_through_it() {
         daemon.log_with(&["not tried what this file system does"]);
         let (_, word, _) = alice.upload("new", b"1");
         assert!(word == "done" || options.contains("inodes"), "{options}: {word}");
+    }
+}
+
+/// What is deleted is kept, which takes room itself.
+#[test]
+fn room_can_be_made_on_a_full_disk_where_what_is_deleted_is_kept() {
+    for mount in [
+        // Without a journal, so that what is free is free.
+        "truncate -s 12M disk && mkfs.ext4 -q -F -m 0 -O ^has_journal disk && mount -o loop disk server_data",
+        "mount -t tmpfs -o size=32m,nr_inodes=120 none server_data",
+    ] {
+        let world = World::of(&["alice"]);
+        world.set_users(&(section("alice", "\"full\"", "alice") + "trash = \"30d\"\n"));
+        let mount = format!("{mount} && mkdir server_data/alice");
+        let Some((daemon, home)) = on(&world, &mount) else { return };
+        let mut alice = enter(&daemon, "alice");
+        let long = format!("docs/{}", "l".repeat(100));
+        assert_eq!(alice.ask("MKDIR docs").1, "done");
+        for path in [&long, "docs/g", "docs/h"] {
+            assert_eq!(alice.upload(path, b"some").1, "done");
+        }
+        let fill = |alice: &mut RawClient, large: &[u8], from: usize| {
+            let mut stored = from;
+            while alice.upload(&format!("f{stored}"), large).1 == "done" {
+                stored += 1;
+            }
+            stored
+        };
+        let stored = fill(&mut alice, &vec![7; 100_000], 0);
+        let stored = fill(&mut alice, b"1", stored);
+        assert!(stored > 10, "{stored}: {mount}");
+        // The disk has nothing left, neither for a note nor for the names in its folder.
+        assert_eq!(alice.ask(format!("DELETE {long}")).1, "done", "{mount}");
+        for path in ["docs/g", "f0", "f1"] {
+            assert_eq!(alice.ask(format!("DELETE {path}")).1, "done", "{path}: {mount}");
+        }
+        assert_eq!(alice.ask("DELETE docs recursive=yes").1, "done", "{mount}");
+        // Nothing went but what was deleted.
+        for n in 2..stored {
+            assert!(home.join(format!("f{n}")).exists(), "f{n}: {mount}");
+        }
+        // All at once, and one after the other, down to the last.
+        for n in 2..stored {
+            assert_eq!(alice.ask(format!("DELETE f{n}")).1, "done", "f{n}: {mount}");
+        }
+        assert_eq!(alice.ask("PURGE").1, "done", "{mount}");
+        assert_eq!(alice.upload("large", &vec![9; 1_000_000]).1, "done", "{mount}");
+        assert_eq!(alice.download("large").unwrap(), vec![9; 1_000_000]);
     }
 }
 
