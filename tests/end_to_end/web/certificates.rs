@@ -218,6 +218,22 @@ fn one_whose_time_ends_while_the_server_runs_is_told_of_before_and_then() {
 }
 
 #[test]
+fn a_check_says_to_whom_one_is_shown_and_ends_with_what_is_to_be_run() {
+    let world = World::of(&[]);
+    let web = world.place().join("certs/web");
+    fs::create_dir_all(&web).unwrap();
+    certify_for("IP:192.0.2.7", &web, world.place(), "30");
+    let (_, text) = sealiftd(world.place(), &["check"]);
+    let shown =
+        "note: certs/web/fullchain.pem: it is made out to no host name, and shown to those alone who come by address";
+    assert!(text.contains(shown), "{text}");
+    fs::set_permissions(web.join("privkey.pem"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let (_, text) = sealiftd(world.place(), &["check"]);
+    let line = text.lines().find(|line| line.contains("privkey.pem: other users")).unwrap();
+    assert!(line.ends_with("; run: chmod 600 'certs/web/privkey.pem'"), "{line}");
+}
+
+#[test]
 fn a_check_finds_one_that_browsers_will_refuse() {
     let world = World::of(&[]);
     world.start();

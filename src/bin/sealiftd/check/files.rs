@@ -206,6 +206,8 @@ fn web_certificate(files: &WebFiles, findings: &mut Findings) {
                 Kind::Denied => {
                     "give it to the account that runs sealiftd; until then browsers are shown the pinned one"
                 }
+                // It says what to run.
+                _ if error.text().contains("run: ") => "",
                 _ => "mend it; until then browsers are shown the pinned one, and warn",
             };
             let what = format!("the certificate for browsers cannot be used: {}", error.text());
@@ -225,9 +227,13 @@ fn web_certificate(files: &WebFiles, findings: &mut Findings) {
         let from = sealift::readable::rfc3339(described.not_before);
         warn(format!("{file}: begins only on {from}"), "look at this machine's clock");
     }
-    if described.names.iter().all(|name| name.parse::<IpAddr>().is_ok()) {
-        let what = format!("{file}: it is made out to no host name, so that it is never shown");
+    let is_address = |name: &String| name.parse::<IpAddr>().is_ok();
+    if described.names.is_empty() {
+        let what = format!("{file}: it is made out to no name and no address, so that it is never shown");
         warn(what, "have one made out to the name that people type");
+    } else if described.names.iter().all(is_address) {
+        let what = format!("{file}: it is made out to no host name, and shown to those alone who come by address");
+        findings.add(Severity::Note, what, "");
     }
 }
 
