@@ -1,6 +1,7 @@
 //! The desk over a real home, asked without any protocol.
 
 mod compare;
+mod properties;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{FileExt, PermissionsExt};

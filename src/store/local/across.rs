@@ -116,6 +116,7 @@ fn take_and_move(
         let (to_dir, to_name) = to.jail().parent(to.path)?;
         seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there.path.as_ref())?;
         seen::check(to.jail(), to.path, (&to_dir, to_name), seen_there.other.as_ref())?;
+        taking.must_be_where_it_was()?;
         let found = match taken {
             Some(Taken::Whole(found, watch)) if !watch.is_changed() => Some(found),
             // Somebody has changed something there: once more.

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, Mode, Stat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, Stat, fstat, statat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -25,9 +25,10 @@ use super::jail::open_directory;
 use super::measure;
 use super::names::sum_of_file;
 use super::owned::{self, Lent, Share, Sums};
+use super::root::is_same_file;
 use super::source::LocalSource;
 use super::tree::{Change, Moving, Steady, Watch};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 use crate::limits;
 use crate::random;
@@ -69,6 +70,8 @@ pub(super) struct Taking<'a> {
     before: HashMap<Option<Hash>, (u64, Sum)>,
     /// Files with several names count under each, and say only once whose they are.
     has_names: bool,
+    /// The folder in which something was marked: it may get another name.
+    folder: Option<Arc<Dir>>,
 }
 
 /// How all files are gone through.
@@ -91,7 +94,7 @@ impl<'a> Taking<'a> {
     pub(super) fn of(from: &'a End<'a>, to: &End<'_>, whose: Option<Hash>) -> Self {
         let (shares, by) = (from.jail().shares_over(from.path), to.stage.owner);
         let is_owned = by.is_some() || !shares.is_empty() || !to.jail().shares_over(to.path).is_empty();
-        Taking { from, by, whose, is_owned, shares, before: HashMap::new(), has_names: false }
+        Taking { from, by, whose, is_owned, shares, before: HashMap::new(), has_names: false, folder: None }
     }
 
     /// Held until it is moved, or says again what it said: nobody else has any of it say otherwise.
@@ -116,6 +119,7 @@ impl<'a> Taking<'a> {
         let from = self.from;
         let watch = from.jail().tree().watch(from.jail().full(from.path)).map_err(|err| from.failed(err))?;
         let (dir, name) = from.jail().parent(from.path)?;
+        self.must_be_where_it_was()?;
         match self.pass((&dir, name), self.by, &Way::Batches(&watch)) {
             Err(Errno::AGAIN) if watch.is_moved() => Ok(Taken::Moved),
             found => Ok(Taken::Whole(found.map_err(|err| from.failed(err))?, watch)),
@@ -153,13 +157,21 @@ impl<'a> Taking<'a> {
         for look in 0..=limits::LOOKS_BELOW {
             let tree = from.jail().tree();
             let Ok(watch) = tree.watch(from.jail().full(from.path)) else { return false };
-            let Ok(_alone) = (look == limits::LOOKS_BELOW).then(|| tree.alone_here()).transpose() else { return false };
-            let way = if look == limits::LOOKS_BELOW { Way::AtOnce } else { Way::Batches(&watch) };
-            let Ok((dir, name)) = from.jail().parent(from.path) else { return false };
-            let done = self.each((&dir, name), &way, &mut |taking, dir, name, stat| {
+            // Elsewhere nobody tells of what is done in it.
+            let is_last = look == limits::LOOKS_BELOW || self.is_where_it_was() != Some(true);
+            let Ok(_alone) = is_last.then(|| tree.alone_here()).transpose() else { return false };
+            let way = if is_last { Way::AtOnce } else { Way::Batches(&watch) };
+            let mut undo = |taking: &mut Taking<'_>, dir: BorrowedFd<'_>, name: &[u8], stat: &Stat| {
                 is_undone &= taking.undo_one(dir, name, stat);
                 Ok(())
-            });
+            };
+            let done = match self.folder.clone() {
+                Some(folder) => self.each_in(&folder, &way, &mut undo),
+                None => match from.jail().parent(from.path) {
+                    Ok((dir, name)) => self.each((&dir, name), &way, &mut undo),
+                    Err(_) => return false,
+                },
+            };
             match done {
                 Ok(()) => return is_undone,
                 Err(Errno::AGAIN) => {}
@@ -167,6 +179,25 @@ impl<'a> Taking<'a> {
             }
         }
         false
+    }
+
+    /// Fails if another folder has the path of the one in which something was marked. That nothing has it is said by whoever looks for it.
+    ///
+    /// # Errors
+    /// [`Kind::Changed`].
+    pub(super) fn must_be_where_it_was(&self) -> Result<()> {
+        match self.is_where_it_was() {
+            Some(false) => Err(Error::new(Kind::Changed, format!("{}: somebody changed it just now", self.from.path))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the folder in which something was marked has its path still; nothing if nothing has that.
+    fn is_where_it_was(&self) -> Option<bool> {
+        let Some(folder) = self.folder.as_ref().filter(|_| !self.before.is_empty()) else { return Some(true) };
+        let (dir, name) = self.from.jail().parent(self.from.path).ok()?;
+        let there = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(fstat(folder).is_ok_and(|stat| is_same_file(&there, &stat)))
     }
 
     fn undo_one(&mut self, dir: BorrowedFd<'_>, name: &[u8], stat: &Stat) -> bool {
@@ -283,6 +314,34 @@ impl<'a> Taking<'a> {
 
     /// Does this with a file, or with all files in a folder.
     fn each(&mut self, (dir, name): (&Dir, &[u8]), way: &Way<'_>, work: &mut OfFile<'_>) -> Result<(), Errno> {
+        let kind = FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode);
+        if self.before.is_empty() {
+            self.folder = None;
+        }
+        match kind {
+            FileType::RegularFile => self.walk(way, work, |one, _| one(dir.as_fd(), name)),
+            FileType::Directory => {
+                let folder = Arc::new(open_directory(dir, name)?);
+                if self.before.is_empty() {
+                    self.folder = Some(Arc::clone(&folder));
+                }
+                self.each_in(&folder, way, work)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same with all files in an open folder.
+    fn each_in(&mut self, folder: &Dir, way: &Way<'_>, work: &mut OfFile<'_>) -> Result<(), Errno> {
+        self.walk(way, work, |one, enter| measure::each(folder, enter, &mut |level, name| one(level.fd()?, name)))
+    }
+
+    fn walk(
+        &mut self,
+        way: &Way<'_>,
+        work: &mut OfFile<'_>,
+        over: impl FnOnce(&mut OfName<'_>, &mut dyn FnMut()) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
         let (from, shares) = (self.from, self.shares.clone());
         // With how many files it may still be held for.
         let batch: RefCell<Option<(Batch<'_>, usize)>> = RefCell::new(None);
@@ -297,14 +356,7 @@ impl<'a> Taking<'a> {
                 stat => work(self, dir, name, &stat?),
             }
         };
-        match FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode) {
-            FileType::RegularFile => one(dir.as_fd(), name),
-            FileType::Directory => {
-                let folder = open_directory(dir, name)?;
-                measure::each(&folder, &mut || drop(batch.take()), &mut |level, name| one(level.fd()?, name))
-            }
-            _ => Ok(()),
-        }
+        over(&mut one, &mut || drop(batch.take()))
     }
 }
 
@@ -327,6 +379,9 @@ fn begin<'a>(from: &'a End<'_>, shares: &'a [Arc<Share>], watch: &Arc<Watch>) ->
 
 /// What is done with a regular file: the folder it is in, its name, and what it is.
 type OfFile<'a> = dyn FnMut(&mut Taking<'_>, BorrowedFd<'_>, &[u8], &Stat) -> Result<(), Errno> + 'a;
+
+/// What is done with a regular file before anything is known of it: the folder it is in, and its name.
+type OfName<'a> = dyn FnMut(BorrowedFd<'_>, &[u8]) -> Result<(), Errno> + 'a;
 
 /// Whether a file is of this account, which may read it: whatever a user puts there is.
 fn may_be_marked(stat: &Stat) -> bool {

@@ -200,6 +200,25 @@ fn of_two_who_cannot_move_one_tree_neither_has_any_of_it() {
 }
 
 #[test]
+fn a_tree_that_gets_another_name_while_it_is_marked_is_whose_it_was() {
+    for (number, to) in [(1, "elsewhere"), (3, "folder/tree"), (5, "elsewhere")] {
+        let Some((dir, vault, alice, bob)) = world((200 * KIB, 200 * KIB)) else { return };
+        alice.team.make_dir(&path("folder"), false).unwrap();
+        let other = alice.clone();
+        before_batch(&vault, number, move || {
+            other.team.rename(&path("tree"), &path(to), false).unwrap();
+            if number == 3 {
+                other.team.make_dir(&path("tree"), false).unwrap();
+            }
+        });
+        let expected = if number == 3 { Kind::Changed } else { Kind::NotFound };
+        assert_eq!(move_it(&bob, "tree").unwrap_err().kind(), expected);
+        assert_eq!((alice.used(), bob.used()), (100 * KIB, 10 * KIB));
+        assert_counts((dir, vault, alice, bob));
+    }
+}
+
+#[test]
 fn no_room_comes_of_marking() {
     let Some((dir, vault, alice, bob)) = world((100 * KIB, 110 * KIB)) else { return };
     let others = (alice.clone(), bob.clone());
