@@ -5,6 +5,7 @@ mod browser;
 mod browser_links;
 mod certificates;
 mod change;
+mod choice;
 mod chosen;
 mod digests;
 mod drop_links;

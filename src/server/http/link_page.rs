@@ -133,6 +133,7 @@ pub fn mine(viewer: &Viewer, links: &[Shown<'_>], (may_write, ids): (bool, Ids))
                     }
                 }
             }
+            @if !may_write { p .note { "Here they can be looked at: " code { "sealift link remove" } " withdraws one." } }
             p .note { "The URL of a link is shown when it is made, and is kept by nobody." }
         }
     };

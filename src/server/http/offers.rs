@@ -17,8 +17,8 @@ pub struct Offered {
     pub trash: bool,
     /// What becomes of what is deleted or replaced in the folder.
     pub kept: Kept,
-    /// The same in the home, outside of what is shared with its user.
-    pub kept_at_home: Kept,
+    /// The same of what is shared with whoever looks somewhere below it, by its path.
+    pub kept_below: Vec<(RelPath, Kept)>,
     /// What the home or shared folder that this is in holds, for its users, where that is bounded.
     pub usage: Option<Usage>,
 }
@@ -30,13 +30,15 @@ impl Offered {
         let trash = keeps(principal, folder)
             && principal.is_user()
             && passes(grants, gate::need(&Op::ListTrash(folder.clone())));
-        let kept_at_home = Kept(principal.home_terms());
+        // Of what somebody may not touch nothing is told, not even its name.
+        let below = grants.folders.iter().filter(|shared| shared.at != *folder && shared.at.is_within(folder));
+        let below = below.filter(|shared| grants.access_at(&shared.at) != Access::NONE);
         Offered {
             here: in_folder(grants, folder),
             rules: (!grants.is_uniform()).then(|| grants.clone()),
             trash,
-            kept: grants.folder_at(folder).map_or(kept_at_home, |shared| Kept(shared.terms)),
-            kept_at_home,
+            kept: Kept(grants.folder_at(folder).map_or(principal.home_terms(), |shared| shared.terms)),
+            kept_below: below.map(|shared| (shared.at.clone(), Kept(shared.terms))).collect(),
             usage: (principal.is_user() && told == Form::Page).then(|| desk.usage(folder)).flatten(),
         }
     }
@@ -53,12 +55,10 @@ impl Offered {
         grants.zip(path).is_some_and(|(grants, path)| grants.folders.iter().any(|shared| shared.at == path))
     }
 
-    /// For how long what goes there is in the trash, where that is not as in the folder itself.
-    pub fn kept_where_else(&self, folder: &RelPath, entry: &Entry) -> Option<String> {
-        let grants = self.rules.as_ref().filter(|grants| !grants.folders.is_empty())?;
-        let path = folder.join(&entry.path).ok()?;
-        let kept = grants.folder_at(&path).map_or(self.kept_at_home, |shared| Kept(shared.terms));
-        (kept != self.kept).then(|| kept.told())
+    /// The folders below where that is not as in the folder itself, and how it is there.
+    pub fn kept_elsewhere(&self) -> impl Iterator<Item = (&RelPath, String)> {
+        let unlike = self.kept_below.iter().any(|(_, kept)| *kept != self.kept);
+        self.kept_below.iter().filter(move |_| unlike).map(|(path, kept)| (path, kept.told()))
     }
 }
 

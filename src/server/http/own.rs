@@ -18,8 +18,11 @@ use crate::files::Hash;
 static STYLE: Fixed = Fixed::new(include_str!("style.css"), "text/css; charset=utf-8");
 static ICON: Fixed = Fixed::new(include_str!("icon.svg"), "image/svg+xml");
 static PAGE_SCRIPT: Fixed = Fixed::new(include_str!("script/page.js"), "text/javascript; charset=utf-8");
+static DRAG_SCRIPT: Fixed = Fixed::new(include_str!("script/drag.js"), "text/javascript; charset=utf-8");
 static DROP_SCRIPT: Fixed = Fixed::new(include_str!("script/drop.js"), "text/javascript; charset=utf-8");
+static ITEM_SCRIPT: Fixed = Fixed::new(include_str!("script/item.js"), "text/javascript; charset=utf-8");
 static PANEL_SCRIPT: Fixed = Fixed::new(include_str!("script/panel.js"), "text/javascript; charset=utf-8");
+static BULK_SCRIPT: Fixed = Fixed::new(include_str!("script/bulk.js"), "text/javascript; charset=utf-8");
 static CHOSEN_SCRIPT: Fixed = Fixed::new(include_str!("script/chosen.js"), "text/javascript; charset=utf-8");
 static DIALOGS_SCRIPT: Fixed = Fixed::new(include_str!("script/dialogs.js"), "text/javascript; charset=utf-8");
 static FOLDERS_SCRIPT: Fixed = Fixed::new(include_str!("script/folders.js"), "text/javascript; charset=utf-8");
@@ -49,12 +52,15 @@ pub async fn serve(
     match path {
         "style.css" => Ok(STYLE.answer(headers)),
         "page.js" => Ok(PAGE_SCRIPT.answer(headers)),
+        "bulk.js" => Ok(BULK_SCRIPT.answer(headers)),
         "chosen.js" => Ok(CHOSEN_SCRIPT.answer(headers)),
         "dialogs.js" => Ok(DIALOGS_SCRIPT.answer(headers)),
         "folders.js" => Ok(FOLDERS_SCRIPT.answer(headers)),
         "share.js" => Ok(SHARE_SCRIPT.answer(headers)),
         "blake3.js" => Ok(BLAKE3_SCRIPT.answer(headers)),
+        "item.js" => Ok(ITEM_SCRIPT.answer(headers)),
         "upload.js" => Ok(UPLOAD_SCRIPT.answer(headers)),
+        "drag.js" => Ok(DRAG_SCRIPT.answer(headers)),
         "drop.js" => Ok(DROP_SCRIPT.answer(headers)),
         "panel.js" => Ok(PANEL_SCRIPT.answer(headers)),
         "icon.svg" => Ok(ICON.answer(headers)),

@@ -14,6 +14,7 @@ use super::wish::{Sort, Wish};
 use crate::auth::Access;
 use crate::escape;
 use crate::files::{Entry, EntryKind, RelPath};
+use crate::limits;
 use crate::readable;
 
 /// Where the style is.
@@ -109,13 +110,16 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
     let before = html! { (head(&format!("{title} · Sealift"))) };
     let table = html! {
         (top(&who, &trail(&scene.place)))
-        main data-may=(rights(scene)) data-trash=(scene.offered.here_is_kept()) {
+        main data-may=(rights(scene)) data-trash=(scene.offered.here_is_kept()) data-trash-below=[kept_elsewhere(scene)] {
             h1 { (title) }
             (tools(scene))
             @if let Some(text) = &scene.wish.search {
                 p .note {
                     "What has “" (escape::for_people(text.as_bytes())) "” in its name, here and in the folders below."
-                    @if scene.is_cut { " There may be more: only the first of it is here. " code { "sealift ls -r" } " lists all." }
+                    @if scene.is_cut {
+                        " There may be more: a search looks at " (limits::WEB_SEARCH_LOOKED) " names at most, and shows "
+                        (limits::WEB_SEARCH_FOUND) ". " code { "sealift ls -r" } " lists all."
+                    }
                 }
             }
             @if !scene.is_sorted {
@@ -148,6 +152,13 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
 /// What whoever looks may do here, in words.
 fn rights(scene: &Scene) -> String {
     words(scene, scene.offered.here)
+}
+
+/// The folders below where what is deleted or replaced fares otherwise than in this one, by the paths of their URLs, as a script reads them.
+fn kept_elsewhere(scene: &Scene) -> Option<String> {
+    let url = |path: &RelPath| Place { path: path.clone(), ..scene.place.clone() }.url(true);
+    let all: Vec<(String, String)> = scene.offered.kept_elsewhere().map(|(path, kept)| (url(path), kept)).collect();
+    (!all.is_empty()).then(|| serde_json::json!(all).to_string())
 }
 
 /// Rights as a script reads them.
@@ -244,13 +255,12 @@ pub fn folder_row(scene: &Scene, entry: &Entry, (name, href): (&str, &str), out:
         Ok(path) => with_entry(grants, &path, entry.kind),
         Err(_) => Access::NONE,
     });
-    let kept = scene.offered.kept_where_else(&scene.place.path, entry);
     // Where what a search has found is.
     let (above, name) = name.rsplit_once('/').map_or((None, name), |(above, name)| (Some(above), name));
     let above = html! { @if let Some(above) = above { small { (above) "/" } } };
     let may_fetch = own.unwrap_or(scene.offered.here).contains(Access::DOWNLOAD);
     html! {
-        tr .{ (entry.kind.word()) } data-may=[own.map(|own| words(scene, own))] data-trash=[kept] {
+        tr .{ (entry.kind.word()) } data-may=[own.map(|own| words(scene, own))] {
             td .name {
                 @match entry.kind {
                     EntryKind::Directory => a href=(href) { (above) (name) },
@@ -271,12 +281,14 @@ pub fn folder_row(scene: &Scene, entry: &Entry, (name, href): (&str, &str), out:
 
 /// A folder's page behind its last row.
 pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out: &mut String) {
+    let may_upload = scene.is_writable && scene.offered.here.contains(Access::UPLOAD);
     out.push_str("</tbody></table>");
     html! {
         p .sum {
             @match entries {
                 0 if scene.is_cut => "Nothing that was looked at has that in its name.",
                 0 if scene.wish.search.is_some() => "Nothing here or below has that in its name.",
+                0 if may_upload => { "Nothing is here." span data-script hidden { " Drop files on this page, or upload them." } }
                 0 => "Nothing is here.",
                 1 => { "1 entry, " (readable::size(bytes)) }
                 n => { (n) " entries, " (readable::size(bytes)) }
@@ -285,7 +297,7 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
             @if let Some(usage) = scene.offered.usage {
                 " · " (readable::size(usage.used)) " of " (readable::size(usage.limit)) " used"
             }
-            " · times are UTC"
+            @if entries > 0 { " · times are UTC" }
         }
     }
     .render_to(out);
@@ -303,7 +315,7 @@ pub fn delivery(scene: &Scene) -> String {
             head { (head(&format!("{title} · Sealift"))) script src=(SCRIPT) type="module" {} }
             body {
                 (top(&who(scene.user.as_ref(), &scene.place.url(true)), &trail(&scene.place)))
-                main data-may=(rights(scene)) data-trash=(scene.offered.here_is_kept()) {
+                main data-may=(rights(scene)) data-trash=(scene.offered.here_is_kept()) data-trash-below=[kept_elsewhere(scene)] {
                     h1 { (title) }
                     (tools(scene))
                     p .note { "Drop files here, or upload them. You may bring files here, and not see what is here." }

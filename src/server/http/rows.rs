@@ -163,25 +163,29 @@ mod tests {
     use crate::server::desk::registry::SessionId;
 
     fn listed(form: Form, names: &[&[u8]]) -> String {
+        listed_as(form, Wish::default(), false, names)
+    }
+
+    fn listed_as(form: Form, wish: Wish, is_cut: bool, names: &[&[u8]]) -> String {
         let place = Place { whose: Whose::Everybody, path: RelPath::root(), is_folder: true };
         let ids = Ids { pid: 1, session: SessionId::fresh().unwrap() };
         let mut rows = Rows::new(
             form,
             Scene {
                 place,
-                wish: Wish::default(),
+                wish,
                 user: None,
                 offered: Offered {
                     here: Access::READ,
                     rules: None,
                     trash: false,
                     kept: Kept(HomeTerms::none()),
-                    kept_at_home: Kept(HomeTerms::none()),
+                    kept_below: Vec::new(),
                     usage: None,
                 },
                 is_writable: true,
                 is_sorted: true,
-                is_cut: false,
+                is_cut,
                 ids,
             },
         );
@@ -224,6 +228,24 @@ mod tests {
         assert!(!page.contains("href=\"javascript:") && !page.contains('\x1b'), "{page}");
         assert!(page.contains("href=\"./%3Fq%23f%2541%20.html\"") && page.contains("href=\"./%FF%FE\""), "{page}");
         assert!(page.contains("&lt;script&gt;") && page.contains("a&amp;b;'c"), "{page}");
+    }
+
+    #[test]
+    fn a_search_that_was_cut_says_so_in_each_form_and_nothing_else() {
+        let found = |form, is_cut, names| {
+            let wish = Wish { search: Some(String::from("x")), ..Wish::default() };
+            listed_as(form, wish, is_cut, names)
+        };
+        let nothing = found(Form::Page, true, &[]);
+        assert!(
+            nothing.contains("There may be more") && nothing.contains("Nothing that was looked at has that"),
+            "{nothing}"
+        );
+        assert!(!nothing.contains("Nothing here or below"), "{nothing}");
+        assert!(found(Form::Page, false, &[]).contains("Nothing here or below has that in its name."));
+        let [cut, whole] = [true, false].map(|is_cut| found(Form::Text, is_cut, &[b"x"]));
+        assert!(cut.lines().count() == whole.lines().count() + 1 && cut.contains("there may be more"), "{cut}");
+        assert!(found(Form::Json, true, &[b"x"]).contains("\"cut\":true"));
     }
 
     #[test]

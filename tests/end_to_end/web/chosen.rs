@@ -9,33 +9,33 @@ use super::contents;
 use crate::common::World;
 use crate::common::chromium::Chromium;
 
-const BAR: &str = "document.querySelector('#chosen')";
+pub(super) const BAR: &str = "document.querySelector('#chosen')";
 
-fn focus(browser: &Chromium, name: &str) {
+pub(super) fn focus(browser: &Chromium, name: &str) {
     let link = format!("[...document.querySelectorAll('tbody a')].find(a => a.textContent === '{name}')");
     browser.wait(&format!("!!{link}"));
     browser.eval(&format!("{link}.focus()"));
 }
 
 /// What is offered for all that is chosen.
-fn offered(browser: &Chromium) -> String {
+pub(super) fn offered(browser: &Chromium) -> String {
     browser.text(&format!(
         "[...{BAR}.querySelectorAll('button')].filter(it => !it.hidden).map(it => it.textContent).join()"
     ))
 }
 
-fn counts(browser: &Chromium, count: usize) {
+pub(super) fn counts(browser: &Chromium, count: usize) {
     browser.wait(&format!("{BAR}.querySelector('span').textContent === '{count} chosen' && !{BAR}.hidden"));
 }
 
-fn press(browser: &Chromium, within: &str, text: &str) {
+pub(super) fn press(browser: &Chromium, within: &str, text: &str) {
     let button =
         format!("[...document.querySelectorAll('{within} button')].find(button => button.textContent === '{text}')");
     browser.wait(&format!("!!{button}"));
     browser.eval(&format!("{button}.click()"));
 }
 
-fn pictures(browser: &Chromium, name: &str) {
+pub(super) fn pictures(browser: &Chromium, name: &str) {
     for (width, size) in [(1280, "wide"), (390, "phone")] {
         for (is_dark, shade) in [(false, "light"), (true, "dark")] {
             browser.look(width, 800, is_dark);

@@ -150,6 +150,41 @@ fn the_same_chosen_twice_is_sent_once_by_a_link_and_another_of_its_name_too() {
 }
 
 #[test]
+fn stop_also_ends_what_is_still_compared() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let own = tempfile::tempdir().unwrap();
+    let paths = ["one/x.bin", "other/x.bin", "last.bin"].map(|name| own.path().join(name));
+    for (n, path) in paths.iter().enumerate() {
+        file_of(path, &noise(3_000_002)[n..n + 3_000_000]);
+    }
+    let browser = Chromium::start();
+    log_in(&browser, &daemon, "alice", "/~alice/");
+    browser.slow_down(100_000);
+    browser.choose("#files", &paths[0]);
+    browser.wait("document.querySelector('#uploads progress').value > 0");
+    // Whether it is the same is looked at for as long as the test likes.
+    browser.eval(
+        "globalThis.real = Blob.prototype.arrayBuffer; globalThis.held = []; \
+         Blob.prototype.arrayBuffer = function () { return new Promise(go => held.push(go)).then(() => real.call(this)); }; 0",
+    );
+    browser.choose("#files", &paths[1]);
+    browser.wait("held.length === 2");
+    browser.eval("document.querySelector('#uploads .stop').click()");
+    browser.wait(&format!("{HEAD} === 'Looking whether that was uploaded just now'"));
+    browser.picture("compared");
+    browser.eval("Blob.prototype.arrayBuffer = real; held.forEach(go => go())");
+    browser.wait("document.querySelector('#uploads .stop').hidden");
+    // What is chosen next is all that comes.
+    browser.cut_off(false);
+    browser.choose("#files", &paths[2]);
+    browser.wait(&format!("{HEAD} === '1 file uploaded'"));
+    let came = contents(&world.home("alice"));
+    assert_eq!(came.into_keys().collect::<Vec<_>>(), [Path::new("last.bin")]);
+    is_clean(&browser, &daemon);
+}
+
+#[test]
 fn the_page_hashes_what_it_has_as_the_server_does() {
     let world = World::of(&["alice"]);
     let daemon = world.start();

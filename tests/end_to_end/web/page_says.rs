@@ -7,7 +7,7 @@ use super::browser::{HEAD, is_clean, log_in, scrolls_sideways};
 use super::noise;
 use crate::common::chromium::Chromium;
 use crate::common::web::curl;
-use crate::common::{Daemon, PASSWORD, World, section};
+use crate::common::{Daemon, PASSWORD, World, enter, section};
 
 const PAGE: [&str; 4] = ["-H", "Sec-Fetch-Site: same-origin", "-H", "Accept: text/html"];
 const TOOLS: &str = "[...document.querySelectorAll('.tools button, .tools a')].filter(tool => tool.offsetParent).map(tool => tool.textContent).join(',')";
@@ -147,6 +147,109 @@ fn many_names_that_are_taken_are_decided_on_at_once_and_what_is_replaced_goes_wh
     browser.wait(&format!("{HEAD} === '0 of 1 uploaded, 1 not'"));
     assert_eq!(browser.eval("document.querySelector('#uploads .replace').hidden"), true, "its own button is enough");
     is_clean(&browser, &daemon);
+}
+
+#[test]
+fn what_is_said_of_what_is_replaced_is_what_becomes_of_it_in_its_own_folder() {
+    let world = sharing();
+    let daemon = world.start();
+    let own = tempfile::tempdir().unwrap();
+    // In her own folder, where it is kept; in a folder that is shared with her, where it is not; and over nothing.
+    for name in ["team/b.txt", "docs/x", "empty"] {
+        let path = own.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, noise(100)).unwrap();
+    }
+    let browser = Chromium::start();
+    browser.look(1280, 800, false);
+    log_in(&browser, &daemon, "alice", "/~alice/");
+    browser.wait("document.querySelectorAll('.more').length === 5");
+    let is_told = |names: &[&str], told: &str| {
+        let paths: Vec<_> = names.iter().map(|name| own.path().join(name)).collect();
+        browser.drop_on(&paths);
+        browser.wait(&format!("{HEAD} === '0 of {0} uploaded, {0} not'", names.len()));
+        assert_eq!(browser.text(WHERE), told);
+    };
+    let close = || {
+        browser.eval("document.querySelector('#uploads .clear').click()");
+        browser.wait("document.querySelector('#uploads').hidden");
+        browser.eval(&format!("{HEAD} = ''"));
+    };
+    is_told(&["team"], "A name is taken. What is replaced will be gone for good.");
+    close();
+    is_told(&["docs"], "A name is taken. What is replaced goes to the trash, for 30 days.");
+    close();
+    is_told(&["empty"], "A name is taken. What is replaced will be gone for good.");
+    close();
+    is_told(
+        &["docs", "empty", "team"],
+        "3 names are taken. If they are replaced, 1 of them goes to the trash, for 30 days; the others will be gone for good.",
+    );
+    let told = browser.text("[...document.querySelectorAll('#uploads li')].map(line => line.querySelector('.file').textContent + ': ' + line.querySelector('.why').textContent).sort().join('\\n')");
+    let gone = "A file of this name is here already. What is replaced will be gone for good.";
+    let kept = "A file of this name is here already. What is replaced goes to the trash, for 30 days.";
+    assert_eq!(told, format!("docs/x: {kept}\nempty: {gone}\nteam/b.txt: {gone}"));
+    browser.picture("taken-mixed");
+    // Several times at once, in words.
+    let fate = |times: &str| {
+        browser.text(&format!("import('/.sealift-web/dialogs.js').then(({{ fate }}) => fate([{times}]))"))
+    };
+    assert_eq!(
+        fate("'30 days', '7 days', '30 days'"),
+        "2 of them go to the trash, for 30 days; 1 of them goes to the trash, for 7 days."
+    );
+    assert_eq!(
+        fate("'30 days', '', ''"),
+        "1 of them goes to the trash, for 30 days; the others will be gone for good."
+    );
+    browser.look(390, 800, true);
+    browser.wait("innerWidth === 390");
+    assert!(!scrolls_sideways(&browser));
+    browser.picture("taken-mixed-phone-dark");
+    browser.eval("document.querySelector('#uploads .replace').click()");
+    browser.wait(&format!("{HEAD} === '3 files uploaded'"));
+    let trash = curl(&daemon, &["-u", &alice()], "/.sealift-web/trash?json").text();
+    assert!(trash.contains("docs/x") && !trash.contains("empty") && !trash.contains("b.txt"), "{trash}");
+    is_clean(&browser, &daemon);
+}
+
+#[test]
+fn a_share_that_is_sent_twice_is_one_link() {
+    let world = World::of(&["alice"]);
+    fs::write(world.home("alice").join("a.txt"), "x").unwrap();
+    let daemon = world.start();
+    let browser = Chromium::start();
+    log_in(&browser, &daemon, "alice", "/~alice/");
+    browser.wait("!!document.querySelector('.more')");
+    browser.eval(
+        "globalThis.real = fetch; globalThis.held = []; \
+         globalThis.fetch = (...asked) => new Promise(go => held.push(go)).then(() => real(...asked)); 0",
+    );
+    browser.eval("document.querySelector('#share').click()");
+    let send = "document.querySelector('dialog [type=submit]')";
+    browser.eval(&format!("{send}.click(); {send}.click()"));
+    browser.eval("document.querySelector('#password').focus()");
+    browser.press("Enter");
+    browser.wait("held.length > 0");
+    assert_eq!(browser.eval(&format!("{send}.disabled")), true);
+    browser.eval("held.forEach(go => go())");
+    browser.wait("document.querySelector('#made')?.value.startsWith('https://')");
+    let links = curl(&daemon, &["-u", &alice()], "/.sealift-web/links?json").text();
+    assert_eq!(links.matches("\"name\"").count(), 1, "{links}");
+    is_clean(&browser, &daemon);
+}
+
+#[test]
+fn where_nothing_is_written_by_the_web_no_link_is_offered_to_be_made_or_withdrawn() {
+    let world = sharing();
+    let daemon = world.start();
+    enter(&daemon, "alice").ask("LINK a.txt");
+    daemon.stop();
+    let daemon = world.daemon().args(["--web", "read-only"]).start();
+    let links = page(&daemon, "alice", "/.sealift-web/links");
+    assert!(links.contains("a.txt") && !links.contains("Withdraw") && links.contains("sealift link remove"), "{links}");
+    let none = page(&daemon, "bob", "/.sealift-web/links");
+    assert!(!none.contains("“Share”") && none.contains("You have none."), "{none}");
 }
 
 #[test]

@@ -1,154 +1,173 @@
 // Several entries at once: chosen by their boxes or by the keyboard, and deleted, moved or downloaded together. Nothing is shown of it
 // before something is chosen.
+//
+// What is chosen is one set of URLs, of entries that are in the list. It outlives that the list is shown anew, as far as they are there
+// still, and that others are filtered out by what is typed: then it is said that some are not shown. It ends with the page.
 
 import { el, say } from "./panel.js";
-import { $, keptWith, mayWith, menuOf, nameOf, note, ownName, question, refusal } from "./dialogs.js";
+import { $, fate, isFolder, keptWith, mayWith, menuOf, nameOf, note, ownName, question, refusal } from "./dialogs.js";
+import { Bulk, tell, things } from "./bulk.js";
 import { chooseFolder } from "./folders.js";
 
-// So many requests at once, and no longer a URL than a server takes.
-const AT_ONCE = 3;
+// No longer a URL than a server takes.
 const URL_MAX = 12000;
 
-const things = (count) => (count === 1 ? "1 thing" : `${count} things`);
-
-// Asks for each of them. The answer is why some were not done, by their names.
-async function forAll(links, doing, work) {
-  const [left, whys] = [[...links], []];
-  let over = 0;
-  const next = async () => {
-    for (let link = left.shift(); link; link = left.shift()) {
-      const why = await work(link);
-      if (why) whys.push(`${nameOf(link)}: ${why}`);
-      over += 1;
-      if (links.length > 10) say(`${doing} ${10 * Math.floor((10 * over) / links.length)} percent`);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, next));
-  return whys;
-}
-
-// What is told afterwards.
-function tell(done, all, whys) {
-  if (whys.length === 0) return note(`${things(all)} ${done}.`);
-  const some = whys.slice(0, 3).join(" ");
-  note(`${all - whys.length} of ${all} ${done}, ${whys.length} not. ${some}${whys.length > 3 ? " …" : ""}`, true);
-}
+// Its URL, by its row; nothing where there is no way to it.
+const hrefOf = (row) => $("td.name a", row)?.href;
 
 export class Chosen {
   // `base` is the folder of the page, `reload` shows it anew.
   constructor(base, reload) {
-    Object.assign(this, { base, reload, rows: [], boxes: new Map(), hrefs: new Set(), last: null });
+    // The entries that something can be done with, by their URLs, in the order of the list; and of those the chosen ones.
+    Object.assign(this, { base, reload, entries: new Map(), hrefs: new Set(), last: null, all: null });
+    this.bulk = new Bulk(() => this.show());
     this.count = el("span", {});
     const button = (text, act, className = "") => el("button", { type: "button", className, onclick: act }, text);
     this.zip = button("Download as zip", () => this.download());
     this.move = button("Move", () => this.moveAll());
     this.remove = button("Delete", () => this.removeAll(), "grave");
-    const none = el("button", { type: "button", className: "plain", onclick: () => this.clear() }, "Clear");
+    this.none = button("Clear", () => this.clear(), "plain out");
+    this.stop = button("Stop", () => this.bulk.stop(), "out");
+    this.far = el("progress", { "aria-label": "How far it is" });
     this.bar = el("div", { id: "chosen", role: "toolbar", "aria-label": "What is chosen", hidden: true },
-      this.count, this.zip, this.move, this.remove, none);
+      this.count, this.zip, this.move, this.remove, this.none, this.stop, this.far);
     $("main").append(this.bar);
   }
 
   get size() { return this.hrefs.size; }
 
-  // The links of what is chosen and there.
-  get links() { return this.rows.map(({ row }) => $("td.name a", row)).filter((link) => link && this.hrefs.has(link.href)); }
+  // What is chosen, by its links. What lies in a folder that is chosen too comes with that: by itself it could be somewhere else, or
+  // gone, before or after.
+  get links() {
+    const links = [...this.entries.values()].map(({ link }) => link).filter((link) => this.hrefs.has(link.href));
+    const folders = new Set(links.filter(isFolder).map((link) => link.pathname));
+    const isWithin = (path) => {
+      for (let at = path.lastIndexOf("/", path.length - 2); at > 0; at = path.lastIndexOf("/", at - 1)) {
+        if (folders.has(path.slice(0, at + 1))) return true;
+      }
+      return false;
+    };
+    return links.filter((link) => folders.size === 0 || !isWithin(link.pathname));
+  }
 
-  has(row) { return this.boxes.get(row)?.checked === true; }
+  has(row) { return this.hrefs.has(hrefOf(row)); }
 
   // These are the rows now. Each that something can be done with has a box; what is gone is chosen no more.
   take(rows) {
-    this.rows = rows;
-    this.boxes.clear();
-    const can = ({ row }) => {
+    this.entries.clear();
+    for (const { row } of rows) {
       const link = $("td.name a", row);
       const may = link && mayWith(link);
-      return may && (may.has("download") || may.has("rename") || may.has("delete"));
-    };
-    const able = rows.filter(can);
-    const table = $("main table");
-    table?.classList.toggle("picks", able.length > 0);
-    if (able.length === 0) return;
-    const head = $("thead tr", table);
-    if (!$(".pick", head)) {
-      this.all = el("input", { type: "checkbox", "aria-label": "Choose all" });
-      head.prepend(el("th", { className: "pick", scope: "col" }, this.all));
+      if (may && (may.has("download") || may.has("rename") || may.has("delete"))) this.entries.set(link.href, { row, link, box: null });
     }
-    const still = new Set();
-    for (const { row } of able) {
-      const link = $("td.name a", row);
-      const box = $(".pick input", row) ?? el("input", { type: "checkbox", "aria-label": `Choose ${link.textContent}` });
-      if (!box.parentElement) row.prepend(el("td", { className: "pick" }, box));
-      box.checked = this.hrefs.has(link.href);
-      row.classList.toggle("chosen", box.checked);
-      if (box.checked) still.add(link.href);
-      this.boxes.set(row, box);
-    }
-    // Those without a box leave its place free.
-    for (const row of table.querySelectorAll("tbody tr")) if (!$(".pick", row)) row.prepend(el("td", { className: "pick" }));
-    this.hrefs = still;
+    this.hrefs = new Set([...this.hrefs].filter((href) => this.entries.has(href)));
+    if (!this.entries.has(this.last)) this.last = null;
+    this.draw();
     this.show();
   }
 
-  set(row, is) {
-    const box = this.boxes.get(row);
-    if (!box) return;
-    const { href } = $("td.name a", row);
-    box.checked = is;
-    row.classList.toggle("chosen", is);
+  // Gives each entry its box.
+  draw() {
+    const table = $("main table");
+    table?.classList.toggle("picks", this.entries.size > 0);
+    this.all = null;
+    if (this.entries.size === 0) return;
+    this.all = $("thead .pick input", table) ?? el("input", { type: "checkbox", "aria-label": "Choose all" });
+    if (!this.all.parentElement) $("thead tr", table).prepend(el("th", { className: "pick", scope: "col" }, this.all));
+    for (const [href, entry] of this.entries) {
+      const { row, link } = entry;
+      entry.box = $(".pick input", row) ?? el("input", { type: "checkbox", "aria-label": `Choose ${link.textContent}` });
+      if (!entry.box.parentElement) row.prepend(el("td", { className: "pick" }, entry.box));
+      this.set(href, this.hrefs.has(href));
+    }
+    // Those without a box leave its place free.
+    for (const row of table.querySelectorAll("tbody tr")) if (!$(".pick", row)) row.prepend(el("td", { className: "pick" }));
+  }
+
+  set(href, is) {
+    const entry = this.entries.get(href);
+    if (!entry) return;
+    entry.box.checked = is;
+    entry.row.classList.toggle("chosen", is);
     if (is) this.hrefs.add(href); else this.hrefs.delete(href);
   }
 
   mark(row, is) {
-    this.set(row, is);
-    this.last = row;
+    this.set(hrefOf(row), is);
+    this.last = hrefOf(row);
     this.show();
   }
 
   toggle(row) { this.mark(row, !this.has(row)); }
 
+  // This one and the next, which is come to from it.
+  both(row, next) {
+    this.set(hrefOf(row), true);
+    this.mark(next, true);
+  }
+
   // From the one that was chosen last to this one, as far as they are shown.
-  upTo(row, is = true) {
-    const shown = this.rows.map(({ row }) => row).filter((row) => !row.hidden);
-    const [from, to] = [shown.indexOf(this.last ?? row), shown.indexOf(row)];
-    for (const between of shown.slice(Math.min(from, to) < 0 ? to : Math.min(from, to), Math.max(from, to) + 1)) this.set(between, is);
-    this.last = row;
-    this.show();
+  upTo(row, is) {
+    const shown = [...this.entries.values()].map((entry) => entry.row).filter((row) => !row.hidden);
+    const to = shown.indexOf(row);
+    const last = shown.indexOf(this.entries.get(this.last)?.row);
+    const from = last < 0 ? to : last;
+    for (const between of shown.slice(Math.min(from, to), Math.max(from, to) + 1)) this.set(hrefOf(between), is);
+    this.mark(row, is);
   }
 
+  // All that are shown.
   every(is) {
-    for (const { row } of this.rows) if (!row.hidden || !is) this.set(row, is);
+    for (const [href, { row }] of this.entries) if (!row.hidden) this.set(href, is);
+    this.last = null;
     this.show();
   }
 
+  // Nothing is chosen, also of what is not shown. What runs keeps what it is at.
   clear() {
+    if (this.bulk.running) return;
     const held = this.bar.contains(document.activeElement);
-    this.every(false);
+    for (const href of [...this.hrefs]) this.set(href, false);
+    this.last = null;
+    this.show();
     say("Nothing is chosen.");
     if (held) $("tbody a")?.focus();
   }
 
+  // Says how many are chosen, and offers what can be done with all of them; or says how far that is which is being done.
   show() {
-    const { links, size } = this;
-    const all = (right) => links.every((link) => mayWith(link).has(right));
-    this.bar.hidden = size === 0;
-    document.body.classList.toggle("choosing", size > 0);
-    const text = `${size} chosen`;
+    const { size, bulk: { running } } = this;
+    const held = this.bar.contains(document.activeElement);
+    const shown = [...this.entries.values()].filter(({ row }) => !row.hidden);
+    const here = shown.filter(({ link }) => this.hrefs.has(link.href)).length;
+    this.bar.hidden = size === 0 && !running;
+    document.body.classList.toggle("choosing", !this.bar.hidden);
+    const text = running ? this.bulk.text : here < size ? `${size} chosen, ${size - here} of them not shown` : `${size} chosen`;
     if (this.count.textContent !== text) {
-      if (size > 0) say(text);
+      // How far it is is said now and then.
+      if (size > 0 && !running) say(text);
       this.count.textContent = text;
     }
-    this.zip.hidden = !all("download");
-    this.move.hidden = !all("rename");
-    this.remove.hidden = !all("delete");
+    const links = running || size === 0 ? [] : this.links;
+    const can = (right) => links.length > 0 && links.every((link) => mayWith(link).has(right));
+    this.zip.hidden = !can("download");
+    this.move.hidden = !can("rename");
+    this.remove.hidden = !can("delete");
+    this.none.hidden = !!running;
+    for (const part of [this.stop, this.far]) part.hidden = !running;
+    if (running) {
+      this.stop.disabled = running.isStopped;
+      Object.assign(this.far, { max: running.all, value: running.over });
+      if (held && !this.stop.disabled) this.stop.focus();
+    }
     if (!this.all) return;
-    const shown = this.rows.filter(({ row }) => !row.hidden && this.boxes.has(row)).length;
-    this.all.checked = size > 0 && size >= shown;
-    this.all.indeterminate = size > 0 && size < shown;
+    this.all.checked = here > 0 && here === shown.length;
+    this.all.indeterminate = here > 0 && here < shown.length;
   }
 
   menu() {
-    menuOf(`${this.size} chosen`, [
+    if (this.bulk.running) return note(`${this.bulk.text}. One thing after the other.`);
+    menuOf(this.count.textContent, [
       ...(this.zip.hidden ? [] : [["Download as zip", () => this.download()]]),
       ...(this.move.hidden ? [] : [["Move", () => this.moveAll()]]),
       ["Clear", () => this.clear()],
@@ -165,27 +184,34 @@ export class Chosen {
   async moveAll() {
     const { links } = this;
     const to = await chooseFolder(`Move ${links.length === 1 ? nameOf(links[0]) : things(links.length)}`, this.base, links);
-    if (to === null) return;
-    const whys = await forAll(links, "Moving", (link) => refusal("MOVE", link.href, { Destination: destination(link, to), Overwrite: "F" }));
-    tell("moved", links.length, whys);
-    await this.reload();
+    if (to !== null) await this.moveTo(to, links);
+  }
+
+  // Into the folder of this URL's path.
+  async moveTo(to, links, done = "moved") {
+    await this.withEach(links, ["Moving", done], (link) =>
+      refusal("MOVE", link.href, { Destination: destination(link, to), Overwrite: "F" }));
   }
 
   async removeAll() {
     const { links } = this;
     const count = links.length;
     const kept = links.map(keptWith);
-    const [one] = kept;
-    const fate = kept.every((time) => !time) ? "They will be gone for good."
-      : kept.every((time) => time === one) ? `They go to the trash, for ${one}.`
-        : `${kept.filter(Boolean).length} of them go to the trash, for ${kept.find(Boolean)}; the others will be gone for good.`;
     const names = `${links.slice(0, 5).map(nameOf).join(", ")}${count > 5 ? ` and ${count - 5} more` : ""}. `;
-    const text = names + (count === 1 ? fate.replace("They go", "It goes").replace("They", "It") : fate);
+    const text = names + fate(kept);
     if (await question({ title: `Delete ${things(count)}?`, text, yes: "Delete", isGrave: true }) === null) return;
-    const whys = await forAll(links, "Deleting", (link) => refusal("DELETE", link.href));
-    tell(kept.every(Boolean) ? "moved to the trash" : "deleted", count, whys);
-    await this.reload();
-    $("tbody a")?.focus();
+    await this.withEach(links, ["Deleting", kept.every(Boolean) ? "moved to the trash" : "deleted"], (link) => refusal("DELETE", link.href));
+  }
+
+  // What was done is chosen no more; what failed, or was not begun, stays so.
+  async withEach(links, [doing, done], work) {
+    const rows = links.map((link) => link.closest("tr"));
+    const came = await this.bulk.run(links, doing, work);
+    if (!came) return note(`${this.bulk.text}. One thing after the other.`, true);
+    for (const { href } of came.done) this.set(href, false);
+    this.show();
+    await this.reload(null, rows[0]);
+    tell(came, done);
   }
 }
 

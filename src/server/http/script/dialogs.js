@@ -1,7 +1,7 @@
 // What the parts of a folder's page share: notes, questions, requests, and how an entry of the list is taken apart.
 
 import { el, say } from "./panel.js";
-import { said } from "./upload.js";
+import { decode, said } from "./item.js";
 
 export const $ = (selector, within = document) => within.querySelector(selector);
 
@@ -16,12 +16,15 @@ export function note(text, isBad = false) {
   setTimeout(() => mine.remove(), isBad ? 10000 : 3500);
 }
 
+// Set when the page goes by itself: nobody is asked whether to leave it.
+export const leaving = { is: false };
+
 // Why it was not done; empty: it was.
 export async function refusal(method, url, headers = {}) {
   try {
     const answer = await fetch(url, { method, headers: { Accept: "text/plain", ...headers } });
     if (answer.ok) return "";
-    if (answer.status === 401) { location.reload(); return "You have been logged out."; }
+    if (answer.status === 401) { leaving.is = true; location.reload(); return "You have been logged out."; }
     return answer.status === 412 ? "There is one of this name already." : said({ status: answer.status, text: await answer.text() });
   } catch {
     return "The server cannot be reached.";
@@ -74,9 +77,23 @@ export function menuOf(title, items) {
   dialog.showModal();
 }
 
+// Lines that are too many for a note, all of them.
+export function listOf(title, lines) {
+  const dialog = el("dialog", { className: "ask", "aria-labelledby": "told" }, el("form", { method: "dialog" },
+    el("h2", { id: "told" }, title),
+    el("ul", { className: "lines", tabIndex: 0 }, ...lines.map((line) => el("li", {}, line))),
+    el("div", { className: "buttons" }, el("button", { type: "submit", className: "main" }, "Close"))));
+  dialog.onclose = () => dialog.remove();
+  document.body.append(dialog);
+  dialog.showModal();
+  $("button", dialog).focus();
+  say(title);
+}
+
 export const isName = (name) => name !== "" && name !== "." && name !== ".." && !name.includes("/");
 export const encode = (path) => path.split("/").map(encodeURIComponent).join("/");
-export const decode = (path) => { try { return decodeURIComponent(path); } catch { return path; } };
+// The path of a URL as text to compare by: one name is written in several ways.
+export const spelled = (pathname) => pathname.split("/").map(decode).join("/");
 
 // ---- An entry, by the link with its name ----
 
@@ -86,9 +103,12 @@ export const nameOf = (link) => link.lastChild.textContent;
 // Its name as the server spells it: what is shown may be another spelling of bytes that are no text.
 export const ownName = (link) => link.pathname.replace(/\/$/, "").split("/").pop();
 export const folderOf = (link) => link.pathname.replace(/[^/]*\/?$/, "");
+// A file without a byte: there is nothing of it to keep.
+export const isEmpty = (link) => !isFolder(link) && $("td.size", link.closest("tr"))?.textContent === "0 B";
 
 const main = $("main");
-const may = new Set((main.dataset.may || "").split(" ").filter(Boolean));
+// What may be done in the folder of the page.
+export const may = new Set((main.dataset.may || "").split(" ").filter(Boolean));
 
 // What may be done with it: it says so itself where that is not the same for all that is in the folder.
 export function mayWith(link) {
@@ -96,9 +116,30 @@ export function mayWith(link) {
   return own === undefined ? may : new Set(own.split(" "));
 }
 
-// For how long it is in the trash when it is deleted; empty: it is gone for good. There is nothing to keep of a file without a byte.
-export function keptWith(link) {
-  const row = link.closest("tr");
-  const isEmpty = !isFolder(link) && $("td.size", row)?.textContent === "0 B";
-  return isEmpty ? "" : row.dataset.trash ?? main.dataset.trash ?? "";
+// ---- What becomes of what is deleted or replaced ----
+
+// The folders below the page's where that is not as in it; the innermost one counts.
+const elsewhere = JSON.parse(main.dataset.trashBelow || "[]")
+  .map(([url, time]) => [spelled(url), time])
+  .sort(([one], [other]) => other.length - one.length);
+
+// For how long what was at this path is in the trash; empty: it is gone for good.
+export function keptAt(pathname) {
+  const path = spelled(pathname);
+  return elsewhere.find(([folder]) => path.startsWith(folder))?.[1] ?? main.dataset.trash ?? "";
+}
+
+export const keptWith = (link) => (isEmpty(link) ? "" : keptAt(link.pathname));
+
+// The same in words, of things that are kept for these times. `one` and `many` begin the sentence where all fare alike.
+export function fate(times, one = "It", many = "They", unlike = "") {
+  const goes = (isOne, time) => (time ? `${isOne ? "goes" : "go"} to the trash, for ${time}` : "will be gone for good");
+  const counts = new Map();
+  for (const time of times) counts.set(time, (counts.get(time) ?? 0) + 1);
+  if (counts.size === 1) return `${times.length === 1 ? one : many} ${goes(times.length === 1 || one === many, times[0])}.`;
+  const gone = counts.get("") ?? 0;
+  counts.delete("");
+  const parts = [...counts].map(([time, count]) => `${count} of them ${goes(count === 1, time)}`);
+  if (gone > 0) parts.push(`the ${gone === 1 ? "other" : "others"} will be gone for good`);
+  return `${unlike}${parts.join("; ")}.`;
 }

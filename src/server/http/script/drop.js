@@ -8,12 +8,10 @@ const base = new URL("./", location.href).pathname;
 const input = document.querySelector("#files");
 
 // All by requests that can be asked after: a file whose answer was lost is not there twice.
-const uploads = panel(
-  (changed) => new Uploads(changed, () => {}, -1),
-  false,
-  "",
-  "The link asks for its password again. Open it in another tab: it goes on here then.",
-);
+const uploads = panel({
+  make: (changed) => new Uploads(changed, () => {}, -1),
+  loggedOut: "The link asks for its password again. Open it in another tab: it goes on here then.",
+});
 const add = (files) => {
   if (files.length) uploads.add({ files: files.map((file) => [file, file.name]) }, base);
   document.querySelector("#cut").hidden = true;

@@ -1,7 +1,7 @@
 // Which folder something is moved to: typed, or chosen step by step from those that are there.
 
 import { el } from "./panel.js";
-import { decode, encode, isName, note, question } from "./dialogs.js";
+import { encode, isName, note, question, spelled } from "./dialogs.js";
 
 // Of a folder with more of them the others are typed.
 const SHOWN = 500;
@@ -10,7 +10,7 @@ const SHOWN = 500;
 export async function chooseFolder(title, base, moved) {
   const top = base.match(/^\/(~[^/]*\/)?/)[0];
   const not = new Set(moved.map((link) => link.pathname));
-  const typed = (url) => url.slice(top.length).split("/").map(decode).join("/");
+  const typed = (url) => spelled(url.slice(top.length));
   // What is typed, and the URL that it is for: names may be other bytes than they look like.
   let at = { text: typed(base), url: base };
   const list = el("div", { className: "folders", role: "group", "aria-label": "Folders there" });
@@ -19,13 +19,13 @@ export async function chooseFolder(title, base, moved) {
     const go = async (url, isPressed) => {
       at = { text: typed(url), url };
       if (isPressed) input.value = at.text;
-      const inside = await foldersIn(url);
+      const { folders, why } = await foldersIn(url);
       if (at.url !== url) return;
-      const here = inside.filter((folder) => !not.has(folder.url));
+      const here = folders.filter((folder) => !not.has(folder.url));
       list.replaceChildren(
         ...(url === top ? [] : [step("↑ Up", url.replace(/[^/]*\/$/, ""), "The folder above")]),
         ...here.slice(0, SHOWN).map(({ name, url }) => step(name, url, name)),
-        ...(here.length === 0 ? [el("span", {}, "No folder is in it.")] : []));
+        ...(why || here.length === 0 ? [el("span", {}, why || "No folder is in it.")] : []));
       if (isPressed) (list.querySelector("button") ?? input).focus();
     };
     let soon = 0;
@@ -50,14 +50,16 @@ function urlOf(text, top) {
   return names.every(isName) ? top + names.map((name) => `${encode(name)}/`).join("") : null;
 }
 
+// The folders in this one; or why they cannot be told.
 async function foldersIn(url) {
   try {
     const answer = await fetch(`${url}?json`, { headers: { Accept: "application/json" } });
-    if (!answer.ok) return [];
+    if (!answer.ok) return { folders: [], why: answer.status === 404 ? "There is no such folder." : "It cannot be looked into." };
     const { entries } = await answer.json();
-    return entries.filter((entry) => entry.type === "dir")
+    const folders = entries.filter((entry) => entry.type === "dir")
       .map((entry) => ({ name: entry.name, url: new URL(entry.href, new URL(url, location.origin)).pathname }));
+    return { folders, why: "" };
   } catch {
-    return [];
+    return { folders: [], why: "The server cannot be reached." };
   }
 }

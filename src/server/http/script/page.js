@@ -1,20 +1,22 @@
 // What a folder's page does beyond its links. Without this it still shows, sorts and downloads.
 
 import { Chosen, destination } from "./chosen.js";
-import { $, ask, encode, folderOf, isFolder, isName, keptWith, mayWith, menuOf, nameOf, note, question } from "./dialogs.js";
+import {
+  $, ask, encode, fate, folderOf, isEmpty, isFolder, isName, keptAt, keptWith, may, mayWith, menuOf, nameOf, note, question, spelled,
+} from "./dialogs.js";
+import { moveByDragging } from "./drag.js";
 import { chooseFolder } from "./folders.js";
 import { el, onDrop, panel, say, tellOfInterrupted } from "./panel.js";
 import { share, waysToShare } from "./share.js";
 import { Uploads, dropped } from "./upload.js";
 
 const main = $("main");
-const may = new Set((main.dataset.may || "").split(" ").filter(Boolean));
 const base = new URL("./", location.href).pathname;
 
 // ---- The list ----
 
 let rows = [];
-const chosen = new Chosen(base, () => reload());
+const chosen = new Chosen(base, (...args) => reload(...args));
 function take() {
   const head = $("thead tr");
   if (head && !$(".act", head)) head.append(el("th", { className: "act", scope: "col" }, el("span", { className: "unseen" }, "Actions")));
@@ -27,19 +29,55 @@ function take() {
   }
   chosen.take(rows);
   find();
+  for (const element of document.querySelectorAll("[data-script]")) element.hidden = false;
 }
 
-async function reload() {
+// What of a row has the focus: by its row's URL and place it finds its way back when the list is shown anew.
+const PARTS = ["td.name a", ".more", ".pick input"];
+function placeOf(element) {
+  const row = element?.closest?.("tbody tr");
+  if (!row) return null;
+  return { href: $("td.name a", row)?.href, at: rows.findIndex((it) => it.row === row), part: PARTS.find((part) => element.matches(part)) ?? PARTS[0] };
+}
+function focusOn({ href, at, part }, options = {}) {
+  const path = href && spelled(new URL(href).pathname);
+  const here = href && [...document.querySelectorAll("tbody td.name a")].find((link) => spelled(link.pathname) === path);
+  // Of what is gone the next one has it.
+  const next = rows.slice(Math.max(0, at)).find(({ row }) => !row.hidden) ?? rows.findLast(({ row }) => !row.hidden);
+  const row = here ? here.closest("tr") : next?.row;
+  ((row && ($(here ? part : PARTS[0], row) ?? $(PARTS[0], row))) ?? search ?? $("tbody a"))?.focus(options);
+}
+// Where it was in the list before a dialog.
+let before = null;
+main.addEventListener("focusin", (event) => { before = placeOf(event.target); });
+
+// Shows the list anew. The focus goes to the entry of this URL; or stays where it is, and comes from what is no longer there, or from
+// `row`, which something was done with, to what is in its place.
+let asked = 0;
+async function reload(href = null, row = null) {
   // Who may only bring files sees none.
   if (!may.has("list")) return;
+  asked += 1;
+  const mine = asked;
+  const at = row ? placeOf(row.isConnected ? $("td.name a", row) : null) : null;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    // An older list takes the place of no newer one.
+    if (mine !== asked) return;
+    const dialog = $("dialog[open]");
+    const had = dialog ? before : placeOf(document.activeElement);
     const [table, sum] = [$("table", page), $(".sum", page)];
     if (table) $("table").replaceWith(table);
     if (sum) $(".sum").replaceWith(sum);
     take();
+    const isNowhere = () => document.activeElement === document.body || !document.activeElement;
+    // Who looks at something else is not taken there.
+    const giveBack = (place) => { if (place && isNowhere()) focusOn(place, { preventScroll: true }); };
+    if (dialog) dialog.addEventListener("close", () => giveBack(had));
+    else if (href) focusOn({ href, at: 0, part: PARTS[0] });
+    else giveBack(had ?? at);
   } catch { /* The next one will do. */ }
 }
 
@@ -93,27 +131,25 @@ async function rename(link) {
   const answer = await question({ title: "Rename", label: "New name", value: name, yes: "Rename", select: dot > 0 ? dot : name.length });
   if (answer === null || answer === name) return;
   if (!isName(answer)) return note("A name has no slash in it, and is neither . nor ..", true);
-  const to = folderOf(link) + encodeURIComponent(answer) + (isFolder(link) ? "/" : "");
-  await move(link, new URL(to, location.origin).href, `Renamed to ${answer}.`);
+  const to = new URL(folderOf(link) + encodeURIComponent(answer) + (isFolder(link) ? "/" : ""), location.origin).href;
+  if (await move(link, to)) { note(`Renamed to ${answer}.`); await reload(to); }
 }
 
 async function moveTo(link) {
   const folder = await chooseFolder(`Move ${nameOf(link)}`, folderOf(link), [link]);
-  if (folder !== null) await move(link, destination(link, folder), "Moved.");
+  if (folder !== null && await move(link, destination(link, folder))) { note("Moved."); await reload(null, link.closest("tr")); }
 }
 
-async function move(link, to, done) {
-  if (await ask("MOVE", link.href, { Destination: to, Overwrite: "F" })) { note(done); await reload(); }
-}
+const move = (link, to) => ask("MOVE", link.href, { Destination: to, Overwrite: "F" });
 
 async function remove(link) {
   const kept = keptWith(link);
-  const isEmpty = !isFolder(link) && $("td.size", link.closest("tr"))?.textContent === "0 B";
+  const what = isFolder(link) ? `The folder ${kept ? "" : "and everything in it "}` : `The file ${isEmpty(link) ? "is empty: it " : ""}`;
   const text = kept
-    ? `${isFolder(link) ? "The folder goes to the trash with everything in it" : "The file goes to the trash"}, for ${kept}.`
-    : isFolder(link) ? "The folder and everything in it will be gone for good." : `The file ${isEmpty ? "is empty: it " : ""}will be gone for good.`;
+    ? `${what}goes to the trash${isFolder(link) ? " with everything in it" : ""}, for ${kept}.`
+    : `${what}will be gone for good.`;
   if (await question({ title: `Delete ${nameOf(link)}?`, text, yes: "Delete", isGrave: true }) === null) return;
-  if (await ask("DELETE", link.href)) { note(kept ? "It is in the trash." : "Deleted."); await reload(); search?.focus(); }
+  if (await ask("DELETE", link.href)) { note(kept ? "It is in the trash." : "Deleted."); await reload(null, link.closest("tr")); }
 }
 
 async function copyLink(link) {
@@ -173,7 +209,7 @@ main.addEventListener("keydown", (event) => {
     const next = near(row, step);
     if (next) {
       // With Shift all that one comes by is chosen.
-      if (event.shiftKey) { chosen.upTo(row); chosen.upTo(next); }
+      if (event.shiftKey) chosen.both(row, next);
       $("td.name a", next).focus();
       event.preventDefault();
     }
@@ -188,6 +224,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && chosen.size > 0 && !event.target.closest("dialog, input[type=search]")) chosen.clear();
   if (event.key === "/" && !event.target.closest("input, dialog")) { search?.focus(); event.preventDefault(); }
 });
+
+moveByDragging(chosen);
 
 // ---- Looking at a file in its place ----
 
@@ -233,7 +271,10 @@ async function view(link) {
 // ---- Uploads ----
 
 if (may.has("upload")) {
-  const uploads = panel((changed) => new Uploads(changed, reloadSoon), may.has("overwrite"), main.dataset.trash || "");
+  // Each goes where its own folder lets it go.
+  const fateOf = (items) => fate(
+    items.map((item) => (item.isOverNothing ? "" : keptAt(item.url))), "What is replaced", "What is replaced", "If they are replaced, ");
+  const uploads = panel({ make: (changed) => new Uploads(changed, reloadSoon), fateOf: may.has("overwrite") ? fateOf : null });
   const add = (chosen) => {
     if (chosen.files?.length || chosen.folders?.length) uploads.add(chosen, base);
     $("#cut").hidden = true;
@@ -258,9 +299,8 @@ $("#folder")?.addEventListener("click", async () => {
   const name = await question({ title: "New folder", label: "Name", yes: "Make it" });
   if (name === null) return;
   if (!isName(name)) return note("A name has no slash in it, and is neither . nor ..", true);
-  if (await ask("MKCOL", `${base + encode(name)}/`)) { note(`${name} is there.`); await reload(); }
+  if (await ask("MKCOL", `${base + encode(name)}/`)) { note(`${name} is there.`); await reload(`${location.origin}${base}${encode(name)}/`); }
 });
 
-for (const element of document.querySelectorAll("[data-script]")) element.hidden = false;
 for (const element of document.querySelectorAll("[data-plain]")) element.hidden = true;
 take();

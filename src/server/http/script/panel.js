@@ -46,9 +46,9 @@ export function onDrop(take) {
   });
 }
 
-// Shows the uploads that `make` makes with what is to be called when they change. `kept`: for how long what is replaced is in the trash,
-// empty if it is gone for good. `loggedOut`: what is said where the server asks who this is.
-export function panel(make, mayReplace, kept, loggedOut = "You have been logged out. Log in in another tab: it goes on then.") {
+// Shows the uploads that `make` makes with what is to be called when they change. `fateOf`: where names that are taken may be replaced,
+// what becomes then of what is at those of these, in words. `loggedOut`: what is said where the server asks who this is.
+export function panel({ make, fateOf = null, loggedOut = "You have been logged out. Log in in another tab: it goes on then." }) {
   const element = document.querySelector("#uploads");
   const $ = (selector) => element.querySelector(selector);
   let drawing = 0;
@@ -65,21 +65,24 @@ export function panel(make, mayReplace, kept, loggedOut = "You have been logged 
     shown = true;
     const { all, folders, done, failed } = sum;
     const busy = uploads.isBusy;
-    const taken = uploads.taken().length;
+    const taken = uploads.taken();
+    // Told of all at once when it is over, of each where they do not all fare alike.
+    const fates = new Set(busy || !fateOf ? [] : taken.map((item) => fateOf([item])));
+    const isTold = fateOf && (busy || fates.size > 1);
     const files = all - folders;
     const good = files > 0 || folders === 0
       ? `${files === 1 ? "1 file" : `${files} files`} uploaded`
       : `${folders === 1 ? "1 empty folder" : `${folders} empty folders`} made`;
     const head = busy
-      ? `Uploading ${Math.min(done + failed + 1, all)} of ${all}`
+      ? (uploads.open.size > 0 ? `Uploading ${Math.min(done + failed + 1, all)} of ${all}` : "Looking whether that was uploaded just now")
       : failed > 0 ? `${done} of ${all} uploaded, ${failed} not` : good;
     const where = sum.login > 0 ? loggedOut
       : sum.lost > 0 ? "The connection is lost. It goes on by itself."
         : busy ? [`${size(sum.sent)} of ${size(sum.total)}`, sum.rate > 0 ? `${size(sum.rate)}/s` : "", time(sum.left)].filter(Boolean).join(" · ")
           : [
             done > 0 ? `${failed > 0 ? "What was uploaded" : "What is here"} has been verified and is on the server's disk.` : "",
-            taken === 1 ? "A name is taken." : taken > 1 ? `${taken} names are taken.` : "",
-            taken > 0 && mayReplace ? (kept ? `What is replaced goes to the trash, for ${kept}.` : "What is replaced will be gone for good.") : "",
+            taken.length === 1 ? "A name is taken." : taken.length > 1 ? `${taken.length} names are taken.` : "",
+            fates.size > 0 ? fateOf(taken) : "",
           ].filter(Boolean).join(" ");
     $("h2").textContent = head;
     $("progress").hidden = !busy;
@@ -89,10 +92,10 @@ export function panel(make, mayReplace, kept, loggedOut = "You have been logged 
     $(".stop").hidden = !busy;
     $(".clear").hidden = busy;
     // One by one they are decided on in the list.
-    $(".replace").hidden = !mayReplace || taken < 2;
-    $(".replace").textContent = `Replace all ${taken}`;
-    $(".keep").hidden = taken < 2;
-    $(".keep").textContent = `Keep all ${taken}`;
+    $(".replace").hidden = !fateOf || taken.length < 2;
+    $(".replace").textContent = `Replace all ${taken.length}`;
+    $(".keep").hidden = taken.length < 2;
+    $(".keep").textContent = `Keep all ${taken.length}`;
     // Those that move and those that need a decision; whatever is done is in the list of the folder.
     const told = uploads.items.filter((item) => item.state === "running" || item.state === "failed" || item.state === "taken" || item.state === "lost");
     const list = $("ul");
@@ -102,13 +105,14 @@ export function panel(make, mayReplace, kept, loggedOut = "You have been logged 
         line.append(el("span", { className: "far" }, item.file.size ? `${Math.floor((100 * item.sent) / item.file.size)} %` : ""));
       } else {
         const again = (text, replace) => el("button", { type: "button", onclick: () => uploads.again(item, replace) }, text);
-        line.append(el("span", { className: "why" }, item.why), item.state === "taken" ? (mayReplace ? again("Replace it", true) : "") : again("Try again", item.replace));
+        const why = item.state === "taken" && isTold ? `${item.why} ${fateOf([item])}` : item.why;
+        line.append(el("span", { className: "why" }, why), item.state === "taken" ? (fateOf ? again("Replace it", true) : "") : again("Try again", item.replace));
       }
       return line;
     }));
     if (sum.lost > 0) say("The connection is lost. It goes on by itself.");
     else if (!busy) say(head);
-    else if (sum.total) say(`${head}, ${10 * Math.floor((10 * sum.sent) / sum.total)} percent`);
+    else if (sum.total && uploads.open.size > 0) say(`${head}, ${10 * Math.floor((10 * sum.sent) / sum.total)} percent`);
   }
 
   $(".replace").addEventListener("click", () => uploads.replaceAll());

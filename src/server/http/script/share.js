@@ -1,7 +1,7 @@
 // Links for others: asked for, made, and shown once.
 
 import { el, say } from "./panel.js";
-import { said } from "./upload.js";
+import { said } from "./item.js";
 
 // What a link to this could give, where this may be done with it. Of the folder for everybody no links are made.
 export function waysToShare(isFolder, may) {
@@ -24,16 +24,20 @@ export function share(path, name, ways, isFolder = true) {
   const why = el("p", { className: "wrong", role: "alert", hidden: true });
   const turn = () => { times.hidden = kind.value === "drop"; };
   kind.onchange = turn;
+  const send = el("button", { type: "submit", className: "main" }, "Make the link");
   const form = el("form", {},
     el("h2", { id: "sharing" }, `Share ${name}`),
     ...field("Whoever has the link may", "kind", kind), ...field("It ends after", "expires", expires),
     ...field("Password", "password", password), times, why,
     el("div", { className: "buttons" },
       el("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
-      el("button", { type: "submit", className: "main" }, "Make the link")));
+      send));
   const dialog = el("dialog", { className: "ask", "aria-labelledby": "sharing" }, form);
   form.onsubmit = async (event) => {
     event.preventDefault();
+    // Each that is sent makes a link, and only the last one would be shown. Enter sends nothing either while this is disabled.
+    if (send.disabled) return;
+    send.disabled = true;
     const body = new URLSearchParams({ path, kind: kind.value, expires: expires.value, password: password.value });
     if (kind.value === "read") body.set("downloads", downloads.value);
     try {
@@ -44,6 +48,8 @@ export function share(path, name, ways, isFolder = true) {
     } catch (error) {
       why.textContent = error instanceof TypeError ? "The server cannot be reached." : error.message;
       why.hidden = false;
+      send.disabled = false;
+      send.focus();
     }
   };
   dialog.onclose = () => dialog.remove();

@@ -1,276 +1,30 @@
 // Uploads: a queue that goes on after a lost connection, and after a reload once the same files are chosen again.
 
-// What is sent in one go, and else piece by piece: each is in memory for its hash.
-const SMALL = 8 * 1024 * 1024;
-const PIECE = 32 * 1024 * 1024;
+import { EmptyFolder, Item, SMALL, decode, kept, passes, said, send, sleep } from "./item.js";
+
 const AT_ONCE = 3;
-const KEPT = "sealift-uploads";
-// What an upload that was cut off leaves on the server is whole blocks of this size.
-const BLOCK = 16 * 1024 * 1024;
 // Of two files that may be the same so much is in memory at a time.
 const COMPARED = 1024 * 1024;
 
-// A request that moves nothing for so long is taken for lost, in milliseconds: a line that went silently (a wireless network, a laptop
-// that slept) is not told of by the system for a quarter of an hour. The answer to a whole body may take longer: the last of it may
-// still be on its way, and it is hashed and written to the disk.
-const SILENT = 60_000;
-const SILENT_ANSWER = 300_000;
-// Counts what moves on the page. A request may wait for its turn at the server while others move: that is no lost line.
-let moves = 0;
+// What is under way, all of it and by key: of tens of thousands none is looked for among all others.
+class Open {
+  constructor() { Object.assign(this, { items: new Set(), keys: new Map() }); }
 
-const sleep = (ms) => new Promise((done) => {
-  const timer = setTimeout(done, ms);
-  addEventListener("online", () => { clearTimeout(timer); done(); }, { once: true });
-});
+  get size() { return this.items.size; }
 
-async function digest(blob) {
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
-  return `sha-256=:${btoa(String.fromCharCode(...hash))}:`;
-}
+  at(key) { return [...(this.keys.get(key) ?? [])]; }
 
-// One request. Resolves to the answer, also to one that refuses; to status 0 if there was none, the line is off, or nothing moves.
-function send(method, url, headers, body, item) {
-  return new Promise((done) => {
-    const request = new XMLHttpRequest();
-    const before = item ? item.sent : 0;
-    const giveUp = () => request.abort();
-    let timer = 0;
-    const waitFor = (ms) => {
-      clearTimeout(timer);
-      const before = moves;
-      timer = setTimeout(() => { if (moves === before) giveUp(); else waitFor(ms); }, ms);
-    };
-    // What was on its way when the line went is not always told to have failed.
-    addEventListener("offline", giveUp);
-    request.open(method, url);
-    request.setRequestHeader("Accept", "text/plain");
-    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-    if (item) {
-      item.request = request;
-      request.upload.onprogress = (event) => { item.sent = before + event.loaded; moves += 1; waitFor(SILENT); };
-      request.upload.onloadend = () => waitFor(SILENT_ANSWER);
-    }
-    request.onloadend = () => {
-      clearTimeout(timer);
-      if (request.status) moves += 1;
-      removeEventListener("offline", giveUp);
-      if (item) item.request = null;
-      const header = (name) => request.getResponseHeader(name);
-      done({ status: request.status, url: request.responseURL, text: request.responseText, header });
-    };
-    request.send(body);
-    waitFor(body ? SILENT : SILENT_ANSWER);
-  });
-}
-
-// 507 says that there is no room: that does not pass.
-const passes = (status) => [0, 408, 429, 502, 503, 504].includes(status);
-
-// What the server said, without its number and signature.
-export const said = (answer) =>
-  answer.text.replace(/^\d+: /, "").replace(/ \(server's pid .*\)\s*$/, "").trim() || `The server answered ${answer.status}.`;
-
-const kept = {
-  all() {
-    try { return JSON.parse(localStorage.getItem(KEPT)) || {}; } catch { return {}; }
-  },
-  set(key, value) {
-    const all = kept.all();
-    if (value) all[key] = value; else delete all[key];
-    try { localStorage.setItem(KEPT, JSON.stringify(all)); } catch { /* Then it only outlives a lost connection. */ }
-  },
-};
-
-class Item {
-  // Up to `small` bytes go in one request.
-  constructor(file, url, shown, small) {
-    Object.assign(this, { file, url, shown, small, sent: 0, state: "waiting", why: "", replace: false, request: null, batch: 0 });
-    // The upload that it is at.
-    this.at = null;
-    // What is kept of it is found by this. That it is of this very file is not known by it.
-    this.key = `${url} ${file.size} ${file.lastModified}`;
+  add(item) {
+    this.items.add(item);
+    if (!this.keys.has(item.key)) this.keys.set(item.key, new Set());
+    this.keys.get(item.key).add(item);
   }
 
-  get isFolder() { return false; }
-
-  get isOver() { return this.state === "done" || this.state === "failed" || this.state === "stopped" || this.state === "taken"; }
-
-  end(state, why = "") {
-    this.state = state;
-    this.why = why;
-    if (state === "done") this.sent = this.file.size;
-    if (state !== "done" || this.file.size > this.small) kept.set(this.key, null);
-  }
-
-  about() {
-    const about = { "X-OC-Mtime": Math.floor(this.file.lastModified / 1000) };
-    if (!this.replace) about["If-None-Match"] = "*";
-    return about;
-  }
-
-  async run(changed) {
-    let [wait, reached] = [1, 0];
-    while (!this.isOver) {
-      this.state = "running";
-      changed();
-      let answer;
-      try {
-        answer = this.file.size <= this.small ? await this.whole() : await this.pieces(changed);
-        if (answer.status === 412 && !this.isOver) answer = await this.taken();
-      } catch {
-        return this.end("failed", "The file cannot be read: it was changed or removed.");
-      }
-      if (this.isOver) break;
-      if (answer.status >= 200 && answer.status < 300) this.end("done");
-      else if (answer.status === 412) this.end("taken", "A file of this name is here already.");
-      else if (answer.status === 401) {
-        this.state = "login";
-        changed();
-        await sleep(3000);
-      } else if (passes(answer.status)) {
-        this.state = "lost";
-        changed();
-        // A line that brought something since the last time is tried again at once.
-        if (this.sent > reached) [wait, reached] = [1, this.sent];
-        await sleep(1000 * wait);
-        wait = Math.min(2 * wait, 30);
-      } else this.end("failed", said(answer));
-    }
-    changed();
-  }
-
-  async whole() {
-    this.sent = 0;
-    const headers = { ...this.about(), "Repr-Digest": await digest(this.file) };
-    return send("PUT", this.url, headers, this.file, this);
-  }
-
-  async pieces(changed) {
-    let at = kept.all()[this.key];
-    if (at) {
-      const found = await send("HEAD", at, {});
-      if (passes(found.status) || found.status === 401) return found;
-      const isThere = found.status < 300 && found.header("Upload-Offset") !== null;
-      // What was kept before this page was: the file may be another one by now, of the same name, size and time.
-      const isOfThis = isThere && (at === this.at || (await this.beginsWith(found.header("Sealift-Prefix"), changed)));
-      if (this.isOver) return { status: 0 };
-      if (isOfThis) {
-        if (found.header("Upload-Complete") === "?1") return found;
-        this.sent = Number(found.header("Upload-Offset"));
-        this.at = at;
-      } else {
-        if (isThere) send("DELETE", at, {});
-        kept.set(this.key, null);
-        at = null;
-      }
-    }
-    if (!at) {
-      this.sent = 0;
-      const prefix = await this.prefix();
-      if (this.isOver) return { status: 0 };
-      const begin = (more) =>
-        send("PUT", this.url, { ...this.about(), ...more, "Upload-Complete": "?0", "Upload-Length": this.file.size }, "");
-      let begun = await begin(prefix);
-      // Somebody else has gone on with it, or there is a file of this name, which the answer to this will say.
-      if (begun.status === 412 && prefix["Sealift-Prefix"]) begun = await begin({});
-      at = begun.header("Location");
-      if (begun.status >= 300 || !at) return begun;
-      this.sent = Number(begun.header("Upload-Offset"));
-      this.at = at;
-      kept.set(this.key, at);
-    }
-    for (;;) {
-      changed();
-      const from = this.sent;
-      const piece = this.file.slice(from, from + PIECE);
-      const isLast = from + piece.size >= this.file.size;
-      const headers = {
-        "Content-Type": "application/partial-upload",
-        "Content-Digest": await digest(piece),
-        "Upload-Offset": from,
-        "Upload-Complete": isLast ? "?1" : "?0",
-      };
-      if (this.isOver) return { status: 0 };
-      const answer = await send("PATCH", at, headers, piece, this);
-      if (answer.status < 200 || answer.status >= 300) {
-        // Where it broke is asked for anew.
-        if (answer.status === 409 || answer.status === 400) return { ...answer, status: 0 };
-        if (answer.status === 404) kept.set(this.key, null);
-        return answer.status === 404 ? { ...answer, status: 0 } : answer;
-      }
-      this.sent = from + piece.size;
-      if (isLast) return answer;
-    }
-  }
-
-  // What another way of sending this file has left on the server, if the file begins with it.
-  async prefix() {
-    if (this.small < 0 || this.file.size < BLOCK) return {};
-    const left = await send("HEAD", `${this.url}?partial`, {});
-    const prefix = left.status === 204 && left.header("Sealift-Prefix");
-    return (await this.beginsWith(prefix)) ? { "Sealift-Prefix": prefix } : {};
-  }
-
-  // Whether the file begins with what the server says that it has: bytes, and their BLAKE3.
-  async beginsWith(prefix, changed) {
-    const [length, hash] = (prefix || "").split(" ");
-    if (!hash || Number(length) > this.file.size) return false;
-    const { blake3 } = await import("./blake3.js");
-    const reached = (at) => {
-      if (changed) { this.sent = at; changed(); }
-      return !this.isOver;
-    };
-    return (await blake3(this.file, Number(length), reached)) === hash;
-  }
-
-  // There is one of this name. An answer may have been lost on its way: then it is this very file, and it is uploaded. That is so if
-  // all its bytes have the same hash, and not before: many files have the same size and time. Whoever gets no answer to this either
-  // does not know yet.
-  async taken() {
-    const isSmall = this.file.size <= this.small;
-    const there = await send("HEAD", this.url, isSmall ? { "Want-Repr-Digest": "sha-256=10" } : {});
-    if (passes(there.status) || there.status === 401) return there;
-    const modified = Date.parse(there.header("Last-Modified")) / 1000;
-    const mayBe = Number(there.header("Content-Length")) === this.file.size && modified === Math.floor(this.file.lastModified / 1000);
-    if (there.status !== 200 || !mayBe) return { ...there, status: 412 };
-    // The tag of a large file is its BLAKE3, if that was recorded when it came; a weak one proves nothing.
-    const isSame = isSmall
-      ? there.header("Repr-Digest") === (await digest(this.file))
-      : await this.beginsWith(`${this.file.size} ${/^"([0-9a-f]{64})"$/.exec(there.header("ETag"))?.[1] ?? ""}`);
-    return { ...there, status: isSame ? 204 : 412 };
-  }
-
-  stop() {
-    const at = kept.all()[this.key];
-    this.end("stopped", "Stopped.");
-    this.request?.abort();
-    if (at) send("DELETE", at, {});
-  }
-
-  again(replace) {
-    this.replace = replace;
-    this.sent = 0;
-    this.state = "waiting";
-    this.why = "";
-  }
-}
-
-// A folder with nothing in it: there is no file that it would be made for.
-class EmptyFolder extends Item {
-  constructor(url, shown) { super({ size: 0, lastModified: 0 }, url, shown, 0); }
-
-  get isFolder() { return true; }
-
-  async whole() {
-    const url = `${this.url}/`;
-    const made = await send("MKCOL", url, {}, null, this);
-    if (made.status !== 405) return made;
-    // Something is there. A file of this name would lead elsewhere; who may not look takes it for the folder.
-    const there = await send("HEAD", url, {});
-    if (there.status === 200 && !new URL(there.url).pathname.endsWith("/")) {
-      return { ...made, text: "A file of this name is here already." };
-    }
-    return passes(there.status) ? there : { ...made, status: 201 };
+  delete(item) {
+    this.items.delete(item);
+    const alike = this.keys.get(item.key);
+    alike?.delete(item);
+    if (alike?.size === 0) this.keys.delete(item.key);
   }
 }
 
@@ -278,11 +32,15 @@ export class Uploads {
   // `changed` is called when there is something to show, `landed` when files have come to their place. What is larger than `small`
   // is gone on with after a cut, and sent no second time if only the answer was lost.
   constructor(changed, landed, small = SMALL) {
-    Object.assign(this, { changed, landed, small, items: [], running: 0, folders: new Map(), rates: [], batch: 0, looking: Promise.resolve() });
+    Object.assign(this, { changed, landed, small, items: [], running: 0, folders: new Map(), rates: [], batch: 0 });
+    // Those that are not over, and of them those whose turn comes, in order.
+    Object.assign(this, { open: new Open(), queue: [], turn: 0 });
+    // What may have been chosen before is compared, one after the other; `stop` raises the number by which that goes on.
+    Object.assign(this, { looking: Promise.resolve(), comparing: 0, stops: 0 });
     addEventListener("beforeunload", (event) => { if (this.isBusy) event.preventDefault(); });
   }
 
-  get isBusy() { return this.items.some((item) => !item.isOver); }
+  get isBusy() { return this.open.size > 0 || this.comparing > 0; }
 
   // Those that a reload has cut off, into this folder, and that no other tab is at.
   static async interrupted(base) {
@@ -305,29 +63,50 @@ export class Uploads {
       ...folders.map((path) => new EmptyFolder(url(path), path)),
     ];
     // The very same chosen twice is sent once: what may be that is looked at, one after the other.
-    const alike = (item) => this.items.filter((other) => !other.isOver && other.key === item.key);
-    const known = new Set();
-    const isNew = (item) => alike(item).length === 0 && !known.has(item.key) && known.add(item.key);
-    const doubtful = chosen.filter((item) => !isNew(item));
-    this.take(chosen.filter((item) => !doubtful.includes(item)));
-    for (const item of doubtful) {
-      const before = alike(item);
-      this.looking = this.looking.then(async () => {
-        const others = new Set([...before, ...alike(item)]);
-        for (const other of others) if (await areAlike(other.file, item.file).catch(() => false)) return;
-        this.take([item]);
-      });
+    const [fresh, doubtful, known] = [[], [], new Set()];
+    for (const item of chosen) {
+      const isNew = this.open.at(item.key).length === 0 && !known.has(item.key);
+      known.add(item.key);
+      (isNew ? fresh : doubtful).push(item);
     }
+    this.take(fresh);
+    for (const item of doubtful) this.compare(item);
+    this.changed();
+  }
+
+  // Takes it once it is known to be none of those that are under way.
+  compare(item) {
+    const [before, stops] = [this.open.at(item.key), this.stops];
+    const goesOn = () => this.stops === stops;
+    this.comparing += 1;
+    this.looking = this.looking.then(async () => {
+      const others = new Set([...before, ...this.open.at(item.key)]);
+      let isNew = goesOn();
+      for (const other of others) {
+        if (isNew) isNew = !(await areAlike(other.file, item.file, goesOn).catch(() => false));
+      }
+      this.comparing -= 1;
+      if (isNew && goesOn()) this.take([item]); else this.changed();
+    });
   }
 
   take(added) {
-    if (!this.isBusy) this.begin();
-    for (const item of added) item.batch = this.batch;
+    if (added.length === 0) return;
+    if (this.open.size === 0) this.begin();
     // Chosen again, it is no longer what became of it the last time. A link takes several files of one name.
     const name = (item) => (this.small < 0 ? item.key : item.url);
     const again = new Set(added.map(name));
     this.items = [...this.items.filter((item) => !item.isOver || item.state === "done" || !again.has(name(item))), ...added];
+    for (const item of added) this.put(item);
     this.next();
+  }
+
+  // Its turn comes.
+  put(item) {
+    item.batch = this.batch;
+    item.over = () => this.open.delete(item);
+    this.open.add(item);
+    this.queue.push(item);
   }
 
   // What was chosen before and is over is counted no more. What somebody has to decide on stays in the list.
@@ -339,25 +118,31 @@ export class Uploads {
     this.folders.clear();
   }
 
-  again(item, replace) {
-    if (!this.isBusy && item.batch !== this.batch) this.begin();
-    item.batch = this.batch;
-    item.again(replace);
+  again(item, replace) { this.allAgain([item], replace); }
+
+  allAgain(items, replace) {
+    const isAfterAll = this.open.size === 0 && items.some((item) => item.batch !== this.batch);
+    if (isAfterAll) this.begin();
+    for (const item of items) {
+      item.again(replace);
+      this.put(item);
+    }
     this.next();
   }
 
   // Those whose names are taken, which somebody has to decide on.
   taken() { return this.items.filter((item) => item.state === "taken"); }
 
-  replaceAll() { for (const item of this.taken()) this.again(item, true); }
+  replaceAll() { this.allAgain(this.taken(), true); }
 
   // What is there stays.
   keepAll() { this.items = this.items.filter((item) => item.state !== "taken"); this.changed(); }
 
   next() {
-    while (this.running < AT_ONCE) {
-      const item = this.items.find((item) => item.state === "waiting");
-      if (!item) break;
+    while (this.running < AT_ONCE && this.turn < this.queue.length) {
+      const item = this.queue[this.turn];
+      this.turn += 1;
+      if (item.state !== "waiting") continue;
       this.running += 1;
       item.state = "running";
       const run = () => this.prepare(item).then(() => item.run(() => this.changed()));
@@ -369,6 +154,7 @@ export class Uploads {
         this.next();
       });
     }
+    if (this.turn === this.queue.length) [this.queue, this.turn] = [[], 0];
     this.changed();
   }
 
@@ -381,6 +167,7 @@ export class Uploads {
       at += `${encodeURIComponent(name)}/`;
       if (!this.folders.has(at)) this.folders.set(at, this.make(at));
       const why = await this.folders.get(at);
+      if (item.isOver) return;
       if (why) { this.folders.delete(at); item.end("failed", why); return; }
     }
   }
@@ -415,13 +202,17 @@ export class Uploads {
 
   clear() { this.items = this.items.filter((item) => !item.isOver); this.changed(); }
 
-  stop() { for (const item of this.items) if (!item.isOver) item.stop(); this.changed(); }
+  stop() {
+    this.stops += 1;
+    for (const item of [...this.open.items]) item.stop();
+    this.changed();
+  }
 }
 
-// Whether two files have the same bytes.
-async function areAlike(one, other) {
+// Whether two files have the same bytes; nobody asks any more once it does not go on.
+async function areAlike(one, other, goesOn) {
   if (one.size !== other.size) return false;
-  for (let at = 0; at < one.size; at += COMPARED) {
+  for (let at = 0; at < one.size && goesOn(); at += COMPARED) {
     const parts = await Promise.all([one, other].map((file) => file.slice(at, at + COMPARED).arrayBuffer()));
     if (!areEqual(...parts)) return false;
   }
@@ -436,8 +227,6 @@ function areEqual(left, right) {
   const [rest, there] = [left, right].map((bytes) => new Uint8Array(bytes, 4 * count));
   return rest.every((byte, n) => byte === there[n]);
 }
-
-function decode(path) { try { return decodeURIComponent(path); } catch { return path; } }
 
 // What was dropped: pairs of a file and its path, in folders and out of them, and the paths of the folders that are empty.
 export async function dropped(transfer) {
