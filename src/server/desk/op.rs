@@ -149,7 +149,7 @@ pub enum Op {
         from: RelPath,
         /// What the copy is called.
         to: RelPath,
-        /// What must be there when the copy takes its place: anything is replaced, or a file, or nothing is.
+        /// What must be at `to` when the copy takes its place: whatever there is, nothing, or the file with these bytes.
         over: Condition,
     },
     /// A client keeps these with a file or folder, or none any more of a name, beside what it keeps there already.

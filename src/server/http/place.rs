@@ -11,6 +11,8 @@ use super::folder;
 use super::guest::Guest;
 use super::rows::Form;
 use crate::error::{Kind, Result};
+use crate::server::desk::Desk;
+use crate::server::desk::op::Op;
 
 /// What is there: a file, or a folder.
 ///
@@ -45,8 +47,16 @@ async fn look(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids) 
     let again = Asked { headers: Default::default(), place, wish, viewer, ..asked };
     match file::serve(guest, asked).await {
         Err(error) if error.kind() == Kind::IsDirectory => folder::serve(guest, again, form, ids).await,
-        // Who may list and not read files is led to the folder all the same.
-        Err(error) if error.kind() == Kind::Denied => folder::serve(guest, again, form, ids).await.map_err(|_| error),
+        // Who may list and not read files is led to the folder all the same; who may not is refused once.
+        Err(error) if error.kind() == Kind::Denied => match may_look(guest, &again).await {
+            true => folder::serve(guest, again, form, ids).await.map_err(|_| error),
+            false => Err(error),
+        },
         answer => answer,
     }
+}
+
+async fn may_look(guest: &Arc<Guest>, asked: &Asked) -> bool {
+    let (op, method) = (Op::Stat(asked.place.path.clone()), asked.method);
+    guest.step(move |desk: &mut Desk| desk.allows(&op, method)).await.is_ok()
 }

@@ -76,6 +76,8 @@ fn is_in(desk: &mut Desk, path: &RelPath, state: &State) -> bool {
     match state {
         State::Locked(None) => false,
         State::Locked(Some(token)) => desk.locks_over(path).iter().any(|lock| lock.token == *token),
+        // What may not be looked at has no state, and its request is what is refused.
+        State::Tagged(_) if desk.allows(&Op::Stat(path.clone()), "IF").is_err() => false,
         State::Tagged(tag) => match begin(desk, Op::Stat(path.clone()), "IF") {
             Ok(Begun::Done(Ok(Outcome::Found { meta, .. }))) => {
                 let recorded = desk.recorded(path, meta.kind, meta.size);
