@@ -398,7 +398,7 @@ fn check_finds_what_another_account_has_made_where_the_server_keeps_something() 
     chown(&users, Some(nobody.uid.as_raw()), None).unwrap();
     let said = || {
         let mut command = sealiftd(place.path());
-        command.args(["check", "--max-connections", "20", "--listen", "127.0.0.1:0", "--user", "nobody"]);
+        command.args(["check", "--strict", "--max-connections", "20", "--listen", "127.0.0.1:0", "--user", "nobody"]);
         let output = command.output().unwrap();
         (output.status.code().unwrap(), text(&output.stdout))
     };

@@ -128,26 +128,24 @@ impl Trash {
 
     /// Takes the room of a note, if the disk has it.
     fn set_apart(&self) {
-        let whole = u64::try_from(limits::TRASH_SPARE).unwrap_or(u64::MAX);
-        match statat(&self.reserved, SPARE, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if u64::try_from(stat.st_size).is_ok_and(|size| size >= whole) => return,
-            // Whoever began it was killed.
-            Ok(_) => drop(self.let_spare_go()),
-            Err(_) => {}
+        let is_whole = |stat: Stat| usize::try_from(stat.st_size).is_ok_and(|size| size >= limits::TRASH_SPARE);
+        if self.spare().is_some_and(is_whole) {
+            return;
         }
+        // Whoever began it was killed.
+        self.let_spare_go();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(spare) = openat(&self.reserved, SPARE, flags, Mode::RUSR | Mode::WUSR) else { return };
         // Bytes that no file system leaves out or makes fewer of.
         let mut bytes = [0; limits::TRASH_SPARE];
-        let filled = getrandom::fill(&mut bytes).is_ok() && File::from(spare).write_all(&bytes).is_ok();
-        if !filled {
+        if getrandom::fill(&mut bytes).is_err() || File::from(spare).write_all(&bytes).is_err() {
             self.let_spare_go();
         }
     }
 
-    /// Whether the room of a note is set apart.
-    pub(super) fn has_spare(&self) -> bool {
-        statat(&self.reserved, SPARE, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    /// The room of a note that is set apart.
+    pub(super) fn spare(&self) -> Option<Stat> {
+        statat(&self.reserved, SPARE, AtFlags::SYMLINK_NOFOLLOW).ok()
     }
 
     fn let_spare_go(&self) -> bool {

@@ -157,7 +157,7 @@ impl<'a> Room<'a> {
             }
             self.gone += 1;
             // What came may be set apart by now for the very note that is to be made.
-            if free(&trash) > before || trash.has_spare() {
+            if free(&trash) > before || trash.spare().is_some() {
                 self.fruitless = 0;
                 return true;
             }
