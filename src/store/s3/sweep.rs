@@ -111,13 +111,12 @@ impl Shared {
     }
 }
 
+/// Where a page of uploads ends: the key and the id of its last one.
+type Marker = (String, String);
+
 impl Engine {
     /// A page of the uploads in parts to what begins with this, behind that key and id, and behind what the next one is.
-    fn unfinished(
-        &self,
-        prefix: &str,
-        after: Option<&(String, String)>,
-    ) -> Result<(Vec<Unfinished>, Option<(String, String)>), Why> {
+    fn unfinished(&self, prefix: &str, after: Option<&Marker>) -> Result<(Vec<Unfinished>, Option<Marker>), Why> {
         let mut call = Call { key: None, ..Call::of("GET", "") }.asking("uploads", "").asking("prefix", prefix);
         if let Some((key, id)) = after {
             call = call.asking("key-marker", key.clone()).asking("upload-id-marker", id.clone());
