@@ -1,13 +1,11 @@
 //! Changes of names, but for their removal (`remove`). A bucket knows none: a file is renamed by copying and then removing it, so that it is never gone and for a moment
-//! there twice; a folder is renamed file by file in the same way, if it is not too large.
-
-use std::collections::BTreeSet;
+//! there twice; so is a folder, file by file (`moving`).
 
 use rustix::io::Errno;
 
 use super::commit::Sure;
 use super::engine::{Why, unavailable};
-use super::ledger::{Changing, done_at_once};
+use super::ledger::done_at_once;
 use super::names::Spot;
 use super::object::{Kept, Object, endless};
 use super::shared::{Found, Shared, a_number, failed, full, unheeded};
@@ -38,7 +36,7 @@ impl Shared {
     }
 
     /// What is there, if it is what was seen.
-    fn look_for(&self, place: &Spot, path: &RelPath, seen: Option<&Seen>) -> Result<Found> {
+    pub(super) fn look_for(&self, place: &Spot, path: &RelPath, seen: Option<&Seen>) -> Result<Found> {
         let found = self.look(place, path)?;
         check(&found, seen, path)?;
         Ok(found)
@@ -115,7 +113,7 @@ impl Shared {
         self.check_parent(home, from)?;
         self.check_parent(home, to)?;
         let (old, new) = (full(home, from), full(home, to));
-        let _held = self.lock(&old, Some(&new));
+        let held = self.lock(&old, Some(&new));
         let mut going = self.ledger.changing(&self.keys.file(&old)?, None);
         let coming = if old == new { None } else { Some(self.ledger.changing(&self.keys.file(&new)?, None)) };
         let found = self.look(&old, from)?;
@@ -127,10 +125,10 @@ impl Shared {
             }
             // Each file in it is removed where it was, and it must be certain that it is the one that was copied.
             Found::Folder if !self.heeds().delete_match && !self.alone => Err(unheeded(from)),
-            Found::Folder => match self.look_for(&new, to, seen.other.as_ref())? {
-                Found::Nothing => self.rename_folder(home, (&old, from), (&new, to)).map(|()| Stored::Created),
-                Found::File(_) | Found::Folder => Err(failed(to, Errno::EXIST)),
-            },
+            Found::Folder => {
+                drop((held, going, coming));
+                self.rename_folder(home, (&old, from), (&new, to), seen).map(|()| Stored::Created)
+            }
             Found::File(object) => {
                 let there = match old == new {
                     true => Found::File(object.clone()),
@@ -198,7 +196,7 @@ impl Shared {
     }
 
     /// Makes a copy of a file, with this kept of it.
-    fn copy_file(
+    pub(super) fn copy_file(
         &self,
         (old, new): (&Spot, &Spot),
         object: &Object,
@@ -270,78 +268,6 @@ impl Shared {
             // It may be done yet: the parts go after seven days.
             (Err(why), None) => Err(why),
         }
-    }
-
-    fn rename_folder(&self, home: &Spot, (old, from): (&Spot, &RelPath), (new, to): (&Spot, &RelPath)) -> Result<()> {
-        let told = |why: Why| why.at(from);
-        let (source, target) = (self.keys.folder(old)?, self.keys.folder(new)?);
-        let mut objects: Vec<Inside> = Vec::new();
-        self.each_page(&source, |page| {
-            objects.extend_from_slice(page);
-            if objects.len() <= limits::ENGINE_RENAMED {
-                return Ok(());
-            }
-            let text = format!(
-                "{from}: a folder with more than {} entries is not renamed in this storage, which would have to copy each: \
-                 copy it, then remove it",
-                limits::ENGINE_RENAMED
-            );
-            Err(Why::Failed(Error::new(Kind::Unsupported, text)))
-        })
-        .map_err(|why| match why {
-            Why::Failed(error) if error.kind() == Kind::Unsupported => error,
-            why => told(why),
-        })?;
-        let mut folders = BTreeSet::new();
-        let mut files = Vec::new();
-        for object in &objects {
-            let relative = object.key.strip_prefix(&source).unwrap_or_default();
-            let odd = || Error::new(Kind::BadPath, format!("{from}: {relative} in it is no name that can be served"));
-            let inside = super::names::path_of(relative.trim_end_matches('/')).ok_or_else(odd)?;
-            // In the home, as it will be called there.
-            to.join(&inside)
-                .map_err(|err| Error::new(err.kind(), format!("{to}: of something in it: {}", err.text())))?;
-            let (was, will) = (old.at(&inside), new.at(&inside));
-            if format!("{target}{relative}").len() > limits::ENGINE_KEY_MAX {
-                return Err(Error::new(
-                    Kind::PathTooLong,
-                    format!("{to}: of something in it: longer than a name can be"),
-                ));
-            }
-            match relative.is_empty() || relative.ends_with('/') {
-                true => drop(folders.insert(will)),
-                false => files.push((was, will)),
-            }
-        }
-        let (leaving, arriving) = (self.ledger.sweeping(&source), self.ledger.sweeping(&target));
-        self.mark(new).map_err(told)?;
-        folders.iter().try_for_each(|folder| self.mark(folder)).map_err(told)?;
-        let copied = self.side_by_side(&files, |(was, will)| {
-            let mut coming = self.ledger.changing(&self.keys.file(will)?, Some(&arriving));
-            let object = self.file(was)?;
-            coming.begins(Sum::file(object.size));
-            self.copy_file((was, will), &object, object.kept, &Sure::Absent, to)?;
-            Ok::<_, Why>((object, coming))
-        });
-        let copied = copied.into_iter().collect::<Result<Vec<_>, Why>>().map_err(|why| partly(why, from, to))?;
-        let (copied, coming): (Vec<Object>, Vec<Changing<'_>>) = copied.into_iter().unzip();
-        self.keep_parent(home, from)?;
-        let both: Vec<_> = files.iter().zip(&copied).collect();
-        let removed = self.side_by_side(&both, |((was, _), object)| {
-            let mut going = self.ledger.changing(&self.keys.file(was)?, Some(&leaving));
-            going.begins(Sum::NONE);
-            match self.remove_file(was, from, object, true) {
-                Err(error) if error.kind() == Kind::Changed => Ok(going),
-                removed => removed.map(|()| going),
-            }
-        });
-        let going = removed.into_iter().collect::<Result<Vec<_>>>()?;
-        let sizes = || copied.iter().map(|object| Sum::file(object.size));
-        let left = going.into_iter().zip(sizes()).map(|(going, size)| (going, size, Sum::NONE));
-        let came = coming.into_iter().zip(sizes()).map(|(coming, size)| (coming, Sum::NONE, size));
-        done_at_once(left.chain(came).collect(), |_| {});
-        let markers = objects.iter().filter(|object| object.key.ends_with('/'));
-        markers.rev().try_for_each(|marker| self.engine.delete(&marker.key, None)).map_err(told)
     }
 
     /// [`crate::files::Store::supersede`]: by two renames, so that for a moment nothing is there.
@@ -453,9 +379,4 @@ fn check(found: &Found, expected: Option<&Seen>, path: &RelPath) -> Result<()> {
 pub(super) fn seen_as(object: &Object) -> Seen {
     let told = [object.etag.as_bytes(), b"\0", object.number.as_bytes()].concat();
     Seen::known(&object.meta(), Some(Hash::of(&told)))
-}
-
-fn partly(why: Why, from: &RelPath, to: &RelPath) -> Error {
-    let error = why.at(from);
-    Error::new(error.kind(), format!("{}; nothing of it is lost, and some is at {to} already", error.text()))
 }

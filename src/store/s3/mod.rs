@@ -22,6 +22,7 @@ mod holders;
 mod keyring;
 mod ledger;
 mod listing;
+mod moving;
 mod names;
 mod object;
 mod partial;

@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) alone: bool,
     /// By a part of the hash of a path: whoever changes what has a name has its lock.
     names: [Mutex<()>; 256],
+    /// By a part of the hash of a home: whoever renames a folder in it.
+    folders: [Mutex<()>; 256],
     /// What is known of files that have stood still, by key and by what a listing tells of them.
     remembered: Mutex<HashMap<Listed, Kept>>,
     /// When folders were last seen that files go into.
@@ -106,6 +108,7 @@ impl Shared {
             heeds: RwLock::new(Heeds::NOTHING),
             alone,
             names: std::array::from_fn(|_| Mutex::new(())),
+            folders: std::array::from_fn(|_| Mutex::new(())),
             remembered: Mutex::default(),
             seen: Mutex::default(),
             live: Live::default(),
@@ -132,6 +135,12 @@ impl Shared {
             let first = at(low).map(Mutex::lock);
             Held { _first: first, _second: (low != high).then(|| at(high).map(Mutex::lock)).flatten() }
         })
+    }
+
+    /// Waits until nobody else of this process renames a folder of this home. Before locks of names, never with one.
+    pub(super) fn lock_folders(&self, home: &Spot) -> Option<MutexGuard<'_, ()>> {
+        let place = Hash::of(home.as_bytes()).as_bytes().first().copied().unwrap_or(0);
+        block_in_place(|| self.folders.iter().nth(place.into()).map(Mutex::lock))
     }
 
     /// Refuses what depends on something that this storage does not heed, before any byte is sent. In parts: as an upload in parts.
