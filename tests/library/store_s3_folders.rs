@@ -85,12 +85,16 @@ fn renamed_while(
 fn what_is_stored_in_a_folder_while_it_is_renamed_stays_at_either_name() {
     // In the place of what was copied already, and is to be removed.
     let is_copied = |asked: &Asked| asked.method == "PUT" && asked.key == "h/alice/e/x";
-    let (engine, renamed) = renamed_while(is_copied, |store| drop(any(store, "d/x", b"new").unwrap()));
+    let (engine, renamed) = renamed_while(is_copied, |store| {
+        any(store, "d/x", b"new").unwrap();
+    });
     assert!(renamed);
     assert_eq!((engine.get("h/alice/d/x"), engine.get("h/alice/e/x")), (b"new".to_vec(), b"old".to_vec()));
     // Where it is to be copied to.
     let is_made = |asked: &Asked| asked.method == "PUT" && asked.key == "h/alice/e/";
-    let (engine, renamed) = renamed_while(is_made, |store| drop(any(store, "e/x", b"new").unwrap()));
+    let (engine, renamed) = renamed_while(is_made, |store| {
+        any(store, "e/x", b"new").unwrap();
+    });
     assert!(!renamed);
     assert_eq!((engine.get("h/alice/d/x"), engine.get("h/alice/e/x")), (b"old".to_vec(), b"new".to_vec()));
 }

@@ -140,7 +140,7 @@ impl Shared {
     /// Waits until nobody else of this process renames a folder of this home. Before locks of names, never with one.
     pub(super) fn lock_folders(&self, home: &Spot) -> Option<MutexGuard<'_, ()>> {
         let place = Hash::of(home.as_bytes()).as_bytes().first().copied().unwrap_or(0);
-        block_in_place(|| self.folders.iter().nth(place.into()).map(Mutex::lock))
+        block_in_place(|| self.folders.get(usize::from(place)).map(Mutex::lock))
     }
 
     /// Refuses what depends on something that this storage does not heed, before any byte is sent. In parts: as an upload in parts.
