@@ -21,9 +21,17 @@ pub(crate) fn parse<'a>(text: &'a str, file: &str) -> Result<Spanned<DeTable<'a>
 /// others look wrong.
 pub(crate) fn parse_all<'a>(text: &'a str, file: &str) -> (Spanned<DeTable<'a>>, Vec<Error>) {
     let (table, mut wrong) = DeTable::parse_recoverable(text);
-    let twice = wrong.iter().position(|err| err.message() != TWICE).map_or(wrong.len(), |first| first + 1);
-    wrong.truncate(twice);
-    wrong.sort_by_key(|err| err.span().unwrap_or_default().start);
+    let start = |err: &toml::de::Error| err.span().unwrap_or_default().start;
+    // The parser tells of what is no TOML in its order, and then of what is there twice.
+    if let Some(first) = wrong.iter().position(|err| err.message() != TWICE) {
+        let until = wrong.get(first).map(start).unwrap_or_default();
+        let mut number = 0..;
+        wrong.retain(|err| {
+            let number = number.next();
+            number == Some(0) || number == Some(first) || (err.message() == TWICE && start(err) < until)
+        });
+    }
+    wrong.sort_by_key(start);
     (table, wrong.iter().map(|err| wrong_toml(text, file, err)).collect())
 }
 

@@ -125,7 +125,12 @@ fn places_for_the_named() {
 fn few_open_files() {
     let _turn = alone();
     many_files();
-    let daemon = Daemon::builder().through(["prlimit", "--nofile=100:100"]).start();
+    // Nobody is told of fewer than usual who asked for none.
+    let unasked = Daemon::builder().through(["prlimit", "--nofile=100:100"]).start();
+    unasked.log_with(&["as many connections as there can be open files", "connections=16"]);
+    let log = unasked.stop().log;
+    assert!(!log.contains("fewer connections than asked for"), "{log}");
+    let daemon = Daemon::builder().through(["prlimit", "--nofile=100:100"]).args(["--max-connections", "5000"]).start();
     let mut established = RawClient::from(HONEST, &daemon);
     established.login("anonymous", "");
     let mut silent = bare(&daemon, 200);
