@@ -144,10 +144,11 @@ pub fn snapshot(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     seen
 }
 
-/// What is in the hidden staging folder of a home, with the folders of running sessions opened up, without their locks.
+/// What is in the hidden staging folder of a home, with the folders of running sessions opened up, without their locks and the room
+/// that a trash has set apart.
 pub fn staged(home: &Path) -> Vec<PathBuf> {
     let staged = snapshot(&home.join(limits::RESERVED_NAME)).into_keys();
-    staged.filter(|path| !path.ends_with("lock")).collect()
+    staged.filter(|path| !path.ends_with("lock") && path != Path::new("spare")).collect()
 }
 
 /// Fails unless nothing but empty folders of sessions waits in a home's staging folder.

@@ -192,8 +192,6 @@ impl LocalStore {
     /// is for a store that stages in its root.
     pub fn keeping(mut self, keeps: bool) -> LocalStore {
         self.stage.keeps = keeps && self.options.staging == Staging::Hidden;
-        // What it needs is made while the disk has room for it. Where that cannot be, whoever deletes something is told.
-        let _made = self.jail.tree().may_change().and_then(|_| self.stage.trash());
         self
     }
 

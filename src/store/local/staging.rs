@@ -252,6 +252,8 @@ impl Stage {
             return Err(Error::new(Kind::BadPath, text));
         }
         let failed = |err| Error::file(path, err);
+        // While the disk has room for it. Where that cannot be, whoever deletes something is told.
+        let _made = self.trash();
         let mode = self.staging.file_mode(mode, umask);
         let mut temp = self.try_create(path, parent, large, mode).map_err(failed)?;
         self.mark(&mut temp).map_err(failed)?;
