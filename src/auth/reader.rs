@@ -101,12 +101,13 @@ pub(super) fn read_user(section: &Section<'_>, name: &str, defaults: &Defaults) 
         })?),
     };
     let keys = section.keys()?;
-    let id = section.id()?;
-    let grants = Arc::new(grants_table::read(section, defaults.of(name))?);
+    // Before what its other keys say is repeated: a password may stand there by mistake.
     if hash.is_none() && keys.is_none() {
         let what = format!("{} has no password and no keys", section.name);
         return Err(section.place.wrong(section.at.clone(), what));
     }
+    let id = section.id()?;
+    let grants = Arc::new(grants_table::read(section, defaults.of(name))?);
     let (name, keys, own) = (name.to_owned(), keys.unwrap_or_default(), Own::Nothing);
     Ok(User { name, grants, hash, keys, id, own })
 }

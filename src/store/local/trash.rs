@@ -37,6 +37,7 @@ use super::tree::{Change, Removing};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, Hash, Meta, RelPath, TrashId, TrashList, Trashed};
 use crate::limits;
+use crate::random;
 use crate::sync::Mutex;
 
 /// The folder in the reserved one.
@@ -138,7 +139,7 @@ impl Trash {
         let Ok(spare) = openat(&self.reserved, SPARE, flags, Mode::RUSR | Mode::WUSR) else { return };
         // Bytes that no file system leaves out or makes fewer of.
         let mut bytes = [0; limits::TRASH_SPARE];
-        if getrandom::fill(&mut bytes).is_err() || File::from(spare).write_all(&bytes).is_err() {
+        if random::fill(&mut bytes).is_err() || File::from(spare).write_all(&bytes).is_err() {
             self.let_spare_go();
         }
     }

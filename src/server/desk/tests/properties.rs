@@ -14,7 +14,9 @@ use crate::store::{Place, Root, Tree, TreeLock};
 use crate::sync::Mutex;
 
 /// Longer than anything here takes: only what never ends is ended by it.
-const HANG: Duration = Duration::from_secs(60);
+fn hang() -> Duration {
+    Duration::from_secs(60)
+}
 
 /// As over a file system that does not answer a call of somebody who has the names.
 #[test]
@@ -30,7 +32,7 @@ fn properties_that_nobody_can_tell_just_now_are_not_taken_for_none() {
         // Who removes something asks before it waits, and again when it has the names.
         if asked.fetch_add(1, Ordering::Relaxed) == 1 {
             hangs.send(()).map_err(io::Error::other)?;
-            goes_on.lock().recv_timeout(HANG).map_err(io::Error::other)?;
+            goes_on.lock().recv_timeout(hang()).map_err(io::Error::other)?;
         }
         Ok(0)
     });
@@ -42,7 +44,7 @@ fn properties_that_nobody_can_tell_just_now_are_not_taken_for_none() {
     assert!(bench.desk.properties(&file).unwrap().is_empty());
     std::thread::scope(|scope| {
         let removing = scope.spawn(|| other.remove(&path("missing"), false));
-        is_hung.recv_timeout(HANG).unwrap();
+        is_hung.recv_timeout(hang()).unwrap();
         let told = bench.desk.properties(&file).map_err(|error| error.kind());
         go_on.send(()).unwrap();
         assert_eq!(told, Err(Kind::Io));
