@@ -16,7 +16,11 @@ pub(super) fn handshake(err: io::Error) -> Error {
     match err.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(inner) => engine(inner.clone()),
         None => match err.kind() {
-            io::ErrorKind::UnexpectedEof => Error::new(Kind::Network, CLOSED_UNHEARD).with_source(err),
+            // Whether what was sent got there before the end decides which of them it is.
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe => Error::new(Kind::Network, CLOSED_UNHEARD).with_source(err),
             io::ErrorKind::InvalidData | io::ErrorKind::Other => {
                 Error::new(Kind::Tls, format!("the TLS handshake failed: {err}")).with_source(err)
             }

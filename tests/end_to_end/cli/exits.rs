@@ -268,13 +268,21 @@ fn names_from_a_server_do_nothing_to_a_terminal() {
 
 #[test]
 fn a_server_that_hangs_up_unheard_may_hold_the_address_back() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let closing = std::thread::spawn(move || drop(listener.accept().unwrap()));
-    let target = format!("alice@{address}/");
-    World::new()
-        .run(["--retry", "0", "ls", &target])
-        .code(6)
-        .said("may hold this address back after failed logins, for 10 min");
-    closing.join().unwrap();
+    // With and without what the client has said, which the system tells the client in two ways.
+    for is_heard in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let closing = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            if is_heard {
+                assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+            }
+        });
+        let target = format!("alice@{address}/");
+        World::new()
+            .run(["--retry", "0", "ls", &target])
+            .code(6)
+            .said("may hold this address back after failed logins, for 10 min");
+        closing.join().unwrap();
+    }
 }
