@@ -49,8 +49,8 @@ pub const WEB_STREAM_MEMORY: usize = 16 * 1024;
 pub const WEB_SEND_BUFFER: usize = 16 * 1024;
 
 /// Bytes that a client may send ahead in one request of HTTP/2: [`WEB_CHUNKS`] of [`super::CHUNK`], which is what an upload takes in
-/// one step. Over a line of 20 ms that is 50 MB/s for each file. With one chunk the client and the server waited for each other also
-/// where they are near: an upload of 1 GiB over loopback took a third more processor time. Each request that has a body takes as much
+/// one step. Over a line of 20 ms that is 50 MB/s for each file. Measured with 64 MiB over a line of 100 ms: 27 s
+/// with one chunk, 7.2 with four; over loopback both take as long. Each request that has a body takes as much
 /// from the budget of buffers before anything of it is looked at, or as much as the body has.
 pub const WEB_STREAM_WINDOW: u32 = (WEB_CHUNKS * CHUNK) as u32;
 
