@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 /// What was asked.
 #[derive(Clone)]
@@ -47,11 +48,26 @@ type Decide = dyn FnMut(&Asked) -> Act + Send;
 /// What is kept with an object.
 type Kept = Vec<(String, String)>;
 
+/// An object.
+struct Whole {
+    bytes: Vec<u8>,
+    kept: Kept,
+    modified: SystemTime,
+}
+
+/// An upload in parts.
+struct Begun {
+    key: String,
+    kept: Kept,
+    at: SystemTime,
+}
+
 #[derive(Default)]
 struct Objects {
-    whole: BTreeMap<String, (Vec<u8>, Kept)>,
+    whole: BTreeMap<String, Whole>,
+    /// Of uploads that nobody has ended.
     parts: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
-    begun: BTreeMap<String, Kept>,
+    begun: BTreeMap<String, Begun>,
     /// The numbers of all parts that came.
     came: Vec<u32>,
     /// The most entries of a page; none: as many as are asked for.
@@ -128,7 +144,7 @@ impl BadEngine {
 
     /// The bytes of an object.
     pub fn get(&self, key: &str) -> Vec<u8> {
-        self.objects.lock().unwrap().whole[key].0.clone()
+        self.objects.lock().unwrap().whole[key].bytes.clone()
     }
 
     /// From now on it gives no more than this at once of a listing.
@@ -145,13 +161,66 @@ impl BadEngine {
     pub fn sum(&self, prefix: &str) -> (u64, u64) {
         let objects = self.objects.lock().unwrap();
         let files = objects.whole.iter().filter(|(key, _)| key.starts_with(prefix) && !key.ends_with('/'));
-        files.fold((0, 0), |(count, bytes), (_, (body, _))| (count + 1, bytes + body.len() as u64))
+        files.fold((0, 0), |(count, bytes), (_, object)| (count + 1, bytes + object.bytes.len() as u64))
     }
 
     /// Has another program put something there.
     pub fn put(&self, key: &str, bytes: &[u8]) {
-        self.objects.lock().unwrap().whole.insert(key.to_owned(), (bytes.to_vec(), vec![]));
+        self.objects.lock().unwrap().put(key, bytes.to_vec(), vec![]);
     }
+
+    /// From now on all that it has of what begins with this, objects and uploads, is so much older.
+    pub fn ages(&self, prefix: &str, by: Duration) {
+        let mut objects = self.objects.lock().unwrap();
+        let Objects { whole, begun, .. } = &mut *objects;
+        whole.iter_mut().filter(|(key, _)| key.starts_with(prefix)).for_each(|(_, object)| object.modified -= by);
+        begun.values_mut().filter(|upload| upload.key.starts_with(prefix)).for_each(|upload| upload.at -= by);
+    }
+
+    /// Has another program remove all objects that begin with this.
+    pub fn removes(&self, prefix: &str) {
+        self.objects.lock().unwrap().whole.retain(|key, _| !key.starts_with(prefix));
+    }
+
+    /// How many uploads in parts nobody has ended.
+    pub fn unfinished(&self) -> usize {
+        self.objects.lock().unwrap().parts.len()
+    }
+}
+
+impl Objects {
+    fn put(&mut self, key: &str, bytes: Vec<u8>, kept: Kept) {
+        self.whole.insert(key.to_owned(), Whole { bytes, kept, modified: SystemTime::now() });
+    }
+
+    /// What the parts that are named come to; else what it refuses that with.
+    fn assembled(&self, id: &str, named: &str) -> Result<Vec<u8>, &'static str> {
+        let parts = self.parts.get(id).ok_or("NoSuchUpload")?;
+        let between = |text: &str, name: &str| {
+            let from = text.split(&format!("<{name}>")).nth(1)?;
+            from.split(&format!("</{name}>")).next().map(str::to_owned)
+        };
+        let (mut bytes, mut last) = (Vec::new(), 0);
+        for part in named.split("<Part>").skip(1) {
+            let (number, tag) = (between(part, "PartNumber"), between(part, "ETag"));
+            let (Some(number), Some(tag)) = (number.and_then(|text| text.parse().ok()), tag) else {
+                return Err("MalformedXML");
+            };
+            if number <= last {
+                return Err("InvalidPartOrder");
+            }
+            last = number;
+            bytes.extend(parts.get(&number).filter(|part| etag(part) == tag).ok_or("InvalidPart")?);
+        }
+        if last == 0 { Err("MalformedXML") } else { Ok(bytes) }
+    }
+}
+
+/// A time as listings write it.
+fn written(time: SystemTime) -> String {
+    let text = humantime::format_rfc3339_millis(time).to_string();
+    assert!(text.ends_with('Z'));
+    text
 }
 
 fn serve(stream: TcpStream, objects: &Mutex<Objects>, decide: &Mutex<Box<Decide>>, log: &Mutex<Vec<(String, String)>>) {
@@ -178,7 +247,7 @@ fn serve(stream: TcpStream, objects: &Mutex<Objects>, decide: &Mutex<Box<Decide>
             Act::DoAndPut(key, bytes) => {
                 let mut objects = objects.lock().unwrap();
                 let answer = done(&mut objects, &asked);
-                objects.whole.insert(key.to_owned(), (bytes, vec![]));
+                objects.put(key, bytes, vec![]);
                 answer
             }
             Act::DoLater(word) => {
@@ -261,7 +330,7 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
     let no_upload = || answer(asked, 404, "", b"<Error><Code>NoSuchUpload</Code></Error>");
     let missing = || answer(asked, 404, "", b"<Error><Code>NoSuchKey</Code></Error>");
     if objects.heeds && asked.method != "GET" && asked.method != "HEAD" {
-        let there = objects.whole.get(&asked.key).map(|(bytes, _)| etag(bytes));
+        let there = objects.whole.get(&asked.key).map(|object| etag(&object.bytes));
         let is_absent = |_: &String| there.is_none();
         let is_same = |expected: &String| there.as_ref() == Some(expected);
         let (absent, same) = (asked.headers.get("if-none-match"), asked.headers.get("if-match"));
@@ -272,7 +341,8 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
     match (asked.method.as_str(), param("uploadId")) {
         ("POST", None) => {
             let id = format!("u{}", objects.begun.len());
-            objects.begun.insert(id.clone(), kept());
+            let begun = Begun { key: asked.key.clone(), kept: kept(), at: SystemTime::now() };
+            objects.begun.insert(id.clone(), begun);
             objects.parts.insert(id.clone(), BTreeMap::new());
             let body =
                 format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
@@ -280,16 +350,31 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
         }
         ("PUT", Some(id)) => {
             let number = param("partNumber").unwrap().parse().unwrap();
+            let copied = asked.headers.get("x-amz-copy-source").map(|source| {
+                let key = percent_encoding::percent_decode_str(source).decode_utf8().unwrap().into_owned();
+                objects.whole[key.splitn(3, '/').nth(2).unwrap()].bytes.clone()
+            });
             let Some(parts) = objects.parts.get_mut(&id) else { return no_upload() };
-            parts.insert(number, asked.body.clone());
+            let is_copy = copied.is_some();
+            let bytes = copied.unwrap_or_else(|| asked.body.clone());
+            let etag = etag(&bytes);
+            parts.insert(number, bytes);
             objects.came.push(number);
-            answer(asked, 200, &format!("etag: {}\r\n", etag(&asked.body)), b"")
+            match is_copy {
+                true => {
+                    let body = format!("<CopyPartResult><ETag>{etag}</ETag></CopyPartResult>");
+                    answer(asked, 200, "", body.as_bytes())
+                }
+                false => answer(asked, 200, &format!("etag: {etag}\r\n"), b""),
+            }
         }
-        ("POST", Some(id)) => match objects.parts.remove(&id) {
-            None => no_upload(),
-            Some(parts) => {
-                let bytes: Vec<u8> = parts.into_values().flatten().collect();
-                objects.whole.insert(asked.key.clone(), (bytes, objects.begun[&id].clone()));
+        ("POST", Some(id)) => match objects.assembled(&id, &String::from_utf8_lossy(&asked.body)) {
+            Err("NoSuchUpload") => no_upload(),
+            Err(code) => answer(asked, 400, "", format!("<Error><Code>{code}</Code></Error>").as_bytes()),
+            Ok(bytes) => {
+                objects.parts.remove(&id);
+                let kept = objects.begun[&id].kept.clone();
+                objects.put(&asked.key, bytes, kept);
                 answer(asked, 200, "", b"<CompleteMultipartUploadResult/>")
             }
         },
@@ -310,17 +395,22 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
             answer(asked, 204, "", b"")
         }
         ("PUT", None) => {
-            objects.whole.insert(asked.key.clone(), (asked.body.clone(), kept()));
+            objects.put(&asked.key, asked.body.clone(), kept());
             answer(asked, 200, &format!("etag: {}\r\n", etag(&asked.body)), b"")
         }
         ("DELETE", None) => {
             objects.whole.remove(&asked.key);
             answer(asked, 204, "", b"")
         }
-        // Uploads in parts that nobody has ended: none.
         (_, None) if asked.key.is_empty() && asked.query.contains("uploads=") => {
-            let body = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>";
-            answer(asked, 200, "", body.as_bytes())
+            let mut body = String::from("<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>");
+            for id in objects.parts.keys() {
+                let Begun { key, at, .. } = &objects.begun[id];
+                let at = written(*at);
+                body +=
+                    &format!("<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{at}</Initiated></Upload>");
+            }
+            answer(asked, 200, "", (body + "</ListMultipartUploadsResult>").as_bytes())
         }
         (_, None) if asked.key.is_empty() => {
             let prefix = param("prefix").unwrap();
@@ -331,11 +421,14 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
             let mut there =
                 objects.whole.iter().filter(|(key, _)| key.starts_with(&prefix) && **key > after).peekable();
             let mut last = String::new();
-            for (key, (bytes, _)) in there.by_ref().take(most) {
+            for (key, object) in there.by_ref().take(most) {
                 last.clone_from(key);
-                let (size, etag) = (bytes.len(), etag(bytes));
+                let (size, etag, modified) = (object.bytes.len(), etag(&object.bytes), written(object.modified));
                 let key = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
-                body += &format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>{etag}</ETag></Contents>");
+                body += &format!(
+                    "<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><Size>{size}</Size>\
+                     <ETag>{etag}</ETag></Contents>"
+                );
             }
             let next = match there.peek() {
                 None => "<IsTruncated>false</IsTruncated>".to_owned(),
@@ -347,7 +440,7 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
             answer(asked, 200, "", (body + &next + "</ListBucketResult>").as_bytes())
         }
         _ => {
-            let Some((bytes, kept)) = objects.whole.get(&asked.key) else { return missing() };
+            let Some(Whole { bytes, kept, .. }) = objects.whole.get(&asked.key) else { return missing() };
             let mut headers = format!("etag: {}\r\n", etag(bytes));
             kept.iter().for_each(|(name, value)| headers += &format!("{name}: {value}\r\n"));
             if asked.method == "HEAD" {
