@@ -93,6 +93,13 @@ pub const ENGINE_RECORDED: usize = 2;
 /// pause that doubles, for 1.5 seconds in all, and what the other one has to do takes three requests.
 pub const ENGINE_END_LOOKS: u32 = 4;
 
+/// For how long a server that has not looked whether another one has taken an upload over still counts as who has it: a day less than what
+/// would tell it is kept for.
+pub const ENGINE_HELD: Duration = Duration::from_secs(6 * 24 * 60 * 60);
+
+/// Keys that are remembered of what the storage did not remove, some 200 bytes each: more go when they are old.
+pub const ENGINE_TAKEN_BACK: usize = 10_000;
+
 /// Pages of 1,000 uploads in parts that a sweep of a home looks through: a listing that goes on is none.
 pub const ENGINE_UPLOAD_PAGES: usize = 1000;
 

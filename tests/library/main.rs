@@ -30,6 +30,8 @@ mod store_s3_bad;
 #[cfg(feature = "s3")]
 mod store_s3_doubt;
 #[cfg(feature = "s3")]
+mod store_s3_ends;
+#[cfg(feature = "s3")]
 mod store_s3_folders;
 #[cfg(feature = "s3")]
 mod store_s3_holders;

@@ -12,26 +12,26 @@ use crate::store_s3_bad::{kind, p, store};
 use crate::store_s3_partial_bad::{BLOCK, begun, content, left, recorded};
 
 /// An upload of two blocks at one server, which has written that down.
-fn at_first(engine: &BadEngine, store: &dyn Store, bytes: &[u8]) -> Box<dyn Upload> {
+pub fn at_first(engine: &BadEngine, store: &dyn Store, bytes: &[u8]) -> Box<dyn Upload> {
     let upload = begun(store, &bytes[..2 * BLOCK + 1]);
     recorded(engine, 2);
     upload
 }
 
-fn resumed(store: &dyn Store, bytes: &[u8]) -> sealift::Result<Box<dyn Upload>> {
+pub fn resumed(store: &dyn Store, bytes: &[u8]) -> sealift::Result<Box<dyn Upload>> {
     store.resume(&p("x"), UploadSpec::default(), 2 * limits::HASH_BLOCK, Hash::of(&bytes[..2 * BLOCK]))
 }
 
 /// The key of what is written of how far the upload has come.
-fn record(engine: &BadEngine) -> String {
+pub fn record(engine: &BadEngine) -> String {
     engine.keys().into_iter().find(|key| key.starts_with("x/partial-") && key.contains("-of-")).unwrap()
 }
 
-fn is_claim(asked: &Asked) -> bool {
+pub fn is_claim(asked: &Asked) -> bool {
     asked.method == "PUT" && asked.key.contains("-by-") && !asked.key.contains("-end-")
 }
 
-fn is_end(asked: &Asked) -> bool {
+pub fn is_end(asked: &Asked) -> bool {
     asked.method == "PUT" && asked.key.contains("-end-")
 }
 

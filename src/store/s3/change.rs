@@ -70,9 +70,10 @@ impl Shared {
             }
         }
         for folder in &missing {
-            let place = full(home, folder);
-            let _held = self.lock(&place, None);
-            self.mark(&place).map_err(told)?;
+            self.make_folder(&full(home, folder), path).map_err(|why| match why {
+                Why::Condition => Error::new(Kind::NotDirectory, format!("{path}: {folder} is no folder")),
+                why => told(why),
+            })?;
         }
         Ok(missing.len() as u64)
     }
@@ -188,6 +189,9 @@ impl Shared {
             return Err(unheeded(from).into());
         }
         self.copy_file((old, new), object, object.kept, sure, to)?;
+        if !self.is_still(old, object)? {
+            return Ok(());
+        }
         match self.remove_file(old, from, object, true) {
             // What is there came meanwhile, and stays.
             Err(error) if error.kind() == Kind::Changed => Ok(()),
@@ -209,7 +213,8 @@ impl Shared {
         let kept = Kept { mtime: Some(kept.mtime.unwrap_or(object.modified)), ..kept };
         if !object.has_record() {
             let found = self.engine.beginning(&source, limits::RECORD_MIN)?;
-            if found.object.etag != object.etag || found.bytes.len() as u64 != object.size {
+            let (is, was) = (&found.object, object);
+            if (&is.etag, &is.number) != (&was.etag, &was.number) || found.bytes.len() as u64 != was.size {
                 return Err(Error::new(Kind::Changed, format!("{path}: its source was changed just now")).into());
             }
             if kept.hash.is_some_and(|hash| hash != Hash::of(&found.bytes)) {
@@ -232,7 +237,7 @@ impl Shared {
         let condition = self.condition(sure, true, path)?;
         let mut upload = Multipart::create(&self.engine, &target, kept.headers(&number))?;
         if let Err(why) = copy_parts(self, &mut upload, (&source, object)) {
-            upload.abort(&self.engine);
+            let _goes_when_it_is_old = upload.abort(&self.engine);
             return Err(match why {
                 // Of the source, which is another one by now.
                 Why::Missing => Why::Failed(failed(path, Errno::NOENT)),
@@ -262,7 +267,7 @@ impl Shared {
             // Somebody else has replaced it since.
             (Ok(()), None) => Ok(()),
             (Err(Why::Condition), None) => {
-                upload.abort(&self.engine);
+                let _goes_when_it_is_old = upload.abort(&self.engine);
                 Err(Why::Condition)
             }
             // It may be done yet: the parts go after seven days.

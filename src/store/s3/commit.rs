@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use super::engine::Why;
+use super::engine::{Why, unknown};
 use super::ledger::done_at_once;
 use super::names::Spot;
 use super::object::{Kept, Object};
@@ -242,6 +242,17 @@ impl S3Upload {
             }
             (None, None) => Err(Error::new(Kind::Internal, format!("{path}: its bytes are gone")).into()),
         };
+        if self.parts.is_some() && matches!(done, Err(Why::NoUpload)) {
+            // Somebody else has ended it before: what has the name is of this upload, if it says so, and not of what was sent here.
+            return match shared.is_from(place, &number) {
+                Some(_) => {
+                    self.parts = None;
+                    self.progress.take().iter().for_each(|progress| progress.done());
+                    Err(unknown())
+                }
+                None => Err(Why::NoUpload),
+            };
+        }
         let found = match (&done, self.parts.is_some()) {
             (Ok(()), false) => None,
             // It is stored, whatever a look at it comes to: somebody may have removed it since.

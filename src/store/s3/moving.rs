@@ -1,7 +1,7 @@
 //! Renaming a folder of a bucket, file by file: each is copied, and when all are there each is removed where it was. Others go on
 //! meanwhile at both names, and what they store stays where they have stored it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use rustix::io::Errno;
 
@@ -26,8 +26,7 @@ impl Shared {
         (new, to): (&Spot, &RelPath),
         seen: &SeenAt,
     ) -> Result<()> {
-        let _one_at_a_time = self.lock_folders(home);
-        self.take_name((old, from), (new, to), seen)?;
+        let _one_at_a_time = self.lock_folders(home, from)?;
         let told = |why: Why| why.at(from);
         let (source, target) = (self.keys.folder(old)?, self.keys.folder(new)?);
         let mut objects: Vec<Listed> = Vec::new();
@@ -63,49 +62,60 @@ impl Shared {
                     format!("{to}: of something in it: longer than a name can be"),
                 ));
             }
+            // Those, too, that nobody has made by name: until something is in one anybody could make a file of it.
+            let slashes = inside.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+            folders.extend(slashes.map(|(at, _)| new.at(inside.get(..at).unwrap_or_default())));
             match relative.is_empty() || relative.ends_with('/') {
                 true => drop(folders.insert(will)),
                 false => files.push((was, will)),
             }
         }
+        folders.remove(new);
+        let folders: Vec<Spot> = folders.into_iter().collect();
         let (leaving, arriving) = (self.ledger.sweeping(&source), self.ledger.sweeping(&target));
-        self.mark(new).map_err(told)?;
-        folders.iter().try_for_each(|folder| self.mark(folder)).map_err(told)?;
+        self.take_name((old, from), (new, to), seen)?;
+        let made = self.side_by_side(&folders, |folder| self.make_folder(folder, to));
+        made.into_iter().collect::<Result<(), Why>>().map_err(|why| why.at(to))?;
         let copied = self.side_by_side(&files, |(was, will)| {
             let _held = self.lock(will, None);
             let mut coming = self.ledger.changing(&self.keys.file(will)?, Some(&arriving));
             let object = self.file(was)?;
-            self.check_absent(will, &object)?;
+            match self.look_for_none(will, to)? {
+                Found::Nothing => {}
+                Found::File(_) | Found::Folder => return Err(Why::Condition),
+            }
             coming.begins(Sum::file(object.size));
             self.copy_file((was, will), &object, object.kept, &Sure::Absent, to)?;
             Ok::<_, Why>((object, coming))
         });
         let copied = copied.into_iter().collect::<Result<Vec<_>, Why>>().map_err(|why| partly(why, from, to))?;
         let (copied, coming): (Vec<Object>, Vec<Changing<'_>>) = copied.into_iter().unzip();
+        self.check_shown(new, &folders, &files).map_err(|why| partly(why, from, to))?;
         self.keep_parent(home, from)?;
         let both: Vec<_> = files.iter().zip(&copied).collect();
         let removed = self.side_by_side(&both, |((was, _), object)| {
             let _held = self.lock(was, None);
             let mut going = self.ledger.changing(&self.keys.file(was)?, Some(&leaving));
             if !self.is_still(was, object).map_err(|why| why.at(from))? {
-                return Ok(going);
+                return Ok(None);
             }
             going.begins(Sum::NONE);
             match self.remove_file(was, from, object, true) {
-                Err(error) if error.kind() == Kind::Changed => Ok(going),
-                removed => removed.map(|()| going),
+                Err(error) if error.kind() == Kind::Changed => {
+                    going.is_refused();
+                    Ok(None)
+                }
+                removed => removed.map(|()| Some((going, Sum::file(object.size), Sum::NONE))),
             }
         });
-        let going = removed.into_iter().collect::<Result<Vec<_>>>()?;
-        let sizes = || copied.iter().map(|object| Sum::file(object.size));
-        let left = going.into_iter().zip(sizes()).map(|(going, size)| (going, size, Sum::NONE));
-        let came = coming.into_iter().zip(sizes()).map(|(coming, size)| (coming, Sum::NONE, size));
+        let left = removed.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten();
+        let came = coming.into_iter().zip(&copied).map(|(coming, object)| (coming, Sum::NONE, Sum::file(object.size)));
         done_at_once(left.chain(came).collect(), |_| {});
         let markers = objects.iter().filter(|object| object.key.ends_with('/'));
         markers.rev().try_for_each(|marker| self.engine.delete(&marker.key, None)).map_err(told)
     }
 
-    /// A folder is about to be renamed: it is there, as it was seen, and nothing has the other name.
+    /// A folder is about to be renamed: it is there, as it was seen, and nothing has the other name, which is a folder's from now on.
     fn take_name(&self, (old, from): (&Spot, &RelPath), (new, to): (&Spot, &RelPath), seen: &SeenAt) -> Result<()> {
         let _held = self.lock(old, Some(new));
         match self.look_for(old, from, seen.path.as_ref())? {
@@ -114,31 +124,51 @@ impl Shared {
             Found::File(_) | Found::Nothing => return Err(Why::Condition.at(from)),
         }
         match self.look_for(new, to, seen.other.as_ref())? {
-            Found::Nothing => Ok(()),
+            Found::Nothing => self.mark(new).map_err(|why| why.at(to)),
             Found::File(_) | Found::Folder => Err(failed(to, Errno::EXIST)),
         }
     }
 
-    /// Makes sure that nothing has this name, where the storage does not when this is put there. Whoever asks has the name's lock.
-    fn check_absent(&self, place: &Spot, object: &Object) -> Result<(), Why> {
-        let heeds = self.heeds();
-        if if object.has_record() { heeds.complete_absent } else { heeds.put_absent } {
-            return Ok(());
-        }
-        match self.engine.head(&self.keys.file(place)?) {
-            Err(Why::Missing) => Ok(()),
-            Ok(_) => Err(Why::Condition),
-            Err(why) => Err(why),
+    /// Makes a folder, or leaves one that somebody has made meanwhile; not where there is a file, in which nothing would be told of it.
+    pub(super) fn make_folder(&self, folder: &Spot, path: &RelPath) -> Result<(), Why> {
+        let _held = self.lock(folder, None);
+        match self.look(folder, path)? {
+            Found::File(_) => Err(Why::Condition),
+            Found::Folder | Found::Nothing => self.mark(folder),
         }
     }
 
-    /// Whether this very file is there, where the storage does not make sure of that when it is removed. Whoever asks has the name's lock.
-    fn is_still(&self, place: &Spot, object: &Object) -> Result<bool, Why> {
-        if self.heeds().delete_match {
-            return Ok(true);
+    /// Makes sure that all which was put there is told by a listing, before it goes where it was: another server may have put a file in
+    /// the place of a folder, or a folder in that of a file, after each had looked and before either could see the other.
+    fn check_shown(&self, new: &Spot, folders: &[Spot], files: &[(Spot, Spot)]) -> Result<(), Why> {
+        match self.engine.head(&self.keys.file(new)?) {
+            Err(Why::Missing) => {}
+            Ok(_) => return Err(Why::Condition),
+            Err(why) => return Err(why),
         }
-        match self.engine.head(&self.keys.file(place)?) {
-            Ok(there) => Ok((there.etag, &there.number) == (object.etag.clone(), &object.number)),
+        let key = |place: &Spot| self.keys.file(place);
+        let folders = folders.iter().map(key).collect::<Result<HashSet<String>>>()?;
+        let files = files.iter().map(|(_, will)| key(will)).collect::<Result<HashSet<String>>>()?;
+        self.each_page(&self.keys.folder(new)?, |page| {
+            let above = |object: &Listed| {
+                let mut slashes = object.key.match_indices('/');
+                slashes.any(|(at, _)| object.key.get(..at).is_some_and(|above| files.contains(above)))
+            };
+            match page.iter().any(|object| folders.contains(&object.key) || above(object)) {
+                true => Err(Why::Condition),
+                false => Ok(()),
+            }
+        })
+    }
+
+    /// Whether this very file is there, as it was, and not one of the same bytes that was stored since: conditions of a storage tell it
+    /// by its ETag alone. Whoever asks has the name's lock.
+    pub(super) fn is_still(&self, place: &Spot, object: &Object) -> Result<bool, Why> {
+        match self.file(place) {
+            Ok(there) => {
+                let told = |of: &Object| (of.etag.clone(), of.number.clone(), of.kept.mtime, of.kept.mode);
+                Ok(told(&there) == told(object))
+            }
             Err(Why::Missing) => Ok(false),
             Err(why) => Err(why),
         }

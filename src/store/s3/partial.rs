@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::{Call, Engine, Why};
-use super::holders::Holder;
+use super::engine::{Call, Engine, Why, unknown};
+use super::holders::{Gone, Holder, Of};
 use super::names::Spot;
 use super::object::odd;
 use super::shared::Shared;
@@ -78,6 +78,8 @@ pub(super) struct Begun {
 /// What is left of an upload.
 pub(super) struct Left {
     id: String,
+    /// By what ticket somebody had it when that was written.
+    ticket: u32,
     pub(super) begun: Begun,
     /// From the first on, without a gap.
     blocks: Vec<(String, BlockHash)>,
@@ -142,8 +144,9 @@ impl Progress {
             let mut state = self.state.lock();
             state.blocks.insert(number, (etag.to_owned(), hash));
             let (len, written) = (state.blocks.len(), state.written);
-            let is_due = len >= limits::ENGINE_RECORDED && written.is_none_or(|written| len > written + written / 16);
-            if state.over || !is_due {
+            // Whoever sends slowly looks, and says that somebody sends it, all the same.
+            let is_due = |written: usize| len > written + written / 16 || self.holder.is_look_due();
+            if state.over || len < limits::ENGINE_RECORDED || !written.is_none_or(is_due) {
                 return;
             }
             state.written = Some(len);
@@ -152,6 +155,7 @@ impl Progress {
         let written = match is_first {
             true => {
                 self.replace_older();
+                self.holder.begins();
                 self.write(Stage::Sent)
             }
             // Whoever has it now says how far it has come.
@@ -163,7 +167,8 @@ impl Progress {
         }
     }
 
-    /// Writes down what is known by now. The younger record is the later one, and what is over stays so.
+    /// Writes down what is known by now. The younger record is the later one, and what is over stays so. Where that fails it is not
+    /// written, unless [`Why::is_unavailable`].
     fn write(&self, stage: Stage) -> Result<(), Why> {
         let _one_alone = block_in_place(|| self.writing.lock());
         let blocks = {
@@ -189,32 +194,29 @@ impl Progress {
             blocks: blocks.iter().map(block).collect(),
         };
         let text = serde_json::to_vec(&written).map_err(|err| odd(&err.to_string()))?;
-        self.shared.engine.ask_all(&Call::of("PUT", &self.record).sending(text)).map(drop)
+        let call = Call::of("PUT", &self.record).sending(text);
+        let is_unknown = |why: &Why| call.is_in_doubt() && !why.is_unavailable();
+        self.shared.engine.ask_all(&call).map(drop).map_err(|why| if is_unknown(&why) { unknown() } else { why })
     }
 
     /// An older upload of the same name that nobody sends any more goes: one alone is kept.
     fn replace_older(&self) {
-        let engine = &self.shared.engine;
-        if let Ok(Some(older)) = engine.read::<Written>(&self.record)
+        if let Ok(Some(older)) = self.shared.engine.read::<Written>(&self.record)
             && older.kept
             && older.id != self.id
             && older.key == self.key
-        {
-            let holder = Holder::known(&self.shared, (&self.full, &older.id), (older.ticket, older.owner));
+            && let Ok(holder) = Holder::new(&self.shared, &self.full, &older.id)
             // Else somebody has gone on with it, and whoever kept it did not know.
-            if holder.end().unwrap_or(false) {
-                Multipart::known(&older.key, &older.id).abort(engine);
-            }
-            holder.take_end_back();
+            && let Ok(Some(_)) = holder.claim_left((older.ticket, &older.owner))
+        {
+            let _goes_when_it_is_old = holder.gives_up_claimed(&Multipart::known(&older.key, &older.id));
         }
     }
 
     /// Takes it over. Whether that is done: not if somebody is about to complete it, or takes it over at this moment, too, or the storage
     /// has no longer what it had of it.
-    fn take_over(&self) -> Result<bool, Why> {
-        if !self.holder.claim()? {
-            return Ok(false);
-        }
+    fn take_over(&self, written: u32) -> Result<bool, Why> {
+        let Some(superseded) = self.holder.claim(written)? else { return Ok(false) };
         let blocks = self.state.lock().blocks.clone();
         let taken = self.shared.engine.parts(&self.key, &self.id).and_then(|there| {
             let is_there = |(number, (etag, _)): (&u64, &(String, BlockHash))| is_part(&there, *number, etag);
@@ -225,8 +227,9 @@ impl Progress {
             }
             Ok(is_all_there)
         });
-        if !taken.as_ref().is_ok_and(|taken| *taken) {
-            self.holder.unclaim();
+        match taken.as_ref().is_ok_and(|taken| *taken) {
+            true => superseded.iter().for_each(|key| drop(self.shared.engine.delete(key, None))),
+            false => self.holder.unclaim(),
         }
         match taken {
             Err(Why::NoUpload | Why::Missing) => Ok(false),
@@ -249,6 +252,20 @@ impl Progress {
     /// Nobody sends it any more, and somebody may go on with it. Bytes from the beginning that are there for that; none if somebody
     /// else goes on with it already.
     pub(super) fn keep(&self) -> Result<u64, Why> {
+        let kept = self.try_keep();
+        if !matches!(kept, Ok(0)) {
+            // The storage was asked for nothing that could make a file of it.
+            self.step_back();
+        }
+        kept
+    }
+
+    /// It was about to be ended, and is not: somebody may go on with it.
+    pub(super) fn step_back(&self) {
+        self.holder.take_end_back();
+    }
+
+    fn try_keep(&self) -> Result<u64, Why> {
         let is_recorded = self.end();
         let blocks = self.state.lock().blocks.clone();
         let whole = (1..).zip(&blocks).take_while(|(number, (at, _))| number == *at).count() as u64;
@@ -257,10 +274,14 @@ impl Progress {
         }
         if !is_recorded {
             self.replace_older();
+            self.state.lock().written = Some(blocks.len());
         }
-        self.write(Stage::Kept)?;
-        self.holder.take_end_back();
-        Ok(whole * limits::HASH_BLOCK)
+        let written = self.write(Stage::Kept);
+        if !is_recorded && written.as_ref().is_err_and(|why| !why.is_unavailable()) {
+            // For certain nobody can find it.
+            self.state.lock().written = None;
+        }
+        written.map(|()| whole * limits::HASH_BLOCK)
     }
 
     /// It has become a file: nothing is left of it.
@@ -275,13 +296,10 @@ impl Progress {
     pub(super) fn give_up(&self) {
         let upload = Multipart::known(&self.key, &self.id);
         if !self.end() {
-            return upload.abort(&self.shared.engine);
-        }
-        if self.holder.end().unwrap_or(false) {
-            upload.abort(&self.shared.engine);
+            let _goes_when_it_is_old = upload.abort(&self.shared.engine);
+        } else if self.holder.gives_up(&upload) == Gone::Yes {
             let _goes_when_it_is_old = self.forget();
         }
-        self.holder.take_end_back();
     }
 
     /// What is written of it goes, and nothing that somebody else has written.
@@ -339,7 +357,7 @@ impl Left {
         upload.parts = blocks.iter().map(|(number, (etag, _))| (*number, etag.clone())).collect();
         let begun = self.begun.clone();
         let progress = Progress::of(shared, (full, sender), &upload, begun, blocks)?.ok_or_else(changed)?;
-        if !progress.take_over().map_err(|why| why.at(path))? {
+        if !progress.take_over(self.ticket).map_err(|why| why.at(path))? {
             return Err(changed());
         }
         Ok(Taken { upload, begun: self.begun, hasher, progress })
@@ -378,7 +396,7 @@ impl Shared {
             blocks.push((block.etag, hash));
         }
         let begun = Begun { number: written.upload, mode: written.mode.and_then(|mode| mode.parse().ok()) };
-        let left = Left { id: written.id, begun, blocks };
+        let left = Left { id: written.id, ticket: written.ticket, begun, blocks };
         Ok(Some(left).filter(|left| !left.blocks.is_empty()))
     }
 
@@ -390,9 +408,9 @@ impl Shared {
         }
     }
 
-    /// Which upload this record is of.
-    pub(super) fn recorded_id(&self, record: &str) -> Result<Option<String>, Why> {
-        Ok(self.engine.read::<Written>(record)?.map(|written| written.id))
+    /// Which upload this is written of; none of what an earlier version wrote of who has one.
+    pub(super) fn written_of(&self, key: &str) -> Result<Option<Of>, Why> {
+        self.engine.read(key)
     }
 }
 

@@ -76,7 +76,7 @@ impl Engine {
                 .and_then(|()| upload.complete(self, vec![(condition.0, condition.1.to_owned())]).map(drop));
             let refused = refuses(done);
             if !matches!(refused, Ok(false)) {
-                upload.abort(self);
+                let _goes_when_it_is_old = upload.abort(self);
             }
             refused
         };

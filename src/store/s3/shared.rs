@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
-use super::engine::{Engine, Why};
+use super::engine::{Engine, Why, unavailable};
 use super::ledger::Ledger;
 use super::names::{Keyspace, Spot};
 use super::object::{Kept, Object};
@@ -46,6 +46,9 @@ pub(super) struct Shared {
     pub(super) keeps_in_vain: AtomicBool,
     /// When what is left of uploads was last swept.
     pub(super) swept: Mutex<Option<Instant>>,
+    /// Keys of what this process wrote of who has an upload and could not remove when it had no use for it any more, whether some of it may
+    /// be written once more, and when they are removed again.
+    pub(super) taken_back: Mutex<Vec<(String, bool, Instant)>>,
     /// What homes under a quota hold.
     pub(super) ledger: Ledger,
     /// Threads that help others.
@@ -59,6 +62,13 @@ pub(super) struct Shared {
 struct SeenFolders {
     folders: HashMap<Spot, Instant>,
     /// How often they were forgotten: who looked before that has seen what may be gone.
+    forgotten: u64,
+}
+
+/// When somebody saw a folder, and how often folders had been forgotten before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looked {
+    at: Instant,
     forgotten: u64,
 }
 
@@ -114,6 +124,7 @@ impl Shared {
             live: Live::default(),
             keeps_in_vain: AtomicBool::new(false),
             swept: Mutex::default(),
+            taken_back: Mutex::default(),
             ledger,
             helping: AtomicUsize::new(0),
             held: AtomicU64::new(0),
@@ -137,10 +148,13 @@ impl Shared {
         })
     }
 
-    /// Waits until nobody else of this process renames a folder of this home. Before locks of names, never with one.
-    pub(super) fn lock_folders(&self, home: &Spot) -> Option<MutexGuard<'_, ()>> {
+    /// Waits until nobody else of this process renames a folder of this home, as long as for an answer. Before locks of names, never
+    /// with one.
+    pub(super) fn lock_folders(&self, home: &Spot, path: &RelPath) -> Result<MutexGuard<'_, ()>> {
         let place = Hash::of(home.as_bytes()).as_bytes().first().copied().unwrap_or(0);
-        block_in_place(|| self.folders.get(usize::from(place)).map(Mutex::lock))
+        let lock = self.folders.get(usize::from(place));
+        let held = block_in_place(|| lock.and_then(|lock| lock.lock_within(self.engine.patience())));
+        held.ok_or_else(|| unavailable(&format!("{path}: another folder is still being renamed")))
     }
 
     /// Refuses what depends on something that this storage does not heed, before any byte is sent. In parts: as an upload in parts.
@@ -200,26 +214,36 @@ impl Shared {
         Err(self.why_absent(home, path))
     }
 
+    /// Nothing has been looked at yet.
+    pub(super) fn begins_to_look(&self) -> Looked {
+        Looked { at: Instant::now(), forgotten: self.seen.lock().forgotten }
+    }
+
+    /// Whether what was seen then still counts: nothing has gone or got another name here, and it is not long ago.
+    pub(super) fn is_lately(&self, looked: Looked) -> bool {
+        looked.at.elapsed() <= limits::ENGINE_LOOKED && self.seen.lock().forgotten == looked.forgotten
+    }
+
     /// [`Shared::check_parent`], or that somebody looked less than [`limits::ENGINE_LOOKED`] ago. When that was. Where others change the
     /// bucket too each one looks: what they did is not known here.
-    pub(super) fn check_parent_lately(&self, home: &Spot, path: &RelPath) -> Result<Instant> {
-        let now = Instant::now();
+    pub(super) fn check_parent_lately(&self, home: &Spot, path: &RelPath) -> Result<Looked> {
+        let now = self.begins_to_look();
         let parent = path.parent().filter(|parent| self.alone && !parent.is_root()).map(|parent| full(home, &parent));
         let Some(parent) = parent else { return self.check_parent(home, path).map(|()| now) };
-        let (seen, forgotten) = {
+        let before = {
             let seen = self.seen.lock();
-            (seen.folders.get(&parent).copied(), seen.forgotten)
+            seen.folders.get(&parent).map(|at| Looked { at: *at, forgotten: seen.forgotten })
         };
-        if let Some(at) = seen.filter(|at| at.elapsed() < limits::ENGINE_LOOKED) {
-            return Ok(at);
+        if let Some(before) = before.filter(|before| before.at.elapsed() < limits::ENGINE_LOOKED) {
+            return Ok(before);
         }
         self.check_parent(home, path)?;
         let mut seen = self.seen.lock();
-        if seen.forgotten == forgotten {
+        if seen.forgotten == now.forgotten {
             if seen.folders.len() >= limits::ENGINE_FOLDERS {
                 seen.folders.clear();
             }
-            seen.folders.insert(parent, now);
+            seen.folders.insert(parent, now.at);
         }
         Ok(now)
     }
@@ -274,7 +298,7 @@ impl Shared {
             let mut buffer = crate::buffers::Buffer::take();
             loop {
                 let read = answer.read(buffer.room());
-                let n = read.map_err(|broken| super::engine::unavailable(&broken.0))?;
+                let n = read.map_err(|broken| unavailable(&broken.0))?;
                 if n == 0 {
                     break;
                 }
@@ -283,7 +307,7 @@ impl Shared {
         }
         match hasher.len() == object.size {
             true => Ok(hasher.finalize()),
-            false => Err(super::engine::unavailable("the storage did not give all of a file").into()),
+            false => Err(unavailable("the storage did not give all of a file").into()),
         }
     }
 

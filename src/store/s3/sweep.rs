@@ -1,11 +1,14 @@
 //! What goes when it is old: uploads in parts that nobody completed, and what is written of them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::{Call, Engine, Why};
+use super::holders::Holder;
 use super::names::Spot;
 use super::object::{endless, odd};
 use super::shared::Shared;
+use super::upload::Multipart;
 use super::xml::{self, Document};
 use crate::error::Result;
 use crate::files::Swept;
@@ -19,44 +22,68 @@ struct Unfinished {
     begun: String,
 }
 
+/// What becomes of an upload that may be old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Old {
+    /// Somebody has gone on with it lately, or may yet.
+    Stays,
+    Removed,
+    /// The storage had nothing of it.
+    WasGone,
+}
+
+/// What is written of an upload.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Some of it lately.
+    is_fresh: bool,
+    is_written: bool,
+    /// Somebody is about to end it, or was.
+    has_end: bool,
+}
+
 impl Shared {
     /// Uploads in parts that nobody completed go when they are old; those of others are never known to be dead before.
     ///
     /// # Errors
     /// The first one; what that one is not about is swept all the same, unless the storage does not answer.
-    pub(super) fn sweep(&self, home: &Spot, max_age: Option<Duration>) -> Result<Swept> {
+    pub(super) fn sweep(self: &Arc<Shared>, home: &Spot, max_age: Option<Duration>) -> Result<Swept> {
         let age = max_age.map_or(limits::PARTIAL_MAX_AGE, |age| age.max(limits::PARTIAL_MAX_AGE));
+        let secs = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         let (mut swept, mut first) = (Swept::default(), None);
-        self.each_unfinished(&self.keys.folder(home)?, |upload| match self.sweep_one(&upload, age) {
-            Ok(removed) => {
-                swept.removed += usize::from(removed);
-                Ok(())
-            }
-            Err(why) if why.is_unavailable() => Err(why),
-            Err(why) => {
-                first.get_or_insert(why);
-                Ok(())
-            }
-        })
-        .map_err(|why| why.at(home))?;
-        self.sweep_partials().map_err(|why| why.at("what is left of uploads"))?;
+        let listed = self.each_unfinished(&self.keys.folder(home)?, |upload| {
+            let is_old = xml::seconds(&upload.begun).is_some_and(|at| self.engine.now().saturating_sub(at) > secs);
+            let ended = if is_old { self.end_old(&upload.key, &upload.id, secs) } else { Ok(Old::Stays) };
+            swept.removed += usize::from(matches!(ended, Ok(Old::Removed)));
+            first_of(&mut first, ended.map(drop))
+        });
+        // Of what is written it is known without the list.
+        first_of(&mut first, listed).and_then(|()| self.sweep_partials(&mut first)).map_err(|why| why.at(home))?;
         first.map_or(Ok(swept), |why| Err(why.at(home)))
     }
 
-    /// Whether it was old, and is gone now.
-    fn sweep_one(&self, upload: &Unfinished, age: Duration) -> Result<bool, Why> {
-        let secs = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
-        let is_old = xml::seconds(&upload.begun).is_some_and(|at| self.engine.now().saturating_sub(at) > secs);
-        let path = self.keys.path_of_key(&upload.key);
-        if !is_old || path.map_or(Ok(false), |path| self.is_gone_on_with(&path, &upload.id, secs))? {
-            return Ok(false);
+    /// Gives an upload up if nobody has gone on with it for so long.
+    fn end_old(self: &Arc<Shared>, key: &str, id: &str, secs: i64) -> Result<Old, Why> {
+        let upload = Multipart::known(key, id);
+        if let Some(full) = self.keys.path_of_key(key) {
+            if self.live.lock().contains(id) {
+                return Ok(Old::Stays);
+            }
+            let heard = self.heard_of(&full, id, secs)?;
+            if heard.is_fresh {
+                return Ok(Old::Stays);
+            }
+            if heard.is_written && !upload.is_there(&self.engine)? {
+                return Ok(Old::WasGone);
+            }
+            // Who was about to end it long ago keeps others from going on with it; else somebody may do so at this moment.
+            if heard.is_written && !heard.has_end {
+                let holder = Holder::new(self, &full, id)?;
+                let is_gone = holder.claim(0)?.is_some() && holder.gives_up_claimed(&upload)?;
+                return Ok(if is_gone { Old::Removed } else { Old::Stays });
+            }
         }
-        let call = Call::of("DELETE", &upload.key).asking("uploadId", upload.id.clone());
-        match self.engine.ask_all(&call) {
-            Ok(_) => Ok(true),
-            Err(Why::NoUpload | Why::Missing) => Ok(false),
-            Err(why) => Err(why),
-        }
+        Ok(if upload.abort(&self.engine)? { Old::Removed } else { Old::WasGone })
     }
 
     /// Each upload in parts to what begins with this, page by page.
@@ -80,34 +107,60 @@ impl Shared {
         Err(endless().into())
     }
 
-    /// Whether somebody has gone on with this upload lately.
-    fn is_gone_on_with(&self, full: &Spot, id: &str, age: i64) -> Result<bool, Why> {
-        if self.live.lock().contains(id) {
-            return Ok(true);
-        }
-        let (holders, mut goes_on) = (self.keys.holders(full, id), false);
-        // Whose it is nobody knows.
-        self.each_page(&self.keys.partials_of(full), |page| {
-            for object in page.iter().filter(|object| object.age(self.engine.now()) <= age) {
-                goes_on |= object.key.starts_with(&holders) || self.recorded_id(&object.key)?.as_deref() == Some(id);
+    /// What is written of this upload, and whether any of it is younger than that.
+    fn heard_of(&self, full: &Spot, id: &str, age: i64) -> Result<Heard, Why> {
+        let (all, holders, mut heard) = (self.keys.partials_of(full), self.keys.holders(full, id), Heard::default());
+        self.each_page(&all, |page| {
+            for object in page {
+                let said = object.key.strip_prefix(&holders);
+                // Whose a record is nobody knows before it is read.
+                let is_record = object.key.strip_prefix(&all).is_some_and(|key| key.starts_with("of-"));
+                if said.is_some() || is_record && self.written_of(&object.key)?.is_some_and(|of| of.id == id) {
+                    heard.is_written = true;
+                    heard.is_fresh |= object.age(self.engine.now()) <= age;
+                    heard.has_end |= said.is_some_and(super::holders::is_end);
+                }
             }
             Ok(())
         })?;
-        Ok(goes_on)
+        Ok(heard)
     }
 
-    /// What is written of uploads that nobody went on with for so long goes, now and then: of some that is all there is.
-    fn sweep_partials(&self) -> Result<(), Why> {
+    /// What is written of uploads goes, now and then, when it is old and the storage has nothing of the upload any more: whoever sends one
+    /// goes by what others have written of it.
+    fn sweep_partials(self: &Arc<Shared>, first: &mut Option<Why>) -> Result<(), Why> {
         let before = self.swept.lock().replace(Instant::now());
         if before.is_some_and(|at| at.elapsed() < limits::SWEEP_PAUSE / 2) {
             *self.swept.lock() = before;
             return Ok(());
         }
         let most = i64::try_from(limits::PARTIAL_MAX_AGE.as_secs()).unwrap_or(i64::MAX);
-        self.each_page(&self.keys.partials(), |page| {
-            let old = page.iter().filter(|object| object.age(self.engine.now()) > most);
-            old.into_iter().try_for_each(|object| self.engine.delete(&object.key, None))
-        })
+        let listed = self.each_page(&self.keys.partials(), |page| {
+            let mut old = page.iter().filter(|object| object.age(self.engine.now()) > most);
+            old.try_for_each(|object| first_of(first, self.sweep_partial(&object.key, most)))
+        });
+        first_of(first, listed)
+    }
+
+    fn sweep_partial(self: &Arc<Shared>, key: &str, secs: i64) -> Result<(), Why> {
+        if let Some(of) = self.written_of(key)?
+            && self.end_old(&of.key, &of.id, secs)? == Old::Stays
+        {
+            return Ok(());
+        }
+        self.engine.delete(key, None)
+    }
+}
+
+/// Remembers the first error; a storage that does not answer is asked for nothing more.
+fn first_of(first: &mut Option<Why>, done: Result<(), Why>) -> Result<(), Why> {
+    match done {
+        Err(why) if why.is_unavailable() => Err(why),
+        Err(why) => {
+            first.get_or_insert(why);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
-use super::engine::{Call, Engine, Why, unknown};
+use super::engine::{Call, Engine, Why, unavailable, unknown};
 use super::names::Spot;
 use super::object::{Object, odd};
 use super::partial::{Begun, Blocks, Progress, Taken};
 use super::parts::S3Staged;
 use super::quota::Promise;
-use super::shared::{Found, Shared};
+use super::shared::{Found, Looked, Shared};
 use super::spool::Spool;
 use super::xml::Document;
 use crate::error::{Error, Kind, Result};
@@ -120,13 +119,29 @@ impl Multipart {
         Document::parse(&body, "CompleteMultipartUploadResult").map(drop).map_err(|why| odd(&why).into())
     }
 
-    /// Gives it up, as far as the storage can be told: what is left there goes after some days.
-    pub(super) fn abort(&self, engine: &Engine) {
+    /// Gives it up, as far as the storage can be told: what is left there goes after some days. Whether there was anything;
+    /// [`Why::is_unavailable`] if nobody knows what became of that.
+    pub(super) fn abort(&self, engine: &Engine) -> Result<bool, Why> {
         if engine.is_silent() {
-            return;
+            return Err(unavailable("the storage does not answer").into());
         }
         let call = Call::of("DELETE", &self.key).asking("uploadId", self.id.clone());
-        let _goes_later = engine.ask_all(&call);
+        match engine.ask_all(&call) {
+            Ok(_) => Ok(true),
+            Err(Why::NoUpload | Why::Missing) => Ok(false),
+            Err(why) if call.is_in_doubt() && !why.is_unavailable() => Err(unknown()),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Whether the storage has it, and nobody has ended it.
+    pub(super) fn is_there(&self, engine: &Engine) -> Result<bool, Why> {
+        let call = Call::of("GET", &self.key).asking("uploadId", self.id.clone()).asking("max-parts", "1");
+        match engine.ask_all(&call) {
+            Ok(_) => Ok(true),
+            Err(Why::NoUpload | Why::Missing) => Ok(false),
+            Err(why) => Err(why),
+        }
     }
 }
 
@@ -155,7 +170,7 @@ pub(super) struct S3Upload {
     /// Parts on their way, while the next one gathers.
     under_way: VecDeque<JoinHandle<Result<BTreeMap<u64, String>, Why>>>,
     /// When the folder that it goes into was looked at.
-    pub(super) looked: Instant,
+    pub(super) looked: Looked,
     /// Something went wrong, and it may hold less than was hashed.
     pub(super) broken: bool,
 }
@@ -182,15 +197,15 @@ impl S3Upload {
             progress: None,
             promise: None,
             under_way: VecDeque::new(),
-            looked: Instant::now(),
+            looked: shared.begins_to_look(),
             broken: false,
         })
     }
 
-    /// Looks at the folder again that it goes into, if that is some time ago: one that has become a file meanwhile would hide it. One
-    /// that is gone comes back with the file.
+    /// Looks at the folder again that it goes into, if that is some time ago or something has gone since: one that has become a file
+    /// meanwhile would hide it. One that is gone comes back with the file.
     pub(super) fn check_folder(&self) -> Result<()> {
-        if self.looked.elapsed() <= limits::ENGINE_LOOKED {
+        if self.shared.is_lately(self.looked) {
             return Ok(());
         }
         match self.shared.check_parent(&self.home, &self.path) {
@@ -271,8 +286,9 @@ impl S3Upload {
         let in_vain = &self.shared.keeps_in_vain;
         if in_vain.load(Ordering::Relaxed) && self.shared.engine.is_silent() {
             // Many may be kept one after the other, and each would wait for an answer. All is as it was recorded.
+            self.progress.iter().for_each(|progress| progress.step_back());
             self.let_go();
-            return Err(super::engine::unavailable(&format!("{}: the storage does not answer", self.path)));
+            return Err(unavailable(&format!("{}: the storage does not answer", self.path)));
         }
         if !self.broken && self.spool.as_ref().is_some_and(|spool| spool.len() == limits::HASH_BLOCK) {
             self.send_part(self.hasher.len() / limits::HASH_BLOCK)?;
@@ -382,7 +398,7 @@ impl Drop for S3Upload {
         }
         match (self.parts.take(), self.progress.take()) {
             (Some(_), Some(progress)) => progress.give_up(),
-            (Some(parts), None) => parts.abort(&self.shared.engine),
+            (Some(parts), None) => drop(parts.abort(&self.shared.engine)),
             (None, Some(progress)) => progress.done(),
             (None, None) => {}
         }
