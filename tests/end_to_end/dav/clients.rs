@@ -1,8 +1,9 @@
 //! The programs that people have.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
 use crate::common::{Daemon, PASSWORD, World};
 
@@ -29,10 +30,15 @@ fn litmus_finds_nothing_wrong() {
 
 /// rclone with this server's home as `:webdav:`.
 fn rclone(daemon: &Daemon, args: &[&str]) -> Output {
+    rclone_as("other", daemon, args)
+}
+
+/// The same, with what rclone knows of this vendor's servers.
+fn rclone_as(vendor: &str, daemon: &Daemon, args: &[&str]) -> Output {
     let hidden = Command::new("rclone").args(["obscure", PASSWORD]).output().expect("rclone is installed");
     let hidden = String::from_utf8(hidden.stdout).unwrap();
     let mut command = Command::new("rclone");
-    command.args(args).args(["--no-check-certificate", "--config", "", "--webdav-vendor", "other"]);
+    command.args(args).args(["--no-check-certificate", "--config", "", "--webdav-vendor", vendor]);
     command.args(["--webdav-url", &format!("https://127.0.0.1:{}/~alice/", daemon.port())]);
     command.args(["--webdav-user", "alice", "--webdav-pass", hidden.trim()]);
     let output = command.output().unwrap();
@@ -90,4 +96,21 @@ fn rclone_copies_a_thousand_odd_names_and_finds_no_difference() {
     assert_eq!(fs::read_dir(world.home("alice").join("moved/deep")).unwrap().count(), 200);
     rclone(&daemon, &["purge", ":webdav:copied"]);
     assert!(!world.home("alice").join("copied").exists());
+}
+
+#[test]
+fn rclone_keeps_times_and_sends_what_changed_and_kept_its_size() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let source = world.place().join("source");
+    fs::create_dir(&source).unwrap();
+    let (here, there) = (source.join("f"), world.home("alice").join("copy/f"));
+    for (content, secs) in [("aaaa", 1_000_000_000), ("bbbb", 1_000_000_007)] {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+        fs::write(&here, content).unwrap();
+        File::options().write(true).open(&here).unwrap().set_modified(time).unwrap();
+        rclone_as("owncloud", &daemon, &["sync", source.to_str().unwrap(), ":webdav:copy"]);
+        assert_eq!(fs::read_to_string(&there).unwrap(), content);
+        assert_eq!(fs::metadata(&there).unwrap().modified().unwrap(), time);
+    }
 }
