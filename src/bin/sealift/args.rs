@@ -60,7 +60,7 @@ pub struct Common {
     #[arg(help_heading = "Connection", hide_short_help = true)]
     pub trust: Option<TrustMode>,
 
-    /// Accept a server whose certificate one of the authorities in this PEM file vouches for
+    /// Accept a server whose certificate is signed by an authority in this PEM file
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "pin")]
     #[arg(help_heading = "Connection", hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
@@ -70,7 +70,7 @@ pub struct Common {
     #[arg(global = true, help_heading = "Connection", hide_short_help = true)]
     pub port: Option<u16>,
 
-    /// Read that port from the file that `sealiftd --port-file` wrote
+    /// Read the port from the file that `sealiftd --port-file` wrote
     #[arg(long, value_name = "FILE", global = true, help_heading = "Connection", hide_short_help = true)]
     pub port_file: Option<PathBuf>,
 
@@ -89,13 +89,13 @@ pub struct Common {
     #[arg(short = '6', long, global = true, help_heading = "Connection", hide_short_help = true)]
     pub ipv6: bool,
 
-    /// Give up on a server that is silent for so long, like 10s or 2m
+    /// Give up on a server that is silent for this long, like 10s or 2m
     #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
     #[arg(help_heading = "Connection", hide_short_help = true)]
     pub timeout: Option<Duration>,
 
-    /// After a lost connection, try so many times in a row that get no farther; 12 are two minutes at least
-    /// [default: 12]
+    /// After a lost connection, give up after this many attempts in a row that get no farther; 12 of them take two minutes at
+    /// least [default: 12]
     #[arg(long, value_name = "N", global = true, help_heading = "Connection", hide_short_help = true)]
     pub retry: Option<u32>,
 
@@ -104,8 +104,8 @@ pub struct Common {
     #[arg(help_heading = "Connection", hide_short_help = true)]
     pub config: Option<PathBuf>,
 
-    /// Log in with the key in this file, or with the one that it is the public half of and that the agent has; may be given
-    /// several times [default: those of the agent and of ~/.ssh]
+    /// Log in with the key in this file; a public key stands for the private one that the agent has. May be given several
+    /// times [default: those of the agent and of ~/.ssh]
     #[arg(short, long, value_name = "FILE", global = true, help_heading = "Key and password", hide_short_help = true)]
     pub identity: Vec<PathBuf>,
 
@@ -118,7 +118,7 @@ pub struct Common {
     #[arg(long, global = true, help_heading = "Key and password", hide_short_help = true)]
     pub password_stdin: bool,
 
-    /// Take user and password from ~/.netrc (or the file that NETRC names), which nobody else may read
+    /// Take user and password from ~/.netrc (or the file that NETRC names); nobody else may be able to read it
     #[arg(long, global = true, help_heading = "Key and password", hide_short_help = true)]
     pub netrc: bool,
 
@@ -182,7 +182,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  sealift status files.example")]
     Status(OneServer),
     Admin(Admin),
-    /// Show who is connected, and what they do
+    /// Show who is connected, and what they are doing
     #[command(after_help = "Example:\n  sealift who admin@files.example")]
     Who(Who),
     /// End a session, or all sessions of a user
@@ -190,7 +190,7 @@ pub enum Command {
         after_help = "Examples:\n  sealift kick admin@files.example bob\n  sealift kick admin@files.example 7b430352ecddde17"
     )]
     Kick(Kick),
-    /// End the server when running transfers are done
+    /// Stop the server when running transfers are done
     #[command(after_help = "Example:\n  sealift shutdown admin@files.example")]
     Shutdown(OneServer),
     Join(Join),
@@ -229,7 +229,7 @@ a device, a pipe, /dev/stdout or /dev/fd/N the bytes are written as they arrive,
 code other than 0 do not use them. Names that come from a server are never followed, and what they name never takes \
 the place of a device or pipe.")]
 pub struct Get {
-    /// What to fetch, and last where to put it [default: here]; `-` is standard output
+    /// What to fetch, then where to put it [default: here]; `-` is standard output
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<OsString>,
     #[command(flatten)]
@@ -257,7 +257,7 @@ links are left out and counted.
 
 Where a link (`sealift link --drop`) is the last name, files are put in by it, without an account. They keep their own names, or get a number, and nothing is seen of what is there. One whose answer was lost with the line is sent again, and may then be there twice.")]
 pub struct Put {
-    /// Local files, and last where to put them on the server; `-` is standard input
+    /// Local files, then where to put them on the server; `-` is standard input
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<OsString>,
     #[command(flatten)]
@@ -272,7 +272,7 @@ Examples:
   sealift rm 'alice@files.example/logs/2025-*'
   sealift rm -r alice@files.example/old-folder
 
-Without -r an empty folder goes if it is named; what a wildcard finds are files.")]
+Without -r, an empty folder is removed only if it is named itself: wildcards match files.")]
 pub struct Rm {
     /// Files or folders on a server
     #[arg(required = true, value_name = "TARGET")]
@@ -304,7 +304,7 @@ Examples:
   sealift mv alice@files.example/draft.txt alice@files.example/final.txt
   sealift mv alice@files.example/a.txt alice@files.example/b.txt alice@files.example/archive/")]
 pub struct Mv {
-    /// What to move, and last where to; all on one server
+    /// What to move, then where to; all on one server
     #[arg(required = true, num_args = 2.., value_name = "NAME")]
     pub names: Vec<OsString>,
     #[command(flatten)]
@@ -396,7 +396,7 @@ Examples:
   sealift trust add files.example:5000 --pin sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=
 
 Without --pin it connects, shows the pin of the server's key, and asks. `sealiftd cert pin` on the server prints the \
-pin to compare with. Several --pin make several keys right, for several machines behind one name.")]
+pin to compare with. Give --pin several times to accept several keys, for several machines behind one name.")]
     Add {
         /// host[:port]
         #[arg(value_name = "SERVER")]
@@ -404,13 +404,13 @@ pin to compare with. Several --pin make several keys right, for several machines
         /// A note to keep beside the key
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
-        /// Keep the keys that are known of it: any of them is right
+        /// Keep the keys that are already known, too: any of them is accepted
         #[arg(long)]
         also: bool,
     },
     /// Show the servers you trust
     List,
-    /// Forget the keys of a server, or with --pin that one alone
+    /// Forget the keys of a server, or with --pin only that one
     Remove {
         /// host[:port]
         #[arg(value_name = "SERVER")]

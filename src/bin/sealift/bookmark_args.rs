@@ -40,11 +40,11 @@ Examples:
   sealift bookmark add attic 192.0.2.7:5000/music --timeout 2m
 
 --pin, --ca-file, --retry and --timeout are remembered with it. Without --pin or --ca-file its key is checked against \
-the servers you trust, and follows a server that changes its key by announcing it.")]
+the servers you trust, and a change of key that the server announces is followed.")]
     Add(Add),
-    /// Show the names and what they stand for
+    /// List the bookmarks and what they stand for
     List,
-    /// Forget a name
+    /// Forget a bookmark
     Remove {
         /// The bookmark
         #[arg(value_name = "NAME")]

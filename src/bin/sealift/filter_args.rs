@@ -16,19 +16,19 @@ pub struct FilterArgs {
     #[command(flatten)]
     rules: Rules,
 
-    /// Take no file of a tree that is smaller, like 500 or 10K
+    /// Leave out files of a tree that are smaller, like 500 or 10K
     #[arg(long, value_name = "SIZE", value_parser = size)]
     min_size: Option<u64>,
 
-    /// Take no file of a tree that is larger
+    /// Leave out files of a tree that are larger
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_size: Option<u64>,
 
-    /// Take no file of a tree that was modified less long ago, like 30m, 2d or 1y
+    /// Leave out files of a tree that were modified more recently, like 30m, 2d or 1y ago
     #[arg(long, value_name = "TIME", value_parser = age)]
     min_age: Option<Duration>,
 
-    /// Take no file of a tree that was modified longer ago
+    /// Leave out files of a tree that were modified longer ago
     #[arg(long, value_name = "TIME", value_parser = age)]
     max_age: Option<Duration>,
 }

@@ -26,19 +26,20 @@ const GROUPS: &[(&str, &[&str])] = &[
 ];
 
 const TARGETS: &str = "\
-A TARGET is [user@]host[:port]/path, as in files.example/pub or alice@[::1]:5000/report.pdf. No user is anonymous. The \
-path starts in the user's own folder; sealift:// URLs are percent-decoded. A server that has a name (`sealift bookmark`) \
+A TARGET is [user@]host[:port]/path, as in files.example/pub or alice@[::1]:5000/report.pdf. Without a user you are anonymous. \
+The path starts in the user's own folder; sealift:// URLs are percent-decoded. A server that has a name (`sealift bookmark`) \
 is NAME:path, as in work:reports/summer.pdf.
 
-What is there may be named by wildcards, quoted so that your shell leaves them alone: * ? [a-z] [!a-z] {a,b}, and ** for \
-any number of folders. Names that begin with a dot are matched by a dot only. A name that is there exactly as typed goes \
-before a pattern; a backslash before a wildcard, and a URL, make a name of it. If nothing matches, the exit code is 3.
+Several files can be named by wildcards, quoted so that your shell leaves them alone: * ? [a-z] [!a-z] {a,b}, and ** for \
+any number of folders. Names that begin with a dot match only a pattern that begins with one. If there is a file of exactly the name that \
+you typed, that is meant, and no pattern. After a backslash, and in a URL, a wildcard is an ordinary character. If nothing matches, \
+the exit code is 3.
 
 A server's key is checked before anything is sent, against --pin or the servers you trust (`sealift trust`).
 
-SSH keys log in unasked: those of the agent (SSH_AUTH_SOCK), of ~/.ssh, and of `sealift key new`; -i names one. Else a \
-user's password is asked for on the terminal. Scripts give it by --password-file, --password-stdin, or in \
-SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD; it never stands on the command line.";
+SSH keys are tried first: those of the agent (SSH_AUTH_SOCK), of ~/.ssh, and of `sealift key new`; -i names one. Otherwise the \
+user's password is asked for on the terminal. Scripts give it by --password-file or --password-stdin, or in \
+SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD; never on the command line.";
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("See what is there", "sealift ls files.example/"),
@@ -46,7 +47,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "Fetch a file, and a folder",
         "sealift get files.example/pub/report.pdf\nsealift get -r files.example/pub/photos .",
     ),
-    ("Fetch all that match", "sealift get 'files.example/pub/*.pdf' papers/"),
+    ("Fetch everything that matches", "sealift get 'files.example/pub/*.pdf' papers/"),
     ("Send files, as alice", "sealift put *.pdf alice@files.example/reports/"),
     ("Stream through a pipe", "sealift cat files.example/pub/src.tar.gz | tar xz"),
     ("Trust a server in a script", "sealift --pin sha256//BASE64 --password-file pw ls alice@files.example/"),
@@ -54,9 +55,9 @@ const EXAMPLES: &[(&str, &str)] = &[
 
 const MORE: &str = "\
 Environment:
-  SEALIFT_CONFIG_DIR     where known_servers and config.toml are [default: $XDG_CONFIG_HOME/sealift, or ~/.config/sealift]
+  SEALIFT_CONFIG_DIR     the folder of known_servers and config.toml [default: $XDG_CONFIG_HOME/sealift, or ~/.config/sealift]
   SEALIFT_CONFIG         as --config
-  SEALIFT_SYSTEM_KNOWN_SERVERS  what the machine's administrator vouches for [default: /etc/sealift/known_servers]
+  SEALIFT_SYSTEM_KNOWN_SERVERS  keys that the machine's administrator vouches for [default: /etc/sealift/known_servers]
   SEALIFT_TRUST          as --trust
   SEALIFT_PORT           as --port
   SEALIFT_PASSWORD_FILE  as --password-file
@@ -82,18 +83,18 @@ const EXIT_CODES: [&str; 13] = [
 
 /// The one rule of the commands that are about several things.
 const EXIT_RULE: &str = "\
-A command about one thing ends with the code of what kept it from being done.
+A command about one thing ends with the code of its failure.
 
-A command about several things, or about all that is in a folder (`get -r`, `put -r`, `mirror`, `cp -r`), does what can be \
+A command about several things, or about everything in a folder (`get -r`, `put -r`, `mirror`, `cp -r`), does what can be \
 done, names what failed, and ends with
 
-  0   if nothing failed. What was the same already, and what was left out on purpose, is no failure.
-  the code of the failure, if all failed alike and none of it is there: 5 if nothing may be stored, 9 if there is no room \
+  0   if nothing failed. What was the same already, or was left out on purpose, is no failure.
+  the code of the failure, if everything failed in the same way and nothing is there: 5 if nothing may be stored, 9 if there is no room \
 for any of it.
-  10  if something else is there: moved by this command, or the same already. Also if several failed differently, and if \
-`mirror --delete` kept what it was to remove.
+  10  if something failed and something else is there: moved by this command, or the same already. Also if several things failed in \
+different ways, or if `mirror --delete` kept what it was to remove.
 
-Folders alone do not count as there. What ends a command at once has its own code however much is there by then: 6 if the \
+Folders alone do not count as there. A failure that ends the command at once has its own code, however much is there by then: 6 if the \
 line is lost for good, 130 for Ctrl-C. `verify` ends with 8 if any file is rotten, `mirror --delete` with 11 if it refuses \
 to begin. Whatever the code is, a file that has its name is whole and verified.
 
@@ -255,7 +256,7 @@ fn connection() -> clap::Command {
         clap::Command::new("sealift").styles(all.get_styles().clone()).max_term_width(100).disable_help_flag(true);
     let shown = all.get_arguments().filter(|arg| arg.is_global_set());
     page.args(shown.cloned().map(|arg| arg.hide_short_help(false)))
-        .about("Options about the connection, the login and the output, for every command, before its name or after it")
+        .about("Options for every command, before its name or after it: the connection, the login and the output")
         .help_template("{about}\n\n{all-args}{after-help}")
         .after_help(fitted(CONNECTION_EXAMPLES, width()))
 }

@@ -11,7 +11,7 @@ use super::transfer::{Links, TransferArgs};
 /// How `get` fetches.
 #[derive(Debug, Args)]
 pub struct GetHow {
-    /// Fetch folders with all below them
+    /// Fetch folders with everything below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     /// What to do about links in folders [default: fetch files that they lead to]
@@ -26,7 +26,7 @@ pub struct GetHow {
 /// How `put` sends.
 #[derive(Debug, Args)]
 pub struct PutHow {
-    /// Send folders with all below them
+    /// Send folders with everything below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     /// What to do about links in folders; a server stores none [default: skip]
@@ -41,16 +41,16 @@ pub struct PutHow {
 /// How `rm` removes.
 #[derive(Debug, Args)]
 pub struct RmHow {
-    /// Remove folders with all that is in them
+    /// Remove folders with everything in them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
-    /// What is not there is no error; and nothing is asked: the last of -f, -i and -I counts
+    /// Ignore what is not there, and ask nothing; of -f, -i and -I the last one counts
     #[arg(short, long, overrides_with_all = ["interactive", "once"])]
     pub force: bool,
-    /// Ask before each file, and before each folder with all that is in it; a key is named by --identity here
+    /// Ask before each file, and before each folder with everything in it; to name a key here, use --identity
     #[arg(short, long, overrides_with_all = ["force", "once"])]
     pub interactive: bool,
-    /// Ask once before more than three are removed, or with -r
+    /// Ask once before removing more than three things, or with -r
     #[arg(short = 'I', overrides_with_all = ["force", "interactive"])]
     pub once: bool,
 }
@@ -77,7 +77,7 @@ impl RmHow {
 /// How `mkdir` makes folders.
 #[derive(Debug, Args)]
 pub struct MkdirHow {
-    /// Make those above too; one that is there is no error
+    /// Make the folders above it too; one that is there already is no error
     #[arg(short, long)]
     pub parents: bool,
 }
@@ -93,7 +93,7 @@ pub struct MvHow {
 /// How `cp` copies.
 #[derive(Debug, Args)]
 pub struct CpHow {
-    /// Folders with all in them
+    /// Copy folders with everything in them
     #[arg(short, long)]
     pub recursive: bool,
     /// Replace files that are there

@@ -19,12 +19,12 @@ use crate::failure::{Failure, Outcome};
 pub struct ListArgs {
     /// Move what this file lists, one path a line, each below the folder named; `-` is standard input
     ///
-    /// The folders on the way are kept, and made where they are missing. A folder in the list takes -r in `get` and `put`. What cannot be moved is
-    /// named, and the others are.
+    /// The folders in these paths are kept, and made where they are missing. A folder in the list needs -r in `get` and `put`. What
+    /// cannot be moved is named, and everything else is moved.
     #[arg(long, value_name = "FILE")]
     pub files_from: Option<OsString>,
 
-    /// Each path of the list ends with a NUL, as `find -print0` writes them
+    /// Each path of the list ends with a NUL byte, as `find -print0` writes them
     #[arg(short = '0', long = "from0", requires = "files_from")]
     pub nul: bool,
 }

@@ -24,7 +24,7 @@ pub struct Verify {
     pub targets: Vec<OsString>,
 }
 
-/// Take rotten files as right
+/// Accept rotten files as they are now
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:

@@ -36,9 +36,9 @@ pub enum IfExists {
 pub enum Links {
     /// Leave it out, and count it as skipped
     Skip,
-    /// Move what it leads to; a link to a folder that it is in is skipped
+    /// Move what it leads to; a link to a folder that contains it is skipped
     Follow,
-    /// From a server: make the same link here, if it stays in what is fetched; else skip it
+    /// From a server: make the same link here if it stays within what is fetched, else skip it
     Keep,
 }
 
@@ -72,14 +72,14 @@ impl Links {
 /// Options of everything that moves files, one way or the other.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FlowArgs {
-    /// Move no more than so many bytes a second, like 500K or 5M
+    /// Move at most this many bytes a second, like 500K or 5M
     ///
-    /// Over all connections of the command together, each way for itself. 16K for each connection is the least: a server
-    /// ends what is slower.
+    /// This is for all connections of the command together, and for each direction. 16K for each connection is the least: a
+    /// server ends slower ones.
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub limit_rate: Option<u64>,
 
-    /// Write the BLAKE3 of every file that was moved and verified into this file, for `b3sum --check`
+    /// Write the BLAKE3 of every file moved and verified into this file, for `b3sum --check`
     #[arg(long, value_name = "FILE")]
     pub checksum_file: Option<PathBuf>,
 
@@ -99,42 +99,42 @@ pub fn rate(text: &str) -> std::result::Result<u64, String> {
 /// Options of a transfer.
 #[derive(Debug, Clone, Args)]
 pub struct TransferArgs {
-    /// Go on with files that were cut off, and leave alone those that are whole
+    /// Resume files that were cut off, and leave alone those that are complete
     ///
-    /// Both are proven by their hashes. A file of the same size, time and BLAKE3 on both sides does not move again. Others go on at a multiple of 16 MiB; what is smaller, or has changed, starts over. A `get` that was interrupted or
-    /// lost its connection leaves the part as `.NAME.sealift-part` beside the target, with or without -c. A server keeps
-    /// the part of a cut-off upload for seven days.
+    /// Hashes prove both. A file of the same size, time and BLAKE3 on both sides is not moved again. Others resume at a multiple
+    /// of 16 MiB; what is smaller, or has changed, starts over. A `get` that was interrupted or lost its connection leaves the part
+    /// as `.NAME.sealift-part` beside the target, with or without -c. A server keeps the part of an interrupted upload for seven days.
     #[arg(short = 'c', long = "continue")]
     pub resume: bool,
 
-    /// Move each file of 64 MiB and more over so many connections at once
+    /// Move each file of 64 MiB and more over this many connections at once
     ///
-    /// For lines where one connection alone does not get all there is to be had. The password is checked once, and the
-    /// file is hashed as a whole. With -r each large file of the tree is moved so, after the small ones. If the server
-    /// takes fewer connections, those are used.
+    /// For lines on which one connection alone does not reach full speed. The password is checked once, and the file is hashed
+    /// as a whole. With -r each large file of the tree is moved like this, after the small ones. If the server takes fewer
+    /// connections, fewer are used.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = connections())]
     pub streams: u32,
 
-    /// Move so many files at once, each over its own connection
+    /// Move this many files at once, each over its own connection
     ///
-    /// For many files over a line that is far or gives one connection only a share. The password is checked once; if the server
-    /// takes fewer connections, those are used. --streams beside it is for single large files.
+    /// For many files over a line that is long, or gives one connection only a share. The password is checked once. If the server
+    /// takes fewer connections, fewer are used. --streams, which can be given too, is for single large files.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = connections())]
     pub transfers: u32,
 
-    /// Keep who may read, write and run each file, all nine bits, whatever the umask, also where a file is replaced
+    /// Keep who may read, write and run each file (all nine mode bits), whatever the umask, also when a file is replaced
     ///
-    /// A server may allow less (`sealiftd --max-mode`). Set-user-id bits and owners are never kept. Without this a new file
-    /// is open to no more than its source, and on a server to its account and group alone: one that was 0644 is stored as
+    /// A server may allow less (`sealiftd --max-mode`). Set-user-id bits and owners are never kept. Without this, a new file
+    /// is open to no more than its source, and on a server only to its account and group: one that was 0644 is stored as
     /// 0640, and comes back as that.
     #[arg(long)]
     pub perms: bool,
 
-    /// Take files that become longer meanwhile, like logs, as long as they were at the beginning
+    /// Accept files that grow meanwhile, like logs, at the length that they had at the beginning
     #[arg(long)]
     pub growing: bool,
 
-    /// Take the last name as that of the file or folder itself, also if there is a folder of that name
+    /// Take the last name as that of the file or folder itself, even if there is a folder of that name
     #[arg(short = 'T', long = "no-target-directory")]
     pub exactly: bool,
 
@@ -142,7 +142,7 @@ pub struct TransferArgs {
     #[arg(long, value_name = "WHAT", value_enum)]
     pub if_exists: Option<IfExists>,
 
-    /// Move a file only if it is newer than what is in its place
+    /// Move a file only if it is newer than the one in its place
     #[arg(long)]
     pub update: bool,
 

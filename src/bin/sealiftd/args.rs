@@ -47,7 +47,7 @@ Examples:
 Every option can also be set by the environment variable that its help names.
 The users file is read again within a second when it has changed: no restart is needed. Open sessions get the new \
 rights; those of users who are gone or have another password end.
-SIGINT (Ctrl-C) and SIGTERM let running transfers finish (--grace); a second one ends at once.
+SIGINT (Ctrl-C) and SIGTERM let running transfers finish (--grace); a second one ends the server at once.
 
 Exit codes: 0 done, 1 other, 2 wrong usage or configuration, 3 not found, 5 permission denied, 6 address in use or \
 network, 7 key and certificate, 9 disk full, 11 exists already.";
@@ -73,36 +73,36 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Serving")]
 pub struct ServeArgs {
-    /// Address to listen on; may be given more than once, or with commas. Port 0 lets the system choose
+    /// Address to listen on; may be given more than once, or as a list with commas. Port 0 lets the system choose
     /// [default: port 4456 of every address]
     #[arg(long, value_name = "ADDR:PORT", env = "SEALIFT_LISTEN", value_delimiter = ',', value_parser = parse_address, hide_env_values = true)]
     pub listen: Vec<SocketAddr>,
 
-    /// Write the port's number (and a newline) to this file once the server is ready; removed when it ends. It replaces nothing but a
-    /// port file that a server has left
+    /// Write the port's number (and a newline) to this file once the server is ready; it is removed when the server ends. Only a port
+    /// file that a server has left is ever replaced
     #[arg(long, value_name = "FILE", env = "SEALIFT_PORT_FILE", hide_env_values = true)]
     pub port_file: Option<PathBuf>,
 
-    /// Go on as this account (a name or a number), with its groups alone, once the addresses are listened on: for a
+    /// Once the addresses are listened on, go on as this account (a name or a number), with only its groups: for a
     /// server that is started as root
     #[arg(long, value_name = "NAME", env = "SEALIFT_USER", hide_env_values = true)]
     pub user: Option<String>,
 
-    /// Put a small process in front that holds the listening sockets and starts the server, again if it crashes: `sealiftd reload
-    /// --binary` replaces the server, and nobody who connects meanwhile is refused
+    /// Put a small process in front that holds the listening sockets, starts the server, and starts it again if it crashes. `sealiftd
+    /// reload --binary` then replaces the server, and nobody who connects meanwhile is refused
     #[arg(long, env = "SEALIFT_SUPERVISE", hide_env_values = true)]
     pub supervise: bool,
 
-    /// Do not let the kernel bar this process from every file that it does not serve, nor from connecting out
+    /// Turn the sandbox off, by which the kernel bars this process from every file that it does not serve, and from connecting out
     #[arg(long, env = "SEALIFT_NO_SANDBOX", hide_env_values = true)]
     pub no_sandbox: bool,
 
-    /// Folder below which shared folders elsewhere (`path =` in the users file) may be added while the server runs, to be changed,
-    /// too; may be given several times
+    /// Folder below which shared folders elsewhere (`path =` in the users file) may be added, and changed by users, without a
+    /// restart of the server; may be given several times
     #[arg(long, value_name = "DIR", env = "SEALIFT_ROOTS", value_delimiter = ',', hide_env_values = true)]
     pub roots: Vec<PathBuf>,
 
-    /// What an acknowledged upload outlives: a power cut (full), or only the end of the program (none), which is faster
+    /// What an acknowledged upload survives: a power cut (full), or only the end of the program (none), which is faster
     #[arg(
         long,
         value_name = "WHAT",
@@ -120,14 +120,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TIME", env = "SEALIFT_GRACE", default_value_t = default_grace(), hide_env_values = true)]
     pub grace: humantime::Duration,
 
-    /// Write down who did what, one JSON object a line, at the end of this file, made if it is missing, in a folder of its own;
-    /// or `journald`, as entries of systemd's journal with fields of their own (`journald:/PATH` if its socket is there); or `stderr`.
-    /// `sealiftd audit` searches it. SIGHUP opens it anew
+    /// Record who did what, one JSON object a line: in this file, which is appended to and made if it is missing, in a folder of its
+    /// own; with `journald`, as entries of systemd's journal with fields of their own (`journald:/PATH` if its socket is there); or
+    /// with `stderr`. `sealiftd audit` searches it. SIGHUP opens it anew
     #[arg(long, value_name = "FILE", env = "SEALIFT_AUDIT", value_parser = parse_audit, hide_env_values = true)]
     pub audit: Option<AuditTo>,
 
-    /// Tell figures of the server as OpenMetrics, and whether it serves: /metrics and /healthz over plain HTTP, on an address that this
-    /// machine alone can reach, such as 127.0.0.1:9456, or on a socket, such as unix:/run/sealiftd/metrics
+    /// Serve figures as OpenMetrics (/metrics), and whether the server works (/healthz), over plain HTTP: on an address that only
+    /// this machine can reach, such as 127.0.0.1:9456, or on a socket, such as unix:/run/sealiftd/metrics
     #[arg(long, value_name = "ADDR:PORT|unix:PATH", env = "SEALIFT_METRICS", value_parser = parse_metrics, hide_env_values = true)]
     pub metrics: Option<MetricsAt>,
 
@@ -181,7 +181,7 @@ Examples:
   sealiftd explain alice RENAME draft.txt final.txt --with replace=yes
   sealiftd explain anonymous UPLOAD hello.txt
 
-What is there can still be in the way of what is allowed: a file that is missing, a full disk, a quota.
+What is allowed can still fail because of what is there: a missing file, a full disk, a quota.
 Exit codes: 0 allowed, 5 refused, 2 no such command, 3 no users file.";
 
 const CHECK_EXAMPLES: &str = "\
@@ -191,22 +191,22 @@ Examples:
       With the options the server is started with.
   sealiftd check && systemctl restart sealiftd
   sealiftd check --strict
-      For a monitor: what should not be left so counts, too.
+      For a monitor: warnings count, too.
 
-Each line is an error (the server would not start, or not be safe), a warning (it should not be left so) or a note, with the next step.
+Each line is an error (the server would not start, or not be safe), a warning (it should not stay like this) or a note, with the next step.
 Exit codes: 0 no errors, 1 some; with --strict also for warnings.";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
   sealiftd config show
-      What a server that is started here would go by, as lines of a file.
+      The settings of a server that is started here, as lines of a file.
   sealiftd --max-connections 500 config show
-      The same with options as the server is started with them.";
+      The same, with the options that the server is started with.";
 
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve until SIGINT or SIGTERM; what happens without a command, too
+    /// Serve until SIGINT or SIGTERM; this is also what happens without a command
     Serve(ServeArgs),
     /// Add, change, remove and list users
     #[command(after_help = user_args::EXAMPLES)]
@@ -215,7 +215,7 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
-    /// Add, change, remove and list groups of users, whom folders are given to together
+    /// Add, change, remove and list groups of users, who are given folders together
     #[command(after_help = share_args::GROUP_EXAMPLES)]
     Group {
         /// What to do with them.
@@ -229,7 +229,7 @@ pub enum Command {
         #[command(subcommand)]
         command: FolderCommand,
     },
-    /// Print one line by which somebody joins: it makes the user, pins this server, and lets her choose a password
+    /// Print a line with which somebody joins: the user is made, and the line pins this server and lets her choose a password
     Invite(Invite),
     /// Show or renew the server's key and certificate; shows them without a command
     #[command(after_help = cert_args::EXAMPLES)]
@@ -238,7 +238,7 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<CertCommand>,
     },
-    /// Have the server that runs here read its files again, or be replaced by the program that is there now (--supervise)
+    /// Have the server that runs here read its files again, or replace it by the new program (--supervise)
     #[command(after_help = supervisor::args::EXAMPLES)]
     Reload(ReloadArgs),
     /// Show the settings, and where each comes from
@@ -251,13 +251,13 @@ pub enum Command {
     /// Say whether a user may do something, and by which rule
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
-    /// Look for what would keep a server from starting, or should not be left so; changes nothing
+    /// Look for what would keep a server from starting, or should be put right; changes nothing
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
     /// Read all files at a bounded rate and compare them with what was stored
     #[command(after_help = scrub_args::EXAMPLES)]
     Scrub(ScrubArgs),
-    /// Search what a server has written down of who did what (`--audit`)
+    /// Search the audit: what a server has recorded of who did what (`--audit`)
     #[command(after_help = audit::args::EXAMPLES)]
     Audit(AuditArgs),
     /// Write a completion script for a shell
@@ -269,7 +269,7 @@ pub enum Command {
 /// What to do with the settings.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Print each setting as a line of the file, and behind it where it comes from
+    /// Print each setting as a line of the file, followed by where it comes from
     Show,
 }
 
@@ -279,7 +279,7 @@ pub struct CheckArgs {
     /// Write one JSON object a line
     #[arg(long)]
     pub json: bool,
-    /// End with 1 also if there are warnings and no errors
+    /// End with 1 if there are warnings, too
     #[arg(long)]
     pub strict: bool,
     /// How the server would be started.
@@ -301,7 +301,7 @@ pub struct ExplainArgs {
     /// An option of the command, such as replace=yes or recursive=yes; may be given more than once
     #[arg(long, value_name = "KEY=VALUE", value_parser = explain::parse_pair)]
     pub with: Vec<(String, String)>,
-    /// The user logs in with this key: its name or fingerprint, as `sealiftd user key list` shows them
+    /// Assume that the user logs in with this key: its name or fingerprint, as `sealiftd user key list` shows them
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
 }

@@ -8,9 +8,9 @@ Examples:
   sealift --pin \"$(sealiftd cert pin)\" ls localhost/
   sealiftd cert new --name files.example.org --name 192.0.2.7
 
-To change the key without anybody being asked: `sealiftd cert next`. The server then announces the next key \
-to every client that logs in, and those that know the server remember it. When all that matter have been there \
-(weeks, not hours), `sealiftd cert switch`. Neither takes a restart.";
+To change the key without anybody being asked, run `sealiftd cert next`. The server then announces the next key \
+to every client that logs in, and those that know the server remember it. When all clients that matter have logged in \
+(weeks, not hours), run `sealiftd cert switch`. Neither takes a restart.";
 
 /// What to do with key and certificate.
 #[derive(Debug, Subcommand)]
@@ -19,7 +19,7 @@ pub enum CertCommand {
     Show,
     /// Print the pin and nothing else, for scripts
     Pin {
-        /// That of the next key
+        /// The pin of the next key
         #[arg(long)]
         next: bool,
     },
@@ -51,7 +51,7 @@ pub enum CertCommand {
     },
     /// Make the next key the present one, which is kept beside as key.pem.old and cert.pem.old
     Switch {
-        /// Also if the next key was made only just now, so that hardly a client can have learned it
+        /// Switch even if the next key was made only just now, so that hardly any client can have learned it
         #[arg(long)]
         force: bool,
     },

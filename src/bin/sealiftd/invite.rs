@@ -31,8 +31,8 @@ Examples:
   sealiftd invite --list
   sealiftd invite --revoke 5f0c3a9be1d27744
 
-The line holds the pin of this server's key and a secret that works once. Whoever has it first is let in and chooses \
-the password: send it by a way that others do not read. A user who is there already chooses another password by it.";
+The line has the pin of this server's key and a secret that works once. Whoever uses it first is let in and chooses \
+the password: send it over a channel that others cannot read. An existing user chooses a new password with it.";
 
 /// What to do where there is nothing of a server.
 const FIRST_START: &str =
@@ -48,14 +48,14 @@ pub struct Invite {
     /// The user's name; made if missing
     #[arg(required_unless_present_any = ["list", "revoke"])]
     pub name: Option<String>,
-    /// What a user who is made may do: full, read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir, link
+    /// What a newly made user may do: full, read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir, link
     /// [default: full]
     #[arg(long, value_name = "LIST", value_parser = parse_access)]
     pub access: Option<Access>,
-    /// How long it can be used, such as 1h or 7d
+    /// How long the invitation can be used, such as 1h or 7d
     #[arg(long, value_name = "TIME", default_value_t = limits::INVITATION_LIFETIME.into())]
     pub expires: humantime::Duration,
-    /// Where the user finds this server [default: this machine's name; the port is the one that a running server
+    /// Where the user reaches this server [default: this machine's name; the port is the one that a running server
     /// listens on, or that its settings say, or 4456]
     #[arg(long, value_name = "HOST[:PORT]")]
     pub host: Option<String>,

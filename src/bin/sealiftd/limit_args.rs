@@ -22,7 +22,7 @@ pub struct LimitArgs {
     )]
     handshake_timeout: humantime::Duration,
 
-    /// Time from the end of the handshake to a successful login
+    /// Time from the end of the handshake until a successful login
     #[arg(
         long,
         value_name = "TIME",
@@ -33,7 +33,7 @@ pub struct LimitArgs {
     )]
     login_timeout: humantime::Duration,
 
-    /// How long a client that is logged in may say nothing between two commands
+    /// How long a client that is logged in may be silent between two commands
     #[arg(
         long,
         value_name = "TIME",
@@ -77,8 +77,8 @@ pub struct LimitArgs {
     )]
     max_per_source: usize,
 
-    /// Connections not logged in: from BEGIN on, PERCENT of a hundred newcomers cost the address that has most of them its
-    /// oldest one, growing to all at FULL; newcomers of that address itself are refused
+    /// Connections that are not logged in: once there are BEGIN of them, PERCENT of every hundred newcomers cost the address that
+    /// has most of them its oldest one, growing to all at FULL; newcomers from that address itself are refused
     #[arg(
         long,
         value_name = "BEGIN:PERCENT:FULL",
@@ -89,13 +89,13 @@ pub struct LimitArgs {
     )]
     max_startups: Startups,
 
-    /// Memory for the whole server, such as 2GiB: it bounds the buffers and how many connections there can be. Default: what
+    /// Memory for the whole server, such as 2GiB: it bounds the buffers and the number of connections. Default: what
     /// the machine, the control group and the resource limits leave at the start
     #[arg(long, value_name = "SIZE", env = "SEALIFT_MEMORY", value_parser = parse_memory, hide_env_values = true)]
     memory: Option<u64>,
 
-    /// The most that a file may keep of its mode when it is sent with --perms, in octal: 755 lets nobody else write, 750 nobody
-    /// else read. All that comes without --perms is 640 or 750 at most, where users.toml says no umask
+    /// The most that a file sent with --perms may keep of its mode, in octal: with 755 nobody else can write, with 750 nobody else
+    /// can read. Without --perms files are 640 or 750 at most, unless users.toml sets a umask
     #[arg(
         long,
         value_name = "OOO",
@@ -106,8 +106,8 @@ pub struct LimitArgs {
     )]
     max_mode: FileMode,
 
-    /// Networks of balancers, with commas, that say by PROXY protocol (version 1 or 2) whose connections they hand on: those count as
-    /// of there, and without that header a connection of theirs is closed
+    /// Networks of balancers, with commas, that send the PROXY protocol (version 1 or 2): their connections count as those of the
+    /// address in its header, and are closed without one
     #[arg(
         long,
         value_name = "NET",
@@ -118,12 +118,13 @@ pub struct LimitArgs {
     )]
     proxy_from: Vec<Network>,
 
-    /// Networks, with commas, whose addresses are neither refused for misbehaving nor bound by --max-per-source: an office behind
-    /// one address, a monitor
+    /// Networks, with commas, whose addresses are neither refused for misbehaving nor bound by --max-per-source, such as an office
+    /// behind one address, or a monitor
     #[arg(long, value_name = "NET", env = "SEALIFT_EXEMPT", value_delimiter = ',', value_parser = parse_network, hide_env_values = true)]
     exempt: Vec<Network>,
 
-    /// Refuse this machine's own addresses too when they misbehave. Not behind a proxy: all its clients come from there
+    /// Refuse this machine's own addresses, too, when they misbehave. Do not use it behind a proxy here: all its clients come from
+    /// these addresses
     #[arg(long, env = "SEALIFT_PENALISE_LOOPBACK", hide_env_values = true)]
     penalise_loopback: bool,
 }

@@ -9,12 +9,12 @@ use crate::failure::Failure;
 /// Whether the data folder is shared with other servers.
 #[derive(Debug, Clone, Args)]
 pub struct NodeArgs {
-    /// Serve the data folder together with other servers that say so too, on this machine or others that have its file system mounted;
-    /// docs/CLUSTER.md says what that takes and what holds across them
+    /// Serve the data folder together with other servers that have this option, too, on this machine or on others that have its file
+    /// system mounted; docs/CLUSTER.md says what that takes and what holds across them
     #[arg(long, env = "SEALIFT_SHARED", hide_env_values = true)]
     pub shared: bool,
 
-    /// What this server is called among them; no two have one name [default: the name of this machine]
+    /// The name of this server among them; no two may have the same [default: the name of this machine]
     #[arg(long, value_name = "NAME", env = "SEALIFT_NODE", hide_env_values = true)]
     pub node: Option<NodeName>,
 }

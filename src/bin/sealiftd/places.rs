@@ -44,7 +44,7 @@ pub struct Places {
     )]
     pub certs: PathBuf,
 
-    /// Certificate for browsers, of an authority that they know: a folder with fullchain.pem and privkey.pem, or
+    /// Certificate for browsers, from an authority that they trust: a folder with fullchain.pem and privkey.pem, or
     /// CERTIFICATE,KEY. Read again when it changes
     /// [default: web, in the folder of --certs, if anything is there]
     #[arg(long, value_name = "DIR|FILES", env = "SEALIFT_WEB_CERT", value_parser = parse_web_cert, global = true, hide_env_values = true)]
@@ -56,7 +56,7 @@ pub struct Places {
     pub state: Option<PathBuf>,
 
     /// File of settings, each called as its option is, such as max_connections = 500 for --max-connections 500. The command line
-    /// counts before the environment, that before the file [default: sealiftd.toml, if it is there]
+    /// takes precedence over the environment, and that over the file [default: sealiftd.toml, if it is there]
     #[arg(long, value_name = "FILE", env = "SEALIFTD_CONFIG", global = true, hide_env_values = true)]
     pub config: Option<PathBuf>,
 

@@ -13,11 +13,11 @@ Examples:
   sealiftd scrub --rate 200MiB alice bob
   nice sealiftd scrub --data /srv/files --json
 
-A file is rotten if its bytes changed though its size and time are those it was stored with. It is marked, and the \
+A file is rotten if its bytes changed although its size and time are those it was stored with. It is marked, and the \
 server refuses it until a good copy is put in its place or `sealift accept` takes it as it is. Files below 1 MiB \
 have no record to compare with; larger ones that other programs stored are recorded for the next time.
-Run it as the server's account or as root, beside a running server or without one. What it finds is told here alone: \
-it is neither in the server's audit nor in its metrics.
+Run it as the server's account or as root, beside a running server or without one. What it finds is \
+recorded in the server's audit with --audit (or `audit` in its settings), and never in its metrics.
 Exit codes: 0 all as stored, 8 some rotten, 10 some could not be read.";
 
 /// What to read, and how fast.
@@ -26,10 +26,10 @@ pub struct ScrubArgs {
     /// Users whose folders to read [default: every folder in the data folder, and shared ones elsewhere]
     #[arg(value_name = "USER")]
     pub names: Vec<String>,
-    /// Bytes to read a second at most, such as 50MiB
+    /// The most bytes to read a second, such as 50MiB
     #[arg(long, value_name = "SIZE", default_value = "50MiB", value_parser = parse_rate)]
     pub rate: u64,
-    /// Write down in the server's audit, too, which files are rotten: a file that is there, or journald
+    /// Record in the server's audit, too, which files are rotten: an existing file, or journald
     #[arg(long, value_name = "FILE", env = "SEALIFT_AUDIT", value_parser = parse_audit, hide_env_values = true)]
     pub audit: Option<AuditTo>,
     /// Write one JSON object a line

@@ -11,18 +11,18 @@ Examples:
   sealiftd group add editors alice bob
       A group of two.
   sealiftd group set editors --add admin --remove bob
-      One comes, one goes.
+      One joins, one leaves.
   sealiftd group add everyone-here alice @editors
-      A group may have others in it.
+      A group may contain other groups.
   sealiftd group show editors
       Who is in it, and which folders it has.";
 
 pub const FOLDER_EXAMPLES: &str = "\
 Examples:
   sealiftd folder add public --access anonymous=read --access alice=full
-      What is in server_data/public everybody reads; alice publishes by `sealift put FILE alice@HOST/public/`.
+      Everybody reads what is in server_data/public; alice publishes with `sealift put FILE alice@HOST/public/`.
   sealiftd folder add inbox --access alice=full --access '*=upload,list'
-      A drop box: every named user may deliver, and replaces nothing.
+      A drop box: every named user may deliver, but replace nothing.
   sealiftd group add editors alice bob
   sealiftd folder add team --access @editors=full --quota 10GiB
       A team's folder.
@@ -39,7 +39,7 @@ pub enum GroupCommand {
     /// Add a group
     #[command(aliases = ["new", "create"], after_help = GROUP_EXAMPLES)]
     Add {
-        /// The group's name; where it is given something it is @NAME
+        /// The group's name; elsewhere it is written as @NAME
         name: String,
         /// Who is in it: users, and other groups as @NAME
         #[arg(value_name = "MEMBER")]
@@ -50,17 +50,17 @@ pub enum GroupCommand {
     Set {
         /// The group's name
         name: String,
-        /// These users and @GROUPs, with commas, and no others; or none
+        /// Exactly these users and @GROUPs, with commas; or none
         #[arg(long, value_name = "LIST")]
         members: Option<String>,
-        /// These, too, with commas
+        /// Add these, with commas
         #[arg(long, value_name = "LIST", value_delimiter = ',')]
         add: Vec<String>,
-        /// These no more, with commas
+        /// Remove these, with commas
         #[arg(long, value_name = "LIST", value_delimiter = ',')]
         remove: Vec<String>,
     },
-    /// Show who is in a group, and what it is given
+    /// Show who is in a group, and what the group is given
     #[command(alias = "info")]
     Show {
         /// The group's name
@@ -87,10 +87,10 @@ pub enum GroupCommand {
 /// What to do with shared folders.
 #[derive(Debug, Subcommand)]
 pub enum FolderCommand {
-    /// Share a folder, which shows in the homes of those who have it
+    /// Share a folder: it appears in the homes of those who are given it
     #[command(aliases = ["new", "create"], after_help = FOLDER_EXAMPLES)]
     Add {
-        /// What it is called, and where it is below the data folder if --path does not say otherwise
+        /// Its name, and its place below the data folder, unless --path names another place
         name: String,
         /// What it is.
         #[command(flatten)]
@@ -99,29 +99,29 @@ pub enum FolderCommand {
     /// Change a shared folder. A running server knows within a second, for open sessions too
     #[command(aliases = ["change", "edit", "modify", "mod"], after_help = FOLDER_EXAMPLES)]
     Set {
-        /// What it is called
+        /// Its name
         name: String,
         /// What is to be different.
         #[command(flatten)]
         said: FolderArgs,
-        /// Take away what stands of WHO in it; may be given several times. (`--access WHO=none` says that WHO has nothing, whatever
-        /// groups and '*' have)
+        /// Remove the entry of WHO; may be given several times. (`--access WHO=none`, by contrast, says that WHO has nothing there,
+        /// whatever groups and '*' have)
         #[arg(long, value_name = "WHO")]
         without: Vec<String>,
     },
     /// Show where a shared folder is, and who has it
     #[command(alias = "info")]
     Show {
-        /// What it is called
+        /// Its name
         name: String,
         /// Write one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Share a folder no more; what is in it stays where it is
+    /// Stop sharing a folder; what is in it stays where it is
     #[command(aliases = ["delete", "del", "rm"])]
     Remove {
-        /// What it is called
+        /// Its name
         name: String,
     },
     /// List the shared folders
@@ -138,25 +138,26 @@ pub enum FolderCommand {
 pub struct FolderArgs {
     /// Who has it, and what they may do there: WHO is a user, @GROUP, '*' for every named user or anonymous for everybody; LIST is full,
     /// read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir, link. May be given several times; a
-    /// user's own counts before a group's, that before '*'
+    /// user's own entry takes precedence over those of groups, and these over '*'
     #[arg(long, value_name = "WHO=LIST", value_parser = parse_given)]
     access: Vec<Given>,
-    /// Where it is: another folder below the data folder, or one elsewhere on the machine, which is there, as /srv/isos
+    /// Where it is: another folder below the data folder, or an existing one elsewhere on the machine, such as /srv/isos
     #[arg(long, value_name = "DIR")]
     path: Option<String>,
-    /// Where it shows in homes, such as team/docs; else under its name
+    /// Where it appears in homes, such as team/docs [default: under its name]
     #[arg(long = "as", value_name = "PATH")]
     at: Option<String>,
-    /// The most bytes in it, whoever puts them there, such as 10G or "500 MB"; none: they count in the quotas of those who do
+    /// The most bytes in it, whoever puts them there, such as 10G or "500 MB"; none: they count in the quotas of those who put them
+    /// there
     #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
     quota: Option<Quota>,
-    /// The most files in it, folders not counted; none for no bound
+    /// The most files in it, folders not counted; none: no bound
     #[arg(long, value_name = "COUNT", value_parser = parse_file_count)]
     quota_files: Option<FileCount>,
-    /// For how long what is deleted or replaced in it is kept, such as 30d; none: not at all
+    /// How long what is deleted or replaced in it is kept, such as 30d; none: not at all
     #[arg(long, value_name = "TIME", value_parser = parse_trash)]
     trash: Option<TrashAge>,
-    /// What new files and folders in it are not open to, whoever makes them, such as 002; none: what each user's says
+    /// The umask of new files and folders in it, whoever makes them, such as 002; none: each user's own
     #[arg(long, value_name = "OOO", value_parser = parse_mask)]
     umask: Option<Mask>,
 }

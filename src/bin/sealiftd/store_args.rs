@@ -31,7 +31,7 @@ pub struct StoreArgs {
     )]
     pub store: Option<Bucket>,
 
-    /// Where the storage is: https://HOST, or http://HOST:PORT where nobody can listen [default: AWS's of the region]
+    /// Where the storage is: https://HOST, or http://HOST:PORT where nobody can eavesdrop [default: AWS's of the region]
     #[arg(long, value_name = "URL", env = "SEALIFT_STORE_ENDPOINT", hide_env_values = true)]
     pub store_endpoint: Option<Endpoint>,
 
@@ -45,16 +45,16 @@ pub struct StoreArgs {
     )]
     pub store_region: String,
 
-    /// File with the lines AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…, which nobody else can read
+    /// File that nobody else can read, with the lines AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…
     /// [default: the environment variables of these names]
     #[arg(long, value_name = "FILE", env = "SEALIFT_STORE_KEYS", hide_env_values = true)]
     pub store_keys: Option<PathBuf>,
 
-    /// Certificates of the authorities that vouch for the storage [default: those that the system believes]
+    /// Certificates of the authorities that vouch for the storage [default: those that the system trusts]
     #[arg(long, value_name = "FILE", env = "SEALIFT_STORE_CA", hide_env_values = true)]
     pub store_ca: Option<PathBuf>,
 
-    /// Nobody else writes to that place in the bucket: this server decides what the storage does not
+    /// No other server writes to that place in the bucket: this one decides the conditions that the storage does not
     #[arg(long, env = "SEALIFT_STORE_ALONE", hide_env_values = true)]
     pub store_alone: bool,
 }

@@ -19,19 +19,19 @@ Examples:
   sealiftd user add alice
       Ask for a password; alice may do everything in her folder.
   sealiftd user add bob --quota 10GiB
-      At most so much in his folder.
+      At most that much in his folder.
   sealiftd user add scanner --access upload,mkdir --password-stdin < secret
       A machine that may only deliver.
   sealiftd user add root --access none --admin
       Somebody who administers, and has no files.
   sealiftd user add guest --access read --expires 2027-01-31 --from 192.0.2.0/24
-      Somebody who may read until then, from that network alone.
+      Somebody who may read until then, and only from that network.
   sealiftd user set alice --rule '/2025/**=read'
-      A part of her folder in which she changes nothing any more.
+      A part of her folder that she may no longer change.
   sealiftd user set alice --enabled no
       Keep her out, and end her sessions; her files, password and keys stay.
   sealiftd user set anonymous --enabled no
-      Nobody reads without a login any more.
+      From now on nobody reads without a login.
   sealiftd user show alice
       What she may, in full.";
 
@@ -49,36 +49,36 @@ pub enum UserCommand {
         /// What the user may.
         #[command(flatten)]
         granted: GrantArgs,
-        /// An SSH key that logs in: its line, or the file with it, a .pub file or an authorized_keys file, of which all keys are
-        /// taken that log in here; may be given several times. No password is asked for then
+        /// An SSH key that logs in: its line, or a file with it. Of an authorized_keys file all keys are taken that can log in
+        /// here. May be given several times. No password is asked for then
         #[arg(long = "key", value_name = "KEY")]
         keys: Vec<String>,
         /// Where the password comes from.
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// Change what a user may, or anonymous. A running server knows within a second, for open sessions too
+    /// Change what a user, or anonymous, may do. A running server knows within a second, for open sessions too
     #[command(aliases = ["change", "edit", "modify", "mod"], after_help = EXAMPLES)]
     Set {
         /// The user's name
         name: String,
-        /// Whether the user may be logged in at all: with no, open sessions end
+        /// Whether the user may log in at all; with no, open sessions end, too
         #[arg(long, value_name = "yes|no", hide_possible_values = true)]
         enabled: Option<YesNo>,
         /// Whether the user may see who is connected, end sessions, and stop the server
         #[arg(long, value_name = "yes|no", hide_possible_values = true)]
         admin: Option<YesNo>,
-        /// The groups that the user is a member of, with commas, and no others; or none
+        /// Exactly the groups that the user is a member of, with commas; or none
         #[arg(long, value_name = "LIST", value_parser = parse_groups)]
         groups: Option<Groups>,
-        /// Take the rule for these paths away; may be given several times
+        /// Remove the rule for these paths; may be given several times
         #[arg(long, value_name = "PATH")]
         no_rule: Vec<String>,
         /// What the user may.
         #[command(flatten)]
         granted: GrantArgs,
     },
-    /// Show all that a user may
+    /// Show everything that a user may do
     #[command(alias = "info")]
     Show {
         /// The user's name
@@ -87,7 +87,7 @@ pub enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Give a user another password. Keys that the user enrolled (`sealift login`) count no longer then; those that you gave do
+    /// Give a user another password. Keys that the user enrolled (`sealift login`) no longer count then; those that you gave do
     #[command(alias = "password")]
     Passwd {
         /// The user's name
@@ -123,36 +123,36 @@ pub struct GrantArgs {
     /// What the user may do: full, read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir, link
     #[arg(long, value_name = "LIST", value_parser = parse_access)]
     access: Option<Access>,
-    /// The most bytes in the user's folder, such as 10G or "500 MB"; none for no bound
+    /// The most bytes in the user's folder, such as 10G or "500 MB"; none: no bound
     #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
     quota: Option<Quota>,
-    /// The most files in the user's folder, folders not counted; none for no bound
+    /// The most files in the user's folder, folders not counted; none: no bound
     #[arg(long, value_name = "COUNT", value_parser = parse_file_count)]
     quota_files: Option<FileCount>,
-    /// For how long what is deleted or replaced in the user's folder is kept, such as 30d; none: not at all
+    /// How long what is deleted or replaced in the user's folder is kept, such as 30d; none: not at all
     #[arg(long, value_name = "TIME", value_parser = parse_trash)]
     trash: Option<TrashAge>,
     /// The last day (UTC), such as 2027-01-31, or a time with its zone, on which the user may be logged in; or never
     #[arg(long, value_name = "DATE", value_parser = parse_end)]
     expires: Option<End>,
-    /// The networks or addresses from which alone the user logs in, with commas, such as 10.0.0.0/8,2001:db8::/32; or anywhere
+    /// The only networks or addresses that the user may log in from, with commas, such as 10.0.0.0/8,2001:db8::/32; or anywhere
     #[arg(long, value_name = "LIST", value_parser = parse_from)]
     from: Option<Networks>,
-    /// How many sessions of the user may be open at once; none for no bound
+    /// How many sessions of the user may be open at once; none: no bound
     #[arg(long, value_name = "COUNT", value_parser = parse_count)]
     max_sessions: Option<Count>,
-    /// What new files and folders of the user are not open to, such as 027, as of files that come without --perms; none: files
-    /// are 640 (programs 750), folders 750
+    /// The umask of the user's new files and folders, such as 027, for files that come without --perms; none: files are 640
+    /// (executable ones 750), folders 750
     #[arg(long, value_name = "OOO", value_parser = parse_mask)]
     umask: Option<Mask>,
-    /// How many bytes a second all sessions of the user get together, such as 10M; none for no bound
+    /// How many bytes a second all sessions of the user may download together, such as 10M; none: no bound
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     limit_rate_down: Option<Rate>,
-    /// How many bytes a second all sessions of the user send together, such as 2M; none for no bound
+    /// How many bytes a second all sessions of the user may upload together, such as 2M; none: no bound
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     limit_rate_up: Option<Rate>,
-    /// Other rights for a part of the user's folder: '/2025/**=read' for that folder and all in it; the rule for fewer paths counts
-    /// before the one for more. May be given several times
+    /// Other rights for a part of the user's folder: '/2025/**=read' for that folder and everything in it. A rule for fewer paths
+    /// goes before one for more. May be given several times
     #[arg(long = "rule", value_name = "PATH=LIST", value_parser = parse_rule)]
     rules: Vec<PathRule>,
 }

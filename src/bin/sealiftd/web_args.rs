@@ -10,12 +10,12 @@ use sealift::tls::WebFiles;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Web")]
 pub struct WebArgs {
-    /// Whether browsers and curl are served on the same port: reading and writing as far as each user may (on), reading
-    /// and never more (read-only), or not at all (off)
+    /// Whether browsers and curl are served on the same port: reading and writing within each user's rights (on), only
+    /// reading (read-only), or not at all (off)
     #[arg(long, value_name = "WHAT", env = "SEALIFT_WEB", value_enum, default_value = "on", hide_env_values = true)]
     pub web: WebArg,
 
-    /// Speak TLS 1.2 with browsers and curl too, for those that know no TLS 1.3, as the drives of Windows 10; never with sealift
+    /// Speak TLS 1.2 too, with browsers and curl that know no TLS 1.3, such as the network drives of Windows 10; never with sealift
     #[arg(long, env = "SEALIFT_WEB_TLS12", hide_env_values = true)]
     pub web_tls12: bool,
 }

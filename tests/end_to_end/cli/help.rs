@@ -184,7 +184,7 @@ fn what_the_script_for_powershell_asks_is_answered_in_its_form() {
         String::from_utf8(output.stdout).unwrap()
     };
     assert!(
-        ask(&["sealift", "mirr"]).starts_with("mirror\tMake a folder like another"),
+        ask(&["sealift", "mirr"]).starts_with("mirror\tMake one folder the same as another"),
         "{}",
         ask(&["sealift", "mirr"])
     );

@@ -22,12 +22,12 @@ Example:
   sealift cat files.example/pub/backup.tar.gz | tar xz
 
 The bytes are written as they arrive and verified at the end: on an exit code other than 0 do not use them. A terminal \
-gets text alone: at the first byte that would control it `cat` stops, unless -f is given.")]
+gets only text: `cat` stops at the first byte that would control it, unless -f is given.")]
 pub struct Cat {
     /// Files on a server
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<OsString>,
-    /// Write what is no text to a terminal too
+    /// Write to a terminal even what is not text
     #[arg(short, long)]
     pub force: bool,
     /// Move no more than so many bytes a second, like 500K or 5M

@@ -15,16 +15,16 @@ use crate::format;
 use crate::output::{Event, Object, Output};
 use crate::voice;
 
-/// Show how much you have on a server, and how much more may come
+/// Show how much you have stored on a server, and how much room is left
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 #[command(after_help = "\
 Example:
   sealift df alice@files.example
 
-Where there is a quota, what counts in it is shown: what is in the trash does, and what is in folders that others share does not. \
-Elsewhere it is all that is listed. The room is what the quota leaves, and no more than the server's disk \
-has left, for everybody there; who may not upload is not told of the disk.")]
+With a quota, this shows what counts in it: your files, your trash, and what you put into shared folders that have no quota of their own. \
+Without one, it shows everything that is listed. The room is what the quota leaves, but no more than is left on the server's disk, for everybody \
+there. Users who may not upload are not told about the disk.")]
 pub struct Df {
     /// The server
     #[arg(value_name = "TARGET")]
@@ -36,7 +36,7 @@ pub struct Df {
 /// How it is shown.
 #[derive(Debug, Clone, Args)]
 pub struct How {
-    /// Show sizes as people read them, which they are anyway; --help is the help
+    /// Show sizes in readable units, which is the default; for help use --help
     #[arg(short = 'h', long)]
     pub human_readable: bool,
     /// Show this help
@@ -71,7 +71,7 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
         Ok(())
     };
     let missed = client.list_each(&RelPath::root(), true, count).await?;
-    // What others share counts in no quota of hers, and what is in her trash does.
+    // What counts in her quota: her trash too, and what she put into shared folders that have none of their own, but not what others did.
     let (listed, used) = (used, told.unwrap_or(used));
     let room = quota.map(|quota| quota.saturating_sub(used)).into_iter().chain(free).min();
     let object = || {

@@ -17,7 +17,7 @@ use crate::format;
 use crate::output::{Event, Object, Output};
 use crate::voice;
 
-/// Show how much is in folders
+/// Show how much space folders take
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 #[command(after_help = "\
@@ -26,7 +26,7 @@ Examples:
   sealift du -d 1 alice@files.example/photos
   sealift du -s 'alice@files.example/photos/*'
 
-What counts is the bytes of files, as for a quota. A folder comes after those in it, as with `du`, and those beside each other in the order of their names.")]
+What counts is the bytes of files, as for a quota. A folder comes after the folders in it, as with `du`; folders side by side are in the order of their names.")]
 pub struct Du {
     /// Folders or files on a server
     #[arg(required = true, value_name = "TARGET")]
@@ -41,10 +41,10 @@ pub struct How {
     /// Show only the sum of each target
     #[arg(short, long, conflicts_with = "max_depth")]
     pub summarize: bool,
-    /// Show folders down to so many below the target
+    /// Show folders down to this many levels below the target
     #[arg(short = 'd', long, value_name = "N")]
     pub max_depth: Option<usize>,
-    /// Show sizes as people read them, which they are anyway; --help is the help
+    /// Show sizes in readable units, which is the default; for help use --help
     #[arg(short = 'h', long, overrides_with = "bytes")]
     pub human_readable: bool,
     /// Show sizes in bytes

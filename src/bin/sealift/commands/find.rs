@@ -30,8 +30,8 @@ Examples:
   sealift find alice@files.example/logs --type file --older 90d --size +10M
   sealift find -0 files.example/pub --name '*.iso' | xargs -0 -n1 echo
 
-What fits all that is asked is shown in the order of the paths, one a line, from the user's own folder on; names that begin \
-with a dot too. With -l each has its type, size and time before it, as in `ls -l`.")]
+What matches all conditions is shown, one path a line, in the order of the paths, which start at the user's own folder. Names that begin \
+with a dot are included. With -l each has its type, size and time before it, as in `ls -l`.")]
 pub struct Find {
     /// Folders on a server
     #[arg(required = true, value_name = "TARGET")]
@@ -43,19 +43,19 @@ pub struct Find {
 /// What is looked for, and how it is written.
 #[derive(Debug, Clone, Args)]
 pub struct Wanted {
-    /// Whose name matches, with `*`, `?`, `[…]` and `{a,b}`
+    /// Only names that match this, with `*`, `?`, `[…]` and `{a,b}`
     #[arg(long, value_name = "GLOB")]
     pub name: Option<OsString>,
-    /// Which is this
+    /// Only this type
     #[arg(long = "type", value_name = "TYPE", value_enum)]
     pub kind: Option<Type>,
-    /// Files larger (+) or smaller (-) than this, or of just this size, like +10M
+    /// Only files larger (+) or smaller (-) than this, or of exactly this size, like +10M
     #[arg(long, value_name = "[+-]SIZE", value_parser = Size::parse, allow_hyphen_values = true)]
     pub size: Option<Size>,
-    /// Last changed longer ago than this, like 90d
+    /// Only what was last changed longer ago than this, like 90d
     #[arg(long, value_name = "TIME", value_parser = age)]
     pub older: Option<Duration>,
-    /// Last changed less long ago than this, like 12h
+    /// Only what was last changed more recently than this, like 12h
     #[arg(long, value_name = "TIME", value_parser = age)]
     pub newer: Option<Duration>,
     /// Show type, size and time too
@@ -63,7 +63,7 @@ pub struct Wanted {
     pub long: bool,
     #[command(flatten)]
     pub times: TimeArgs,
-    /// End each path with a zero byte instead of a line's end
+    /// End each path with a NUL byte instead of a newline
     #[arg(short = '0', long)]
     pub print0: bool,
 }

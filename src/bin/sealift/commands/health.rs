@@ -21,8 +21,8 @@ Examples:
   sealift --json health --min-days 14 files.example
   sealift --timeout 5s health files.example
 
-It connects, checks the server's key, reads its greeting and says goodbye: no login, no password, no penalty, once and without \
-trying again.
+It connects once, checks the server's key, reads its greeting and says goodbye: no login, no password, no penalty, no second \
+attempt.
 Exit codes: 0 it serves, 1 a certificate ends too soon (--min-days), 6 it does not answer, 7 another key, or one that is not known.")]
 pub struct Health {
     /// The server

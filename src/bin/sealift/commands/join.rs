@@ -28,7 +28,7 @@ use crate::verify::{known_servers, remember, system_known_servers};
 Examples:
   sealift join 'sealift://alice@files.example:4456/#…'
   sealift join -
-      Read the invitation from standard input: what stands on a command line can be seen by others.
+      Read the invitation from standard input: others can see what is on a command line.
 
 It checks that the server has the key which the invitation names, remembers it, has you choose a password, and keeps a \
 bookmark of the server. Then this machine logs in by a key of its own, as with `sealift login`. An invitation works once. \

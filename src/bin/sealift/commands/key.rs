@@ -29,7 +29,7 @@ Examples:
   sealift key remove alice@files.example alice@laptop
   sealift -i ~/.ssh/work ls alice@files.example
 
-`sealift login` has a server take a key of this machine. Keys that ssh uses log in unasked, too: those of the agent \
+`sealift login` gives a server a key of this machine. Keys that ssh uses are tried as well: those of the agent \
 (SSH_AUTH_SOCK), ~/.ssh/id_ed25519, ~/.ssh/id_ecdsa and ~/.ssh/id_rsa, once the server's administrator has added the line that `key list` \
 shows: sealiftd user key add alice 'ssh-ed25519 AAAA… alice@laptop'")]
 pub struct Key {
@@ -45,19 +45,19 @@ pub enum KeyCommand {
         #[arg(long)]
         name: Option<String>,
     },
-    /// Show the keys that are used unasked, as lines for the server; with a target, those that log you in there
+    /// Show the keys that are tried by themselves, as lines for the server; with a target, those that log you in there
     List {
         /// You on a server: user@host[:port], or NAME: of a bookmark
         #[arg(value_name = "TARGET")]
         target: Option<OsString>,
     },
-    /// Let a key that you enrolled log you in no more; its sessions end
+    /// Revoke a key that you enrolled; its sessions end
     #[command(visible_alias = "revoke")]
     Remove {
         /// You on the server: user@host[:port], or NAME: of a bookmark
         #[arg(value_name = "TARGET")]
         target: OsString,
-        /// What `key list TARGET` calls it, or its fingerprint
+        /// Its name, as `key list TARGET` shows it, or its fingerprint
         #[arg(value_name = "NAME|FINGERPRINT")]
         key: String,
     },

@@ -38,16 +38,16 @@ Examples:
   sealift link list alice@files.example
   sealift link remove alice@files.example report.pdf
 
-Whoever has the URL that is printed gets the file, or the folder with all that is in it then, with a browser, with curl, or \
-with `sealift get 'URL'`, and nothing else of yours. It gives no more than you may read at that moment, and ends when you remove \
-it, when its time is over, or with your account. Making one takes the right `link`.
+Whoever has the URL that is printed gets the file, or the folder with everything in it at that time, and nothing else of yours: with a \
+browser, with curl, or with `sealift get 'URL'`. The link gives no more than you may read at that moment. It ends when you remove it, when its \
+time is over, or with your account. Making one takes the right `link`.
 
-With --drop whoever has the URL puts files into that folder, with `sealift put FILE 'URL'`, a browser or curl, and sees nothing of what is \
-there. What to type is printed beneath the URL, for curl with what checks the server's key. \
-Nothing is ever replaced: a name that is taken gets a number. They count in your quota, and you must be allowed to upload there.
+With --drop, whoever has the URL can put files into that folder, with `sealift put FILE 'URL'`, a browser or curl, and sees nothing of what is \
+there. The commands are printed below the URL; the one for curl checks the server's key. Nothing is ever replaced: a file whose name is taken \
+gets a number. The files count in your quota, and you must be allowed to upload there.
 
-With --max-downloads what counts is each file, and each archive of a folder, that was sent to its end: one that breaks off does \
-not count, nor do the pieces of one.")]
+With --max-downloads, each file and each archive of a folder counts that was sent to its end. One that breaks off does not count, nor do the \
+pieces of one.")]
 pub struct Link {
     #[command(subcommand)]
     pub command: Option<LinkCommand>,
@@ -61,27 +61,27 @@ pub struct Make {
     /// A file or folder on a server
     #[arg(required = true, value_name = "TARGET")]
     pub target: Option<OsString>,
-    /// How long it is good for, like 12h or 30d; or `never` to end
+    /// How long the link is good for, like 12h or 30d, or `never` for no end
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = lifetime)]
     pub expires: Lifetime,
-    /// Ask for a password that whoever has the link must know too
+    /// Have the link ask for a password, too; you choose it now
     ///
     /// With --password-stdin it is the second line, after your own.
     #[arg(long)]
     pub password: bool,
-    /// Let it be downloaded so often
+    /// Allow this many downloads
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_downloads: Option<u32>,
-    /// Let others put files into this folder, and see nothing of it
+    /// Let others put files into this folder without seeing anything in it
     #[arg(long, conflicts_with = "max_downloads")]
     pub drop: bool,
-    /// With --drop: take so many bytes in all, like 500M [default: 10 GiB]
+    /// With --drop: accept at most this many bytes in total, like 500M [default: 10 GiB]
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "drop")]
     pub max_size: Option<u64>,
-    /// With --drop: take so many files in all [default: 1000]
+    /// With --drop: accept at most this many files in total [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "drop")]
     pub max_files: Option<u32>,
-    /// What you call it [default: the name of what it leads to]
+    /// Your name for the link [default: the name of what it leads to]
     #[arg(long)]
     pub name: Option<String>,
 }
@@ -120,13 +120,13 @@ pub enum LinkCommand {
         #[command(flatten)]
         times: TimeArgs,
     },
-    /// Let a link give nothing any more
+    /// Withdraw a link
     #[command(visible_alias = "revoke")]
     Remove {
         /// You on the server: user@host[:port], or NAME: of a bookmark
         #[arg(value_name = "TARGET")]
         target: OsString,
-        /// What `link list` calls them
+        /// Their names, as `link list` shows them
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },

@@ -30,8 +30,8 @@ Examples:
       Enrol this key instead of a new one.
 
 It asks for your password once, or logs in with a key that the server knows. The private key stays on this machine, in the \
-configuration folder, for you alone; the server gets the public half. Cron jobs and scripts of yours on this machine log in \
-by it as well. `sealift key list TARGET` shows what logs you in, `sealift key remove` takes a key away from anywhere, \
+configuration folder, for you alone; the server gets the public half. Your cron jobs and scripts on this machine log in \
+with it as well. `sealift key list TARGET` shows what logs you in, `sealift key remove` takes a key away from anywhere, \
 `sealift logout` undoes this.")]
 pub struct LogIn {
     /// You on the server: user@host[:port], or NAME: of a bookmark
@@ -42,7 +42,7 @@ pub struct LogIn {
     pub name: Option<String>,
 }
 
-/// Take this machine's key from a server again, and forget it here
+/// Revoke this machine's key on a server, and forget it here
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -53,7 +53,7 @@ pub struct LogOut {
     /// You on the server: user@host[:port], or NAME: of a bookmark
     #[arg(value_name = "TARGET")]
     pub target: OsString,
-    /// Forget the key here, without the server, which goes on to know it
+    /// Forget the key only here, without telling the server, which still accepts it
     #[arg(long)]
     pub here: bool,
 }

@@ -21,9 +21,10 @@ Examples:
   sealift passwd alice@files.example
   printf '%s\\n' \"$OLD\" \"$NEW\" | sealift passwd --password-stdin alice@files.example
 
-It asks for the present password, unless a key of yours logs in, then twice for the new one. With --password-stdin the first line of standard input is \
-the present one, and the second the new one (one line is the new one, where a key that -i names logs in); with --password-file they are the first lines of the file. Your other sessions there that a password opened end. What its administrator sets later \
-(`sealiftd user passwd`) counts instead, and the administrator may keep users from choosing at all.")]
+It asks for the present password, unless a key of yours logs in, then twice for the new one. With --password-stdin the first line of \
+standard input is the present one and the second line the new one; with --password-file the first two lines of the file. Where a key that -i \
+names logs in, only the new one is read. Your other sessions there that were opened with a password end. A password that the server's administrator sets \
+later (`sealiftd user passwd`) replaces yours, and the administrator may forbid users to choose one at all.")]
 pub struct Passwd {
     /// You on the server: user@host[:port]
     #[arg(value_name = "TARGET")]

@@ -23,7 +23,7 @@ use crate::output::{Event, Object, Output};
 use crate::times::{TimeArgs, TimeStyle};
 use crate::voice;
 
-/// Show, bring back, or remove for good what was deleted or replaced on a server
+/// List, restore, or remove for good what was deleted or replaced on a server
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -33,8 +33,8 @@ Examples:
   sealift trash restore 'alice@files.example/photos/*.jpg'
   sealift trash empty alice@files.example/photos
 
-A server keeps what is deleted or replaced if its administrator says so, for as long as that says, and counts it in the quota, \
-where the oldest goes first. What comes back replaces nothing.")]
+A server keeps what is deleted or replaced if its administrator has set a time for it, and for that long. It counts in the quota; \
+when that is full, the oldest goes first. Restoring replaces nothing.")]
 pub struct Trash {
     #[command(subcommand)]
     pub command: TrashCommand,
@@ -42,7 +42,7 @@ pub struct Trash {
 
 #[derive(Debug, Subcommand)]
 pub enum TrashCommand {
-    /// Show what is kept, the youngest first
+    /// List what is kept, newest first
     #[command(visible_alias = "ls")]
     List {
         /// A user's folder, or what was in it, on a server; also by wildcards
@@ -51,25 +51,25 @@ pub enum TrashCommand {
         #[command(flatten)]
         times: TimeArgs,
     },
-    /// Bring something back: the youngest that was called so
+    /// Restore something: the newest thing that had this name
     Restore {
         /// What was deleted or replaced, also by wildcards
         #[arg(required = true, value_name = "TARGET")]
         targets: Vec<OsString>,
-        /// Which of several, as `trash list` shows it
+        /// Which one of several: its id, as `trash list` shows it
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,
-        /// What it is called from now on: a name in the folder that it was in, or with a slash a path in the user's folder
+        /// Its new name, in the folder that it was in; or, with a slash, its new path in the user's folder
         #[arg(long, value_name = "PATH")]
         to: Option<OsString>,
     },
-    /// Remove for good what was deleted or replaced, here and in folders below
+    /// Remove for good what was deleted or replaced, here and in all folders below
     #[command(visible_alias = "purge")]
     Empty {
         /// A user's folder, or what was in it, on a server; also by wildcards
         #[arg(value_name = "TARGET")]
         target: OsString,
-        /// This one alone, as `trash list` shows it
+        /// Only this one: its id, as `trash list` shows it
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,
         /// Do not ask

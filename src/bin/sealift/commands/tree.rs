@@ -17,14 +17,14 @@ use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::Output;
 
-/// Draw all that is below a folder
+/// Show everything below a folder as a tree
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sealift tree alice@files.example/project
   sealift tree -L 2 files.example
 
-Names that begin with a dot are left out without -a. With --json each is an `entry` as of `ls --json`, in the order of their paths.")]
+Names that begin with a dot are left out, unless -a is given. With --json each is an `entry`, as with `ls --json`, in the order of the paths.")]
 pub struct Tree {
     /// Folders on a server
     #[arg(required = true, value_name = "TARGET")]
@@ -42,7 +42,7 @@ pub struct How {
     /// Show folders only
     #[arg(short, long)]
     pub directories: bool,
-    /// Go down so many folders and no deeper
+    /// Go down at most this many levels
     #[arg(short = 'L', long, value_name = "N", value_parser = depth)]
     pub level: Option<usize>,
     /// Show the sizes of files

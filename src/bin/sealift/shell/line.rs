@@ -33,17 +33,17 @@ pub enum Command {
     /// List a folder
     #[command(visible_aliases = ["list", "dir"])]
     Ls(Ls),
-    /// Draw all that is below a folder
+    /// Show everything below a folder as a tree
     Tree(Tree),
-    /// Show how much is in folders
+    /// Show how much space folders take
     Du(Du),
-    /// Show how much you have here, and how much more may come
+    /// Show how much you have stored here, and how much room is left
     Df(Df),
     /// Find files and folders by name, size and age
     Find(Find),
-    /// Download all that is named, to the local folder
+    /// Download everything that is named, to the local folder
     Mget(Get),
-    /// Upload all that is named, to the folder on the server
+    /// Upload everything that is named, to the folder on the server
     Mput(Put),
     /// Download files; the last of several names is the local destination
     #[command(visible_alias = "download")]
@@ -58,7 +58,7 @@ pub enum Command {
     /// Show files page by page
     #[command(visible_alias = "less")]
     More(Names),
-    /// Show, bring back, or remove for good what was deleted or replaced
+    /// List, restore, or remove for good what was deleted or replaced
     Trash(TrashLine),
     /// Remove files and folders
     #[command(visible_aliases = ["delete", "del"])]
@@ -77,7 +77,7 @@ pub enum Command {
     Hash(Names),
     /// Compare what the server has on its disk with what was stored
     Verify(Names),
-    /// Take rotten files as they are now
+    /// Accept rotten files as they are now
     Accept(Names),
     /// Make a link, a URL that needs no account; `link list` shows yours, `link remove NAME` ends one
     Link(LinkLine),
@@ -116,7 +116,7 @@ pub enum Command {
     },
     /// End the server (administrators)
     Shutdown,
-    /// Go on as another user; without a name, have this machine log in by a key of its own from now on
+    /// Go on as another user; without a name, have this machine log in with a key of its own from now on
     #[command(visible_alias = "user")]
     Login {
         /// The user, whose password is asked for; `anonymous` reads without one. Written alice@host, as `sealift login` does
@@ -129,12 +129,12 @@ pub enum Command {
         /// The server
         target: OsString,
     },
-    /// Log out and end; of alice@host, take this machine's key away there, as `sealift logout` does
+    /// Log out and end; with alice@host, revoke this machine's key there, as `sealift logout` does
     Logout {
         /// Whose key
         #[arg(value_name = "USER@HOST")]
         target: Option<OsString>,
-        /// Forget the key here, without the server, which goes on to know it
+        /// Forget the key only here, without telling the server, which still accepts it
         #[arg(long, requires = "target")]
         here: bool,
     },

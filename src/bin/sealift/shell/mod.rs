@@ -44,12 +44,11 @@ Examples:
   printf 'cd reports\\nget summer.pdf\\n' | sealift shell -e files.example
   sealift shell -b nightly.txt alice@files.example
 
-Type `help` inside for its commands. `cat notes | less` and `ls > names` hand on what a command writes, `!make` runs a \
-command of this machine. Commands may also come from a pipe, one a line; a failed one does not stop the others unless -e \
-is given, and the exit code tells: that of the failure, or 10 if some commands worked. A line that begins with `-` may \
-always fail.")]
+Type `help` inside for its commands. `cat notes | less` and `ls > names` pass on what a command writes; `!make` runs a \
+command of this machine. Commands may also come from a pipe, one a line. A failed one does not stop the others, unless -e \
+is given; the exit code is that of the failure, or 10 if some commands worked. A line that begins with `-` may always fail.")]
 pub struct Shell {
-    /// The server, and the folder to start in; asked for if left away
+    /// The server, and the folder to start in; asked for if left out
     #[arg(value_name = "TARGET")]
     pub target: Option<OsString>,
     /// Commands from a pipe: stop at the first one that fails, with its exit code

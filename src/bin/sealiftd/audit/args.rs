@@ -8,15 +8,15 @@ use clap::Args;
 pub const EXAMPLES: &str = "\
 Examples:
   sealiftd audit --file audit/audit.jsonl --path docs/report.txt --since 7d
-      Who has read, changed or deleted it in the last seven days.
+      Who has read, changed or deleted this file in the last seven days.
   sealiftd audit --file audit/audit.jsonl --user bob --event change --since 2026-11-24
   sealiftd audit --event refused
       Logins that were refused, in the audit that `audit` of sealiftd.toml names.
   zcat audit/*.gz | sealiftd audit --file - --json --since 1h
-      Those that were moved away and packed, as the lines that they are.
+      Files that were moved away and compressed, as their original lines.
 
-A path is as its user sees it, or as it lies on the server: below the data folder, as in alice/docs, or from the \
-root for a shared folder elsewhere. What was renamed or deleted with a folder that it was in is shown, too.
+A path is written as its user sees it, or as it is on the server: below the data folder, as in alice/docs, or from the \
+root for a shared folder elsewhere. It is also found if a folder that it was in was renamed or deleted.
 Events: start, stop, login, refused, logout, transfer, change, look, account, admin, request, rot, lost.";
 
 /// The events there are.
@@ -28,7 +28,7 @@ const EVENTS: [&str; 13] = [
 /// What to look for, and where.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// The audit; may be given more than once, for those that were moved away. `-` reads standard input
+    /// The audit; may be given more than once, for rotated files. `-` reads standard input
     /// [default: what the server's settings say as `audit`]
     #[arg(id = "audit", long = "file", value_name = "FILE", env = "SEALIFT_AUDIT", hide_env_values = true)]
     pub files: Vec<PathBuf>,
@@ -44,13 +44,13 @@ pub struct AuditArgs {
     /// Only events of this name; may be given more than once
     #[arg(long = "event", value_name = "EVENT", value_parser = EVENTS, hide_possible_values = true)]
     pub events: Vec<String>,
-    /// Only what came to nothing, whatever the reason
+    /// Only what failed or was refused
     #[arg(long)]
     pub failed: bool,
-    /// Only what was later than that: 7d, 12h, a date (UTC), or a time such as 2026-11-24T10:00:00Z
+    /// Only what happened after this: 7d, 12h, a date (UTC), or a time such as 2026-11-24T10:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub since: Option<SystemTime>,
-    /// Only what was earlier than that
+    /// Only what happened before this
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub until: Option<SystemTime>,
     /// Write the lines as they are, one JSON object each

@@ -28,7 +28,7 @@ Examples:
   sealift admin unban admin@files.example 192.0.2.7
   sealift admin reload admin@files.example
 
-All of it takes a user with `admin = true`, and stands in the server's audit. `who`, `kick` and `shutdown` are commands of their \
+All of these need a user with `admin = true`, and are recorded in the server's audit. `who`, `kick` and `shutdown` are commands of their \
 own, too.")]
 pub struct Admin {
     #[command(subcommand)]
@@ -37,18 +37,18 @@ pub struct Admin {
 
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
-    /// Show who is connected, and what they do
+    /// Show who is connected, and what they are doing
     Who(Who),
     Top(Top),
     /// End a session, or all sessions of a user
     Kick(Kick),
     /// Show the addresses that are held back, and for how long
     Penalties(OneServer),
-    /// Hold an address back no more
+    /// Stop holding an address back
     Unban(Unban),
     /// Have the server read users, settings and certificates again, as SIGHUP does
     Reload(OneServer),
-    /// End the server when running transfers are done
+    /// Stop the server when running transfers are done
     Shutdown(OneServer),
 }
 

@@ -27,7 +27,7 @@ Examples:
   sealift admin top --every 3s admin@files.example
   sealift --json admin top admin@files.example
 
-At a terminal it goes on until `q` or Ctrl-C. Elsewhere, and with --json, it looks twice and shows what moved in between, once.")]
+At a terminal it goes on until you press `q` or Ctrl-C. Elsewhere, and with --json, it looks twice and shows once what moved in between.")]
 pub struct Top {
     /// The server
     #[arg(value_name = "TARGET")]

@@ -16,10 +16,10 @@ Examples:
   sealift ls 'files.example/pub/2026-*'
   sealift ls -r --json files.example:5000/pub | jq -r .path
 
-Names that begin with a dot are left out without -a. On a terminal, names stand in columns, times are local, and control \
-characters are escaped, as \\x1b. Into a pipe go names as they are, one a line, with their paths if -r is given, and -l \
-writes `TYPE SIZE TIME NAME` with times in UTC: that stays as it is; on a terminal of 60 columns and more it shows modes too, where the server tells them. With --json everything is listed, in the same order; \
--U has it listed as it comes.")]
+Names that begin with a dot are left out, unless -a is given. On a terminal, names are in columns, times are local, and control \
+characters are escaped, as \\x1b; -l also shows modes if the terminal has 60 columns or more and the server tells them. Into a pipe names are written \
+as they are, one a line, with their paths if -r is given, and -l writes `TYPE SIZE TIME NAME` with times in UTC; this format will not change. With --json \
+everything is listed, in the same order; with -U as it comes.")]
 pub struct Ls {
     /// Folders or files on a server
     #[arg(required = true, value_name = "TARGET")]
@@ -61,7 +61,7 @@ pub struct Look {
     /// Show folders themselves, not what is in them
     #[arg(short, long)]
     pub directory: bool,
-    /// Sizes as people read them, which they are anyway; --help is the help
+    /// Show sizes in readable units, which is the default; for help use --help
     #[arg(short = 'h', long, overrides_with = "bytes")]
     pub human_readable: bool,
     /// Show sizes in bytes

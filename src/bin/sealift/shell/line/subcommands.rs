@@ -24,7 +24,7 @@ pub struct MirrorLine {
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub struct Df {
-    /// A folder; what is shown is about all that you have
+    /// A folder; what is shown is about everything that you have
     pub name: Option<OsString>,
     #[command(flatten)]
     pub how: df::How,
@@ -55,10 +55,10 @@ pub struct LinkLine {
 pub enum LinkCommand {
     /// Show your links
     List(TimeArgs),
-    /// Let a link give nothing any more
+    /// Withdraw a link
     #[command(visible_alias = "revoke")]
     Remove {
-        /// What `link list` calls them
+        /// Their names, as `link list` shows them
         #[arg(required = true)]
         names: Vec<String>,
     },
@@ -73,7 +73,7 @@ pub struct TrashLine {
 /// What there is to do about what was deleted or replaced.
 #[derive(Debug, Subcommand)]
 pub enum TrashCommand {
-    /// Show what is kept of a folder, the youngest first
+    /// List what is kept of a folder, newest first
     #[command(visible_alias = "ls")]
     List {
         /// The folder, or what was in it, also by wildcards [default: the current one]
@@ -81,24 +81,24 @@ pub enum TrashCommand {
         #[command(flatten)]
         times: TimeArgs,
     },
-    /// Bring something back: the youngest that was called so
+    /// Restore something: the newest thing that had this name
     Restore {
         /// What was deleted or replaced, also by wildcards
         #[arg(required = true)]
         names: Vec<OsString>,
-        /// Which of several, as `trash list` shows it
+        /// Which one of several: its id, as `trash list` shows it
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,
-        /// What it is called from now on [default: as before]
+        /// Its new name [default: as before]
         #[arg(long, value_name = "NAME")]
         to: Option<OsString>,
     },
-    /// Remove for good what was deleted or replaced, here and in folders below
+    /// Remove for good what was deleted or replaced, here and in all folders below
     #[command(visible_alias = "purge")]
     Empty {
         /// The folder, or what was in it, also by wildcards
         name: OsString,
-        /// This one alone, as `trash list` shows it
+        /// Only this one: its id, as `trash list` shows it
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,
         /// Do not ask
