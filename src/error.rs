@@ -157,9 +157,9 @@ table! {
     /// A folder, where a file is needed.
     IsDirectory = "is-directory", Some(550), Other, false, "Ask for the whole folder, or for a file in it.";
     /// A file, where a folder is needed.
-    NotDirectory = "not-directory", Some(550), Other, false, "Name a folder, or leave the trailing slash away; in a path, all that stands before a slash has to be a folder.";
+    NotDirectory = "not-directory", Some(550), Other, false, "Name a folder, or leave out the trailing slash; in a path, everything before a slash must be a folder.";
     /// The folder has something in it.
-    NotEmpty = "not-empty", Some(550), Other, false, "Remove what is in it first, or ask for the folder with all that is in it.";
+    NotEmpty = "not-empty", Some(550), Other, false, "Remove what is in it first, or ask for the folder with everything in it.";
     /// A link, device, pipe or socket: only regular files are opened.
     NotRegular = "not-regular", Some(550), Other, false, "Only regular files can be transferred.";
     /// The target exists and must not.
@@ -167,7 +167,7 @@ table! {
     /// The target is not what the request said it must be.
     Changed = "changed", Some(553), Exists, false, "Somebody changed it meanwhile: look at it, then try again.";
     /// Somebody has locked it to write it alone.
-    Locked = "locked", Some(450), Other, false, "Try again when whoever has locked it is done, or the lock's time is over.";
+    Locked = "locked", Some(450), Other, false, "Try again when whoever has locked it is done, or the lock has expired.";
     /// The disk is full.
     NoSpace = "no-space", Some(452), Full, false, "Remove files on the server, or ask its administrator to make room.",
         here "Make room on this machine's disk, then try again.";
@@ -183,7 +183,7 @@ table! {
     /// Renaming from one file system to another, which takes copying.
     CrossDevice = "cross-device", Some(550), Other, false, "Get it, put it under its new name, and remove the old one.";
     /// Renaming from one shared folder, or the home, to another.
-    OtherFolder = "other-folder", Some(550), Other, false, "They are two folders for the server: copy it, then remove the old one.";
+    OtherFolder = "other-folder", Some(550), Other, false, "To the server these are two separate folders: copy it, then remove the old one.";
     /// The file was changed by somebody while it was read to be sent.
     Torn = "torn", Some(426), Integrity, true, "Try again when nobody writes to it, or say that it is a file which only gets longer, like a log.";
     /// Reading or writing a disk failed.
@@ -219,19 +219,19 @@ table! {
     /// TLS failed, or key and certificate cannot be used.
     Tls = "tls", None, Tls, false, "Check that the other side speaks TLS 1.3 and `sealift/1`.";
     /// The server's key is not the pinned one.
-    PinMismatch = "pin-mismatch", None, Tls, false, "If the key was changed on purpose, trust the new one in place of the old; otherwise somebody may be in between.";
+    PinMismatch = "pin-mismatch", None, Tls, false, "If the key was changed on purpose, trust the new one in place of the old; otherwise somebody may be intercepting the connection.";
     /// The server's key is not known yet, and nobody could be asked.
     Untrusted = "untrusted", None, Tls, false, "Compare the pin with the one the server printed, then trust it.";
     /// A configuration or users file that cannot be used.
     BadConfig = "bad-config", None, Usage, false, "Mend the file at the place named, then start again.";
     /// The command line cannot be carried out as written.
-    Usage = "usage", None, Usage, false, "Ask for it as the text says.";
+    Usage = "usage", None, Usage, false, "Do as the message says.";
     /// Another program, which was asked for, failed.
     Program = "program", None, Other, false, "It was a program of this machine; the server has no part in it.";
     /// A mirror would delete much because its source is empty.
-    EmptySource = "empty-source", None, Exists, false, "Look whether the source is all there: a disk may not be mounted. If it is meant, allow an empty source.";
+    EmptySource = "empty-source", None, Exists, false, "Check that the source is complete: a disk may not be mounted. If it is intended, allow an empty source.";
     /// A mirror would delete more files than it may.
-    ManyDeletes = "many-deletes", None, Exists, false, "Look first at what would be deleted. If it is meant, allow as many.";
+    ManyDeletes = "many-deletes", None, Exists, false, "Look first at what would be deleted. If it is intended, allow that many.";
     /// Some files of several failed.
     SomeFailed = "some-failed", None, Partial, false, "Each of the failed files has a reason of its own; the others are done.";
     /// Ctrl-C.

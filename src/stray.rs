@@ -77,7 +77,7 @@ impl Stray {
                  `#` is written %23."
             }
             Stray::Password => {
-                "Leave it away, with its colon: you are asked for it, or a file gives it (--password-file). Others of this machine can \
+                "Leave it out, with its colon: you are asked for it, or a file gives it (--password-file). Others on this machine can \
                  read a command line."
             }
         }

@@ -125,6 +125,6 @@ fn what_was_written_through_is_verified() {
     let reader = thread::spawn(move || fs::read(pipe).unwrap());
     let ran = place.run(&["--pin", &server.pin(), "get", &server.target("x"), "pipe"]);
     ran.failed(8);
-    assert!(ran.stderr.contains("pipe: what was written there is not to be used"), "{ran:?}");
+    assert!(ran.stderr.contains("pipe: do not use what was written there"), "{ran:?}");
     assert_eq!(reader.join().unwrap(), b"hello");
 }

@@ -34,11 +34,11 @@ fn what_is_said_of_a_storage_that_is_not_named_is_refused() {
     for (name, flag, value) in options {
         for command in [&[][..], &["serve"], &["check"]] {
             let (code, said) = run(place.path(), &[command, &[flag]].concat(), &[]);
-            let told = format!("--store-{name} says something of a storage, and no --store names one");
+            let told = format!("--store-{name} is about a storage, and no --store names one");
             assert!(code == 2 && said.contains(&told) && said.contains("s3://BUCKET"), "{flag} {command:?}: {said}");
             fs::write(place.path().join("sealiftd.toml"), format!("# ours\nstore_{name} = {value}\n")).unwrap();
             let (code, said) = run(place.path(), command, &[]);
-            let told = format!("sealiftd.toml:2: store_{name}: says something of a storage, and no store names one");
+            let told = format!("sealiftd.toml:2: store_{name}: is about a storage, and no store names one");
             assert!(code == 2 && said.contains(&told), "{name} {command:?}: {said}");
             fs::remove_file(place.path().join("sealiftd.toml")).unwrap();
         }

@@ -46,7 +46,9 @@ pub fn refuse_get_as_put(config: &Config, names: &[OsString]) -> Outcome {
     let Some(remote) = sources.iter().find(|name| is_remote(config, name)) else { return Ok(()) };
     let text = format!("`put` sends what is on this machine, and {} reads like a place on a server", shown(remote));
     let hint = match is_remote(config, last) {
-        true => "`sealift cp` copies within one server; from one to another a `get` and a `put` go.".to_owned(),
+        true => {
+            "`sealift cp` copies within one server; to copy from one to another, use `get` and then `put`.".to_owned()
+        }
         false => format!("`sealift get {} {}` fetches it.", shown(remote), shown(last)),
     };
     Err(Failure::new(Kind::Usage, text, hint))

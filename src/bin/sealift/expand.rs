@@ -114,8 +114,7 @@ pub async fn expand_quoted(client: &mut Client, target: &Target) -> Outcome<Mean
         let Expansion { entries, unread, .. } = client.expand(&glob, only_folders).await?;
         if entries.is_empty() {
             let text = format!("{target}: nothing matches");
-            let hint = "`sealift ls` shows what is there. A name that begins with a dot is matched by one that does, and a \
-                        backslash before a wildcard takes its meaning away.";
+            let hint = "`sealift ls` shows what is there. A name that begins with a dot matches only a pattern that does, and after a backslash a wildcard is an ordinary character.";
             meant.failures.push(Failure::new(Kind::NotFound, text, hint).at_server(&target.path));
         }
         // Not their own exit code: what was found is done in spite of them.
@@ -162,8 +161,7 @@ pub async fn expand_kept(client: &mut Client, target: &Target, quoted: bool) -> 
             list.entries.into_iter().map(|thing| thing.path).filter(|path| glob.matches(path)).collect();
         if found.is_empty() {
             let text = format!("{target}: nothing that is kept matches");
-            let hint = "`sealift trash list` shows what can be brought back. A name that begins with a dot is matched by one that \
-                        does, and a backslash before a wildcard takes its meaning away.";
+            let hint = "`sealift trash list` shows what can be brought back. A name that begins with a dot matches only a pattern that does, and after a backslash a wildcard is an ordinary character.";
             meant.failures.push(Failure::new(Kind::NotFound, text, hint).at_server(&target.path));
         }
         if list.is_cut {

@@ -213,7 +213,7 @@ fn path_there(path: &RelPath) -> &Path {
 pub fn changed_key_hint(server: &Endpoint) -> String {
     format!(
         "Nothing was sent. If the key was changed on purpose, run `sealift trust remove {server}` and then \
-         `sealift trust add {server}`; otherwise somebody may be in between."
+         `sealift trust add {server}`; otherwise somebody may be intercepting the connection."
     )
 }
 

@@ -4,20 +4,20 @@
 pub const COMMANDS: &[(&[&str], &str)] = &[
     (
         &["sync", "rsync"],
-        "`sealift mirror SOURCE DESTINATION` makes a folder like another; with --delete it removes what is not in SOURCE too.",
+        "`sealift mirror SOURCE DESTINATION` makes one folder the same as another; with --delete it also removes what is not in SOURCE.",
     ),
     (
         &["copy", "scp", "copyto"],
         "`sealift get HOST/file .` fetches, `sealift put file HOST/` sends; -r takes folders, and `sealift mirror` moves only what \
          changed.",
     ),
-    (&["mget"], "`sealift get 'HOST/*.txt' folder/` fetches all that match."),
-    (&["mput"], "`sealift put *.txt HOST/folder/` sends all that match."),
+    (&["mget"], "`sealift get 'HOST/*.txt' folder/` fetches everything that matches."),
+    (&["mput"], "`sealift put *.txt HOST/folder/` sends everything that matches."),
     (
         &["cd", "lcd", "pwd", "lpwd", "lls"],
         "Each command names its path, as in `sealift ls HOST/folder`; `sealift shell HOST` has folders to be in.",
     ),
-    (&["rmdir"], "`sealift rm HOST/folder` removes an empty folder, and with -r one with all that is in it."),
+    (&["rmdir"], "`sealift rm HOST/folder` removes an empty folder, and with -r one with everything in it."),
     (&["curl", "wget"], "`sealift get HOST/file` fetches, `sealift put FILE HOST/folder/` sends."),
     (&["version"], "`sealift --version` shows it."),
     (
@@ -34,31 +34,31 @@ pub const COMMANDS: &[(&[&str], &str)] = &[
     (&["touch"], "`printf '' | sealift put - HOST/name` makes an empty file."),
     (
         &["chmod", "chown", "ln"],
-        "Modes, owners and links are not changed over the line; the server's administrator can.",
+        "Modes, owners and links cannot be changed from here; the server's administrator can change them.",
     ),
 ];
 
 /// Words of other programs' shells, and what does the same in ours. Those of [`COMMANDS`] are for a command line.
 pub const SHELL_COMMANDS: &[(&[&str], &str)] = &[
-    (&["pass", "password"], "`login USER` asks for the password; it never stands in the line."),
+    (&["pass", "password"], "`login USER` asks for the password; it is never part of the line."),
     (
         &["passwd", "key", "join", "bookmark", "trust", "admin", "health"],
-        "That is no matter of one session: `!sealift --help` shows the commands outside of the shell.",
+        "That is not part of a session: `!sealift --help` shows the commands outside of the shell.",
     ),
     (&["invite"], "Invitations are made where the server runs: `sealiftd invite NAME`."),
     (
         &["undelete", "undo", "restore"],
         "`trash restore NAME` brings back what was deleted, where the server keeps that.",
     ),
-    (&["reget"], "`get -c NAME` goes on with a file that was cut off."),
-    (&["reput"], "`put -c NAME` goes on with a file that was cut off."),
-    (&["chmod", "chown", "chgrp", "umask", "ln", "symlink"], "Modes, owners and links are not changed over the line."),
+    (&["reget"], "`get -c NAME` resumes a file that was cut off."),
+    (&["reput"], "`put -c NAME` resumes a file that was cut off."),
+    (&["chmod", "chown", "chgrp", "umask", "ln", "symlink"], "Modes, owners and links cannot be changed from here."),
     (
         &["sync", "rsync"],
         "`mirror SOURCE DESTINATION` makes a local folder like one on the server; with -R the other way round.",
     ),
-    (&["rmdir"], "`rm FOLDER` removes an empty folder, and with -r one with all that is in it."),
-    (&["mdelete", "mrm"], "`rm *.tmp` removes all that match."),
+    (&["rmdir"], "`rm FOLDER` removes an empty folder, and with -r one with everything in it."),
+    (&["mdelete", "mrm"], "`rm *.tmp` removes everything that matches."),
     (&["ll"], "`ls -l` shows type, size and time too."),
     (&["ldir"], "`lls` lists a local folder."),
     (&["lrm", "lmv", "lcat", "lcp"], "`!rm FILE` and the like run a program of this machine."),
@@ -77,7 +77,7 @@ pub const SHELL_COMMANDS: &[(&[&str], &str)] = &[
 /// Options of other programs, with the commands of ours that they are about (of all, if none is named).
 pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
     (&["-u"], &["get", "put", "mirror"], "--update moves only what is newer."),
-    (&["-c"], &["mirror"], "--checksum compares the bytes of files; what was cut off is gone on with anyway."),
+    (&["-c"], &["mirror"], "--checksum compares the bytes of files; what was cut off is resumed anyway."),
     (&["-L", "--copy-links", "--dereference"], &["put", "mirror"], "--links follow moves what links lead to."),
     (
         &["-L", "--copy-links", "--dereference"],
@@ -92,7 +92,7 @@ pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
          rate is --limit-rate 5M.",
     ),
     (&["-l"], &["get"], "--links keep makes links like those of the server. A rate is --limit-rate 5M."),
-    (&["--bwlimit", "--limit", "--max-rate"], &[], "--limit-rate 5M moves no more than so much a second."),
+    (&["--bwlimit", "--limit", "--max-rate"], &[], "--limit-rate 5M moves at most that much a second."),
     (
         &["--del", "--delete-before", "--delete-during", "--delete-delay", "--delete-after", "--delete-excluded"],
         &["mirror"],
@@ -106,12 +106,12 @@ pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
     (
         &["--partial", "--append", "--append-verify", "--inplace", "--partial-dir"],
         &["mirror"],
-        "What was cut off is kept and gone on with anyway, and every file appears whole.",
+        "What was cut off is kept and resumed anyway, and every file appears whole.",
     ),
     (
         &["--partial", "--append", "--append-verify", "--inplace", "--partial-dir"],
         &["get", "put"],
-        "What was cut off is kept; -c goes on with it. Every file appears whole.",
+        "What was cut off is kept; -c resumes it. Every file appears whole.",
     ),
     (&["--ignore-existing"], &["get", "put"], "--if-exists skip leaves alone what is there."),
     (&["--size-only", "--ignore-times", "-I"], &["mirror"], "--checksum compares the bytes of files of the same size."),
@@ -160,13 +160,13 @@ pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
         "Times are kept anyway. The port is --port 4456, -P 4456, or part of the target: HOST:4456/path.",
     ),
     (&["-p"], &[], "The port is --port 4456, -P 4456, or part of the target: HOST:4456/path."),
-    (&["-u", "-l", "--user", "--username", "--login"], &[], "The user stands before the host: alice@HOST/path."),
+    (&["-u", "-l", "--user", "--username", "--login"], &[], "The user goes before the host: alice@HOST/path."),
     (
         &["--password", "--pass", "--passwd"],
         &[],
-        "A password never stands on a command line. Leave it away to be asked, or use --password-file or --password-stdin.",
+        "A password is never given on a command line. Leave it out to be asked for it, or use --password-file or --password-stdin.",
     ),
-    (&["-k", "--block-size"], &["du", "df"], "Sizes are shown as people read them; `sealift du --bytes` shows bytes."),
+    (&["-k", "--block-size"], &["du", "df"], "Sizes are shown in readable units; `sealift du --bytes` shows bytes."),
     (
         &["-k", "--insecure", "--no-check-certificate", "--no-verify"],
         &[],

@@ -69,7 +69,7 @@ impl RmHow {
         Failure::new(
             Kind::Usage,
             format!("{option} asks before it removes, and there is no terminal to ask on"),
-            "-f behind it removes without a question: the last of -f, -i and -I counts.",
+            "-f after it removes without asking: the last of -f, -i and -I counts.",
         )
     }
 }

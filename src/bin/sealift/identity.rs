@@ -160,7 +160,7 @@ pub fn untried(left: &[LoginKey], client: &Client) -> String {
     match are_too_new {
         true => format!(" {keys} {were} not tried: {}.", for_people(Feature::Rsa.missing().text().as_bytes())),
         false => format!(
-            " {keys} {were} not tried, since one login takes {} at most: `-i FILE` names the one that is meant ({}).",
+            " {keys} {were} not tried, since one login takes {} at most: `-i FILE` names the right one ({}).",
             limits::KEY_PROOFS_MAX,
             named(left)
         ),

@@ -71,7 +71,7 @@ pub fn is_behind_link(folder: &Path, path: &RelPath) -> bool {
 /// What is to be named beside a list.
 pub fn expects_folders(usage: &str) -> Failure {
     let hint = format!("It is written like this: {usage}");
-    Failure::new(Kind::Usage, "with --files-from a folder of the server and one of this machine are named", hint)
+    Failure::new(Kind::Usage, "with --files-from, name a folder of the server and one of this machine", hint)
 }
 
 fn read(list: &[u8], nul: bool, below: &Path) -> (Vec<Listed>, Vec<Failure>) {

@@ -8,16 +8,16 @@ pub fn next_step(error: &Error) -> &'static str {
     match (error.kind(), error.side()) {
         (Kind::NotFound, Side::Server) => "`sealift ls` shows what is there.",
         (Kind::IsDirectory, _) => "Add -r to work on a whole folder.",
-        (Kind::NotEmpty, _) => "Add -r to remove a folder with all that is in it.",
+        (Kind::NotEmpty, _) => "Add -r to remove a folder with everything in it.",
         (Kind::Rotten, _) => "Put a good copy in its place, or take the file as it is now with `sealift accept`.",
         (Kind::OtherFolder, _) => {
-            "They are two folders for the server: copy it with `sealift cp`, then remove it with `sealift rm`."
+            "To the server these are two separate folders: copy it with `sealift cp`, then remove it with `sealift rm`."
         }
         (Kind::Torn, _) => {
             "Try again when nobody writes to it; get, put, mirror and cat take --growing for a file that only gets longer, like a log."
         }
         (Kind::PinMismatch, _) => {
-            "If the key was changed on purpose, run `sealift trust remove` and then `sealift trust add` for this server; otherwise somebody may be in between."
+            "If the key was changed on purpose, run `sealift trust remove` and then `sealift trust add` for this server; otherwise somebody may be intercepting the connection."
         }
         (Kind::Untrusted, _) => {
             "Compare the pin with the one the server printed, then use --pin or `sealift trust add`."
@@ -30,10 +30,10 @@ pub fn next_step(error: &Error) -> &'static str {
         }
         (Kind::Usage, _) => "--help shows how the command is written.",
         (Kind::EmptySource, _) => {
-            "Look whether the source is all there: a disk may not be mounted. If it is meant, add --allow-empty-source."
+            "Check that the source is complete: a disk may not be mounted. If it is intended, add --allow-empty-source."
         }
         (Kind::ManyDeletes, _) => {
-            "Look at it with --dry-run. If it is meant, allow it with --max-delete, as in --max-delete 100%."
+            "Look at it with --dry-run. If it is intended, allow it with --max-delete, as in --max-delete 100%."
         }
         (Kind::SomeFailed, _) => "The failed files are named above; the others are done.",
         (Kind::Interrupted, _) => "What was finished stays; the command can be run again.",

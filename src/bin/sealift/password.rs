@@ -144,7 +144,7 @@ pub fn ask(who: &str) -> Outcome<Secret> {
             Kind::LoginFailed,
             format!("{who} needs a password, and there is no terminal to ask on"),
             format!(
-                "`sealift login {who}`, typed once, has this machine log in by a key of its own from then on; else give the password by \
+                "`sealift login {who}`, typed once, makes this machine log in with a key of its own from then on; otherwise give the password by \
                  --password-file, --password-stdin, SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD."
             ),
         )

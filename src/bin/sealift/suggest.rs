@@ -79,7 +79,7 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
             // `-P` of rsync and rclone, which keep parts and show how far they are.
             let is_typed_from_habit = long == "port" && words.iter().any(|word| word.as_bytes().ends_with(b"-P"));
             let habit = match is_typed_from_habit {
-                true => "-P is the port here; how far it is is shown anyway, and -c goes on with what was cut off. ",
+                true => "-P is the port here; progress is shown anyway, and -c resumes what was cut off. ",
                 false => "",
             };
             let rendered = err.render().to_string();
@@ -99,7 +99,7 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
         ErrorKind::TooFewValues => {
             let (_, names) = command_of(words, definition, "");
             let whole = format!("{}{names}", place.before());
-            let told = format!("`{whole}` takes two names at least: what it is about, and last where to");
+            let told = format!("`{whole}` takes at least two names: the sources, and last the destination");
             Some(Failure::new(Kind::Usage, told, how_it_is_written(&err.render().to_string(), place)))
         }
         ErrorKind::InvalidSubcommand => {
@@ -119,11 +119,11 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
                 // Not repeated: behind a user's name people type her password.
                 let told = format!("`{whole}` does not take so many arguments");
                 if names == "key new" {
-                    let hint = "It makes a key here and nothing else. `sealift login USER@HOST` makes one and has it log in there.";
+                    let hint = "This only makes a key here. `sealift login USER@HOST` makes one and enrols it there.";
                     return Some(Failure::new(Kind::Usage, "`sealift key new` takes no server", hint));
                 }
                 let asked = PASSWORDS.iter().any(|name| names.split(' ').any(|part| part == *name));
-                let hint = if asked { "A password is asked for, and never stands in the line. " } else { "" };
+                let hint = if asked { "The password is asked for, and never given on the command line. " } else { "" };
                 Failure::new(Kind::Usage, told, format!("{hint}`{whole} --help` shows how it is written."))
             })
         }
@@ -151,7 +151,7 @@ fn link_with_more(err: &clap::Error, words: &[OsString], definition: &Command, p
         .iter()
         .any(|word| word.to_str().is_some_and(|word| word == "--password" || word.starts_with("--password=")))
     {
-        let hint = "Leave it away: the link's password is asked for. Without a terminal --password-stdin takes two lines, the \
+        let hint = "Leave it out: the link's password is asked for. Without a terminal --password-stdin takes two lines, the \
                     password that you log in with and then the link's.";
         return Some(Failure::new(Kind::Usage, "`--password` takes no value", hint));
     }
@@ -169,7 +169,7 @@ fn link_with_more(err: &clap::Error, words: &[OsString], definition: &Command, p
         }
         None => {
             let hint = format!(
-                "Make one for each, or one of a folder that has them. `{whole} --help` shows how it is written."
+                "Make one for each, or one for a folder that contains them. `{whole} --help` shows how it is written."
             );
             Failure::new(Kind::Usage, format!("`{whole}` takes one target only"), hint)
         }

@@ -346,9 +346,9 @@ pub fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
             let option = format!("--{}", arg.get_long().unwrap_or_default());
             return Err(match command {
                 "serve" | "check" => Failure::usage(format!("{option} stands in front of `{command}`"))
-                    .hint(format!("Write it behind: sealiftd {command} {option} …")),
+                    .hint(format!("Write it after the command: sealiftd {command} {option} …")),
                 _ => Failure::usage(format!("{option} has no meaning for `sealiftd {command}`"))
-                    .hint(format!("Leave it away, or see sealiftd {command} --help.")),
+                    .hint(format!("Leave it out, or see sealiftd {command} --help.")),
             });
         }
     }

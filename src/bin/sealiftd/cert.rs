@@ -69,9 +69,9 @@ fn show(places: &Places) -> Result<(), Failure> {
         Ok(Some(web)) => {
             tell(&format!("\nFor browsers:\n{}", said(&web, &format!("{certificate}, {key}"))));
             match web.not_after.duration_since(SystemTime::now()) {
-                Err(_) => tell("warning      it is over: browsers refuse it until it is renewed\n"),
+                Err(_) => tell("warning      it has expired: browsers refuse it until it is renewed\n"),
                 Ok(left) if left < limits::WEB_CERTIFICATE_SOON => {
-                    tell("warning      it is over soon: see why it is not renewed, with certbot for example\n");
+                    tell("warning      it expires soon: see why it is not renewed, with certbot for example\n");
                 }
                 Ok(_) => {}
             }
@@ -150,7 +150,7 @@ fn next(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
     tell(&format!(
         "Made the next key in {folder} (key.next.pem, cert.next.pem).\nnext pin  {}\n\
          A running server announces it within seconds to every client that logs in, and those that know the server remember it.\n\
-         When all that matter have been there: sealiftd cert switch\n",
+         When all clients that matter have logged in: sealiftd cert switch\n",
         next.pin()
     ));
     Ok(())
@@ -162,10 +162,11 @@ fn switch(certs: &Path, force: bool) -> Result<(), Failure> {
         let age = SystemTime::now().duration_since(made).unwrap_or_default();
         if age < limits::NEXT_KEY_REST {
             let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
-            let text = format!("the next key was made {age} ago: clients that were not there since refuse the server");
+            let text = format!(
+                "the next key was made {age} ago: clients that have not logged in since will refuse the server"
+            );
             return Err(Failure::from(Error::new(Kind::Exists, text)).hint(
-                "Have the server announce it first: wait until all that matter have logged in, then switch. --force \
-                 switches now; who has not learned the key must be told the new pin.",
+                "Have the server announce it first: wait until all clients that matter have logged in, then switch. --force switches now; clients that have not learned the key must be told the new pin.",
             ));
         }
     }

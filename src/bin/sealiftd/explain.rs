@@ -161,7 +161,7 @@ impl Question<'_> {
         let next = match similar {
             Some(user) => format!("There is {}: upper and lower case matter.", shown(user.name())),
             None => format!(
-                "`sealiftd user list` shows who there is, `sealiftd user add {}` adds one.",
+                "`sealiftd user list` lists the users, `sealiftd user add {}` adds one.",
                 shell_word(&self.args.user)
             ),
         };

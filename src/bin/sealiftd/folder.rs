@@ -51,7 +51,7 @@ pub fn run(places: &Places, args: &ServeArgs, command: FolderCommand) -> Result<
             in_force.warn();
             if is_new {
                 tell(&format!(
-                    "{} was not there and is new: it is read by a server that is started here, or with --users.\n",
+                    "{} did not exist and has been made: a server that is started here, or with --users, reads it.\n",
                     shown(&places.users.to_string_lossy()),
                 ));
             }

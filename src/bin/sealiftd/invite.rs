@@ -128,7 +128,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     let (is_there, has_password) = (user.is_some(), user.is_some_and(|user| user.has_password() && !user.is_invited()));
     if is_there && args.access.is_some() {
         return Err(Failure::usage(format!("{} is there already; --access is for users who are made", shown(&name)))
-            .hint("Leave it away, and write the access into the users file."));
+            .hint("Leave it out, and write the access into the users file."));
     }
     if !is_there {
         let checked = file.check_new(&name, &name)?;
@@ -159,18 +159,18 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     match earlier.as_slice() {
         [] => {}
         [one] => complain(&format!(
-            "note: {called} has another invitation that can be used, {one}, and still can when this one was: `sealiftd invite --revoke \
+            "note: {called} has another invitation, {one}, which can still be used after this one: `sealiftd invite --revoke \
              {one}` withdraws it."
         )),
         several => complain(&format!(
-            "note: {called} has {} other invitations that can be used, and still can when this one was: `sealiftd invite --list` shows \
+            "note: {called} has {} other invitations, which can still be used after this one: `sealiftd invite --list` shows \
              them, --revoke withdraws one.",
             several.len()
         )),
     }
     if has_password {
         complain(&format!(
-            "note: {called} has a password: it logs in until this line is used, and the one that is chosen then takes its place."
+            "note: {called} has a password: it is valid until this line is used, and then the newly chosen one takes its place."
         ));
     }
     if !is_there {

@@ -39,7 +39,7 @@ impl PortFile {
             }
             Ok(_) => false,
         };
-        let text = || format!("{} is there, and is no port file that a server has left", path.display());
+        let text = || format!("{} exists, and is not a port file that a server has left", path.display());
         if is_left { Ok(()) } else { Err(Error::new(Kind::BadConfig, text())) }
     }
 

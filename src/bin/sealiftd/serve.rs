@@ -161,7 +161,7 @@ pub fn listeners(addresses: &[SocketAddr], sockets: Vec<TcpListener>) -> Result<
         return Listeners::open(addresses).map_err(explain);
     }
     if !addresses.is_empty() && !Parent::is_there() {
-        warn!("--listen counts for nothing: the service manager listens for this server (LISTEN_FDS)");
+        warn!("--listen has no effect: the service manager listens for this server (LISTEN_FDS)");
     }
     Ok(Listeners::given(sockets))
 }
@@ -271,7 +271,7 @@ fn no_signals(err: io::Error) -> Error {
 fn explain(err: Error) -> Failure {
     match err.kind() {
         Kind::Busy if err.text().contains("own state") => Failure::from(err).hint(
-            "Without --state the folder server_state beside the data folder is taken: servers whose data folders lie side by \
+            "Without --state the folder server_state beside the data folder is used: servers whose data folders lie side by \
              side need a --state each.",
         ),
         Kind::Busy if err.text().contains("(as node ") => {

@@ -67,7 +67,7 @@ impl Settings {
             options.iter().map(|arg| Known { key: arg.get_id().as_str(), shape: shape(arg) }).collect();
         let said = read(&path, &known).map_err(|err| match err.kind() {
             Kind::BadConfig if err.text().contains(": not valid TOML: ") => Failure::from(err)
-                .hint("Each line is KEY = VALUE, and a text stands in quotes, such as listen = \"0.0.0.0:4456\"."),
+                .hint("Each line is KEY = VALUE, and text is in quotes, such as listen = \"0.0.0.0:4456\"."),
             Kind::BadConfig => {
                 Failure::from(err).hint("The keys are the options that `sealiftd --help` lists, with _ for -.")
             }
@@ -223,7 +223,7 @@ fn refuse_planted(path: &Path) -> Result<(), Failure> {
     };
     let text = format!("{}: {what}, and is not read unasked", path.display());
     Err(Failure::from(Error::new(Kind::Denied, text)).hint(format!(
-        "Give it to the one who runs the server, or name it, if it is meant: --config {}",
+        "Give it to the one who runs the server, or name it, if you mean this one: --config {}",
         path.display()
     )))
 }

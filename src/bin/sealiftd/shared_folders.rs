@@ -120,7 +120,7 @@ fn meeting(users: &Users, folder: &Definition) -> Vec<Trouble> {
         }
     }
     let mut found = Vec::new();
-    let next = "give them folders beside each other, unless this is meant";
+    let next = "give them folders beside each other, unless this is intended";
     if !around.is_empty() {
         let what = format!(
             "the shared folder {} ({}) is or lies in the home of {}, whose own rights count there",
@@ -154,7 +154,7 @@ fn idle_rules(users: &Users) -> Vec<Trouble> {
         let folder = user.grants().folders.iter().find(|folder| rule.lies_in(&folder.at))?;
         let (name, path) = (user.name(), rule.path());
         let what = format!("the rule of {name} for {path} does nothing: it is in the shared folder {}", folder.name);
-        Some(Trouble { is_error: false, what, next: "say it in access of the folder, or take the rule away" })
+        Some(Trouble { is_error: false, what, next: "write it in access of the folder, or remove the rule" })
     });
     idle.collect()
 }

@@ -97,7 +97,7 @@ impl StoreArgs {
         }
         match unkept(users, hooks).into_iter().next() {
             Some(what) => Err(Failure::from(Error::new(Kind::BadConfig, what))
-                .hint("Take it away, or keep the files on this machine, without --store.")),
+                .hint("Remove it, or keep the files on this machine, without --store.")),
             None => Ok(()),
         }
     }
@@ -111,14 +111,14 @@ const SAY: [&str; 5] = ["store_endpoint", "store_region", "store_keys", "store_c
 /// # Errors
 /// The first of it, by the name that it has where it was written.
 pub fn refuse_unnamed(matches: &ArgMatches, settings: Option<&Settings>) -> Result<(), Failure> {
-    const HINT: &str = "Name the bucket, too, as s3://BUCKET or s3://BUCKET/PREFIX, or leave it away: files are kept on this machine then.";
+    const HINT: &str = "Name the bucket, too, as s3://BUCKET or s3://BUCKET/PREFIX, or leave this out: files are kept on this machine then.";
     if matches.value_source("store").is_some() {
         return Ok(());
     }
     for id in SAY {
         let option = format!("--{}", id.replace('_', "-"));
         let is_off = id == "store_alone" && !matches.get_flag(id);
-        let refused = |who: &str, other: &str| format!("{who} says something of a storage, and no {other} names one");
+        let refused = |who: &str, other: &str| format!("{who} is about a storage, and no {other} names one");
         let failure = match matches.value_source(id) {
             None => continue,
             Some(_) if is_off => continue,

@@ -18,8 +18,7 @@ pub fn refuse_secrets(words: &[OsString]) -> Result<(), Failure> {
         Some(stray) => Err(Failure::usage(stray.text()).hint(match stray {
             // Nothing here is asked of a person, and passwords are not what a storage is told.
             Stray::Password => {
-                "Leave it away, with all that stands before the @: keys of a storage are in a file (--store-keys) or in the environment. \
-                 Others of this machine can read a command line."
+                "Leave it out, with everything before the @: keys of a storage are given in a file (--store-keys) or in the environment. Others on this machine can read a command line."
             }
             _ => stray.next_step(),
         })),
@@ -65,7 +64,7 @@ pub fn explain(err: &clap::Error) -> Failure {
             let shown = if is_like_a_command(typed) { format!("`{typed}`") } else { "that".to_owned() };
             if typed == "rename" && how.contains("sealiftd user ") {
                 return Failure::usage(format!("{shown} is no command")).hint(
-                    "A user keeps the name: `sealiftd user add NEW --home OLD` adds another one for the same folder, \
+                    "A user cannot be renamed: `sealiftd user add NEW --home OLD` adds another one for the same folder, \
                      `sealiftd user remove OLD` removes the first.",
                 );
             }
@@ -77,11 +76,11 @@ pub fn explain(err: &clap::Error) -> Failure {
             let option = typed.split('=').next().unwrap_or(typed);
             if !option.starts_with('-') {
                 return Failure::usage("there are too many arguments")
-                    .hint(format!("A password is asked for, and never stands in the line. {how}"));
+                    .hint(format!("The password is asked for, and never given on the command line. {how}"));
             }
             let hint = match option {
                 "--password" | "--pass" | "--passwd" | "--password-file" | "-p" => format!(
-                    "A password never stands on a command line: it is asked for, or read from standard input by --password-stdin. {how}"
+                    "A password is never given on a command line: it is asked for, or read from standard input by --password-stdin. {how}"
                 ),
                 "--port" | "--host" | "--bind" | "--address" | "--addr" | "--ip" => {
                     format!("Address and port are one option, such as --listen 127.0.0.1:4456. {how}")

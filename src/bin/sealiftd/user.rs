@@ -79,7 +79,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             warn_of_end(&name, expires);
             if is_new {
                 tell(&format!(
-                    "{} was not there and is new: it is read by a server that is started here, or with --users.\n",
+                    "{} did not exist and has been made: a server that is started here, or with --users, reads it.\n",
                     shown(&places.users.to_string_lossy()),
                 ));
             }
@@ -159,7 +159,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                 );
             } else if users.iter().any(User::is_invited) {
                 complain(
-                    "Who is `invited` has not joined yet: `sealiftd invite --list` shows the invitations that can be used.",
+                    "Users shown as `invited` have not joined yet: `sealiftd invite --list` shows the invitations that can be used.",
                 );
             }
             Ok(())
@@ -249,7 +249,7 @@ fn set_anonymous(
 ) -> Result<(), Failure> {
     if admin.is_some() || groups.is_some() || !no_rule.is_empty() {
         return Err(Failure::usage("anonymous only ever reads")
-            .hint("--enabled, --home, --limit-rate-down and --limit-rate-up are all that can be set of it."));
+            .hint("--enabled, --home, --limit-rate-down and --limit-rate-up are all that can be set for it."));
     }
     let rows = |users: Option<&Users>| {
         let grants = users.and_then(|users| users.grants_of("anonymous").ok());
@@ -288,7 +288,7 @@ fn warn_of_unkept(places: &Places, name: &str) {
     if let (Some(bucket), Ok(users)) = (&places.bucket, UsersFile::new(&places.users).list()) {
         for what in crate::store_args::of_user(&users, name) {
             complain(&format!(
-                "note: files are in {}, and {}: nobody enters there until that is taken away.",
+                "note: files are in {}, and {}: nobody enters there until that is removed.",
                 bucket.trim_end_matches('/'),
                 shown(&what)
             ));
@@ -332,7 +332,7 @@ fn explain(err: Error, name: &str) -> Failure {
         Kind::NotFound if is_anonymous(name) => {
             Failure::from(err).hint("`sealiftd user set anonymous --enabled no` ends anonymous reading, yes begins it.")
         }
-        Kind::NotFound => Failure::from(err).hint("`sealiftd user list` shows who there is; --users names the file."),
+        Kind::NotFound => Failure::from(err).hint("`sealiftd user list` lists the users; --users names the file."),
         _ => err.into(),
     }
 }

@@ -201,7 +201,7 @@ impl GrantArgs {
         let (umask, rules) = (self.umask, self.rules);
         if !matches!(rest, (None, None, None, None, None, None, None)) || umask.is_some() || !rules.is_empty() {
             return Err(Failure::usage("anonymous only ever reads")
-                .hint("--enabled, --home, --limit-rate-down and --limit-rate-up are all that can be set of it."));
+                .hint("--enabled, --home, --limit-rate-down and --limit-rate-up are all that can be set for it."));
         }
         Ok(AnonymousChange { enabled: None, home, limit_rate: is_bound.then_some(limits) })
     }

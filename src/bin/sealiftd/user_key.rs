@@ -57,7 +57,7 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
     let file = UsersFile::new(&places.users);
     let explain = |err: Error| match err.kind() {
         Kind::NotFound => {
-            Failure::from(err).hint("`sealiftd user list` shows who there is, with the names of their keys.")
+            Failure::from(err).hint("`sealiftd user list` lists the users, with the names of their keys.")
         }
         _ => err.into(),
     };
@@ -71,8 +71,7 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
                 |key: &&UserKey| had.iter().any(|known| known.public() == key.public() && !known.is_bounded_as(key));
             for key in keys.iter().filter(bounded_otherwise) {
                 complain(&format!(
-                    "warning: {} has the key {} ({}) already, with other bounds: they stay as they are. `sealiftd user key remove` takes \
-                     it away first.",
+                    "warning: {} has the key {} ({}) already, with other bounds: they stay as they are. `sealiftd user key remove` removes it first.",
                     for_people(name.as_bytes()),
                     for_people(key.name().as_bytes()),
                     key.public().fingerprint(),

@@ -38,7 +38,7 @@ fn with_i_each_is_asked_and_a_no_keeps_it() {
     world.run(["rm", "--identity", "./key", &world.alice("d/inner")]).code(4).said("key: others can read");
     world.run(["-i", "./key", "rm", &world.alice("d/inner")]).code(4).said("key: others can read");
     let mut folder = at(&world, &["rm", "-ri", &world.alice("d")]);
-    folder.expect("Remove the folder d and all that is in it? (yes, no): ").line("no");
+    folder.expect("Remove the folder d and everything in it? (yes, no): ").line("no");
     assert_eq!(folder.wait().code(), Some(0));
     // What would be refused is not asked, and what is not there is an error.
     let mut refused = at(&world, &["rm", "-i", &world.alice("d"), &world.alice("missing")]);

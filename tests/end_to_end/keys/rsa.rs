@@ -116,8 +116,7 @@ fn keys_that_were_not_tried_are_said() {
         add(&socket, &key);
     }
     let said = text(&scene.sealift(&["ls", "alice@127.0.0.1/"], Some(&socket)).stderr);
-    let expected = "(k0, k1, k2, k3, k4, k5, k6, k7). 2 more keys were not tried, since one login takes 8 at most: `-i FILE` names \
-                    the one that is meant (k8, k9).";
+    let expected = "(k0, k1, k2, k3, k4, k5, k6, k7). 2 more keys were not tried, since one login takes 8 at most: `-i FILE` names the right one (k8, k9).";
     assert!(said.contains(expected), "{said}");
     let listed = scene.sealift(&["key", "list"], Some(&socket));
     assert!(text(&listed.stdout).lines().count() == 10 && text(&listed.stderr).contains("tries the first 8"));

@@ -225,7 +225,7 @@ fn a_check_says_to_whom_one_is_shown_and_ends_with_what_is_to_be_run() {
     certify_for("IP:192.0.2.7", &web, world.place(), "30");
     let (_, text) = sealiftd(world.place(), &["check"]);
     let shown =
-        "note: certs/web/fullchain.pem: it is made out to no host name, and shown to those alone who come by address";
+        "note: certs/web/fullchain.pem: it is made out to no host name, and shown only to those who connect by address";
     assert!(text.contains(shown), "{text}");
     fs::set_permissions(web.join("privkey.pem"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     let (_, text) = sealiftd(world.place(), &["check"]);

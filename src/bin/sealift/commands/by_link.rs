@@ -35,9 +35,8 @@ pub fn refuse(typed: &OsStr) -> Outcome {
     if !LinkUrl::is_meant(typed.as_bytes()) {
         return Ok(());
     }
-    let hint =
-        "`sealift get 'URL'` fetches what it gives; into one that takes files `sealift put FILE 'URL'` puts some.";
-    Err(Failure::new(Kind::Usage, "a link is given where a place on a server is to be named", hint))
+    let hint = "`sealift get 'URL'` fetches what a link gives; `sealift put FILE 'URL'` sends a file to one that receives files.";
+    Err(Failure::new(Kind::Usage, "this is a link, and a place on a server is needed here", hint))
 }
 
 /// How curl puts a file in by a link, up to its URL, with the pin by which it checks the server's key. By -f a refusal is a failure.

@@ -78,8 +78,8 @@ pub async fn show(out: Output, client: &mut Client, target: &Target, force: bool
     }
     sink.stdout.flush().map_err(stdout_failed)?;
     if sink.refused {
-        let hint = "`sealift get` fetches it, `cat … | less` shows it safely, and `cat -f` writes it all the same.";
-        return Err(Failure::new(Kind::Usage, format!("{target}: is no text, so the terminal is spared it"), hint));
+        let hint = "`sealift get` fetches it, `cat … | less` shows it safely, and `cat -f` writes it anyway.";
+        return Err(Failure::new(Kind::Usage, format!("{target}: is not text, and could disturb the terminal"), hint));
     }
     let done = done.map_err(|err| {
         let get = || format!("`sealift ls` shows what is in it, and `sealift get -r {target}` fetches it.");

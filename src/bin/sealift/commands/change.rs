@@ -35,7 +35,7 @@ pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
     {
         let shown = for_people(file.as_bytes());
         let hint =
-            format!("`-i` asks before each removal, as in rm. A key is named by `--identity {}`.", shell_word(&shown));
+            format!("`-i` asks before each removal, as in rm. To name a key, use `--identity {}`.", shell_word(&shown));
         return Err(Failure::new(Kind::Usage, format!("{shown} is on this machine, and `rm` works on a server"), hint));
     }
     args.how.prove_possible()?;
@@ -108,7 +108,7 @@ pub async fn remove_all(out: Output, client: &mut Client, all: &[Named], server:
 async fn is_meant(client: &mut Client, path: &RelPath, recursive: bool) -> Outcome<bool> {
     let question = match client.stat(path).await {
         Ok(found) if found.kind == EntryKind::Directory && !recursive => return Ok(true),
-        Ok(found) if found.kind == EntryKind::Directory => format!("Remove the folder {path} and all that is in it?"),
+        Ok(found) if found.kind == EntryKind::Directory => format!("Remove the folder {path} and everything in it?"),
         Ok(found) => format!("Remove {path} ({})?", format::size(found.size)),
         // Who may not look may remove.
         Err(error) if error.kind() == Kind::Denied => format!("Remove {path}?"),
@@ -149,8 +149,8 @@ pub async fn make(out: Output, client: &mut Client, target: &Target, how: &Mkdir
     made.map_err(|err| match err.kind() {
         Kind::NotFound => no_folder_for(err, &target.path, "Add -p to make the folders above it too.".to_owned()),
         _ => Failure::from(err).about(&target.path.to_string()).hinted(Kind::Exists, || match is_folder {
-            true => "With -p it is enough that the folder is there.".to_owned(),
-            false => "Something that is no folder has that name: choose another one, or remove it first.".to_owned(),
+            true => "With -p an existing folder is no error.".to_owned(),
+            false => "Something that is not a folder has that name: choose another one, or remove it first.".to_owned(),
         }),
     })?;
     report(out, client, Event::Made, &target.path)
@@ -248,7 +248,7 @@ fn no_folder_for(error: Error, path: &RelPath, hint: String) -> Failure {
 fn not_one_server(from: &Login, to: &Login, act: Act) -> Failure {
     let (done, hint) = match act {
         Act::Move => ("moved", "Copy it with `sealift get` and `sealift put`, then remove it."),
-        Act::Copy { .. } => ("copied", "`sealift get` and `sealift put` go from one to another."),
+        Act::Copy { .. } => ("copied", "`sealift get` and then `sealift put` copy from one to another."),
     };
     let text = format!("{from} and {to} are not one login: a file can only be {done} within one");
     Failure::new(Kind::Usage, text, hint)

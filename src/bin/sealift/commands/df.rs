@@ -60,7 +60,9 @@ pub async fn run(ctx: &Context, args: &Df) -> Outcome {
 /// As [`Client::list`].
 pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
     if !path.is_root() {
-        out.note(&voice::here("This is about all that you have there; `sealift du -s` shows how much is in a folder."));
+        out.note(&voice::here(
+            "This is about everything that you have there; `sealift du -s` shows the size of a folder.",
+        ));
     }
     let Status { quota, used: told, free, .. } = client.status().await?;
     let (mut used, mut files) = (0u64, 0u64);

@@ -131,9 +131,11 @@ fn refuse_pattern(ctx: &Context, args: &Find) -> Outcome {
         |word: &&OsString| may_be_pattern(word) && !word.as_bytes().contains(&b'/') && ctx.target(word).is_err();
     let Some(pattern) = others.iter().find(is_pattern) else { return Ok(()) };
     let shown = |word: &OsString| shell_word(&for_people(word.as_bytes()));
-    let text =
-        format!("{}: a place to search is needed here, and this reads like the name of what is sought", shown(pattern));
-    let hint = format!("`sealift find {} --name {}` finds what is called so.", shown(first), shown(pattern));
+    let text = format!(
+        "{}: a place to search is needed here, and this looks like the name that you are looking for",
+        shown(pattern)
+    );
+    let hint = format!("`sealift find {} --name {}` finds what has this name.", shown(first), shown(pattern));
     Err(Failure::new(Kind::Usage, text, hint))
 }
 

@@ -146,7 +146,8 @@ fn refuse_remote_destination(remotes: &[OsString], local: &OsStr) -> Outcome {
     let hint = format!(
         "The last name is the local destination: write ./{shown} for that. `sealift cp` copies within one server."
     );
-    Err(Failure::new(Kind::Usage, format!("{shown} reads like a place on a server, and none is called so here"), hint))
+    let text = format!("{shown} looks like a place on a server, and nothing has this name here");
+    Err(Failure::new(Kind::Usage, text, hint))
 }
 
 /// One command's downloads, over one connection after another.
@@ -425,7 +426,7 @@ impl<'a> Fetch<'a> {
             (_, Err(err)) => return Err(Error::file(&shown, err).retold().at(path).into()),
             (Ok(done), Ok(())) => done,
             (Err(error), Ok(())) if error.kind() == Kind::Integrity => {
-                let error = error.about(&format!("{shown}: what was written there is not to be used"));
+                let error = error.about(&format!("{shown}: do not use what was written there"));
                 return Err(Failure::from(error).while_at(&file.from));
             }
             (Err(error), Ok(())) => return Err(Failure::from(error).about(&file.from.to_string())),

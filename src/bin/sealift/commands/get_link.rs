@@ -45,7 +45,7 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
         output::hands_on_bytes();
     }
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
-    let takes_files = || format!("{url}: files are put in by it, and it gives none");
+    let takes_files = || format!("{url}: this link receives files, and gives none");
     let hint = || "`sealift put FILE 'LINK'` puts one in.".to_owned();
     let (login, connected) = by_link::enter(ctx, &url, ("get", "'LINK'")).await.map_err(|failure| {
         // Of a server that knows no better.

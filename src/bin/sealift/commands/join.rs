@@ -46,7 +46,7 @@ pub struct Join {
 pub async fn run(ctx: &Context, args: &Join) -> Outcome {
     let link = link(args)?;
     if !ctx.common.pin.is_empty() || ctx.common.ca_file.is_some() {
-        let text = "an invitation says itself which key the server has: leave --pin and --ca-file away";
+        let text = "an invitation already says which key the server has: leave out --pin and --ca-file";
         return Err(Error::new(Kind::Usage, text).into());
     }
     let login = Login {

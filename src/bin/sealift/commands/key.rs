@@ -104,7 +104,9 @@ fn list(ctx: &Context) -> Outcome {
     let logins = logins::all();
     if keys.is_empty() && logins.is_empty() {
         let agent = if Agent::of_environment().is_some() { "the agent has none" } else { "there is no agent" };
-        ctx.out.note(&format!("No key that would log in unasked: {agent}. `sealift login` makes one, for a server."));
+        ctx.out.note(&format!(
+            "There is no key that would be tried by itself: {agent}. `sealift login` makes one, for a server."
+        ));
     }
     for (login, file) in logins {
         match LoginKey::from_file(&file, || Ok(None)) {
@@ -141,7 +143,7 @@ async fn list_there(ctx: &Context, login: &Login) -> Outcome {
     }
     ctx.out.table(&table)?;
     if keys.is_empty() {
-        ctx.out.note(&format!("No key logs in as {login}. `sealift login {login}` has it take one of this machine."));
+        ctx.out.note(&format!("No key logs in as {login}. `sealift login {login}` enrols one of this machine."));
     }
     Ok(())
 }
@@ -195,7 +197,7 @@ async fn remove(ctx: &Context, login: &Login, wanted: &str) -> Outcome {
             let fingerprints: Vec<&str> = several.iter().map(|key| key.fingerprint.as_str()).collect();
             let text =
                 format!("{login} has several keys {}: {}", for_people(wanted.as_bytes()), fingerprints.join(", "));
-            return Err(Failure::new(Kind::Usage, text, "Name the one that is meant by its fingerprint."));
+            return Err(Failure::new(Kind::Usage, text, "Name the one that you mean by its fingerprint."));
         }
     };
     if key.added.is_none() {
@@ -219,7 +221,7 @@ async fn remove(ctx: &Context, login: &Login, wanted: &str) -> Outcome {
     let object = || Object::of(Event::Removed).text("name", &key.name).text("fingerprint", &key.fingerprint);
     if !ctx.out.json(object)? {
         let name = for_people(key.name.as_bytes());
-        ctx.out.note(&format!("The key {name} ({}) logs in as {login} no more; its sessions end.", key.fingerprint));
+        ctx.out.note(&format!("The key {name} ({}) no longer logs in as {login}; its sessions end.", key.fingerprint));
     }
     Ok(())
 }

@@ -210,7 +210,7 @@ async fn make_there(
             false => failure,
         };
         let failure =
-            failure.hinted(Kind::Exists, || "Say --name for another one, or remove that link first.".to_owned());
+            failure.hinted(Kind::Exists, || "Choose another name with --name, or remove that link first.".to_owned());
         let failure = failure.hinted(Kind::BadCommand, || "`sealift link --help` shows how one is made.".to_owned());
         failure.denied_by_server(|| {
             "Making one takes the right `link` there, which the server's administrator gives (in a shared folder by its \
@@ -242,10 +242,10 @@ async fn make_there(
         match args.drop {
             true => {
                 let curl = by_link::curl_put(pin_of_curl, has_password);
-                ctx.out.note("With Sealift they put a file in so:\n  sealift put FILE 'URL'");
+                ctx.out.note("With Sealift they send a file like this:\n  sealift put FILE 'URL'");
                 ctx.out.note(&format!("And with curl:\n  {curl} 'URL'"));
             }
-            false => ctx.out.note("With Sealift they fetch it so:\n  sealift get 'URL'"),
+            false => ctx.out.note("With Sealift they fetch it like this:\n  sealift get 'URL'"),
         }
         // What only looks at a link, as programs for messages do, uses up no download: the file itself has to be asked for.
         if args.max_downloads.is_some() && made.kind == "file" {
@@ -253,9 +253,7 @@ async fn make_there(
             ctx.out.note(&format!("And with curl:\n  {curl} 'URL'"));
         }
         if is_this_machine(&login.server.host) {
-            ctx.out.note(
-                "It names this machine as only this machine does: others need the server's name or address there.",
-            );
+            ctx.out.note("It names the server as only this machine does: others need its name or address there.");
         }
     }
     Ok(())

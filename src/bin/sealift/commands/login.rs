@@ -155,7 +155,7 @@ pub async fn enrol_here(
             forget_if(made, login);
             let failure = Failure::from(error).about(&login.to_string());
             let failure = failure.hinted(Kind::TooMany, || {
-                format!("`sealift key list {login}` shows them, `sealift key remove {login} NAME` takes one away.")
+                format!("`sealift key list {login}` shows them, `sealift key remove {login} NAME` removes one.")
             });
             Err(failure.denied_by_server(|| format!("Ask the administrator of {} to give you a key.", login.server)))
         }
@@ -250,8 +250,7 @@ pub async fn log_out(ctx: &Context, args: &LogOut) -> Outcome {
             Kind::Denied => (false, "but the server's administrator gave it, and the server still knows it"),
             _ => {
                 let hint = format!(
-                    "Nothing was changed. `sealift logout --here {login}` forgets the key on this machine; the server would \
-                     go on to know it."
+                    "Nothing was changed. `sealift logout --here {login}` forgets the key on this machine; the server would still accept it."
                 );
                 return Err(Failure::Error { error, hint: Some(hint) });
             }

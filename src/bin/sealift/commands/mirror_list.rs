@@ -51,11 +51,7 @@ impl Listing {
             return Ok(());
         }
         let text = "the list names the folder itself, and --delete would remove all that is not in it";
-        Err(Failure::new(
-            Kind::Usage,
-            text,
-            "Leave `.` out of the list; or leave the list away, if all of it is meant.",
-        ))
+        Err(Failure::new(Kind::Usage, text, "Leave `.` out of the list; or leave out the list, if you mean all of it."))
     }
 
     /// What lies behind links is skipped.

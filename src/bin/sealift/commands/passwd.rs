@@ -93,7 +93,7 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
     let object = || Object::of(Event::PasswordChanged).text("user", login.name()).text("server", &login.server);
     if !ctx.out.json(object)? {
         ctx.out.note(&format!(
-            "The password of {login} is changed; other sessions of {} that a password opened end.",
+            "The password of {login} is changed; other sessions of {} that were opened with a password end.",
             login.name()
         ));
         if keys > 0 {

@@ -84,7 +84,7 @@ fn refuse_options(args: &Put) -> Outcome {
         () => return Ok(()),
     };
     let text = format!(
-        "files are put in by a link under their own names, as new ones, and nothing is seen of what is there: {option} cannot be used"
+        "a link receives files as new ones, under their own names, and shows nothing of what is there: {option} cannot be used"
     );
     Err(Failure::new(Kind::Usage, text, "Leave the option away."))
 }
@@ -94,7 +94,7 @@ const ARCHIVE: &str = "Make one file of a folder first: `tar czf FOLDER.tgz FOLD
 /// Why this is not sent, if it is nothing that a link takes. What is not there is told of elsewhere.
 fn refused(local: &OsString) -> Option<Failure> {
     let shown = Path::new(local).display();
-    let length = "A link says how much it takes, so the length must be known: write it to a file first.";
+    let length = "A link limits how much it takes, so the length must be known: write it to a file first.";
     if local == "-" {
         return Some(Failure::new(
             Kind::Usage,
@@ -104,7 +104,7 @@ fn refused(local: &OsString) -> Option<Failure> {
     }
     let found = fs::metadata(local).ok()?.file_type();
     if found.is_dir() {
-        let error = Error::new(Kind::IsDirectory, format!("{shown}: is a folder, and files are put in by the link"));
+        let error = Error::new(Kind::IsDirectory, format!("{shown}: is a folder, and the link receives files"));
         return Some(Failure::from(error.at(local)).hinted(Kind::IsDirectory, || ARCHIVE.to_owned()));
     }
     let pipe =

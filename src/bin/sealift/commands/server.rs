@@ -129,7 +129,7 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
         out.words(&format!("    storage: {}{time}{failed}", shown(storage)))?;
     }
     if let Some(lost) = status.lost {
-        let back = "put the earlier one back if that was not meant";
+        let back = "put the earlier one back if that was not intended";
         out.words(&format!("       lost: {lost} users, by the last change of the users file: {back}"))?;
     }
     Ok(())

@@ -74,7 +74,7 @@ async fn compare(ctx: &Context, login: &Login) -> Outcome {
         (Some(pin), _) if known_servers()?.pins(server)?.contains(&pin) => ctx.out.step(&format!("{server} has that key")),
         (Some(pin), _) => ctx.out.warn(&format!(
             "{server} shows another key now, {pin}: the one given may be mistyped (`sealift trust remove {server}` forgets it), or the \
-             server is to have it later; else somebody may be in between"
+             server is to have it later; otherwise somebody may be intercepting the connection"
         )),
         (None, Ok(())) => {}
         (None, Err(err)) => {
@@ -88,8 +88,7 @@ async fn compare(ctx: &Context, login: &Login) -> Outcome {
 fn is_known(err: Error, server: &Endpoint) -> Failure {
     Failure::from(err).hinted(Kind::Exists, || {
         format!(
-            "If the key was changed on purpose, run `sealift trust remove {server}` first; --also makes both right. Otherwise somebody \
-             may be in between."
+            "If the key was changed on purpose, run `sealift trust remove {server}` first; --also makes both right. Otherwise somebody may be intercepting the connection."
         )
     })
 }

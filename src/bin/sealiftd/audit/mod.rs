@@ -57,7 +57,7 @@ pub fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
     }
     if strange > 0 {
         let (are, were) = if strange == 1 { ("is", "was") } else { ("are", "were") };
-        complain(&format!("sealiftd: {} {are} none of an audit, and {were} left out", counted(strange, "line")));
+        complain(&format!("sealiftd: {} {are} not from an audit, and {were} left out", counted(strange, "line")));
     }
     if shown == 0 && !args.json {
         complain("Nothing of the kind is written down there.");

@@ -46,9 +46,8 @@ fn look_at_others(root: &Dir, places: &Places, findings: &mut Findings) {
             findings.add(Severity::Note, format!("{data} shows at once what {nodes} other {servers} changed"), "");
         }
         Ok(None) => {
-            let text = format!(
-                "{data}: no other server serves it now, so that what it shows of their changes cannot be tried"
-            );
+            let text =
+                format!("{data}: no other server serves it now, so it cannot be tested whether it shows their changes");
             findings.add(Severity::Note, text, "");
         }
         Err(error) => {

@@ -232,7 +232,7 @@ fn web_certificate(files: &WebFiles, findings: &mut Findings) {
         let what = format!("{file}: it is made out to no name and no address, so that it is never shown");
         warn(what, "have one made out to the name that people type");
     } else if described.names.iter().all(is_address) {
-        let what = format!("{file}: it is made out to no host name, and shown to those alone who come by address");
+        let what = format!("{file}: it is made out to no host name, and shown only to those who connect by address");
         findings.add(Severity::Note, what, "");
     }
 }

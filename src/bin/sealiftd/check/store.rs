@@ -14,7 +14,7 @@ pub fn look(places: &Places, args: &CheckArgs, findings: &mut Findings) {
     }
     if let Ok(users) = Users::load(&places.users) {
         for what in unkept(&users, &args.serve.hooks) {
-            findings.add(Severity::Error, what, "take it away, or keep the files on this machine, without --store");
+            findings.add(Severity::Error, what, "remove it, or keep the files on this machine, without --store");
         }
     }
     let vault = match store.vault(places) {

@@ -65,7 +65,8 @@ fn keys(places: &Places, users: &Users, findings: &mut Findings) {
     // Where this account sees nothing, nothing is said of each user.
     if places.state().join("users").read_dir().is_ok() {
         for error in users.take_own(&StateFolder::as_it_is(&places.state()), None, true) {
-            let next = "the user's passwords are refused; removing the file makes that of the users file count again";
+            let next =
+                "the user's passwords are refused; removing the file makes the password of the users file valid again";
             findings.add(Severity::Error, error.text(), next);
         }
     }
@@ -88,13 +89,14 @@ fn keys(places: &Places, users: &Users, findings: &mut Findings) {
                 "{} has neither a password nor an id, and so can neither choose a password nor enrol keys",
                 user.name()
             );
-            let next = format!("write id = \"{:016x}\" into [users.{}], if that is not meant", fresh_id(), user.name());
+            let next =
+                format!("write id = \"{:016x}\" into [users.{}], if that is not intended", fresh_id(), user.name());
             findings.add(Severity::Note, what, next);
         }
     }
     for (fingerprint, names) in owners.iter().filter(|(_, names)| names.len() > 1) {
         let what = format!("the key {fingerprint} logs in as {}", some_of(names));
-        findings.add(Severity::Note, what, "give each a key of their own, unless one person is meant");
+        findings.add(Severity::Note, what, "give each a key of their own, unless it is one person");
     }
 }
 
@@ -114,7 +116,7 @@ pub fn as_served(places: &Places, findings: &mut Findings) {
         findings.add(Severity::Warning, what, next);
     }
     if let Some(lost) = trouble.lost {
-        findings.add(Severity::Warning, lost, "any further change of the file, also back, ends this warning");
+        findings.add(Severity::Warning, lost, "any further change of the file, even back, ends this warning");
     }
 }
 
@@ -210,7 +212,7 @@ fn meeting(users: &Users, shared: &SharedHome<'_>, findings: &mut Findings) {
         (_, false) => "see",
     };
     let what = format!("{what} inside that of {} ({home}), who {can} what is in it", names(&outer));
-    findings.add(severity, what, "give them folders beside each other, unless this is meant");
+    findings.add(severity, what, "give them folders beside each other, unless this is intended");
 }
 
 fn may_write(user: &User) -> bool {

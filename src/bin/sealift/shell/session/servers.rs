@@ -58,8 +58,7 @@ impl ShellSession<'_> {
         if (&login.server, &login.user) != (&self.login.server, &self.login.user) {
             let shown = for_people(plain.as_bytes());
             let text = format!("{shown} is a place of {login}, and this shell is at {}", self.login);
-            let hint =
-                format!("`open {login}` goes there. A file or folder that is called so is written ./{shown} here.");
+            let hint = format!("`open {login}` goes there. A file or folder of this name is written ./{shown} here.");
             return Err(Failure::new(Kind::Usage, text, hint));
         }
         // What is behind the server may be a pattern, whose quotes count.
@@ -93,7 +92,7 @@ impl ShellSession<'_> {
             return Ok(());
         }
         let text =
-            format!("{} reads like a place on a server, and none is called so here", for_people(local.as_bytes()));
+            format!("{} looks like a place on a server, and nothing has this name here", for_people(local.as_bytes()));
         Err(Failure::new(Kind::Usage, text, hint))
     }
 }
