@@ -169,7 +169,7 @@ fn bound(key: &mut UserKey, seen: &mut Seen, option: &str) -> Result<()> {
         "no-pty" | "no-user-rc" | "no-agent-forwarding" | "no-port-forwarding" | "no-x11-forwarding" => {}
         _ => {
             return Err(unusable(
-                "it has an option that is not known here: take it away if the key may be used without it",
+                "it has an option that is not known here: remove it if the key may be used without it",
             ));
         }
     }

@@ -187,7 +187,7 @@ pub(super) fn remove_key(text: &str, file: &str, name: &str, key: &str) -> Resul
         [at] => *at,
         [] => return Err(Error::new(Kind::NotFound, format!("user '{name}' has no key '{key}' in {file}"))),
         _ => {
-            let text = format!("user '{name}' has several keys '{key}': name the one that is meant by its fingerprint");
+            let text = format!("user '{name}' has several keys '{key}': name the right one by its fingerprint");
             return Err(Error::new(Kind::Usage, text));
         }
     };

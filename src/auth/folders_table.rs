@@ -70,7 +70,7 @@ pub(super) fn refuse_collisions(root: &Section<'_>, shares: &Shares, all: &[(&st
                 continue;
             };
             let what = format!(
-                "{user} would have [folders.{}] at /{} and [folders.{}] at /{}: say `as` for one of them",
+                "{user} would have [folders.{}] at /{} and [folders.{}] at /{}: set `as` for one of them",
                 one.name, one.at, other.name, other.at
             );
             return Err(root.place.wrong(other.span.clone(), what));
@@ -232,7 +232,7 @@ pub(super) fn read_section(
 /// Whether a shared folder may be called this; otherwise why not, as the end of a sentence about the name.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     if name.contains('/') {
-        return Err("holds a slash: say `path` for where it is, `as` for where it shows".to_owned());
+        return Err("holds a slash: set `path` for where it is, `as` for where it appears".to_owned());
     }
     names::check_home(name)
 }

@@ -51,8 +51,9 @@ impl FromStr for Network {
     /// Why not, as the end of a sentence about the text.
     fn from_str(text: &str) -> Result<Network, String> {
         let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
-        let address: IpAddr =
-            address.parse().map_err(|_| "is no address, as 192.0.2.7, and no network, as 192.0.2.0/24")?;
+        let address: IpAddr = address
+            .parse()
+            .map_err(|_| "is neither an address, such as 192.0.2.7, nor a network, such as 192.0.2.0/24")?;
         let (is_v4, before, all) = if address.is_ipv4() { (true, MAPPED, 32) } else { (false, 0, 128) };
         let length = match length {
             None => all,

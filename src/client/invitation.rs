@@ -64,11 +64,11 @@ impl FromStr for InvitationLink {
         let wrong = |why: &str| Error::new(Kind::Usage, format!("the invitation {why}"));
         let text = text.trim();
         let (head, fragment) =
-            text.split_once('#').ok_or_else(|| wrong("has no `#`: in a shell it must stand in quotes"))?;
+            text.split_once('#').ok_or_else(|| wrong("has no `#`: in a shell it must be in quotes"))?;
         if !head.starts_with("sealift://") {
             return Err(wrong("does not begin with sealift://"));
         }
-        let not_whole = || wrong("is not whole, or not as it was made: copy all of it, from sealift:// to its end");
+        let not_whole = || wrong("is not complete, or was changed: copy all of it, from sealift:// to its end");
         let (link, sum) = text.rsplit_once('.').ok_or_else(not_whole)?;
         if check(link) != sum {
             return Err(not_whole());

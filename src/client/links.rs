@@ -210,7 +210,7 @@ fn secret(reply: &Reply<'_>) -> Result<Secret> {
     let secret = Secret::new(reply.bytes("secret")?);
     let is_of_one = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
     let is_one = secret.expose().len() == limits::LINK_SECRET && secret.expose().iter().all(is_of_one);
-    let wrong = || Error::new(Kind::Protocol, "the server's link has a secret that is none");
+    let wrong = || Error::new(Kind::Protocol, "the server's link has an invalid secret");
     if is_one { Ok(secret) } else { Err(wrong()) }
 }
 
@@ -279,10 +279,10 @@ impl FromStr for LinkUrl {
         let secret = path.strip_prefix(PATH).unwrap_or_default();
         let secret = secret.strip_suffix('/').unwrap_or(secret);
         if secret.contains('/') {
-            return Err(wrong("has something behind its secret: name the link alone"));
+            return Err(wrong("has something after its secret: give only the link"));
         }
         if secret.len() != limits::LINK_SECRET {
-            return Err(wrong("is not whole: copy all of it, from https:// to its end"));
+            return Err(wrong("is not complete: copy all of it, from https:// to its end"));
         }
         // What a browser leaves away.
         let server = Endpoint::parse(&host.replace("%25", "%"), 443)?;

@@ -51,7 +51,7 @@ impl Skip {
             Skip::Reserved => "a name that Sealift keeps for itself",
             Skip::Aside => "what a mirror has moved aside",
             Skip::Exists => "it exists already",
-            Skip::Shared => "a shared folder: nothing in it is removed but by a mirror of the folder itself",
+            Skip::Shared => "a shared folder: only a mirror of the folder itself removes something in it",
         }
     }
 

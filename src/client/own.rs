@@ -198,7 +198,7 @@ fn server_key(reply: &Reply<'_>) -> Result<ServerKey> {
     let fingerprint = text("fingerprint")?;
     // It is compared and shown as it is.
     if !fingerprint.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::new(Kind::Protocol, "the server's key has a fingerprint that is none"));
+        return Err(Error::new(Kind::Protocol, "the server's key has an invalid fingerprint"));
     }
     Ok(ServerKey {
         name: text("name")?,

@@ -62,8 +62,8 @@ impl RateLimit {
             let is_nothing = parse_size(size) == Some(0) || (is_bare && size.bytes().all(|byte| byte == b'0'));
             let text = match is_nothing {
                 true => "nothing would move; without the option nothing is held back".to_owned(),
-                false if is_bare => format!("`{text}` says no unit: write it like 5M or 500K"),
-                false => format!("`{text}` is no rate: write it like 5M or 500K"),
+                false if is_bare => format!("`{text}` has no unit: write it like 5M or 500K"),
+                false => format!("`{text}` is not a rate: write it like 5M or 500K"),
             };
             Error::new(Kind::Usage, text)
         })

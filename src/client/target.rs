@@ -160,7 +160,7 @@ pub(super) fn user_name(typed: &[u8], name: &[u8]) -> Result<String> {
     }
     let name = std::str::from_utf8(name).map_err(|_| usage(typed, "the user's name is not UTF-8"))?;
     if name.is_empty() {
-        return Err(usage(typed, "no user stands before the `@`; leave it away to be anonymous"));
+        return Err(usage(typed, "there is no user before the `@`; leave it out to be anonymous"));
     }
     check_user(name).map_err(|why| usage(typed, why))
 }
@@ -215,7 +215,7 @@ fn host_and_port(server: &[u8], path: &[u8], meant: impl Fn(&str) -> String) -> 
         let Some((inside, after)) = rest.split_once(']') else {
             return Err(wrong("the bracket is not closed: [::1]:4456/path".to_owned()));
         };
-        let host = ipv6(inside).ok_or_else(|| wrong("between the brackets stands no IPv6 address".to_owned()))?;
+        let host = ipv6(inside).ok_or_else(|| wrong("between the brackets there is no IPv6 address".to_owned()))?;
         match after.strip_prefix(':') {
             None if after.is_empty() => (host, None),
             None => return Err(wrong("after the bracket comes :port or /path".to_owned())),

@@ -85,9 +85,7 @@ impl PublicKey {
         }
         match kind_of(key) {
             Some(_) => Ok(PublicKey(key.clone())),
-            None => {
-                Err(unusable("it is of a kind that does not log in: take Ed25519, ECDSA P-256, RSA, or a FIDO key"))
-            }
+            None => Err(unusable("it is of a kind that does not log in: use Ed25519, ECDSA P-256, RSA, or a FIDO key")),
         }
     }
 

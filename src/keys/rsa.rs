@@ -20,7 +20,7 @@ pub(crate) const RSA_SHA256: &str = "rsa-sha2-256";
 pub(super) fn refuse(key: &RsaPublicKey) -> Result<()> {
     let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
     let Some((modulus, exponent)) = numbers(key).filter(|(modulus, exponent)| odd(modulus) && odd(exponent)) else {
-        return Err(unusable("it is no RSA key: its numbers are none of which a key is made"));
+        return Err(unusable("it is not an RSA key: its numbers do not make one"));
     };
     match bits(modulus) {
         few if few < limits::RSA_BITS_MIN => Err(unusable(&format!(

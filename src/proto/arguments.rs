@@ -256,7 +256,7 @@ impl<'a> Args<'a> {
     fn proofs_in(&self, text: &[u8]) -> Result<Vec<Proof>> {
         let text = std::str::from_utf8(text).map_err(|_| self.bad("a signature is written in base64"))?;
         if text.split(',').count() > limits::KEY_PROOFS_MAX {
-            return Err(self.bad("that are more signatures than may come at once"));
+            return Err(self.bad("these are more signatures than may come at once"));
         }
         text.split(',').map(Proof::from_text).collect()
     }

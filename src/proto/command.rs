@@ -150,14 +150,14 @@ commands! {
         /// Who says so.
         evidence: Evidence = evidence(),
     } since Enrol: "REVOKE", "REVOKE fingerprint present=PASSWORD|proof=SIGNATURE[,SIGNATURE...]",
-        "Let a key that you enrolled log you in no more.";
+        "Revoke a key that you enrolled.";
     /// Make a link.
     Link(Box<LinkArgs> = link()) since Link: "LINK", "LINK [path] [drop=yes [size=BYTES] [files=N]] [name=NAME] [expires=SECONDS|never] [password=PASSWORD] [downloads=N]",
         "Make a link that needs no account to a file or folder.";
     /// The links of one's own.
     Links since Link: "LINKS", "LINKS", "Show your links.";
     /// One link less.
-    Unlink(String = link_name()) since Link: "UNLINK", "UNLINK name", "Let a link of yours give nothing any more.";
+    Unlink(String = link_name()) since Link: "UNLINK", "UNLINK name", "Withdraw a link of yours.";
     /// Come by a link.
     Visit {
         /// Its secret.
@@ -196,7 +196,7 @@ commands! {
         "Read a file and show its BLAKE3, or that of its beginning.";
     /// Take a rotten file as it is.
     Accept(RelPath = path()) since Record: "ACCEPT", "ACCEPT path",
-        "Take a file as right whose bytes are not those that were stored.";
+        "Accept a file whose bytes are not those that were stored.";
     /// Fetch a file.
     Download {
         /// The file.
@@ -295,7 +295,7 @@ commands! {
     /// The session and the server in figures.
     Status: "STATUS", "STATUS", "Show your session and the server's figures.";
     /// Who is connected (administrators).
-    Who: "WHO", "WHO", "Show who is connected and what they do (administrators).";
+    Who: "WHO", "WHO", "Show who is connected and what they are doing (administrators).";
     /// End other sessions (administrators).
     Kick(String = user_name()) since Kick: "KICK", "KICK user|session",
         "End a session, or all those of a user (administrators).";
@@ -303,7 +303,7 @@ commands! {
     Penalties since Admin: "PENALTIES", "PENALTIES",
         "Show the addresses that are held back, and for how long (administrators).";
     /// Hold somebody back no more (administrators).
-    Unban(IpAddr = address()) since Admin: "UNBAN", "UNBAN address", "Hold an address back no more (administrators).";
+    Unban(IpAddr = address()) since Admin: "UNBAN", "UNBAN address", "Stop holding an address back (administrators).";
     /// Read files again (administrators).
     Reload since Admin: "RELOAD", "RELOAD", "Read users, settings and certificates again (administrators).";
     /// End the server (administrators).

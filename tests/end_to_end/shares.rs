@@ -194,7 +194,7 @@ fn mistakes_are_refused_before_anything_is_written_and_told_with_what_helps() {
         ("folder add new --access carol=read", 3, "`sealiftd group list`"),
         ("folder add new --access editors=read", 3, "with @ before its name"),
         ("folder add new --access anonymous=full", 2, "anonymous only ever reads"),
-        ("folder add a/b --access alice=read", 2, "say `path`"),
+        ("folder add a/b --access alice=read", 2, "set `path`"),
         ("folder add new --path docs --access alice=read", 2, "are the same folder"),
         ("folder add new --as docs --access alice=read", 2, "--as PATH says where it shows"),
         ("folder add new --path /no/such --access alice=read", 3, "Make that folder first"),
@@ -262,6 +262,6 @@ fn the_first_command_makes_a_users_file_and_a_wrong_one_makes_none() {
     assert_eq!(run(place.path(), &words("group add editors carol", &[])).0, 3);
     assert!(!file.exists());
     let said = done(place.path(), &words("folder add docs --access *=read", &[]));
-    assert!(said.contains("was not there and is new"), "{said}");
+    assert!(said.contains("did not exist and has been made"), "{said}");
     assert!(fs::read_to_string(&file).unwrap().ends_with("\n[folders.docs]\naccess = { \"*\" = \"read\" }\n"));
 }

@@ -254,7 +254,7 @@ fn who_is_refused_is_told_what_helps() {
     for (args, input, hint) in [
         (&["user", "add", "bob", "--key", rsa][..], "", "`ssh-keygen -t ed25519`"),
         (&["user", "add", "bob", "--password-stdin"], "\n", "at least 4 characters; one of fewer than 8"),
-        (&["user", "set", "anonymous", "--access", "full"], "", "are all that can be set of it"),
+        (&["user", "set", "anonymous", "--access", "full"], "", "are all that can be set for it"),
         (&["user", "passwd", "anonymous"], "", "`sealiftd user set anonymous --enabled no`"),
         (&["user", "rename", "alice", "bob"], "", "`sealiftd user add NEW --home OLD`"),
         (&["--port", "99"], "", "such as --listen 127.0.0.1:4456"),

@@ -66,7 +66,7 @@ fn now() -> u64 {
 }
 
 fn refused() -> Error {
-    Error::new(Kind::LoginFailed, "no invitation that can be used: it may be used already, over, or withdrawn")
+    Error::new(Kind::LoginFailed, "the invitation cannot be used: it may be used already, expired, or withdrawn")
 }
 
 impl StateFolder {
@@ -151,7 +151,7 @@ impl StateFolder {
         let fits = user.is_some_and(|user| found.is_for(user));
         match (same && fits, found.is_over()) {
             (true, false) => Ok(found),
-            (true, true) => Err(Error::new(Kind::LoginFailed, "the invitation is over: ask for another one")),
+            (true, true) => Err(Error::new(Kind::LoginFailed, "the invitation has expired: ask for another one")),
             (false, _) => Err(refused()),
         }
     }

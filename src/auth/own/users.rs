@@ -165,7 +165,7 @@ impl Users {
         let holds = |own: &OwnKey| own.public != *key && user.key_with(&own.public).is_some();
         record.keys.retain(holds);
         if record.keys.len() >= limits::OWN_KEYS_MAX {
-            let text = format!("you have {} keys already, as many as one may: revoke one first", limits::OWN_KEYS_MAX);
+            let text = format!("you have {} keys already, as many as allowed: revoke one first", limits::OWN_KEYS_MAX);
             return Err(Error::new(Kind::TooMany, text));
         }
         record.keys.push(OwnKey { public: key.clone(), name: name.to_owned(), added: now, by: ground.by });
@@ -187,7 +187,7 @@ impl Users {
         match record.keys.len() < before {
             true => written(folder, user, record, Changed::Keys, None),
             false if user.given_key(fingerprint).is_some() => {
-                let text = "the server's administrator gave you that key, and alone takes it away";
+                let text = "the server's administrator gave you that key, and nobody else can remove it";
                 Err(Error::new(Kind::Denied, text))
             }
             false => Err(Error::new(Kind::NotFound, "you have no key of this fingerprint")),

@@ -419,7 +419,7 @@ pin to compare with. Give --pin several times to accept several keys, for severa
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no time; write it like 500ms, 10s or 2m");
+    let wrong = || format!("`{text}` is not a time; write it like 500ms, 10s or 2m");
     let duration = match text.parse::<u32>() {
         Ok(seconds) => Duration::from_secs(seconds.into()),
         Err(_) => humantime::parse_duration(text).map_err(|_| wrong())?,

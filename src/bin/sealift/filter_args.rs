@@ -38,7 +38,7 @@ pub struct FilterArgs {
 /// # Errors
 /// A sentence for the person.
 pub fn age(text: &str) -> std::result::Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| format!("`{text}` is no time; write it like 90d, 12h or 30min"))
+    humantime::parse_duration(text).map_err(|_| format!("`{text}` is not a time; write it like 90d, 12h or 30min"))
 }
 
 impl FilterArgs {
@@ -78,7 +78,7 @@ fn add_file(filter: &mut Filter, file: &Path) -> Result<()> {
 
 fn size(text: &str) -> std::result::Result<u64, String> {
     let size = parse_bytes(text);
-    size.ok_or_else(|| format!("`{text}` is no size: write it like 500, 10K or 2 GiB"))
+    size.ok_or_else(|| format!("`{text}` is not a size: write it like 500, 10K or 2 GiB"))
 }
 
 /// One option.

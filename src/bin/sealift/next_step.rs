@@ -26,7 +26,7 @@ pub fn next_step(error: &Error) -> &'static str {
             "Names with control characters, `.`, `..` and empty names do not travel: rename it, or leave it out with --exclude."
         }
         (Kind::BadPath, Side::Server) => {
-            "Name another place: nothing goes into itself, and no name is `..`, empty, or has control characters."
+            "Name another place: nothing can be put into itself, and no name is `..`, empty, or has control characters."
         }
         (Kind::Usage, _) => "--help shows how the command is written.",
         (Kind::EmptySource, _) => {

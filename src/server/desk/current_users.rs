@@ -429,7 +429,7 @@ fn take_own(users: &mut Users, folder: Option<&StateFolder>, before: Option<&Use
     for error in folder.into_iter().flat_map(|folder| users.take_own(folder, before, keeps_gone)) {
         tracing::error!(
             %error,
-            "what is kept of a user cannot be used: the user's passwords are refused. Removing the file makes that of the users file count again"
+            "what is kept of a user cannot be used: the user's passwords are refused. Removing the file makes the password of the users file valid again"
         );
     }
 }
@@ -455,8 +455,7 @@ fn most_lost(before: &Users, after: &Users) -> Option<(usize, usize)> {
 
 fn said_of_loss(lost: usize, of: usize) -> String {
     format!(
-        "the last change of the users file took {lost} of {of} users away, and their sessions have ended; if that was not \
-         meant, put the earlier file back"
+        "the last change of the users file took {lost} of {of} users away, and their sessions have ended; if that was not intended, put the earlier file back"
     )
 }
 

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::machine::source::Source;
 
 /// What may be done by such a link.
-pub const NOTHING_ELSE: &str = "files are put in by this link, and nothing else is done";
+pub const NOTHING_ELSE: &str = "this link receives files, and does nothing else";
 
 /// What is said of every bound, whoever's it is.
 pub const FULL: &str = "this link takes no more, or not so much at once";

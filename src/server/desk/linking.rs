@@ -103,7 +103,7 @@ impl Desk {
         let (to, path) = self.link_to(&path, inbox.map(InboxWish::bounds).transpose()?, running)?;
         let downloads = match (downloads, to) {
             (Some(_), LinkTo::Inbox(_)) => {
-                return Err(Error::new(Kind::BadCommand, "nothing is downloaded by a link that files are put in by"));
+                return Err(Error::new(Kind::BadCommand, "a link that receives files gives none"));
             }
             (Some(n), _) => Some(number(n, "downloads=")?),
             (None, _) => None,
@@ -146,7 +146,7 @@ impl Desk {
                 Ok((LinkTo::Inbox(bounds), real))
             }
             (Some(_), _) => {
-                Err(Error::new(Kind::NotDirectory, format!("{path}: no folder that files could be put in")))
+                Err(Error::new(Kind::NotDirectory, format!("{path}: not a folder that files could be put in")))
             }
             (None, EntryKind::File) => Ok((LinkTo::File, real?)),
             (None, EntryKind::Directory) => {

@@ -92,7 +92,7 @@ impl Desk {
         let why = match () {
             () if source == target => "it is there already",
             () if target.is_in(&source) || source.is_in(&target) => {
-                "nothing goes into itself, or takes the place of what it is in"
+                "nothing can be put into itself, or replace what it is in"
             }
             () => return Ok(()),
         };

@@ -25,7 +25,7 @@ impl Unkept {
         let found: BTreeSet<String> = self.look(users).collect();
         let mut told = self.told.lock();
         for what in found.difference(&told) {
-            tracing::warn!("{what}: nobody enters there until that is taken away");
+            tracing::warn!("{what}: nobody enters there until that is removed");
         }
         *told = found;
     }

@@ -93,8 +93,9 @@ pub async fn while_welcome<T>(admitted: &Admitted, shared: &Shared, work: BoxFut
     match select(work, select(stopping, pushed_out)).await {
         Either::Left((done, _)) => Ok(done),
         Either::Right((Either::Left(_), _)) => Err(Error::new(Kind::Stopping, "the server is stopping")),
-        Either::Right((Either::Right(_), _)) => {
-            Err(Error::new(Kind::Busy, "too many who are not logged in, and most of them from where you are"))
-        }
+        Either::Right((Either::Right(_), _)) => Err(Error::new(
+            Kind::Busy,
+            "too many connections are not logged in, and most of them come from where you are",
+        )),
     }
 }

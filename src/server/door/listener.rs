@@ -71,7 +71,9 @@ pub fn obstacles(addresses: &[SocketAddr]) -> Vec<(SocketAddr, Error)> {
         // Looked for first, since whatever else is in the way may go: two sockets may have one address until one of them listens.
         let before = addresses.iter().take(at).find(|other| are_one(other, address, ipv4_apart));
         let error = match (before, bound) {
-            (Some(before), _) => Error::new(Kind::Usage, format!("{what}: {before} is listened on too, and meets it")),
+            (Some(before), _) => {
+                Error::new(Kind::Usage, format!("{what}: {before} is listened on too, and overlaps with it"))
+            }
             (None, Err(err)) => Error::network(what, std::io::Error::from(err)),
             (None, Ok(_)) => return None,
         };
@@ -170,7 +172,11 @@ async fn accept_until_stopped(Door { listener, asked }: Door, open: Sender<()>, 
                 } else if let Some(place) = balancers.place() {
                     spawn(serve_proxied(socket, peer, place, shared.clone(), open.clone()).boxed());
                 } else {
-                    refused_unnamed(peer, "too many of this balancer's have not said whose they are", &shared);
+                    refused_unnamed(
+                        peer,
+                        "too many connections of this balancer have not said whose they are",
+                        &shared,
+                    );
                 }
             }
             Err(error) => {

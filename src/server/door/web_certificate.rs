@@ -13,7 +13,7 @@ use crate::tls::{Found, WebCertificate};
 pub fn look(certificate: &WebCertificate) {
     match certificate.look() {
         None => {}
-        Some(Ok(Found::Gone)) => info!("the certificate for browsers was taken away: they are shown the server's own"),
+        Some(Ok(Found::Gone)) => info!("the certificate for browsers was removed: they are shown the server's own"),
         Some(Ok(Found::New(found))) => {
             let left = found.not_after.duration_since(SystemTime::now()).unwrap_or_default();
             info!(names = ?found.names, days = days(left), "certificate for browsers");
@@ -30,11 +30,11 @@ pub fn look(certificate: &WebCertificate) {
     let until = crate::readable::rfc3339(ending.not_after);
     match ending.not_after.duration_since(now) {
         Err(_) => {
-            warn!(names = ?ending.names, %until, "the certificate for browsers is over: they refuse it until it is renewed")
+            warn!(names = ?ending.names, %until, "the certificate for browsers has expired: they refuse it until it is renewed")
         }
         Ok(left) => warn!(
             names = ?ending.names, %until, days = days(left),
-            "the certificate for browsers is over soon: see why it is not renewed"
+            "the certificate for browsers expires soon: see why it is not renewed"
         ),
     }
 }

@@ -211,7 +211,7 @@ impl Way {
             return no("it is there already");
         }
         if to.path.strip_prefix(&from.path).is_some() || from.path.strip_prefix(&to.path).is_some() {
-            return no("nothing goes into itself, or takes the place of what it is in");
+            return no("nothing can be put into itself, or replace what it is in");
         }
         let overwrite = match headers.get(OVERWRITE).map(HeaderValue::as_bytes) {
             None | Some(b"T" | b"t") => true,
@@ -248,7 +248,7 @@ pub fn is_flat(headers: &HeaderMap) -> Result<bool> {
 
 fn all_of_it(headers: &HeaderMap) -> Result<()> {
     match is_flat(headers)? {
-        true => Err(Error::new(Kind::BadCommand, "a folder goes with all that is in it: Depth is infinity or absent")),
+        true => Err(Error::new(Kind::BadCommand, "a folder goes with everything in it: Depth is infinity or absent")),
         false => Ok(()),
     }
 }

@@ -93,7 +93,7 @@ pub async fn serve(
         ("PUT", None) if !at.is_folder => inbox.put(at, headers, body, ids).await,
         // The same for what is there and what is not.
         _ => {
-            let why = "files are put in by this link, and nothing else is done: curl -fT FILE 'LINK'";
+            let why = "this link receives files, and does nothing else: curl -fT FILE 'LINK'";
             let mut answer = explained(StatusCode::METHOD_NOT_ALLOWED, why, &inbox.reader, ids);
             answer.headers_mut().insert(ALLOW, METHODS);
             Ok(answer)

@@ -314,7 +314,7 @@ impl Table {
             self.all.retain(|_, upload| !upload.is_over());
         }
         match self.is_full_for(owner, source) {
-            true => Err(Error::new(Kind::TooMany, "too many uploads have begun that are not finished")),
+            true => Err(Error::new(Kind::TooMany, "too many uploads are not finished")),
             false => Ok(()),
         }
     }

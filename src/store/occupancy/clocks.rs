@@ -58,7 +58,7 @@ impl Clocks {
             Some((node, other)) if !self.is_told => tracing::warn!(
                 %node,
                 seconds = other.differs.unwrap_or_default(),
-                "the clocks of this server and of another one differ: nothing that is old is removed from the trash, or of uploads that were cut off, nor links that are over, until they do not"
+                "the clocks of this server and of another one differ: nothing that is old is removed from the trash, or of uploads that were cut off, nor expired links, until they agree"
             ),
             None if self.is_told => tracing::info!("the clocks of all servers of this folder agree again"),
             Some(_) | None => {}

@@ -157,7 +157,7 @@ impl S3Vault {
     fn open_as(&self, home: &str, terms: HomeTerms, what: &str) -> Result<S3Store> {
         if terms.trash.is_some() {
             let text =
-                "your home folder: its trash cannot be kept in an S3 storage; the administrator has to take it away";
+                "your home folder: its trash cannot be kept in an S3 storage; the administrator has to remove it";
             return Err(Error::new(Kind::Unsupported, text));
         }
         let home = self.home(home)?;

@@ -40,7 +40,7 @@ fn what_is_missing_or_in_the_way_is_named() {
     let world = World::trusting();
     fs::write(world.remote("alice", "file"), "").unwrap();
     world.run(["mirror", "./src"]).code(2).said("`sealift mirror` needs <DESTINATION>").said("It is written like this");
-    world.run(["mkdir", &world.alice("file")]).code(11).said("Something that is no folder has that name");
+    world.run(["mkdir", &world.alice("file")]).code(11).said("Something that is not a folder has that name");
     let long = "d/".repeat(60) + "x";
     let target = world.alice(&long);
     let mut terminal = world.terminal_of((60, 24), &[("SEALIFT_PASSWORD", "correct horse")], ["stat", &target]);

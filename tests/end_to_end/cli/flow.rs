@@ -61,7 +61,7 @@ fn a_rate_that_no_server_bears_is_refused_with_the_least_that_works() {
     world.run(["put", "--limit-rate", "8K", "f", &there]).code(2).said("too low: it takes 16 KiB");
     let many = ["put", "--streams", "4", "--limit-rate", "32K", "f", &there];
     world.run(many).code(2).said("too low for 4 connections: it takes 64 KiB");
-    world.run(["put", "--limit-rate", "fast", "f", &there]).code(2).said("is no rate: write it like 5M or 500K");
+    world.run(["put", "--limit-rate", "fast", "f", &there]).code(2).said("is not a rate: write it like 5M or 500K");
     for (rate, said) in [
         ("fast", "`sealift put --help` says what it takes"),
         ("100", "`100` says no unit: write it like 5M or 500K"),
@@ -183,7 +183,7 @@ fn get_and_put_take_of_a_tree_what_a_mirror_takes() {
     }
     let wrong = ["put", "-r", "--exclude", "[", "src", &world.alice("no")];
     world.run(wrong).code(2).said("`[` is no pattern");
-    world.run(["put", "-r", "--max-size", "large", "src", &world.alice("no")]).code(2).said("is no size");
+    world.run(["put", "-r", "--max-size", "large", "src", &world.alice("no")]).code(2).said("is not a size");
 }
 
 #[test]

@@ -180,7 +180,7 @@ fn a_folder_in_place_of_a_file_is_told_with_what_helps_there() {
     for (args, hint, code) in [
         (&["put", "-T", "f", &*docs][..], "Without -T a file goes into the folder", 1),
         (&["accept", &docs], "`sealift verify HOST/folder`", 1),
-        (&["mkdir", &docs], "With -p it is enough", 11),
+        (&["mkdir", &docs], "With -p an existing folder is no error", 11),
     ] {
         let done = world.run(args).code(code).said(hint);
         assert!(!done.stderr.contains("Add -r"), "{done:?}");

@@ -140,7 +140,7 @@ fn an_invitation_that_is_cut_withdrawn_over_or_of_another_server_lets_nobody_in(
     assert_eq!(none.status.code(), Some(3), "{}", text(&none.stderr));
 
     let over = invited(&["--expires", "0s"]);
-    join(&world, &over, OWN).code(4).said("the invitation is over");
+    join(&world, &over, OWN).code(4).said("the invitation has expired");
 
     // Another server where this one was: its key is not the one that the invitation names.
     let other = World::new();

@@ -44,7 +44,10 @@ fn a_key_changes_and_a_client_that_was_there_meanwhile_is_not_asked() {
 
     let too_soon = sealiftd(&world, &["cert", "switch"]);
     assert_eq!(too_soon.status.code(), Some(11), "{too_soon:?}");
-    assert!(String::from_utf8_lossy(&too_soon.stderr).contains("clients that were not there since"), "{too_soon:?}");
+    assert!(
+        String::from_utf8_lossy(&too_soon.stderr).contains("clients that have not logged in since"),
+        "{too_soon:?}"
+    );
     assert_eq!(says(&world, &["cert", "pin"]), old, "nothing was changed");
     a_day_later(&world);
     let said = says(&world, &["cert", "switch"]);

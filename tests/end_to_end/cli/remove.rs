@@ -71,7 +71,7 @@ fn with_capital_i_it_is_asked_once_for_many_or_folders() {
 #[test]
 fn without_a_terminal_nothing_is_removed_that_was_to_be_asked() {
     let world = world(&["a", "b", "c", "d", "e/f"]);
-    world.run(["rm", "-i", &world.alice("a")]).code(2).said("no terminal to ask on").said("-f behind it");
+    world.run(["rm", "-i", &world.alice("a")]).code(2).said("no terminal to ask on").said("-f after it");
     world.run(["rm", "-I", &world.alice("*")]).code(2).said("-I asks");
     world.run(["rm", "-rI", &world.alice("e")]).code(2);
     assert_eq!(left(&world).len(), 6);

@@ -170,7 +170,7 @@ fn one_that_is_taken_away_is_shown_no_more() {
     eventually("it is told", || daemon.log().contains("certificate for browsers cannot be used"));
     assert_eq!(trusting(&daemon, &copy, "web.example").stdout, b"hello");
     fs::remove_file(web.join("fullchain.pem")).unwrap();
-    eventually("it is told", || daemon.log().contains("the certificate for browsers was taken away"));
+    eventually("it is told", || daemon.log().contains("the certificate for browsers was removed"));
     assert_eq!(trusting(&daemon, &copy, "web.example").status.code(), Some(60));
     assert_eq!(curl(&daemon, &[], "/file").text(), "hello", "whoever knows the pin goes on");
     // And comes back.
@@ -200,13 +200,13 @@ fn one_whose_time_ends_while_the_server_runs_is_told_of_before_and_then() {
     let web = world.place().join("certs/web");
     ends(&web, time::OffsetDateTime::now_utc() + time::Duration::seconds(6));
     let daemon = world.start();
-    eventually("it is said before", || daemon.log().contains("the certificate for browsers is over soon"));
-    eventually("it is said then", || daemon.log().contains("the certificate for browsers is over: "));
+    eventually("it is said before", || daemon.log().contains("the certificate for browsers expires soon"));
+    eventually("it is said then", || daemon.log().contains("the certificate for browsers has expired: "));
     let (_, shown) = sealiftd(world.place(), &["cert"]);
     assert!(shown.contains(" (over)\n") && shown.contains("\nwarning      it is over: browsers refuse it"), "{shown}");
     // Told anew when the server is told to read it, and not with every look.
     daemon.signal(Signal::HUP);
-    let told = || daemon.log().matches("the certificate for browsers is over: ").count();
+    let told = || daemon.log().matches("the certificate for browsers has expired: ").count();
     eventually("it is said again", || told() == 2);
     // A new one is shown, and nothing is said of it but that it is there.
     certify(world.place(), "30");

@@ -37,7 +37,7 @@ impl Users {
         self.forget_over(&mut writing)?;
         let there = self.links.of(user);
         if !self.has_room_for_link(&there) {
-            return Err(Error::new(Kind::TooMany, "there are as many links as there may be: remove one first"));
+            return Err(Error::new(Kind::TooMany, "there are as many links as allowed: remove one first"));
         }
         let link = Link {
             secret: Hash::of(secret.expose()),
@@ -153,7 +153,7 @@ fn name_for(terms: &LinkTerms, there: &[LinkShown]) -> Result<String> {
     let short = if short.trim().is_empty() { "link" } else { short.trim() };
     let numbered = (2..=there.len() + 1).map(|n| format!("{short}-{n}"));
     let free = std::iter::once(short.to_owned()).chain(numbered).find(|name| !is_taken(name));
-    free.ok_or_else(|| Error::new(Kind::TooMany, "you have too many links of that name: say --name"))
+    free.ok_or_else(|| Error::new(Kind::TooMany, "you have too many links of that name: choose another with --name"))
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ pub enum Size {
 
 impl Size {
     fn parse(text: &str) -> Result<Size, String> {
-        let wrong = || format!("`{text}` is no size; write it like +10M, -512k or 0");
+        let wrong = || format!("`{text}` is not a size; write it like +10M, -512k or 0");
         let (bound, rest): (fn(u64) -> Size, &str) = match text.split_at_checked(1) {
             Some(("+", rest)) => (Size::Over, rest),
             Some(("-", rest)) => (Size::Under, rest),

@@ -102,12 +102,12 @@ fn lifetime(text: &str) -> Result<Lifetime, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time < Duration::from_secs(1) => Err("a link is good for a second at least".to_owned()),
         Ok(time) => Ok(Lifetime::For(time)),
-        Err(_) => Err(format!("`{text}` is no time; write it like 7d, 12h or 30min, or `never`")),
+        Err(_) => Err(format!("`{text}` is not a time; write it like 7d, 12h or 30min, or `never`")),
     }
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    parse_size(text).filter(|size| *size > 0).ok_or_else(|| format!("`{text}` is no size; write it like 500M or 2G"))
+    parse_size(text).filter(|size| *size > 0).ok_or_else(|| format!("`{text}` is not a size; write it like 500M or 2G"))
 }
 
 #[derive(Debug, Subcommand)]

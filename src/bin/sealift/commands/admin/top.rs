@@ -42,7 +42,7 @@ fn pause(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if (Duration::from_millis(500)..=Duration::from_secs(3600)).contains(&time) => Ok(time),
         Ok(_) => Err("it looks every half second at most, and once an hour at least".to_owned()),
-        Err(_) => Err(format!("`{text}` is no time; write it like 2s")),
+        Err(_) => Err(format!("`{text}` is not a time; write it like 2s")),
     }
 }
 
