@@ -128,7 +128,7 @@ mod tests {
         let text = link("alice", "files.example").reveal();
         for changed in [text.replace("files", "file"), text.replace("alice", "alicf"), text.replace("aaaa", "aaab")] {
             let error = changed.parse::<InvitationLink>().unwrap_err();
-            assert!(error.text().contains("not whole") && !error.text().contains("aaa"), "{error}");
+            assert!(error.text().contains("not complete") && !error.text().contains("aaa"), "{error}");
         }
     }
 

@@ -44,7 +44,7 @@ fn what_is_said_of_a_storage_that_is_not_named_is_refused() {
         }
         let variable = format!("SEALIFT_STORE_{}", name.to_uppercase());
         let (code, said) = run(place.path(), &["check"], &[(&variable, value.trim_matches('"'))]);
-        assert!(code == 2 && said.contains(&format!("{variable} says something of a storage")), "{said}");
+        assert!(code == 2 && said.contains(&format!("{variable} is about a storage")), "{said}");
     }
     // Nothing was made, nothing served.
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);

@@ -420,7 +420,7 @@ fn the_shell_shows_brings_back_and_empties_in_its_folder() {
     done.said("1 thing is gone for good").said("Nothing is kept there");
     let done = world.run_with(["shell", &world.alice("")], b"df docs\ndf\nundelete x\n").code(10);
     assert_eq!(done.stdout().matches("used: ").count(), 2, "{done:?}");
-    assert_eq!(done.stderr.matches("`du -s` shows how much is in a folder").count(), 1, "{done:?}");
+    assert_eq!(done.stderr.matches("`du -s` shows the size of a folder").count(), 1, "{done:?}");
     done.said("`trash restore NAME`");
 }
 

@@ -37,7 +37,7 @@ the exit code is 3.
 
 A server's key is checked before anything is sent, against --pin or the servers you trust (`sealift trust`).
 
-SSH keys are tried first: those of the agent (SSH_AUTH_SOCK), of ~/.ssh, and of `sealift key new`; -i names one. Otherwise the \
+SSH keys are used without asking: those of the agent (SSH_AUTH_SOCK), of ~/.ssh, and of `sealift key new`; -i names one. Otherwise the \
 user's password is asked for on the terminal. Scripts give it by --password-file or --password-stdin, or in \
 SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD; never on the command line.";
 

@@ -321,7 +321,7 @@ mod tests {
             assert!(said.ends_with(&format!("Did you mean `sealift {meant}`?")), "{typed}: {said}");
         }
         assert!(said("sealift frobnicate").ends_with("`sealift --help` shows all commands."));
-        assert!(said("sealift mv a@h/x").starts_with("`sealift mv` takes two names at least"));
+        assert!(said("sealift mv a@h/x").starts_with("`sealift mv` takes at least two names"));
         assert!(said("sealift ls --port abc h").contains("it is no whole number"));
         assert!(said("sealift ls --recurse h").ends_with("Did you mean --recursive?"));
         assert!(said("sealift trust lsit").ends_with("Did you mean `sealift trust list`?"));

@@ -69,7 +69,7 @@ fn a_rate_that_no_server_bears_is_refused_with_the_least_that_works() {
     ] {
         world.run(["put", "--limit-rate", rate, "f", &there]).code(2).said(said);
     }
-    world.run(["put", "-r", "--max-age", "long", ".", &there]).code(2).said("`long` is no time; write it like 90d");
+    world.run(["put", "-r", "--max-age", "long", ".", &there]).code(2).said("`long` is not a time; write it like 90d");
     assert!(!world.remote("alice", "f").exists());
     world.run(["put", "--limit-rate", "16K", "f", &there]).code(0);
     world.run(["put", "--limit-rate", "1.5M", "f", &there]).code(0);

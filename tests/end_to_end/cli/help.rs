@@ -207,7 +207,7 @@ fn the_page_about_exit_codes_has_them_all_and_the_rule() {
     let page = sealift(&["help", "exit-codes"]);
     matches_file("exit-codes", &page);
     assert!(sealift(&["--help"]).contains(page.split("\n\n").next().unwrap()));
-    assert!(page.contains("mirror") && page.contains("all failed alike"));
+    assert!(page.contains("mirror") && page.contains("everything failed in the same way"));
 }
 
 /// A server with a few names on it and a name of its own, the script for this shell in a file, and a PATH with the program.

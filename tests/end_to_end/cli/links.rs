@@ -200,7 +200,7 @@ fn what_cannot_be_linked_is_said() {
     let bob = format!("bob@{}/f", world.server.address());
     world.run(["link", &bob]).code(5);
     let broken = "https://127.0.0.1:1/.sealift-web/l/short/";
-    world.run(["get", broken]).code(2).said("not whole");
+    world.run(["get", broken]).code(2).said("not complete");
 }
 
 #[test]
@@ -414,7 +414,7 @@ fn put_by_a_link_says_what_no_link_takes() {
     let reading = link(&world, &[&world.alice("f")]);
     stranger(&world, &["put", "f", &reading]).code(5).said("it gives files, and takes none");
     let broken = "https://127.0.0.1:1/.sealift-web/l/short/";
-    stranger(&world, &["put", "f", broken]).code(2).said("not whole");
+    stranger(&world, &["put", "f", broken]).code(2).said("not complete");
 }
 
 #[test]

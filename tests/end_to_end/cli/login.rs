@@ -85,7 +85,7 @@ fn keys_are_shown_and_revoked_by_name_or_fingerprint_from_another_machine() {
     elsewhere(&["key", "remove", &alice, "nothing"]).code(3);
     elsewhere(&["key", "remove", &alice, "laptop"]).code(2).said("several keys").said("SHA256:");
     let mine = listed.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap().to_owned();
-    elsewhere(&["key", "remove", &alice, &mine]).code(0).said("no more");
+    elsewhere(&["key", "remove", &alice, &mine]).code(0).said("no longer logs in");
     alone(&world, &["ls", &alice]).code(4);
     // The server has forgotten it: nothing is left to do but to forget it here.
     alone(&world, &["logout", &alice]).code(0).said("did not know any more");

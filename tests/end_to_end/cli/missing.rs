@@ -47,7 +47,7 @@ fn places_that_only_look_like_ones_are_refused() {
     fs::write(world.remote("alice", "f"), "f").unwrap();
     fs::write(world.remote("alice", "g"), "g").unwrap();
     let alice = |path: &str| world.alice(path);
-    world.run(["get", &alice("f"), "work:"]).code(2).said("work: reads like a place on a server").said("./work:");
+    world.run(["get", &alice("f"), "work:"]).code(2).said("work: looks like a place on a server").said("./work:");
     world.run(["get", &alice("f"), "other:x/"]).code(2);
     assert_eq!(fs::read_dir(world.work.path()).unwrap().count(), 1);
     world.run(["get", &alice("f"), "./work:"]).code(0);

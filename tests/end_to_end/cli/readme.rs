@@ -35,7 +35,7 @@ fn the_readme_s_lines_for_curl_and_rclone_do_what_they_say() {
     fs::write(world.local("photos/boat.jpg"), "boat").unwrap();
     fs::copy(world.server.place().join("certs/cert.pem"), world.local("cert.pem")).unwrap();
     let mut lines = String::new();
-    for name in ["From a browser or curl", "From rclone, a mount"] {
+    for name in ["From a browser or curl", "WebDAV: rclone and mounts"] {
         lines += section(name).split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
     }
     let address = world.server.address();
@@ -61,7 +61,7 @@ fn the_readme_s_lines_for_curl_and_rclone_do_what_they_say() {
 #[test]
 fn what_people_typed_before_is_done_by_what_the_readme_says_they_type_now() {
     let world = World::trusting();
-    let rows = section("Come from sftp, rsync, rclone, curl").lines().filter(|line| line.starts_with("| `"));
+    let rows = section("Coming from sftp, rsync, rclone or curl").lines().filter(|line| line.starts_with("| `"));
     let columns = rows.map(|row| row.trim_matches('|').split(" | ").nth(1).unwrap().replace("\\|", "|"));
     let all: Vec<String> = columns
         .flat_map(|column| column.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())

@@ -133,7 +133,7 @@ fn a_terminal_is_spared_what_is_no_text_unless_asked_for() {
     fs::write(world.remote("public", "colours"), "a\x1b[31mb\n").unwrap();
     fs::write(world.remote("public", "text"), "plain\n").unwrap();
     let mut terminal = world.terminal(["cat", &world.public("colours"), &world.public("text")]);
-    terminal.expect("is no text").expect("cat -f").expect("plain");
+    terminal.expect("is not text").expect("cat -f").expect("plain");
     assert_eq!(terminal.wait().code(), Some(10));
     assert!(!terminal.shown().contains("a\x1b[31mb"));
     let mut terminal = world.terminal(["cat", "-f", &world.public("colours")]);

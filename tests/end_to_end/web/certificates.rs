@@ -203,7 +203,10 @@ fn one_whose_time_ends_while_the_server_runs_is_told_of_before_and_then() {
     eventually("it is said before", || daemon.log().contains("the certificate for browsers expires soon"));
     eventually("it is said then", || daemon.log().contains("the certificate for browsers has expired: "));
     let (_, shown) = sealiftd(world.place(), &["cert"]);
-    assert!(shown.contains(" (over)\n") && shown.contains("\nwarning      it is over: browsers refuse it"), "{shown}");
+    assert!(
+        shown.contains(" (over)\n") && shown.contains("\nwarning      it has expired: browsers refuse it"),
+        "{shown}"
+    );
     // Told anew when the server is told to read it, and not with every look.
     daemon.signal(Signal::HUP);
     let told = || daemon.log().matches("the certificate for browsers has expired: ").count();

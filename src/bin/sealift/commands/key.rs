@@ -45,7 +45,7 @@ pub enum KeyCommand {
         #[arg(long)]
         name: Option<String>,
     },
-    /// Show the keys that are tried by themselves, as lines for the server; with a target, those that log you in there
+    /// Show the keys that are used automatically, as lines for the server; with a target, those that log you in there
     List {
         /// You on a server: user@host[:port], or NAME: of a bookmark
         #[arg(value_name = "TARGET")]
@@ -105,7 +105,7 @@ fn list(ctx: &Context) -> Outcome {
     if keys.is_empty() && logins.is_empty() {
         let agent = if Agent::of_environment().is_some() { "the agent has none" } else { "there is no agent" };
         ctx.out.note(&format!(
-            "There is no key that would be tried by itself: {agent}. `sealift login` makes one, for a server."
+            "There is no key that would be used automatically: {agent}. `sealift login` makes one, for a server."
         ));
     }
     for (login, file) in logins {
