@@ -149,7 +149,7 @@ fn every_mistake_in_a_key_is_named_with_its_line_and_repeats_no_key() {
         (format!("{{ key = \"{good}\", acces = \"read\" }}"), 4, "unknown key 'acces'"),
         (format!("{{ key = \"{good}\", access = \"some\" }}"), 4, "no access right"),
         (format!("{{ key = \"{good}\", from = [] }}"), 4, "a list of addresses"),
-        (format!("{{ key = \"{good}\", from = \"home\" }}"), 4, "'home' is no address"),
+        (format!("{{ key = \"{good}\", from = \"home\" }}"), 4, "'home' is neither an address"),
         (format!("{{ key = \"{good}\", expires = 5 }}"), 4, "a date"),
         (format!("{{ key = \"{good}\", expires = 12:00:00 }}"), 4, "a date"),
         (format!("{{ key = \"{good}\", expires = 2027-01-31T18:00:00 }}"), 4, "with its zone"),

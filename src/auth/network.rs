@@ -110,8 +110,8 @@ mod tests {
     #[test]
     fn what_is_no_network_is_refused_with_the_reason() {
         for (text, why) in [
-            ("", "no address"),
-            ("laptop", "no address"),
+            ("", "neither an address"),
+            ("laptop", "neither an address"),
             ("192.0.2.0/33", "0 to 32"),
             ("192.0.2.0/+8", "0 to 32"),
             ("192.0.2.0/", "0 to 32"),

@@ -133,8 +133,8 @@ mod tests {
             ("0M", "nothing would move"),
             ("0.0K", "nothing would move"),
             ("0 KiB/s", "nothing would move"),
-            ("5", "says no unit"),
-            ("", "is no rate"),
+            ("5", "has no unit"),
+            ("", "is not a rate"),
         ] {
             assert!(RateLimit::parse(text).unwrap_err().text().contains(why), "{text}");
         }

@@ -390,7 +390,7 @@ mod tests {
             ("mirror -c ./a h/a", "--checksum"),
             ("mirror -L ./a h/a", "--links follow"),
             ("put --bwlimit 5m a h/", "--limit-rate"),
-            ("put -P a h/", "-c goes on"),
+            ("put -P a h/", "-c resumes"),
             ("mirror --delete-after ./a h/a", "--delete removes"),
             ("put --delete -r a h/", "mirror --delete"),
             ("mirror -avz ./a h/a", "anyway"),

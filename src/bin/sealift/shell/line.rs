@@ -457,7 +457,7 @@ mod tests {
     fn what_people_type_by_habit_is_answered_with_what_does_it_here() {
         for (line, said) in [
             ("reget x", "`get -c NAME`"),
-            ("chmod 644 x", "not changed"),
+            ("chmod 644 x", "cannot be changed"),
             ("sync a b", "`mirror SOURCE"),
             ("gte x", "Did you mean `get`?"),
             ("frobnicate", "`help` shows"),
