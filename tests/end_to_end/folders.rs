@@ -437,7 +437,7 @@ fn check_names_folders_that_collide_or_cannot_be_reached() {
     for said in [
         "the shared folder public hides what the home of alice has at /public",
         "the shared folder gone: ",
-        "warning: the rule of alice for /inner/x/** does nothing: it is in the shared folder inner: say it in",
+        "warning: the rule of alice for /inner/x/** does nothing: it is in the shared folder inner: write it in",
         "the shared folder inner (bob/docs) is or lies in the home of bob",
     ] {
         assert!(out.contains(said), "{said}\n{out}");

@@ -196,7 +196,7 @@ fn mistakes_are_refused_before_anything_is_written_and_told_with_what_helps() {
         ("folder add new --access anonymous=full", 2, "anonymous only ever reads"),
         ("folder add a/b --access alice=read", 2, "set `path`"),
         ("folder add new --path docs --access alice=read", 2, "are the same folder"),
-        ("folder add new --as docs --access alice=read", 2, "--as PATH says where it shows"),
+        ("folder add new --as docs --access alice=read", 2, "--as PATH says where it appears"),
         ("folder add new --path /no/such --access alice=read", 3, "Make that folder first"),
         ("folder set doc --access bob=read", 3, "did you mean 'docs'?"),
         ("folder set docs --without bob", 3, "`sealiftd folder show docs`"),

@@ -115,7 +115,7 @@ fn a_wrong_value_is_refused_on_the_command_line() {
         (&["user", "set", "alice", "--expires", "tomorrow"][..], 2, "such as 2027-01-31"),
         (&["user", "set", "alice", "--expires", "2027-02-30"], 2, "such as 2027-01-31"),
         (&["user", "set", "alice", "--from", "10.0.0.1/8"], 2, "written without a slash"),
-        (&["user", "set", "alice", "--from", "example.org"], 2, "no address"),
+        (&["user", "set", "alice", "--from", "example.org"], 2, "neither an address"),
         (&["user", "set", "alice", "--max-sessions", "0"], 2, "from 1 on"),
         (&["user", "set", "alice", "--limit-rate-down", "1K"], 2, "at least 64 KiB"),
         (&["user", "set", "alice", "--trash", "1s"], 2, "such as 30d"),

@@ -331,8 +331,8 @@ fn explain(file: &UsersFile, failure: Failure, name: &str) -> Failure {
         }
         Kind::NotFound => failure
             .hint("`sealiftd user list` and `sealiftd group list` show who there is; a group is written with @ before its name."),
-        Kind::Usage if failure.text().contains(": say `as` ") => {
-            failure.hint("--as PATH says where it shows instead, such as --as team/docs.")
+        Kind::Usage if failure.text().contains(": set `as` ") => {
+            failure.hint("--as PATH says where it appears instead, such as --as team/docs.")
         }
         _ => failure,
     }

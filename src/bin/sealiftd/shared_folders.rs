@@ -177,6 +177,6 @@ fn hidden(places: &Places, users: &Users, folder: &Definition) -> Option<Trouble
             some_of(&owners),
             folder.at()
         );
-        Trouble { is_error: false, what, next: "rename that, or say `as` for the folder" }
+        Trouble { is_error: false, what, next: "rename that, or set `as` for the folder" }
     })
 }

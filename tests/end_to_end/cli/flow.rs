@@ -64,7 +64,7 @@ fn a_rate_that_no_server_bears_is_refused_with_the_least_that_works() {
     world.run(["put", "--limit-rate", "fast", "f", &there]).code(2).said("is not a rate: write it like 5M or 500K");
     for (rate, said) in [
         ("fast", "`sealift put --help` says what it takes"),
-        ("100", "`100` says no unit: write it like 5M or 500K"),
+        ("100", "`100` has no unit: write it like 5M or 500K"),
         ("0", "without the option nothing is held back"),
     ] {
         world.run(["put", "--limit-rate", rate, "f", &there]).code(2).said(said);
