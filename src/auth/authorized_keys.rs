@@ -97,6 +97,10 @@ fn bounded(mut key: UserKey, mut options: &str) -> Result<UserKey> {
     while !options.is_empty() {
         let (option, others) = split(options, |byte| byte == b',');
         bound(&mut key, &mut seen, option)?;
+        // Behind a comma there is another one.
+        if others.is_empty() && option.len() < options.len() {
+            return Err(unwritten());
+        }
         options = others;
     }
     Ok(key)
@@ -130,43 +134,52 @@ struct Seen {
     command: bool,
 }
 
-/// Has an option bound the key, or leaves it where it is about what there is not here: terminals, forwarding, the environment.
+/// Has an option bound the key, or leaves it where it is about what there is not here: terminals, forwarding, the environment. For sshd a
+/// line with one that is written otherwise is no line, so nothing of it is taken here.
 fn bound(key: &mut UserKey, seen: &mut Seen, option: &str) -> Result<()> {
-    let (name, value) = option.split_once('=').unwrap_or((option, ""));
-    let value = dequoted(value).ok_or_else(|| unusable("its options are not written as sshd takes them"))?;
-    let value = value.as_str();
-    match name.to_ascii_lowercase().as_str() {
-        "from" if std::mem::replace(&mut seen.from, true) => {
+    let (name, value) = match option.split_once('=') {
+        Some((name, value)) => (name, Some(dequoted(value).ok_or_else(unwritten)?)),
+        None => (option, None),
+    };
+    match (name.to_ascii_lowercase().as_str(), value.as_deref()) {
+        ("from", Some(_)) if std::mem::replace(&mut seen.from, true) => {
             return Err(unusable("it has several from=, which sshd does not take"));
         }
-        "command" if std::mem::replace(&mut seen.command, true) => {
+        ("command", Some(_)) if std::mem::replace(&mut seen.command, true) => {
             return Err(unusable("it has several command=, which sshd does not take"));
         }
-        "from" => {
-            let networks: Option<Vec<Network>> = value.split(',').map(|part| part.trim().parse().ok()).collect();
-            let unclear =
-                || unusable("its from= has a name or a wildcard: write addresses and networks, as 192.0.2.0/24");
+        ("from", Some(value)) => {
+            // For sshd a space is a part of the name.
+            let networks: Option<Vec<Network>> = value.split(',').map(|part| part.parse().ok()).collect();
+            let unclear = || {
+                unusable("its from= has a name, a wildcard or a space: write addresses and networks, as 192.0.2.0/24")
+            };
             key.from = networks.ok_or_else(unclear)?;
         }
         // The earliest counts.
-        "expiry-time" => {
+        ("expiry-time", Some(value)) => {
             let end = moment(value)?;
             key.expires = Some(key.expires.map_or(end, |known| known.min(end)));
         }
-        "command" => match file_transfer(value) {
+        ("command", Some(value)) => match file_transfer(value) {
             Some(Transfer::Any) => {}
             Some(Transfer::Reading) => key.access = Some(Access::READ),
             None => return Err(unusable("its command= lets it do one thing alone, which is not known here")),
         },
-        "cert-authority" | "principals" => {
+        ("cert-authority", None) | ("principals", Some(_)) => {
             return Err(unusable("it is an authority of certificates, which do not log in"));
         }
-        "verify-required" => {
+        ("verify-required", None) => {
             return Err(unusable("it asks for a PIN with each use (verify-required), which is not known here"));
         }
-        "restrict" | "environment" | "permitopen" | "permitlisten" | "tunnel" | "no-touch-required" => {}
-        "pty" | "user-rc" | "agent-forwarding" | "port-forwarding" | "x11-forwarding" => {}
-        "no-pty" | "no-user-rc" | "no-agent-forwarding" | "no-port-forwarding" | "no-x11-forwarding" => {}
+        ("environment", Some(value)) if is_environment(value) => {}
+        ("permitopen", Some(value)) if is_host_and_port(value) => {}
+        ("permitlisten", Some(value)) if is_port(value) || is_host_and_port(value) => {}
+        ("tunnel", Some(value)) if is_tunnel(value) => {}
+        (flag, None) if FLAGS.contains(&flag) => {}
+        ("from" | "command" | "expiry-time" | "principals" | "environment" | "permitopen" | "permitlisten", _)
+        | ("tunnel" | "cert-authority" | "verify-required", _) => return Err(unwritten()),
+        (flag, Some(_)) if FLAGS.contains(&flag) => return Err(unwritten()),
         _ => {
             return Err(unusable(
                 "it has an option that is not known here: remove it if the key may be used without it",
@@ -176,10 +189,53 @@ fn bound(key: &mut UserKey, seen: &mut Seen, option: &str) -> Result<()> {
     Ok(())
 }
 
-/// The value of an option, which is in quotes as a whole or has none.
+/// Options without a value that are about what there is not here.
+const FLAGS: [&str; 12] = [
+    "restrict",
+    "no-touch-required",
+    "pty",
+    "user-rc",
+    "agent-forwarding",
+    "port-forwarding",
+    "x11-forwarding",
+    "no-pty",
+    "no-user-rc",
+    "no-agent-forwarding",
+    "no-port-forwarding",
+    "no-x11-forwarding",
+];
+
+fn unwritten() -> Error {
+    unusable("its options are not written as sshd takes them")
+}
+
+/// `NAME=VALUE`.
+fn is_environment(value: &str) -> bool {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    value.split_once('=').is_some_and(|(name, _)| is_name(name))
+}
+
+/// `HOST:PORT`, of which an address of IPv6 is in brackets.
+fn is_host_and_port(value: &str) -> bool {
+    let Some((host, port)) = value.rsplit_once(':') else { return false };
+    let is_address =
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).is_some_and(|host| !host.is_empty());
+    is_port(port) && (is_address || !host.is_empty() && !host.contains([':', '[', ']', '/']))
+}
+
+fn is_port(value: &str) -> bool {
+    value == "*" || value.bytes().all(|byte| byte.is_ascii_digit()) && value.parse().is_ok_and(|port: u16| port > 0)
+}
+
+/// The number of a device of this machine.
+fn is_tunnel(value: &str) -> bool {
+    value == "any" || value.bytes().all(|byte| byte.is_ascii_digit()) && value.parse::<i32>().is_ok()
+}
+
+/// The value of an option, all of which is in quotes.
 fn dequoted(value: &str) -> Option<String> {
-    let Some(inner) = value.strip_prefix('"') else { return (!value.contains('"')).then(|| value.to_owned()) };
-    let (mut text, mut letters) = (String::new(), inner.chars().peekable());
+    let (mut text, mut letters) = (String::new(), value.strip_prefix('"')?.chars().peekable());
     while let Some(letter) = letters.next() {
         match letter {
             '"' => return letters.next().is_none().then_some(text),
@@ -198,19 +254,35 @@ enum Transfer {
     Reading,
 }
 
+/// What moves files by OpenSSH's own code: in sshd itself, and where distributions and systems put its program. Another program of that
+/// name may be anybody's, and let the key do less.
+const PROGRAMS: [&str; 10] = [
+    "internal-sftp",
+    "/usr/lib/sftp-server",
+    "/usr/lib/openssh/sftp-server",
+    "/usr/lib/ssh/sftp-server",
+    "/usr/lib/misc/sftp-server",
+    "/usr/lib64/misc/sftp-server",
+    "/usr/libexec/sftp-server",
+    "/usr/libexec/openssh/sftp-server",
+    "/usr/libexec/ssh/sftp-server",
+    "/usr/lib64/ssh/sftp-server",
+];
+
 /// What this command lets files be moved by, which is all that a key can do here; none for any other command, and for one that is
 /// bounded in a way that is not known here (sftp-server(8): `-p` and `-P` name requests).
 fn file_transfer(command: &str) -> Option<Transfer> {
     // A shell may see it. Of what means anything to one only quotes are known here.
-    if command.bytes().any(|byte| !(byte.is_ascii_alphanumeric() || b" \t_./:,@+=-\"'".contains(&byte))) {
+    if command.bytes().any(|byte| !(byte.is_ascii_alphanumeric() || b" _./:,@+=-\"'".contains(&byte))) {
         return None;
     }
-    let words = words(command)?;
+    // As it is written: in quotes, or behind a space, `internal-sftp` is the name of a program.
+    let (program, options) = command.split_once(' ').unwrap_or((command, ""));
+    if !PROGRAMS.contains(&program) {
+        return None;
+    }
+    let words = words(options)?;
     let mut words = words.iter().map(String::as_str);
-    let program = words.next()?;
-    if program != "internal-sftp" && program.rsplit('/').next() != Some("sftp-server") {
-        return None;
-    }
     let mut transfer = Transfer::Any;
     while let Some(word) = words.next() {
         let mut letters = word.strip_prefix('-').filter(|letters| !letters.is_empty())?.chars();
@@ -233,17 +305,24 @@ fn file_transfer(command: &str) -> Option<Transfer> {
     Some(transfer)
 }
 
-/// The words of a command, which may be in quotes as a whole or in part; none if a quote is not closed.
+/// The words of a command, which may be in quotes as a whole; none if a quote is not closed. A shell knows quotes, and for `internal-sftp`
+/// sshd does not: what looks like an option to either is in none.
 fn words(command: &str) -> Option<Vec<String>> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for letter in command.chars() {
+    let mut letters = command.chars().peekable();
+    while let Some(letter) = letters.next() {
         match (letter, quote) {
             (_, Some(open)) if letter == open => quote = None,
             ('"' | '\'', None) => {
+                let is_hidden = word.is_some() || matches!(letters.peek(), None | Some('-' | '"' | '\''));
+                if is_hidden {
+                    return None;
+                }
                 quote = Some(letter);
-                word.get_or_insert_default();
+                word = Some(String::new());
             }
-            (' ' | '\t', None) => words.extend(word.take()),
+            (' ', Some(_)) if letters.peek() == Some(&'-') => return None,
+            (' ', None) => words.extend(word.take()),
             _ => word.get_or_insert_default().push(letter),
         }
     }
@@ -272,171 +351,5 @@ fn unusable(why: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::client::keys::LoginKey;
-
-    fn line() -> String {
-        LoginKey::generate("ada@desk").unwrap().public().to_openssh("ada@desk")
-    }
-
-    #[test]
-    fn every_key_of_a_file_is_read_with_what_bounds_it() {
-        let lines: Vec<String> = (0..5).map(|_| line()).collect();
-        let text = format!(
-            "# laptop\n{}\n\n  # desk\nno-pty,no-port-forwarding {}\nfrom=\"192.0.2.0/24,2001:db8::7\",restrict\t{}\r\n\
-             command=\"internal-sftp -d \\\"/a b\\\"\",expiry-time=\"20270131Z\" {}\nEXPIRY-TIME=202701311830Z {}\n{}\n",
-            lines[0], lines[1], lines[2], lines[3], lines[4], lines[0]
-        );
-        let read = AuthorizedKeys::read(&text);
-        assert!(read.refused.is_empty(), "{:?}", read.refused);
-        assert_eq!(read.keys.len(), 5);
-        assert!(read.keys.iter().all(|key| key.name() == "ada@desk"));
-        assert!(!read.keys[0].is_bounded() && !read.keys[1].is_bounded());
-        let from: Vec<String> = read.keys[2].from().iter().map(ToString::to_string).collect();
-        assert_eq!(from, ["192.0.2.0/24", "2001:db8::7"]);
-        // `2027-01-31` as the last day would be a day more.
-        assert_eq!(read.keys[3].expires(), parse_expiry("2027-01-31T00:00:00Z"));
-        assert_eq!(read.keys[4].expires(), parse_expiry("2027-01-31T18:30:00Z"));
-    }
-
-    #[test]
-    fn a_key_whose_bounds_are_not_known_here_is_not_taken() {
-        for (options, why) in [
-            ("from=\"*.example.org\"", "a wildcard"),
-            ("from=\"!192.0.2.7,192.0.2.0/24\"", "a wildcard"),
-            ("from=\"\"", "a wildcard"),
-            ("command=\"/usr/bin/backup sftp-server\"", "one thing alone"),
-            ("command=\"echo 'a,b'\",no-pty", "one thing alone"),
-            ("cert-authority", "authority"),
-            ("verify-required", "PIN"),
-            ("expiry-time=\"20270131\"", "its zone"),
-            ("expiry-time=\"20270231Z\"", "its zone"),
-            ("expiry-time=\"2027Z\"", "its zone"),
-            ("no-pty,made-up", "not known here"),
-            ("command=\"never closed", "begin with the kind"),
-        ] {
-            let read = AuthorizedKeys::read(&format!("\n{options} {}\n", line()));
-            assert!(read.keys.is_empty(), "{options}");
-            let [(2, err)] = read.refused.as_slice() else { panic!("{options}: {:?}", read.refused) };
-            assert!(err.text().contains(why), "{options}: {err}");
-        }
-        let dsa = "ssh-dss AAAAB3NzaC1kc3MAAACBAPGqvYkMBP0Lm0Jzn1n old";
-        for text in [dsa.to_owned(), format!("no-pty {dsa}")] {
-            let read = AuthorizedKeys::read(&text);
-            assert!(
-                read.keys.is_empty() && read.refused[0].1.text().contains("DSA keys do not log in"),
-                "{:?}",
-                read.refused
-            );
-        }
-    }
-
-    /// A key with these options before it.
-    fn with(options: &str) -> Result<UserKey> {
-        let mut read = AuthorizedKeys::read(&format!("{options} {}", line()));
-        read.keys.pop().ok_or_else(|| read.refused.remove(0).1)
-    }
-
-    #[test]
-    fn a_command_that_reads_alone_bounds_its_key_and_one_that_names_requests_is_not_known() {
-        for (command, access) in [
-            ("internal-sftp", None),
-            ("internal-sftp -e -l INFO -f AUTH", None),
-            ("/usr/lib/openssh/sftp-server -lVERBOSE -u 027 -d /srv", None),
-            ("internal-sftp -d \\\"/a b\\\"", None),
-            ("internal-sftp -R", Some(Access::READ)),
-            ("/usr/lib/sftp-server -eR -l INFO", Some(Access::READ)),
-            ("internal-sftp  -R -R ", Some(Access::READ)),
-            // The word is of `-l`.
-            ("internal-sftp -l -R", None),
-        ] {
-            let key = with(&format!("command=\"{command}\",restrict")).unwrap_or_else(|err| panic!("{command}: {err}"));
-            assert_eq!(key.access(), access, "{command}");
-        }
-        for command in [
-            "internal-sftp -P remove,rename",
-            "internal-sftp -Premove",
-            "internal-sftp -p open,read",
-            "internal-sftp -Rp open",
-            "internal-sftp -eP remove",
-            "internal-sftp -x",
-            "internal-sftp --",
-            "internal-sftp -",
-            "internal-sftp -l",
-            "internal-sftp /srv",
-            "internal-sftp; sh",
-            "internal-sftp -d $HOME",
-            "internal-sftp -d `id`",
-            "internal-sftp | sh",
-            "sftp-server 'open",
-            "sftp-server\\ -R",
-            "internal-sftp-of-mine",
-            "",
-            " ",
-        ] {
-            let err = with(&format!("command=\"{command}\"")).unwrap_err();
-            assert!(err.text().contains("one thing alone"), "{command}: {err}");
-        }
-    }
-
-    #[test]
-    fn an_option_that_comes_twice_widens_nothing() {
-        let (early, late) = ("20261201Z", "20301201Z");
-        for options in [
-            format!("expiry-time=\"{early}\",expiry-time=\"{late}\""),
-            format!("expiry-time=\"{late}\",expiry-time=\"{early}\""),
-        ] {
-            assert_eq!(with(&options).unwrap().expires(), parse_expiry("2026-12-01T00:00:00Z"));
-        }
-        for (options, why) in [
-            ("from=\"192.0.2.0/24\",from=\"0.0.0.0/0\"", "several from="),
-            ("FROM=\"192.0.2.0/24\",from=\"192.0.2.0/24\"", "several from="),
-            ("command=\"internal-sftp -R\",command=\"internal-sftp\"", "several command="),
-        ] {
-            assert!(with(options).unwrap_err().text().contains(why), "{options}");
-        }
-    }
-
-    #[test]
-    fn a_backslash_hides_a_quote_and_nothing_else_as_for_sshd() {
-        assert!(with(r#"environment="A=\"b\",command=\"x\"""#).is_ok(), "one option");
-        let shown = r#"environment="A=\x",command="x",environment="B""#;
-        assert!(with(shown).unwrap_err().text().contains("one thing alone"));
-        // The quote behind two backslashes is hidden, so the next one ends the text, in the middle of the option.
-        for odd in [r#"environment="A=\\",command="x",environment="B=\\""#, r#"from="192.0.2.7"x"#, r#"no-pty=a"b,c""#]
-        {
-            assert!(with(odd).unwrap_err().text().contains("as sshd takes them"), "{odd}");
-        }
-    }
-
-    #[test]
-    fn a_key_that_was_refused_once_is_taken_from_no_later_line_and_the_first_bounds_count() {
-        let (one, two) = (line(), line());
-        let read =
-            AuthorizedKeys::read(&format!("command=\"rrsync -ro /srv\" {one}\n{one}\nverify-required {two}\n{two}\n"));
-        assert!(read.keys.is_empty(), "{:?}", read.keys);
-        let why: Vec<(usize, bool)> =
-            read.refused.iter().map(|(line, err)| (*line, err.text().starts_with("a line before it"))).collect();
-        assert_eq!(why, [(1, false), (2, true), (3, false), (4, true)]);
-        // The first line is what sshd looks at.
-        let read = AuthorizedKeys::read(&format!("from=\"192.0.2.7\" {one}\n{one}\nfrom=\"192.0.2.7\" {one}\n"));
-        assert_eq!((read.keys.len(), read.keys[0].from().len()), (1, 1));
-        let [(2, err)] = read.refused.as_slice() else { panic!("{:?}", read.refused) };
-        assert!(err.text().contains("other bounds"), "{err}");
-        let mut read = AuthorizedKeys::read(&format!("{one}\ncommand=\"x\" {one}\n"));
-        assert_eq!((read.keys.len(), read.refused.len()), (1, 1));
-        // Also of the next file.
-        let more = read.read_more(&format!("{one}\nfrom=\"192.0.2.7\" {one}\n{two}\n"));
-        assert_eq!((more.usable, more.refused.len(), read.keys.len()), (2, 1, 2));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_text_makes_it_panic_or_is_repeated(text in "[ -~é\\n\\t\"\\\\,=]{0,200}") {
-            for (_, err) in AuthorizedKeys::read(&text).refused {
-                proptest::prop_assert!(err.text().len() < 200);
-            }
-        }
-    }
-}
+#[path = "authorized_keys_tests.rs"]
+mod tests;
