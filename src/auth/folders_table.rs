@@ -323,6 +323,12 @@ fn refuse_nested(section: &Section<'_>, shares: &Shares) -> Result<()> {
 impl Section<'_> {
     /// The rules for paths of a user.
     pub(super) fn rules(&self) -> Result<Option<Vec<PathRule>>> {
+        let rules = self.rules_in_lines()?;
+        Ok(rules.map(|rules| rules.into_iter().map(|(rule, _)| rule).collect()))
+    }
+
+    /// The same, each with the line that says its path.
+    pub(super) fn rules_in_lines(&self) -> Result<Option<Vec<(PathRule, usize)>>> {
         let Some((key, value)) = self.entry("rules") else { return Ok(None) };
         let wanted = "a list of tables, each written as [[users.NAME.rules]]";
         let DeValue::Array(items) = value.get_ref() else { return Err(self.mistyped("rules", value, wanted)) };
@@ -338,10 +344,11 @@ impl Section<'_> {
             rule.allow_only(&["path", "access"])?;
             let missing = |what: &str| self.place.wrong(item.span(), format!("{} does not say {what}", rule.name));
             let (path, at) = rule.text("path")?.ok_or_else(|| missing("path = \"/..\""))?;
+            let line = self.place.line(&at);
             let wrong = |why| self.place.wrong(at, format!("path of {} {why}", rule.name));
             let pattern = Pattern::parse(path).map_err(wrong)?;
             let access = rule.access()?.ok_or_else(|| missing("access = .."))?;
-            rules.push(PathRule { pattern, access });
+            rules.push((PathRule { pattern, access }, line));
         }
         Ok(Some(rules))
     }

@@ -20,19 +20,6 @@ impl PathRule {
         Pattern::parse(path).map(|pattern| PathRule { pattern, access })
     }
 
-    /// Adds it to these rules, of which the first that is about a path counts: in the place of one that is written with the same
-    /// path, else before those that would hide it, as it is about fewer paths than they are.
-    pub fn put_into(self, rules: &mut Vec<PathRule>) {
-        match rules.iter_mut().find(|rule| rule.path() == self.path()) {
-            Some(rule) => rule.access = self.access,
-            None => {
-                let hides = |rule: &PathRule| rule.pattern.covers(&self.pattern);
-                let at = rules.iter().position(hides).unwrap_or(rules.len());
-                rules.insert(at, self);
-            }
-        }
-    }
-
     /// The pattern as it is written.
     pub fn path(&self) -> &str {
         &self.pattern.text
@@ -59,9 +46,9 @@ impl PathRule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
     text: String,
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// With all that is in it.
-    deep: bool,
+    pub(super) deep: bool,
 }
 
 impl Pattern {
@@ -99,18 +86,6 @@ impl Pattern {
             }
         }
         names.next().is_none()
-    }
-
-    /// Whether it is surely about all that the other one is about.
-    fn covers(&self, other: &Pattern) -> bool {
-        let covers = |(name, other): (&String, &String)| {
-            name == "*" || name == other || (!other.contains(['*', '?']) && is_named(name.as_bytes(), other.as_bytes()))
-        };
-        let is_as_deep = match self.deep {
-            true => self.names.len() <= other.names.len(),
-            false => self.names.len() == other.names.len() && !other.deep,
-        };
-        is_as_deep && self.names.iter().zip(&other.names).all(covers)
     }
 
     fn reaches_into(&self, folder: &RelPath) -> bool {
@@ -210,24 +185,6 @@ mod tests {
             into.iter().for_each(|text| assert!(pattern.reaches_into(&path(text)), "{pattern:?} {text}"));
             not.iter().for_each(|text| assert!(!pattern.reaches_into(&path(text)), "{pattern:?} {text}"));
         }
-    }
-
-    #[test]
-    fn a_rule_is_put_where_none_before_it_hides_it() {
-        let mut rules = Vec::new();
-        let mut put = |path: &str| {
-            PathRule::new(path, Access::READ).unwrap().put_into(&mut rules);
-            rules.iter().map(|rule| rule.path().to_owned()).collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(put("/**"), "/**");
-        assert_eq!(put("/2025/**"), "/2025/** /**");
-        assert_eq!(put("/2025"), "/2025 /2025/** /**");
-        assert_eq!(put("/2025/*"), "/2025 /2025/* /2025/** /**");
-        assert_eq!(put("/*/x"), "/2025 /2025/* /2025/** /*/x /**");
-        assert_eq!(put("/b/x"), "/2025 /2025/* /2025/** /b/x /*/x /**");
-        assert_eq!(put("/b?/**"), "/2025 /2025/* /2025/** /b/x /*/x /b?/** /**");
-        PathRule::new("/2025", Access::NONE).unwrap().put_into(&mut rules);
-        assert_eq!((rules.len(), rules.first().unwrap().access), (7, Access::NONE));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::hash::StoredHash;
 use super::own::Own;
 use super::shared::Shares;
 use super::users::User;
-use super::{Grants, RateLimits, folders_table, grants_table, names, rate_limit};
+use super::{Grants, HiddenRule, PathRule, RateLimits, folders_table, grants_table, names, rate_limit, rule_order};
 use crate::error::Result;
 use crate::limits;
 use crate::toml_form::{Section, parse};
@@ -35,10 +35,7 @@ pub(super) fn read(text: &str, file: &str) -> Result<Contents> {
     let root = parse(text, file)?;
     let root = Section::root(text, file, &root);
     root.allow_only(ROOT)?;
-    let anonymous = match root.section("anonymous", "[anonymous]")? {
-        Some(section) => read_anonymous(&section)?,
-        None => None,
-    };
+    let anonymous = root.section("anonymous", "[anonymous]")?.map(|section| read_anonymous(&section)).transpose()?;
     let defaults = match root.section("defaults", "[defaults]")? {
         Some(section) => grants_table::read_defaults(&section)?,
         None => Defaults::none(),
@@ -47,7 +44,7 @@ pub(super) fn read(text: &str, file: &str) -> Result<Contents> {
         Some(section) => read_users(&section, &defaults)?,
         None => BTreeMap::new(),
     };
-    let mut anonymous = anonymous.map(|(home, limit_rate)| Grants::anonymous(home, limit_rate));
+    let mut anonymous = anonymous.filter(|grants| grants.enabled);
     let shares = folders_table::read(&root, &users, defaults.of("").terms.trash)?;
     if !shares.folders().is_empty() {
         for user in users.values_mut() {
@@ -63,7 +60,37 @@ pub(super) fn read(text: &str, file: &str) -> Result<Contents> {
     Ok(Contents { anonymous: anonymous.map(Arc::new), users, defaults, shares })
 }
 
-pub(super) fn read_anonymous(section: &Section<'_>) -> Result<Option<(String, RateLimits)>> {
+/// The rules of users that do not count as they say, in the order of the file.
+pub(super) fn hidden_rules(text: &str, file: &str) -> Result<Vec<HiddenRule>> {
+    let root = parse(text, file)?;
+    let root = Section::root(text, file, &root);
+    let Some(users) = root.section("users", "[users]")? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for (key, value) in users.table {
+        let user = key.get_ref().as_ref();
+        let section = root.place.section(key, value, &format!("user '{user}'"))?;
+        let rules = section.rules_in_lines()?.unwrap_or_default();
+        let named = |(rule, line): (&PathRule, usize)| (rule.path().to_owned(), line);
+        found.extend(rule_order::hidden(&rules).map(|(rule, by, hiding)| HiddenRule {
+            user: user.to_owned(),
+            rule: named(rule),
+            by: named(by),
+            hiding,
+        }));
+    }
+    found.sort_by_key(|hidden| hidden.rule.1);
+    Ok(found)
+}
+
+/// What the text grants anonymous where reading without an account is on, and whether it is.
+pub(super) fn anonymous(text: &str, file: &str) -> Result<Grants> {
+    let root = parse(text, file)?;
+    let section = Section::root(text, file, &root).section("anonymous", "[anonymous]")?;
+    let off = || Grants { enabled: false, ..Grants::anonymous(ANONYMOUS_HOME.to_owned(), RateLimits::default()) };
+    section.map_or_else(|| Ok(off()), |section| read_anonymous(&section))
+}
+
+pub(super) fn read_anonymous(section: &Section<'_>) -> Result<Grants> {
     if let Some((key, _)) = section.entry("access") {
         let what = "[anonymous] has no key access: anonymous access is always \"read\"";
         return Err(section.place.wrong(key.span(), what.into()));
@@ -76,7 +103,7 @@ pub(super) fn read_anonymous(section: &Section<'_>) -> Result<Option<(String, Ra
         let what = "[anonymous] does not say enabled = true or enabled = false";
         return Err(section.place.wrong(section.at.clone(), what.into()));
     };
-    Ok(enabled.then_some((home, limit_rate)))
+    Ok(Grants { enabled, ..Grants::anonymous(home, limit_rate) })
 }
 
 fn read_users(section: &Section<'_>, defaults: &Defaults) -> Result<BTreeMap<String, User>> {

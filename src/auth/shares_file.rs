@@ -1,11 +1,20 @@
 //! Changes the groups, shared folders and anonymous reading of a users file on disk, as [`UsersFile`] changes its users.
 
 use super::{
-    AnonymousChange, FolderChange, GroupChange, Users, UsersFile, anonymous_editor, folders_editor, groups_editor,
+    AnonymousChange, FolderChange, Grants, GroupChange, Users, UsersFile, anonymous_editor, folders_editor,
+    groups_editor, reader,
 };
 use crate::error::{Error, Result};
 
 impl UsersFile {
+    /// What is granted to whoever reads without an account, if that is on (`enabled`); what is said of it already, if it is not.
+    ///
+    /// # Errors
+    /// As [`Users::load`].
+    pub fn anonymous(&self) -> Result<Grants> {
+        reader::anonymous(&self.text()?, &self.name())
+    }
+
     /// Changes what is said of reading without an account; makes the file first if it is not there.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, OFlags};
 
 use super::editor::{self, NewUser};
 use super::fresh_file::{Fresh, beside, failed, remove_beside, sync_parent};
-use super::{Grants, UserKey, Users, groups_editor};
+use super::{Grants, HiddenRule, UserKey, Users, groups_editor, reader};
 use crate::error::{Error, Kind, Result};
 use crate::files::Location;
 use crate::limits::USERS_FILE_MAX;
@@ -165,6 +165,24 @@ impl UsersFile {
             true => self.list().err().into_iter().collect(),
             false => found,
         }
+    }
+
+    /// The rules for paths that do not count as they say, since others of the same user stand before them.
+    ///
+    /// # Errors
+    /// As [`Users::load`].
+    pub fn hidden_rules(&self) -> Result<Vec<HiddenRule>> {
+        reader::hidden_rules(&self.text()?, &self.name())
+    }
+
+    /// What is in it.
+    pub(super) fn text(&self) -> Result<String> {
+        read(&self.path)
+    }
+
+    /// What errors call it.
+    pub(super) fn name(&self) -> String {
+        self.path.display().to_string()
     }
 
     /// Removes what was left beside the file by processes that were killed while they changed it: each has all password hashes

@@ -113,6 +113,52 @@ fn rules_for_a_part_of_a_home_are_set_shown_and_taken_away() {
     }
 }
 
+/// The first rule that is about a path counts: one that takes away stands before one that gives, and what stands otherwise is said.
+#[test]
+fn a_rule_that_takes_away_counts_whatever_was_set_before_and_one_that_is_hidden_is_named() {
+    let daemon = Daemon::start();
+    let place = daemon.place();
+    daemon.add_user("alice", PASSWORD, "full");
+    done(place, &words("user set alice --rule /bob/**=full", &[]));
+    let said = done(place, &words("user set alice --rule /*/private/**=none", &[]));
+    assert!(said.contains("-> /*/private/**: none; /bob/**: full\n"), "{said}");
+    let mut alice = RawClient::logged_in(&daemon, "alice", PASSWORD);
+    assert_eq!(alice.ask("MKDIR bob/private parents=yes").1, "denied");
+    assert_eq!(alice.ask("MKDIR bob/public parents=yes").1, "done");
+    let (code, out, _) = run(place, &["check"]);
+    assert!(code == 0 && !out.contains("the rule of"), "{out}");
+    // As somebody may write it by hand.
+    let file = place.join("users.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, _) = text.split_once("\n[[users.alice.rules]]").unwrap();
+    let rule = |path: &str, access: &str| format!("[[users.alice.rules]]\npath = \"{path}\"\naccess = {access}\n");
+    let rules = rule("/bob/**", "\"full\"") + &rule("/*/private/**", "[]") + &rule("/bob/x", "\"read\"");
+    fs::write(&file, format!("{before}\n{rules}")).unwrap();
+    let line = 1 + format!("{before}\n").lines().count();
+    let hidden = [
+        format!(
+            "users.toml:{}: the rule of alice for /*/private/** does not count where the one for /bob/** (line {}) does",
+            line + 4,
+            line + 1
+        ),
+        format!(
+            "users.toml:{}: the rule of alice for /bob/x never counts: the one for /bob/** (line {}) stands before it",
+            line + 7,
+            line + 1
+        ),
+    ];
+    let (code, out, _) = run(place, &["check"]);
+    let shown = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(code, 0, "warnings: {out}");
+    hidden.iter().for_each(|said| assert!(shown.contains(said), "{said}\n{out}"));
+    // What is set anew goes where it counts; what still does not is said.
+    let (code, _, said) = run(place, &words("user set alice --rule /bob/x=read", &[]));
+    assert!(code == 0 && !said.contains("never counts") && said.contains("for /*/private/** does not"), "{said}");
+    assert!(said.contains("sealiftd user set alice --rule '/*/private/**=RIGHTS'"), "{said}");
+    let (_, _, said) = run(place, &words("user set alice --rule /*/private/**=none", &[]));
+    assert!(!said.contains("the rule of"), "{said}");
+}
+
 #[test]
 fn groups_and_folders_are_listed_and_shown() {
     let place = place_of(&["alice", "bob"]);

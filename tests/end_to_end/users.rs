@@ -411,3 +411,22 @@ fn anonymous_reading_is_turned_off_and_on_for_sessions_that_are_open() {
     assert_eq!(client.download("f").unwrap(), b"elsewhere");
     assert!(done(place, &["user", "set", "anonymous"]).starts_with("Nothing changes"));
 }
+
+/// It is written, and what else was written stays.
+#[test]
+fn what_is_set_of_anonymous_reading_while_it_is_off_is_said_and_counts_once_it_is_on() {
+    let daemon = Daemon::start();
+    let place = daemon.place();
+    done(place, &["user", "set", "anonymous", "--enabled", "no", "--limit-rate-down", "3MiB"]);
+    let said = done(place, &["user", "set", "anonymous", "--home", "elsewhere"]);
+    assert!(said.starts_with("Anonymous reading is off") && said.contains("counts once it is on:"), "{said}");
+    assert!(said.contains("  folder        elsewhere\n") && said.contains("--enabled yes"), "{said}");
+    let said = done(place, &["user", "set", "anonymous", "--home", "elsewhere"]);
+    assert!(said.starts_with("Nothing changes"), "{said}");
+    let said = done(place, &["user", "set", "anonymous", "--limit-rate-up", "2MiB"]);
+    assert!(said.contains("limit up") && !said.contains("limit down"), "{said}");
+    let said = done(place, &["user", "set", "anonymous", "--enabled", "yes"]);
+    assert!(said.starts_with("Anonymous reading is on.") && said.contains("elsewhere.\n"), "{said}");
+    let file = fs::read_to_string(place.join("users.toml")).unwrap();
+    assert!(file.contains("limit_rate = { down = \"3 MiB\", up = \"2 MiB\" }"), "{file}");
+}

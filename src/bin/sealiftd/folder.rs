@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::apart::Apart;
 use crate::args::{Places, ServeArgs};
+use crate::common_args::{Listed, Named, Shown};
 use crate::failure::Failure;
 use crate::in_force::InForce;
 use crate::output::{complain, line_width, say, shell_word, tell};
@@ -90,7 +91,7 @@ pub fn run(places: &Places, args: &ServeArgs, command: FolderCommand) -> Result<
             warn(places, &users, folder);
             Ok(())
         }
-        FolderCommand::Show { name, json } => {
+        FolderCommand::Show(Shown { name, json }) => {
             let users = file.list()?;
             let absent =
                 || Error::new(Kind::NotFound, format!("no shared folder '{name}' in {}", places.users.display()));
@@ -101,7 +102,7 @@ pub fn run(places: &Places, args: &ServeArgs, command: FolderCommand) -> Result<
             }
             Ok(())
         }
-        FolderCommand::Remove { name } => {
+        FolderCommand::Remove(Named { name }) => {
             let before = file.list()?;
             file.remove_folder(&name).map_err(|err| explain(err.into(), &name))?;
             let in_force = InForce::look(places);
@@ -113,7 +114,7 @@ pub fn run(places: &Places, args: &ServeArgs, command: FolderCommand) -> Result<
             }
             Ok(())
         }
-        FolderCommand::List { json } => {
+        FolderCommand::List(Listed { json }) => {
             let users = file.list()?;
             let folders = users.shares().folders();
             if json {

@@ -9,6 +9,7 @@ use sealift::{Error, Kind};
 use serde_json::json;
 
 use crate::args::Places;
+use crate::common_args::{Listed, Named, Shown};
 use crate::failure::Failure;
 use crate::in_force::InForce;
 use crate::output::{complain, line_width, say, shell_word, tell};
@@ -57,7 +58,7 @@ pub fn run(places: &Places, command: GroupCommand) -> Result<(), Failure> {
             in_force.warn();
             Ok(())
         }
-        GroupCommand::Show { name, json } => {
+        GroupCommand::Show(Shown { name, json }) => {
             let users = file.list()?;
             let absent = || Error::new(Kind::NotFound, format!("no group '{name}' in {}", places.users.display()));
             let group = users.shares().group(&name).ok_or_else(|| explain(absent(), &name))?;
@@ -67,7 +68,7 @@ pub fn run(places: &Places, command: GroupCommand) -> Result<(), Failure> {
             }
             Ok(())
         }
-        GroupCommand::Remove { name } => {
+        GroupCommand::Remove(Named { name }) => {
             file.remove_group(&name).map_err(|err| explain(err, &name))?;
             let in_force = InForce::look(places);
             let text = " Its members stay users, and nothing was given to it.";
@@ -75,7 +76,7 @@ pub fn run(places: &Places, command: GroupCommand) -> Result<(), Failure> {
             in_force.warn();
             Ok(())
         }
-        GroupCommand::List { json } => {
+        GroupCommand::List(Listed { json }) => {
             let users = file.list()?;
             if json {
                 users.shares().groups().for_each(|(name, group)| say(&as_json(&users, name, group)));

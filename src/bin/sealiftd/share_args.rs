@@ -4,7 +4,8 @@ use clap::{Args, Subcommand};
 use sealift::auth::{Access, FolderChange};
 
 use crate::args::parse_access;
-use crate::user_args::{FileCount, Mask, Quota, TrashAge, parse_file_count, parse_mask, parse_quota, parse_trash};
+use crate::common_args::{Kept, Listed, Named, Shown};
+use crate::user_args::{FileCount, Mask, Quota, TrashAge};
 
 pub const GROUP_EXAMPLES: &str = "\
 Examples:
@@ -62,26 +63,13 @@ pub enum GroupCommand {
     },
     /// Show who is in a group, and what the group is given
     #[command(alias = "info")]
-    Show {
-        /// The group's name
-        name: String,
-        /// Write one JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    Show(Shown),
     /// Remove a group that no folder is given to
     #[command(aliases = ["delete", "del", "rm"])]
-    Remove {
-        /// The group's name
-        name: String,
-    },
+    Remove(Named),
     /// List the groups
     #[command(alias = "ls")]
-    List {
-        /// Write one JSON object a line
-        #[arg(long)]
-        json: bool,
-    },
+    List(Listed),
 }
 
 /// What to do with shared folders.
@@ -111,30 +99,21 @@ pub enum FolderCommand {
     },
     /// Show where a shared folder is, and who has it
     #[command(alias = "info")]
-    Show {
-        /// Its name
-        name: String,
-        /// Write one JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    Show(Shown),
     /// Stop sharing a folder; what is in it stays where it is
     #[command(aliases = ["delete", "del", "rm"])]
-    Remove {
-        /// Its name
-        name: String,
-    },
+    Remove(Named),
     /// List the shared folders
     #[command(alias = "ls")]
-    List {
-        /// Write one JSON object a line
-        #[arg(long)]
-        json: bool,
-    },
+    List(Listed),
 }
+
+const QUOTA: &str = "The most bytes in it, whoever puts them there, such as 10G or \"500 MB\"; none: they count in the quotas of those who put them there";
+const UMASK: &str = "The umask of new files and folders in it, whoever makes them, such as 002; none: each user's own";
 
 /// What a shared folder is. What is not given stays as it is.
 #[derive(Debug, Args)]
+#[command(mut_arg("quota", |arg| arg.help(QUOTA)), mut_arg("umask", |arg| arg.help(UMASK)))]
 pub struct FolderArgs {
     /// Who has it, and what they may do there: WHO is a user, @GROUP, '*' for every named user or anonymous for everybody; LIST is full,
     /// read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir, link. May be given several times; a
@@ -147,19 +126,9 @@ pub struct FolderArgs {
     /// Where it appears in homes, such as team/docs [default: under its name]
     #[arg(long = "as", value_name = "PATH")]
     at: Option<String>,
-    /// The most bytes in it, whoever puts them there, such as 10G or "500 MB"; none: they count in the quotas of those who put them
-    /// there
-    #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
-    quota: Option<Quota>,
-    /// The most files in it, folders not counted; none: no bound
-    #[arg(long, value_name = "COUNT", value_parser = parse_file_count)]
-    quota_files: Option<FileCount>,
-    /// How long what is deleted or replaced in it is kept, such as 30d; none: not at all
-    #[arg(long, value_name = "TIME", value_parser = parse_trash)]
-    trash: Option<TrashAge>,
-    /// The umask of new files and folders in it, whoever makes them, such as 002; none: each user's own
-    #[arg(long, value_name = "OOO", value_parser = parse_mask)]
-    umask: Option<Mask>,
+    /// How it is kept.
+    #[command(flatten)]
+    kept: Kept,
 }
 
 /// To whom something is given.
@@ -172,7 +141,7 @@ pub struct Given {
 impl FolderArgs {
     /// What is to be different.
     pub fn change(self, without: Vec<String>) -> FolderChange {
-        let FolderArgs { access, path, at, quota, quota_files, trash, umask } = self;
+        let FolderArgs { access, path, at, kept: Kept { quota, quota_files, trash, umask } } = self;
         let gone = without.into_iter().map(|to| (to, None));
         let given = access.into_iter().map(|Given { to, access }| (to, Some(access)));
         FolderChange {

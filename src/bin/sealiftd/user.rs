@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use sealift::auth::{
-    Access, Grants, NewUser, StateFolder, User, UserKey, Users, UsersFile, file_warnings, hash_password, is_anonymous,
+    Access, Grants, NewUser, StateFolder, User, UserKey, UsersFile, file_warnings, hash_password, is_anonymous,
     render_expiry,
 };
 use sealift::byte_size::render_size;
@@ -12,7 +12,9 @@ use sealift::escape::for_people;
 use sealift::{Error, Kind};
 
 use crate::args::Places;
+use crate::common_args::{Listed, Named, Shown};
 use crate::failure::Failure;
+use crate::hidden_rules::{self, HiddenRule};
 use crate::in_force::InForce;
 use crate::output::{complain, line_width, say, shell_word, tell};
 use crate::password;
@@ -76,6 +78,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                 ));
             }
             warn_of_unkept(places, &name);
+            warn_of_hidden(places, &name);
             warn_of_end(&name, expires);
             if is_new {
                 tell(&format!(
@@ -88,7 +91,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
         UserCommand::Set { name, enabled, admin, groups, no_rule, granted } => {
             set(places, &name, (enabled, admin, groups), (&no_rule, granted))
         }
-        UserCommand::Show { name, json } => {
+        UserCommand::Show(Shown { name, json }) => {
             let users = with_own(places)?;
             let user = users.get(&name).ok_or_else(|| absent(places, &name))?;
             let keys: Vec<String> = KeyRow::of(user).iter().map(|row| row.as_text().trim_end().to_owned()).collect();
@@ -125,7 +128,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             warn_of_file(places)
         }
         UserCommand::Key(command) => user_key::run(places, command),
-        UserCommand::Remove { name } => {
+        UserCommand::Remove(Named { name }) => {
             let home = file.list()?.get(&name).map(|user| user.grants().home.clone());
             file.remove(&name).map_err(|err| explain(err, &name))?;
             let in_force = InForce::look(places);
@@ -144,7 +147,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             }
             Ok(())
         }
-        UserCommand::List { json } => {
+        UserCommand::List(Listed { json }) => {
             // Who of them have joined, and with which keys, stands in what the server keeps.
             let users = with_own(places)?;
             if json {
@@ -236,6 +239,7 @@ fn set(
         tell(&format!("The files stay in {old}: move them to {new} if they are to be there.\n"));
     }
     warn_of_unkept(places, name);
+    warn_of_hidden(places, name);
     warn_of_end(name, expires);
     warn_of_file(places)
 }
@@ -251,33 +255,41 @@ fn set_anonymous(
         return Err(Failure::usage("anonymous only ever reads")
             .hint("--enabled, --home, --limit-rate-down and --limit-rate-up are all that can be set for it."));
     }
-    let rows = |users: Option<&Users>| {
-        let grants = users.and_then(|users| users.grants_of("anonymous").ok());
-        let mut rows = grants.map(user_shown::grants).unwrap_or_default();
+    let rows = |grants: &Grants| {
+        let mut rows = user_shown::grants(grants);
         rows.retain(|(label, _)| ["folder", "limit down", "limit up"].contains(label));
-        (if grants.is_some() { "on" } else { "off" }, rows)
+        (grants.enabled, rows)
     };
-    let now = if places.users.exists() { Some(file.list()?) } else { None };
-    let before = rows(now.as_ref());
-    let mut change = granted.of_anonymous(now.as_ref().and_then(|users| users.grants_of("anonymous").ok()))?;
+    let now = if places.users.exists() { Some(file.anonymous()?) } else { None };
+    let before = now.as_ref().map(rows);
+    let mut change = granted.of_anonymous(now.as_ref())?;
     change.enabled = enabled.map(|word| word == YesNo::Yes);
     file.set_anonymous(&change)?;
-    let users = file.list()?;
-    let after = rows(Some(&users));
-    if before == after {
+    let said = file.anonymous()?;
+    let after = rows(&said);
+    if before.as_ref() == Some(&after) {
         tell("Nothing changes for anonymous reading. `sealiftd user set --help` shows what can.\n");
         return Ok(());
     }
     let in_force = InForce::look(places);
-    let what = match users.anonymous_home() {
-        Some(home) => format!("Whoever reaches the server reads what is in {}.", shown(&places.of_home(home))),
-        None => "Nobody reads without a login.".to_owned(),
+    let knows = in_force.when(" A running server knows within a second.");
+    let folder = shown(&places.of_home(&said.home));
+    let was_on = before.as_ref().is_none_or(|(is_on, _)| *is_on);
+    let what = match (said.enabled, was_on) {
+        (true, _) => format!("Anonymous reading is on.{knows}\nWhoever reaches the server reads what is in {folder}."),
+        (false, true) => format!("Anonymous reading is off.{knows}\nNobody reads without a login."),
+        // Something was set all the same.
+        (false, false) => {
+            let was = before.map(|(_, rows)| rows).unwrap_or_default();
+            let changed = after.1.iter().filter(|row| !was.contains(row));
+            let changed: String = changed.map(|(label, is)| format!("\n  {label:<13} {is}")).collect();
+            format!(
+                "Anonymous reading is off: nobody reads without a login. This counts once it is on:{changed}\n\
+                 `sealiftd user set anonymous --enabled yes` turns it on."
+            )
+        }
     };
-    tell(&format!(
-        "Anonymous reading is {}.{}\n{what}\n",
-        after.0,
-        in_force.when(" A running server knows within a second.")
-    ));
+    tell(&format!("{what}\n"));
     in_force.warn();
     Ok(())
 }
@@ -296,6 +308,13 @@ fn warn_of_unkept(places: &Places, name: &str) {
     }
     #[cfg(not(feature = "s3"))]
     let _ = (places, name);
+}
+
+/// Says which rules of the user do not count as they say.
+fn warn_of_hidden(places: &Places, name: &str) {
+    for HiddenRule { what, next, .. } in hidden_rules::of(places).into_iter().filter(|hidden| hidden.user == name) {
+        complain(&format!("warning: {what}: {next}"));
+    }
 }
 
 /// What somebody with these rights may try first.

@@ -11,6 +11,7 @@ use sealift::files::Umask;
 use sealift::limits;
 
 use crate::args::parse_access;
+use crate::common_args::{Kept, Listed, Named, Shown};
 use crate::failure::Failure;
 use crate::user_key::UserKeyCommand;
 
@@ -80,13 +81,7 @@ pub enum UserCommand {
     },
     /// Show everything that a user may do
     #[command(alias = "info")]
-    Show {
-        /// The user's name
-        name: String,
-        /// Write one JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    Show(Shown),
     /// Give a user another password. Keys that the user enrolled (`sealift login`) no longer count then; those that you gave do
     #[command(alias = "password")]
     Passwd {
@@ -101,17 +96,10 @@ pub enum UserCommand {
     Key(UserKeyCommand),
     /// Remove a user; the files stay
     #[command(aliases = ["delete", "del", "rm"])]
-    Remove {
-        /// The user's name
-        name: String,
-    },
+    Remove(Named),
     /// List the users
     #[command(alias = "ls")]
-    List {
-        /// Write one JSON object a line
-        #[arg(long)]
-        json: bool,
-    },
+    List(Listed),
 }
 
 /// What a user may. What is not given stays as it is; a new user has what the users file says under `[defaults]`.
@@ -123,15 +111,9 @@ pub struct GrantArgs {
     /// What the user may do: full, read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir, link
     #[arg(long, value_name = "LIST", value_parser = parse_access)]
     access: Option<Access>,
-    /// The most bytes in the user's folder, such as 10G or "500 MB"; none: no bound
-    #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
-    quota: Option<Quota>,
-    /// The most files in the user's folder, folders not counted; none: no bound
-    #[arg(long, value_name = "COUNT", value_parser = parse_file_count)]
-    quota_files: Option<FileCount>,
-    /// How long what is deleted or replaced in the user's folder is kept, such as 30d; none: not at all
-    #[arg(long, value_name = "TIME", value_parser = parse_trash)]
-    trash: Option<TrashAge>,
+    /// How the user's folder is kept.
+    #[command(flatten)]
+    kept: Kept,
     /// The last day (UTC), such as 2027-01-31, or a time with its zone, on which the user may be logged in; or never
     #[arg(long, value_name = "DATE", value_parser = parse_end)]
     expires: Option<End>,
@@ -141,10 +123,6 @@ pub struct GrantArgs {
     /// How many sessions of the user may be open at once; none: no bound
     #[arg(long, value_name = "COUNT", value_parser = parse_count)]
     max_sessions: Option<Count>,
-    /// The umask of the user's new files and folders, such as 027, for files that come without --perms; none: files are 640
-    /// (executable ones 750), folders 750
-    #[arg(long, value_name = "OOO", value_parser = parse_mask)]
-    umask: Option<Mask>,
     /// How many bytes a second all sessions of the user may download together, such as 10M; none: no bound
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     limit_rate_down: Option<Rate>,
@@ -152,7 +130,8 @@ pub struct GrantArgs {
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     limit_rate_up: Option<Rate>,
     /// Other rights for a part of the user's folder: '/2025/**=read' for that folder and everything in it. A rule for fewer paths
-    /// goes before one for more. May be given several times
+    /// goes before one for more; of two that share only some of their paths, the one that gives less goes first. May be given several
+    /// times
     #[arg(long = "rule", value_name = "PATH=LIST", value_parser = parse_rule)]
     rules: Vec<PathRule>,
 }
@@ -163,13 +142,10 @@ impl GrantArgs {
         let GrantArgs {
             home,
             access,
-            quota,
-            quota_files,
-            trash,
+            kept: Kept { quota, quota_files, trash, umask },
             expires,
             from,
             max_sessions,
-            umask,
             limit_rate_down,
             limit_rate_up,
             rules,
@@ -197,9 +173,8 @@ impl GrantArgs {
         let mut limits = now.map(|grants| grants.limit_rate).unwrap_or_default();
         self.limit_rate_down.into_iter().for_each(|Rate(rate)| limits.down = rate);
         self.limit_rate_up.into_iter().for_each(|Rate(rate)| limits.up = rate);
-        let rest = (self.access, self.quota, self.quota_files, self.trash, self.expires, self.from, self.max_sessions);
-        let (umask, rules) = (self.umask, self.rules);
-        if !matches!(rest, (None, None, None, None, None, None, None)) || umask.is_some() || !rules.is_empty() {
+        let rest = (self.access, self.expires, self.from, self.max_sessions);
+        if !matches!(rest, (None, None, None, None)) || !self.kept.is_empty() || !self.rules.is_empty() {
             return Err(Failure::usage("anonymous only ever reads")
                 .hint("--enabled, --home, --limit-rate-down and --limit-rate-up are all that can be set for it."));
         }

@@ -11,6 +11,7 @@ use sealift::store::look_at_home;
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
+use crate::hidden_rules::{self, HiddenRule};
 use crate::output::{shell_word, some_of};
 use crate::shared_folders::{self, Trouble};
 use crate::user_key::KeyRow;
@@ -53,6 +54,9 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
     }
     for folder in users.shares().folders() {
         open_to_all(&format!("[folders.{}]", folder.name()), folder.umask(), findings);
+    }
+    for HiddenRule { what, next, .. } in hidden_rules::of(places) {
+        findings.add(Severity::Warning, what, next);
     }
     for Trouble { is_error, what, next } in shared_folders::look(places, users) {
         findings.add(if is_error { Severity::Error } else { Severity::Warning }, what, next);

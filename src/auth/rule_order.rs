@@ -1,0 +1,228 @@
+//! The order of rules for paths, of which the first that is about a path counts: where a new one is put, and which are kept from
+//! counting by those before them.
+
+use super::PathRule;
+use super::path_rule::Pattern;
+
+/// How much of a rule one before it keeps from counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hiding {
+    /// All of it.
+    Whole,
+    /// Some of it, where the one before gives rights that it does not give.
+    Part,
+}
+
+/// A rule of a users file that does not count as it says, since one before it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HiddenRule {
+    /// Whose it is.
+    pub user: String,
+    /// Its path, and the line with that.
+    pub rule: (String, usize),
+    /// The same of the one before it.
+    pub by: (String, usize),
+    /// How much of it that is.
+    pub hiding: Hiding,
+}
+
+impl PathRule {
+    /// Adds it to these rules, or gives the one that is written with the same path these rights: before those that would hide it. Where
+    /// others are about some of its paths and about more, that are those that give more there than it does, so that nothing is opened
+    /// by the order in which rules were added.
+    pub fn put_into(self, rules: &mut Vec<PathRule>) {
+        let place = rules.iter().position(|rule| self.hidden_by(rule).is_some());
+        let known = rules.iter().position(|rule| rule.path() == self.path());
+        if let Some(known) = known {
+            if place == Some(known) {
+                rules.splice(known..=known, [self]);
+                return;
+            }
+            rules.remove(known);
+        }
+        rules.insert(place.unwrap_or(rules.len()), self);
+    }
+
+    /// How much of it this one, which stands before it, keeps from counting. Not what is about some of its paths alone: that is there
+    /// to count before it.
+    pub fn hidden_by(&self, before: &PathRule) -> Option<Hiding> {
+        if before.pattern.covers(&self.pattern) {
+            return Some(Hiding::Whole);
+        }
+        let gives_more = !self.access.contains(before.access);
+        let is_part = gives_more && before.pattern.meets(&self.pattern) && !self.pattern.covers(&before.pattern);
+        is_part.then_some(Hiding::Part)
+    }
+}
+
+/// The rules that do not count as they say, each with the first one before it that is why; with all that is given of each.
+pub(super) fn hidden<T: Copy>(
+    rules: &[(PathRule, T)],
+) -> impl Iterator<Item = ((&PathRule, T), (&PathRule, T), Hiding)> {
+    rules.iter().enumerate().filter_map(|(at, (rule, about))| {
+        let before = || rules.iter().take(at).map(|(before, about)| ((before, *about), rule.hidden_by(before)));
+        let by = |wanted| before().find(|(_, hiding)| *hiding == Some(wanted)).map(|(before, _)| (before, wanted));
+        let (before, hiding) = by(Hiding::Whole).or_else(|| by(Hiding::Part))?;
+        Some(((rule, *about), before, hiding))
+    })
+}
+
+impl Pattern {
+    /// Whether it is surely about all that the other one is about.
+    fn covers(&self, other: &Pattern) -> bool {
+        let is_as_deep = match self.deep {
+            true => self.names.len() <= other.names.len(),
+            false => self.names.len() == other.names.len() && !other.deep,
+        };
+        is_as_deep && self.names.iter().zip(&other.names).all(|(name, other)| name_covers(name, other))
+    }
+
+    /// Whether there are paths that both are about.
+    fn meets(&self, other: &Pattern) -> bool {
+        let (short, long) = if self.names.len() <= other.names.len() { (self, other) } else { (other, self) };
+        let is_as_deep = short.deep || short.names.len() == long.names.len();
+        is_as_deep && short.names.iter().zip(&long.names).all(|(name, other)| names_meet(name, other))
+    }
+}
+
+/// Whether every name that `other` stands for is one that `pattern` stands for.
+fn name_covers(pattern: &str, other: &str) -> bool {
+    let together = |letter, other, Known { both, without_letter, without_other }: Known| match letter {
+        '*' => without_letter || without_other,
+        '?' => other != '*' && both,
+        letter => other == letter && both,
+    };
+    compare((pattern, other), |_| false, together)
+}
+
+/// Whether there is a name that both stand for.
+fn names_meet(one: &str, other: &str) -> bool {
+    let together = |letter, other, Known { both, without_letter, without_other }: Known| match (letter, other) {
+        ('*', _) | (_, '*') => without_letter || without_other,
+        ('?', _) | (_, '?') => both,
+        (letter, other) => letter == other && both,
+    };
+    compare((one, other), |letter| letter == '*', together)
+}
+
+/// What is known of the beginnings of two patterns: without the last letter of both, of the one, or of the other.
+struct Known {
+    both: bool,
+    without_letter: bool,
+    without_other: bool,
+}
+
+/// Compares two patterns letter by letter: from what is known of shorter beginnings, `together` says it of those that end with these two
+/// letters. Of the other one `is_nothing` says which letters may stand for nothing.
+fn compare(
+    (one, other): (&str, &str),
+    is_nothing: impl Fn(char) -> bool,
+    together: impl Fn(char, char, Known) -> bool,
+) -> bool {
+    let other: Vec<char> = other.chars().collect();
+    let nothing = other.iter().scan(true, |all, letter| {
+        *all = *all && is_nothing(*letter);
+        Some(*all)
+    });
+    let mut known: Vec<bool> = std::iter::once(true).chain(nothing).collect();
+    for letter in one.chars() {
+        let mut last = letter == '*' && known.first() == Some(&true);
+        let mut next = vec![last];
+        for ((other, both), without_letter) in other.iter().zip(&known).zip(known.iter().skip(1)) {
+            let before = Known { both: *both, without_letter: *without_letter, without_other: last };
+            last = together(letter, *other, before);
+            next.push(last);
+        }
+        known = next;
+    }
+    known.last() == Some(&true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Access;
+
+    fn rule(path: &str, access: Access) -> PathRule {
+        PathRule::new(path, access).unwrap()
+    }
+
+    #[test]
+    fn a_rule_is_put_where_none_before_it_hides_it() {
+        let mut rules = Vec::new();
+        let mut put = |path: &str| {
+            rule(path, Access::READ).put_into(&mut rules);
+            rules.iter().map(|rule| rule.path().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(put("/**"), "/**");
+        assert_eq!(put("/2025/**"), "/2025/** /**");
+        assert_eq!(put("/2025"), "/2025 /2025/** /**");
+        assert_eq!(put("/2025/*"), "/2025 /2025/* /2025/** /**");
+        assert_eq!(put("/*/x"), "/2025 /2025/* /2025/** /*/x /**");
+        assert_eq!(put("/b/x"), "/2025 /2025/* /2025/** /b/x /*/x /**");
+        assert_eq!(put("/b?/**"), "/2025 /2025/* /2025/** /b/x /*/x /b?/** /**");
+        rule("/2025", Access::NONE).put_into(&mut rules);
+        assert_eq!((rules.len(), rules.first().unwrap().access), (7, Access::NONE));
+    }
+
+    #[test]
+    fn a_rule_counts_before_those_that_are_about_some_of_its_paths_and_give_more() {
+        let mut rules = vec![rule("/bob/**", Access::FULL), rule("/**", Access::READ)];
+        let all = |rules: &[PathRule]| rules.iter().map(|rule| rule.path().to_owned()).collect::<Vec<_>>().join(" ");
+        rule("/*/private/**", Access::NONE).put_into(&mut rules);
+        assert_eq!(all(&rules), "/*/private/** /bob/** /**");
+        // What is narrower than that stands before it.
+        rule("/bob/private/mine", Access::READ).put_into(&mut rules);
+        assert_eq!(all(&rules), "/bob/private/mine /*/private/** /bob/** /**");
+        // Nothing that was taken away is opened by what is about more.
+        rule("/b*/**", Access::FULL).put_into(&mut rules);
+        assert_eq!(all(&rules), "/bob/private/mine /*/private/** /bob/** /b*/** /**");
+        // One that is there already goes where it counts, and else stays.
+        let mut hidden = vec![rule("/bob/**", Access::FULL), rule("/*/private/**", Access::FULL)];
+        rule("/*/private/**", Access::NONE).put_into(&mut hidden);
+        assert_eq!(all(&hidden), "/*/private/** /bob/**");
+        assert_eq!(hidden.first().unwrap().access, Access::NONE);
+        rule("/bob/**", Access::READ).put_into(&mut hidden);
+        assert_eq!((all(&hidden), hidden.get(1).unwrap().access), ("/*/private/** /bob/**".to_owned(), Access::READ));
+    }
+
+    #[test]
+    fn what_a_rule_before_it_hides_of_a_rule_is_known() {
+        use Hiding::{Part, Whole};
+        let (full, read, none) = (Access::FULL, Access::READ, Access::NONE);
+        for (before, after, hiding) in [
+            (("/**", read), ("/a/**", full), Some(Whole)),
+            (("/a*/**", read), ("/ab*/x", read), Some(Whole)),
+            (("/?*", read), ("/x?", full), Some(Whole)),
+            (("/a", read), ("/a/**", none), None),
+            (("/bob/**", full), ("/*/private/**", none), Some(Part)),
+            (("/bob/**", none), ("/*/private/**", full), None),
+            (("/*.log", full), ("/2025*", read), Some(Part)),
+            (("/*.log", full), ("/*.txt", none), None),
+            (("/a/b/**", full), ("/a/**", none), None),
+            (("/a/*", full), ("/*/b/**", none), Some(Part)),
+            (("/a", full), ("/a/b", none), None),
+            (("/*a*b", full), ("/b*a?", none), Some(Part)),
+            (("/?", full), ("/??", none), None),
+        ] {
+            let found = rule(after.0, after.1).hidden_by(&rule(before.0, before.1));
+            assert_eq!(found, hiding, "{before:?} {after:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn names_are_compared_as_paths_are_matched(one in "[ab*?]{1,6}", other in "[ab*?]{1,6}", name in "[ab]{1,6}") {
+            proptest::prop_assume!(!one.contains("**") && !other.contains("**"));
+            let about = |pattern: &str| {
+                let path = crate::files::RelPath::parse(name.as_bytes()).unwrap();
+                rule(&format!("/{pattern}"), Access::READ).is_about(&path)
+            };
+            let (by_one, by_other) = (about(&one), about(&other));
+            proptest::prop_assert!(!name_covers(&one, &other) || !by_other || by_one);
+            proptest::prop_assert!(names_meet(&one, &other) || !(by_one && by_other));
+            proptest::prop_assert_eq!(names_meet(&one, &other), names_meet(&other, &one));
+        }
+    }
+}
