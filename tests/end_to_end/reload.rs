@@ -7,13 +7,13 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, fcntl_lock, flock};
 use rustix::process::geteuid;
 use sealift::store::process_numbering;
 use tempfile::TempDir;
 
 use crate::common::not_run::not_run;
-use crate::common::{World, sealiftd, text};
+use crate::common::{Daemon, World, sealiftd, text};
 
 fn reload(place: &Path, args: &[&str]) -> (Option<i32>, String) {
     let output = sealiftd(place).arg("reload").args(args).output().unwrap();
@@ -98,8 +98,18 @@ fn no_other_process_is_signalled() {
     let (place, path) = said(number, &process_numbering(), "");
     assert!(matches!(reload(place.path(), &[]), (Some(3), said) if said.contains("no server runs here")));
     assert!(victim.lives());
-    // It counts elsewhere.
+    // It has a lock, and is another process than the one that is named: its number is somebody else's by now.
     let _held = held(&path);
+    let (code, told) = reload(place.path(), &[]);
+    assert!(code == Some(3) && told.contains(&format!("nothing proves that process {number} is the server")), "{told}");
+    assert!(victim.lives());
+    let mut options = File::options();
+    let owned = options.write(true).open(&path).unwrap();
+    fcntl_lock(&owned, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let (code, told) = reload(place.path(), &[]);
+    assert!(code == Some(5) && told.contains("is not the one that holds it"), "{told}");
+    assert!(victim.lives());
+    // It counts elsewhere.
     let (other, path) = said(number, "another-boot pid:[1]", "");
     let _other_held = held(&path);
     assert!(
@@ -130,10 +140,17 @@ fn root_signals_no_process_of_another_account_than_the_server_s() {
     let _held = held(&path);
     assert!(matches!(reload(place.path(), &[]), (Some(5), said) if said.contains("is not of that file's account")));
     assert!(roots.lives());
-    let theirs = Victim::start(Some(NOBODY));
+    let mut theirs = Victim::start(Some(NOBODY));
     let (place, path) = said(theirs.0.id(), &process_numbering(), "");
     chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
     let _held = held(&path);
-    let (code, said) = reload(place.path(), &[]);
+    assert!(matches!(reload(place.path(), &[]), (Some(3), said) if said.contains("nothing proves")));
+    assert!(theirs.lives());
+    // A server that is that account's is signalled.
+    let place = TempDir::new().unwrap();
+    chown(place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let daemon = Daemon::builder().within(place.path()).args(["--user", "65534"]).start();
+    let (code, said) = reload(daemon.place(), &[]);
     assert_eq!(code, Some(0), "{said}");
+    daemon.log_with(&["SIGHUP", "read again"]);
 }

@@ -43,7 +43,6 @@ pub fn ask(places: &Places, nodes: &NodeArgs) -> Result<(), Failure> {
     }
     let pid = Pid::from_raw(number).ok_or_else(absent)?;
     let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|err| refused(number, err))?;
-    // Its lock shows that it lived when the process was opened, whose number is nobody else's as long as it is open.
     if !held.is_held() {
         return Err(absent());
     }
@@ -51,6 +50,20 @@ pub fn ask(places: &Places, nodes: &NodeArgs) -> Result<(), Failure> {
     if account_of(number) != Some(held.owner) {
         let text = format!("process {number}, which {} names, is not of that file's account", held.path.display());
         return Err(Failure::from(Error::new(Kind::Denied, text)).hint("Look whose the state folder is."));
+    }
+    // It has the lock while the process is open that it is to be: a number that was another one's is nobody's who has it.
+    match held.holder() {
+        Some(holder) if holder == pid => {}
+        Some(_) => {
+            let text = format!("process {number}, which {} names, is not the one that holds it", held.path.display());
+            return Err(Failure::from(Error::new(Kind::Denied, text)).hint("Look whose the state folder is."));
+        }
+        None => {
+            let text = format!(
+                "nothing proves that process {number} is the server that runs here: it is of an earlier version, or its state folder is where locks are not kept"
+            );
+            return Err(Failure::from(Error::new(Kind::NotFound, text)).hint("Send it SIGHUP: kill -HUP PROCESS"));
+        }
     }
     pidfd_send_signal(&process, Signal::HUP).map_err(|err| refused(number, err))?;
     tell(&format!(

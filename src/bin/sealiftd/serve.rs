@@ -103,6 +103,8 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     let server =
         prepare((places, &apart), &args, admission(&args, open_files), (identity, next_pin), (listeners, storage))?;
     let hangup_ends = signals::hangup_ends(supervisor.as_ref());
+    // Before what says which process this is, and the port file: whoever has seen one of them may send a signal.
+    let taken = signals::take().map_err(no_signals)?;
     let serving = Serving::write((places, &args.nodes), server.addresses(), args.metrics.as_ref(), hangup_ends);
     let serving = serving.map_err(|failure| {
         warn!(error = failure.text(), "`sealiftd check` and `sealiftd reload` cannot be told what serves here")
@@ -110,8 +112,6 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     let hooks = Hooks::start(&args.hooks, &places.data, args.log_format)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
     let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
-    // Before the port file: whoever has seen it may send a signal.
-    let taken = signals::take().map_err(no_signals)?;
     if let Some(file) = &port_file {
         file.write()?;
     }

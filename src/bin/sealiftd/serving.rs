@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, OFlags, fcntl_lock, flock};
 use rustix::io::Errno;
+use rustix::process::{Flock, FlockType, Pid, fcntl_getlk};
 use sealift::limits;
 use sealift::server::{Listeners, MetricsAt};
 use sealift::store::process_numbering;
@@ -61,6 +62,9 @@ impl Serving {
         options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         let mut file = options.open(&new).map_err(failed)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|err| failed(err.into()))?;
+        // A lock of this process, which it has as long as nothing in it opens and closes the file again: the system tells others whose it is.
+        // Where it cannot be had nobody is asked to believe the number.
+        let _proven = fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive);
         let listens = addresses.iter().map(|address| format!("{LISTEN}{address}\n"));
         let tells = metrics.iter().map(|at| format!("{METRICS}{at}\n"));
         let process = format!("{PROCESS}{} {}\n", std::process::id(), process_numbering());
@@ -143,6 +147,11 @@ impl Held {
     /// Whether the server that said so lives still.
     pub fn is_held(&self) -> bool {
         flock(&self.file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+    }
+
+    /// The process that proves to be that server, by a lock of its own.
+    pub fn holder(&self) -> Option<Pid> {
+        fcntl_getlk(&self.file, &Flock::from(FlockType::WriteLock)).ok().flatten()?.pid
     }
 
     /// The port that people find it at: one that others than this machine reach, if there is one.
