@@ -91,6 +91,65 @@ fn folder_link_leads_nowhere_else() {
     assert!(!world.home("alice/team/x/in/new").exists());
 }
 
+/// What keeps a shared folder from being used is between its administrator and those who have it.
+#[test]
+fn folder_link_whose_folder_cannot_be_used_is_as_one_that_is_over() {
+    let world = world();
+    let outside = tempfile::TempDir::new().unwrap();
+    let (path, away) = (outside.path().join("isos"), outside.path().join("away"));
+    fs::create_dir_all(path.join("x/in")).unwrap();
+    fs::write(path.join("x/file"), "shared").unwrap();
+    world.set_users(&users(&format!(
+        "\n[folders.team]\npath = \"{}\"\naccess = {{ alice = \"full\", bob = \"full\" }}\n",
+        path.display()
+    )));
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    let lines = ["team", "team/x", "team/x/file", "team/x/in drop=yes"];
+    let urls = lines.map(|line| make(&mut alice, line));
+    assert!(urls.iter().all(|url| get(&daemon, url).status == 200));
+    drop(alice);
+    daemon.stop();
+    fs::rename(&path, &away).unwrap();
+    for what in ["nothing", "a file", "a link to itself"] {
+        match what {
+            "a file" => fs::write(&path, "").unwrap(),
+            "a link to itself" => symlink(&path, &path).unwrap(),
+            _ => {}
+        }
+        let daemon = world.start();
+        let unknown = told(&get(&daemon, &format!("/.sealift-web/l/{}/", "u".repeat(43))));
+        for url in &urls {
+            assert_eq!(told(&get(&daemon, url)), unknown, "{what}");
+            assert_eq!(put(&daemon, &format!("{url}new")), 404, "{what}");
+        }
+        daemon.stop();
+        if what != "nothing" {
+            fs::remove_file(&path).unwrap();
+        }
+    }
+    fs::rename(&away, &path).unwrap();
+    let daemon = world.start();
+    assert!(urls.iter().all(|url| get(&daemon, url).status == 200), "as before");
+}
+
+/// For how long deleted things are kept is for those who may look into the trash.
+#[test]
+fn folder_link_page_does_not_tell_of_the_trash() {
+    let world = world();
+    world.set_users(&users(&TEAM.replace("\n[folders.team]\n", "\n[folders.team]\ntrash = \"30d\"\n")));
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    let page = ["-H", "Accept: text/html"];
+    let login = format!("alice:{PASSWORD}");
+    let own = curl(&daemon, &[&page[..], &["-u", &login]].concat(), "/~alice/team/").text();
+    assert!(own.contains("data-trash=\"30 days\""), "{own}");
+    for line in ["team", "team/x"] {
+        let shown = curl(&daemon, &page, &make(&mut alice, line)).text();
+        assert!(shown.contains("data-trash=\"\"") && !shown.contains("30 days"), "{line}: {shown}");
+    }
+}
+
 #[test]
 fn folder_link_gives_what_its_maker_has_now() {
     let world = world();

@@ -323,6 +323,26 @@ fn of_an_archive_that_was_sent_whole_nothing_broke_off() {
     assert!(lines.iter().all(|line| line["outcome"] != "aborted"), "{lines:#?}");
 }
 
+/// Many may be behind one address, and who is not logged in can ask without end.
+#[test]
+fn what_strangers_are_refused_takes_no_line_from_who_is_logged_in_at_the_same_address() {
+    let world = World::of(&["alice", "bob"]);
+    let daemon = start(&world);
+    let mut stranger = RawWeb::connect(&daemon, &["http/1.1"]);
+    let most = sealift::limits::LOG_LINES as usize;
+    for _ in 0..most + 10 {
+        let got = stranger.ask("GET /~bob/g HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+        assert_eq!(got.status, 401);
+    }
+    let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+    assert_eq!(ask(&mut web, "MKCOL", "d", "", ""), 201);
+    assert_eq!(ask(&mut web, "PUT", "f", "Content-Range: bytes 0-0/1\r\n", "y"), 400);
+    let lines = told(&world, daemon);
+    let refused = |user: Value| lines.iter().filter(|line| line["event"] == "request" && line["user"] == user).count();
+    assert_eq!(refused("alice".into()), 1);
+    assert!(refused(Value::Null) >= most, "their own share: {}", refused(Value::Null));
+}
+
 #[test]
 fn what_is_refused_of_a_link_has_its_name_and_not_its_secret() {
     let world = World::of(&["alice"]);

@@ -14,9 +14,11 @@ use crate::machine::source::Source;
 use crate::sync::{Mutex, MutexGuard};
 
 /// The counts of all sources.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LogShares {
     books: Mutex<Books>,
+    /// What the lines are written into, as it is called.
+    into: &'static str,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,11 @@ enum Verdict {
 }
 
 impl LogShares {
+    /// Of what is written into what is called so.
+    pub fn of(into: &'static str) -> Arc<LogShares> {
+        Arc::new(LogShares { books: Mutex::default(), into })
+    }
+
     /// Counts a line that this source is about to cause; says whether it may be written.
     pub fn allows(self: &Arc<Self>, source: &Source) -> bool {
         let (key, verdict) = self.books().count(source, Instant::now());
@@ -61,10 +68,10 @@ impl LogShares {
 
     /// Says how many lines of this source were left out.
     fn say(&self, key: &Option<Source>) {
-        let more = self.books().left_out(key);
+        let (more, into) = (self.books().left_out(key), self.into);
         match key {
-            Some(source) => info!(%source, more, "{more} more lines of one source are left out of this log"),
-            None => info!(more, "{more} more lines of many sources are left out of this log"),
+            Some(source) => info!(%source, more, "{more} more lines of one source are left out of {into}"),
+            None => info!(more, "{more} more lines of many sources are left out of {into}"),
         }
     }
 

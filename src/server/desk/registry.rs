@@ -32,6 +32,7 @@ pub struct Registry {
     panics: AtomicU64,
     sessions: Mutex<Sessions>,
     log_shares: Arc<LogShares>,
+    refusal_shares: Arc<LogShares>,
     counters: Counters,
     throttles: Throttles,
     locks: Locks,
@@ -95,7 +96,8 @@ impl Registry {
             connections: AtomicUsize::new(0),
             panics: AtomicU64::new(0),
             sessions: Mutex::default(),
-            log_shares: Arc::default(),
+            log_shares: LogShares::of("this log"),
+            refusal_shares: LogShares::of("the audit, of requests that were refused"),
             counters: Counters::default(),
             throttles: Throttles::default(),
             locks: Locks::default(),
@@ -192,6 +194,12 @@ impl Registry {
     /// What each source may write into the log.
     pub fn log_shares(&self) -> &Arc<LogShares> {
         &self.log_shares
+    }
+
+    /// What each source may write into the audit of requests that are no operations: a user who is logged in, wherever that is, and all
+    /// others of an address. No line of the log takes anything from it.
+    pub fn refusal_shares(&self) -> &Arc<LogShares> {
+        &self.refusal_shares
     }
 
     /// What is counted of all that happens.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::auth::{Link, LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
@@ -52,6 +52,7 @@ pub async fn enter(
     }
     let (vault, leases) = (shared.vault.clone(), shared.leases.clone());
     let (users, downloads) = (shared.users.clone(), shared.downloads.clone());
+    let (log_shares, from) = (shared.registry.log_shares().clone(), source.clone());
     let opening = shared.opening.run(source, move || {
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();
@@ -62,11 +63,28 @@ pub async fn enter(
             Some(link) if !downloads.has_room(users.latest().links(), link, Origin::from(peer.ip())) => {
                 return Err(Error::new(Kind::LoginFailed, "there is no such link, or it is over"));
             }
-            Some(link) => Rooms::from(narrowed(&*vault, &principal, link)?),
+            Some(link) => {
+                let may_log = || log_shares.allows(&from);
+                Rooms::from(narrowed(&*vault, &principal, link).map_err(|error| told_of_link(link, error, may_log))?)
+            }
         };
         Ok(Entry { principal, version, rooms, ticket, ending })
     });
     opening.await?
+}
+
+/// Why what a link leads to cannot be had, as whoever has it is told: it is not there, or may be another time. What is wrong with its maker's
+/// folder stands in the log.
+fn told_of_link(link: &Link, error: Error, may_log: impl Fn() -> bool) -> Error {
+    let told = match error.kind() {
+        Kind::NotFound | Kind::NotDirectory | Kind::Busy | Kind::TooMany | Kind::Stopping => return error,
+        Kind::Io | Kind::Unavailable => Error::new(Kind::Unavailable, "what this link leads to cannot be reached now"),
+        _ => Error::new(Kind::NotFound, "no such file or folder"),
+    };
+    if may_log() {
+        warn!(link = link.name, path = %link.path, %error, "what a link leads to cannot be opened");
+    }
+    told
 }
 
 /// What a link leads to, as a store of its own: nothing else of the home, or of the shared folder, is to be had from it. What is put in

@@ -33,11 +33,14 @@ impl Offered {
         // Of what somebody may not touch nothing is told, not even its name.
         let below = grants.folders.iter().filter(|shared| shared.at != *folder && shared.at.is_within(folder));
         let below = below.filter(|shared| grants.access_at(&shared.at) != Access::NONE);
+        // Nothing of it is for who came by a link, or is nobody in particular: they delete nothing, and see no trash.
+        let below = below.filter(|_| principal.is_user());
+        let here = grants.folder_at(folder).map_or(principal.home_terms(), |shared| shared.terms);
         Offered {
             here: in_folder(grants, folder),
             rules: (!grants.is_uniform()).then(|| grants.clone()),
             trash,
-            kept: Kept(grants.folder_at(folder).map_or(principal.home_terms(), |shared| shared.terms)),
+            kept: Kept(if principal.is_user() { here } else { HomeTerms::none() }),
             kept_below: below.map(|shared| (shared.at.clone(), Kept(shared.terms))).collect(),
             usage: (principal.is_user() && told == Form::Page).then(|| desk.usage(folder)).flatten(),
         }

@@ -59,13 +59,14 @@ impl Turned<'_> {
     fn tell(&self, guest: Option<&Guest>, why: Kind) {
         let Turned { visitors, request, session } = self;
         let (shared, peer) = (visitors.shared(), visitors.peer());
-        // Who is not logged in can ask without end, and does not fill the disk with it.
-        if !shared.registry.log_shares().allows(&Source::from(peer.ip())) {
+        let by_login = if guest.is_none() { visitors.session_of(request.headers()) } else { None };
+        let guest = guest.or(by_login.as_deref());
+        // Who is not logged in can ask without end, and neither fills the disk with it nor takes anything from whoever is, at the same address.
+        let source = guest.map_or_else(|| Source::from(peer.ip()), |guest| guest.source().clone());
+        if !shared.registry.refusal_shares().allows(&source) {
             return;
         }
         let url = shown(request.uri().path());
-        let by_login = if guest.is_none() { visitors.session_of(request.headers()) } else { None };
-        let guest = guest.or(by_login.as_deref());
         let user = guest.filter(|guest| !guest.is_anonymous()).map(Guest::name);
         let session = guest.map_or(*session, |guest| guest.ticket().id());
         let what = What::TurnedAway { name: request.method().as_str(), url: &url, why };
