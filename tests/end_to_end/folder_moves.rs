@@ -79,6 +79,22 @@ fn a_file_that_two_paths_lead_to_is_not_moved_onto_itself() {
         assert_eq!(word(&mut alice, line), "done", "{line}");
         assert_eq!(alice.download("again/file").unwrap(), b"only");
     }
+    // The same by one path; and what is there is only replaced where that is asked for, and a folder never.
+    assert_eq!(word(&mut alice, "RENAME pub/file pub/file replace=yes"), "done");
+    fs::create_dir(world.home("alice").join("pub/folder")).unwrap();
+    for line in [
+        "RENAME pub/file pub/file",
+        "RENAME pub/file again/file",
+        "RENAME again/file pub/file",
+        "RENAME pub/folder pub/folder",
+        "RENAME pub/folder again/folder",
+        "RENAME pub/folder pub/folder replace=yes",
+        "RENAME pub/folder again/folder replace=yes",
+    ] {
+        assert_eq!(word(&mut alice, line), "exists", "{line}");
+    }
+    fs::remove_dir(world.home("alice").join("pub/folder")).unwrap();
+    assert_eq!(alice.download("pub/file").unwrap(), b"only");
     // Nor copied, and a folder goes by no way into itself.
     std::os::unix::fs::symlink("pub", world.home("alice").join("way")).unwrap();
     fs::create_dir(world.home("alice").join("pub/deep")).unwrap();
@@ -88,6 +104,8 @@ fn a_file_that_two_paths_lead_to_is_not_moved_onto_itself() {
     for (method, from, to) in [
         ("COPY", "pub/file", "again/file"),
         ("MOVE", "again/file", "pub/file"),
+        ("MOVE", "pub/file", "pub/file"),
+        ("MOVE", "pub/deep", "pub/deep"),
         ("COPY", "way/file", "pub/file"),
         ("COPY", "again/deep", "pub/deep"),
         ("COPY", "again/", "pub/into"),

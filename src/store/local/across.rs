@@ -185,9 +185,6 @@ fn may_come(from: &End<'_>, to: &End<'_>, seen_there: &SeenAt, replace: bool) ->
     seen::check(to.jail(), to.path, (&to_dir, to_name), seen_there.other.as_ref())?;
     let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| from.failed(err))?;
     let there = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
-    if is_same_place((from, (&from_dir, from_name)), (to, (&to_dir, to_name)))? {
-        return Ok(());
-    }
     refuse(from, to, (&stat, there.as_ref()), replace)
 }
 
@@ -265,12 +262,12 @@ fn put(
         check_below(from.path, to.path, from_dir, from_name)?;
     }
     let there = statat(to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    // As far as it can be known: what will not be moved stays whose it is.
+    refuse(from, to, (&stat, there.as_ref()), replace)?;
     if is_same_place((from, (from_dir, from_name)), (to, (to_dir, to_name)))? {
         let (sum, marked, replaced, owned) = (Sum::NONE, Sum::NONE, Sum::NONE, Sums::new());
         return Ok(Moved { stat, sum, owned, marked, replaced, going: None, stored: Stored::Same, trash: None });
     }
-    // As far as it can be known: what will not be moved stays whose it is.
-    refuse(from, to, (&stat, there.as_ref()), replace)?;
     // Before it is moved: nothing is to come there that cannot be counted, and nothing that has come to be told that it failed.
     let Found { sum, marked, owned, own: _ } = match found {
         Some(found) => found,

@@ -124,6 +124,7 @@ impl Shared {
             Found::Folder if from != to && to.is_within(from) => {
                 Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")))
             }
+            Found::Folder if old == new => Err(failed(to, Errno::EXIST)),
             // Each file in it is removed where it was, and it must be certain that it is the one that was copied.
             Found::Folder if !self.heeds().delete_match && !self.alone => Err(unheeded(from)),
             Found::Folder => {

@@ -37,6 +37,12 @@ pub fn names_change_only_as_asked(fresh: &dyn Fn() -> Home) -> Checked {
     same(rename("", "x", false)?, Err(Kind::IsDirectory), "the home itself")?;
     same(rename("f", "g", true)?, Ok(Stored::Replaced), "over a file, where that is asked for")?;
     same(read(&*store, "g")?, b"f".to_vec(), "what was moved")?;
+    same(rename("g", "g", false)?, Err(Kind::Exists), "onto itself")?;
+    same(rename("g", "g", true)?, Ok(Stored::Same), "onto itself, where that is asked for")?;
+    same(read(&*store, "g")?, b"f".to_vec(), "what was moved onto itself")?;
+    for replace in [false, true] {
+        same(rename("a/b", "a/b", replace)?, Err(Kind::Exists), "a folder onto itself")?;
+    }
     same(rename("a/b", "b", false)?, Ok(Stored::Created), "a folder")?;
     same(list(&*store, "", true)?, names(&["a", "b", "b/c", "empty", "g"]), "in the end")
 }
