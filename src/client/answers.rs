@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::files::{EntryKind, FileMode, Hash, Mtime};
+use crate::files::{EntryKind, FileMode, Hash, Mtime, RelPath};
 use crate::proto::InboxArgs;
 use crate::tls::Pin;
 
@@ -99,6 +99,20 @@ pub struct Stat {
     pub mode: Option<FileMode>,
     /// Its bytes were found not to be those that were stored.
     pub rotten: bool,
+}
+
+/// How much room there is in a folder, one's own or a shared one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Room {
+    /// Where the shared folder shows; none: it is one's own.
+    pub shared: Option<RelPath>,
+    /// The most bytes that may count there, if there is a bound: of the shared folder, or of whoever puts something there.
+    pub quota: Option<u64>,
+    /// What counts in that.
+    pub used: Option<u64>,
+    /// Bytes that the disk has left for everybody; said to who may upload there, by servers that know it.
+    pub free: Option<u64>,
 }
 
 /// A hash made by the server.

@@ -264,9 +264,9 @@ impl Tree {
     /// The top folder's time, and all that is below it, checked.
     fn list(&self, session: &mut Session) -> Result<(Mtime, Listing)> {
         self.links.check(session)?;
-        session.command(&Command::Stat(self.from.clone()))?;
+        session.command(&Command::stat(self.from.clone()))?;
         match self.links.needs_marks() {
-            true => listing::ask_marked(session, &self.from)?,
+            true => listing::ask_marked(session, &self.from, true)?,
             false => listing::ask(session, &self.from, true)?,
         }
         let top = session.expect(213).and_then(|reply| requests::stat(&reply));

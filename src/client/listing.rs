@@ -74,9 +74,9 @@ pub(super) fn ask(session: &mut Session, path: &RelPath, recursive: bool) -> Res
 }
 
 /// The same with links and shared folders named as such, from a server that can tell.
-pub(super) fn ask_marked(session: &mut Session, path: &RelPath) -> Result<()> {
+pub(super) fn ask_marked(session: &mut Session, path: &RelPath, recursive: bool) -> Result<()> {
     let features = session.features();
-    session.command(&command(features, path.clone(), true, features.has(Feature::Marks)))
+    session.command(&command(features, path.clone(), recursive, features.has(Feature::Marks)))
 }
 
 /// The command for it: from a server that can tell, with the rotten files named as such, and all modes.

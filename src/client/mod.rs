@@ -125,7 +125,7 @@ mod walk;
 mod wire;
 
 pub use administration::{Penalties, Penalty, ReadAgain};
-pub use answers::{Hashed, Ids, LinkTarget, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
+pub use answers::{Hashed, Ids, LinkTarget, Ping, Room, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
 #[cfg(feature = "cli")]
 pub use config::{Bookmark, Config, ConfigFile, Settings};
 pub use connection::Client;

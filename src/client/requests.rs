@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_std::channel::{Receiver, bounded};
 use futures::join;
 
-use super::answers::{Hashed, Ids, Ping, Stat, Status, Transferred};
+use super::answers::{Hashed, Ids, Ping, Room, Stat, Status, Transferred};
 use super::connection::Client;
 use super::listing::{Listing, Unread};
 use super::session::Session;
@@ -33,7 +33,20 @@ impl Client {
         .await
     }
 
-    /// The same, one entry at a time, without holding them all, and so without noticing one that is named twice. An
+    /// Lists a folder, with links and shared folders named as such ([`Entry::mark`]) by a server that can tell.
+    ///
+    /// # Errors
+    /// As [`Client::list`].
+    pub async fn list_marked(&mut self, path: impl IntoPath) -> Result<Listing> {
+        let path = path.into_path()?;
+        self.run(move |session| {
+            listing::ask_marked(session, &path, false)?;
+            listing::read_all(session, false)
+        })
+        .await
+    }
+
+    /// As [`Client::list`], one entry at a time, without holding them all, and so without noticing one that is named twice. An
     /// error from `each` is returned and ends the connection.
     ///
     /// # Errors
@@ -60,7 +73,21 @@ impl Client {
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::Denied`].
     pub async fn stat(&mut self, path: impl IntoPath) -> Result<Stat> {
-        self.ask(Command::Stat(path.into_path()?), 213, stat).await
+        self.ask(Command::stat(path.into_path()?), 213, stat).await
+    }
+
+    /// How much room there is in the folder that this is in, one's own or a shared one.
+    ///
+    /// # Errors
+    /// As [`Client::stat`]; [`Kind::TooOld`] if the server does not tell.
+    pub async fn room(&mut self, path: impl IntoPath) -> Result<Room> {
+        let number = |reply: &Reply<'_>, key: &str| reply.get(key).map(|_| reply.parsed(key)).transpose();
+        self.ask(Command::Stat { path: path.into_path()?, usage: true }, 213, move |reply| {
+            let shared = reply.get("shared").map(|_| RelPath::parse(&reply.bytes("shared")?)).transpose()?;
+            let (quota, used, free) = (number(reply, "quota")?, number(reply, "used")?, number(reply, "free")?);
+            Ok(Room { shared, quota, used, free })
+        })
+        .await
     }
 
     /// Describes several at once, in one round trip or few. The inner errors are those of each.
@@ -70,7 +97,7 @@ impl Client {
     pub async fn stats(&mut self, paths: Vec<RelPath>) -> Result<Vec<Result<Stat>>> {
         self.run(move |session| {
             let mut stats: Vec<Result<Stat>> = paths.iter().map(|path| Err(not_said(path))).collect();
-            let commands = paths.into_iter().map(|path| Ok(Command::Stat(path)));
+            let commands = paths.into_iter().map(|path| Ok(Command::stat(path)));
             many::each(session, commands, 213, stat, |at, answer| {
                 if let Some(slot) = stats.get_mut(at) {
                     *slot = answer;

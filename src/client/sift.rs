@@ -93,7 +93,7 @@ pub(super) fn downloads(
             Some(_) if whole.contains(&file.to) => {}
             Some(announced) if !is_to_be_fetched(&file, (announced.size, announced.mtime), into, observer, ledger) => {}
             None if ledger.how.dry_run => {
-                session.command(&Command::Stat(file.from.clone()))?;
+                session.command(&Command::stat(file.from.clone()))?;
                 let error = match session.expect(213).and_then(|reply| requests::stat(&reply)) {
                     Err(error) if session.is_broken() => return Err(error),
                     Err(error) => error,
@@ -291,7 +291,7 @@ fn each(session: &mut Session, tasks: &[Task]) -> Result<HashMap<RelPath, Stat>>
     };
     let names: Vec<RelPath> = tasks.iter().filter_map(to).collect();
     let (mut there, mut refused) = (HashMap::new(), None);
-    let commands = names.iter().map(|name| Ok(Command::Stat(name.clone())));
+    let commands = names.iter().map(|name| Ok(Command::stat(name.clone())));
     many::each(session, commands, 213, requests::stat, |at, answer| match (answer, names.get(at)) {
         (Ok(stat), Some(name)) => drop(there.insert(name.clone(), stat)),
         (Err(error), _) if error.kind() != Kind::NotFound => refused = Some(error),

@@ -134,7 +134,7 @@ impl Follow {
             }
             let Some(link) = follow.done.entries.get(at).map(|entry| entry.path.clone()) else { continue };
             let Ok(path) = top.join(&link) else { continue };
-            listing::ask_marked(session, &path)?;
+            listing::ask_marked(session, &path, true)?;
             let inside = match listing::read_all(session, true) {
                 Ok(inside) => inside,
                 Err(error) if session.is_broken() || !is_no_folder(error.kind()) => return Err(error),

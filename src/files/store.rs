@@ -191,6 +191,12 @@ pub trait Store: Send + Sync {
         Ok(None)
     }
 
+    /// [`Store::free`] of the folder that this path is in, where one store is put together of several.
+    fn free_at(&self, path: &RelPath) -> Result<Option<u64>> {
+        let _all_is_one = path;
+        self.free()
+    }
+
     /// The bytes that a bounded store has, and its bound.
     fn usage(&self) -> Result<Option<Usage>> {
         Ok(None)

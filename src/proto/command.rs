@@ -183,7 +183,12 @@ commands! {
     }: "LIST", "LIST [path] [recursive=yes] [rotten=yes] [mode=yes] [marks=yes]",
         "List a folder, or the whole tree below it.";
     /// Describe one file or folder.
-    Stat(RelPath = path_or_root()): "STAT", "STAT [path]", "Show type, size and modification time.";
+    Stat {
+        /// Which.
+        path: RelPath = path_or_root(),
+        /// With how much room there is in the folder that it is in, the home or a shared one.
+        usage: bool = flag("usage"),
+    }: "STAT", "STAT [path] [usage=yes]", "Show type, size and modification time.";
     /// Hash a file on the server.
     Hash {
         /// The file.

@@ -79,6 +79,8 @@ features! {
     Uploads = "uploads", "go on with what comes by a link";
     /// Signatures of RSA keys.
     Rsa = "rsa", "let RSA keys log in";
+    /// The key `usage=` of STAT.
+    Usage = "usage", "tell how much room a shared folder has";
 }
 
 /// A set of features.

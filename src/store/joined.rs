@@ -360,6 +360,10 @@ impl Store for JoinedStore {
         self.home.free()
     }
 
+    fn free_at(&self, path: &RelPath) -> Result<Option<u64>> {
+        self.at(path, |store, path| store.free_at(path))
+    }
+
     fn usage(&self) -> Result<Option<Usage>> {
         self.home.usage()
     }

@@ -134,7 +134,7 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Unlink => &["UNLINK nothing"],
         Verb::Visit => &["VISIT 0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"],
         Verb::List => &["LIST", "LIST folder", "LIST recursive=yes"],
-        Verb::Stat => &["STAT", "STAT file"],
+        Verb::Stat => &["STAT", "STAT file", "STAT file usage=yes"],
         Verb::Hash => &["HASH file", "HASH file length=2", "HASH file recorded=yes", "HASH file partial=yes"],
         Verb::Accept => &["ACCEPT file"],
         Verb::Chmod => &["CHMOD file mode=755", "CHMOD file mode=644 perms=yes"],

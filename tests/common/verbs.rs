@@ -89,7 +89,8 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         | Verb::Shutdown
         | Verb::Logout => Vec::new(),
         Verb::List => vec![path.to_owned(), format!("{path} recursive=yes")],
-        Verb::Stat | Verb::Accept => vec![path.to_owned()],
+        Verb::Stat => vec![path.to_owned(), format!("{path} usage=yes")],
+        Verb::Accept => vec![path.to_owned()],
         Verb::Hash => ["", " length=1", " recorded=yes", " growing=yes", " partial=yes"]
             .map(|options| format!("{path}{options}"))
             .to_vec(),

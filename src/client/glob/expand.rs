@@ -141,7 +141,7 @@ impl Search {
         ask(
             session,
             paths,
-            |path| Command::Stat(path.clone()),
+            |path| Command::stat(path.clone()),
             |session, path| {
                 let reply = session.reply()?;
                 if reply.is_error() {

@@ -57,10 +57,10 @@ enum Which {
 }
 
 fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which) -> Result<Tree> {
-    session.command(&Command::Stat(root.clone()))?;
+    session.command(&Command::stat(root.clone()))?;
     match which {
         Which::Source { links } if !links.needs_marks() => listing::ask(session, root, true)?,
-        Which::Source { .. } | Which::Destination { .. } => listing::ask_marked(session, root)?,
+        Which::Source { .. } | Which::Destination { .. } => listing::ask_marked(session, root, true)?,
     }
     let top = session.expect(213).and_then(|reply| requests::stat(&reply));
     // Both are answered, also when the first is refused.
@@ -168,7 +168,7 @@ pub(super) fn remove(session: &mut Session, root: &RelPath, paths: &[RelPath]) -
 /// # Errors
 /// Those that end the connection.
 pub(super) fn remove_folders(session: &mut Session, root: &RelPath, paths: &[RelPath]) -> Result<()> {
-    let commands = paths.iter().map(|path| root.join(path.as_bytes()).map(Command::Stat));
+    let commands = paths.iter().map(|path| root.join(path.as_bytes()).map(Command::stat));
     let mut folders = Vec::new();
     many::each(session, commands, 213, requests::stat, |at, found| {
         let is_folder = found.is_ok_and(|found| found.kind == EntryKind::Directory);

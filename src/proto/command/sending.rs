@@ -11,6 +11,11 @@ use crate::proto::percent::encode;
 use crate::secret::Secret;
 
 impl Command {
+    /// What is at a path, and no more.
+    pub const fn stat(path: RelPath) -> Command {
+        Command::Stat { path, usage: false }
+    }
+
     /// What a server must have listed in its greeting to understand this command as it is written: what its verb came with, and what
     /// came to that verb later.
     pub fn needs(&self) -> Features {
@@ -23,6 +28,7 @@ impl Command {
             Command::List { rotten, mode, marks, .. } => {
                 (rotten.then_some(Feature::Record), mode.then_some(Feature::Chmod), marks.then_some(Feature::Marks))
             }
+            Command::Stat { usage: true, .. } => (Some(Feature::Usage), None, None),
             Command::Hash { of: HashOf::Record, .. } => (Some(Feature::Record), None, None),
             Command::Hash { of: HashOf::Growing, .. } | Command::Download { growing: true, .. } => {
                 (Some(Feature::Growing), None, None)
@@ -64,7 +70,7 @@ impl Command {
     pub fn path(&self) -> Option<&RelPath> {
         match self {
             Command::List { path, .. }
-            | Command::Stat(path)
+            | Command::Stat { path, .. }
             | Command::Hash { path, .. }
             | Command::Accept(path)
             | Command::Download { path, .. }
@@ -165,10 +171,11 @@ impl Command {
                 flag(out, "mode", *mode);
                 flag(out, "marks", *marks);
             }
-            Command::Stat(path) => {
+            Command::Stat { path, usage } => {
                 if !path.is_root() {
                     argument(out, path.as_bytes());
                 }
+                flag(out, "usage", *usage);
             }
             Command::Hash { path, length, of } => {
                 argument(out, path.as_bytes());

@@ -180,7 +180,8 @@ fn a_command() -> impl Strategy<Value = Command> {
             mode: false,
             marks: false
         }),
-        a_path().prop_map(Command::Stat),
+        (a_path(), any::<bool>()).prop_map(|(path, usage)| Command::Stat { path, usage }),
+        any::<bool>().prop_map(|usage| Command::Stat { path: RelPath::root(), usage }),
         (
             a_path(),
             any::<Option<u64>>(),

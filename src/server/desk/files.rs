@@ -2,7 +2,7 @@
 
 use super::Desk;
 use super::gate;
-use super::outcome::{Begun, Outcome};
+use super::outcome::{Begun, Outcome, Room};
 use super::running::Running;
 use crate::auth::Access;
 use crate::error::{Kind, Result};
@@ -12,10 +12,24 @@ use crate::machine::turns;
 use crate::store::local::name_before;
 
 impl Desk {
-    pub(super) fn stat(&self, path: &RelPath, running: Running) -> Begun {
+    pub(super) fn stat(&self, path: &RelPath, with_room: bool, running: Running) -> Begun {
         let found = self.meta(path, Access::LIST, running.name());
-        let found = found.map(|meta| Outcome::Found { meta, rotten: self.is_rotten(path, meta.kind, meta.size) });
+        let found = found.map(|meta| {
+            let room = if with_room { self.room(path) } else { None };
+            Outcome::Found { meta, rotten: self.is_rotten(path, meta.kind, meta.size), room }
+        });
         self.over(running, found)
+    }
+
+    /// How much room there is in the folder that this is in, for its users alone: of a link it is its maker's.
+    fn room(&self, path: &RelPath) -> Option<Box<Room>> {
+        let grants = self.principal.grants();
+        let may_fill = grants.access_at(path).contains(Access::UPLOAD);
+        let free = || turns::block_in_place(|| self.store.free_at(path)).ok().flatten();
+        self.principal.is_user().then(|| {
+            let shared = grants.folder_at(path).map(|folder| folder.at.clone());
+            Box::new(Room { shared, usage: self.usage(path), free: may_fill.then(free).flatten() })
+        })
     }
 
     pub(super) fn set_mode(&self, path: &RelPath, mode: SourceMode, running: Running) -> Begun {

@@ -283,7 +283,8 @@ impl Desk {
             Err(error) => return Begun::Done(Err(error)),
         };
         match op {
-            Op::Stat(path) => self.stat(&path, running),
+            Op::Stat(path) => self.stat(&path, false, running),
+            Op::StatWithRoom(path) => self.stat(&path, true, running),
             Op::SetMode { path, mode } => self.set_mode(&path, mode, running),
             Op::Remove { path, recursive, for_good } => self.remove(&path, recursive, for_good, running),
             Op::Supersede { from, to } => self.supersede(&from, &to, running),

@@ -13,6 +13,8 @@ use crate::files::{Condition, Hash, Mtime, RelPath, Resume, SourceMode, StagedId
 pub enum Op {
     /// What is at a path.
     Stat(RelPath),
+    /// The same, and how much room there is in the folder that it is in, the home or a shared one.
+    StatWithRoom(RelPath),
     /// What is in a folder.
     List {
         /// The folder.
@@ -277,7 +279,9 @@ impl Op {
         let between = |from, to| gate::need_at(from, Some(to));
         let over = |replace| if replace { Access::OVERWRITE } else { Access::NONE };
         match self {
-            Op::Stat(path) => Facts::new(Action::Stat, path, at(path, Access::LIST, Itself), Writes::Nothing),
+            Op::Stat(path) | Op::StatWithRoom(path) => {
+                Facts::new(Action::Stat, path, at(path, Access::LIST, Itself), Writes::Nothing)
+            }
             Op::List { path, .. } => Facts::new(Action::List, path, at(path, Access::LIST, Itself), Writes::Nothing)
                 .behind_links(Access::LIST),
             Op::Read { path, .. } => {

@@ -7,8 +7,21 @@ use super::locks::Lock;
 use super::parts::PartUpload;
 use super::uploads::Put;
 use crate::error::Result;
-use crate::files::{Committed, FileMode, Hash, Meta, Mtime, Partial, Removed, StagedId, Stored, TrashList};
+use crate::files::{
+    Committed, FileMode, Hash, Meta, Mtime, Partial, RelPath, Removed, StagedId, Stored, TrashList, Usage,
+};
 use crate::server::events::Came;
+
+/// How much room there is in a folder, the home or a shared one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Where the shared folder shows; none: it is the home.
+    pub shared: Option<RelPath>,
+    /// What counts in the quota that counts there, and how much may.
+    pub usage: Option<Usage>,
+    /// What the storage has left for everybody, for whoever may put something there.
+    pub free: Option<u64>,
+}
 
 /// What an operation that succeeded came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +32,8 @@ pub enum Outcome {
         meta: Meta,
         /// It is known not to be what was stored.
         rotten: bool,
+        /// How much room there is where it is, if that was asked for and is for whoever asks.
+        room: Option<Box<Room>>,
     },
     /// All of the folder was told of.
     Listed {

@@ -28,6 +28,8 @@ const CANNOT: &[&str] = &[
 const OTHERWISE: &[(&str, &[i32])] = &[
     // There is no such session, no such invitation, no key of that name.
     ("sealift key remove alice@files.example alice@laptop", &[3]),
+    // Nothing is shared there.
+    ("sealift df alice@files.example/team", &[3]),
     // Nothing is kept there.
     ("sealift trash restore alice@files.example/reports/summer.pdf", &[3]),
     ("sealift trash restore alice@files.example/reports --to reports-of-monday", &[3]),

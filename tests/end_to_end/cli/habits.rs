@@ -219,3 +219,51 @@ fn df_shows_the_quota_and_what_is_left_of_it() {
     let shown = " used: 2.0 KiB of the quota; 1.0 MiB in 2 files show\nquota: 4.0 KiB\n room: 2.0 KiB\n";
     assert_eq!(world.run(["df", &carol]).code(0).stdout(), shown);
 }
+
+/// A shared folder has a bound of its own, whoever puts something there.
+#[test]
+fn df_tells_of_the_shared_folder_that_its_target_is_in() {
+    let world = World::trusting();
+    for args in [
+        &["user", "set", "alice", "--quota", "1MiB"][..],
+        &["folder", "add", "team", "--access", "alice=full", "--quota", "10KiB"],
+        &["folder", "add", "free", "--as", "box/free", "--access", "alice=full"],
+        &["folder", "add", "seen", "--access", "alice=read", "--quota", "20KiB"],
+    ] {
+        let done = world.server.command(args).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    crate::common::eventually("they show", || world.run(["ls", &world.alice("")]).stdout().contains("seen"));
+    fs::write(world.local("kib"), [7; 1024]).unwrap();
+    world.run(["mkdir", &world.alice("team/d")]).code(0);
+    for to in ["own", "team/a", "team/d/b", "team/d/c", "box/free/x", "box/free/y"] {
+        world.run(["put", world.local("kib").to_str().unwrap(), &world.alice(to)]).code(0);
+    }
+    let told = |target: &str| {
+        let done = world.run(["df", "--json", &world.alice(target)]).code(0);
+        let told: serde_json::Value = serde_json::from_str(done.stdout().lines().next().unwrap()).unwrap();
+        (["path", "size", "files", "quota"].map(|key| told[key].clone()), told["room"].as_u64(), done.stderr.clone())
+    };
+    for target in ["team", "team/d", "team/d/b", "team/"] {
+        let ([path, size, files, quota], room, said) = told(target);
+        assert_eq!((path, size, files), ("team".into(), 3072.into(), 3.into()), "{target}");
+        assert_eq!((quota, room, said.as_str()), (10240.into(), Some(7168), ""), "{target}");
+    }
+    // What has no bound of its own counts in hers.
+    let ([path, size, files, quota], room, _) = told("box/free/x");
+    assert_eq!((path, size, files), ("box/free".into(), 3072.into(), 2.into()));
+    assert_eq!((quota, room), ((1 << 20).into(), Some((1 << 20) - 3072)));
+    let ([path, _, files, quota], room, _) = told("seen");
+    assert_eq!((path, files, quota, room), ("seen".into(), 0.into(), 20480.into(), Some(20480)));
+    // And all else is hers.
+    let ([path, size, _, quota], _, said) = told("own");
+    assert_eq!((path, size, quota), ("".into(), 3072.into(), (1 << 20).into()));
+    assert!(said.contains("This is about everything that you have there"), "{said}");
+    world.run(["df", &world.alice("team/none")]).code(3).said("team/none: no such file or folder");
+    let shown = world.run(["df", &world.alice("team")]).code(0);
+    assert!(
+        shown.stdout().contains("used: 3.0 KiB in 3 files") && shown.stdout().contains("room: 7.0 KiB"),
+        "{}",
+        shown.stdout()
+    );
+}

@@ -200,3 +200,39 @@ fn a_trash_that_is_off_is_told_from_one_that_is_empty() {
     let listed = world.run(["trash", "list", &world.alice("")]).code(0);
     assert!(listed.stdout().contains("/f") && !listed.stderr.contains(off), "{listed:?}");
 }
+
+/// No right would help: whoever administers the server takes it away, and what is in it is another matter.
+#[test]
+fn a_shared_folder_that_stays_is_told_of_as_one() {
+    let world = world(&["box/f"]);
+    for args in
+        [&["folder", "add", "team", "--access", "alice=full"][..], &["folder", "add", "inbox", "--as", "box/in"]]
+    {
+        let more: &[&str] = if args.contains(&"inbox") { &["--access", "alice=full"] } else { &[] };
+        let done = world.server.command(&[args, more].concat()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    crate::common::eventually("it shows", || world.run(["ls", &world.alice("")]).stdout().contains("team"));
+    world.run(["put", "/etc/hostname", &world.alice("team/f")]).code(0);
+    let (itself, around) = ("hint: It is a shared folder", "hint: A shared folder is in it");
+    for (args, hint) in [
+        (&["rm", "team"][..], itself),
+        (&["rm", "-r", "team"], itself),
+        (&["rm", "-rf", "box/in"], itself),
+        (&["rm", "-r", "box"], around),
+        (&["mv", "team", "crew"], itself),
+        (&["mv", "box/in", "in"], itself),
+        (&["mv", "box", "crate"], around),
+    ] {
+        let words: Vec<String> = args
+            .iter()
+            .skip(1)
+            .map(|word| if word.starts_with('-') { (*word).to_owned() } else { world.alice(word) })
+            .collect();
+        let run = world.run(std::iter::once(args[0]).chain(words.iter().map(String::as_str)));
+        run.code(5).said(hint);
+    }
+    // In the shell, too; and what is in it goes.
+    assert!(world.remote("alice", "box/f").exists());
+    world.run(["rm", &world.alice("team/f")]).code(0);
+}

@@ -140,6 +140,37 @@ fn a_quota_and_what_is_used_of_it_are_told_to_who_asks() {
     assert!(none.contains("<D:quota-available-bytes/>") && none.contains("404"), "{none}");
 }
 
+/// Also where it is one of those that are in the folder which is looked at.
+#[test]
+fn the_quota_of_a_shared_folder_is_its_own() {
+    let world = World::of(&["alice"]);
+    let section = crate::common::section("alice", "\"full\"", "alice");
+    let team = "\n[folders.team]\naccess = { alice = \"full\" }\nquota = \"500 B\"\n";
+    world.set_users(&format!("{section}quota = \"1000 B\"\n{team}"));
+    fs::create_dir_all(world.home("team").join("in")).unwrap();
+    fs::create_dir_all(world.home("alice").join("own")).unwrap();
+    fs::write(world.home("alice").join("file"), [0; 300]).unwrap();
+    fs::write(world.home("team").join("file"), [0; 100]).unwrap();
+    let daemon = world.start();
+    let asked = "<propfind xmlns='DAV:'><prop><quota-available-bytes/></prop></propfind>";
+    let left = |depth: &str, path: &str| {
+        let text = propfind(&daemon, Some("alice"), depth, asked, path).text();
+        let each = text.split("<D:response>").skip(1).filter(|response| response.contains("bytes>"));
+        let told =
+            each.map(|one| (between(one, "<D:href>", "<")[0].to_owned(), between(one, "bytes>", "<")[0].to_owned()));
+        told.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let told = left("1", "/~alice/");
+    let of = |path: &str| told.get(path).map(String::as_str);
+    assert_eq!(
+        ["/~alice/", "/~alice/own/", "/~alice/team/"].map(of),
+        [Some("700"), Some("700"), Some("400")],
+        "{told:?}"
+    );
+    let told = left("1", "/~alice/team/");
+    assert!(told.len() == 2 && told.values().all(|left| left == "400"), "{told:?}");
+}
+
 #[test]
 fn options_say_what_may_be_asked_for() {
     let daemon = Daemon::start();

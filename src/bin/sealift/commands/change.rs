@@ -9,7 +9,7 @@ use sealift::files::{EntryKind, RelPath};
 use sealift::readable::shell_word;
 use sealift::{Client, Error, Kind};
 
-use super::cp;
+use super::{cp, shared};
 use crate::args::{Mkdir, Mv, Rm};
 use crate::ask;
 use crate::context::{Context, Repeat};
@@ -73,7 +73,10 @@ pub async fn remove(out: Output, client: &mut Client, named: &Named, how: &RmHow
     match client.remove(&target.path, how.recursive).await {
         Ok(()) => report(out, client, Event::Removed, &target.path),
         Err(err) if how.force && err.kind() == Kind::NotFound => Ok(()),
-        Err(err) => Err(Failure::from(err).about(&target.path.to_string())),
+        Err(err) => {
+            let failure = Failure::from(err).about(&target.path.to_string());
+            Err(shared::explained(client, failure, &target.path).await)
+        }
     }
 }
 
@@ -397,7 +400,8 @@ async fn carry_one(
     }
     if let Err(err) = client.rename(from, &to, how.force).await {
         let replace = || "Add --force to replace it.".to_owned();
-        return Err(explain(client, err.into(), from, &to).await.hinted(Kind::Exists, replace));
+        let failure = explain(client, err.into(), from, &to).await.hinted(Kind::Exists, replace);
+        return Err(shared::explained(client, failure, from).await);
     }
     let moved = || Object::of(Event::Moved).name("from", from.as_bytes()).name("path", to.as_bytes());
     out.json(|| moved().ids(client.last_ids()))?;

@@ -1,16 +1,16 @@
-//! `df`: how much a user has on a server, and how much more may come.
+//! `df`: how much a user, or a shared folder, has on a server, and how much more may come.
 
 use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
-use sealift::Client;
 use sealift::byte_size::render_size;
-use sealift::client::Status;
+use sealift::client::{Room, Status};
 use sealift::files::{EntryKind, RelPath};
+use sealift::{Client, Kind};
 
-use super::unread;
+use super::{shared, unread};
 use crate::context::Context;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Event, Object, Output};
 use crate::voice;
@@ -19,14 +19,17 @@ use crate::voice;
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 #[command(after_help = "\
-Example:
+Examples:
   sealift df alice@files.example
+      How much you have there.
+  sealift df alice@files.example/team
+      How much is in the shared folder that this is in, whoever put it there.
 
 With a quota, this shows what counts in it: your files, your trash, and what you put into shared folders that have no quota of their own. \
 Without one, it shows everything that is listed. The room is what the quota leaves, but no more than is left on the server's disk, for everybody \
 there. Users who may not upload are not told about the disk.")]
 pub struct Df {
-    /// The server
+    /// The server, or a shared folder there
     #[arg(value_name = "TARGET")]
     pub target: OsString,
     #[command(flatten)]
@@ -54,17 +57,46 @@ pub async fn run(ctx: &Context, args: &Df) -> Outcome {
     ctx.with_client(&login, async |client| show(ctx.out, client, &target.path).await).await
 }
 
-/// The same over a connection; whoever asks about a `path` is told that this is about all that she has. A server says what counts in a quota; where there is none, or an older server, it is what is listed.
-///
-/// # Errors
-/// As [`Client::list`].
-pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
+/// What this is about.
+struct Measured {
+    /// All that is in this folder.
+    folder: RelPath,
+    quota: Option<u64>,
+    used: Option<u64>,
+    free: Option<u64>,
+}
+
+/// The shared folder that this path is in, or all that the user has there; whoever asks about another path is told so.
+async fn measured(out: Output, client: &mut Client, path: &RelPath) -> Result<Measured, Failure> {
     if !path.is_root() {
+        match client.room(path.clone()).await {
+            Ok(Room { shared: Some(folder), quota, used, free, .. }) => {
+                return Ok(Measured { folder, quota, used, free });
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == Kind::TooOld => {
+                if let Some(folder) = shared::around(client, path).await {
+                    out.note(&format!(
+                        "{folder} is a shared folder, and the server is too old to tell how much room it has."
+                    ));
+                }
+            }
+            Err(error) => return Err(Failure::from(error).about(&path.to_string())),
+        }
         out.note(&voice::here(
             "This is about everything that you have there; `sealift du -s` shows the size of a folder.",
         ));
     }
-    let Status { quota, used: told, free, .. } = client.status().await?;
+    let Status { quota, used, free, .. } = client.status().await?;
+    Ok(Measured { folder: RelPath::root(), quota, used, free })
+}
+
+/// The same over a connection. A server says what counts in a quota; where there is none, or an older server, it is what is listed.
+///
+/// # Errors
+/// As [`Client::list`].
+pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
+    let Measured { folder, quota, used: told, free } = measured(out, client, path).await?;
     let (mut used, mut files) = (0u64, 0u64);
     let count = |entry: sealift::files::Entry| {
         if entry.kind == EntryKind::File {
@@ -72,12 +104,12 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
         }
         Ok(())
     };
-    let missed = client.list_each(&RelPath::root(), true, count).await?;
+    let missed = client.list_each(&folder, true, count).await?;
     // What counts in her quota: her trash too, and what she put into shared folders that have none of their own, but not what others did.
     let (listed, used) = (used, told.unwrap_or(used));
     let room = quota.map(|quota| quota.saturating_sub(used)).into_iter().chain(free).min();
     let object = || {
-        let object = Object::of(Event::Usage).name("path", b"").value("size", used).value("files", files);
+        let object = Object::of(Event::Usage).name("path", folder.as_bytes()).value("size", used).value("files", files);
         object.value("quota", quota).value("free", free).value("room", room)
     };
     if !out.json(object)? {
@@ -93,7 +125,7 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
             None => out.words(" room: as much as the server has left, which it does not say")?,
         }
     }
-    unread::tell(out, &missed, &RelPath::root())
+    unread::tell(out, &missed, &folder)
 }
 
 /// A quota as sizes are shown, and before it as its administrator has written it where that was in decimal units: so errors have it.

@@ -26,6 +26,7 @@ pub mod passwd;
 pub mod put;
 mod put_link;
 pub mod server;
+mod shared;
 mod sink;
 pub mod trash;
 pub mod tree;

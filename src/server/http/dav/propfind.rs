@@ -166,8 +166,16 @@ fn more(desk: &Desk, place: &Place, (kind, size): (EntryKind, u64), reading: &Re
         recorded: wanted.has(Live::Etag).then(|| desk.recorded(&place.path, kind, size)).flatten(),
         locks: if is_locked { active::all(desk, place, kind == EntryKind::Directory) } else { String::new() },
         kept: if wanted.has_kept() { desk.properties(&place.path)? } else { Properties::new() },
-        usage: reading.usage,
+        usage: usage(desk, &place.path, kind, reading),
     })
+}
+
+/// What there is of the folder that this is in, the home or a shared one: one that shows in the folder that is read has a quota of its own.
+fn usage(desk: &Desk, path: &RelPath, kind: EntryKind, reading: &Reading) -> Option<Usage> {
+    let grants = desk.principal().grants();
+    let of = |path: &RelPath| grants.folder_at(path).map(|folder| &folder.at);
+    let is_other = kind == EntryKind::Directory && of(path) != of(&reading.place.path);
+    if is_other && reading.wanted.has_usage() { desk.usage(path) } else { reading.usage }
 }
 
 /// Reads as much of the folder as one turn is for.

@@ -94,13 +94,26 @@ impl Replies {
 
 fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
     match outcome {
-        Outcome::Found { meta, rotten } => {
+        Outcome::Found { meta, rotten, room } => {
             let reply = ReplyWriter::new(line, 213, "stat")
                 .field("type", meta.kind.word())
                 .field("size", meta.size)
                 .field("mtime", meta.mtime)
                 .field("mode", meta.mode);
-            if *rotten { reply.field("rotten", "yes") } else { reply }
+            let reply = if *rotten { reply.field("rotten", "yes") } else { reply };
+            let Some(room) = room else { return reply };
+            let reply = match &room.shared {
+                Some(at) => reply.bytes("shared", at.as_bytes()),
+                None => reply,
+            };
+            let reply = match room.usage {
+                Some(usage) => reply.field("quota", usage.limit).field("used", usage.used),
+                None => reply,
+            };
+            match room.free {
+                Some(free) => reply.field("free", free),
+                None => reply,
+            }
         }
         Outcome::Listed { entries, unreadable, unread } => {
             let reply = ReplyWriter::new(line, 226, "done").field("entries", entries);

@@ -35,7 +35,8 @@ impl Asked {
 impl From<Command> for Asked {
     fn from(command: Command) -> Asked {
         let op = match command {
-            Command::Stat(path) => Op::Stat(path),
+            Command::Stat { path, usage: false } => Op::Stat(path),
+            Command::Stat { path, usage: true } => Op::StatWithRoom(path),
             Command::List { path, recursive, rotten, mode, marks } => {
                 Op::List { path, recursive, rotten, modes: mode, marks }
             }

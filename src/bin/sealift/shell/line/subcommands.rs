@@ -24,7 +24,7 @@ pub struct MirrorLine {
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub struct Df {
-    /// A folder; what is shown is about everything that you have
+    /// A shared folder, or something in one; otherwise what is shown is about everything that you have
     pub name: Option<OsString>,
     #[command(flatten)]
     pub how: df::How,
