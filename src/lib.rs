@@ -102,6 +102,10 @@ pub mod byte_size;
 pub mod confine;
 #[doc(hidden)]
 pub mod fast_copy;
+#[cfg(any(feature = "server", feature = "cli"))]
+#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "some of it is for servers alone"))]
+#[doc(hidden)]
+pub mod fresh_file;
 #[doc(hidden)]
 pub mod readable;
 #[cfg(feature = "cli")]

@@ -30,6 +30,19 @@ pub const NAME_MAX: usize = 255;
 /// Deepest path in components. Listing a tree holds one open directory for each level.
 pub const DEPTH_MAX: usize = 64;
 
+/// How often a new file beside another one is made anew because somebody who looked for what was left over took it away before it was locked:
+/// each time takes meeting the same moment again.
+pub const FRESH_FILE_TRIES: usize = 5;
+
+/// How old such a file is before it is taken for left over where no lock says whether somebody writes it: that takes milliseconds.
+pub const FRESH_FILE_LEFT: Duration = Duration::from_secs(60 * 60);
+
+/// With less room than this on a disk `sealiftd check` warns: what a busy server takes in a second.
+pub const DISK_LITTLE: u64 = 64 * 1024 * 1024;
+
+/// How long a command waits for the disks and mounts that it works on: longer than one takes that has to be woken.
+pub const PLACES_ANSWER: Duration = Duration::from_secs(20);
+
 /// How often a folder that gets a longer path is walked through, because something came into the tree meanwhile, before
 /// that is done once more while nothing may come.
 pub const LOOKS_BELOW: usize = 3;

@@ -52,7 +52,6 @@ mod editor;
 mod expiry;
 mod folders_editor;
 mod folders_table;
-mod fresh_file;
 mod grants;
 mod grants_table;
 mod groups_editor;

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, OFlags};
 
 use super::editor::{self, NewUser};
-use super::fresh_file::{Fresh, beside, failed, remove_beside, sync_parent};
 use super::{Grants, HiddenRule, UserKey, Users, groups_editor, reader};
 use crate::error::{Error, Kind, Result};
 use crate::files::Location;
+use crate::fresh_file::{Fresh, beside, failed, remove_beside, sync_parent};
 use crate::limits::USERS_FILE_MAX;
 use crate::random;
 

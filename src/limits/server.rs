@@ -264,7 +264,7 @@ pub const SHARED_CHANGES_BYTES: u64 = 512 * 1024;
 
 /// How old a half-written file in a shared state folder is before it is taken for left over: another server writes one in
 /// milliseconds.
-pub const SHARED_STATE_LEFT: Duration = Duration::from_secs(60 * 60);
+pub const SHARED_STATE_LEFT: Duration = super::FRESH_FILE_LEFT;
 
 /// Bytes read of what a server says of itself: two lines.
 pub const STATE_FILE_MAX: u64 = 16 * 1024;
@@ -426,6 +426,10 @@ pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// paths that locks have in practice; with nothing but locks of the longest paths and owners there are, 24 MiB.
 pub const LEFT_MAX: u64 = 32 * 1024 * 1024;
 
+/// How long a server that was told to stop may take beyond its grace period before it ends by force: the farewells, and what hooks are
+/// still to be told, fit in it, and with the usual grace it is less than service managers wait.
+pub const END_OVERDUE: Duration = Duration::from_secs(28);
+
 /// From this number on a supervisor keeps the sockets of its servers: far from those that every process opens first.
 pub const SUPERVISED_SOCKETS_FROM: i32 = 100;
 
@@ -476,6 +480,9 @@ pub const SUPERVISED_CRASHES: usize = 5;
 
 /// See [`SUPERVISED_CRASHES`].
 pub const SUPERVISED_CRASHES_WITHIN: Duration = Duration::from_secs(300);
+
+/// How long `sealiftd reload` waits for a supervisor that only hands a signal on.
+pub const SUPERVISOR_ANSWER: Duration = Duration::from_secs(20);
 
 /// How long whoever talks to a supervisor may take for the line of a wish, and for taking the answer.
 pub const SUPERVISOR_WISH: Duration = Duration::from_secs(5);

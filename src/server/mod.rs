@@ -403,7 +403,8 @@ impl Server {
         let when = (limits::SWEEP_PAUSE, desk::sweep::begin_beats(&vault, registry.clone()));
         let is_one_of_several = registry.node().is_some();
         let users = move || (users.latest(), users.may_miss_some(is_one_of_several));
-        let _goes_on_alone = desk::sweep::begin(vault, users, sessions, when);
+        let state = self.shared.state.as_ref().map(|state| state.folder());
+        let _goes_on_alone = desk::sweep::begin((vault, state), users, sessions, when);
         let over = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
         let _ = timeout(self.shared.live().pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;

@@ -22,6 +22,7 @@ mod folders;
 mod hooks;
 mod journal;
 mod keys;
+mod left_over;
 mod let_go;
 mod limit_rate;
 mod log;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use sealift::Kind;
-use sealift::files::{Condition, HomeTerms, Stored, UploadSpec, Vault};
+use sealift::files::{Condition, HomeTerms, Store, Stored, UploadSpec, Vault};
 
 use crate::common::bad_engine::{Act, Asked, BadEngine};
 use crate::store_s3_bad::{any, kind, p, store, vault};
@@ -16,6 +16,15 @@ const FAILED: &str = "<Error><Code>InternalError</Code></Error>";
 
 fn said(status: u16, code: &str) -> Act {
     Act::Say(status, "", format!("<Error><Code>{code}</Code></Error>"))
+}
+
+/// A home with a quota, in a storage that heeds conditions.
+fn bounded(engine: &BadEngine) -> (Arc<dyn Store>, tempfile::TempDir) {
+    engine.heeds();
+    let spool = tempfile::tempdir().unwrap();
+    let vault = vault(engine, true, &spool);
+    assert!(vault.probe().unwrap().all());
+    (vault.open("alice", HomeTerms::none().bounded(Some(1000))).unwrap(), spool)
 }
 
 /// Has the storage say nothing to the first request of this kind, or that something has failed there, and then that.
@@ -115,11 +124,7 @@ fn what_became_of_a_completed_upload_is_told_by_its_number_and_nobody_reads_the_
 #[test]
 fn a_quota_counts_what_was_stored_by_a_first_attempt_though_the_second_was_refused() {
     let engine = BadEngine::start();
-    engine.heeds();
-    let spool = tempfile::tempdir().unwrap();
-    let vault = vault(&engine, true, &spool);
-    assert!(vault.probe().unwrap().all());
-    let store = vault.open("alice", HomeTerms::none().bounded(Some(1000))).unwrap();
+    let (store, _spool) = bounded(&engine);
     any(&*store, "y", b"another").unwrap();
     let mut upload =
         store.begin(&p("x"), UploadSpec { condition: Condition::Absent, ..UploadSpec::default() }).unwrap();
@@ -146,11 +151,7 @@ fn a_quota_counts_what_was_stored_by_a_first_attempt_though_the_second_was_refus
 #[test]
 fn a_removal_whose_answer_was_lost_is_looked_up() {
     let engine = BadEngine::start();
-    engine.heeds();
-    let spool = tempfile::tempdir().unwrap();
-    let vault = vault(&engine, true, &spool);
-    assert!(vault.probe().unwrap().all());
-    let store = vault.open("alice", HomeTerms::none().bounded(Some(1000))).unwrap();
+    let (store, _spool) = bounded(&engine);
     for (path, bytes) in [("x", &b"bytes"[..]), ("y", b"another")] {
         any(&*store, path, bytes).unwrap();
     }

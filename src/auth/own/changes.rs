@@ -24,9 +24,9 @@ use rustix::io::Errno;
 use self::asked::Asked;
 use self::journal::{Content, Entry, Journal};
 use self::journals::{name_of, numbers};
-use crate::auth::fresh_file::{Fresh, remove_beside};
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
+use crate::fresh_file::{Fresh, remove_beside};
 use crate::limits;
 use crate::random;
 

@@ -15,8 +15,8 @@ use rustix::fs::OFlags;
 use super::changes::{self, Changes, Followed, News, Turn};
 use super::{Own, Record, for_users};
 use crate::auth::User;
-use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::error::{Error, Kind, Result};
+use crate::fresh_file::{Fresh, sync_parent};
 use crate::limits;
 use crate::sync::Mutex;
 
@@ -344,6 +344,23 @@ mod tests {
         fs::write(&left, "half").unwrap();
         StateFolder::open(dir.path()).unwrap();
         assert!(!left.exists());
+        // Of a command, beside a server that runs.
+        let invitation = folder.folder_of_invitations().join("0123456789abcdef.toml");
+        let left = invitation.with_file_name(".0123456789abcdef.toml.0123456789abcdef.new");
+        fs::write(&left, "half").unwrap();
+        let live = Fresh::beside(&invitation, "whole").unwrap();
+        assert_eq!((folder.sweep_left().unwrap(), folder.sweep_left().unwrap()), (1, 0));
+        assert!(!left.exists());
+        live.put_in_place().unwrap();
+        assert!(invitation.exists());
+        // What other machines write may show no lock here.
+        let open = || StateFolder::open_shared(dir.path(), "one", || Ok(())).unwrap();
+        let shared = open().removing_old_if(|| true);
+        fs::write(&left, "half").unwrap();
+        assert_eq!(shared.sweep_left().unwrap(), 0);
+        let old = std::time::SystemTime::now() - limits::SHARED_STATE_LEFT;
+        fs::File::options().write(true).open(&left).unwrap().set_modified(old).unwrap();
+        assert_eq!((open().sweep_left().unwrap(), shared.sweep_left().unwrap()), (0, 1));
         fs::set_permissions(dir.path(), Permissions::from_mode(0o770)).unwrap();
         let refused = StateFolder::open(dir.path()).unwrap_err();
         assert!(refused.kind() == Kind::BadConfig && refused.text().contains("chmod 700"), "{refused}");

@@ -13,10 +13,10 @@ use super::changes::{Changes, Followed};
 use super::folder::StateFolder;
 use super::for_users;
 use super::link::{Kept, Link, LinkTo, LinkUse};
-use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::auth::{Grants, Principal, Secret, User, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath};
+use crate::fresh_file::{Fresh, sync_parent};
 use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
 

@@ -1,10 +1,10 @@
 //! The port file: tells other programs which port the server listens on, and that it is ready.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use sealift::fresh_file::{Fresh, sweep_beside};
 use sealift::{Error, Kind, Result};
 
 /// Digits of a port's number, at most.
@@ -43,29 +43,18 @@ impl PortFile {
         if is_left { Ok(()) } else { Err(Error::new(Kind::BadConfig, text())) }
     }
 
-    /// Writes it. Whoever sees the file sees it whole.
+    /// Writes it. Whoever sees the file sees it whole. What one that was killed left beside it goes.
     ///
     /// # Errors
     /// As [`PortFile::prove_replaceable`]; those of the file system, naming the file.
     pub fn write(&self) -> Result<()> {
         PortFile::prove_replaceable(&self.path)?;
-        let mut temporary = self.path.as_os_str().to_owned();
-        temporary.push(format!(".{}.new", std::process::id()));
-        let temporary = PathBuf::from(temporary);
-        // Left by a crashed process of the same number; or a link laid by somebody else, which is not to be followed.
-        let _ = fs::remove_file(&temporary);
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            // Anybody may read it and, whatever the umask, nobody else change it.
-            .mode(0o644)
-            .open(&temporary)
-            .and_then(|mut file| file.write_all(self.content.as_bytes()))
-            .and_then(|()| fs::rename(&temporary, &self.path));
-        written.map_err(|err| {
-            let _ = fs::remove_file(&temporary);
-            Error::file(format_args!("the port file {}", self.path.display()), err)
-        })
+        // Where it cannot be looked for it stays: nobody's secret.
+        let _ = sweep_beside(&self.path);
+        let named =
+            |error: Error| Error::new(error.kind(), format!("the port file {}", error.text())).with_source(error);
+        // Anybody may read it and, whatever the umask, nobody else change it.
+        Fresh::with_mode(&self.path, self.content.as_bytes(), 0o644).and_then(Fresh::put_in_place).map_err(named)
     }
 
     /// Removes the file, unless another server has written its own port there meanwhile, or somebody has put a link there.
@@ -108,6 +97,10 @@ mod tests {
         file.write().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "4456\n");
         assert_eq!(port_in(&path), Some(4456));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        // What one leaves that was killed while it wrote.
+        fs::write(dir.path().join(".port.0123456789abcdef.new"), "44").unwrap();
+        file.write().unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         drop(file);
         assert!(!path.exists());

@@ -14,16 +14,16 @@ use futures::future::{Either, select};
 use tracing::{info, warn};
 
 use super::registry::Registry;
-use crate::auth::Users;
+use crate::auth::{StateFolder, Users};
 use crate::error::{Error, Kind};
 use crate::files::{HomeTerms, Location, NodePlace, Swept, Vault};
 use crate::limits;
 
 /// Sweeps every home in the background, so that a start waits for none of it, and again after each pause until the server stops.
 /// Sessions go on meanwhile: what is theirs is locked, and a sweep leaves it alone. `users` says who there is, and whether so many are
-/// gone that it may be a mistake.
+/// gone that it may be a mistake. `state` is where the server keeps what is its own, if it does.
 pub fn begin(
-    vault: Arc<dyn Vault>,
+    (vault, state): (Arc<dyn Vault>, Option<StateFolder>),
     users: impl Fn() -> (Arc<Users>, bool) + Send + 'static,
     registry: Arc<Registry>,
     (pause, died): (Duration, Receiver<()>),
@@ -34,8 +34,9 @@ pub fn begin(
             if !know_the_time(&*vault, &registry).await {
                 return;
             }
-            let (vault, (users, are_missed)) = (vault.clone(), users());
+            let (vault, state, (users, are_missed)) = (vault.clone(), state.clone(), users());
             let sweeping = move || {
+                state.iter().for_each(sweep_state);
                 sweep_all(&*vault, &users);
                 // Whose users are gone goes by the second sweep, and that is to be one of long after the first.
                 for error in users.sweep_links(are_missed || after_a_death) {
@@ -148,6 +149,15 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
     info!(target: "sealift::server::start", homes = names.len(), removed = all.removed, saved = all.saved, trash, "swept");
 }
 
+/// What commands and servers that were killed left of what they wrote.
+fn sweep_state(state: &StateFolder) {
+    match state.sweep_left() {
+        Ok(0) => {}
+        Ok(files) => info!(files, "removed what was being written of the server's own state by who was killed"),
+        Err(error) => warn!(%error, "what was being written of the server's own state by who was killed stays"),
+    }
+}
+
 /// Whether this is one of several servers that has lost its place: then the log has it once, and not for each home.
 fn is_all_over(vault: &dyn Vault, error: &Error) -> bool {
     let is_lost = vault.node_place() == Some(NodePlace::Lost);
@@ -203,12 +213,18 @@ mod tests {
     fn what_is_left_over_goes_while_the_server_runs_and_what_is_young_stays() {
         let place = tempfile::tempdir().unwrap();
         let vault = Arc::new(LocalVault::open(place.path(), Durability::None).unwrap());
+        let states = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(states.path()).unwrap();
         let staging = place.path().join("alice").join(limits::RESERVED_NAME);
         fs::create_dir_all(&staging).unwrap();
         let users = Arc::new(Users::parse("", "users.toml").unwrap());
         let registry = Registry::new();
-        let sweeping =
-            begin(vault, move || (users.clone(), false), registry.clone(), (Duration::from_millis(10), bounded(1).1));
+        let sweeping = begin(
+            (vault, Some(state)),
+            move || (users.clone(), false),
+            registry.clone(),
+            (Duration::from_millis(10), bounded(1).1),
+        );
         let plant = |name: &str, age: Duration| {
             let path = staging.join(name);
             File::create(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
@@ -221,6 +237,14 @@ mod tests {
             let tries = (0..6_000).find(|_| {
                 std::thread::sleep(Duration::from_millis(10));
                 !old.exists()
+            });
+            assert!(tries.is_some(), "it was not swept within a minute");
+            // Of a command that was killed while the server ran.
+            let left = states.path().join("invitations/.0123456789abcdef.toml.0123456789abcdef.new");
+            File::create(&left).unwrap();
+            let tries = (0..6_000).find(|_| {
+                std::thread::sleep(Duration::from_millis(10));
+                !left.exists()
             });
             assert!(tries.is_some(), "it was not swept within a minute");
         }
@@ -303,7 +327,7 @@ mod tests {
         let users = Arc::new(Users::parse("", "users.toml").unwrap());
         let registry = Registry::new();
         let when = (Duration::from_secs(600), bounded(1).1);
-        let sweeping = begin(vault, move || (users.clone(), false), registry.clone(), when);
+        let sweeping = begin((vault, None), move || (users.clone(), false), registry.clone(), when);
         assert_eq!(block_on(told.recv()), Ok(UNKNOWN + 1));
         registry.stop();
         block_on(sweeping);

@@ -38,15 +38,15 @@ pub(super) fn remove(
     seen: Option<&Seen>,
 ) -> Result<Removed> {
     split(path)?;
+    let once = || try_to_remove((jail, stage), path, recursive, kept, seen);
     match kept {
-        Keep::As(_) => trash_room::with_room(stage, || try_to_remove(jail, stage, path, recursive, kept, seen)),
-        _ => try_to_remove(jail, stage, path, recursive, kept, seen),
+        Keep::As(_) => trash_room::with_room(stage, once),
+        _ => once(),
     }
 }
 
 fn try_to_remove(
-    jail: &Jail,
-    stage: &Stage,
+    (jail, stage): (&Jail, &Stage),
     path: &RelPath,
     recursive: bool,
     kept: Keep<'_>,

@@ -1,4 +1,5 @@
 //! What of the trash may go for what comes, or where the disk has no room to keep more: how much there is, and the oldest things first.
+//! What is set apart beside a trash is needed as well: one that keeps nothing has nothing old to give, and that is enough for one note.
 
 use std::io;
 use std::time::{Duration, SystemTime};

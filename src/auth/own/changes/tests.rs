@@ -1,5 +1,5 @@
 use super::*;
-use crate::auth::fresh_file::Fresh;
+use crate::fresh_file::Fresh;
 
 fn folder() -> (tempfile::TempDir, Changes) {
     let dir = tempfile::tempdir().unwrap();

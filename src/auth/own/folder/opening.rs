@@ -5,7 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::super::changes::Changes;
 use super::{INVITATIONS, LEFT, LINKS, StateFolder, USERS};
 use crate::error::{Error, Kind, Result};
+use crate::fresh_file;
 use crate::limits;
 
 impl StateFolder {
@@ -23,11 +24,16 @@ impl StateFolder {
     /// # Errors
     /// Those of the file system.
     pub fn make(path: &Path) -> Result<()> {
-        let failed = |err| Error::file(path.display(), err);
-        for folder in [USERS, INVITATIONS, LINKS] {
-            DirBuilder::new().recursive(true).mode(0o700).create(path.join(folder)).map_err(failed)?;
+        for folder in StateFolder::folders_in(path) {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+            made.map_err(|err| Error::file(folder.display(), err))?;
         }
         Ok(())
+    }
+
+    /// The folders that are in it.
+    pub fn folders_in(path: &Path) -> [PathBuf; 3] {
+        [USERS, INVITATIONS, LINKS].map(|folder| path.join(folder))
     }
 
     /// The folder for an administrator's program, beside a running server or before the first one: made if it is missing,
@@ -124,7 +130,26 @@ impl StateFolder {
         StateFolder { path: path.to_owned(), invitations: None, changes: None, turn: None, left: path.join(LEFT) }
     }
 
-    /// Removes what was being written when a server was killed: hidden files.
+    /// Removes what was being written when a server was killed, or a command that invites somebody; what is being written stays. Says how
+    /// many files it was.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn sweep_left(&self) -> Result<usize> {
+        // The locks of other machines may not be seen here, and what is old goes by the clocks of all.
+        let least = match &self.changes {
+            None => Duration::ZERO,
+            Some(changes) if changes.goes_by_age() => limits::SHARED_STATE_LEFT,
+            Some(_) => return Ok(0),
+        };
+        let mut swept = 0;
+        for folder in [self.users(), self.links(), self.folder_of_invitations(), self.path.clone()] {
+            swept += fresh_file::sweep(&folder, None, least).map_err(|err| Error::file(folder.display(), err))?;
+        }
+        Ok(swept)
+    }
+
+    /// Removes what was being written when a server was killed: hidden files, which nobody but a server writes here.
     fn sweep(&self) -> Result<()> {
         let left = format!(".{}.", self.left.file_name().unwrap_or_default().to_string_lossy());
         for (folder, beginning) in [(self.users(), "."), (self.links(), "."), (self.path.clone(), &left)] {
@@ -133,7 +158,9 @@ impl StateFolder {
                 let entry = entry.map_err(failed)?;
                 // Another server may be writing it just now.
                 let is_left = |age: Duration| self.changes.is_none() || age > limits::SHARED_STATE_LEFT;
-                if entry.file_name().as_encoded_bytes().starts_with(beginning.as_bytes())
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if !is_folder
+                    && entry.file_name().as_encoded_bytes().starts_with(beginning.as_bytes())
                     && age(&entry).is_none_or(is_left)
                 {
                     fs::remove_file(entry.path()).map_err(failed)?;

@@ -14,9 +14,9 @@ use super::super::folder::{LINKS, read_small};
 use super::super::link::Kept;
 use super::super::link::{Link, LinkUse};
 use super::{Links, id_of};
-use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
+use crate::fresh_file::{Fresh, sync_parent};
 use crate::limits;
 use crate::sync::MutexGuard;
 
@@ -237,33 +237,35 @@ mod tests {
     use super::super::super::link::{LinkTerms, LinkTo};
     use super::*;
     use crate::auth::hash::tests::cheap_hash;
-    use crate::auth::{Secret, Users};
+    use crate::auth::{Principal, Secret, Users};
     use crate::files::RelPath;
+
+    /// The users file, which has alice alone, with these links; and alice.
+    fn alice(links: &Arc<Links>) -> (Users, Principal) {
+        let text = format!("[users.alice]\npassword = \"{}\"\n", cheap_hash("p"));
+        let users = Users::parse(&text, "users.toml").unwrap().with_links(links.clone());
+        let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+        (users, maker)
+    }
+
+    /// To a file.
+    fn terms(expires: Option<u64>) -> LinkTerms {
+        let path = RelPath::parse(b"f").unwrap();
+        LinkTerms { to: LinkTo::File, path, folder: None, name: None, expires, password: None, downloads: None }
+    }
 
     #[test]
     fn a_link_of_another_server_that_cannot_be_read_gives_nothing_and_is_read_later() {
         let dir = tempfile::tempdir().unwrap();
         let node = |name: &str| StateFolder::open_shared(dir.path(), name, || Ok(())).unwrap();
         let (one, other) = (node("one"), node("other"));
-        let users =
-            Users::parse(&format!("[users.alice]\npassword = \"{}\"\n", cheap_hash("p")), "users.toml").unwrap();
-        let users = users.with_links(Arc::new(Links::load(&one).0));
-        let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
-        let terms = || LinkTerms {
-            to: LinkTo::File,
-            path: RelPath::parse(b"f").unwrap(),
-            folder: None,
-            name: None,
-            expires: None,
-            password: None,
-            downloads: None,
-        };
-        let first = users.make_link(&maker, terms()).unwrap().1;
+        let (users, maker) = alice(&Arc::new(Links::load(&one).0));
+        let first = users.make_link(&maker, terms(None)).unwrap().1;
         let links = Links::load(&other).0;
         assert_eq!(links.table().len(), 1);
         // Nobody knows what was changed before, so that all there is is read.
         fs::remove_dir_all(dir.path().join("changes")).unwrap();
-        let second = users.make_link(&maker, terms()).unwrap().1;
+        let second = users.make_link(&maker, terms(None)).unwrap().1;
         let (file, aside) = (links.file(&first.secret).unwrap(), dir.path().join("aside"));
         fs::rename(&file, &aside).unwrap();
         std::os::unix::fs::symlink(&file, &file).unwrap();
@@ -296,31 +298,16 @@ mod tests {
                 None => StateFolder::open(dir.path()).unwrap(),
                 Some(node) => StateFolder::open_shared(dir.path(), node, || Ok(())).unwrap(),
             };
-            let text = format!("[users.alice]\npassword = \"{}\"\n", cheap_hash("p"));
-            let users = || Users::parse(&text, "users.toml").unwrap();
             let links = Arc::new(Links::load(&folder()).0);
-            let before = users().with_links(links.clone());
-            let maker = before.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
-            let make = || {
-                let path = RelPath::parse(b"f").unwrap();
-                let terms = LinkTerms {
-                    to: LinkTo::File,
-                    path,
-                    folder: None,
-                    name: None,
-                    expires: None,
-                    password: None,
-                    downloads: None,
-                };
-                before.make_link(&maker, terms).unwrap().1
-            };
+            let (before, maker) = alice(&links);
+            let make = || before.make_link(&maker, terms(None)).unwrap().1;
             let (withdrawn, stays) = (links.file(&make().secret).unwrap(), links.file(&make().secret).unwrap());
             // As where it is killed in the middle of withdrawing it.
             links.alone().unwrap().begin(&withdrawn).unwrap();
             fs::write(&withdrawn, "").unwrap();
             let (links, trouble) = Links::load(&folder());
             assert!(trouble.is_empty(), "{trouble:?}");
-            let after = users().with_links(Arc::new(links));
+            let after = before.with_links(Arc::new(links));
             let mut other = folder().followed();
             assert!(after.sweep_links(true).is_empty());
             assert_eq!((withdrawn.exists(), stays.exists()), (false, true));
@@ -334,21 +321,9 @@ mod tests {
     fn links_of_whom_one_of_several_servers_does_not_know_stay() {
         let dir = tempfile::tempdir().unwrap();
         let folder = StateFolder::open_shared(dir.path(), "a", || Ok(())).unwrap();
-        let text = format!("[users.alice]\npassword = \"{}\"\n", cheap_hash("p"));
         let links = Arc::new(Links::load(&folder).0);
-        let users = Users::parse(&text, "users.toml").unwrap().with_links(links.clone());
-        let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
-        let path = RelPath::parse(b"f").unwrap();
-        let terms = LinkTerms {
-            to: LinkTo::File,
-            path,
-            folder: None,
-            name: None,
-            expires: None,
-            password: None,
-            downloads: None,
-        };
-        users.make_link(&maker, terms).unwrap();
+        let (users, maker) = alice(&links);
+        users.make_link(&maker, terms(None)).unwrap();
         let smaller = Users::parse("", "users.toml").unwrap().with_links(links.clone());
         for _ in 0..3 {
             assert!(smaller.sweep_links(false).is_empty());
@@ -360,23 +335,9 @@ mod tests {
     fn one_of_several_servers_that_does_not_know_the_time_removes_no_link_that_is_over_by_its_clock() {
         let dir = tempfile::tempdir().unwrap();
         let folder = StateFolder::open_shared(dir.path(), "a", || Ok(())).unwrap();
-        let text = format!("[users.alice]\npassword = \"{}\"\n", cheap_hash("p"));
         let links = Arc::new(Links::load(&folder).0);
-        let users = Users::parse(&text, "users.toml").unwrap().with_links(links.clone());
-        let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
-        let make = |expires| {
-            let path = RelPath::parse(b"f").unwrap();
-            let terms = LinkTerms {
-                to: LinkTo::File,
-                path,
-                folder: None,
-                name: None,
-                expires,
-                password: None,
-                downloads: None,
-            };
-            users.make_link(&maker, terms).unwrap()
-        };
+        let (users, maker) = alice(&links);
+        let make = |expires| users.make_link(&maker, terms(expires)).unwrap();
         let there = || fs::read_dir(folder.links()).unwrap().count();
         make(Some(1));
         make(None);

@@ -1,18 +1,22 @@
 //! `--checksum-file`: the BLAKE3 of what was transferred, as `b3sum --check` reads it.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use sealift::escape::for_people;
 use sealift::files::Hash;
+use sealift::fresh_file::{Fresh, sweep_beside};
 use sealift::{Error, Kind, Result};
 
 use crate::output::Output;
 
 /// Bytes by which a list is known: a backslash, a hash, two spaces, and a name.
 const LINE_BEGINNING: u64 = 1 + 64 + 2 + 1;
+
+/// As of any file: the umask says who else may read it.
+const MODE: u32 = 0o666;
 
 /// The file, and what is to be in it.
 #[derive(Debug)]
@@ -29,10 +33,10 @@ impl Checksums {
     /// a list of checksums has the name.
     pub fn new(file: &Path) -> Result<Self> {
         only_a_list(file)?;
-        let checksums = Checksums { file: file.to_owned(), lines: Vec::new() };
-        let next = checksums.next();
-        File::create(&next).and_then(|_| fs::remove_file(&next)).map_err(|err| Error::file(file.display(), err))?;
-        Ok(checksums)
+        // What one left that was killed while it wrote the list. Where it cannot be looked for it stays.
+        let _ = sweep_beside(file);
+        drop(Fresh::with_mode(file, b"", MODE)?);
+        Ok(Checksums { file: file.to_owned(), lines: Vec::new() })
     }
 
     /// A file was verified.
@@ -56,23 +60,7 @@ impl Checksums {
         if self.lines.is_empty() && self.file.exists() {
             return Ok(());
         }
-        let next = self.next();
-        let written = File::create(&next)
-            .and_then(|mut file| file.write_all(&self.lines).and_then(|()| file.sync_data()))
-            .and_then(|()| fs::rename(&next, &self.file));
-        written.map_err(|err| {
-            // It may not be there.
-            let _ = fs::remove_file(&next);
-            Error::file(self.file.display(), err)
-        })
-    }
-
-    /// Where it is written before it has its name.
-    fn next(&self) -> PathBuf {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(self.file.file_name().unwrap_or_default());
-        name.push(format!(".{}.next", std::process::id()));
-        self.file.with_file_name(name)
+        Fresh::with_mode(&self.file, &self.lines, MODE)?.put_in_place()
     }
 }
 
@@ -137,6 +125,10 @@ mod tests {
         Checksums::new(&file).unwrap().write().unwrap();
         assert!(fs::metadata(&file).unwrap().len() > 0, "an older list stays");
         fs::remove_file(&file).unwrap();
+        let left = dir.path().join(".sums.0123456789abcdef.new");
+        fs::write(&left, "half").unwrap();
+        Checksums::new(&file).unwrap();
+        assert!(!left.exists(), "of one that was killed");
         std::os::unix::fs::symlink("/dev/null", &file).unwrap();
         assert_eq!(Checksums::new(&file).unwrap_err().kind(), Kind::Exists);
     }
