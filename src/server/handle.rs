@@ -1,6 +1,7 @@
 //! A server from outside: ended, asked and told from anywhere in the program that it runs in.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 #[cfg(doc)]
 use super::Server;
@@ -32,6 +33,11 @@ impl Handle {
     /// Waits until the server is told to stop, by this or by an administrator.
     pub async fn stopping(&self) {
         self.registry.stopping().await;
+    }
+
+    /// How long running transfers may go on after the server was told to stop.
+    pub fn grace(&self) -> Duration {
+        self.shared.upgrade().map(|shared| shared.live().pace.grace).unwrap_or_default()
     }
 
     /// Connections now.

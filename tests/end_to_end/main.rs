@@ -47,6 +47,7 @@ mod settings;
 mod shares;
 mod streams;
 mod supervised;
+mod supervised_refused;
 mod trash;
 mod trash_room;
 mod umask;

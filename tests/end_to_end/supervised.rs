@@ -17,26 +17,26 @@ use crate::common::{
 };
 
 /// The number of the process that serves.
-fn server_of(daemon: &Daemon) -> i32 {
+pub fn server_of(daemon: &Daemon) -> i32 {
     let mut client = RawClient::connect(daemon);
     client.login("anonymous", "");
     client.ask("PING").2.get("pid").unwrap().parse().unwrap()
 }
 
 /// A server with a supervisor that can be asked for something: it is, a moment after the server is ready.
-fn supervised(server: Builder) -> Daemon {
+pub fn supervised(server: Builder) -> Daemon {
     let daemon = server.arg("--supervise").start();
     let is_there = || UnixStream::connect(daemon.place().join("server_state/supervisor")).is_ok();
     eventually("the supervisor can be asked", is_there);
     daemon
 }
 
-fn reload(daemon: &Daemon, args: &[&str]) -> Output {
+pub fn reload(daemon: &Daemon, args: &[&str]) -> Output {
     daemon.command(&["reload"]).args(args).output().unwrap()
 }
 
 /// Replaces the server; the number of the one that serves then.
-fn replace(daemon: &Daemon) -> i32 {
+pub fn replace(daemon: &Daemon) -> i32 {
     let output = reload(daemon, &["--binary"]);
     let said = text(&output.stdout);
     assert!(output.status.success() && said.contains("The next server serves"), "{said}{}", text(&output.stderr));
@@ -179,14 +179,14 @@ fn a_first_server_that_cannot_start_says_why_and_is_not_tried_again() {
 /// A download of so much that the server has to wait for whoever reads it.
 const LARGE: usize = 32 << 20;
 
-fn begin_download(daemon: &Daemon) -> RawClient {
+pub fn begin_download(daemon: &Daemon) -> RawClient {
     fs::write(daemon.data().join("alice/large"), vec![b'x'; LARGE]).unwrap();
     let mut alice = enter(daemon, "alice");
     assert_eq!(alice.ask("DOWNLOAD large").0, 150);
     alice
 }
 
-fn end_download(mut alice: RawClient) {
+pub fn end_download(mut alice: RawClient) {
     assert_eq!(alice.frames().unwrap().len(), LARGE);
     assert_eq!(alice.reply().1, "done");
 }
@@ -246,7 +246,8 @@ fn a_program_that_passes_the_check_and_does_not_serve_gives_way_to_the_one_befor
     put_script(&format!("#!/bin/sh\ncase $* in *check*) exec {good} \"$@\" ;; esac\nexit 3\n"), &program);
     let said = reload(&daemon, &["--binary"]);
     assert_eq!(said.status.code(), Some(1), "{said:?}");
-    assert!(text(&said.stderr).contains("the one before serves again"), "{said:?}");
+    let why = "does not serve (it ended with 3); the one before serves again";
+    assert!(text(&said.stderr).contains(why), "{said:?}");
     let second = server_of(&daemon);
     assert!(second != first && daemon.log().contains("the program before it is started again"), "{}", daemon.log());
     assert_eq!(

@@ -1,5 +1,6 @@
 //! `sealiftd`: the Sealift server, and the administration of its users and its key.
 
+mod answering;
 mod apart;
 mod args;
 mod audit;
@@ -26,6 +27,7 @@ mod logging;
 mod node_args;
 mod obstacle;
 mod output;
+mod overdue;
 mod password;
 mod places;
 mod port_file;
@@ -140,6 +142,7 @@ fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, 
         None => return serve(&cli.places, cli.serve, start),
         Some(command) => {
             args::refuse_misplaced(&start.matches)?;
+            answering::prove(answering::places_of(&command, &cli.places))?;
             match command {
                 Command::Serve(args) => return serve(&cli.places, args, start),
                 Command::Reload(args) => supervisor::ask(&cli.places, &args),

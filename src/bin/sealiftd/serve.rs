@@ -31,7 +31,7 @@ use crate::shared_folders::{self, Trouble};
 use crate::signals::Told;
 use crate::supervisor::Parent;
 use crate::web_args::WebArg;
-use crate::{cert, ground, hooks, logging, process, signals};
+use crate::{cert, ground, hooks, logging, overdue, process, signals};
 
 /// Serves until it is told to stop.
 ///
@@ -128,6 +128,7 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     let told =
         Told { supervisor, server: server.handle(), reload, manager: manager.clone(), port_file: port_file.clone() };
     signals::watch(taken, told).map_err(no_signals)?;
+    overdue::watch(server.handle()).map_err(|err| Error::file("a thread to watch the end", err))?;
     let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
     let web = (args.web.web != WebArg::Off).then(|| places.web_files().describe());
     let store = args.store.store.as_ref().map(ToString::to_string);

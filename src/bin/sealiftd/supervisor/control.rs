@@ -54,7 +54,7 @@ pub enum Wish {
 }
 
 /// Somebody who waits for what comes of a wish.
-pub struct Asker(Sender<std::result::Result<String, String>>);
+pub struct Asker(pub(super) Sender<std::result::Result<String, String>>);
 
 impl Asker {
     /// Tells what came of it.
@@ -342,7 +342,8 @@ fn check(words: &[OsString]) -> std::result::Result<(), String> {
         }
         if until <= Instant::now() {
             let _has_ended_by_itself = checking.kill();
-            let _is_gone = checking.wait();
+            // Not here: in a disk that does not answer, it ends when that does.
+            let _reaped = std::thread::Builder::new().name("check".to_owned()).spawn(move || checking.wait());
             return Err(late());
         }
         std::thread::sleep(limits::SUPERVISED_CHECK_LOOK);
@@ -414,8 +415,16 @@ pub fn ask(places: &Places, args: &ReloadArgs) -> std::result::Result<(), Failur
     let failed = |err| Error::file("talking to the supervisor", err);
     // In one piece, as it is read.
     (&mut &stream).write_all(format!("{wish}\n").as_bytes()).map_err(failed)?;
+    if !args.binary {
+        // One that replaces a server has it bounded, and is waited for.
+        stream.set_read_timeout(Some(limits::SUPERVISOR_ANSWER)).map_err(failed)?;
+    }
     let mut answer = String::new();
-    BufReader::new(stream.take(limits::SUPERVISOR_ANSWER_MAX)).read_line(&mut answer).map_err(failed)?;
+    let read = BufReader::new(stream.take(limits::SUPERVISOR_ANSWER_MAX)).read_line(&mut answer);
+    read.map_err(|err| match err.kind() {
+        std::io::ErrorKind::WouldBlock => Error::new(Kind::TimedOut, "the supervisor does not answer"),
+        _ => failed(err),
+    })?;
     if let Some(done) = answer.strip_prefix(DONE) {
         tell(&format!("{}\n", sealift::escape::for_people(done.trim_end().as_bytes())));
         return Ok(());

@@ -77,6 +77,8 @@ struct Supervisor<'a> {
     /// When it was last looked after what has no event of its own.
     looked: Instant,
     has_served: bool,
+    /// What became of the last server that did not stay.
+    failure: String,
     /// Where wishes come from, once a server has had the state folder.
     control: Option<Control>,
 }
@@ -112,6 +114,7 @@ pub fn run(places: &Places, args: &ServeArgs, start: &Start) -> Result<ExitCode,
         due: None,
         looked: Instant::now(),
         has_served: false,
+        failure: String::new(),
         control: None,
     };
     supervisor.start_server()?;
@@ -149,23 +152,30 @@ impl Supervisor<'_> {
                     self.read_again();
                     None
                 }
-                Ok(Event::Signal(signal)) => self.stop(if signal == SIGINT { Signal::INT } else { Signal::TERM }),
-                Ok(Event::Notice(number, text)) => {
-                    self.notice(number, &text);
-                    None
-                }
-                Ok(Event::Wish(wish, asker)) => {
-                    self.wish(&wish, asker);
-                    None
-                }
-                Ok(Event::Ended(number, status)) => match self.server.as_ref() {
-                    Some(server) if server.number == number => self.ended(status),
-                    _ => None,
-                },
+                Ok(event) => self.act(event),
             };
             if let Some(code) = done {
                 return code;
             }
+        }
+    }
+
+    /// Acts on this; a code to end with, if that is all.
+    fn act(&mut self, event: Event) -> Option<ExitCode> {
+        match event {
+            Event::Signal(signal) => self.stop(if signal == SIGINT { Signal::INT } else { Signal::TERM }),
+            Event::Notice(number, text) => {
+                self.notice(number, &text);
+                None
+            }
+            Event::Wish(wish, asker) => {
+                self.wish(&wish, asker);
+                None
+            }
+            Event::Ended(number, status) => match self.server.as_ref() {
+                Some(server) if server.number == number => self.ended(status),
+                _ => None,
+            },
         }
     }
 
@@ -260,7 +270,10 @@ impl Supervisor<'_> {
             if let Some(asker) = asker {
                 asker.answer(match self.programs.is_back() {
                     false => Ok(format!("The next server serves (pid {pid}).")),
-                    true => Err(format!("the new program does not serve; the one before serves again (pid {pid})")),
+                    true => {
+                        let why = &self.failure;
+                        Err(format!("the new program does not serve ({why}); the one before serves again (pid {pid})"))
+                    }
                 });
             }
         }
@@ -310,7 +323,12 @@ impl Supervisor<'_> {
             Next::AsItEnds if code == Some(0) || !self.has_served => Some(ExitCode::from(code.unwrap_or(1))),
             // The one that was to end.
             Next::Another(_) if server.is_ending => self.try_another(),
-            Next::Another(_) | Next::AsItEnds => self.failed(&in_words(status), code, server.is_late),
+            Next::Another(_) | Next::AsItEnds if server.is_late => {
+                let limit = limits::SUPERVISED_START.as_secs();
+                let how = format!("it did not say within {limit} seconds that it serves, and was killed");
+                self.failed(&how, code, true)
+            }
+            Next::Another(_) | Next::AsItEnds => self.failed(&in_words(status), code, false),
         }
     }
 
@@ -319,6 +337,7 @@ impl Supervisor<'_> {
     /// nobody's to wait for.
     fn failed(&mut self, how: &str, code: Option<u8>, is_late: bool) -> Option<ExitCode> {
         let now = Instant::now();
+        how.clone_into(&mut self.failure);
         self.crashes.retain(|crash| now.duration_since(*crash) < limits::SUPERVISED_CRASHES_WITHIN);
         self.crashes.push_back(now);
         let has_another = self.programs.have_another();
@@ -346,3 +365,6 @@ impl Supervisor<'_> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

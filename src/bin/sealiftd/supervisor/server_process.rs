@@ -33,7 +33,7 @@ pub struct ServerProcess {
     /// It did not get on, and was killed.
     pub is_late: bool,
     /// When it must have got on: it serves, or has ended.
-    due: Option<Instant>,
+    pub(super) due: Option<Instant>,
 }
 
 impl ServerProcess {
