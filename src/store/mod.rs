@@ -31,7 +31,9 @@ pub use local::{
 #[cfg(feature = "server")]
 pub use local_vault::{LocalVault, look_at_home, look_at_neighbours, refuse_meeting};
 #[cfg(feature = "server")]
-pub use occupancy::{Holder, NodeName, Occupancy, SharedFolder, holder_of, note_of, process_numbering, try_mount};
+pub use occupancy::{
+    Holder, LOCK as LOCK_FILE, NodeName, Occupancy, SharedFolder, holder_of, note_of, process_numbering, try_mount,
+};
 #[cfg(feature = "server")]
 pub use one_file::OneFile;
 pub use reading::{Checked, Digest, Reading};

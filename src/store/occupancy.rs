@@ -44,7 +44,7 @@ use crate::files::NodePlace;
 use crate::limits;
 
 /// The file in [`limits::RESERVED_NAME`] whose lock a server holds.
-const LOCK: &str = "server.lock";
+pub const LOCK: &str = "server.lock";
 
 /// A data directory that is this server's, or that of several with it, until this is dropped.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ mod backup;
 mod behaviours;
 mod check;
 mod cli;
+mod closed;
 mod daemon;
 mod dav;
 mod explain;

@@ -1,7 +1,9 @@
 //! How a failed run ends: one sentence, the next step, and an exit code from the one error table.
 
+use std::error::Error as _;
 use std::process::ExitCode;
 
+use rustix::io::Errno;
 use sealift::error::Side;
 use sealift::{Error, Kind};
 
@@ -43,7 +45,7 @@ impl Failure {
 
     /// What to do next, a full sentence.
     pub fn next_step(&self) -> &str {
-        self.hint.as_deref().unwrap_or_else(|| next_step(self.error.kind()))
+        self.hint.as_deref().or_else(|| of_cause(&self.error)).unwrap_or_else(|| next_step(self.error.kind()))
     }
 
     /// Tells the person, and gives the exit code.
@@ -57,6 +59,28 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure { error, hint: None }
+    }
+}
+
+/// What to do where the system says more than the kind of the error does: what a unit of systemd closes is said by these.
+fn of_cause(error: &Error) -> Option<&'static str> {
+    let mut cause = error.source();
+    let errno = loop {
+        let error = cause?;
+        match error.downcast_ref().and_then(Errno::from_io_error) {
+            Some(errno) => break errno,
+            None => cause = error.source(),
+        }
+    };
+    match errno {
+        Errno::ROFS => Some(
+            "If this runs under systemd, name the folder in ReadWritePaths= of the unit (systemctl edit sealiftd); else mount its disk so \
+             that it can be written to.",
+        ),
+        Errno::AFNOSUPPORT => Some(
+            "If this runs under systemd, RestrictAddressFamilies= of the unit must have AF_INET, AF_INET6 and AF_UNIX, as ours does.",
+        ),
+        _ => None,
     }
 }
 

@@ -44,7 +44,29 @@ impl Obstacle {
     pub fn is_permission(&self) -> bool {
         self.errno == Errno::ACCESS
     }
+
+    /// Whether the disk is read-only.
+    pub fn is_read_only(&self) -> bool {
+        self.errno == Errno::ROFS
+    }
+
+    /// What to do about it: what mends a matter of rights, else another place is needed. What a unit of systemd closes is said there.
+    pub fn next_step(&self) -> &'static str {
+        let hidden = ["/home", "/root", "/run/user"];
+        match self.errno {
+            Errno::ROFS => READ_ONLY,
+            Errno::ACCESS if hidden.iter().any(|folder| absolute(&self.path) == Path::new(folder)) => {
+                "if this runs under systemd, ProtectHome= hides it: mount the files elsewhere (mount --bind), or lift that in the unit; \
+                 else let the account that runs sealiftd in"
+            }
+            Errno::ACCESS => "give it to the account that runs sealiftd",
+            _ => "choose another place",
+        }
+    }
 }
+
+/// What to do where the disk is read-only.
+pub const READ_ONLY: &str = "if this runs under systemd, name the folder in ReadWritePaths= of the unit (systemctl edit sealiftd); else mount its disk so that it can be written to";
 
 /// Absolute, so that whoever reads it need not know the working directory.
 impl fmt::Display for Obstacle {

@@ -39,7 +39,9 @@ pub fn note_of(folder: &Path) -> Option<String> {
         return None;
     }
     let reserved = reserved(&root).ok()?;
-    let open = |name| openat(&reserved, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+    // A pipe is not waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let open = |name| openat(&reserved, name, flags, Mode::empty());
     let owner = Owner::read(&mut File::from(open(LOCK).ok()?))?;
     let Ok(file) = open(FILE) else { return Some(String::new()) };
     let mut text = String::new();
@@ -72,7 +74,7 @@ pub fn holder_of(folder: &Path) -> Holder {
 
 fn holder(folder: &Path) -> io::Result<Holder> {
     let root = Dir::open_ambient_dir(folder, ambient_authority())?;
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let lock = openat(reserved(&root)?, LOCK, flags, Mode::empty())?;
     if !is_taken(&root) {
         return Ok(Holder::Nobody);

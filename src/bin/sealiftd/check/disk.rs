@@ -2,6 +2,7 @@
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use sealift::Kind;
 use sealift::files::Durability;
 use sealift::store::{LocalStore, try_mount};
 
@@ -29,7 +30,8 @@ pub fn look(places: &Places, durability: Durability, is_shared: bool, findings: 
                 findings.add(Severity::Note, format!("{data} is without {}", trial.what), trial.without);
             }
         }
-        Err(error) if error.kind() == sealift::Kind::Denied => {}
+        // Said elsewhere: what is closed, and what is full.
+        Err(error) if matches!(error.kind(), Kind::Denied | Kind::NoSpace) => {}
         Err(error) => {
             let next = "choose a folder on another file system with --data";
             findings.add(Severity::Error, format!("{data}: {}", error.text()), next);

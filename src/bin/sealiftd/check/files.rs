@@ -7,7 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use sealift::auth::UsersFile;
+use sealift::auth::{StateFolder, UsersFile};
+use sealift::store::LOCK_FILE;
 use sealift::tls::{Identity, WebFiles};
 use sealift::{Kind, limits};
 
@@ -27,16 +28,15 @@ pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) 
     ];
     for (path, want) in used.into_iter().chain(replaced) {
         if let Some(obstacle) = obstacle(path, want) {
-            let next = if obstacle.is_permission() {
-                "give it to the account that runs sealiftd"
-            } else {
-                "choose another place"
-            };
-            findings.add(Severity::Error, format!("{}: {obstacle}", path.display()), next);
+            // What can only be read is served so, and that may be meant.
+            let is_served = path == places.data && obstacle.is_read_only();
+            let severity = if is_served { Severity::Warning } else { Severity::Error };
+            findings.add(severity, format!("{}: {obstacle}", path.display()), obstacle.next_step());
         }
     }
     data(&places.data, findings);
     self::state(&state, findings);
+    kinds(places, findings);
     for kept in [places.data.join(limits::RESERVED_NAME), state.clone()] {
         inside(&kept, findings);
     }
@@ -71,12 +71,11 @@ fn data(data: &Path, findings: &mut Findings) {
 }
 
 fn state(state: &Path, findings: &mut Findings) {
-    let Ok(meta) = state.metadata() else { return };
+    // Of another kind it is told of with the others.
+    let Some(meta) = state.metadata().ok().filter(Metadata::is_dir) else { return };
     let (shown, chmod) = (state.display(), format!("run: chmod 700 {}", word(state)));
     let mode = meta.mode() & 0o7777;
-    if !meta.is_dir() {
-        findings.add(Severity::Error, format!("{shown} is no folder"), "choose another one with --state");
-    } else if mode & 0o022 != 0 {
+    if mode & 0o022 != 0 {
         let what = format!(
             "{shown} can be changed by other users of this machine (mode {mode:03o}), who could put passwords of theirs there"
         );
@@ -88,6 +87,30 @@ fn state(state: &Path, findings: &mut Findings) {
             what,
             format!("what is in it is for its owner alone; if that is not wanted, {chmod}"),
         );
+    }
+}
+
+/// Whether what is to be a folder or a file of the server's own is one: of another kind it keeps a server from starting.
+fn kinds(places: &Places, findings: &mut Findings) {
+    let state = places.state();
+    let is_folder = |path: &Path| path.is_dir();
+    let reserved = [&places.data, &state].map(|folder| folder.join(limits::RESERVED_NAME));
+    let locks = reserved.each_ref().map(|reserved| reserved.join(LOCK_FILE));
+    // Through these no link is followed.
+    let is_very = |path: &Path, is: fn(&Metadata) -> bool| path.symlink_metadata().is_ok_and(|about| is(&about));
+    let folders = [state.clone()].into_iter().chain(StateFolder::folders_in(&state));
+    // Of these another kind is told elsewhere, but for a link to nothing.
+    let outer = [places.data.clone(), places.certs.clone()].into_iter().filter(|path| path.metadata().is_err());
+    let all = outer
+        .chain(folders)
+        .map(|path| (is_folder(&path), path, "folder"))
+        .chain(reserved.map(|path| (is_very(&path, Metadata::is_dir), path, "folder")))
+        .chain(locks.map(|path| (is_very(&path, Metadata::is_file), path, "file")));
+    for (is_it, path, kind) in all {
+        if !is_it && path.symlink_metadata().is_ok() {
+            let what = format!("{} is no {kind}", path.display());
+            findings.add(Severity::Error, what, format!("the start makes one; run: mv {0} {0}.aside", word(&path)));
+        }
     }
 }
 
@@ -147,7 +170,7 @@ fn certs(certs: &Path, findings: &mut Findings) {
             Some(obstacle) => findings.add(
                 Severity::Error,
                 format!("no key can be made: {obstacle}"),
-                "choose another place with --certs",
+                if obstacle.is_read_only() { obstacle.next_step() } else { "choose another place with --certs" },
             ),
             None => findings.add(
                 Severity::Note,

@@ -6,6 +6,7 @@ mod files;
 mod findings;
 mod listening;
 mod resources;
+mod room;
 #[cfg(feature = "s3")]
 mod store;
 mod users;
@@ -44,6 +45,7 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
     for found in apart.in_data().into_iter().chain(apart.misplaced_port_file()) {
         findings.add_misplaced(found);
     }
+    room::look(places, args.serve.audit_file(), &mut findings);
     files::look(places, args.serve.port_file.as_deref(), &mut findings);
     disk::look(places, args.serve.durability.into(), args.serve.nodes.shared, &mut findings);
     #[cfg(feature = "s3")]
