@@ -15,6 +15,7 @@ mod look_alikes;
 mod my_links;
 mod page;
 mod page_says;
+mod pressed;
 mod put;
 mod resumable;
 mod search;

@@ -72,6 +72,7 @@ async function reload(href = null, row = null) {
     if (table) $("table").replaceWith(table);
     if (sum) $(".sum").replaceWith(sum);
     take();
+    askForCount();
     const isNowhere = () => document.activeElement === document.body || !document.activeElement;
     // Who looks at something else is not taken there.
     const giveBack = (place) => { if (place && isNowhere()) focusOn(place, { preventScroll: true }); };
@@ -79,6 +80,15 @@ async function reload(href = null, row = null) {
     else if (href) focusOn({ href, at: 0, part: PARTS[0] });
     else giveBack(had ?? at);
   } catch { /* The next one will do. */ }
+}
+
+// What is used is counted after a server's start, and shown when it is known.
+let [counting, countWait] = [0, 1];
+function askForCount() {
+  clearTimeout(counting);
+  if (!$(".sum .counting")) return;
+  counting = setTimeout(reload, 1000 * countWait);
+  countWait = Math.min(2 * countWait, 60);
 }
 
 let soon = 0;
@@ -304,3 +314,4 @@ $("#folder")?.addEventListener("click", async () => {
 
 for (const element of document.querySelectorAll("[data-plain]")) element.hidden = true;
 take();
+askForCount();

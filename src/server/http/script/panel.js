@@ -30,6 +30,19 @@ const status = document.querySelector("#status");
 // For those who listen: said once each time it changes.
 export const say = (text) => { if (status.textContent !== text) status.textContent = text; };
 
+// What is pressed means what was there when it was: a key that is held down, and the second click of a double one, would press what
+// has taken its place since, be it the answer to a question that nobody has read.
+addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.repeat) return;
+  event.preventDefault();
+  event.stopPropagation();
+}, true);
+addEventListener("click", (event) => {
+  if (event.detail < 2 || !(event.target.closest("button") || event.target.localName === "dialog")) return;
+  event.preventDefault();
+  event.stopPropagation();
+}, true);
+
 // Calls `take` with what is dropped anywhere on the page.
 export function onDrop(take) {
   let depth = 0;

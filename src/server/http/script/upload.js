@@ -120,7 +120,11 @@ export class Uploads {
 
   again(item, replace) { this.allAgain([item], replace); }
 
-  allAgain(items, replace) {
+  // Only what is in the list and was not done: what is pressed twice, or shown a moment longer than it is so, is sent once.
+  allAgain(pressed, replace) {
+    const here = new Set(this.items);
+    const items = pressed.filter((item) => here.has(item) && (item.state === "failed" || item.state === "taken"));
+    if (items.length === 0) return;
     const isAfterAll = this.open.size === 0 && items.some((item) => item.batch !== this.batch);
     if (isAfterAll) this.begin();
     for (const item of items) {
