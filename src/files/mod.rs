@@ -46,7 +46,9 @@ pub use source::{Finding, Record, Rot, Source};
 pub use staged::{Part, Staged};
 pub use staged_id::StagedId;
 pub use stamp::Change;
-pub use store::{Durability, Keep, Listing, Looked, Meta, Partial, Properties, Removed, Store, Unread, Usage};
+pub use store::{
+    Durability, Keep, Listing, Looked, Meta, Partial, Properties, Removed, Store, Unread, Usage, UsageNow,
+};
 pub use symlink::symlink_target;
 pub use terms::HomeTerms;
 pub use trash::{TrashId, TrashList, Trashed};

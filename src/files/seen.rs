@@ -79,6 +79,12 @@ impl Seen {
         Seen { held: Some(Arc::new(held)), ..self }
     }
 
+    /// The same for whoever keeps many, which would have too many files open: another file may get its number meanwhile.
+    #[must_use]
+    pub fn let_go(self) -> Seen {
+        Seen { held: None, ..self }
+    }
+
     /// Whether that is there which was there before, with the same size and time of modification. Other than with `==` its attributes
     /// may have changed since, as they do when a hash of it is recorded: for whoever knows by a hash what its bytes are.
     pub fn is_still(&self, before: &Seen) -> bool {

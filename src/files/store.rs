@@ -57,6 +57,15 @@ pub struct Usage {
     pub limit: u64,
 }
 
+/// What a bounded store holds, as far as that is known without counting it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UsageNow {
+    /// So much; none: it is not bounded.
+    Known(Option<Usage>),
+    /// It has to be counted, which takes as long as there are files.
+    Uncounted,
+}
+
 /// What an acknowledged change outlives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Durability {
@@ -206,6 +215,11 @@ pub trait Store: Send + Sync {
     fn usage_at(&self, path: &RelPath) -> Result<Option<Usage>> {
         let _all_is_one = path;
         self.usage()
+    }
+
+    /// The same for whoever does not wait for a count.
+    fn usage_now_at(&self, path: &RelPath) -> Result<UsageNow> {
+        self.usage_at(path).map(UsageNow::Known)
     }
 
     /// Renames a file, link or folder. `replace` lets a file take the place of a file; a folder never replaces

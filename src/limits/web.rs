@@ -69,6 +69,10 @@ pub const WEB_REFUSALS: usize = 512;
 /// each the two waited for each other: 1 GiB took 1.3 times as long.
 pub const WEB_CHUNKS: usize = 4;
 
+/// How long a page waits, behind its last row, for the count of what its user's home holds. Some hundred thousand files are counted by
+/// then; of more it says that they are being counted.
+pub const WEB_COUNT_WAIT: Duration = Duration::from_secs(1);
+
 /// Bytes of a body that nobody wants which are read before the answer: what a client has sent ahead anyway.
 pub const WEB_DRAIN: usize = 64 * 1024;
 

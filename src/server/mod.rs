@@ -59,6 +59,7 @@ use self::http::remembered::Remembered;
 pub use self::http::sans_io as web_sans_io;
 use self::http::signed_in::SignedIn;
 use self::http::uploads::Uploads;
+use self::http::used::Counts;
 use self::keys::{KeyRing, Spoken};
 #[doc(hidden)]
 pub use self::line::sans_io;
@@ -117,6 +118,8 @@ struct Shared {
     opening: Arc<Turns>,
     /// Writing down what is used up of links: each waits for the one before it, and for the disk.
     link_writes: Arc<Turns>,
+    /// Homes whose files are being counted for a page.
+    counts: Counts,
     pulse: Pulse,
 }
 
@@ -331,6 +334,7 @@ impl Server {
             connections_max: plan.connections,
             turns: Turns::new("session", Places::of_sessions()),
             opening,
+            counts: Counts::default(),
             pulse: Pulse::default(),
         });
         let users = shared.accounts.users();

@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Entry, EntryKind, FileMode, Hash, Keep, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared, PreparedSet,
     Promises, Properties, RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, TrashId, TrashList, Umask,
-    Unread, Upload, UploadSpec, Usage,
+    Unread, Upload, UploadSpec, Usage, UsageNow,
 };
 
 /// A folder that shows in a home.
@@ -370,6 +370,10 @@ impl Store for JoinedStore {
 
     fn usage_at(&self, path: &RelPath) -> Result<Option<Usage>> {
         self.at(path, |store, path| store.usage_at(path))
+    }
+
+    fn usage_now_at(&self, path: &RelPath) -> Result<UsageNow> {
+        self.at(path, |store, path| store.usage_now_at(path))
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {

@@ -6,7 +6,7 @@ use super::outcome::{Begun, Outcome, Room};
 use super::running::Running;
 use crate::auth::Access;
 use crate::error::{Kind, Result};
-use crate::files::{EntryKind, Hash, Keep, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage};
+use crate::files::{EntryKind, Hash, Keep, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage, UsageNow};
 use crate::limits;
 use crate::machine::turns;
 use crate::store::local::name_before;
@@ -83,6 +83,17 @@ impl Desk {
     /// What the folder that this is in, the home or a shared one, holds, and how much it may, where it is bounded.
     pub fn usage(&self, path: &RelPath) -> Option<Usage> {
         turns::block_in_place(|| self.store.usage_at(path)).ok().flatten()
+    }
+
+    /// The same, if that is known without counting.
+    pub fn usage_now(&self, path: &RelPath) -> UsageNow {
+        turns::block_in_place(|| self.store.usage_now_at(path)).unwrap_or(UsageNow::Known(None))
+    }
+
+    /// What counts it elsewhere than at this desk, which others may have meanwhile.
+    pub fn counter(&self, path: &RelPath) -> impl FnOnce() -> Option<Usage> + Send + use<> {
+        let (store, path) = (self.store.clone(), path.clone());
+        move || turns::block_in_place(|| store.usage_at(&path)).ok().flatten()
     }
 
     /// What the storage has left for everybody, for whoever may put something there; nothing if that is not known.

@@ -8,8 +8,8 @@ use super::outcome::{Begun, Outcome};
 use super::running::Running;
 use super::{Desk, Earlier, gate};
 use crate::auth::{Access, Principal};
-use crate::error::{Kind, Result};
-use crate::files::{Condition, Interrupted, Overwrite, RelPath, UploadSpec};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Condition, Interrupted, Overwrite, RelPath, Seen, UploadSpec};
 use crate::machine::turns;
 
 /// Whether somebody who presents these may write so much of a path.
@@ -69,6 +69,37 @@ impl Desk {
     /// Presents these locks with every operation from now on, and no others.
     pub fn present(&mut self, tokens: Vec<LockToken>) {
         self.presented = tokens;
+    }
+
+    /// Whatever changes something from now on does it only if that is still at these paths.
+    pub fn depend_on(&mut self, elsewhere: Vec<(RelPath, Seen)>) {
+        self.elsewhere = elsewhere;
+    }
+
+    /// Lets an operation pass that changes nothing, or before which that is still there elsewhere on which its request was decided. It is
+    /// looked at in the step of the change and right before it, not under the lock that the storage has for the change.
+    pub(super) fn keep_elsewhere(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
+        if matches!(op.facts().writes, Writes::Nothing) {
+            return Ok(running);
+        }
+        match self.check_elsewhere() {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                self.commit(earlier);
+                Err(self.failed(running, error))
+            }
+        }
+    }
+
+    /// The same when the bytes of a file have come.
+    ///
+    /// # Errors
+    /// [`Kind::Changed`].
+    pub(super) fn check_elsewhere(&self) -> Result<()> {
+        self.elsewhere.iter().try_for_each(|(path, before)| match self.seen(path)?.is_still(before) {
+            true => Ok(()),
+            false => Err(Error::new(Kind::Changed, format!("{path}: somebody changed it just now"))),
+        })
     }
 
     /// The locks that are over this path.

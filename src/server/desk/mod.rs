@@ -97,6 +97,8 @@ pub struct Desk {
     hasher: Option<Box<Hasher>>,
     /// The locks that are presented with each operation.
     presented: Vec<LockToken>,
+    /// What must still be there elsewhere when something is changed.
+    elsewhere: Vec<(RelPath, Seen)>,
     /// Where downloads by links are counted that allow so many.
     downloads: Option<Arc<Downloads>>,
     /// The operation that begins is only to be done to what was seen there.
@@ -140,6 +142,7 @@ impl Desk {
             batch: Batch::default(),
             hasher: None,
             presented: Vec::new(),
+            elsewhere: Vec::new(),
             downloads: None,
             seen: None,
             sender: None,
@@ -323,6 +326,7 @@ impl Desk {
         let running = self.pass(running, facts.need, facts.shares_syncs, earlier)?;
         let running = self.keep_locks(op, running, earlier)?;
         let running = self.follow_links(op, running, earlier)?;
+        let running = self.keep_elsewhere(op, running, earlier)?;
         self.keep_count(op, running, earlier)
     }
 

@@ -2,6 +2,7 @@
 
 mod compare;
 mod properties;
+mod seen;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{FileExt, PermissionsExt};

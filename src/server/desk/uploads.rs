@@ -201,6 +201,9 @@ impl Desk {
         {
             return Finished::Refused(self.drop_put(put, error, earlier));
         }
+        if let Err(error) = self.check_elsewhere() {
+            return Finished::Refused(self.drop_put(put, error, earlier));
+        }
         let Put { upload, running, .. } = put;
         // Of two files of one name the second may only repeat the first, which must be there by then.
         let repeats = self.overwrite(running.target()) == Overwrite::Refused && upload.len() > limits::HEAVY_MIN;
@@ -233,6 +236,7 @@ impl Desk {
             true => turns::block_in_place(|| running.counts_its_room()),
             false => Ok(()),
         });
+        let may = may.and_then(|()| self.check_elsewhere());
         let stored = match may.and_then(|()| Whole::of(upload, Then::Alone(alone.clone()))) {
             Ok(Whole::Comparing(comparing)) => return Worked::On(comparing.into_work(running)),
             Ok(Whole::Ready(upload)) => self.commit_alone(upload, alone, &running),

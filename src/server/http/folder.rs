@@ -20,11 +20,12 @@ use super::offers::Offered;
 use super::page;
 use super::rows::{Form, Rows, Scene};
 use super::target::Place;
+use super::used::Counting;
 use super::wish::{Sort, Wish};
 use crate::auth::Access;
 use crate::budget::Claim;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind};
+use crate::files::{Entry, EntryKind, UsageNow};
 use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::listing::ListJob;
@@ -42,12 +43,17 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
     // Of what is only a redirect, or a head, nobody sees anything.
     let shown = if asked.place.is_folder && method != "HEAD" { form } else { Form::Text };
     let gathering = guest.gathering().await;
-    let (job, offered) = guest
+    let (job, offered, counter) = guest
         .step(move |desk| match begin(desk, op, method)? {
-            Begun::List(job) => Ok((job, Offered::now(desk, &path, shown))),
+            Begun::List(job) => {
+                let offered = Offered::now(desk, &path, shown);
+                let counter = (offered.usage == UsageNow::Uncounted).then(|| desk.counter(&path));
+                Ok((job, offered, counter))
+            }
             _ => Err(unexpected()),
         })
         .await?;
+    let counting = counter.and_then(|counter| guest.counting(counter));
     if !asked.place.is_folder || asked.method == "HEAD" {
         let listed = move |desk: &mut Desk| {
             let listed = desk.listed(job);
@@ -82,6 +88,7 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
         rows: Rows::new(form, scene),
         gathered,
         stage: Stage::Head,
+        counting,
         _right: right,
     };
     let mut answer = typed(form);
@@ -235,6 +242,8 @@ struct FolderBody {
     rows: Rows,
     gathered: Gathered,
     stage: Stage,
+    /// What is used, if that is not known yet.
+    counting: Option<Counting>,
     _right: Option<OpenFile>,
 }
 
@@ -255,6 +264,11 @@ impl FolderBody {
                 continue;
             }
             let Some(job) = self.gathered.rest.take() else {
+                // The rows are there by then.
+                if let Some(counting) = self.counting.take() {
+                    let _we_are_at_work = self.guest.working();
+                    self.rows.used(counting.awhile().await);
+                }
                 self.rows.tail(self.gathered.unread, &mut piece);
                 self.stage = Stage::Over;
                 break;

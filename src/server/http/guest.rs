@@ -10,12 +10,14 @@ use super::Web;
 use super::adapter::{Progress, Working};
 use super::answer::Answer;
 use super::brake::Brake;
+use super::dav::Presented;
 use super::seat::{Errand, Queue, Seat};
 pub use super::seat::{Pending, Waiting};
+use super::used::Counting;
 use crate::auth::{InboxBounds, Link, Principal, Users};
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
-use crate::files::SeenAt;
+use crate::files::{SeenAt, Usage};
 use crate::limits;
 use crate::machine::source::{Origin, Source};
 use crate::machine::throttle::Course;
@@ -43,10 +45,8 @@ pub struct Guest {
     account: Arc<Account>,
     open: Arc<Openings>,
     progress: Arc<Progress>,
-    /// The locks that a request presents, whose guest this is.
-    presented: Vec<LockToken>,
-    /// What was there when the `If` of that request was decided.
-    seen: SeenAt,
+    /// What a request presents, whose guest this is.
+    presented: Presented,
     /// Closed with the guest: whoever waits for its end then waits for nothing.
     _is_there: Sender<()>,
 }
@@ -97,8 +97,7 @@ impl Guest {
             source,
             open: open.clone(),
             progress: progress.clone(),
-            presented: Vec::new(),
-            seen: SeenAt::ANYTHING,
+            presented: Presented::default(),
             _is_there: is_there,
         };
         Ok((guest, ending))
@@ -106,16 +105,16 @@ impl Guest {
 
     /// The locks that the request presents.
     pub fn presented(&self) -> &[LockToken] {
-        &self.presented
+        &self.presented.tokens
     }
 
     /// What was there when the `If` of the request was decided, as far as that plays a part in it.
     pub fn seen(&self) -> &SeenAt {
-        &self.seen
+        &self.presented.seen
     }
 
-    /// The same session for a request that presents these locks, and was decided on this.
-    pub fn presenting(&self, presented: Vec<LockToken>, seen: SeenAt) -> Guest {
+    /// The same session for a request that presents this.
+    pub fn presenting(&self, presented: Presented) -> Guest {
         Guest {
             shared: self.shared.clone(),
             principal: self.principal.clone(),
@@ -126,7 +125,6 @@ impl Guest {
             open: self.open.clone(),
             progress: self.progress.clone(),
             presented,
-            seen,
             _is_there: self._is_there.clone(),
         }
     }
@@ -303,6 +301,8 @@ impl Guest {
             if seat.keep_up().is_ok() {
                 seat.commit();
             }
+            // It goes whatever is elsewhere.
+            seat.desk.depend_on(Vec::new());
             work(&mut seat.desk, &mut seat.waiting);
             Ok(())
         })
@@ -323,13 +323,20 @@ impl Guest {
         class: Class,
         work: impl FnOnce(&mut Seat) -> Result<T> + Send + 'static,
     ) -> Errand<Result<T>> {
-        let (we_are_at_work, presented) = (self.progress.working(), self.presented.clone());
+        let we_are_at_work = self.progress.working();
+        let Presented { tokens, elsewhere, .. } = self.presented.clone();
         self.desk.ask(class, move |seat| {
             let _until_it_is_done = we_are_at_work;
             // Those of the request before are of no use to this one.
-            seat.desk.present(presented);
+            seat.desk.present(tokens);
+            seat.desk.depend_on(elsewhere);
             work(seat)
         })
+    }
+
+    /// Counts in the background what is used, unless that is under way for this user.
+    pub fn counting(&self, counter: impl FnOnce() -> Option<Usage> + Send + 'static) -> Option<Counting> {
+        self.shared.counts.begin(self.name(), (&self.shared.turns, &self.source), counter)
     }
 
     /// Takes a place for a download by this link. The disk is waited for elsewhere.

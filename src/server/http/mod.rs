@@ -54,6 +54,7 @@ mod trash_page;
 mod turned_away;
 mod types;
 pub mod uploads;
+pub mod used;
 mod viewer;
 mod visitors;
 mod wish;

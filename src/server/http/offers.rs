@@ -2,7 +2,7 @@
 
 use super::rows::Form;
 use crate::auth::{Access, Grants, Principal};
-use crate::files::{Entry, EntryKind, HomeTerms, RelPath, Usage};
+use crate::files::{Entry, EntryKind, HomeTerms, RelPath, UsageNow};
 use crate::server::desk::Desk;
 use crate::server::desk::gate::{self, Decision, Demand, Extent, Need};
 use crate::server::desk::op::Op;
@@ -20,11 +20,11 @@ pub struct Offered {
     /// The same of what is shared with whoever looks somewhere below it, by its path.
     pub kept_below: Vec<(RelPath, Kept)>,
     /// What the home or shared folder that this is in holds, for its users, where that is bounded.
-    pub usage: Option<Usage>,
+    pub usage: UsageNow,
 }
 
 impl Offered {
-    /// By the rights of now. What is used is `told` on a page alone: to know it all of a home may have to be looked through.
+    /// By the rights of now. What is used is `told` on a page alone.
     pub fn now(desk: &Desk, folder: &RelPath, told: Form) -> Offered {
         let (principal, grants) = (desk.principal(), desk.principal().grants());
         let trash = keeps(principal, folder)
@@ -42,7 +42,10 @@ impl Offered {
             trash,
             kept: Kept(if principal.is_user() { here } else { HomeTerms::none() }),
             kept_below: below.map(|shared| (shared.at.clone(), Kept(shared.terms))).collect(),
-            usage: (principal.is_user() && told == Form::Page).then(|| desk.usage(folder)).flatten(),
+            usage: match principal.is_user() && told == Form::Page {
+                true => desk.usage_now(folder),
+                false => UsageNow::Known(None),
+            },
         }
     }
 

@@ -13,7 +13,7 @@ use super::viewer::{LOGIN, Viewer, home, who};
 use super::wish::{Sort, Wish};
 use crate::auth::Access;
 use crate::escape;
-use crate::files::{Entry, EntryKind, RelPath};
+use crate::files::{Entry, EntryKind, RelPath, UsageNow};
 use crate::limits;
 use crate::readable;
 
@@ -294,8 +294,12 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
                 n => { (n) " entries, " (readable::size(bytes)) }
             }
             @if unread > 0 { " · " (unread) " could not be read" }
-            @if let Some(usage) = scene.offered.usage {
-                " · " (readable::size(usage.used)) " of " (readable::size(usage.limit)) " used"
+            @match scene.offered.usage {
+                UsageNow::Known(Some(usage)) => {
+                    " · " (readable::size(usage.used)) " of " (readable::size(usage.limit)) " used"
+                }
+                UsageNow::Known(None) => {}
+                UsageNow::Uncounted => span .counting { " · what is used is being counted" }
             }
             @if entries > 0 { " · times are UTC" }
         }

@@ -10,7 +10,7 @@ use super::target::{Place, encode};
 use super::viewer::Viewer;
 use super::wish::Wish;
 use crate::escape;
-use crate::files::{Entry, EntryKind, Mtime};
+use crate::files::{Entry, EntryKind, Mtime, UsageNow};
 
 /// How a listing looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,11 @@ impl Rows {
     /// Of this listing.
     pub fn new(form: Form, scene: Scene) -> Rows {
         Rows { form, scene, entries: 0, bytes: 0 }
+    }
+
+    /// So much is used, as is known by now.
+    pub fn used(&mut self, usage: UsageNow) {
+        self.scene.offered.usage = usage;
     }
 
     /// What comes before the first row.
@@ -181,7 +186,7 @@ mod tests {
                     trash: false,
                     kept: Kept(HomeTerms::none()),
                     kept_below: Vec::new(),
-                    usage: None,
+                    usage: UsageNow::Known(None),
                 },
                 is_writable: true,
                 is_sorted: true,

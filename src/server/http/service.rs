@@ -320,8 +320,8 @@ impl Connection {
         let headers = request.headers();
         let (at, to) = (place.path.clone(), || destination(request.uri(), headers));
         let other = if writing.has_destination() { to().ok() } else { None };
-        let (presented, seen) = dav::presented(&guest, &place, other, request).await?;
-        let guest = Arc::new(guest.presenting(presented, seen));
+        let presented = dav::presented(&guest, &place, other, request).await?;
+        let guest = Arc::new(guest.presenting(presented));
         let written = async {
             writing.decide(&guest, &place.path, headers).await?;
             let way = || to().and_then(|to| Way::between(&place, to, headers));

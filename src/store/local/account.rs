@@ -25,7 +25,7 @@ use super::owned::Share;
 use super::trash_room::{self, Looked};
 use super::{measure, sweep};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, RelPath, Usage};
+use crate::files::{Hash, RelPath, Usage, UsageNow};
 use crate::limits;
 pub use crate::store::bounds::Limits;
 pub(super) use crate::store::bounds::Sum;
@@ -183,6 +183,16 @@ impl Bound {
         }
     }
 
+    /// The same, if it was counted.
+    pub(super) fn usage_now(&self) -> UsageNow {
+        let Some((limit, _)) = self.limits.bytes else { return UsageNow::Known(None) };
+        if !self.is_measured() {
+            return UsageNow::Uncounted;
+        }
+        let there = self.account.there(&self.account.lock());
+        there.map_or(UsageNow::Uncounted, |there| UsageNow::Known(Some(Usage { used: there.bytes, limit })))
+    }
+
     /// Whether little is left, so that what is kept in the trash may have to be looked at.
     pub(super) fn is_nearly_full(&self) -> bool {
         let counts = self.account.lock();
@@ -307,7 +317,8 @@ mod tests {
         };
         let used = || store.usage().map(|usage| usage.unwrap().used);
         let hangs = tree.steady().unwrap();
-        // Nobody knows yet what there is.
+        // Nobody knows yet what there is, and who only asks does not wait for that.
+        assert_eq!(store.usage_now_at(&RelPath::root()).unwrap(), UsageNow::Uncounted);
         assert_eq!(put("new", 10).unwrap_err().kind(), Kind::Io);
         drop(hangs);
         put("new", 10).unwrap();
@@ -328,5 +339,9 @@ mod tests {
         drop(hangs);
         assert_eq!(used().unwrap(), 50);
         assert!(!store.begins_by_counting());
+        assert_eq!(
+            store.usage_now_at(&RelPath::root()).unwrap(),
+            UsageNow::Known(Some(Usage { used: 50, limit: 100 }))
+        );
     }
 }

@@ -50,7 +50,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Durability, FileMode, Hash, Keep, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises, Properties,
     RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Umask, Upload,
-    UploadSpec, Usage,
+    UploadSpec, Usage, UsageNow,
 };
 use crate::limits;
 pub use account::Limits;
@@ -348,6 +348,10 @@ impl Store for LocalStore {
 
     fn usage(&self) -> Result<Option<Usage>> {
         self.bound.as_ref().map_or(Ok(None), Bound::usage)
+    }
+
+    fn usage_now_at(&self, _: &RelPath) -> Result<UsageNow> {
+        Ok(self.bound.as_ref().map_or(UsageNow::Known(None), |bound| bound.usage_now()))
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {

@@ -202,6 +202,31 @@ fn an_if_about_another_url_says_nothing_about_this_one() {
 }
 
 #[test]
+fn what_an_if_said_of_another_url_must_hold_when_the_bytes_have_come() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let host = format!("127.0.0.1:{}", daemon.port());
+    let mut native = enter(&daemon, "alice");
+    assert_eq!(native.upload("f", b"old").0, 226);
+    for size in [3, 1_000_000] {
+        assert_eq!(native.upload("other mtime=1000000000", b"other").0, 226);
+        let tag = put(&daemon, "alice", &["--head"], "/~alice/other").header("etag").to_owned();
+        for condition in [format!("[{tag}]"), "Not [\"x\"]".to_owned()] {
+            let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+            let of = format!("If: <https://{host}/~alice/other> ({condition})");
+            let headers = format!("{of}\r\nExpect: 100-continue\r\nContent-Length: {size}\r\n");
+            web.send(head("/~alice/f", &headers).replace("Host: x", &format!("Host: {host}")));
+            assert_eq!(web.read(25), b"HTTP/1.1 100 Continue\r\n\r\n", "it has begun");
+            assert_eq!(native.upload("other mtime=1000000001", b"new").0, 226);
+            assert_eq!(web.ask(noise(size)).unwrap().status, 412, "{size} {condition}");
+            assert_eq!(fs::read(world.home("alice").join("f")).unwrap(), b"old", "{size} {condition}");
+            assert_eq!(native.upload("other mtime=1000000000", b"other").0, 226);
+        }
+    }
+    assert_nothing_staged(&world.home("alice"), "what was refused is gone");
+}
+
+#[test]
 fn the_time_of_a_file_is_taken_over_where_it_is_told() {
     let world = World::of(&["alice"]);
     let daemon = world.start();

@@ -59,11 +59,11 @@ impl Copying {
     /// All of it is read and hashed. If it is not to be, nothing of it is left.
     fn end(self, finding: Result<Finding>, desk: &Desk, running: &Running) -> Result<Whole> {
         let finding = finding?;
-        // It was there before its first byte was read, and is there now: these are its bytes.
+        // That it is what was seen was known when it was open, and that its bytes stood still is known by now, whoever may read it by then.
         if let Some((path, seen)) = &self.of
-            && desk.seen(path).ok().as_ref() != Some(seen)
+            && !desk.seen(path).is_ok_and(|now| now.is_still(seen))
         {
-            return Err(Error::new(Kind::Changed, format!("{path}: somebody changed it just now")));
+            return Err(changed(path));
         }
         match finding {
             Finding::Unrecorded | Finding::Confirmed => Whole::of(self.upload, Then::Batch),
@@ -103,6 +103,11 @@ impl Desk {
 
     fn open_copy(&mut self, from: &RelPath, to: &RelPath, over: Condition) -> Result<Copying> {
         let (source, _) = self.open(from)?;
+        let of = self.seen.as_ref().and_then(|seen| seen.path.clone()).map(|seen| (from.clone(), seen));
+        // It was there before it was opened, and is there now: this is it.
+        if of.as_ref().is_some_and(|(path, seen)| self.seen(path).ok().as_ref() != Some(seen)) {
+            return Err(changed(from));
+        }
         let meta = source.meta();
         let spec = UploadSpec {
             size: Some(meta.size),
@@ -116,7 +121,10 @@ impl Desk {
         let mut upload = self.open_upload(to, self.within(spec, to), None)?;
         upload.share(&*source);
         upload.copy_properties(&*source);
-        let of = self.seen.as_ref().and_then(|seen| seen.path.clone()).map(|seen| (from.clone(), seen));
         Ok(Copying { reading: Reading::new(source, 0, None, Digest::Elsewhere(None)), upload, of })
     }
+}
+
+fn changed(path: &RelPath) -> Error {
+    Error::new(Kind::Changed, format!("{path}: somebody changed it just now"))
 }

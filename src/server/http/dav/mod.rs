@@ -27,7 +27,7 @@ use hyper::header::{ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, StatusCode};
 
 pub use self::lock::unlock;
-pub use self::presented::presented;
+pub use self::presented::{Presented, presented};
 use super::Web;
 use super::answer::{Answer, answer, methods};
 use super::coming::Coming;

@@ -1,4 +1,4 @@
-//! What a request presents: whether its `If` holds, and the lock tokens in it.
+//! What a request presents: whether its `If` holds, the lock tokens in it, and what it was decided on.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use hyper::{Request, Uri};
 
 use super::condition::{Lists, State};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, SeenAt};
+use crate::files::{RelPath, Seen, SeenAt};
 use crate::server::desk::Desk;
 use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
@@ -15,8 +15,18 @@ use crate::server::http::conditions::Validators;
 use crate::server::http::guest::{Guest, begin};
 use crate::server::http::target::{Place, Target, host, is_same_host};
 
-/// The lock tokens that a request about this place presents, to be presented at the desk with what it asks for; and what is there and at the
-/// `other` place that it has, as far as its `If` was decided on that.
+/// What a request presents, to be presented at the desk with what it asks for.
+#[derive(Clone, Default)]
+pub struct Presented {
+    /// The lock tokens.
+    pub tokens: Vec<LockToken>,
+    /// What was there and at the other place that it has when its `If` was decided, as far as that played a part in it.
+    pub seen: SeenAt,
+    /// The same of other places.
+    pub elsewhere: Vec<(RelPath, Seen)>,
+}
+
+/// What a request about this place presents, which may have an `other`.
 ///
 /// # Errors
 /// [`Kind::Changed`] if its `If` does not hold, [`Kind::BadCommand`] if that is none.
@@ -25,8 +35,8 @@ pub async fn presented(
     place: &Place,
     other: Option<Place>,
     request: &Request<()>,
-) -> Result<(Vec<LockToken>, SeenAt)> {
-    let Some(lists) = Lists::of(request.headers())? else { return Ok((Vec::new(), SeenAt::ANYTHING)) };
+) -> Result<Presented> {
+    let Some(lists) = Lists::of(request.headers())? else { return Ok(Presented::default()) };
     let tokens = lists.tokens();
     // What is named of another server or home is in no state at all.
     let named = |of: Option<&str>| match of {
@@ -38,23 +48,32 @@ pub async fn presented(
         let is_tagged = lists.0.iter().zip(&paths).any(|(list, path)| path.as_ref() == Some(&at) && list.has_tags());
         is_tagged.then_some(at)
     };
-    let (at, other) = (
-        tagged(place.path.clone()),
-        other.filter(|other| other.whose == place.whose).and_then(|other| tagged(other.path)),
-    );
+    let other = other.filter(|other| other.whose == place.whose).map(|other| other.path);
+    // What is made at the other place is the request's own.
+    let is_own = |path: &RelPath| *path == place.path || other.as_ref().is_some_and(|other| path.is_within(other));
+    let mut elsewhere: Vec<RelPath> = paths.iter().flatten().filter(|path| !is_own(path)).cloned().collect();
+    elsewhere.sort();
+    elsewhere.dedup();
+    elsewhere.retain(|path| tagged(path.clone()).is_some());
+    let (at, other) = (tagged(place.path.clone()), other.and_then(tagged));
     let holds = move |desk: &mut Desk| {
         // Before it is looked at: what is found is what was there.
         let look = |at: Option<RelPath>| at.map(|at| desk.seen(&at)).transpose();
         let seen = SeenAt { path: look(at)?, other: look(other)? };
+        // What may not be looked at has no state that could change.
+        elsewhere.retain(|at| desk.allows(&Op::Stat(at.clone()), "IF").is_ok());
+        let elsewhere = elsewhere.into_iter().map(|at| Ok((desk.seen(&at)?.let_go(), at)));
+        let elsewhere =
+            elsewhere.map(|found: Result<_>| found.map(|(seen, at)| (at, seen))).collect::<Result<Vec<_>>>()?;
         let holds = lists.0.iter().zip(&paths).any(|(list, path)| {
             let mut is = |state: &State| path.as_ref().is_some_and(|path| is_in(desk, path, state));
             list.conditions.iter().all(|condition| is(&condition.state) != condition.not)
         });
-        Ok((holds, seen))
+        Ok(holds.then_some((seen, elsewhere)))
     };
     match guest.step(holds).await? {
-        (true, seen) => Ok((tokens, seen)),
-        (false, _) => Err(Error::new(Kind::Changed, "it is not as the request's If says")),
+        Some((seen, elsewhere)) => Ok(Presented { tokens, seen, elsewhere }),
+        None => Err(Error::new(Kind::Changed, "it is not as the request's If says")),
     }
 }
 
