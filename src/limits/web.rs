@@ -9,6 +9,9 @@ use super::CHUNK;
 /// Bytes read at a time from a browser: one TLS record, more than is ever ready in one poll.
 pub const WEB_READ: usize = 16 * 1024;
 
+/// Bytes of a whole TLS record (RFC 8446, section 5.1), to which what is written is gathered.
+pub const WEB_RECORD: usize = 16 * 1024;
+
 /// How often a connection that has something to do at once is polled before others have their turn: some pieces of a body of
 /// [`WEB_READ`], or what a hundred requests have to say to each other. Less than a millisecond, mostly.
 pub const WEB_POLLS: usize = 32;

@@ -118,6 +118,8 @@ struct Shared {
     opening: Arc<Turns>,
     /// Writing down what is used up of links: each waits for the one before it, and for the disk.
     link_writes: Arc<Turns>,
+    /// Had by each answer that sends a file.
+    sending: Arc<()>,
     /// Homes whose files are being counted for a page.
     counts: Counts,
     pulse: Pulse,
@@ -334,6 +336,7 @@ impl Server {
             connections_max: plan.connections,
             turns: Turns::new("session", Places::of_sessions()),
             opening,
+            sending: Arc::default(),
             counts: Counts::default(),
             pulse: Pulse::default(),
         });

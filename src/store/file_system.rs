@@ -14,16 +14,27 @@ const OF_THIS_MACHINE: [u64; 10] = [
     0x2fc1_2fc1,
     0xca45_1a4e,
     0x3153_464a,
-    0x0102_1994,
+    IN_MEMORY,
     0x8584_58f6,
     0x794c_7630,
 ];
+
+/// That of tmpfs, which has no way to ask whether a read would wait, and never does but for what is swapped out.
+const IN_MEMORY: u64 = 0x0102_1994;
+
+/// Whether this file is in memory as long as it is there.
+pub(super) fn is_in_memory(file: impl AsFd) -> bool {
+    kind(file) == Some(IN_MEMORY)
+}
 
 /// Whether this file is on a file system that nobody else can have mounted in a way of its own, and of which the kernel knows all.
 /// Of FUSE it does not: `syncfs` is not told to the program behind it, and locks may not be either. Of any that is not known
 /// here nothing is taken for granted.
 pub(super) fn is_of_this_machine(file: impl AsFd) -> bool {
-    fstatfs(file).is_ok_and(|found| {
-        u64::try_from(found.f_type).is_ok_and(|kind| OF_THIS_MACHINE.contains(&(kind & 0xffff_ffff)))
-    })
+    kind(file).is_some_and(|kind| OF_THIS_MACHINE.contains(&kind))
+}
+
+fn kind(file: impl AsFd) -> Option<u64> {
+    let found = fstatfs(file).ok()?;
+    u64::try_from(found.f_type).ok().map(|kind| kind & 0xffff_ffff)
 }

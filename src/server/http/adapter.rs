@@ -15,6 +15,7 @@ use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncWrite, FutureExt as _};
 use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
 
+use super::records::Records;
 use crate::budget::{Account, Claim};
 use crate::limits;
 use crate::machine::throttle::Held;
@@ -28,7 +29,7 @@ thread_local! {
 
 /// A stream that hyper drives. Clones are the same stream: whoever keeps one has it back when hyper is done.
 pub struct Wire<S> {
-    stream: Arc<Mutex<S>>,
+    stream: Arc<Mutex<Records<S>>>,
     progress: Arc<Progress>,
     /// What was read of it before hyper had it.
     before: Bytes,
@@ -140,7 +141,7 @@ impl Drop for Working {
 impl<S> Wire<S> {
     /// This stream, whose progress is told there.
     pub fn new(stream: S, progress: Arc<Progress>) -> Wire<S> {
-        Wire { stream: Arc::new(Mutex::new(stream)), progress, before: Bytes::new() }
+        Wire { stream: Arc::new(Mutex::new(Records::new(stream))), progress, before: Bytes::new() }
     }
 
     /// The same stream, of which this was read before.
@@ -151,10 +152,10 @@ impl<S> Wire<S> {
     /// The stream, if nobody else has it any more.
     pub fn into_inner(self) -> Option<S> {
         let stream = Arc::into_inner(self.stream)?;
-        Some(stream.into_inner())
+        Some(stream.into_inner().into_inner())
     }
 
-    fn lock(&self) -> MutexGuard<'_, S> {
+    fn lock(&self) -> MutexGuard<'_, Records<S>> {
         // One task polls it; a panic elsewhere cannot have left it half-changed.
         self.stream.lock()
     }
@@ -176,7 +177,7 @@ impl<S: AsyncRead + Unpin> Wire<S> {
         SCRATCH.with_borrow_mut(|scratch| {
             let most = most.min(scratch.len());
             let scratch = scratch.get_mut(..most).unwrap_or_default();
-            let n = ready!(Pin::new(&mut *self.lock()).poll_read(cx, scratch))?;
+            let n = ready!(self.lock().poll_read(cx, scratch))?;
             self.progress.moved.fetch_add(n as u64, Ordering::Relaxed);
             if n > 0 {
                 self.progress.has_heard.store(true, Ordering::Relaxed);
@@ -192,7 +193,7 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
         if !self.progress.is_unsent.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
-        let sent = Pin::new(&mut *self.lock()).poll_flush(cx);
+        let sent = self.lock().poll_send(cx);
         self.progress.is_stuck.store(sent.is_pending(), Ordering::Relaxed);
         self.progress.is_unsent.store(sent.is_pending(), Ordering::Relaxed);
         sent
@@ -213,7 +214,7 @@ impl<S: AsyncRead + Unpin> Read for Wire<S> {
 
 impl<S: AsyncWrite + Unpin> Write for Wire<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut *self.lock()).poll_write(cx, bytes);
+        let written = self.lock().poll_write(cx, bytes);
         self.progress.is_stuck.store(written.is_pending(), Ordering::Relaxed);
         if let Poll::Ready(Ok(n)) = &written {
             self.progress.moved.fetch_add(*n as u64, Ordering::Relaxed);
@@ -293,14 +294,15 @@ mod tests {
         let mut wire = Wire::new(Counting::default(), Arc::default());
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let told = |wire: &Wire<Counting>| {
-            let Counting { written, flushed } = &*wire.lock();
+            let records = wire.lock();
+            let Counting { written, flushed } = records.stream();
             (*written, *flushed)
         };
         for _ in 0..10 {
             assert!(Pin::new(&mut wire).poll_write(&mut cx, b"frame").is_ready());
             assert!(Pin::new(&mut wire).poll_flush(&mut cx).is_ready());
         }
-        assert_eq!(told(&wire), (50, 0));
+        assert_eq!(told(&wire), (0, 0));
         assert!(wire.poll_send(&mut cx).is_ready());
         assert!(wire.poll_send(&mut cx).is_ready());
         assert_eq!(told(&wire), (50, 1));

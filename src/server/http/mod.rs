@@ -38,6 +38,7 @@ mod put;
 mod ranges;
 mod reader;
 mod receiving;
+mod records;
 pub mod remembered;
 mod resumable;
 mod rows;

@@ -1,13 +1,13 @@
 //! Looking at and reading files.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use cap_std::fs::Dir;
 use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, Stat, fadvise, fstat, openat, statat};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::jail::Jail;
 use super::record;
@@ -17,6 +17,7 @@ use crate::files::{
 };
 use crate::holes;
 use crate::limits;
+use crate::store::file_system;
 
 /// NONBLOCK: a pipe would hang the thread. NOCTTY: a terminal would become ours.
 const READ: OFlags =
@@ -64,6 +65,18 @@ pub(super) struct LocalSource {
     stamp: Stamp,
     allocated: Option<u64>,
     path: RelPath,
+    without_waiting: WithoutWaiting,
+}
+
+/// How what is in memory is read.
+#[derive(Clone, Copy)]
+enum WithoutWaiting {
+    /// By asking for nothing else.
+    Asked,
+    /// As everything: all of this file system is in memory.
+    Always,
+    /// Nobody can tell.
+    Never,
 }
 
 impl LocalSource {
@@ -96,7 +109,14 @@ impl LocalSource {
         match meta.kind {
             EntryKind::File => {
                 let (stamp, allocated) = (Stamp::from(&stat), holes::allocated(&file, &stat));
-                Ok(LocalSource { file, meta, stamp, allocated, path: path.clone() })
+                Ok(LocalSource {
+                    file,
+                    meta,
+                    stamp,
+                    allocated,
+                    path: path.clone(),
+                    without_waiting: WithoutWaiting::Asked,
+                })
             }
             EntryKind::Directory => Err(Error::file(path, Errno::ISDIR.into())),
             EntryKind::Link | EntryKind::Other => Err(not_regular(path)),
@@ -184,5 +204,25 @@ impl Source for LocalSource {
             }
         }
         Ok(done)
+    }
+
+    fn read_now(&mut self, offset: u64, buffer: &mut [u8]) -> Result<bool> {
+        if let WithoutWaiting::Asked = self.without_waiting {
+            match preadv2(&self.file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT) {
+                Ok(read) => return Ok(read == buffer.len()),
+                Err(Errno::OPNOTSUPP) => {
+                    self.without_waiting = match file_system::is_in_memory(&self.file) {
+                        true => WithoutWaiting::Always,
+                        false => WithoutWaiting::Never,
+                    };
+                }
+                // Whoever waits is told of what went wrong.
+                Err(_) => return Ok(false),
+            }
+        }
+        match self.without_waiting {
+            WithoutWaiting::Always => self.read_at(offset, buffer).map(|read| read == buffer.len()),
+            WithoutWaiting::Asked | WithoutWaiting::Never => Ok(false),
+        }
     }
 }
