@@ -306,3 +306,51 @@ fn web_smuggled_writes() {
         assert_eq!(after.text(), "alice's", "{request}");
     }
 }
+
+#[test]
+fn web_names_that_were_not_encoded() {
+    let world = world();
+    let daemon = world.start();
+    fs::write(world.home("alice").join("draft"), "draft").unwrap();
+    fs::create_dir_all(world.home("alice").join("dir")).unwrap();
+    fs::write(world.home("alice").join("dir/kept"), "kept").unwrap();
+    let before = all(&world);
+    for version in VERSIONS {
+        let (writes, alice) = (["PUT", "DELETE", "MKCOL", "MOVE", "COPY", "LOCK", "PROPPATCH"], login("alice"));
+        for (method, path) in
+            writes.iter().flat_map(|method| [(method, "/~alice/file?2"), (method, "/~alice/dir/?v=2")])
+        {
+            let args = [&[version][..], &arguments(&alice, method, &["Destination: /~alice/new"])].concat();
+            assert_eq!(curl(&daemon, &args, path).status, 400, "{version} {method} {path}");
+        }
+        for (method, to) in
+            ["MOVE", "COPY"].iter().flat_map(|method| [(method, "file#2"), (method, "file?2"), (method, "dir/#2")])
+        {
+            let there = format!("Destination: /~alice/{to}");
+            let args = [&[version][..], &arguments(&alice, method, &[&there])].concat();
+            assert_eq!(curl(&daemon, &args, "/~alice/draft").status, 400, "{version} {method} {to}");
+        }
+    }
+    assert_eq!(all(&world), before);
+}
+
+#[test]
+fn web_codings_that_nobody_takes_off() {
+    let world = world();
+    let daemon = world.start();
+    let before = all(&world);
+    let codings = [
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: x,chunked\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n",
+        "Transfer-Encoding: deflate\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Encoding: identity\r\nContent-Encoding: gzip\r\n",
+    ];
+    for coding in codings {
+        let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+        web.send(&(head("PUT", "/~alice/new", coding) + "4\r\nmine\r\n0\r\n\r\n"));
+        let status = web.answer().map_or(400, |got| got.status);
+        assert!([400, 415, 501].contains(&status), "{coding}: {status}");
+    }
+    assert_eq!(all(&world), before);
+}

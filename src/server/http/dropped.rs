@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_RANGE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_RANGE, HeaderValue};
 use hyper::{HeaderMap, Request, StatusCode};
 
 use super::answer::{Answer, Ids, Reader, explained, status, text};
+use super::codings;
 use super::coming::{Coming, Pieces};
 use super::digests::{self, Digests};
 use super::guest::{Guest, unexpected};
@@ -186,9 +187,8 @@ impl InboxVisit<'_> {
         if headers.contains_key(CONTENT_RANGE) {
             return Err(Error::new(Kind::BadCommand, "PUT stores whole files: Content-Range is not taken"));
         }
-        if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-            let why = "files are stored as they come, and Content-Encoding is not taken";
-            return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
+        if let Some((status, why)) = codings::refused(headers) {
+            return refused(status, &why);
         }
         let goes_on = resumable::is_complete(headers) == Some(false);
         let size = if goes_on { resumable::length(headers) } else { body.announced() };

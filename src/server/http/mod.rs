@@ -9,6 +9,7 @@ mod archive;
 mod before_commit;
 mod brake;
 mod change;
+mod codings;
 mod coming;
 mod conditions;
 pub mod connection;

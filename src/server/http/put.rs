@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use hyper::header::{
-    CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
-};
+use hyper::header::{CONTENT_RANGE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer, set, text};
+use super::codings;
 use super::coming::Coming;
 use super::conditions::{Expected, hold_of_folder};
 use super::digests::{self, Digests};
@@ -53,10 +52,8 @@ pub async fn serve(
     if headers.contains_key(CONTENT_RANGE) {
         return Err(Error::new(Kind::BadCommand, "PUT stores whole files: Content-Range is not taken"));
     }
-    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-        let shown = String::from_utf8_lossy(encoding.as_bytes()).escape_default().to_string();
-        let why = format!("415: files are stored as they come, and Content-Encoding {shown} is not taken\n");
-        return Ok(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "text/plain; charset=utf-8", why));
+    if let Some((status, why)) = codings::refused(headers) {
+        return Ok(text(status, "text/plain; charset=utf-8", format!("{}: {why}\n", status.as_u16())));
     }
     let is_complete = resumable::is_complete(headers);
     let mtime = mtime(headers)?;

@@ -10,6 +10,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATI
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer, set};
+use super::codings;
 use super::coming::Coming;
 use super::digests::{self, Digests};
 use super::guest::{Guest, Waiting, begin, unexpected};
@@ -202,6 +203,9 @@ async fn try_append(
         let mut answer = answer(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         offer(&mut answer);
         return Ok(answer);
+    }
+    if let Some((_, why)) = codings::refused(headers) {
+        return Err(bad(&why));
     }
     let is_complete = is_complete(headers).ok_or_else(|| bad("the request has no Upload-Complete"))?;
     let from = number(headers, &OFFSET).ok_or_else(|| bad("the request has no Upload-Offset"))?;

@@ -27,7 +27,7 @@ use super::guest::Guest;
 use super::link::{self, Asker};
 use super::login;
 use super::same_site;
-use super::target::{Place, Target, Whose, check_host, destination};
+use super::target::{Place, Target, Whose, check_host, destination, no_query};
 use super::turned_away::{Arrival, Turned};
 use super::uploads::{Token, Upload};
 use super::viewer::Viewer;
@@ -316,6 +316,7 @@ impl Connection {
             Target::Place(_) if writing == Writing::Append => return Ok(self.not_allowed(head, *ids)),
             Target::Place(place) => place,
         };
+        no_query(request.uri())?;
         let Here::In(guest) = self.guest(&place, head, ids).await? else { return Err(not_found(&place)) };
         let headers = request.headers();
         let (at, to) = (place.path.clone(), || destination(request.uri(), headers));

@@ -230,9 +230,13 @@ pub fn destination(uri: &Uri, headers: &HeaderMap) -> Result<Place> {
         (_, Some(_)) => return bad("the request has several Destinations"),
         (Some(destination), None) => destination,
     };
-    let Some(destination) = destination.to_str().ok().and_then(|text| text.parse::<Uri>().ok()) else {
-        return bad("the Destination is no URL");
-    };
+    let Some(text) = destination.to_str().ok() else { return bad("the Destination is no URL") };
+    // The parser drops a fragment, and what is left is the name of something else.
+    if text.contains('#') {
+        return bad("the Destination has a fragment: `#` in a name is written %23");
+    }
+    let Ok(destination) = text.parse::<Uri>() else { return bad("the Destination is no URL") };
+    no_query(&destination)?;
     let is_here = match (destination.scheme_str(), destination.authority(), host(uri, headers)) {
         (None, None, _) => true,
         (Some("https"), Some(there), Some(here)) => is_same_host(there, &here),
@@ -244,6 +248,21 @@ pub fn destination(uri: &Uri, headers: &HeaderMap) -> Result<Place> {
     match Target::parse(&destination)? {
         Target::Place(place) => Ok(place),
         Target::Own(_) | Target::Link(_) => Err(Error::new(Kind::Denied, "the Destination is the server's own")),
+    }
+}
+
+/// What changes something is told by its path alone: behind a `?` that its client did not encode stands the rest of a name, and what is
+/// before it is the name of something else.
+///
+/// # Errors
+/// [`Kind::BadCommand`] for a URL with a query.
+pub fn no_query(uri: &Uri) -> Result<()> {
+    match uri.query() {
+        None => Ok(()),
+        Some(_) => Err(Error::new(
+            Kind::BadCommand,
+            "the URL has a query, and nothing is changed by one: `?` in a name is written %3F",
+        )),
     }
 }
 
