@@ -53,3 +53,33 @@ fn the_shell_copies_too() {
     assert_eq!(fs::read(there("tree/b")).unwrap(), b"a");
     assert_eq!(fs::read(there("tree/other/a")).unwrap(), b"a");
 }
+
+/// `--force` is about what was there before, and not about what the same command has brought.
+#[test]
+fn nothing_replaces_what_the_same_command_has_put_there() {
+    let world = World::trusting();
+    let there = |path: &str| world.remote("alice", path);
+    let read = |path: &str| fs::read_to_string(there(path)).unwrap();
+    for folder in ["c1", "c2", "c1/tree", "c2/tree", "moved", "copied", "in-shell"] {
+        fs::create_dir(there(folder)).unwrap();
+    }
+    for name in ["c1/r", "c2/r", "c1/tree/a", "c2/tree/a", "moved/r"] {
+        fs::write(there(name), name).unwrap();
+    }
+    let refused = |done: crate::common::program::Done, to: &str| {
+        assert_eq!(done.stderr.matches(&format!("another one is called {to} too")).count(), 1, "{}", done.stderr);
+    };
+    refused(world.run(["cp", "-f", &world.alice("c[12]/r"), &world.alice("copied")]).code(10), "copied/r");
+    let trees = [world.alice("c1/tree"), world.alice("c2/tree")];
+    refused(world.run(["cp", "-rf", &trees[0], &trees[1], &world.alice("copied")]).code(10), "copied/tree");
+    assert_eq!((read("copied/r"), read("copied/tree/a")), ("c1/r".to_owned(), "c1/tree/a".to_owned()));
+    // What was there before is replaced.
+    refused(world.run(["mv", "-f", &world.alice("c[12]/r"), &world.alice("moved/")]).code(10), "moved/r");
+    assert_eq!((read("moved/r"), read("c2/r")), ("c1/r".to_owned(), "c2/r".to_owned()));
+    assert!(!there("c1/r").exists());
+    let lines = b"mv -f moved/r c2/r in-shell\ncp -rf c1/tree c2/tree in-shell\n";
+    let done = world.run_with(["shell", &world.alice("")], lines);
+    refused(done.said("another one is called in-shell/r too"), "in-shell/tree");
+    assert_eq!((read("in-shell/r"), read("c2/r")), ("c1/r".to_owned(), "c2/r".to_owned()));
+    assert_eq!(read("in-shell/tree/a"), "c1/tree/a");
+}

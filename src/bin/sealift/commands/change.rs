@@ -1,5 +1,6 @@
 //! `rm`, `mkdir`, `mv`: silent when done, as their namesakes are.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
@@ -310,8 +311,18 @@ pub async fn carry(
         (Into::Missing, _) => return Err(no_such_folder(to, &how)),
         (into, _) => into == Into::Folder,
     };
+    let mut taken = HashSet::new();
     for source in from {
-        match carry_one(out, client, source, to, into_folder, how, &mut tally).await {
+        let carried = match place(source, to, into_folder, how.act) {
+            // Else it would take the place of what was put there a moment ago, and --force would destroy that.
+            Ok(to) if taken.contains(&to) => Err(taken_already(source, &to, how.act)),
+            Ok(to) => {
+                taken.insert(to.clone());
+                carry_one(out, client, source, &to, how, &mut tally).await
+            }
+            Err(failure) => Err(failure),
+        };
+        match carried {
             Ok(()) => {}
             Err(failure) if failure.ends_connection() => return Err(failure),
             Err(failure) => tally.show(failure.while_at(&source.path), out)?,
@@ -376,31 +387,43 @@ async fn explain(client: &mut Client, failure: Failure, from: &RelPath, to: &Rel
     }
 }
 
+/// Where this one goes.
+fn place(source: &Target, to: &Target, into_folder: bool, act: Act) -> Outcome<RelPath> {
+    let Some(name) = source.path.file_name() else {
+        let done = if matches!(act, Act::Move) { "moved" } else { "copied" };
+        return Err(Error::new(Kind::Usage, format!("your own folder itself cannot be {done}")).into());
+    };
+    Ok(if into_folder { to.path.join(name)? } else { to.path.clone() })
+}
+
+/// The failure of what would get the name that another one of this command has got.
+fn taken_already(source: &Target, to: &RelPath, act: Act) -> Failure {
+    let hint = match act {
+        Act::Move => "Move it to another folder, or under another name.",
+        Act::Copy { .. } => "Copy it to another folder, or under another name.",
+    };
+    Failure::new(Kind::Usage, format!("{source}: another one is called {to} too"), hint)
+}
+
 async fn carry_one(
     out: Output,
     client: &mut Client,
     source: &Target,
-    to: &Target,
-    into_folder: bool,
+    to: &RelPath,
     how: Moving,
     tally: &mut Tally,
 ) -> Outcome {
     let from = &source.path;
-    let Some(name) = from.file_name() else {
-        let done = if matches!(how.act, Act::Move) { "moved" } else { "copied" };
-        return Err(Error::new(Kind::Usage, format!("your own folder itself cannot be {done}")).into());
-    };
-    let to = if into_folder { to.path.join(name)? } else { to.path.clone() };
     if let Act::Copy { recursive } = how.act {
-        let copied = cp::copy_one(out, client, source, &to, (recursive, how.force), tally).await;
+        let copied = cp::copy_one(out, client, source, to, (recursive, how.force), tally).await;
         return match copied {
-            Err(failure) => Err(explain(client, failure, from, &to).await),
+            Err(failure) => Err(explain(client, failure, from, to).await),
             Ok(()) => Ok(()),
         };
     }
-    if let Err(err) = client.rename(from, &to, how.force).await {
+    if let Err(err) = client.rename(from, to, how.force).await {
         let replace = || "Add --force to replace it.".to_owned();
-        let failure = explain(client, err.into(), from, &to).await.hinted(Kind::Exists, replace);
+        let failure = explain(client, err.into(), from, to).await.hinted(Kind::Exists, replace);
         return Err(shared::explained(client, failure, from).await);
     }
     let moved = || Object::of(Event::Moved).name("from", from.as_bytes()).name("path", to.as_bytes());
