@@ -205,3 +205,18 @@ fn an_upload_of_unknown_size_under_a_bound_has_counted_what_there_is_when_it_beg
     upload.append(&[2; 50]).unwrap();
     assert_eq!(upload.append(b"x").unwrap_err().kind(), Kind::Quota);
 }
+
+/// A server leaves some of its disk to others. A person's own disk is filled as `cp` fills it.
+#[test]
+fn a_person_s_disk_may_be_filled_and_a_server_s_not() {
+    for (staging, fits) in [(Staging::Beside, true), (Staging::Hidden, false)] {
+        let home = Home::with(LocalOptions::new(Durability::None, staging));
+        let disk = rustix::fs::statvfs(home.dir.path()).unwrap();
+        let kept = limits::ROOM_KEPT_MAX.min(disk.f_blocks * disk.f_frsize / limits::ROOM_KEPT_PART);
+        // Others write to the same disk meanwhile.
+        let size = disk.f_bavail * disk.f_frsize - kept / 2;
+        let begun = home.store.begin(&p("x"), UploadSpec { size: Some(size), ..UploadSpec::default() });
+        let begun = begun.map(drop).map_err(|error| error.kind());
+        assert_eq!(begun, if fits { Ok(()) } else { Err(Kind::NoSpace) }, "{staging:?}: {size}");
+    }
+}

@@ -230,6 +230,7 @@ pub(super) fn resume(
     ftruncate(&temp.file, from).map_err(|err| failed(err.into()))?;
     temp.file.seek(SeekFrom::Start(from)).map_err(failed)?;
     let mut upload = LocalUpload::over((stage.jail(), stage.prepared()), path, spec, temp, hasher, durable);
+    upload.fills = stage.is_beside();
     if let Err(err) = upload.check_room() {
         drop(counted);
         keep(upload);

@@ -39,6 +39,8 @@ struct PartsFile {
     /// The same open file as the staged one, so that a failed write is also seen by the sync at the end.
     file: File,
     durable: bool,
+    /// It may fill the disk.
+    fills: bool,
     /// Read-locked while bytes are written: whoever has the write lock knows that nobody writes.
     ranges: RwLock<Ranges<()>>,
 }
@@ -60,22 +62,23 @@ struct LocalPart {
 impl LocalStaged {
     /// [`Upload::into_parts`].
     pub(super) fn over(upload: LocalUpload) -> Result<Self> {
-        let LocalUpload { path, spec, mut temp, hasher, durable, promise, jail, prepared, .. } = upload;
+        let LocalUpload { path, spec, mut temp, hasher, durable, fills, promise, jail, prepared, .. } = upload;
         let Some(size) = spec.size else {
             return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
         };
         let ranges = Ranges::with_beginning(&hasher, (), &path)?;
         without_key(&mut temp).map_err(|err| Error::file(&path, err))?;
         let file = temp.file.try_clone().map_err(|err| Error::file(&path, err))?;
-        let shared = Arc::new(PartsFile { path, file, durable, ranges: RwLock::new(ranges) });
+        let shared = Arc::new(PartsFile { path, file, durable, fills, ranges: RwLock::new(ranges) });
         Ok(LocalStaged { temp: Some(temp), promise, jail, prepared, spec, size, shared })
     }
 
     fn upload(&mut self, hasher: Hasher) -> Result<LocalUpload> {
-        let PartsFile { path, durable, .. } = &*self.shared;
+        let PartsFile { path, durable, fills, .. } = &*self.shared;
         let temp = self.temp.take().ok_or_else(|| Error::new(Kind::Internal, format!("{path}: it is given up")))?;
-        Ok(LocalUpload::over((&self.jail, &self.prepared), path, self.spec, temp, hasher, *durable)
-            .with(self.promise.take()))
+        let mut upload = LocalUpload::over((&self.jail, &self.prepared), path, self.spec, temp, hasher, *durable);
+        upload.fills = *fills;
+        Ok(upload.with(self.promise.take()))
     }
 }
 
@@ -156,7 +159,7 @@ impl LocalPart {
             return Ok(());
         }
         self.room_asked = self.taken;
-        let fits = has_room(&self.shared.file, self.claim.left().min(limits::WRITE_BACK));
+        let fits = has_room(&self.shared.file, self.claim.left().min(limits::WRITE_BACK), self.shared.fills);
         if fits { Ok(()) } else { Err(Error::file(&self.shared.path, Errno::NOSPC.into())) }
     }
 

@@ -44,6 +44,8 @@ pub(super) struct LocalUpload {
     pub(super) has_properties: bool,
     /// A write failed: the file may hold more than was hashed.
     broken: bool,
+    /// It may fill the disk: that of a person who puts something there, as `cp` does.
+    pub(super) fills: bool,
     /// Its bytes are those of another file, on the disk: what is appended is there already.
     shared: bool,
     /// Up to here the kernel was told to write to the disk.
@@ -62,7 +64,8 @@ impl LocalUpload {
         let parent = check_target(stage.jail(), path, spec)?;
         let large = spec.interrupted == Interrupted::Kept && spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
         let temp = stage.create(path, &parent, large, (spec.mode, spec.umask))?;
-        let upload = Self::over((stage.jail(), stage.prepared()), path, spec, temp, Hasher::new(), durable);
+        let mut upload = Self::over((stage.jail(), stage.prepared()), path, spec, temp, Hasher::new(), durable);
+        upload.fills = stage.is_beside();
         upload.check_room()?;
         Ok(upload)
     }
@@ -89,6 +92,7 @@ impl LocalUpload {
             prepared: prepared.clone(),
             has_properties: false,
             broken: false,
+            fills: false,
             shared: false,
             written_back: from,
             taken: 0,
@@ -122,7 +126,7 @@ impl LocalUpload {
         }
         // What came already is on the disk.
         let more = size.saturating_sub(self.len()).min(self.spec.allocated.unwrap_or(u64::MAX));
-        if has_room(&self.temp.file, more) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
+        if has_room(&self.temp.file, more, self.fills) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
     }
 
     /// The same on the way, for those bytes that come before it is asked again: others fill the disk too.
@@ -132,7 +136,7 @@ impl LocalUpload {
         }
         self.room_asked = self.taken;
         let more = self.spec.size.map_or(0, |size| size.saturating_sub(self.len())).min(limits::WRITE_BACK);
-        if has_room(&self.temp.file, more) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
+        if has_room(&self.temp.file, more, self.fills) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
     }
 
     /// Fails unless the file is whole: every write done, as many bytes as announced.
@@ -195,11 +199,11 @@ impl LocalUpload {
     }
 }
 
-/// Whether so many bytes fit on the disk of this file, less what no upload is to fill.
-pub(super) fn has_room(file: &File, more: u64) -> bool {
+/// Whether so many bytes fit on the disk of this file, less what no upload is to fill unless it may.
+pub(super) fn has_room(file: &File, more: u64, fills: bool) -> bool {
     let Ok(disk) = fstatvfs(file) else { return true };
     let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-    let kept = limits::ROOM_KEPT_MAX.min(bytes(disk.f_blocks) / limits::ROOM_KEPT_PART);
+    let kept = if fills { 0 } else { limits::ROOM_KEPT_MAX.min(bytes(disk.f_blocks) / limits::ROOM_KEPT_PART) };
     bytes(disk.f_bavail).checked_sub(kept).is_some_and(|free| more <= free)
 }
 
