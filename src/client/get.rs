@@ -223,35 +223,27 @@ impl Tree {
         if !self.to.is_root() {
             made.push((self.to.clone(), top));
         }
-        // A folder comes before what is in it, so it is there before anything in it is asked for.
-        let (mut failed, mut links) = (Vec::new(), Vec::new());
-        let jobs = steps.into_iter().filter_map(|step| match step {
-            Step::File(job, announced) => match &mut large {
-                Some(large) if is_large(announced.size) => {
-                    large.push(LargeDownload { job, announced });
-                    None
-                }
-                _ => Some(job),
-            },
-            Step::Directory { from, to, mtime } => {
-                match into.store().make_dir(&to, true) {
+        // All folders are there before anything in them is asked for.
+        let (mut jobs, mut links) = (Vec::with_capacity(steps.len()), Vec::new());
+        for step in steps {
+            match step {
+                Step::File(job, announced) => match &mut large {
+                    Some(large) if is_large(announced.size) => large.push(LargeDownload { job, announced }),
+                    _ => jobs.push(job),
+                },
+                Step::Directory { from, to, mtime } => match into.store().make_dir(&to, true) {
                     Ok(()) => made.push((to, mtime)),
-                    Err(error) => failed.push((PathBuf::from(from.as_path()), error)),
-                }
-                None
-            }
-            Step::Link(link) => {
-                links.push(link);
-                None
-            }
-        });
-        let received = fetch_files(session, jobs, crowd, into, observer, ledger);
-        for (path, error) in failed {
-            if ledger.is_news(&path) {
-                ledger.fail(path, error, observer);
+                    Err(error) => {
+                        let path = PathBuf::from(from.as_path());
+                        if ledger.is_news(&path) {
+                            ledger.fail(path, error, observer);
+                        }
+                    }
+                },
+                Step::Link(link) => links.push(link),
             }
         }
-        received?;
+        fetch_files(session, jobs.into_iter(), crowd, into, observer, ledger)?;
         // After the folders and what went into them here. Large files come later over several connections, and come through
         // none of these either: a path of the store goes through no link that leads to a folder.
         for link in links {
