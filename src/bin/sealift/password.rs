@@ -48,7 +48,9 @@ impl Passwords {
                 }
                 Some(from_file(Path::new(&file), out)?)
             } else {
-                env::var_os(PASSWORD).map(|password| Secret::new(password.into_vec()))
+                // An empty one is what is left of a secret that is not set, and no password.
+                let password = env::var_os(PASSWORD).filter(|password| !password.is_empty());
+                password.map(|password| Secret::new(password.into_vec()))
             };
         }
         Ok(self.given.clone())

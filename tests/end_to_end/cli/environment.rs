@@ -223,3 +223,11 @@ fn options_about_the_connection_stand_before_a_command_behind_it_and_in_between(
         world.run(words).code(2).said("has no meaning for `sealift link list`");
     }
 }
+
+#[test]
+fn a_password_that_is_empty_in_the_environment_is_none() {
+    let world = World::trusting();
+    let done = world.run_with_env(["ls", &world.alice("")], "SEALIFT_PASSWORD", "").code(4);
+    let done = done.said("needs a password, and there is no terminal to ask on");
+    assert!(!done.stderr.contains("came from SEALIFT_PASSWORD"), "{}", done.stderr);
+}
