@@ -18,10 +18,15 @@ pub enum Stray {
     Invitation,
     /// The password in a URL.
     Password,
+    /// The URL of a link, which is all that it takes to use it.
+    Link,
 }
 
 /// What the bytes of an OpenSSH private key begin with, `openssh-key-v1`, in base64: the first line of its body.
 const OPENSSH_KEY: &[u8] = b"b3BlbnNzaC1rZXktdjE";
+
+/// What stands before the secret in the URL of a link.
+pub(crate) const LINK: &str = "/.sealift-web/l/";
 
 impl Stray {
     /// The first kind of secret that is in these words. A key that a shell has taken apart at its blanks is one too.
@@ -39,10 +44,13 @@ impl Stray {
         if has(line, b"PRIVATE KEY-----") || has(line, OPENSSH_KEY) {
             return Some(Stray::PrivateKey);
         }
-        let mut password = None;
+        let (mut password, mut link) = (None, None);
         for url in line.split(u8::is_ascii_whitespace).filter_map(after_scheme) {
             if url.is_of_sealift && url.rest.contains(&b'#') {
                 return Some(Stray::Invitation);
+            }
+            if url.is_of_web && has(url.rest, LINK.as_bytes()) {
+                link = Some(Stray::Link);
             }
             let authority = url.rest.split(|byte| *byte == b'/').next().unwrap_or_default();
             let user = match authority.iter().rposition(|byte| *byte == b'@') {
@@ -53,7 +61,7 @@ impl Stray {
             };
             password = password.or(user.filter(|user| user.contains(&b':')).map(|_| Stray::Password));
         }
-        password
+        password.or(link)
     }
 
     /// What is wrong, as a sentence without its full stop.
@@ -62,6 +70,7 @@ impl Stray {
             Stray::PrivateKey => "a private key stands where none belongs",
             Stray::Invitation => "an invitation stands where none belongs",
             Stray::Password => "a password stands in a URL",
+            Stray::Link => "a link stands where none belongs",
         }
     }
 
@@ -75,6 +84,10 @@ impl Stray {
             Stray::Invitation => {
                 "Invitations are used by `sealift join`, and withdrawn by the id that `sealiftd invite --list` shows; in a URL of a file \
                  `#` is written %23."
+            }
+            Stray::Link => {
+                "Outside of the shell, sealift get 'URL' fetches what it gives, and sealift put FILE 'URL' puts a file into one that takes \
+                 some."
             }
             Stray::Password => {
                 "Leave it out, with its colon: you are asked for it, or a file gives it (--password-file). Others on this machine can \
@@ -105,6 +118,7 @@ pub fn without_user(value: &str) -> Option<String> {
 
 struct Url<'a> {
     is_of_sealift: bool,
+    is_of_web: bool,
     rest: &'a [u8],
 }
 
@@ -112,7 +126,8 @@ struct Url<'a> {
 fn after_scheme(word: &[u8]) -> Option<Url<'_>> {
     let at = word.windows(3).position(|three| three == b"://")?;
     let scheme = word.get(..at)?.to_ascii_lowercase();
-    Some(Url { is_of_sealift: scheme.ends_with(b"sealift"), rest: word.get(at + 3..)? })
+    let (is_of_sealift, is_of_web) = (scheme.ends_with(b"sealift"), scheme.ends_with(b"https"));
+    Some(Url { is_of_sealift, is_of_web, rest: word.get(at + 3..)? })
 }
 
 #[cfg(test)]
@@ -132,6 +147,8 @@ mod tests {
             (&["--host=sealift://alice@h:1/#canary"], Stray::Invitation),
             (&["get", "https://alice:canary@h/x"], Stray::Password),
             (&["get", "https://alice:can/ary@h/x"], Stray::Password),
+            (&["get", "https://h:1/.sealift-web/l/canary/#sha256//x"], Stray::Link),
+            (&["get", "'https://[::1]:1/.sealift-web/l/canary/"], Stray::Link),
         ] {
             assert_eq!(Stray::among(typed), Some(kind), "{typed:?}");
             assert!(!kind.text().contains("canary"));
@@ -139,6 +156,7 @@ mod tests {
         for typed in [
             &["ls", "sealift://h/a"][..],
             &["put", "a#b", "h:"],
+            &["get", "https://h/.sealift-web/links", "a/l/b"],
             &["ls", "alice@h:4456/a:b@c", "sealift://alice@h:1/x:y@z", "sealift://h:1/x:y@z", "https://[::1]:1/x:y@z"],
             &["user", "key", "add", "alice", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA alice@laptop"],
         ] {

@@ -20,10 +20,8 @@ use crate::proto::{Command, Feature, LinkArgs, LinkEnd, Reply};
 use crate::random;
 use crate::secret::Secret;
 use crate::setters::setters;
+use crate::stray::LINK as PATH;
 use crate::tls::Pin;
-
-/// Where links are on a server.
-const PATH: &str = "/.sealift-web/l/";
 
 /// A link that is to be made.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,7 @@
 //! Ctrl-C: the first one stops the running command cleanly, the second one ends the program at once.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,9 @@ use async_std::task::sleep;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use sealift::client::{Displaced, Stopper, glob};
+use sealift::client::{Displaced, LinkUrl, Stopper, glob};
 use sealift::escape::for_people;
+use sealift::stray::Stray;
 use sealift::sync::{Mutex, MutexGuard};
 use sealift::{Error, Exit, Kind, Result, limits};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -51,6 +52,8 @@ struct State {
     moves: Option<(Moves, bool)>,
     /// The server has said that it keeps nothing of uploads that are cut off.
     uploads_are_lost: bool,
+    /// No later command can go on with what this one has sent: files are put in by a link.
+    begins_anew: bool,
     /// It shows something until it is ended: an end is what it waits for, and no news.
     only_shows: bool,
     /// What was typed in the shell.
@@ -78,6 +81,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     kept: 0,
     moves: None,
     uploads_are_lost: false,
+    begins_anew: false,
     only_shows: false,
     line: None,
     gives_a_name: false,
@@ -159,6 +163,7 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
         state.is_stopping = false;
         state.kept = 0;
         state.moves = None;
+        state.begins_anew = false;
         state.only_shows = false;
         state.gives_a_name = false;
         state.displaced = None;
@@ -195,13 +200,17 @@ fn interrupted(state: &State, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
     }
     let Some((moves, several)) = state.moves else { return Error::new(Kind::Interrupted, "interrupted").into() };
     let block = format::size(limits::HASH_BLOCK);
-    let text = match (state.kept, moves) {
-        (1.., Moves::Fetch) => format!("interrupted; {} are kept", format::size(state.kept)),
+    let kept = if state.begins_anew { 0 } else { state.kept };
+    let text = match (kept, moves) {
+        (1.., Moves::Fetch) => format!("interrupted; {} are kept", format::size(kept)),
         // What was on its way may have arrived.
-        (1.., _) => format!("interrupted; at least {} are kept", format::size(state.kept)),
+        (1.., _) => format!("interrupted; at least {} are kept", format::size(kept)),
         (0, Moves::Mirror) => "interrupted; what is done stays".to_owned(),
         (0, _) if several => "interrupted; what is finished stays".to_owned(),
         (0, Moves::Fetch) => format!("interrupted; nothing is kept yet: what is kept is whole blocks of {block}"),
+        (0, Moves::Send) if state.begins_anew => {
+            "interrupted; nothing is kept: what is put in by a link begins anew".to_owned()
+        }
         (0, Moves::Send) if state.uploads_are_lost => {
             "interrupted; nothing is kept: this server begins uploads anew".to_owned()
         }
@@ -216,7 +225,11 @@ pub fn way_on() -> Option<String> {
 }
 
 fn go_on(state: &State) -> Option<String> {
-    let (moves, _) = state.moves?;
+    let (moves, several) = state.moves?;
+    if state.begins_anew {
+        let finished = if several { ", also with what is finished: leave that out" } else { "" };
+        return Some(format!("The same command begins anew{finished}."));
+    }
     let command = match &state.line {
         // A pattern is no plain word, which is all that can be written down here.
         Some(words) if words.iter().any(|word| glob::is_special(word.as_bytes())) => None,
@@ -261,7 +274,13 @@ fn command_to_go_on(mut words: Vec<Vec<u8>>, first: usize, gives_a_name: bool) -
     joined(&words)
 }
 
+/// None for a line that names a link: whoever reads it could use that, and it is read in more places than where it was typed.
 fn joined(words: &[Vec<u8>]) -> Option<String> {
+    if words.iter().any(|word| LinkUrl::is_meant(word))
+        || Stray::among(words.iter().map(|w| OsStr::from_bytes(w))).is_some()
+    {
+        return None;
+    }
     let line = shlex::bytes::try_join(words.iter().map(Vec::as_slice)).ok()?;
     Some(String::from_utf8_lossy(&line).into_owned())
 }
@@ -291,6 +310,11 @@ pub fn as_kept(bytes: u64) -> u64 {
 /// Says what is moved from now on, and whether that is more than one file.
 pub fn moves(what: Moves, several: bool) {
     state().moves = Some((what, several));
+}
+
+/// Says that no later command can go on with what this one sends.
+pub fn begins_anew() {
+    state().begins_anew = true;
 }
 
 /// Says what was typed in the shell, before that is done.
@@ -411,6 +435,8 @@ mod tests {
             (&["put", "a b"], Some("put -c 'a b'")),
             (&["GET", "-r", "x", "y"], Some("GET -c -r x y")),
             (&["ls", "get"], None),
+            (&["sealift", "get", "https://h:1/.sealift-web/l/secret/#sha256//pin"], None),
+            (&["get", "sealift://alice@h:1/#secret"], None),
             (&["T", "sealift", "get", "-r", "h/f", "new"], Some("sealift get -T -c -r h/f new")),
             (&["T", "sealift", "get", "-rcT", "h/f", "new"], Some("sealift get -rcT h/f new")),
         ] {

@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     sealift::confine::forbid_dumps();
     let matches = matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|err| err.exit());
-    let ctx = Context::new(cli.common, server_reads(&cli.command));
+    let ctx = Context::new(cli.common);
     let outcome = refuse_misplaced(&matches).and_then(|()| run(&ctx, &cli.command));
     let exit = outcome.map_or_else(|failure| failure.show(ctx.out), |()| Exit::Done);
     alike::tell_more();
@@ -135,19 +135,14 @@ fn exit_with_help(err: &clap::Error) -> ! {
     exit(err.exit_code())
 }
 
-/// A secret that does not belong on this command line. An invitation belongs to `join`.
+/// A secret that does not belong on this command line. An invitation belongs to `join`; links belong to `get` and `put`, and the others
+/// refuse them where they name a place.
 fn stray(words: &[OsString]) -> Option<Stray> {
-    Stray::among(words.iter().skip(1))
-        .filter(|stray| *stray != Stray::Invitation || !words.iter().any(|word| word == "join"))
-}
-
-/// Whether this has the server read whole files, of which it says nothing before it is done.
-fn server_reads(command: &Command) -> bool {
-    match command {
-        Command::Hash(_) | Command::Verify(_) | Command::Accept(_) | Command::Cp(_) => true,
-        Command::Mirror(mirror) => mirror.checksum,
-        _ => false,
-    }
+    Stray::among(words.iter().skip(1)).filter(|stray| match stray {
+        Stray::Invitation => !words.iter().any(|word| word == "join"),
+        Stray::Link => false,
+        Stray::PrivateKey | Stray::Password => true,
+    })
 }
 
 /// Whether what this writes to standard output are objects, where those are asked for, and not the bytes of files.

@@ -153,7 +153,7 @@ fn without_home_the_accounts_own_is_used() {
 }
 
 /// Runs `put` or `get` through a line that takes long, and interrupts it when enough is there. What it has said.
-fn interrupted(world: &World, args: &[&str], enough: &dyn Fn() -> bool) -> String {
+pub fn interrupted(world: &World, args: &[&str], enough: &dyn Fn() -> bool) -> String {
     let mut command = world.command(args);
     command.env("SEALIFT_PASSWORD", PASSWORD);
     let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -14,6 +14,7 @@ use super::put::Send;
 use crate::args::Put;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::interrupt;
 use crate::transfer::{How, Way};
 
 /// The link that files are to be put in by, if one is meant.
@@ -56,6 +57,7 @@ pub async fn run(ctx: &Context, args: &Put, url: LinkUrl) -> Outcome {
         let hint = "`sealift get 'LINK'` fetches what it gives; `sealift link --drop` makes one that takes files.";
         return Err(Failure::new(Kind::Denied, format!("{url}: it gives files, and takes none"), hint));
     }
+    interrupt::begins_anew();
     send.how = How::new(&args.how.transfer, ctx.retries(&login))?;
     let target = by_link::target(&url, RelPath::root());
     let way = Way::back_to(ctx, &login, &connected);

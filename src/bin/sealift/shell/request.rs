@@ -336,6 +336,8 @@ mod tests {
             ("!ls", true),
             ("hunter2", false),
             ("get sealift://alice@h:1/#secret", false),
+            ("get 'https://h:1/.sealift-web/l/secret/#sha256//pin'", false),
+            ("!sealift get https://h:1/.sealift-web/l/secret/", false),
             ("'-----BEGIN OPENSSH PRIVATE KEY-----'", false),
             ("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ", false),
             ("!sealift join 'sealift://alice@h:1/#secret'", false),
