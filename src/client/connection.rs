@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_std::channel::{Sender, bounded};
 use async_std::net::TcpStream;
 use async_std::task::{JoinHandle, spawn, spawn_blocking};
-use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_socket_recv_buffer_size, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+};
 
 use super::address;
 use super::answers::{Ids, LinkTarget, Welcome};
@@ -20,7 +20,7 @@ use super::own::sign_with;
 use super::pump::pump;
 use super::rate_limit::RateLimit;
 use super::session::Session;
-use super::stopper::{EndOnDrop, Stopper};
+use super::stopper::{Stopped, Stopper};
 use super::wire::wire;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Nonce, Purpose, Statement};
@@ -41,6 +41,8 @@ pub struct Client {
     pub(super) stop: Sender<()>,
     /// Ends this connection and all others of its login.
     stopper: Stopper,
+    /// Whether that was done, or this one was ended alone.
+    stopped: Stopped,
     /// Where it leads, for more of the same.
     route: Route,
     /// Further connections of the same login.
@@ -121,6 +123,7 @@ impl Client {
         let mut client = Client {
             session: Some(Session::new(wire)),
             stop,
+            stopped: Stopped::with(&stopper),
             stopper,
             route,
             crew: Vec::new(),
@@ -141,9 +144,9 @@ impl Client {
         self.stopper.clone()
     }
 
-    /// Whether the connection was ended from this side, by a [`Stopper`] or a dropped future.
-    pub(super) fn stopped(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.stopper.told)
+    /// Whether the connection was ended from this side.
+    pub(super) fn stopped(&self) -> Stopped {
+        self.stopped.clone()
     }
 
     /// Whether another request can be made over it: not after a failure in the middle of one.
@@ -160,6 +163,7 @@ impl Client {
     pub(super) fn stands_alone(&mut self) {
         self.stopper = Stopper::default();
         self.stopper.add(&self.stop);
+        self.stopped.follow(&self.stopper);
     }
 
     /// Takes the connection out; what is left is a broken one.
@@ -169,6 +173,7 @@ impl Client {
             session: None,
             stop,
             stopper: Stopper::default(),
+            stopped: Stopped::default(),
             route: self.route.clone(),
             crew: Vec::new(),
             most: 1,
@@ -326,10 +331,10 @@ impl Client {
         work: impl FnOnce(&mut Session) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let Some(mut session) = self.session.take() else {
-            return Err(self.stopper.explain(Error::new(Kind::Network, "the connection is broken")));
+            return Err(self.stopped.explain(Error::new(Kind::Network, "the connection is broken")));
         };
         // If the caller drops this future, the blocking code must not wait on for a server that may never answer.
-        let unless_done = EndOnDrop(&self.stopper);
+        let unless_done = EndOnDrop { stop: &self.stop, stopped: &self.stopped, crew: &self.crew };
         let (session, result) = spawn_blocking(move || {
             let result = work(&mut session);
             (session, result)
@@ -343,7 +348,25 @@ impl Client {
         } else {
             self.stop.close();
         }
-        result.map_err(|error| self.stopper.explain(error))
+        result.map_err(|error| self.stopped.explain(error))
+    }
+}
+
+/// Ends a connection when dropped, and those that were opened over it and wait for it. The others of its login go on: nobody has ended
+/// those.
+struct EndOnDrop<'a> {
+    stop: &'a Sender<()>,
+    stopped: &'a Stopped,
+    crew: &'a [Client],
+}
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.stopped.set_dropped();
+        self.stop.close();
+        for helper in self.crew {
+            helper.stop.close();
+        }
     }
 }
 
@@ -391,6 +414,11 @@ async fn secure(
     // TLS gathers its writes; Nagle's algorithm would only add delay.
     let failed = |err| Error::network(format_args!("cannot connect to {endpoint}"), err);
     socket.set_nodelay(true).map_err(failed)?;
+    // So that a dead line shows also where a server is given long to read a file. A kernel that will not is no reason to fail.
+    let _ = set_socket_keepalive(&socket, true)
+        .and_then(|()| set_tcp_keepidle(&socket, limits::KEEPALIVE_IDLE))
+        .and_then(|()| set_tcp_keepintvl(&socket, limits::KEEPALIVE_INTERVAL))
+        .and_then(|()| set_tcp_keepcnt(&socket, limits::KEEPALIVE_PROBES));
     let connected = connector.connect(socket, &endpoint.host).await;
     let (stream, peer) = connected.map_err(|err| match err.kind() {
         Kind::Tls => err.about(&endpoint.to_string()),

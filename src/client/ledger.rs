@@ -2,13 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::answers::Transferred;
 use super::jobs::Summary;
 use super::observer::{Observer, Skip};
 use super::retry::is_lost_line;
+use super::stopper::Stopped;
 use crate::error::{Error, Kind, Side};
 use crate::files::{Condition, Hash, RelPath};
 
@@ -40,7 +39,7 @@ pub(super) struct How {
     /// A file that the server cannot reach just now is tried again later, over the same connection.
     pub(super) puts_off: bool,
     /// The connection was ended from here.
-    pub(super) stopped: Arc<AtomicBool>,
+    pub(super) stopped: Stopped,
 }
 
 /// An upload that was sent whole on a connection which broke before the answer.

@@ -181,7 +181,7 @@ impl Slow {
 }
 
 /// Comes back when blocking code has waited this long while nothing moved in either direction, or when what the server
-/// owes comes slower than [`limits::RATE_MIN`].
+/// owes comes slower than [`limits::RATE_MIN`]. A server that reads a whole file is given [`limits::CLIENT_READ_TIMEOUT`] at least.
 async fn watch(far: &Far, io_timeout: Duration) -> Error {
     let window = io_timeout.min(limits::WINDOW);
     let look = window / limits::READ_TIMEOUT_LOOKS;
@@ -189,10 +189,15 @@ async fn watch(far: &Far, io_timeout: Duration) -> Error {
         return pending().await;
     }
     let (mut seen, mut still) = (0, 0);
-    let looks = io_timeout.as_nanos().div_ceil(look.as_nanos().max(1));
+    let looks = |patience: Duration| patience.as_nanos().div_ceil(look.as_nanos().max(1));
+    let mut patience = io_timeout;
     let mut slow = Slow::default();
-    while still <= looks {
+    while still <= looks(patience) {
         async_std::task::sleep(look).await;
+        patience = match far.signs.reads.load(Ordering::Relaxed) {
+            true => io_timeout.max(limits::CLIENT_READ_TIMEOUT),
+            false => io_timeout,
+        };
         if slow.is_too_slow(far, window) {
             let text = format!("the server sends less than {} bytes a second", limits::RATE_MIN);
             return Error::new(Kind::TimedOut, text);
@@ -201,6 +206,6 @@ async fn watch(far: &Far, io_timeout: Duration) -> Error {
         still = if progress == seen && far.signs.waiting.load(Ordering::Relaxed) { still + 1 } else { 0 };
         seen = progress;
     }
-    let text = format!("the server was silent for {} seconds", io_timeout.as_secs());
+    let text = format!("the server was silent for {} seconds", patience.as_secs());
     Error::new(Kind::TimedOut, text)
 }

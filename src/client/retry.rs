@@ -303,7 +303,7 @@ impl Transfer {
     }
 
     fn is_stopped(&self) -> bool {
-        self.ledger.lock().how.stopped.load(std::sync::atomic::Ordering::Relaxed)
+        self.ledger.lock().how.stopped.is_so()
     }
 
     /// What became of the files so far. Taken: the next call gives an empty one.

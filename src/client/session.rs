@@ -35,8 +35,8 @@ pub(super) struct Session {
     /// Leave to send it, if that is known already.
     leave: Option<Credit>,
     scratch: Vec<u8>,
-    /// What each command that is not answered yet named, oldest first; nothing for what names nothing, and for the greeting.
-    unanswered: VecDeque<Option<RelPath>>,
+    /// The commands that are not answered yet, oldest first. The greeting counts as one.
+    unanswered: VecDeque<Unanswered>,
     /// What the command named that the last final reply answered.
     answered: Option<RelPath>,
     /// How many of them are still in `out`.
@@ -47,6 +47,15 @@ pub(super) struct Session {
     features: Features,
     /// What comes of an upload is kept to the byte.
     keeps_bytes: bool,
+}
+
+/// A command that is not answered yet.
+#[derive(Default)]
+struct Unanswered {
+    /// What it named.
+    names: Option<RelPath>,
+    /// The server may have to read whole files for it.
+    reads: bool,
 }
 
 impl Session {
@@ -63,7 +72,7 @@ impl Session {
             // Large enough that a password in a line is never copied to a larger one.
             scratch: Vec::with_capacity(4 * limits::LINE_MAX),
             // The greeting.
-            unanswered: VecDeque::from([None]),
+            unanswered: VecDeque::from([Unanswered::default()]),
             answered: None,
             unsent: 0,
             broken: false,
@@ -153,8 +162,9 @@ impl Session {
             self.broken = true;
             return Err(Error::new(Kind::Internal, "the outgoing buffer is full"));
         }
-        self.unanswered.push_back(command.path().cloned());
+        self.unanswered.push_back(Unanswered { names: command.path().cloned(), reads: command.reads_files() });
         self.unsent += 1;
+        self.tell_what_is_owed();
         Ok(())
     }
 
@@ -274,6 +284,11 @@ impl Session {
         Error::new(Kind::Protocol, format!("the server's answer is out of order: {}", for_people(line)))
     }
 
+    /// The server answers in order: how long it may be silent is a matter of the oldest command.
+    fn tell_what_is_owed(&self) {
+        self.wire.server_reads(self.unanswered.front().is_some_and(|oldest| oldest.reads));
+    }
+
     /// Goes on with these bytes; those before are used up.
     fn take(&mut self, bytes: Buffer) {
         self.came = bytes;
@@ -302,12 +317,13 @@ impl Session {
         let reply = Reply::parse(&self.line).inspect_err(|_| self.broken = true)?;
         if !reply.is_preliminary() {
             match self.unanswered.pop_front() {
-                Some(named) => self.answered = named,
+                Some(Unanswered { names, .. }) => self.answered = names,
                 None => self.broken = true,
             }
             if let (Some(pid), Some(session)) = (reply.get("pid"), reply.get("session")) {
                 self.ids = pid.parse().ok().zip(session.parse().ok()).map(|(pid, session)| Ids { pid, session });
             }
+            self.tell_what_is_owed();
             // After these the server closes the connection.
             self.broken |= reply.digits == CLOSING || matches!(reply.word, "too-long" | "protocol");
         }

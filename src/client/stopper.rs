@@ -12,7 +12,7 @@ use crate::sync::Mutex;
 /// removed what it has not finished. Cheap to clone, and may outlive the connection.
 #[derive(Debug, Clone, Default)]
 pub struct Stopper {
-    pub(super) told: Arc<AtomicBool>,
+    told: Arc<AtomicBool>,
     /// Those of all connections of one login.
     stops: Arc<Mutex<Vec<Sender<()>>>>,
 }
@@ -32,14 +32,6 @@ impl Stopper {
         self.stops.lock().iter().all(Sender::is_closed)
     }
 
-    /// What a connection failed with: if it was ended from here, it did not fail by itself.
-    pub(super) fn explain(&self, error: Error) -> Error {
-        if error.kind() == Kind::Network && self.told.load(Ordering::Relaxed) {
-            return Error::new(Kind::Aborted, "the connection was ended from here").with_source(error);
-        }
-        error
-    }
-
     /// Ends this connection too, at once if it was told to before.
     pub(super) fn add(&self, stop: &Sender<()>) {
         let mut stops = self.stops.lock();
@@ -51,11 +43,40 @@ impl Stopper {
     }
 }
 
-/// Ends the connection's task when dropped.
-pub(super) struct EndOnDrop<'a>(pub(super) &'a Stopper);
+/// Whether a connection was ended from this side: with all others of its login, by a [`Stopper`]; or alone, because a future that used it
+/// was dropped.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stopped {
+    told: Arc<AtomicBool>,
+    dropped: Arc<AtomicBool>,
+}
 
-impl Drop for EndOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.stop();
+impl Stopped {
+    /// Of a connection that ends with this stopper.
+    pub(super) fn with(stopper: &Stopper) -> Stopped {
+        Stopped { told: Arc::clone(&stopper.told), dropped: Arc::default() }
+    }
+
+    /// The same connection ends with this stopper from now on.
+    pub(super) fn follow(&mut self, stopper: &Stopper) {
+        self.told = Arc::clone(&stopper.told);
+    }
+
+    /// A future that used the connection was dropped.
+    pub(super) fn set_dropped(&self) {
+        self.dropped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was.
+    pub(super) fn is_so(&self) -> bool {
+        self.told.load(Ordering::Relaxed) || self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// What a connection failed with: if it was ended from here, it did not fail by itself.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        if error.kind() == Kind::Network && self.is_so() {
+            return Error::new(Kind::Aborted, "the connection was ended from here").with_source(error);
+        }
+        error
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Signs {
     pub(super) waiting: AtomicBool,
     /// It waits for the rest of something that the server has begun: of a line, of data.
     pub(super) owed: AtomicBool,
+    /// It waits for a server that reads a whole file first, and has nothing to say meanwhile.
+    pub(super) reads: AtomicBool,
     /// Counts every read and write that got somewhere.
     pub(super) progress: AtomicU64,
     /// Bytes that came.
@@ -83,6 +85,11 @@ pub(super) enum Event {
 }
 
 impl Wire {
+    /// Whether what the server owes next takes it a whole file to read.
+    pub(super) fn server_reads(&self, reads: bool) {
+        self.signs.reads.store(reads, Ordering::Relaxed);
+    }
+
     /// Leave to send, if it is to be had without waiting. Always, once the connection is gone: what is sent then goes
     /// nowhere, and the next [`Wire::receive`] says why, after what the server may still have said.
     pub(super) fn try_credit(&mut self) -> Option<Credit> {

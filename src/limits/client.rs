@@ -14,9 +14,19 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// busy disk takes to sync, and than hashing 50 GiB from a fast one.
 pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The same for commands that have the server read whole files, of which it tells nothing before it has read the last
-/// byte: 500 GB from a single hard disk at 140 MB/s.
+/// The same, at least, while a server reads a whole file for HASH, COPY or ACCEPT, of which it tells nothing before it has read the
+/// last byte: 500 GB from a single hard disk at 140 MB/s.
 pub const CLIENT_READ_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// How long a client's line is still before its kernel asks whether the other one is there: routers forget a line that is still
+/// for some minutes.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+
+/// How long it waits for an answer to that, and before it asks again.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// After so many questions without an answer the line is lost.
+pub const KEEPALIVE_PROBES: u32 = 4;
 
 /// How long an interrupted command may take to put away what it has not finished. Only a read or write that cannot be
 /// interrupted, as from a terminal, takes longer than a moment.

@@ -21,6 +21,7 @@ pub mod process;
 pub mod program;
 mod raw;
 pub mod running;
+pub mod stalling;
 pub mod trees;
 mod typed;
 mod verbs;

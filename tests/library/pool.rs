@@ -11,13 +11,14 @@ use futures::io::{AsyncRead, AsyncReadExt as _};
 use futures::stream::TryStreamExt as _;
 use sealift::Kind;
 use sealift::auth::UsersFile;
-use sealift::client::{ConnectOptions, Credentials, Pool, Verification};
+use sealift::client::{ConnectOptions, Credentials, Endpoint, Pool, Verification};
 use sealift::files::{Durability, Hash};
 use sealift::server::{AdmissionOptions, Server, ServerOptions, Storage};
 use sealift::tls::Identity;
 
 use crate::common::eventually;
 use crate::common::running::{PASSWORD, Running, bytes};
+use crate::common::stalling::Stalling;
 
 async fn pool(server: &Running, connections: u32) -> Pool {
     let options = ConnectOptions::new(Verification::Pins(vec![server.pin]));
@@ -147,6 +148,20 @@ fn a_server_that_gives_fewer_connections_lets_the_others_wait() {
         }
         pool.close().await;
         assert_eq!(pool.stat("").await.unwrap_err().kind(), Kind::Aborted);
+    });
+}
+
+#[test]
+fn a_further_connection_that_never_greets_costs_no_other() {
+    block_on(async {
+        let server = Running::start().await;
+        let line = Stalling::start(server.endpoint.to_string());
+        let mut options = ConnectOptions::new(Verification::Pins(vec![server.pin]));
+        options.connect_timeout = Duration::from_secs(3);
+        let endpoint = Endpoint::new("127.0.0.1", line.address.port());
+        let pool = Pool::connect(&endpoint, options, Credentials::password("alice", PASSWORD), 2).await.unwrap();
+        pool.stat("").await.unwrap();
+        assert_eq!((pool.connections(), line.connections()), (1, 2));
     });
 }
 

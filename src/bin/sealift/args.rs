@@ -90,6 +90,8 @@ pub struct Common {
     pub ipv6: bool,
 
     /// Give up on a server that is silent for this long, like 10s or 2m
+    ///
+    /// A server that reads a whole file, as to prove one that is resumed, says nothing meanwhile: it has an hour at least.
     #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
     #[arg(help_heading = "Connection", hide_short_help = true)]
     pub timeout: Option<Duration>,

@@ -62,8 +62,6 @@ pub struct Context {
     identities: Identities,
     config: OnceCell<Config>,
     netrc: OnceCell<Netrc>,
-    /// Whether the server is asked to read whole files and says nothing meanwhile.
-    server_reads: bool,
     /// What was asked for on the command line.
     rate: Cell<Option<u64>>,
     /// Connections that one command uses at once.
@@ -73,13 +71,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// For these options. `server_reads`: the command has the server read whole files, which takes as long as its disk
-    /// needs for them.
-    pub fn new(common: Common, server_reads: bool) -> Self {
+    /// For these options.
+    pub fn new(common: Common) -> Self {
         let (passwords, identities, config, netrc) = Default::default();
         let (rate, connections, rate_limits) = Default::default();
         let out = Output::new(&common);
-        Context { out, common, passwords, identities, config, netrc, server_reads, rate, connections, rate_limits }
+        Context { out, common, passwords, identities, config, netrc, rate, connections, rate_limits }
     }
 
     /// What the person's configuration says. It is read once.
@@ -110,7 +107,7 @@ impl Context {
         self.common.retry.or(login.settings.retry).unwrap_or(limits::RETRIES)
     }
 
-    /// How to connect: with the time-outs that were asked for, or that the command needs.
+    /// How to connect: with the time-outs that were asked for.
     ///
     /// # Errors
     /// If the rate is too low for the connections.
@@ -125,8 +122,6 @@ impl Context {
         if let Some(timeout) = self.common.timeout.or(login.settings.timeout) {
             options.connect_timeout = timeout;
             options.io_timeout = timeout;
-        } else if self.server_reads {
-            options.io_timeout = limits::CLIENT_READ_TIMEOUT;
         }
         Ok(options)
     }
@@ -392,7 +387,8 @@ impl Context {
         Connected { client, welcome, credential }
     }
 
-    /// A new connection after one that was lost, as soon as there is one and as long as there is patience.
+    /// A new connection after one that was lost, as soon as there is one and as long as there is patience. None, after a pause, if
+    /// the one that there is will do ([`Failure::spares`]).
     ///
     /// # Errors
     /// Why the last one was lost or could not be made, if that did not help.
@@ -400,10 +396,11 @@ impl Context {
         &self,
         login: &Login,
         patience: &mut Patience,
-        lost: Error,
+        (lost, client): (Error, Option<&Client>),
         credential: &Credential,
-    ) -> Outcome<Client> {
+    ) -> Outcome<Option<Client>> {
         let mut failure = Failure::from(lost);
+        let is_spared = client.is_some_and(|client| failure.spares(client));
         loop {
             let Failure::Error { error, .. } = &failure else { return Err(failure) };
             if interrupt::is_stopping() {
@@ -415,9 +412,12 @@ impl Context {
             if interrupt::is_stopping() {
                 return Err(failure);
             }
+            if is_spared {
+                return Ok(None);
+            }
             match self.try_connect(login, &mut Vec::new(), &mut Some(credential.clone()), false).await {
                 Err(next) if next.exit() == Exit::Network => failure = next,
-                done => return done.map(|connected| connected.client),
+                done => return done.map(|connected| Some(connected.client)),
             }
         }
     }

@@ -54,7 +54,10 @@ impl Line<'_> {
             };
             let is_over = !may_be_repeated || interrupt::is_stopping();
             let Some(lost) = failure.lost_line().filter(|_| !is_over) else { return Err(failure) };
-            self.client = self.ctx.again(self.login, &mut patience, lost.retold(), &self.credential).await?;
+            let lost = (lost.retold(), Some(&self.client));
+            if let Some(client) = self.ctx.again(self.login, &mut patience, lost, &self.credential).await? {
+                self.client = client;
+            }
         }
     }
 }

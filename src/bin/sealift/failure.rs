@@ -10,7 +10,7 @@ use sealift::escape::for_people;
 use sealift::files::RelPath;
 use sealift::stray::Stray;
 use sealift::sync::Mutex;
-use sealift::{Error, Exit, Kind};
+use sealift::{Client, Error, Exit, Kind};
 
 use super::alike;
 use super::interrupt;
@@ -129,12 +129,18 @@ impl Failure {
     }
 
     /// The error of a line that was lost, after which the same may succeed on a new one, as [`is_lost_line`] tells; or of a server
-    /// whose storage does not answer just now, which is asked anew in the same way.
+    /// whose storage does not answer just now, which is asked anew after the same pauses.
     pub fn lost_line(&self) -> Option<&Error> {
         match self {
             Failure::Error { error, .. } => Some(error).filter(|error| is_put_off(error) || is_lost_line(error)),
             Failure::Shown(_) => None,
         }
+    }
+
+    /// Whether the same can be asked once more over the connection that it came by: nothing is wrong with that, what does not answer is
+    /// the server's storage.
+    pub fn spares(&self, client: &Client) -> bool {
+        matches!(self, Failure::Error { error, .. } if is_put_off(error)) && client.is_usable()
     }
 
     /// What kind it is, if it is not shown yet.

@@ -11,8 +11,8 @@ Examples:
   sealift verify alice@files.example/photos
   sealift verify --json alice@files.example/ | jq -r 'select(.state == \"rotten\").path'
 
-Every file is read on the server's disk; none is sent. The server says nothing while it reads one: without --timeout it is \
-given an hour for each. A file is rotten if its bytes changed although nobody changed the \
+Every file is read on the server's disk; none is sent. The server says nothing while it reads one: it is given an \
+hour for each. A file is rotten if its bytes changed although nobody changed the \
 file: its size and time of modification are those it was stored with. A rotten file is refused to everybody until a good \
 copy is put in its place (put, mirror) or it is accepted as it is (sealift accept). Files below 1 MiB, and \
 files that other programs stored and nobody has read since, have no record to compare with.

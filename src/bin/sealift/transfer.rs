@@ -271,12 +271,15 @@ impl<'a> Way<'a> {
         Patience::new(self.ctx.retries(self.login))
     }
 
-    /// A new connection after one that was lost, as [`Context::again`].
+    /// Makes this connection one over which the same can be asked once more after this error, as [`Context::again`].
     ///
     /// # Errors
     /// As [`Context::again`].
-    pub async fn as_soon_as_possible(&self, patience: &mut Patience, lost: Error) -> Outcome<Client> {
-        self.ctx.again(self.login, patience, lost, &self.credential).await
+    pub async fn as_soon_as_possible(&self, client: &mut Client, patience: &mut Patience, lost: Error) -> Outcome {
+        if let Some(new) = self.ctx.again(self.login, patience, (lost, Some(&*client)), &self.credential).await? {
+            *client = new;
+        }
+        Ok(())
     }
 
     /// A new connection, also for what an interrupted command has to put in order.
@@ -321,7 +324,7 @@ pub async fn ask<T>(
         };
         match (&mut patience, failure.lost_line()) {
             (Some((way, patience)), Some(lost)) if !interrupt::is_stopping() => {
-                *client = way.as_soon_as_possible(patience, lost.retold()).await?;
+                way.as_soon_as_possible(client, patience, lost.retold()).await?;
             }
             _ => return Err(failure),
         }

@@ -148,7 +148,11 @@ impl Pool {
             let place = self.0.places.acquire_arc().await;
             // What is seldom done is on the heap: see `Client::connect`.
             let (client, out) = match self.take()? {
-                Some((client, out)) => (Box::pin(self.filled_up(client)).await, out),
+                Some((client, out)) => match Box::pin(self.filled_up(client)).await {
+                    client if client.is_alive() => (client, out),
+                    // It was lost while others were opened over it.
+                    _ => continue,
+                },
                 None => match Box::pin(self.open()).await {
                     // There is no other to be had now, but somebody has one and will give it back.
                     Err(error) if error.kind().is_transient() => match self.0.withhold(place) {
@@ -197,7 +201,7 @@ impl Pool {
     /// The connections that are missing are opened over one that is idle, unless somebody is at it.
     async fn filled_up(&self, mut client: Client) -> Client {
         if let Some(_alone) = self.0.opening.try_lock() {
-            // What goes wrong shows when the connection is used.
+            // Why there are fewer does not matter to who has one.
             let _ = self.0.fill_from(&mut client, 0).await;
         }
         client

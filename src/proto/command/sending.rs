@@ -50,6 +50,11 @@ impl Command {
         [first, second, third].into_iter().flatten()
     }
 
+    /// Whether the server may read whole files for it, and says nothing before it has read the last byte.
+    pub fn reads_files(&self) -> bool {
+        matches!(self, Command::Hash { .. } | Command::Accept(_) | Command::Copy { .. })
+    }
+
     /// Whether its line holds a secret, to be wiped wherever it was.
     pub fn is_secret(&self) -> bool {
         match self {

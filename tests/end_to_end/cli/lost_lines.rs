@@ -12,6 +12,7 @@ fn what_is_looked_up_before_anything_is_done_is_asked_again() {
     fs::write(world.remote("alice", "d/f"), "f").unwrap();
     fs::write(world.local("g"), "g").unwrap();
     fs::create_dir(world.local("tree")).unwrap();
+    fs::write(world.local("list"), "g\n").unwrap();
     for (word, args) in [
         ("STAT ", &["get", "-r", "host/d", "got/"][..]),
         ("LIST ", &["get", "-r", "host/d", "got2/"]),
@@ -21,6 +22,7 @@ fn what_is_looked_up_before_anything_is_done_is_asked_again() {
         ("STAT ", &["mv", "host/d/f", "host/new"]),
         ("LIST ", &["ls", "host/d"]),
         ("STAT ", &["stat", "host/d"]),
+        ("STAT ", &["mirror", "--files-from", "list", "host/d", "./mirrored"]),
     ] {
         let tap = Tap::start(&world, word, Break::Before, 2);
         let args = args.iter().map(|arg| arg.replace("host/", &format!("alice@{}/", tap.address)));

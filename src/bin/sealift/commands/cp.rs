@@ -22,8 +22,7 @@ Examples:
   sealift cp -r alice@files.example/photos alice@files.example/backup/
 
 The server reads and checks every file it copies; time and mode are kept. Where its disk can (XFS, Btrfs), a copy takes no \
-room until one of the two is changed. Links are left out. The server says nothing while it copies a file: without --timeout \
-it has an hour for each.")]
+room until one of the two is changed. Links are left out. The server says nothing while it copies a file: it has an hour for each.")]
 pub struct Cp {
     /// What to copy, and last where to; all on one server
     #[arg(required = true, num_args = 2.., value_name = "NAME")]

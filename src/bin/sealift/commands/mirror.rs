@@ -134,7 +134,7 @@ pub async fn carry_out(
     interrupt::may_leave(run.displaced(), way.destination());
     ctx.over(connected.client, login, async |client| {
         if let (Some(listed), Way::Pull { from, .. }) = (&mut listed, &way) {
-            listed.drop_missing_there(client, &from.path).await?;
+            listed.drop_missing_there(client, &back, &from.path).await?;
             listed.narrow(&mut options.filter);
         }
         let mut tally = Tally::default();
@@ -242,10 +242,10 @@ async fn attempts(
             before = now;
         }
         progress.lost();
-        *client = match lost {
-            Some(lost) => back.as_soon_as_possible(&mut patience, lost).await?,
-            None => back.once_more().await?,
-        };
+        match lost {
+            Some(lost) => back.as_soon_as_possible(client, &mut patience, lost).await?,
+            None => *client = back.once_more().await?,
+        }
         progress.starts_over();
     }
 }

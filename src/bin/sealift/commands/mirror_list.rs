@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::list_args::{Listed, is_behind_link};
 use crate::mirror_args::Mirror;
+use crate::transfer::{Way as BackTo, ask};
 
 /// What `--files-from` names, and what of it there is not.
 pub struct Listing {
@@ -80,9 +81,9 @@ impl Listing {
     ///
     /// # Errors
     /// What ends the connection.
-    pub async fn drop_missing_there(&mut self, client: &mut Client, from: &RelPath) -> Outcome {
+    pub async fn drop_missing_there(&mut self, client: &mut Client, back: &BackTo<'_>, from: &RelPath) -> Outcome {
         let paths = self.listed.iter().map(|one| Ok(from.join(one.path.as_bytes())?)).collect::<Outcome<Vec<_>>>()?;
-        let found = client.stats(paths.clone()).await?;
+        let found = ask(client, Some(back), async |client| Ok(client.stats(paths.clone()).await?)).await?;
         let listed = std::mem::take(&mut self.listed);
         for ((one, path), found) in listed.into_iter().zip(paths).zip(found) {
             match found {

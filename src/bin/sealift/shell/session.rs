@@ -176,9 +176,12 @@ impl<'a> ShellSession<'a> {
             let Some(lost) = failure.lost_line().filter(|_| !is_over) else {
                 return Err(failure.denied_by_server(|| self.login.denied_hint()));
             };
-            self.client = None;
-            let again = self.ctx.again(&self.login, &mut patience, lost.retold(), &self.credential).await;
-            self.client = Some(again.map_err(|failure| failure.denied_by_server(|| self.login.denied_hint()))?);
+            self.client.take_if(|client| !failure.spares(client));
+            let lost = (lost.retold(), self.client.as_ref());
+            let again = self.ctx.again(&self.login, &mut patience, lost, &self.credential).await;
+            if let Some(new) = again.map_err(|failure| failure.denied_by_server(|| self.login.denied_hint()))? {
+                self.client = Some(new);
+            }
         }
     }
 
