@@ -61,8 +61,14 @@ fn an_upload_of_one_block_whose_record_may_be_written_is_not_given_up_beside_who
     let (store, _spool) = store(&engine, true);
     let bytes = content(BLOCK + 3);
     let upload = begun(&*store, &bytes);
-    let aborts =
-        counts_aborts(&engine, |asked| (asked.method == "PUT" && is_record(asked)).then_some(Act::DoAndSayNothing));
+    let tries = AtomicUsize::new(0);
+    let aborts = counts_aborts(&engine, move |asked| match asked.method == "PUT" && is_record(asked) {
+        true if tries.fetch_add(1, Ordering::Relaxed) == 0 => {
+            Some(Act::DoAndSay("<Error><Code>InternalError</Code></Error>"))
+        }
+        true => Some(Act::Say(403, "", "<Error><Code>AccessDenied</Code></Error>".to_owned())),
+        false => None,
+    });
     assert_eq!(upload.keep(), 0);
     assert_eq!(aborts.load(Ordering::Relaxed), 0);
     assert_eq!(left(&engine), Some((limits::HASH_BLOCK, Hash::of(&bytes[..BLOCK]))));

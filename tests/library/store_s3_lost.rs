@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealift::Kind;
-use sealift::files::{FileMode, HomeTerms, RelPath, SourceMode, Store, UploadSpec, Vault};
+use sealift::files::{FileMode, Hash, HomeTerms, Record, RelPath, SourceMode, Store, UploadSpec, Vault};
 use sealift::store::s3::{Keys, S3Options, S3Vault};
 use tempfile::TempDir;
 
@@ -72,6 +72,29 @@ fn a_large_file_is_never_open_to_more_than_the_one_it_replaces_whatever_is_recor
     });
     put(&*store, "x", &vec![7; sealift::limits::HASH_BLOCK as usize + 5], UploadSpec::default());
     assert_eq!(store.stat(&p("x")).unwrap().mode.bits() & 0o777, 0o600);
+}
+
+#[test]
+fn what_is_found_of_a_large_files_bytes_takes_nothing_from_what_it_got_meanwhile_or_from_another_one() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine);
+    // Of another program's file nothing is recorded until somebody has read it.
+    let bytes = vec![7; sealift::limits::HASH_BLOCK as usize + 5];
+    engine.put("h/alice/x", &bytes);
+    let source = store.open(&p("x")).unwrap();
+    let mode = SourceMode { mode: FileMode::of(0o600), perms: true };
+    store.set_mode(&p("x"), mode).unwrap();
+    source.compare(&Hash::of(&bytes));
+    assert_eq!(store.stat(&p("x")).unwrap().mode.bits() & 0o777, 0o600);
+    assert_eq!(store.open(&p("x")).unwrap().record(), Some(Record::Sound(Hash::of(&bytes))));
+    // One that is read while another one takes its place.
+    engine.put("h/alice/y", &bytes);
+    let source = store.open(&p("y")).unwrap();
+    let others = vec![8; sealift::limits::HASH_BLOCK as usize + 5];
+    put(&*store, "y", &others, UploadSpec { mode: Some(mode), ..UploadSpec::default() });
+    source.compare(&Hash::of(&bytes));
+    assert_eq!(store.open(&p("y")).unwrap().record(), Some(Record::Sound(Hash::of(&others))));
+    assert_eq!(store.stat(&p("y")).unwrap().mode.bits() & 0o777, 0o600);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::engine::{Call, Why, unavailable};
 use super::health::Outcome;
 use super::names::Spot;
-use super::object::Object;
+use super::object::{Kept, Object};
 use super::shared::Shared;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Change, Finding, Hash, Meta, Record, RelPath, Rot, Source};
@@ -92,11 +92,19 @@ impl S3Source {
         unavailable(&format!("{}: the storage gives no more of it", self.path))
     }
 
-    /// Writes down what is known of its bytes, for whoever opens it next.
-    fn write(&self, change: impl FnOnce(&mut Object)) -> Result<()> {
+    /// Writes down what is known of its bytes, for whoever opens it next, beside what is written of it by now: its mode and time may be
+    /// others than when it was opened. Of another file that has its name by now nothing is written.
+    fn write(&self, change: impl Fn(&mut Kept)) -> Result<()> {
+        let _held = self.shared.lock(&self.full, None);
         let mut object = self.object.lock();
-        change(&mut object);
-        let written = self.shared.engine.write_record(&self.shared.keys.record(&self.full), &object);
+        change(&mut object.kept);
+        let mut now = match self.shared.file(&self.full) {
+            Ok(now) if (&now.etag, &now.number) == (&object.etag, &object.number) => now,
+            Ok(_) | Err(Why::Missing) => return Ok(()),
+            Err(why) => return Err(why.at(&self.path)),
+        };
+        change(&mut now.kept);
+        let written = self.shared.engine.write_record(&self.shared.keys.record(&self.full), &now);
         written.map_err(|why| why.at(&self.path))
     }
 }
@@ -132,20 +140,20 @@ impl Source for S3Source {
         let told = |error: Error| tracing::warn!(path = %self.full, %error, "what was found of a file is not recorded");
         match self.record() {
             None => {
-                self.write(|object| object.kept.hash = Some(*hash)).unwrap_or_else(told);
+                self.write(|kept| kept.hash = Some(*hash)).unwrap_or_else(told);
                 Finding::Unrecorded
             }
             Some(Record::Rotten(rot)) => Finding::Rotten(rot),
             Some(Record::Sound(recorded)) if recorded == *hash => Finding::Confirmed,
             Some(Record::Sound(recorded)) => {
-                self.write(|object| object.kept.rotten = Some(*hash)).unwrap_or_else(told);
+                self.write(|kept| kept.rotten = Some(*hash)).unwrap_or_else(told);
                 Finding::Rotten(Rot { recorded, found: *hash })
             }
         }
     }
 
     fn accept(&self, hash: &Hash) -> Result<()> {
-        self.write(|object| (object.kept.hash, object.kept.rotten) = (Some(*hash), None))
+        self.write(|kept| (kept.hash, kept.rotten) = (Some(*hash), None))
     }
 
     fn expect(&mut self, offset: u64, length: u64) {
