@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
-use rustix::fs::{Mode, OFlags};
-
+use super::local_access::LocalAccess;
 use super::many;
 use super::session::Session;
 use crate::buffers::Buffer;
@@ -81,16 +80,13 @@ fn still_here(session: &mut Session) -> Result<()> {
 /// The hash of a local file, on its own.
 pub(super) fn hash_of(path: &Path) -> Result<Hash> {
     let (mut buffer, is_over) = (Buffer::take(), AtomicBool::new(false));
-    hash(path, false, &mut Work { buffer: buffer.room(), is_over: &is_over }, |_| {})
+    hash(path, &LocalAccess::Seen, &mut Work { buffer: buffer.room(), is_over: &is_over }, |_| {})
 }
 
-/// The hash of a local file; `told` hears how far it is. A link in its place counts only if it `follows`, and a pipe is not
-/// waited for.
-pub(super) fn hash(path: &Path, follows: bool, work: &mut Work<'_>, told: impl FnMut(u64)) -> Result<Hash> {
+/// The hash of a local file, opened so; `told` hears how far it is. A pipe in its place is not waited for.
+pub(super) fn hash(path: &Path, access: &LocalAccess, work: &mut Work<'_>, told: impl FnMut(u64)) -> Result<Hash> {
     let failed = |err: std::io::Error| Error::file(path.display(), err);
-    let mut flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    flags.set(OFlags::NOFOLLOW, !follows);
-    let mut file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|err| failed(err.into()))?);
+    let mut file = File::from(access.open(path).map_err(|err| failed(err.into()))?);
     if !file.metadata().map_err(failed)?.is_file() {
         return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display())).at(path));
     }

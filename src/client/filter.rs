@@ -2,20 +2,13 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{Mtime, RelPath};
-
-/// When a local file was modified.
-pub(super) fn modified(meta: &fs::Metadata) -> Mtime {
-    Mtime { secs: meta.mtime(), nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0) }
-}
 
 /// Patterns in order; the first that matches a path decides, and what none matches is taken. Beside them bounds for the
 /// sizes and times of files.

@@ -5,8 +5,9 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::FileType;
 
+use super::local_access::LocalAccess;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Change, FileMode, Hash, Hasher, Mtime, stamp::Stamp};
@@ -41,12 +42,10 @@ pub(super) struct LocalFile {
 }
 
 impl LocalFile {
-    /// Opens a regular file. `O_NONBLOCK`: a pipe in its place would make the call wait for a writer.
-    pub(super) fn open(path: &Path, seen: bool) -> Result<LocalFile> {
-        let mut flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        flags.set(OFlags::NOFOLLOW, seen);
+    /// Opens a regular file.
+    pub(super) fn open(path: &Path, access: &LocalAccess) -> Result<LocalFile> {
         let failed = |err: rustix::io::Errno| Error::file(path.display(), err.into());
-        Self::over(rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?.into(), path)
+        Self::over(access.open(path).map_err(failed)?.into(), path)
     }
 
     /// A file that is open, if it is a regular one; `path` is for errors.

@@ -96,6 +96,7 @@ mod ledger;
 mod links;
 mod list_stream;
 mod listing;
+mod local_access;
 mod local_file;
 mod many;
 pub mod mirror;

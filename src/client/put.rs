@@ -11,6 +11,7 @@ use super::connection::Client;
 use super::filter::Filter;
 use super::jobs::{Summary, Upload, UploadSource};
 use super::ledger::Ledger;
+use super::local_access::LocalAccess;
 use super::observer::Observer;
 use super::send::Task;
 use super::session::Session;
@@ -77,7 +78,7 @@ pub(super) fn send_all(
             observer.expected(1, size);
         }
     }
-    let tasks = jobs.into_iter().map(|upload| Task::File { upload, seen: false });
+    let tasks = jobs.into_iter().map(|upload| Task::File { upload, access: LocalAccess::Named });
     let tasks = sifted(session, tasks, None, observer, ledger)?;
     let tasks = with_parents(tasks, ledger.how.parents);
     let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
@@ -182,10 +183,10 @@ fn count(walk: Walk, observer: &dyn Observer, stop: &AtomicBool) {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        if let Task::File { upload: Upload { from: UploadSource::File(path), .. }, seen } = task
-            && let Ok(meta) = if seen { path.symlink_metadata() } else { path.metadata() }
+        if let Task::File { upload: Upload { from: UploadSource::File(path), .. }, access } = task
+            && let Ok(stat) = access.stat(&path)
         {
-            observer.expected(1, meta.len());
+            observer.expected(1, stat.st_size.unsigned_abs());
         }
     }
 }

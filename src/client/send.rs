@@ -7,6 +7,7 @@ use super::answers::Transferred;
 use super::input::Input;
 use super::jobs::{Upload, UploadSource};
 use super::ledger::{Ledger, Unsure};
+use super::local_access::LocalAccess;
 use super::local_file::{LocalFile, Portion};
 use super::observer::{Observer, Skip};
 use super::part_there::{hash_of, part_of};
@@ -23,8 +24,8 @@ pub(super) enum Task {
     /// Send a file.
     File {
         upload: Upload,
-        /// It was seen to be a file, so a link in its place now is not followed.
-        seen: bool,
+        /// How a local one is opened.
+        access: LocalAccess,
     },
     /// Tell that this is left out.
     Skip(PathBuf, Skip),
@@ -65,7 +66,7 @@ struct Sent {
 /// An upload to be sent once more.
 struct Again {
     upload: Upload,
-    seen: bool,
+    access: LocalAccess,
 }
 
 enum What {
@@ -79,8 +80,8 @@ enum What {
 }
 
 impl Again {
-    fn of(path: &Path, to: &RelPath, condition: Condition, mtime: Option<Mtime>, seen: bool) -> Again {
-        Again { upload: Upload { from: UploadSource::File(path.to_owned()), to: to.clone(), condition, mtime }, seen }
+    fn of(path: &Path, to: &RelPath, condition: Condition, mtime: Option<Mtime>, access: LocalAccess) -> Again {
+        Again { upload: Upload { from: UploadSource::File(path.to_owned()), to: to.clone(), condition, mtime }, access }
     }
 }
 
@@ -131,7 +132,7 @@ impl<'a> Sender<'a> {
                 Task::Directory { to, .. } if self.ledger.is_settled(&to) => {}
                 Task::File { upload, .. } if self.ledger.is_settled(&upload.to) => {}
                 Task::Directory { from, to } => self.directory(from, to)?,
-                Task::File { upload, seen } => self.file(upload, seen, true)?,
+                Task::File { upload, access } => self.file(upload, access, true)?,
                 Task::Skip(path, why) => {
                     if self.ledger.is_news(&path) {
                         self.observer.skipped(&path, why);
@@ -146,8 +147,8 @@ impl<'a> Sender<'a> {
             }
         }
         self.settle_all()?;
-        for Again { upload, seen } in std::mem::take(&mut self.over) {
-            self.file(upload, seen, false)?;
+        for Again { upload, access } in std::mem::take(&mut self.over) {
+            self.file(upload, access, false)?;
         }
         self.settle_all()
     }
@@ -203,10 +204,10 @@ impl<'a> Sender<'a> {
     }
 
     /// Sends a file. At its `first` time it may go on with a part, if the ledger says so too, and be sent again.
-    fn file(&mut self, upload: Upload, seen: bool, first: bool) -> Result<()> {
+    fn file(&mut self, upload: Upload, access: LocalAccess, first: bool) -> Result<()> {
         let Upload { from, to, condition, mtime } = upload;
         let (path, mut input) = match from {
-            UploadSource::File(path) => match LocalFile::open(&path, seen) {
+            UploadSource::File(path) => match LocalFile::open(&path, &access) {
                 Ok(file) if file.hides_its_size() => (path, Input::Stream(file.file)),
                 Ok(file) => (path, Input::File(file.growing(self.ledger.how.growing))),
                 Err(error) => {
@@ -264,7 +265,7 @@ impl<'a> Sender<'a> {
         if let Some(Resume { offset, .. }) = part {
             self.ledger.resumed(&to, offset);
             self.observer.resumed(&path, offset);
-            again = Some(Again::of(&path, &to, condition, mtime, seen));
+            again = Some(Again::of(&path, &to, condition, mtime, access.clone()));
         }
         self.unanswered.push_back(Sent { path, to, condition, what: What::Part(None), again });
         (self.sending, self.refused) = (true, false);
@@ -291,7 +292,8 @@ impl<'a> Sender<'a> {
                 if let Some(newest) = self.unanswered.back_mut() {
                     let is_small = size.is_some_and(|size| size <= limits::TORN_AGAIN_MAX);
                     let repeats = first && is_small && error.kind() == Kind::Torn;
-                    newest.again = repeats.then(|| Again::of(&newest.path, &newest.to, newest.condition, mtime, seen));
+                    newest.again =
+                        repeats.then(|| Again::of(&newest.path, &newest.to, newest.condition, mtime, access));
                     newest.what = What::Part(Some(error));
                 }
             }

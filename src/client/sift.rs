@@ -6,13 +6,15 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use rustix::fs::FileType;
+
 use super::answers::Stat;
 use super::content;
 use super::destination::Destination;
-use super::filter::modified;
 use super::jobs::{Download, Upload, UploadSource};
 use super::ledger::Ledger;
 use super::listing;
+use super::local_access::LocalAccess;
 use super::many;
 use super::mirror::plan::same_time;
 use super::observer::Observer;
@@ -21,7 +23,7 @@ use super::requests;
 use super::send::Task;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Entry, EntryKind, Hash, Meta, Mtime, RelPath};
+use crate::files::{Condition, Entry, EntryKind, Hash, Meta, Mtime, RelPath, stamp::Stamp};
 use crate::proto::Command;
 
 /// Whether this time is no later than that of what is in the file's place.
@@ -115,8 +117,8 @@ pub(super) fn downloads(
 /// A file that is in its place already, as it seems.
 struct Seeming {
     here: PathBuf,
-    /// A link is followed.
-    follows: bool,
+    /// How the local one is opened.
+    access: LocalAccess,
     there: RelPath,
     to: RelPath,
     size: u64,
@@ -142,7 +144,7 @@ pub(super) fn whole_here<'a>(
         if !ledger.is_settled(to) && store.stat(to).is_ok_and(|found| is_file(&found) && same_time(found.mtime, mtime))
         {
             let here = PathBuf::from(from.as_path());
-            seeming.push(Seeming { here, follows: false, there: from.clone(), to: to.clone(), size });
+            seeming.push(Seeming { here, access: LocalAccess::Seen, there: from.clone(), to: to.clone(), size });
         }
     }
     settle_whole(session, seeming, observer, ledger, |file, work, told| content::hash_in(store, &file.to, work, told))
@@ -161,19 +163,21 @@ fn whole_there(
     }
     let mut seeming = Vec::new();
     for task in tasks {
-        let Task::File { upload: Upload { from: UploadSource::File(path), to, mtime, .. }, seen } = task else {
+        let Task::File { upload: Upload { from: UploadSource::File(path), to, mtime, .. }, access } = task else {
             continue;
         };
         let (Some(found), false) = (there.get(to), ledger.is_settled(to)) else { continue };
-        let meta = if *seen { path.symlink_metadata() } else { path.metadata() };
-        let Ok(meta) = meta else { continue };
-        let (size, is_file) = (meta.len(), meta.is_file() && found.kind == EntryKind::File && !found.rotten);
-        if is_file && found.size == size && same_time(found.mtime, mtime.unwrap_or_else(|| modified(&meta))) {
-            seeming.push(Seeming { here: path.clone(), follows: !seen, there: to.clone(), to: to.clone(), size });
+        let Ok(stat) = access.stat(path) else { continue };
+        let (size, is_file) =
+            (stat.st_size.unsigned_abs(), FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+        let seems = is_file && found.kind == EntryKind::File && !found.rotten && found.size == size;
+        if seems && same_time(found.mtime, mtime.unwrap_or_else(|| Stamp::from(&stat).mtime())) {
+            let (here, access) = (path.clone(), access.clone());
+            seeming.push(Seeming { here, access, there: to.clone(), to: to.clone(), size });
         }
     }
     settle_whole(session, seeming, observer, ledger, |file, work, told| {
-        content::hash(&file.here, file.follows, work, told)
+        content::hash(&file.here, &file.access, work, told)
     })
 }
 
@@ -226,35 +230,35 @@ pub(super) fn uploads(
     for task in tasks {
         match task {
             Task::File { upload, .. } if ledger.is_settled(&upload.to) => {}
-            Task::File { upload: Upload { from: UploadSource::File(path), to, condition, mtime }, seen } => {
-                let meta = if seen { path.symlink_metadata() } else { path.metadata() };
+            Task::File { upload: Upload { from: UploadSource::File(path), to, condition, mtime }, access } => {
+                let stat = access.stat(&path);
                 let upload = |path| Upload { from: UploadSource::File(path), to: to.clone(), condition, mtime };
-                let meta = match meta {
-                    Ok(meta) => meta,
+                let stat = match stat {
+                    Ok(stat) => stat,
                     Err(err) if ledger.how.dry_run => {
-                        let error = Error::file(path.display(), err);
+                        let error = Error::file(path.display(), err.into());
                         ledger.failed(path, &to, condition, error, observer);
                         continue;
                     }
                     // Told when it cannot be opened.
                     Err(_) => {
-                        left.push(Task::File { upload: upload(path), seen });
+                        left.push(Task::File { upload: upload(path), access });
                         continue;
                     }
                 };
-                let found = there.get(&to);
+                let (found, size) = (there.get(&to), stat.st_size.unsigned_abs());
                 let is_folder = found.is_some_and(|found| found.kind == EntryKind::Directory);
                 let time = found.map(|found| found.mtime).filter(|_| !is_folder);
-                if ledger.how.update && is_as_new(time, modified(&meta)) {
-                    ledger.unchanged(&path, &to, meta.len(), observer);
+                if ledger.how.update && is_as_new(time, Stamp::from(&stat).mtime()) {
+                    ledger.unchanged(&path, &to, size, observer);
                 } else if !ledger.how.dry_run {
-                    left.push(Task::File { upload: upload(path), seen });
+                    left.push(Task::File { upload: upload(path), access });
                 } else if condition == Condition::Absent && found.is_some() {
                     ledger.failed(path, &to, condition, exists(&to), observer);
                 } else if is_folder {
                     ledger.failed(path, &to, condition, folder_there(&to).of_server(), observer);
                 } else {
-                    ledger.planned(&path, &to, meta.len(), observer);
+                    ledger.planned(&path, &to, size, observer);
                 }
             }
             Task::File { upload, .. } if ledger.how.dry_run => {

@@ -40,6 +40,7 @@ mod resources;
 mod secrets;
 mod stray_secrets;
 mod streams;
+mod swapped_folders;
 mod turns;
 mod visitors;
 mod watching;

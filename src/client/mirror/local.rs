@@ -1,31 +1,39 @@
 //! Looking at the local side of a mirror.
 
 use std::collections::HashMap;
+use std::ffi::{CStr, OsStr};
 use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};
+use rustix::io::Errno;
 
 use super::MirrorOptions;
 use super::plan::{Item, Stray, Tree};
 use super::report::Report;
 use crate::client::filter::Filter;
+use crate::client::local_access::LocalAccess;
 use crate::client::observer::Skip;
 use crate::client::symlinks::ServerLinks;
 use crate::error::{Error, Result};
-use crate::files::{EntryKind, FileMode, Mtime, RelPath};
+use crate::files::{EntryKind, FileMode, RelPath, stamp::Stamp};
 
 /// Reads a local tree to be sent: links, special and reserved names are skipped and told, and what cannot be read or
 /// named is a failure.
 ///
 /// # Errors
 /// If `root` itself cannot be read as a folder.
-pub(super) fn source(root: &Path, options: &MirrorOptions, report: &mut Report<'_>) -> Result<Tree> {
+pub(super) fn source(
+    root: &Path,
+    access: &LocalAccess,
+    options: &MirrorOptions,
+    report: &mut Report<'_>,
+) -> Result<Tree> {
     let identities = options.follow_links.then(HashMap::new);
     let filter = &options.filter;
     let which = Which::Source;
-    let mut scan = Scan { root, filter, tree: Tree::default(), which, identities, keeps_links: false };
+    let mut scan = Scan { root, access, filter, tree: Tree::default(), which, identities, keeps_links: false };
     scan.run(report)?;
     Ok(scan.tree)
 }
@@ -35,19 +43,22 @@ pub(super) fn source(root: &Path, options: &MirrorOptions, report: &mut Report<'
 /// # Errors
 /// If `root` is there and cannot be read as a folder.
 pub(super) fn destination(root: &Path, options: &MirrorOptions, report: &mut Report<'_>) -> Result<Tree> {
-    if fs::metadata(root).is_err_and(|err| err.kind() == io::ErrorKind::NotFound) {
-        return Ok(Tree::default());
-    }
+    let access = match LocalAccess::below(root) {
+        Err(Errno::NOENT) => return Ok(Tree::default()),
+        access => access.map_err(|err| Error::file(root.display(), err.into()))?,
+    };
     let which = Which::Destination { delete: options.delete };
     let keeps_links = options.server_links == ServerLinks::Keep;
     let tree = Tree::default();
-    let mut scan = Scan { root, filter: &options.filter, tree, which, identities: None, keeps_links };
+    let mut scan = Scan { root, access: &access, filter: &options.filter, tree, which, identities: None, keeps_links };
     scan.run(report)?;
     Ok(scan.tree)
 }
 
 struct Scan<'a> {
     root: &'a Path,
+    /// How what is in it is opened.
+    access: &'a LocalAccess,
     filter: &'a Filter,
     tree: Tree,
     which: Which,
@@ -66,16 +77,16 @@ enum Which {
 
 impl Scan<'_> {
     fn run(&mut self, report: &mut Report<'_>) -> Result<()> {
-        let failed = |err| Error::file(self.root.display(), err);
-        let meta = fs::metadata(self.root).map_err(failed)?;
-        let entries = fs::read_dir(self.root).map_err(failed)?;
-        self.tree.items.insert(RelPath::root(), item(EntryKind::Directory, &meta));
-        self.enter(&RelPath::root(), &meta);
+        let failed = |err: Errno| Error::file(self.root.display(), err.into());
+        let entries = self.access.open_folder(self.root).map_err(failed)?;
+        let stat = entries.fd().and_then(fstat).map_err(failed)?;
+        self.tree.items.insert(RelPath::root(), item(EntryKind::Directory, &stat));
+        self.enter(&RelPath::root(), &stat);
         let mut folders = Vec::new();
         self.folder(&RelPath::root(), entries, &mut folders, report);
         while let Some(folder) = folders.pop() {
             let path = self.root.join(folder.as_path());
-            match fs::read_dir(&path) {
+            match self.access.open_folder(&path) {
                 Ok(entries) => self.folder(&folder, entries, &mut folders, report),
                 Err(err) => self.unread(path, err, report),
             }
@@ -83,37 +94,38 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn folder(&mut self, folder: &RelPath, entries: fs::ReadDir, inner: &mut Vec<RelPath>, report: &mut Report<'_>) {
-        for entry in entries {
-            let read = entry.and_then(|entry| Ok((entry.file_name(), fs::symlink_metadata(entry.path())?)));
+    fn folder(&mut self, folder: &RelPath, mut entries: Dir, inner: &mut Vec<RelPath>, report: &mut Report<'_>) {
+        while let Some(entry) = entries.next() {
+            let stat = |name: &CStr, flags| statat(entries.fd()?, name, flags);
+            let read = entry.and_then(|entry| {
+                let stat = stat(entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+                Ok((entry, stat))
+            });
             match read {
-                Ok((name, meta)) if meta.is_symlink() && self.identities.is_some() => {
-                    let path = self.root.join(folder.as_path()).join(&name);
-                    match fs::metadata(&path) {
-                        Ok(meta) => self.entry(folder, name.as_bytes(), &meta, inner, report),
-                        Err(err) => self.unread(path, err, report),
+                Ok((entry, _)) if matches!(entry.file_name().to_bytes(), b"." | b"..") => {}
+                Ok((entry, found)) if is_link(&found) && self.identities.is_some() => {
+                    let name = entry.file_name();
+                    match stat(name, AtFlags::empty()) {
+                        Ok(found) => self.entry(folder, name.to_bytes(), &found, inner, report),
+                        Err(err) => {
+                            let path = self.root.join(folder.as_path()).join(OsStr::from_bytes(name.to_bytes()));
+                            self.unread(path, err, report);
+                        }
                     }
                 }
-                Ok((name, meta)) => self.entry(folder, name.as_bytes(), &meta, inner, report),
+                Ok((entry, found)) => self.entry(folder, entry.file_name().to_bytes(), &found, inner, report),
                 // What is gone since is as if it had never been.
-                Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+                Err(Errno::NOENT) => {}
                 Err(err) => self.unread(self.root.join(folder.as_path()), err, report),
             }
         }
     }
 
-    fn entry(
-        &mut self,
-        folder: &RelPath,
-        name: &[u8],
-        meta: &fs::Metadata,
-        inner: &mut Vec<RelPath>,
-        report: &mut Report<'_>,
-    ) {
-        let kind = match meta.file_type() {
-            kind if kind.is_symlink() => EntryKind::Link,
-            kind if kind.is_dir() => EntryKind::Directory,
-            kind if kind.is_file() => EntryKind::File,
+    fn entry(&mut self, folder: &RelPath, name: &[u8], stat: &Stat, inner: &mut Vec<RelPath>, report: &mut Report<'_>) {
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Symlink => EntryKind::Link,
+            FileType::Directory => EntryKind::Directory,
+            FileType::RegularFile => EntryKind::File,
             _ => EntryKind::Other,
         };
         let mut raw = folder.as_bytes().to_vec();
@@ -122,7 +134,7 @@ impl Scan<'_> {
         }
         raw.extend_from_slice(name);
         let shown = || self.root.join(Path::new(std::ffi::OsStr::from_bytes(&raw)));
-        let Item { size, mtime, .. } = item(kind, meta);
+        let Item { size, mtime, .. } = item(kind, stat);
         let is_beyond = self.which == Which::Source && kind == EntryKind::File && !self.filter.is_within(size, mtime);
         if is_beyond || !self.filter.takes(&raw, kind == EntryKind::Directory) {
             self.tree.untouchable.insert(raw);
@@ -145,7 +157,7 @@ impl Scan<'_> {
         match (RelPath::parse(&raw), self.which) {
             (Ok(path), _) => {
                 if kind == EntryKind::Directory {
-                    if !self.enter(&path, meta) {
+                    if !self.enter(&path, stat) {
                         report.skipped(&shown(), Skip::Loop);
                         self.tree.untouchable.insert(raw);
                         return;
@@ -158,7 +170,7 @@ impl Scan<'_> {
                 {
                     self.tree.links.insert(path.clone(), text.into_os_string().into_encoded_bytes());
                 }
-                self.tree.items.insert(path, item(kind, meta));
+                self.tree.items.insert(path, item(kind, stat));
             }
             (Err(error), Which::Source) => {
                 report.failed(shown(), error);
@@ -171,18 +183,18 @@ impl Scan<'_> {
     }
 
     /// Remembers which folder this is; says whether it is none of those around it.
-    fn enter(&mut self, path: &RelPath, meta: &fs::Metadata) -> bool {
+    fn enter(&mut self, path: &RelPath, stat: &Stat) -> bool {
         let Some(identities) = &mut self.identities else { return true };
-        let identity = (meta.dev(), meta.ino());
+        let identity = (stat.st_dev, stat.st_ino);
         let around = std::iter::successors(path.parent(), RelPath::parent);
         let is_loop = around.into_iter().any(|folder| identities.get(&folder) == Some(&identity));
         identities.insert(path.clone(), identity);
         !is_loop
     }
 
-    fn unread(&mut self, path: PathBuf, err: io::Error, report: &mut Report<'_>) {
+    fn unread(&mut self, path: PathBuf, err: Errno, report: &mut Report<'_>) {
         self.tree.is_whole = false;
-        let error = Error::file(path.display(), err);
+        let error = Error::file(path.display(), err.into());
         match self.which {
             Which::Source => report.failed(path, error),
             Which::Destination { .. } => report.failed_elsewhere(path, error),
@@ -190,8 +202,12 @@ impl Scan<'_> {
     }
 }
 
-fn item(kind: EntryKind, meta: &fs::Metadata) -> Item {
-    let mtime = Mtime { secs: meta.mtime(), nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0) };
-    let size = if kind == EntryKind::File { meta.len() } else { 0 };
-    Item { kind, size, mtime, rotten: false, mode: Some(FileMode::of(meta.mode())) }
+fn is_link(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
+}
+
+fn item(kind: EntryKind, stat: &Stat) -> Item {
+    let stamp = Stamp::from(stat);
+    let size = if kind == EntryKind::File { stamp.size() } else { 0 };
+    Item { kind, size, mtime: stamp.mtime(), rotten: false, mode: Some(FileMode::of(stat.st_mode)) }
 }

@@ -38,6 +38,7 @@ pub use run::MirrorRun;
 use super::content;
 use super::filter::Filter;
 use super::jobs::Summary;
+use super::local_access::LocalAccess;
 use super::mirror::carry_out::Beside;
 use super::mirror::guard::Faultless;
 use super::mirror::plan::{Also, Compare, HeldBack, Tree};
@@ -115,11 +116,12 @@ pub struct MirrorSummary {
     pub plan: Plan,
 }
 
-/// The plan for two listings, by content if that was asked for; `local` and `remote` are the folders listed.
+/// The plan for two listings, by content if that was asked for; `local` and `remote` are the folders listed, and
+/// what is in the local one is opened so.
 fn make_plan(
     session: &mut Session,
     (source, destination): (&Tree, &Tree),
-    (local, remote): (&std::path::Path, &RelPath),
+    (local, access, remote): (&std::path::Path, &LocalAccess, &RelPath),
     options: &MirrorOptions,
 ) -> Result<Plan> {
     let also = Also { delete: options.delete, perms: options.perms, update: options.update };
@@ -130,7 +132,7 @@ fn make_plan(
     let there = files.iter().map(|file| remote.join(file.as_bytes())).collect::<Result<Vec<_>>>()?;
     let here = |at: usize, work: &mut content::Work<'_>| {
         let file = files.get(at).map_or(local.to_owned(), |file| local.join(file.as_path()));
-        content::hash(&file, options.follow_links, work, |_| {})
+        content::hash(&file, access, work, |_| {})
     };
     let same = content::same(session, &there, HashOf::Bytes, here)?;
     let same = files.iter().cloned().zip(same).filter_map(|(file, is_same)| is_same.then_some(file)).collect();

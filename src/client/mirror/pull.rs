@@ -14,6 +14,7 @@ use crate::client::connection::Client;
 use crate::client::content;
 use crate::client::destination::{Destination, Linked};
 use crate::client::jobs::Download;
+use crate::client::local_access::LocalAccess;
 use crate::client::observer::{Observer, ReadingSign, Silent, Skip};
 use crate::client::receive::Job;
 use crate::client::session::Session;
@@ -81,7 +82,7 @@ fn pull(
         }
     }
     destination.spare(&source, &options.filter);
-    let mut plan = make_plan(session, (&source, &destination), (into, from), options)?;
+    let mut plan = make_plan(session, (&source, &destination), (into, &LocalAccess::Seen, from), options)?;
     plan.transfer.retain(|path| !run.has_failed(path));
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     let at = |path: &RelPath| into.join(path.as_path());

@@ -12,6 +12,7 @@ use super::{MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, 
 use crate::client::connection::Client;
 use crate::client::jobs::{Upload, UploadSource};
 use crate::client::ledger::Ledger;
+use crate::client::local_access::LocalAccess;
 use crate::client::observer::{Observer, ReadingSign, Silent, Skip};
 use crate::client::send::Task;
 use crate::client::session::Session;
@@ -62,7 +63,11 @@ fn push(
     }
     let displaced = run.displaced();
     let mut report = Report::of(observer, run).with_perms(options.perms).growing(options.growing);
-    let source = local::source(from, options, &mut report)?;
+    let access = match options.follow_links {
+        true => LocalAccess::Named,
+        false => LocalAccess::below(from).map_err(|err| Error::file(from.display(), err.into()))?,
+    };
+    let source = local::source(from, &access, options, &mut report)?;
     let mut destination = remote::destination(session, to, options, &mut report)?;
     let both = (&source, &destination);
     if recover(&mut There { session, to }, both, displaced, options.dry_run, &mut report)? {
@@ -77,7 +82,7 @@ fn push(
     if options.delete {
         spared.iter().for_each(|folder| report.skipped(&to.as_path().join(folder.as_path()), Skip::Shared));
     }
-    let mut plan = make_plan(session, (&source, &destination), (from, to), options)?;
+    let mut plan = make_plan(session, (&source, &destination), (from, &access, to), options)?;
     plan.transfer.retain(|path| !run.has_failed(path));
     plan.make.retain(|path| !run.has_failed(path));
     let refusal = refusal(&plan, (&source, &destination), options, &report);
@@ -96,7 +101,7 @@ fn push(
     observer.expected(files, bytes);
     drop(reading);
     let beside = carry_out(
-        &mut Server { there: There { session, to }, from, follows: options.follow_links, crowd },
+        &mut Server { there: There { session, to }, from, access, crowd },
         &plan,
         &source,
         displaced,
@@ -144,8 +149,8 @@ impl Place for There<'_> {
 struct Server<'a> {
     there: There<'a>,
     from: &'a Path,
-    /// Its links are followed.
-    follows: bool,
+    /// How what is in it is opened.
+    access: LocalAccess,
     crowd: Option<&'a Crowd>,
 }
 
@@ -167,7 +172,7 @@ impl<'a> Side for Server<'a> {
         report: &mut Report<'_>,
         came: Option<&mut Came>,
     ) -> Result<()> {
-        let (observer, from, seen) = (report.observer, self.from, !self.follows);
+        let (observer, from, access) = (report.observer, self.from, &self.access);
         let There { session, to } = &mut self.there;
         for path in make.iter().chain(files) {
             if let Err(error) = to.join(path.as_bytes()) {
@@ -175,7 +180,7 @@ impl<'a> Side for Server<'a> {
             }
         }
         let folders = make.iter().filter_map(|path| task(from, to, path, None));
-        let tasks = folders.chain(files.iter().filter_map(|path| task(from, to, path, Some(seen))));
+        let tasks = folders.chain(files.iter().filter_map(|path| task(from, to, path, Some(access))));
         let mut sent = came.is_some().then(Vec::new);
         let crowd = self.crowd;
         let send = |ledger: &mut Ledger| send_files(session, tasks, crowd, observer, ledger, false);
@@ -189,14 +194,14 @@ impl<'a> Side for Server<'a> {
     }
 }
 
-/// What sends this: a file, whose name was `seen` not to be a link, or a folder. None for what can have no such path there.
-fn task(from: &Path, to: &RelPath, path: &RelPath, seen: Option<bool>) -> Option<Task> {
+/// What sends this: a file, which is opened so, or a folder. None for what can have no such path there.
+fn task(from: &Path, to: &RelPath, path: &RelPath, access: Option<&LocalAccess>) -> Option<Task> {
     let (local, to) = (local_path(from, path), to.join(path.as_bytes()).ok()?);
-    Some(match seen {
+    Some(match access {
         None => Task::Directory { from: local, to },
-        Some(seen) => {
+        Some(access) => {
             let upload = Upload { from: UploadSource::File(local), to, condition: Condition::Any, mtime: None };
-            Task::File { upload, seen }
+            Task::File { upload, access: access.clone() }
         }
     })
 }

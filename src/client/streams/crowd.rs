@@ -14,6 +14,7 @@ use crate::client::connection::Client;
 use crate::client::destination::Destination;
 use crate::client::jobs::{Upload, UploadSource};
 use crate::client::ledger::{How, Ledger};
+use crate::client::local_access::LocalAccess;
 use crate::client::observer::Observer;
 use crate::client::receive::{Job, Receiver};
 use crate::client::send::{Sender, Task};
@@ -65,13 +66,13 @@ struct SendFile {
     to: RelPath,
     condition: Condition,
     mtime: Option<Mtime>,
-    seen: bool,
+    access: LocalAccess,
 }
 
 impl SendFile {
     fn task(self) -> Task {
-        let SendFile { path, to, condition, mtime, seen } = self;
-        Task::File { upload: Upload { from: UploadSource::File(path), to, condition, mtime }, seen }
+        let SendFile { path, to, condition, mtime, access } = self;
+        Task::File { upload: Upload { from: UploadSource::File(path), to, condition, mtime }, access }
     }
 }
 
@@ -141,8 +142,8 @@ pub(in crate::client) fn send(
     let mut files = Vec::new();
     // Folders first, so that a file finds its own, whichever connection it comes by.
     let others = tasks.filter_map(|task| match task {
-        Task::File { upload: Upload { from: UploadSource::File(path), to, condition, mtime }, seen } => {
-            files.push(SendFile { path, to, condition, mtime, seen });
+        Task::File { upload: Upload { from: UploadSource::File(path), to, condition, mtime }, access } => {
+            files.push(SendFile { path, to, condition, mtime, access });
             None
         }
         other => Some(other),

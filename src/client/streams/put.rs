@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustix::fs::FileType;
+
 use super::ranges::{Next, Range, Ranges};
 use super::{Streams, is_large, ping};
 use crate::client::answers::Transferred;
 use crate::client::jobs::{Upload, UploadSource};
 use crate::client::ledger::Unsure;
+use crate::client::local_access::LocalAccess;
 use crate::client::local_file::LocalFile;
 use crate::client::observer::Observer;
 use crate::client::part_there::part_of;
@@ -29,10 +32,10 @@ use crate::sync::Mutex;
 /// Takes a large local file out of what is to be sent, to be sent over several connections afterwards.
 pub(in crate::client) fn set_aside(task: Task, large: &mut Option<&mut Vec<Task>>) -> Option<Task> {
     if let Some(large) = large
-        && let Task::File { upload: Upload { from: UploadSource::File(path), .. }, seen } = &task
-        && let Ok(meta) = if *seen { path.symlink_metadata() } else { path.metadata() }
-        && meta.is_file()
-        && is_large(meta.len())
+        && let Task::File { upload: Upload { from: UploadSource::File(path), .. }, access } = &task
+        && let Ok(stat) = access.stat(path)
+        && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && is_large(stat.st_size.unsigned_abs())
     {
         large.push(task);
         return None;
@@ -46,9 +49,9 @@ pub(in crate::client) fn set_aside(task: Task, large: &mut Option<&mut Vec<Task>
 /// What ended the first connection; the others are in the ledger.
 pub(in crate::client) async fn put_all(mut streams: Streams<'_>, files: Vec<Task>, count: bool) -> Result<()> {
     for task in files {
-        let Task::File { upload, seen } = task else { continue };
+        let Task::File { upload, access } = task else { continue };
         if !streams.with_ledger(|ledger| ledger.is_settled(&upload.to)) {
-            put(&mut streams, upload, seen, count).await?;
+            put(&mut streams, upload, access, count).await?;
         }
     }
     Ok(())
@@ -60,13 +63,13 @@ enum Outcome {
     Failed(Error),
 }
 
-async fn put(streams: &mut Streams<'_>, upload: Upload, seen: bool, count: bool) -> Result<()> {
+async fn put(streams: &mut Streams<'_>, upload: Upload, access: LocalAccess, count: bool) -> Result<()> {
     let Upload { from: UploadSource::File(path), to, condition, mtime } = upload else { return Ok(()) };
     let again = || {
         let from = UploadSource::File(path.clone());
-        Task::File { upload: Upload { from, to: to.clone(), condition, mtime }, seen }
+        Task::File { upload: Upload { from, to: to.clone(), condition, mtime }, access: access.clone() }
     };
-    let file = match LocalFile::open(&path, seen) {
+    let file = match LocalFile::open(&path, &access) {
         Ok(file) => file,
         Err(error) => {
             failed(streams, path, &to, condition, error);
