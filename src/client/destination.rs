@@ -61,6 +61,11 @@ impl Destination {
         &self.inner.store
     }
 
+    /// The device and inode of what has this name, whatever it is.
+    pub(super) fn identity(&self, path: &RelPath) -> Option<(u64, u64)> {
+        self.inner.store.identity(path)
+    }
+
     /// Removes what has this name in a folder of it, also a name that no path can have. Never what a link leads to, and
     /// a folder only if it is empty.
     pub(super) fn remove_name(&self, folder: &RelPath, name: &[u8], is_folder: bool) -> Result<()> {
@@ -96,15 +101,16 @@ impl Destination {
         }
         let dir = self.plain_folder(&folder).map_err(failed)?;
         let there = match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(there) => Some(FileType::from_raw_mode(there.st_mode)),
+            Ok(there) => Some(there),
             Err(Errno::NOENT) => None,
             Err(err) => return Err(failed(err.into())),
         };
-        match there {
+        match there.map(|there| FileType::from_raw_mode(there.st_mode)) {
             None => symlinkat(text, &dir, name).map_err(|err| failed(err.into()))?,
             Some(FileType::Symlink) if is_link_of(&dir, name, text) => return Ok(Linked::Same),
             Some(_) if !replaces => return Err(failed(Errno::EXIST.into())),
             Some(FileType::RegularFile | FileType::Symlink) => {
+                there.map_or(Ok(()), |there| self.inner.store.check_over(&there, path))?;
                 let part = part_name(name).map_err(failed)?;
                 symlinkat(text, &dir, &*part).map_err(|err| failed(err.into()))?;
                 if let Err(err) = renameat(&dir, &*part, &dir, name) {
@@ -119,6 +125,7 @@ impl Destination {
                 return Err(Error::new(Kind::NotRegular, text).at(path.as_path()));
             }
         }
+        self.inner.store.has_put(dir, path);
         Ok(Linked::Made)
     }
 

@@ -392,3 +392,34 @@ fn nothing_of_an_earlier_try_shows_through_the_holes_of_a_sparse_file() {
         assert!(fs::read(home.dir.path().join("resumed")).unwrap() == [ones, zeros].concat(), "{staging:?}");
     }
 }
+
+/// Where renaming without replacing is made of two steps, a server that is killed in between leaves a file that is in its place and staged,
+/// too.
+#[test]
+fn what_is_in_its_place_already_is_no_part_and_nobody_writes_into_it() {
+    let bytes = content(BLOCK + 5);
+    for is_saved in [false, true] {
+        let home = Home::with(options(Staging::Hidden));
+        let whole = home.dir.path().join("f");
+        fs::write(&whole, &bytes).unwrap();
+        let key = Hash::of(b"f").to_string();
+        let reserved = home.dir.path().join(limits::RESERVED_NAME);
+        let session = reserved.join("s-dead");
+        fs::create_dir_all(&session).unwrap();
+        fs::write(session.join("lock"), "").unwrap();
+        let staged = match is_saved {
+            // As a sweep of before would have saved it.
+            true => reserved.join(format!("p-{}", &key[..32])),
+            false => session.join(format!("0-{}", &key[..32])),
+        };
+        fs::hard_link(&whole, &staged).unwrap();
+        let swept = home.store.sweep(Some(Duration::from_secs(86_400))).unwrap();
+        assert_eq!(swept.saved, 0);
+        assert_eq!(home.store.partial(&p("f")).unwrap(), None);
+        let proven = Hash::of(&bytes[..BLOCK]);
+        let resumed = home.store.resume(&p("f"), UploadSpec::default(), BLOCK as u64, proven);
+        assert_eq!(resumed.map(drop).unwrap_err().kind(), Kind::Changed, "{is_saved}");
+        assert!(fs::read(&whole).unwrap() == bytes, "{is_saved}: what all see was cut");
+        assert_eq!(staged.exists(), is_saved);
+    }
+}

@@ -4,6 +4,7 @@ mod alike;
 mod args;
 mod ask;
 mod bookmark_args;
+mod closing;
 mod colours;
 mod commands;
 mod completion;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|err| err.exit());
     let ctx = Context::new(cli.common);
     let outcome = refuse_misplaced(&matches).and_then(|()| run(&ctx, &cli.command));
+    let outcome = outcome.and_then(|()| closing::stdout().map_err(Failure::from));
     let exit = outcome.map_or_else(|failure| failure.show(ctx.out), |()| Exit::Done);
     alike::tell_more();
     if tells_programs(&cli.command) {

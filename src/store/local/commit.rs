@@ -22,7 +22,7 @@ use super::staging::{Stage, Temp};
 use super::trash::{self, Kept, Trash, is_worth_keeping};
 use super::trash_room::{self, Room};
 use super::upload::LocalUpload;
-use super::{beside, keep_old, may_come, numbered, properties, record, sync};
+use super::{beside, keep_old, may_come, numbered, placed, properties, record, sync};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Committed, Condition, Done, FileMode, Hash, Overwrite, Prepared, Record, RelPath, SourceMode, Stored, Upload,
@@ -46,11 +46,12 @@ pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Pre
             Err(error) => order.push(Err(error)),
         }
     }
-    if durable {
-        sync::data(&mut uploads);
+    match durable {
+        true => sync::data(&mut uploads),
+        false => sync::handed_over(&mut uploads),
     }
     let mut placed: Vec<Result<Placed>> =
-        uploads.into_iter().map(|upload| upload.and_then(|upload| place(jail, stage, *upload))).collect();
+        uploads.into_iter().map(|upload| upload.and_then(|upload| place_known(jail, stage, *upload))).collect();
     if durable {
         sync::directories(&mut placed, &mut folders);
     }
@@ -120,6 +121,22 @@ fn finish(mut upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
         fchmod(&upload.temp.file, mode).map_err(|err| upload.failed(err.into()))?;
     }
     Ok(upload)
+}
+
+/// [`place`], and remembers what is put there where one file can have its name in several spellings.
+fn place_known(jail: &Jail, stage: &Stage, upload: LocalUpload) -> Result<Placed> {
+    if !stage.is_beside() || upload.temp.can.exact {
+        return place(jail, stage, upload);
+    }
+    let path = upload.path.clone();
+    let file = fstat(&upload.temp.file).map_err(|err| failed(&path, err))?;
+    // Before it is there: another thread may be about to put another one over it.
+    stage.placed.add(&file, &path);
+    let placed = place(jail, stage, upload);
+    if placed.is_err() {
+        stage.placed.forget(&file, &path);
+    }
+    placed
 }
 
 /// Puts a staged file in its place if the condition holds.
@@ -285,6 +302,9 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: Arc<Dir>,
     let temp = &mut upload.temp;
     let old = statat(&*dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
     let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), Sum::NONE);
+    if old.is_some_and(|old| stage.placed.has_as_another(&old, &path)) {
+        return Err(placed::refusal(&path));
+    }
     if let (Some(FileType::RegularFile), Some(old)) = (kind, old) {
         let keeps = || keep_properties(upload.spec.mode, &temp.file, &dir, name).map_err(|err| failed(&path, err));
         if !upload.has_properties && keeps()? && upload.durable {

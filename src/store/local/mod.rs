@@ -19,6 +19,7 @@ mod numbered;
 mod owned;
 mod partial;
 mod parts;
+mod placed;
 mod probe;
 mod properties;
 mod record;
@@ -44,7 +45,7 @@ use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, Mode, Stat, statat};
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
@@ -134,6 +135,33 @@ impl LocalStore {
     /// How many bytes an upload to this path left beside it that was cut off, and that nobody writes.
     pub(crate) fn left_beside(&self, path: &RelPath) -> u64 {
         partial::left_beside(&self.stage, path)
+    }
+
+    /// The device and inode of what has this very name, which no link is followed from.
+    pub(crate) fn identity(&self, path: &RelPath) -> Option<(u64, u64)> {
+        let (dir, name) = self.jail.parent(path).ok()?;
+        let found = statat(&*dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some((found.st_dev, found.st_ino))
+    }
+
+    /// Refuses to put something over what this store has put there under another path, as may be where a file system finds one file by
+    /// several spellings of its name.
+    ///
+    /// # Errors
+    /// [`Kind::Exists`].
+    pub(crate) fn check_over(&self, there: &Stat, path: &RelPath) -> Result<()> {
+        if self.stage.placed.has_as_another(there, path) { Err(placed::refusal(path)) } else { Ok(()) }
+    }
+
+    /// Remembers a link that was put there for [`LocalStore::check_over`].
+    pub(crate) fn has_put(&self, dir: Dir, path: &RelPath) {
+        let dir = Arc::new(dir);
+        if self.stage.can(&dir).is_ok_and(|can| !can.exact)
+            && let Some(name) = path.file_name()
+            && let Ok(found) = statat(&*dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        {
+            self.stage.placed.add(&found, path);
+        }
     }
 
     /// A store over a directory that is already open.

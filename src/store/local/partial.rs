@@ -285,6 +285,12 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp
         let _ = rename_new(found.can.new_name, &area.dir, &name, &found.dir, old_name);
         return Ok(None);
     }
+    if ours.st_nlink != 1 {
+        // Under another name everybody sees it: only the name here is ours to take away.
+        let _ = unlinkat(&*area.dir, &*name, AtFlags::empty());
+        counted.into_iter().for_each(Going::gone);
+        return Ok(None);
+    }
     let _ = unlinkat(&area.reserved, format!("{BLOCKS}{}", stage.key(path)), AtFlags::empty());
     let file = found.file.try_clone()?;
     Ok(Some((Temp::named(Arc::clone(&area.dir), name, file, Some(area), found.can), counted)))
@@ -319,6 +325,10 @@ fn find_step(stage: &Stage, path: &RelPath, most: u64) -> io::Result<Step> {
     };
     temp.release();
     let stat = fstat(&temp.file)?;
+    if stat.st_nlink != 1 {
+        // It has another name, under which it may be whole and seen by all: not to be written into. Gone meanwhile, it is none either.
+        return Ok(Step::Done(None));
+    }
     // Who wrote them down has let it go, on this machine and over this mount. Of what another node lost nothing is.
     let written = || read_blocks(&temp.dir, &key, &stat);
     let is_across = stage.jail().tree().is_across() && stage.staging == Staging::Hidden;

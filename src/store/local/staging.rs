@@ -24,6 +24,7 @@ use super::capabilities::{Capabilities, FileSystems};
 use super::commit::Change;
 use super::jail::{Jail, open_directory, split};
 use super::partial::{self, Half};
+use super::placed::Placed;
 use super::source::mtime;
 use super::trash::Trash;
 use super::{Staging, beside, owned, probe, unnamed};
@@ -70,6 +71,7 @@ pub(super) struct Stage {
     half_hashed: Mutex<Option<(Identity, Box<Hasher>)>>,
     /// The partial of another node that is being copied, in steps; as large.
     half_copied: Mutex<Option<Box<Half>>>,
+    pub(super) placed: Placed,
 }
 
 /// Device, inode, size and modification time: one state of one file.
@@ -181,6 +183,7 @@ impl Stage {
             looked_at: Mutex::default(),
             half_hashed: Mutex::default(),
             half_copied: Mutex::default(),
+            placed: Placed::default(),
         }
     }
 

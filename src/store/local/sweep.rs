@@ -226,7 +226,9 @@ fn names(dir: &Dir) -> io::Result<Vec<String>> {
 
 fn long_enough(dir: &Dir, name: &str) -> bool {
     statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+        // With a second name it is in its place already, where that takes two steps: whoever went on with it would cut what all see.
         FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && stat.st_nlink == 1
             && u64::try_from(stat.st_size).is_ok_and(|size| size >= limits::HASH_BLOCK)
     })
 }

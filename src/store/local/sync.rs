@@ -2,12 +2,13 @@
 //!
 //! A failed sync is never tried again: the kernel has already forgotten what could not be written.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{fdatasync, fstat, fsync, syncfs};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use super::super::file_system::is_of_this_machine;
 use super::commit::Placed;
@@ -54,6 +55,26 @@ pub(super) fn data(uploads: &mut [Result<Box<LocalUpload>>]) {
     }
 }
 
+/// Has the file systems of others say that they have what the staged files hold, where nobody waits for the disk: those of a network or of
+/// a program may tell only at a close that a quota or a disk was full, and a file that is dropped hears nothing. On the file systems of
+/// this machine, where a write tells, nothing is done.
+pub(super) fn handed_over(uploads: &mut [Result<Box<LocalUpload>>]) {
+    for slot in uploads {
+        let Ok(upload) = slot else { continue };
+        if !upload.temp.can.syncs
+            && let Err(err) = close_once(&upload.temp.file)
+        {
+            *slot = Err(upload.failed(err));
+        }
+    }
+}
+
+/// Closes another handle of this file, which tells what the last close would tell nobody. Locks stay with the file.
+fn close_once(file: impl AsFd) -> io::Result<()> {
+    let another = fcntl_dupfd_cloexec(file, 0)?;
+    Ok(nix::unistd::close(another)?)
+}
+
 /// Syncs the directories that files were renamed into, replaced files are kept in, and folders were made in, each once, or all together if they are many.
 pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Touched>]) {
     let mut synced: Vec<(Arc<Dir>, Result<(), Errno>)> = Vec::new();
@@ -91,4 +112,75 @@ fn failed(path: &RelPath, err: Errno) -> Error {
     let err = std::io::Error::from(err);
     let text = format!("{path}: in its place, but may not outlive a power cut: {}", crate::error::told(&err));
     Error::new(Kind::Io, text).with_source(err)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+    use std::sync::Arc;
+
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+
+    use super::super::capabilities::{Capabilities, FileSystems, NewName};
+    use super::super::{LocalOptions, LocalStore, Root, Staging};
+    use super::*;
+    use crate::files::{Durability, Store as _, UploadSpec};
+    use crate::not_run::not_run;
+
+    /// Tells the copy of this process which folder to work on.
+    const FOLDER: &str = "SEALIFT_TEST_CLOSES_FOLDER";
+
+    /// What runs while closes fail: a file for a place that is not of this machine, and one for a place that is.
+    #[test]
+    #[ignore = "a part of the test below, run by it"]
+    fn while_closes_fail() {
+        let folder = std::env::var_os(FOLDER).unwrap();
+        for syncs in [false, true] {
+            let dir = Dir::open_ambient_dir(&folder, ambient_authority()).unwrap();
+            let known = Arc::new(FileSystems::default());
+            let can = Capabilities {
+                nameless: None,
+                new_name: NewName::Rename,
+                locks: true,
+                notes: true,
+                exact: true,
+                syncs,
+            };
+            known.of(fstat(&dir).unwrap().st_dev, || Ok(can)).unwrap();
+            let options = LocalOptions::new(Durability::None, Staging::Beside);
+            let store = LocalStore::sharing(Arc::new(Root::alone(&dir).unwrap()), options, known);
+            let mut upload = store.begin(&RelPath::parse(b"f").unwrap(), UploadSpec::default()).unwrap();
+            upload.append(b"new").unwrap();
+            let kind = store.commit_one(upload).map(drop).map_err(|error| error.kind());
+            assert_eq!(kind, if syncs { Ok(()) } else { Err(Kind::Quota) });
+            let bytes = std::fs::read(Path::new(&folder).join("f")).unwrap();
+            assert_eq!(bytes, if syncs { b"new" } else { b"old" });
+        }
+    }
+
+    #[test]
+    fn what_only_a_close_tells_keeps_a_file_from_its_name_and_locally_nothing_is_closed_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("f"), "old").unwrap();
+        let part = folder.path().canonicalize().unwrap().join(".f.sealift-part");
+        let ran = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=close", "-e", "inject=close:error=EDQUOT", "-P"])
+            .arg(part)
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "store::local::sync::tests::while_closes_fail", "--ignored", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .output();
+        let output = match ran {
+            Ok(output) => output,
+            Err(err) => return not_run(&format!("strace: {err}")),
+        };
+        let said = String::from_utf8_lossy(&output.stderr);
+        if said.contains("ptrace") {
+            return not_run("strace may not trace here");
+        }
+        assert!(output.status.success(), "{said}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+    }
 }

@@ -8,6 +8,7 @@ use sealift::client::Target;
 use sealift::{Client, Kind};
 
 use super::look::warn_of_growing;
+use crate::closing;
 use crate::context::{Context, Repeat};
 use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
@@ -76,7 +77,7 @@ pub async fn show(out: Output, client: &mut Client, target: &Target, force: bool
     if out.stdout_is_terminal() && sink.last.is_some_and(|last| last != b'\n') {
         sink.stdout.write_all(b"\n").map_err(stdout_failed)?;
     }
-    sink.stdout.flush().map_err(stdout_failed)?;
+    closing::stdout()?;
     if sink.refused {
         let hint = "`sealift get` fetches it, `cat … | less` shows it safely, and `cat -f` writes it anyway.";
         return Err(Failure::new(Kind::Usage, format!("{target}: is not text, and could disturb the terminal"), hint));
