@@ -28,6 +28,8 @@ pub enum Skip {
     Exists,
     /// A folder that others share, in which a mirror of what is around it removes nothing.
     Shared,
+    /// Another spelling of what a mirror has just put there, which is no other file where it went.
+    Spelling,
 }
 
 impl Skip {
@@ -52,6 +54,7 @@ impl Skip {
             Skip::Aside => "what a mirror has moved aside",
             Skip::Exists => "it exists already",
             Skip::Shared => "a shared folder: only a mirror of the folder itself removes something in it",
+            Skip::Spelling => "not removed: where it is, this is another spelling of a name that has just come there",
         }
     }
 
@@ -65,6 +68,7 @@ impl Skip {
             Skip::Aside => "moved aside",
             Skip::Exists => "there already",
             Skip::Shared => "shared folder",
+            Skip::Spelling => "other spelling",
         }
     }
 
@@ -78,6 +82,7 @@ impl Skip {
             Skip::Aside => "moved aside",
             Skip::Exists => "there already",
             Skip::Shared => "shared folders",
+            Skip::Spelling => "other spellings",
         }
     }
 }

@@ -39,6 +39,7 @@ pub use numbered::{numbered, numbered_name};
 pub use path::{IntoPath, RelPath};
 pub use prepared::{Done, Prepared, PreparedSet};
 pub use promises::{Decided, Promises};
+pub(crate) use reserved::folded;
 pub use reserved::is_reserved_name;
 pub use resume::Resume;
 pub use seen::{Seen, SeenAt};

@@ -24,10 +24,25 @@ pub fn is_reserved_name(name: &[u8]) -> bool {
     }
     // Bytes that are no text fold to nothing.
     let Ok(name) = str::from_utf8(name) else { return false };
-    let folded = || name.chars().map(plain).nfkd().filter(|c| !is_ignorable(*c)).flat_map(fold);
-    let Some('.' | 's') = folded().next() else { return false };
-    let folded: String = folded().collect();
+    let Some('.' | 's') = letters(name).next() else { return false };
+    let folded: String = letters(name).collect();
     is_reserved_folded(folded.bytes()) || is_short_name(folded.as_bytes())
+}
+
+/// What all spellings of a name have in common by which some file system would find it: those of which the reserved one has any.
+pub(crate) fn folded(name: &[u8]) -> Vec<u8> {
+    let mut folded = match str::from_utf8(name) {
+        Ok(name) if !name.is_ascii() => letters(name).collect::<String>().into_bytes(),
+        _ => name.to_ascii_lowercase(),
+    };
+    let end = folded.iter().rposition(|byte| !matches!(byte, b'.' | b' ')).map_or(0, |last| last + 1);
+    folded.truncate(end);
+    folded
+}
+
+/// The letters of a name as file systems that fold compare them.
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().map(plain).nfkd().filter(|c| !is_ignorable(*c)).flat_map(fold)
 }
 
 /// The name, and after it nothing but what is cut off, or what names a stream or a thing in it.

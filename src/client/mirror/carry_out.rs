@@ -1,12 +1,14 @@
 //! Doing what a plan says, in an order in which nothing can be lost: first what only adds, then what takes another's
 //! place, and what takes away last.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::displaced::{Displaced, Moved};
 use super::guard::Faultless;
 use super::plan::{Plan, Replacement, Stray, Tree};
 use super::report::Report;
+use crate::client::observer::Skip;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath, SourceMode};
 
@@ -15,6 +17,10 @@ use crate::files::{Hash, RelPath, SourceMode};
 pub(super) trait Place {
     /// Gives files the modes of their sources.
     fn set_modes(&mut self, files: &[(RelPath, SourceMode)]) -> Result<Vec<Result<()>>>;
+
+    /// Those of these names, which are to be removed, that are other spellings of what has come, where a file system takes both for one:
+    /// to remove them would be to remove that.
+    fn spellings(&mut self, gone: &[RelPath], came: &[RelPath]) -> Result<HashSet<RelPath>>;
 
     /// Renames, never over anything.
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>>;
@@ -227,7 +233,15 @@ fn remove(side: &mut impl Side, plan: &Plan, _proof: &Faultless, report: &mut Re
             Err(error) => report.failed_elsewhere(side.place().shown(&stray.folder).join(stray.shown()), error),
         }
     }
-    Ok(count + removed(side.place(), &plan.delete, report)?)
+    let place = side.place();
+    let came: Vec<RelPath> = plan.made().chain(plan.transferred()).cloned().collect();
+    if plan.delete.is_empty() || came.is_empty() {
+        return Ok(count + removed(place, &plan.delete, report)?);
+    }
+    let spellings = place.spellings(&plan.delete, &came)?;
+    let (stay, go): (Vec<_>, Vec<_>) = plan.delete.iter().cloned().partition(|path| spellings.contains(path));
+    stay.iter().for_each(|path| report.skipped(&place.shown(path), Skip::Spelling));
+    Ok(count + removed(place, &go, report)?)
 }
 
 fn removed(place: &mut impl Place, paths: &[RelPath], report: &mut Report<'_>) -> Result<u64> {

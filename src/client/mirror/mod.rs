@@ -27,6 +27,7 @@ mod push;
 mod remote;
 mod report;
 mod run;
+mod spellings;
 
 use std::path::PathBuf;
 

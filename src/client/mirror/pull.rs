@@ -1,5 +1,6 @@
 //! Making a local folder like one of the server.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -157,6 +158,13 @@ impl Place for Here<'_> {
         Ok(files.iter().map(|(path, mode)| self.into.store().set_mode(path, *mode).map(drop)).collect())
     }
 
+    /// Asked after all has come, so that no two files have had one inode after the other.
+    fn spellings(&mut self, gone: &[RelPath], came: &[RelPath]) -> Result<HashSet<RelPath>> {
+        let came: HashSet<(u64, u64)> = came.iter().filter_map(|path| self.into.identity(path)).collect();
+        let is_one = |path: &&RelPath| self.into.identity(path).is_some_and(|there| came.contains(&there));
+        Ok(gone.iter().filter(is_one).cloned().collect())
+    }
+
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
         let store = self.into.store();
         let done = moves.iter().map(|(from, to)| store.rename(from, to, false).map(drop)).collect();
@@ -305,6 +313,22 @@ fn shown(folder: &RelPath, path: &RelPath) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two names of one file stand for two spellings of one name.
+    #[test]
+    fn a_name_that_is_what_has_just_come_is_told_by_its_inode() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("dir")).unwrap();
+        fs::write(at("dir/readme"), "new").unwrap();
+        fs::hard_link(at("dir/readme"), at("README")).unwrap();
+        fs::write(at("other"), "other").unwrap();
+        let into = Destination::open(folder.path()).unwrap();
+        let rel = |path: &str| RelPath::parse(path.as_bytes()).unwrap();
+        let gone = [rel("other"), rel("README"), rel("missing")];
+        let found = Here { into: &into, folder: folder.path() }.spellings(&gone, &[rel("dir"), rel("dir/readme")]);
+        assert_eq!(found.unwrap(), HashSet::from([rel("README")]));
+    }
 
     #[test]
     fn what_somebody_has_put_in_place_of_a_folder_that_was_to_be_made_stays() {

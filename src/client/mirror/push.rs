@@ -1,5 +1,6 @@
 //! Making a folder of the server like a local one.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,18 +9,21 @@ use super::displaced::recover;
 use super::plan::Stray;
 use super::report::Report;
 use super::run::MirrorRun;
-use super::{MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, refusal, remote, report_blocked};
+use super::{
+    MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, refusal, remote, report_blocked, spellings,
+};
 use crate::client::connection::Client;
 use crate::client::jobs::{Upload, UploadSource};
 use crate::client::ledger::Ledger;
 use crate::client::local_access::LocalAccess;
 use crate::client::observer::{Observer, ReadingSign, Silent, Skip};
+use crate::client::requests;
 use crate::client::send::Task;
 use crate::client::session::Session;
 use crate::client::streams::{Crowd, crowded, send_files};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, EntryKind, Hash, RelPath, SourceMode};
-use crate::proto::Feature;
+use crate::proto::{Command, Feature};
 
 impl Client {
     /// Makes the folder `to` of the server, made with its parents if missing, like the local folder `from`.
@@ -119,6 +123,18 @@ pub(super) struct There<'a> {
 impl Place for There<'_> {
     fn set_modes(&mut self, files: &[(RelPath, SourceMode)]) -> Result<Vec<Result<()>>> {
         remote::set_modes(self.session, self.to, files)
+    }
+
+    fn spellings(&mut self, gone: &[RelPath], came: &[RelPath]) -> Result<HashSet<RelPath>> {
+        spellings::by_moving(self, gone, came, |there, path| {
+            let path = there.to.join(path.as_bytes())?;
+            there.session.command(&Command::stat(path))?;
+            match there.session.expect(213).and_then(|reply| requests::stat(&reply)) {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == Kind::NotFound => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
     }
 
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
