@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::answers::Transferred;
 use super::jobs::Summary;
 use super::observer::{Observer, Skip};
-use super::retry::is_lost_line;
 use super::stopper::Stopped;
 use crate::error::{Error, Kind, Side};
 use crate::files::{Condition, Hash, RelPath};
@@ -16,7 +15,7 @@ use crate::files::{Condition, Hash, RelPath};
 pub(super) struct How {
     /// Go on with what is left of an earlier attempt.
     pub(super) resume: bool,
-    /// Keep what came of a download when the connection is lost, also if it was ended from here.
+    /// Keep what came of a download that was cut off, also if it was ended from here.
     pub(super) keep: bool,
     /// A target that exists is skipped and no failure.
     pub(super) skip_existing: bool,
@@ -131,9 +130,11 @@ impl Ledger {
         self.steps += u64::from(from > before);
     }
 
-    /// Whether what came of a download is kept after this error.
+    /// Whether what came of a download is kept after this error: however the connection or the session ended, unless the error says that
+    /// the bytes are not those of the file. Whoever goes on with them proves them first.
     pub(super) fn keeps_after(&self, error: &Error) -> bool {
-        self.how.keep && is_lost_line(error)
+        let is_wrong = matches!(error.kind(), Kind::Integrity | Kind::Torn | Kind::Changed | Kind::Rotten);
+        self.how.keep && !is_wrong
     }
 
     pub(super) fn settle(&mut self, to: &RelPath) {

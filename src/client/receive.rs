@@ -291,7 +291,13 @@ impl Receiver<'_> {
         };
         match (finished, local) {
             (Ok(Ok(done)), Ok(upload)) => Ok(Ok(Fetched { upload, done, size })),
-            (Ok(Err(error)), _) => self.refused(error, Some(size)),
+            (Ok(Err(error)), local) => {
+                // Also if the server has ended the session with it, as an administrator has it do.
+                if let Ok(upload) = local {
+                    self.keep(upload, &error);
+                }
+                self.refused(error, Some(size))
+            }
             (Ok(Ok(_)), Err(error)) => Ok(Err(Missed { error, size: Some(size) })),
             // Our own disk's error says more than that the rest was not read. It is this file's alone: the others come over another
             // connection, if there is a way to one.

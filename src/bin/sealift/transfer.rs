@@ -356,8 +356,9 @@ pub async fn transfer(
         interrupt::keeps(transfer.kept());
     }
     done.map_err(|error| {
-        let (kind, is_lost) = (error.kind(), is_lost_line(&error));
-        match interrupt::way_on().filter(|_| is_lost) {
+        // However it ended: who has a part of a large file is told how to go on with it.
+        let (kind, goes_on) = (error.kind(), is_lost_line(&error) || transfer.kept() > 0);
+        match interrupt::way_on().filter(|_| goes_on) {
             Some(way_on) => Failure::from(error).hinted(kind, || way_on),
             None => error.into(),
         }

@@ -146,21 +146,30 @@ async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination
         Ok(Outcome::Done(done)) => streams.with_ledger(|ledger| {
             ledger.finished(fetch.from.as_path(), &to, &done, &*fetch.observer);
         }),
-        Ok(Outcome::Failed(error)) => failed(streams, &job.file, error),
+        Ok(Outcome::Failed(error)) => {
+            keep(streams, &fetch, &error);
+            failed(streams, &job.file, error);
+        }
         Ok(Outcome::Mixed) => {
             drop(fetch);
             return alone(streams, Job { counted: true, ..job }, into).await;
         }
         Err(error) => {
-            let keeps = streams.with_ledger(|ledger| ledger.keeps_after(&error));
-            if let Some(staged) = fetch.take().filter(|_| keeps) {
-                let kept = staged.keep();
-                streams.with_ledger(|ledger| ledger.kept = kept);
-            }
+            keep(streams, &fetch, &error);
             return Err(error);
         }
     }
     Ok(())
+}
+
+/// Keeps what came before this error if it is to be gone on with.
+fn keep(streams: &Streams<'_>, fetch: &Fetch, error: &Error) {
+    if streams.with_ledger(|ledger| ledger.keeps_after(error))
+        && let Some(staged) = fetch.take()
+    {
+        let kept = staged.keep();
+        streams.with_ledger(|ledger| ledger.kept = kept);
+    }
 }
 
 /// What a download would say of a file that a listing told of. Why it is refused is told in its turn.
@@ -376,6 +385,12 @@ impl Fetch {
             Ok(())
         })?;
         let finished = finish(session, end)?;
+        if session.is_broken()
+            && let Err(error) = finished
+        {
+            // It is this session that has ended; others may go on.
+            return Err(error);
+        }
         if self.ranges.is_over() {
             return Ok(Ok(()));
         }

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::common::bytes;
+use crate::common::not_run::not_run;
 use crate::common::program::{PASSWORD, Proxy, World, finish, signal};
 
 const BLOCK: usize = 16 << 20;
@@ -71,6 +72,53 @@ fn what_was_proven_stays_after_an_interruption_and_the_hint_names_the_command_th
     finish(again, b"").code(0).said("goes on after");
     assert!(fs::read(world.local("copy")).unwrap() == bytes);
     assert!(!part.exists());
+}
+
+#[test]
+fn what_came_stays_when_an_administrator_ends_the_session_and_the_hint_goes_on() {
+    let world = World::trusting();
+    world.server.add_user_with("root", PASSWORD, &["--admin"]);
+    let root = format!("root@{}", world.server.address());
+    let bytes = bytes(80_000_000);
+    fs::write(world.remote("alice", "large"), &bytes).unwrap();
+    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    world.trust(proxy.address);
+    let part = world.local(".large.sealift-part");
+    let len = || fs::metadata(&part).map_or(0, |part| part.len());
+    for streams in ["1", "2"] {
+        let target = format!("alice@{}/large", proxy.address);
+        let mut command = world.command(["get", "--streams", streams, &target]);
+        command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        wait_for("blocks have come", || len() as usize > 3 * BLOCK);
+        world.run(["kick", &root, "alice"]).code(0);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(5), "{said}");
+        assert!(said.contains("administrator") && said.contains("To go on: "), "{streams}: {said}");
+        assert!(len() as usize >= BLOCK && (len() as usize).is_multiple_of(BLOCK), "{streams}: {}", len());
+        let fetched = world.run(["get", "-c", "-v", &world.alice("large"), "large"]).code(0).said("goes on after");
+        assert!(fs::read(world.local("large")).unwrap() == bytes && !part.exists(), "{fetched:?}");
+        fs::remove_file(world.local("large")).unwrap();
+    }
+}
+
+/// As on a network's disk that is full: the writes were taken, and nobody is told but who closes.
+#[test]
+fn what_a_close_of_standard_output_tells_is_a_failure() {
+    let world = World::trusting();
+    fs::write(world.remote("public", "f"), "some bytes").unwrap();
+    let through = |inject: &str| {
+        let line = format!("exec strace -f -qq -o /dev/null -P \"$PWD/out\" -e trace=close {inject} \"$@\" > out");
+        let target = world.public("f");
+        ["cat", "hash", "ls"].map(|command| world.run_through(&["sh", "-c", &line, "sh"], [command, &target]))
+    };
+    if through("").iter().any(|done| done.code != Some(0)) {
+        return not_run("strace may not trace here");
+    }
+    for done in through("-e inject=close:error=EDQUOT") {
+        done.code(9).said("standard output");
+    }
 }
 
 /// Nobody reads the pipe, so the program is in a call that cannot be told anything.

@@ -1,7 +1,7 @@
 //! What people type who come from other programs.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -145,6 +145,21 @@ fn one_mirror_at_a_time_works_on_a_folder() {
     left.set_modified(SystemTime::now() - sealift::limits::MIRROR_LOCK_AGE).unwrap();
     world.run(["mirror", &tree, &there]).code(0);
     assert!(fs::read_dir(&locks).unwrap().next().is_none());
+}
+
+/// Whoever can read a folder can lock it.
+#[test]
+fn somebody_who_can_read_a_folder_keeps_nobody_from_mirroring_into_it() {
+    let world = World::trusting();
+    fs::create_dir_all(world.local("tree")).unwrap();
+    fs::create_dir_all(world.remote("alice", "m")).unwrap();
+    let folder = fs::File::open(world.local("tree")).unwrap();
+    folder.lock_shared().unwrap();
+    // Where nobody else can it is this person's own.
+    for (mode, code) in [(0o755, 0), (0o750, 0), (0o711, 11), (0o700, 11)] {
+        folder.set_permissions(fs::Permissions::from_mode(mode)).unwrap();
+        world.run(["mirror", &world.alice("m"), "./tree"]).code(code);
+    }
 }
 
 #[test]

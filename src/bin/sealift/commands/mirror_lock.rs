@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use sealift::Kind;
 use sealift::escape::for_people;
 use sealift::files::Hash;
@@ -17,7 +18,7 @@ use crate::config::config_dir;
 use crate::failure::{Failure, Outcome};
 use crate::login::Login;
 
-/// Where, in the configuration folder, the locks are for folders on servers.
+/// Where, in the configuration folder, the locks are.
 const LOCKS: &str = "mirrors";
 
 /// Kept as long as a mirror works. It goes with the process, however that ends.
@@ -27,15 +28,19 @@ pub struct MirrorLock {
 }
 
 impl MirrorLock {
-    /// Waits for nobody. A local folder is locked itself; for one on a server, and for a local one that is yet to be made, there is
-    /// a file in the configuration folder, so that mirrors of one person on one machine know of each other. Where neither can
-    /// be had there is no lock.
+    /// Waits for nobody. There is a file for each folder in the configuration folder, so that mirrors of one person on one machine know
+    /// of each other. A local folder that nobody else can read is locked itself, too, whatever configuration folder another mirror has:
+    /// whoever can read a folder can also lock it, and would keep its owner from mirroring for ever. Where neither can be had there is
+    /// no lock.
     ///
     /// # Errors
     /// [`Kind::Exists`] if another mirror works on the folder.
     pub fn take(way: &Way, login: &Login) -> Outcome<Option<MirrorLock>> {
         let (name, folder, shown) = match way {
-            Way::Pull { to, .. } => (of_local(to), File::open(to).ok(), to.as_os_str().as_bytes().to_vec()),
+            Way::Pull { to, .. } => {
+                let folder = File::open(to).ok().filter(is_ours_alone);
+                (of_local(to), folder, to.as_os_str().as_bytes().to_vec())
+            }
             Way::Push { to, .. } => (Some(of_server(&to.path.to_string(), login)), None, to.to_string().into_bytes()),
         };
         let named = name.and_then(|name| Some(locks_folder()?.join(name.to_string())));
@@ -55,6 +60,12 @@ impl MirrorLock {
         }
         Ok((!locks.is_empty()).then_some(MirrorLock { _locks: locks }))
     }
+}
+
+/// Whether nobody else can read this folder, by whatever access list: the bits of its group are the most that one gives.
+fn is_ours_alone(folder: &File) -> bool {
+    let found = folder.metadata();
+    found.is_ok_and(|found| found.uid() == geteuid().as_raw() && found.mode() & 0o044 == 0)
 }
 
 /// What came of trying to lock something.
