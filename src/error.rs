@@ -269,6 +269,8 @@ pub struct Error {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// The operation that failed with it was written down.
     is_noted: bool,
+    /// What was asked for was not begun.
+    is_unbegun: bool,
 }
 
 /// A result whose failure is in the table.
@@ -277,7 +279,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of this kind about this, found out on this side.
     pub fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Error { kind, side: Side::Local, text: text.into().into(), path: None, source: None, is_noted: false }
+        Error {
+            kind,
+            side: Side::Local,
+            text: text.into().into(),
+            path: None,
+            source: None,
+            is_noted: false,
+            is_unbegun: false,
+        }
     }
 
     /// The same, as the other side's.
@@ -364,7 +374,18 @@ impl Error {
     /// The same for a second listener, without the cause.
     pub fn retold(&self) -> Error {
         let (text, path) = (self.text.clone(), self.path.clone());
-        Error { kind: self.kind, side: self.side, text, path, source: None, is_noted: self.is_noted }
+        let (is_noted, is_unbegun) = (self.is_noted, self.is_unbegun);
+        Error { kind: self.kind, side: self.side, text, path, source: None, is_noted, is_unbegun }
+    }
+
+    /// What was asked for was not begun: the other side says so.
+    pub(crate) fn unbegun(self) -> Error {
+        Error { is_unbegun: true, ..self }
+    }
+
+    /// Whether the other side says that it has not begun what was asked for, so that it can be asked for again, whatever it changes.
+    pub fn is_unbegun(&self) -> bool {
+        self.is_unbegun
     }
 
     /// The operation that failed with it is written down: whoever asked for it need not be told of again.

@@ -1,5 +1,6 @@
 //! What a user name and a home may look like.
 
+use super::shared::{EVERYBODY, GROUP};
 use crate::files::is_reserved_name;
 use crate::limits::{DEPTH_MAX, NAME_MAX, PATH_MAX, RESERVED_NAME, USER_MAX};
 
@@ -22,6 +23,9 @@ pub(super) fn check_user(name: &str) -> Result<(), String> {
     }
     if name.contains('/') {
         return Err("holds a slash".into());
+    }
+    if name.starts_with(GROUP) || name == EVERYBODY {
+        return Err(format!("stands for others: `{GROUP}` begins the name of a group, and `{EVERYBODY}` is everybody"));
     }
     check_component(name)
 }
@@ -83,6 +87,9 @@ mod tests {
             ("a\u{9b}", "control"),
             ("anonymous", "[anonymous]"),
             ("FTP", "[anonymous]"),
+            ("@staff", "stands for others"),
+            ("@", "stands for others"),
+            ("*", "stands for others"),
             (".SeaLift", "reserved"),
             (".ſealift", "reserved"),
             ("sealif~1", "reserved"),

@@ -206,7 +206,9 @@ impl Shares {
 
     /// A user's own entry counts alone, else those of all groups the user is in, else that of everybody.
     fn access_of(&self, folder: &Definition, name: &str, is_anonymous: bool) -> Option<(Access, String)> {
-        if let Some(access) = folder.access.get(name) {
+        // No user is called as a group or everybody is, wherever users come from.
+        let is_one = !name.starts_with(GROUP) && name != EVERYBODY;
+        if let Some(access) = folder.access.get(name).filter(|_| is_one) {
             return Some((*access, name.to_owned()));
         }
         if is_anonymous {
@@ -266,6 +268,21 @@ mod tests {
         assert_eq!(given(&users, "bob"), ["x download,upload @a, @b", "y read *"]);
         assert_eq!(given(&users, "carol"), ["x upload @b"]);
         assert_eq!(given(&users, "anonymous"), ["y read anonymous"]);
+    }
+
+    #[test]
+    fn nobody_is_called_as_a_group_or_everybody_is() {
+        let shared = "[groups.staff]\nmembers = [\"alice\"]\n[folders.x]\naccess = { \"@staff\" = \"full\", \"*\" = \"list\" }\n";
+        for name in ["@staff", "*"] {
+            let text =
+                format!("{shared}[users.alice]\npassword = \"{HASH}\"\n[users.\"{name}\"]\npassword = \"{HASH}\"\n");
+            let said = Users::parse(&text, "f").unwrap_err();
+            assert!(said.text().starts_with("f:7: ") && said.text().contains("stands for others"), "{}", said.text());
+            // Wherever else a name may come from.
+            let users = users(shared);
+            let given = users.shares().access_of(users.shares().folder("x").unwrap(), name, false);
+            assert_eq!(given.unwrap().1, "*", "{name}");
+        }
     }
 
     #[test]

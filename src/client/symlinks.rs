@@ -69,7 +69,8 @@ impl ServerLinks {
                     entry.kind = EntryKind::Link;
                     entry.mark = None;
                 }
-                _ => entry.mark = None,
+                (_, Some(Mark::Symlink(_))) => entry.mark = None,
+                (_, Some(Mark::Shared) | None) => {}
             }
         }
         Ok(listing)
@@ -162,7 +163,9 @@ impl Follow {
         };
         for entry in listing.entries {
             let mut entry = Entry { path: below(&entry.path), ..entry };
-            if let Some(Mark::Symlink(text)) = entry.mark.take() {
+            let mark = entry.mark.take();
+            entry.mark = mark.clone().filter(|mark| *mark == Mark::Shared);
+            if let Some(Mark::Symlink(text)) = mark {
                 let path = entry.path.strip_prefix(shown).unwrap_or(&entry.path);
                 let path = real.join(path.strip_prefix(b"/").unwrap_or(path)).ok();
                 let folder = path.as_ref().and_then(RelPath::parent);

@@ -29,6 +29,8 @@ pub(super) fn kind_of(err: &io::Error) -> Kind {
         io::ErrorKind::NotFound => Kind::NotFound,
         io::ErrorKind::PermissionDenied => Kind::Denied,
         io::ErrorKind::AlreadyExists => Kind::Exists,
+        // Said by a store whose directory is not there at the moment.
+        io::ErrorKind::StaleNetworkFileHandle => Kind::Unavailable,
         _ => Kind::Io,
     }
 }

@@ -222,6 +222,7 @@ impl<'a> Reply<'a> {
             text += &format!("{SERVER}{})", for_people(pid.as_bytes()));
         }
         let error = Error::new(kind, text).of_server();
+        let error = if self.digits == 421 && self.get("begun") == Some("no") { error.unbegun() } else { error };
         match self.asked {
             // What ends the connection happened to nothing that was asked for.
             Some(path) if self.digits != 421 => error.at(if path.is_root() { Path::new(".") } else { path.as_path() }),

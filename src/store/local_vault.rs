@@ -1,9 +1,8 @@
 //! A directory of this machine that holds every home.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
@@ -21,6 +20,7 @@ use crate::files::{Durability, HomeTerms, Location, NodePlace, Owner, RelPath, S
 use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
 
+mod elsewhere;
 mod neighbours;
 mod nodes;
 mod opening;
@@ -45,7 +45,7 @@ pub struct LocalVault {
     /// The shared folders that count for each who shares them: what they were found to hold is kept as long as the server runs.
     shares: Mutex<HashMap<Location, Arc<Share>>>,
     /// What no folder elsewhere may meet when it is opened.
-    apart: OnceLock<Vec<Own>>,
+    apart: Arc<OnceLock<Vec<Own>>>,
     /// What the file systems of the homes were found to do. Each is tried at the first change to it and not before, as the
     /// account and inside the sandbox that the server has then.
     file_systems: Arc<FileSystems>,
@@ -99,7 +99,7 @@ impl LocalVault {
             trees_elsewhere: Mutex::default(),
             elsewhere: Mutex::default(),
             shares: Mutex::default(),
-            apart: OnceLock::new(),
+            apart: Arc::default(),
             file_systems: Arc::default(),
             occupancy,
             is_shared: node.is_some(),
@@ -160,42 +160,30 @@ impl LocalVault {
     }
 
     /// A folder that is not below the data directory, the same for all sessions in it. Unlike a home it is never made, and what
-    /// has its name when a session begins is it.
+    /// has its path at any time is it.
     fn root_elsewhere(&self, path: &Path) -> Result<Arc<Root>> {
-        let failed = |err| Error::file(path.display(), err);
-        let there = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)?;
-        refuse_meeting(&self.path, path)?;
-        self.refuse_own(&there, path)?;
-        refuse_taken(&there, &path.display().to_string())?;
+        let there = self::elsewhere::open(&self.path, self.apart.get(), path)?;
+        // As in `try_root_of`.
+        let kept = self.elsewhere.lock().get(path).and_then(Weak::upgrade);
+        let is_it = |kept: &Arc<Root>| kept.dir_now().is_ok_and(|kept| is_same(&kept, &there));
+        let stale = match kept {
+            Some(kept) if is_it(&kept) => return Ok(kept),
+            kept => kept,
+        };
+        let anew = self::elsewhere::place(&self.path, &self.apart, path, self.is_shared);
+        let place =
+            Place { tree: self.tree_elsewhere(&there, path)?, elsewhere: Some(Arc::new(anew)), ..Place::default() };
+        let root = Arc::new(Root::within(&there, place)?);
         let mut elsewhere = self.elsewhere.lock();
         elsewhere.retain(|_, root| root.strong_count() > 0);
-        let is_it = |kept: &Arc<Root>| kept.dir().is_ok_and(|kept| is_same(&kept, &there));
-        if let Some(kept) = elsewhere.get(path).and_then(Weak::upgrade).filter(is_it) {
-            return Ok(kept);
+        if let Some(other) = elsewhere.get(path).and_then(Weak::upgrade)
+            && !stale.is_some_and(|stale| Arc::ptr_eq(&stale, &other))
+        {
+            // Another session was faster.
+            return Ok(other);
         }
-        let place = Place { tree: self.tree_elsewhere(&there, path)?, ..Place::default() };
-        let root = Arc::new(Root::within(&there, place)?);
         elsewhere.insert(path.to_owned(), Arc::downgrade(&root));
         Ok(root)
-    }
-
-    /// Fails if an open folder meets what it is to be apart from. The system says where it is: whatever its name leads to by now.
-    fn refuse_own(&self, there: &Dir, path: &Path) -> Result<()> {
-        let Some(apart) = self.apart.get() else { return Ok(()) };
-        let is = fs::read_link(format!("/proc/self/fd/{}", there.as_raw_fd())).or_else(|_| path.canonicalize());
-        let is = is.map_err(|err| Error::file(path.display(), err))?;
-        match apart.iter().find(|own| own.meets(&is, false)) {
-            Some(own) => {
-                let text = format!(
-                    "{} leads to {} now: that and {} are one in the other",
-                    path.display(),
-                    is.display(),
-                    own.what()
-                );
-                Err(Error::new(Kind::Denied, text))
-            }
-            None => Ok(()),
-        }
     }
 
     /// `what` is what is bounded.
@@ -243,7 +231,12 @@ impl LocalVault {
             None => Arc::new(self.tree(top.as_os_str().as_bytes())),
         };
         trees.insert(top, Arc::downgrade(&tree));
-        Ok(Place { tree, start: Some(Arc::clone(&self.root)), folder: real.into_os_string().into_vec() })
+        Ok(Place {
+            tree,
+            start: Some(Arc::clone(&self.root)),
+            folder: real.into_os_string().into_vec(),
+            elsewhere: None,
+        })
     }
 
     fn directory(&self, home: &str, called: &str) -> Result<Dir> {

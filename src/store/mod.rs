@@ -26,7 +26,8 @@ mod scrub;
 pub use inbox::Inbox;
 pub use joined::{JoinedStore, Lease, Mount, Unusable, WeakLease};
 pub use local::{
-    Capabilities, FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree, TreeLock, Trial,
+    Capabilities, Elsewhere, FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree,
+    TreeLock, Trial,
 };
 #[cfg(feature = "server")]
 pub use local_vault::{LocalVault, look_at_home, look_at_neighbours, refuse_meeting};

@@ -58,6 +58,7 @@ mod mirror;
 mod modes;
 mod plenty;
 mod sources;
+mod stopping;
 mod terminal;
 mod trust;
 mod unreadable;

@@ -82,3 +82,41 @@ fn what_is_of_another_type_in_a_shared_folder_stays_and_is_told() {
     assert!(said.contains("public/page: something that may not be removed is in its place"), "{said}");
     assert!(world.home("public").join("page").is_dir());
 }
+
+/// Each shared folder may be a disk of its own: one that is not mounted is an empty folder.
+#[test]
+fn a_mirror_of_a_home_with_a_shared_folder_that_is_empty_now_deletes_nothing_of_it_unasked() {
+    let (world, daemon) = shared();
+    let place = Place::new();
+    place.knows(daemon.port(), daemon.pin());
+    let from = format!("alice@{}/", daemon.address());
+    let run = |more: &[&str]| {
+        let mut command = place.command(&[&["mirror", "--delete"], more, &[&*from, "./copy"]].concat());
+        command.env("SEALIFT_PASSWORD", PASSWORD).output().unwrap()
+    };
+    let copy = place.path().join("copy");
+    assert!(run(&[]).status.success());
+    for (links, folder, files) in [
+        ("files", "public", ["public/page", "public/old"]),
+        ("skip", "inbox", ["team/inbox/letter", "team/inbox/letter"]),
+    ] {
+        let there = world.home(folder);
+        let away = there.with_extension("away");
+        fs::rename(&there, &away).unwrap();
+        fs::create_dir(&there).unwrap();
+        let options = if links == "files" { &[][..] } else { &["--links", links] };
+        for more in [&[][..], &["--dry-run"], &["--max-delete", "100%"]] {
+            let output = run(&[options, more].concat());
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(11), "{said}");
+            assert!(said.contains(folder) && said.contains("--allow-empty-source"), "{said}");
+        }
+        assert!(files.iter().all(|file| copy.join(file).exists()), "{folder}");
+        let output = run(&[options, &["--allow-empty-source"]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(!files.iter().any(|file| copy.join(file).exists()), "{folder}");
+        assert!(copy.join("mine").exists());
+        // Nothing to delete, nothing to refuse.
+        assert!(run(options).status.success());
+    }
+}

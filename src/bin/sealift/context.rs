@@ -36,8 +36,10 @@ pub enum Repeat<'a> {
     /// It only asks, and goes on behind what it has told already: yes. How far it has come is told here, and counts as
     /// getting farther.
     GoesOn(&'a Cell<u64>),
-    /// It changes something, and may have done so although its answer never came: no.
+    /// It changes one thing, and may have done so although its answer never came: only if the server says that it has not begun.
     Acts,
+    /// It changes several: no.
+    ActsOften,
 }
 
 /// A connection that is logged in.

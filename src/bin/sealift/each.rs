@@ -50,7 +50,8 @@ impl Line<'_> {
                     }
                     true
                 }
-                Repeat::Acts => false,
+                Repeat::Acts => failure.is_unbegun(),
+                Repeat::ActsOften => false,
             };
             let is_over = !may_be_repeated || interrupt::is_stopping();
             let Some(lost) = failure.lost_line().filter(|_| !is_over) else { return Err(failure) };

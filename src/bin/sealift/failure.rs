@@ -143,6 +143,14 @@ impl Failure {
         matches!(self, Failure::Error { error, .. } if is_put_off(error)) && client.is_usable()
     }
 
+    /// Whether the server says that it has not begun what was asked for.
+    pub fn is_unbegun(&self) -> bool {
+        match self {
+            Failure::Error { error, .. } => error.is_unbegun(),
+            Failure::Shown(_) => false,
+        }
+    }
+
     /// What kind it is, if it is not shown yet.
     pub fn kind(&self) -> Option<Kind> {
         match self {

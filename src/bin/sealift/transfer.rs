@@ -314,16 +314,38 @@ fn cause(failure: Failure) -> Error {
 pub async fn ask<T>(
     client: &mut Client,
     way: Option<&Way<'_>>,
-    mut question: impl AsyncFnMut(&mut Client) -> Outcome<T>,
+    question: impl AsyncFnMut(&mut Client) -> Outcome<T>,
+) -> Outcome<T> {
+    over_again(client, way, |_| true, question).await
+}
+
+/// Changes one thing there. It is asked for again over a new line only where the server says that it has not begun.
+///
+/// # Errors
+/// Those of the change, and of connecting again.
+pub async fn act<T>(
+    client: &mut Client,
+    way: Option<&Way<'_>>,
+    change: impl AsyncFnMut(&mut Client) -> Outcome<T>,
+) -> Outcome<T> {
+    over_again(client, way, Failure::is_unbegun, change).await
+}
+
+async fn over_again<T>(
+    client: &mut Client,
+    way: Option<&Way<'_>>,
+    may_be_repeated: impl Fn(&Failure) -> bool,
+    mut work: impl AsyncFnMut(&mut Client) -> Outcome<T>,
 ) -> Outcome<T> {
     let mut patience = way.map(|way| (way, way.patience()));
     loop {
-        let failure = match question(client).await {
+        let failure = match work(client).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
-        match (&mut patience, failure.lost_line()) {
-            (Some((way, patience)), Some(lost)) if !interrupt::is_stopping() => {
+        let lost = failure.lost_line().filter(|_| may_be_repeated(&failure) && !interrupt::is_stopping());
+        match (&mut patience, lost) {
+            (Some((way, patience)), Some(lost)) => {
                 way.as_soon_as_possible(client, patience, lost.retold()).await?;
             }
             _ => return Err(failure),

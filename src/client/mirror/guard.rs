@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::MirrorOptions;
 use super::plan::{Plan, Tree};
 use crate::error::{Error, Kind, Result};
-use crate::files::EntryKind;
+use crate::files::{EntryKind, RelPath};
 use crate::limits;
 
 /// How many files of the destination a mirror may remove.
@@ -49,7 +49,7 @@ pub(super) fn check(plan: &Plan, source: &Tree, destination: &Tree, options: &Mi
     if !options.delete {
         return Ok(());
     }
-    let is_file = |path| destination.items.get(path).is_some_and(|item| item.kind != EntryKind::Directory);
+    let is_file = |path: &RelPath| destination.items.get(path).is_some_and(|item| item.kind != EntryKind::Directory);
     let strays = plan.strays.iter().filter(|stray| stray.kind != EntryKind::Directory).count() as u64;
     let gone = plan.removed().filter(|path| is_file(path)).count() as u64 + strays;
     let all = destination.files() + destination.strays.len() as u64;
@@ -57,6 +57,10 @@ pub(super) fn check(plan: &Plan, source: &Tree, destination: &Tree, options: &Mi
     if !source.has_content() && removes_any && !options.allow_empty_source {
         let text = format!("the source has no files; {gone} of {all} files would be deleted");
         return Err(Error::new(Kind::EmptySource, text));
+    }
+    if !options.allow_empty_source {
+        // Each may be a disk of its own.
+        source.shared.iter().try_for_each(|folder| refuse_emptied(folder, plan, source, is_file))?;
     }
     let allowed = match options.max_delete {
         Some(most) => most.allows(gone, all),
@@ -68,6 +72,22 @@ pub(super) fn check(plan: &Plan, source: &Tree, destination: &Tree, options: &Mi
     }
     let most = if options.max_delete.is_some() { "--max-delete allows" } else { "is allowed unasked" };
     Err(Error::new(Kind::ManyDeletes, format!("{gone} of {all} files would be deleted, more than {most}")))
+}
+
+/// Fails if this shared folder of the source has no files and the destination would lose what it has there.
+fn refuse_emptied(folder: &RelPath, plan: &Plan, source: &Tree, is_file: impl Fn(&RelPath) -> bool) -> Result<()> {
+    if source.has_content_in(folder) {
+        return Ok(());
+    }
+    let removed: Vec<&RelPath> = plan.removed().filter(|path| path.is_within(folder)).collect();
+    let strays: Vec<_> = plan.strays.iter().filter(|stray| stray.folder.is_within(folder)).collect();
+    if removed.is_empty() && strays.is_empty() {
+        return Ok(());
+    }
+    let gone = removed.into_iter().filter(|path| is_file(path)).count()
+        + strays.iter().filter(|stray| stray.kind != EntryKind::Directory).count();
+    let text = format!("{folder}: this shared folder of the source has no files; {gone} files would be deleted there");
+    Err(Error::new(Kind::EmptySource, text).at(folder.as_path()))
 }
 
 /// The proof that every reading of the source and every transfer so far succeeded. Whatever takes something away from
@@ -85,7 +105,6 @@ impl Faultless {
 mod tests {
     use super::*;
     use crate::files::Mtime;
-    use crate::files::RelPath;
 
     fn tree(files: usize) -> Tree {
         let item = |kind| super::super::plan::Item {
@@ -119,6 +138,32 @@ mod tests {
         assert_eq!(refusal(0, 100, |o| o.max_delete = Some(MaxDelete::Percent(100))), Some(Kind::EmptySource));
         assert_eq!(refusal(0, 0, |_| ()), None);
         assert_eq!(refusal(0, 9, |o| o.delete = false), None);
+    }
+
+    #[test]
+    fn a_shared_folder_that_is_empty_is_an_empty_source_by_itself() {
+        let mut source = tree(9);
+        let mut there = tree(9);
+        let (folder, file) = (RelPath::parse(b"isos").unwrap(), RelPath::parse(b"isos/f").unwrap());
+        let [dir, item] =
+            [RelPath::root(), RelPath::parse(b"f0").unwrap()].map(|path| *there.items.get(&path).unwrap());
+        for tree in [&mut source, &mut there] {
+            tree.items.insert(folder.clone(), dir);
+        }
+        there.items.insert(file.clone(), item);
+        let refused = |source: &Tree, allow_empty_source| {
+            let options = MirrorOptions { delete: true, allow_empty_source, ..MirrorOptions::default() };
+            let also = super::super::plan::Also { delete: true, ..Default::default() };
+            let plan = super::super::plan::plan(source, &there, super::super::plan::Compare::Times, also);
+            check(&plan, source, &there, &options).err().map(|error| (error.kind(), error.text().to_owned()))
+        };
+        assert_eq!(refused(&source, false), None, "as any other folder");
+        source.shared.push(folder);
+        let (kind, text) = refused(&source, false).unwrap();
+        assert!(kind == Kind::EmptySource && text.starts_with("isos: ") && text.contains("1 files"), "{text}");
+        assert_eq!(refused(&source, true), None);
+        source.items.insert(file, item);
+        assert_eq!(refused(&source, false), None);
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub struct Tree {
     pub strays: Vec<Stray>,
     /// The texts of its links, where links are kept.
     pub links: HashMap<RelPath, Vec<u8>>,
-    /// Of a destination: folders in it that the server's administrator shares.
+    /// Folders in it that the server's administrator shares: at a server that tells which, and of a source where something may be
+    /// deleted.
     pub shared: Vec<RelPath>,
     /// The most of a file's mode that is taken over there.
     pub max_mode: FileMode,
@@ -110,6 +111,11 @@ impl Tree {
     /// Whether it has any content: folders are none, and links only say where there may be some.
     pub fn has_content(&self) -> bool {
         self.items.values().any(|item| item.kind == EntryKind::File)
+    }
+
+    /// The same of a folder in it.
+    pub fn has_content_in(&self, folder: &RelPath) -> bool {
+        self.items.iter().any(|(path, item)| item.kind == EntryKind::File && path.is_within(folder))
     }
 
     /// How many files, links and the like it has: all but folders.

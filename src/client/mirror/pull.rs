@@ -24,6 +24,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, Hash, RelPath, SourceMode};
 use crate::limits;
 use crate::proto::Feature;
+use crate::store::LocalStore;
 
 impl Client {
     /// Makes the local folder `into`, made with its parents if missing, like the folder `from` of the server.
@@ -72,6 +73,9 @@ fn pull(
     let source = remote::source(session, from, options, &mut report)?;
     if source.items.get(&RelPath::root()).is_none_or(|top| top.kind != EntryKind::Directory) {
         return Err(Error::new(Kind::NotDirectory, format!("{from}: not a folder")).of_server().at(from.as_path()));
+    }
+    if !options.dry_run {
+        LocalStore::clear_trials(into);
     }
     let mut destination = local::destination(into, options, &mut report)?;
     if !destination.asides.is_empty() {

@@ -29,7 +29,7 @@ pub(super) fn source(
     report: &mut Report<'_>,
 ) -> Result<Tree> {
     options.server_links.check(session)?;
-    tree(session, root, &options.filter, report, Which::Source { links: options.server_links })
+    tree(session, root, &options.filter, report, Which::Source { links: options.server_links, delete: options.delete })
 }
 
 /// Lists a folder of the server that is to become like another; an empty tree if it is missing. What is to be removed
@@ -52,14 +52,14 @@ pub(super) fn destination(
 /// Which side of a mirror is listed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
-    Source { links: ServerLinks },
+    Source { links: ServerLinks, delete: bool },
     Destination { delete: bool },
 }
 
 fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which) -> Result<Tree> {
     session.command(&Command::stat(root.clone()))?;
     match which {
-        Which::Source { links } if !links.needs_marks() => listing::ask(session, root, true)?,
+        Which::Source { links, delete: false } if !links.needs_marks() => listing::ask(session, root, true)?,
         Which::Source { .. } | Which::Destination { .. } => listing::ask_marked(session, root, true)?,
     }
     let top = session.expect(213).and_then(|reply| requests::stat(&reply));
@@ -67,7 +67,7 @@ fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Rep
     let listed = listing::read_with_mode(session, true);
     let top = top?;
     let (mut listed, max_mode) = listed?;
-    if let Which::Source { links } = which {
+    if let Which::Source { links, .. } = which {
         listed = links.apply(session, root, listed)?;
     }
     let Listing { entries, unread } = listed;
@@ -110,7 +110,7 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
         return;
     }
     let skip = match (which, kind) {
-        (Which::Source { links }, EntryKind::Link) if mark.is_none() => Some(links.why_skipped()),
+        (Which::Source { links, .. }, EntryKind::Link) if mark.is_none() => Some(links.why_skipped()),
         (Which::Source { .. }, EntryKind::Other) => Some(Skip::Special),
         _ => Skip::by_name(path.rsplit(|b| *b == b'/').next().unwrap_or_default()),
     };
@@ -128,7 +128,7 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
             let size = if kind == EntryKind::File { size } else { 0 };
             match (which, mark) {
                 (Which::Source { .. }, Some(Mark::Symlink(text))) => drop(tree.links.insert(inside.clone(), text)),
-                (Which::Destination { .. }, Some(Mark::Shared)) => tree.shared.push(inside.clone()),
+                (_, Some(Mark::Shared)) => tree.shared.push(inside.clone()),
                 _ => {}
             }
             tree.items.insert(inside, Item { kind, size, mtime, rotten, mode });

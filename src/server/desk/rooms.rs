@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::leases::Leases;
 use crate::auth::{Grants, Principal, SharedFolder};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::files::{Owner, Store, Vault};
 use crate::store::{JoinedStore, Mount, Unusable};
 
@@ -74,9 +74,10 @@ pub fn open(vault: &dyn Vault, folder: &SharedFolder, owner: Option<&Owner>) -> 
     };
     opened.map_err(|error| {
         tracing::warn!(folder = folder.name, location = %folder.location, %error, "a shared folder cannot be opened");
-        // Where it is on the machine is not for its users.
+        // Where it is on the machine is not for its users. It is there all the same: whoever synchronises would take what is missing, or
+        // may not be seen, for removed.
         Unusable {
-            kind: error.kind(),
+            kind: Kind::Unavailable,
             text: "this shared folder cannot be used now; the server's log says why".to_owned(),
         }
     })

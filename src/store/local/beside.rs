@@ -102,7 +102,7 @@ pub(super) fn forget(parent: &Arc<Dir>, target: &[u8], can: Capabilities) {
 }
 
 /// Whether this is a name of an upload to `target` with a mark.
-fn is_marked(name: &[u8], target: &[u8]) -> bool {
+pub(super) fn is_marked(name: &[u8], target: &[u8]) -> bool {
     let mark = name.strip_suffix(END).and_then(|rest| rest.split_last_chunk::<MARK>()).map(|(_, mark)| mark);
     let mark = mark.and_then(|mark| std::str::from_utf8(mark).ok());
     mark.is_some_and(|mark| {

@@ -201,7 +201,8 @@ impl Jail {
                 Some(start) => Arc::clone(start),
                 None => self.root()?,
             };
-            Ok((dir, Place { tree: Arc::clone(&self.place().tree), start: Some(start), folder: self.full(path) }))
+            let tree = Arc::clone(&self.place().tree);
+            Ok((dir, Place { tree, start: Some(start), folder: self.full(path), elsewhere: None }))
         };
         found().map_err(|err| self.explain(path, err))
     }

@@ -61,7 +61,7 @@ pub(crate) use beside::{another_name as part_name, aside_name, is_aside, is_ours
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
 pub use owned::Share;
-pub use root::{Place, Root};
+pub use root::{Elsewhere, Place, Root};
 use staging::Stage;
 pub use tree::Tree;
 
@@ -161,6 +161,14 @@ impl LocalStore {
             && let Ok(found) = statat(&*dir, name, AtFlags::SYMLINK_NOFOLLOW)
         {
             self.stage.placed.add(&found, path);
+        }
+    }
+
+    /// Removes what those left in this directory who were killed while they tried what its file system can do, for a store that stages
+    /// beside its targets.
+    pub(crate) fn clear_trials(root: &Path) {
+        if let Ok(root) = Dir::open_ambient_dir(root, ambient_authority()) {
+            probe::clear(&root);
         }
     }
 

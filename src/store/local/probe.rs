@@ -2,18 +2,21 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::time::Instant;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, fstat, fsync, linkat, openat, renameat, renameat_with,
-    statat, unlinkat,
+    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, fstat, fsync, linkat, mkdirat, openat, renameat,
+    renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::super::file_system::is_of_this_machine;
 use super::beside;
 use super::capabilities::{Capabilities, NewName};
+use super::jail::open_directory;
 use super::record;
 use super::root::is_same_file;
 use super::staging::CREATE;
@@ -65,6 +68,78 @@ pub(super) fn probe(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
         exact: bench.is_exact()?,
         syncs: is_of_this_machine(&file),
     })
+}
+
+/// The same where people look: in a folder of its own, which is held as long as it is there. What those left who were killed in the
+/// middle of it goes.
+///
+/// # Errors
+/// As [`probe`].
+pub(super) fn probe_beside(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
+    clear(dir);
+    let own = OwnFolder::make(dir)?;
+    probe(&own.folder, durable)
+}
+
+/// What is tried by [`probe_beside`].
+const TRIED: &[u8] = b"try";
+
+/// A folder that is there until this is dropped, and locked meanwhile.
+struct OwnFolder<'d> {
+    parent: &'d Dir,
+    name: Vec<u8>,
+    folder: Dir,
+}
+
+impl<'d> OwnFolder<'d> {
+    fn make(parent: &'d Dir) -> io::Result<OwnFolder<'d>> {
+        for _ in 0..limits::NAME_TRIES {
+            let name = beside::another_name(TRIED)?;
+            mkdirat(parent, &*name, Mode::RWXU)?;
+            let folder = open_directory(parent, &name)?;
+            // Who clears such folders away may take it for one that is left, in the moment before it is held; where folders have no
+            // locks nobody does.
+            let is_taken = flock(&folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
+            if !is_taken && has_name(parent, &name, &folder) {
+                return Ok(OwnFolder { parent, name, folder });
+            }
+        }
+        Err(Errno::AGAIN.into())
+    }
+}
+
+impl Drop for OwnFolder<'_> {
+    fn drop(&mut self) {
+        // If something is left in it, the next one who tries removes that.
+        let _ = unlinkat(self.parent, &*self.name, AtFlags::REMOVEDIR);
+    }
+}
+
+fn has_name(parent: &Dir, name: &[u8], dir: &Dir) -> bool {
+    let there = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+    there.is_ok_and(|there| fstat(dir).is_ok_and(|dir| is_same_file(&there, &dir)))
+}
+
+/// Removes the folders of those who tried something here and were killed meanwhile: nobody holds them.
+pub(super) fn clear(dir: &Dir) {
+    let Ok(entries) = dir.entries() else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().into_vec();
+        if !beside::is_marked(&name, TRIED) {
+            continue;
+        }
+        let Ok(folder) = open_directory(dir, &name) else { continue };
+        let is_own = fstat(&folder).is_ok_and(|stat| stat.st_uid == geteuid().as_raw());
+        let lock = FlockOperation::NonBlockingLockExclusive;
+        if !is_own || flock(&folder, lock).is_err() || !has_name(dir, &name, &folder) {
+            continue;
+        }
+        for file in folder.entries().into_iter().flatten().flatten() {
+            // What cannot be removed keeps the folder.
+            let _ = unlinkat(&folder, &*file.file_name().into_vec(), AtFlags::empty());
+        }
+        let _ = unlinkat(dir, &*name, AtFlags::REMOVEDIR);
+    }
 }
 
 /// Fails where the reserved directory is found by a name that anybody may have: the short names of FAT that is mounted with `nonumtail`.
@@ -187,5 +262,37 @@ impl Bench<'_> {
             std::thread::sleep(limits::LOCK_GONE_PAUSE);
         }
         Ok(seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    #[test]
+    fn what_somebody_left_who_was_killed_goes_and_what_somebody_holds_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
+        let names = || std::fs::read_dir(place.path()).unwrap().count();
+        // As a process leaves it that ends in the middle.
+        let mut own = OwnFolder::make(&dir).unwrap();
+        let left = std::mem::take(&mut own.name);
+        drop(own);
+        let folder = open_directory(&dir, &left).unwrap();
+        let mut bench = Bench { dir: &folder, used: Vec::new() };
+        bench.file(b"left").unwrap();
+        bench.used.clear();
+        let alike = beside::another_name(b"other").unwrap();
+        mkdirat(&dir, &*alike, Mode::RWXU).unwrap();
+        let held = OwnFolder::make(&dir).unwrap();
+        assert_eq!(names(), 3);
+        probe_beside(&dir, false).unwrap();
+        assert!(statat(&dir, &*left, AtFlags::empty()).is_err());
+        assert!(statat(&dir, &*held.name, AtFlags::empty()).is_ok());
+        assert!(statat(&dir, &*alike, AtFlags::empty()).is_ok(), "it is not of this kind");
+        drop(held);
+        assert_eq!(names(), 1);
     }
 }

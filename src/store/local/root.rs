@@ -1,11 +1,13 @@
 //! The directory that a store is over: what has the store's path in its tree, at any time.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Stat, fstat, statat};
+use rustix::fs::{AtFlags, Stat, fstat, stat, statat};
 use rustix::io::Errno;
 
 use super::jail::open_directory;
@@ -23,6 +25,56 @@ pub struct Place {
     pub start: Option<Arc<Dir>>,
     /// The store's path from there, without links; empty if it is there.
     pub folder: Vec<u8>,
+    /// Where the store is on this machine, if it is all there is and something else may come to have its path.
+    pub elsewhere: Option<Arc<Elsewhere>>,
+}
+
+/// The path of a directory on this machine: what has it may be replaced, and a disk may be mounted over it.
+pub struct Elsewhere {
+    path: PathBuf,
+    open: Box<Open>,
+    /// That it cannot be used was told.
+    is_told: AtomicBool,
+}
+
+/// Opens what has a path, if it may be used.
+type Open = dyn Fn() -> Result<Dir> + Send + Sync;
+
+impl Elsewhere {
+    /// This path. Where another directory has it, that is opened in this way, which checks all that is to be checked of it.
+    pub fn new(path: PathBuf, open: impl Fn() -> Result<Dir> + Send + Sync + 'static) -> Elsewhere {
+        Elsewhere { path, open: Box::new(open), is_told: AtomicBool::new(false) }
+    }
+
+    /// What has the path, which this directory had before.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::StaleNetworkFileHandle`] if that is nothing that may be used.
+    fn now(&self, before: &Arc<Dir>) -> io::Result<Arc<Dir>> {
+        let there = stat(&self.path).and_then(|there| Ok(is_same_file(&there, &fstat(before)?)));
+        let found = match there {
+            Ok(true) => Ok(Arc::clone(before)),
+            Ok(false) => (self.open)().map(Arc::new),
+            Err(err) => Err(Error::file(self.path.display(), err.into())),
+        };
+        match found {
+            Ok(dir) => {
+                self.is_told.store(false, Ordering::Relaxed);
+                Ok(dir)
+            }
+            Err(error) => {
+                if !self.is_told.swap(true, Ordering::Relaxed) {
+                    #[cfg(feature = "server")]
+                    tracing::warn!(path = %self.path.display(), %error, "a shared folder cannot be used any more");
+                    #[cfg(not(feature = "server"))]
+                    drop(error);
+                }
+                // Where it is on the machine is not for its users.
+                let text = "this shared folder cannot be used now; the server's log says why";
+                Err(io::Error::new(io::ErrorKind::StaleNetworkFileHandle, text))
+            }
+        }
+    }
 }
 
 /// A directory, for all stores over it. When a store of the same tree moves or removes it, it is what has its name from then
@@ -93,18 +145,44 @@ impl Root {
         self.dir_at(Since::now(&self.place.tree)).map(|(dir, _)| dir)
     }
 
+    /// The same, however short ago it was looked at.
+    ///
+    /// # Errors
+    /// As [`Root::dir`].
+    pub fn dir_now(&self) -> io::Result<Arc<Dir>> {
+        self.look(Since::now(&self.place.tree)).map(|(dir, _)| dir)
+    }
+
     /// The same for who has asked for the time already; with the time that it is known from.
     pub(super) fn dir_at(&self, now: Since) -> io::Result<(Arc<Dir>, Since)> {
         // Nothing else is known to change a plain mutable value while a lock is held: a panic leaves it whole.
         let current = self.current.read().clone();
-        let Some(start) = &self.place.start else { return Ok((current.dir, now)) };
+        if self.place.start.is_none() && self.place.elsewhere.is_none() {
+            return Ok((current.dir, now));
+        }
         if current.since.holds(now) {
             return Ok((current.dir, current.since));
         }
-        let dir = match self.still_there(start, &current.dir) {
-            Ok(true) => current.dir,
-            Ok(false) => Arc::new(self.walk(start).map_err(gone)?),
-            Err(err) => return Err(gone(err)),
+        self.look(now)
+    }
+
+    /// Looks what has its name.
+    fn look(&self, now: Since) -> io::Result<(Arc<Dir>, Since)> {
+        let before = self.current.read().dir.clone();
+        let dir = match (&self.place.start, &self.place.elsewhere) {
+            (Some(start), _) => match self.still_there(start, &before) {
+                Ok(true) => before,
+                Ok(false) => Arc::new(self.walk(start).map_err(gone)?),
+                Err(err) => return Err(gone(err)),
+            },
+            (None, Some(elsewhere)) => {
+                let dir = elsewhere.now(&before)?;
+                if !Arc::ptr_eq(&dir, &before) {
+                    self.place.tree.is_another();
+                }
+                dir
+            }
+            (None, None) => before,
         };
         *self.current.write() = Current { dir: Arc::clone(&dir), since: now };
         Ok((dir, now))

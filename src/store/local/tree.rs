@@ -375,6 +375,13 @@ impl Tree {
         self.moves.fetch_add(1, Ordering::Release);
     }
 
+    /// Another directory has come in the place of all of it: what was opened or counted before is of the one that is gone.
+    pub(super) fn is_another(&self) {
+        self.moved();
+        self.accounts_below(b"").iter().for_each(|account| account.forget());
+        self.shares_below(b"").iter().for_each(|share| share.forget());
+    }
+
     /// How often something has got a name. Asked for alone, it tells whether what was found before is all there is.
     pub(super) fn arrivals(&self) -> u64 {
         self.arrivals.load(Ordering::Acquire)

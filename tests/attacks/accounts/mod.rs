@@ -4,6 +4,7 @@
 
 mod barred;
 mod enrolled;
+mod folder_places;
 mod folders;
 mod keys;
 mod live;

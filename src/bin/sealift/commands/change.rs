@@ -21,7 +21,7 @@ use crate::format;
 use crate::how_args::{MkdirHow, RmHow};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
-use crate::transfer::{Way, ask};
+use crate::transfer::{Way, act, ask};
 use crate::verify::known_servers;
 
 /// Removes targets.
@@ -48,7 +48,7 @@ pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
             };
             remove_all(ctx.out, client, all, &server, &args.how).await
         };
-        return ctx.for_each_login(&args.targets, names, Repeat::Acts, work).await;
+        return ctx.for_each_login(&args.targets, names, Repeat::ActsOften, work).await;
     }
     let work = async |client: &mut Client, named: &Named| remove(ctx.out, client, named, &args.how).await;
     ctx.for_each_named(&args.targets, names, Repeat::Acts, work).await
@@ -318,7 +318,7 @@ pub async fn carry(
             Ok(to) if taken.contains(&to) => Err(taken_already(source, &to, how.act)),
             Ok(to) => {
                 taken.insert(to.clone());
-                carry_one(out, client, source, &to, how, &mut tally).await
+                carry_one(out, (&mut *client, way), source, &to, how, &mut tally).await
             }
             Err(failure) => Err(failure),
         };
@@ -407,7 +407,7 @@ fn taken_already(source: &Target, to: &RelPath, act: Act) -> Failure {
 
 async fn carry_one(
     out: Output,
-    client: &mut Client,
+    (client, way): (&mut Client, Option<&Way<'_>>),
     source: &Target,
     to: &RelPath,
     how: Moving,
@@ -421,9 +421,10 @@ async fn carry_one(
             Ok(()) => Ok(()),
         };
     }
-    if let Err(err) = client.rename(from, to, how.force).await {
+    let moving = async |client: &mut Client| Ok(client.rename(from, to, how.force).await?);
+    if let Err(failure) = act(client, way, moving).await {
         let replace = || "Add --force to replace it.".to_owned();
-        let failure = explain(client, err.into(), from, to).await.hinted(Kind::Exists, replace);
+        let failure = explain(client, failure, from, to).await.hinted(Kind::Exists, replace);
         return Err(shared::explained(client, failure, from).await);
     }
     let moved = || Object::of(Event::Moved).name("from", from.as_bytes()).name("path", to.as_bytes());

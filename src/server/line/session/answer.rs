@@ -56,6 +56,14 @@ impl Replies {
         out.put(&self.scratch);
     }
 
+    /// Writes that the session ends while nothing is under way: whatever came and has no answer yet was not begun.
+    pub(super) fn farewell(&mut self, error: &Error, out: &mut Outgoing) {
+        let (kind, text) = error.told_by_server();
+        self.scratch.clear();
+        ReplyWriter::error(&mut self.scratch, kind).field("begun", "no").rendered(&self.ids).text(&text);
+        out.put(&self.scratch);
+    }
+
     /// Writes the final reply of an operation on files.
     pub(super) fn answer(&mut self, result: &Result<Outcome>, out: &mut Outgoing) {
         match result {

@@ -215,7 +215,12 @@ impl Machine for Session {
         let error = Error::new(why, farewell(why));
         self.talk.desk.ticket().is_ending(why);
         self.talk.desk.audit().own_trouble(&error);
-        self.talk.replies.refuse(&error, out);
+        match self.state {
+            State::Commands => self.talk.replies.farewell(&error, out),
+            State::Put(_) | State::Part(_) | State::Download(_) | State::List(_) | State::Work(_) => {
+                self.talk.replies.refuse(&error, out);
+            }
+        }
     }
 
     fn hang_up(&mut self) {
