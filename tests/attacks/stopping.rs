@@ -24,7 +24,7 @@ fn asked(answer: &str, times: usize, words: &[&str]) -> (Option<i32>, Vec<String
     let targets: Vec<String> = words[1..].iter().map(|name| server.target(name)).collect();
     let words: Vec<&str> = ["--pin", &pin, words[0]].into_iter().chain(targets.iter().map(String::as_str)).collect();
     let code = place.run(&words).code;
-    let changes = server.heard().lines.into_iter().filter(|line| !line.starts_with("STAT"));
+    let changes = server.heard_all().lines.into_iter().filter(|line| !line.starts_with("STAT"));
     (code, changes.filter(|line| ["DEL", "REN", "MKD"].iter().any(|verb| line.starts_with(verb))).collect())
 }
 

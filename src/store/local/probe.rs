@@ -71,14 +71,24 @@ pub(super) fn probe(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
 }
 
 /// The same where people look: in a folder of its own, which is held as long as it is there. What those left who were killed in the
-/// middle of it goes.
+/// middle of it goes. It is tried in the root if that is on the same file system: there the next one looks too, whatever comes first.
 ///
 /// # Errors
 /// As [`probe`].
-pub(super) fn probe_beside(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
-    clear(dir);
-    let own = OwnFolder::make(dir)?;
-    probe(&own.folder, durable)
+pub(super) fn probe_beside(root: &Dir, dir: &Dir, durable: bool) -> io::Result<Capabilities> {
+    let within = |dir: &Dir| {
+        clear(dir);
+        let own = OwnFolder::make(dir)?;
+        probe(&own.folder, durable)
+    };
+    if fstat(root)?.st_dev == fstat(dir)?.st_dev {
+        match within(root) {
+            // Who may not write there may further down.
+            Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {}
+            tried => return tried,
+        }
+    }
+    within(dir)
 }
 
 /// What is tried by [`probe_beside`].
@@ -288,7 +298,7 @@ mod tests {
         mkdirat(&dir, &*alike, Mode::RWXU).unwrap();
         let held = OwnFolder::make(&dir).unwrap();
         assert_eq!(names(), 3);
-        probe_beside(&dir, false).unwrap();
+        probe_beside(&dir, &dir, false).unwrap();
         assert!(statat(&dir, &*left, AtFlags::empty()).is_err());
         assert!(statat(&dir, &*held.name, AtFlags::empty()).is_ok());
         assert!(statat(&dir, &*alike, AtFlags::empty()).is_ok(), "it is not of this kind");

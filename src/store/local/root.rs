@@ -54,7 +54,11 @@ impl Elsewhere {
         let there = stat(&self.path).and_then(|there| Ok(is_same_file(&there, &fstat(before)?)));
         let found = match there {
             Ok(true) => Ok(Arc::clone(before)),
-            Ok(false) => (self.open)().map(Arc::new),
+            // As in `Root::within`: cap-std's own handle can be neither read nor synced.
+            Ok(false) => (self.open)().and_then(|dir| {
+                let dir = open_directory(&dir, b".").map_err(|err| Error::file(self.path.display(), err.into()))?;
+                Ok(Arc::new(dir))
+            }),
             Err(err) => Err(Error::file(self.path.display(), err.into())),
         };
         match found {

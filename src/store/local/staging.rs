@@ -230,18 +230,7 @@ impl Stage {
     /// Tries what the file system of this directory can do, where nobody sees it.
     fn try_out(&self, dir: &Dir, device: u64) -> io::Result<Capabilities> {
         match self.staging {
-            Staging::Beside => {
-                let root = self.jail.root()?;
-                // Where the next one tries too, who removes what is left of one that was killed.
-                if fstat(&root)?.st_dev == device {
-                    match probe::probe_beside(&root, self.durable) {
-                        // Who may not write there may further down.
-                        Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {}
-                        tried => return tried,
-                    }
-                }
-                probe::probe_beside(dir, self.durable)
-            }
+            Staging::Beside => probe::probe_beside(&*self.jail.root()?, dir, self.durable),
             Staging::Hidden => {
                 let root = self.jail.root()?;
                 // Else another file system that is mounted in a home.

@@ -127,8 +127,9 @@ fn folder_elsewhere_that_is_not_there_is_not_gone() {
         assert_eq!((answer.0, answer.1.as_str()), (451, "unavailable"), "{line}");
     }
     let login = format!("alice:{PASSWORD}");
-    for method in ["GET", "PROPFIND", "DELETE"] {
-        let got = curl(&daemon, &["--user", &login, "-X", method, "-H", "Depth: 0"], "/~alice/isos/f");
+    for (method, more) in [("GET", &[][..]), ("PROPFIND", &["-H", "Depth: 0"]), ("DELETE", &[])] {
+        let args = [&["--user", &*login, "-X", method], more].concat();
+        let got = curl(&daemon, &args, "/~alice/isos/f");
         assert_eq!(got.status, 503, "{method}");
         assert_ne!(got.header("retry-after"), "", "{method}");
     }
