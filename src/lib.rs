@@ -76,7 +76,7 @@ mod outgoing;
 pub mod proto;
 mod random;
 #[cfg(feature = "server")]
-mod repeated;
+mod repeated_warnings;
 pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
@@ -112,7 +112,7 @@ pub mod readable;
 #[doc(hidden)]
 pub mod settings_file;
 #[doc(hidden)]
-pub mod stray;
+pub mod stray_secrets;
 #[doc(hidden)]
 pub mod sync;
 #[cfg(feature = "cli")]

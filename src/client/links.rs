@@ -20,7 +20,7 @@ use crate::proto::{Command, Feature, LinkArgs, LinkEnd, Reply};
 use crate::random;
 use crate::secret::Secret;
 use crate::setters::setters;
-use crate::stray::LINK as PATH;
+use crate::stray_secrets::LINK as PATH;
 use crate::tls::Pin;
 
 /// A link that is to be made.

@@ -53,7 +53,7 @@ impl Handle {
     pub async fn prove_life(&self) -> Result<()> {
         let over = || Error::new(Kind::Internal, "the server is over");
         let shared = self.shared.upgrade().ok_or_else(over)?;
-        door::pulse::prove_life(&shared, &door::pulse::own()).await
+        door::liveness::prove_life(&shared, &door::liveness::own()).await
     }
 
     /// Goes by these options from now on. Connections that there are go on by those that they began with; whoever is in stays.

@@ -35,10 +35,10 @@ use self::desk::current_users::{CurrentUsers, Reach};
 use self::desk::downloads::Downloads;
 pub use self::desk::gate;
 use self::desk::leases::{Leases, LetGo};
-pub use self::desk::matter::Matter;
 pub use self::desk::op::{Hashing, Op};
 use self::desk::registry::Registry;
 pub use self::desk::registry::SessionId;
+pub use self::desk::session_request::SessionRequest;
 use self::desk::staged_uploads::StagedUploads;
 use self::desk::state::State;
 use self::desk::tokens::Tokens;
@@ -48,7 +48,7 @@ use self::door::accounts::Accounts;
 pub use self::door::accounts::login_memory_kib;
 use self::door::admission::Admission;
 pub use self::door::admission_options::{AdmissionOptions, connections_within};
-use self::door::pulse::Pulse;
+use self::door::liveness::Liveness;
 pub use self::door::startups::Startups;
 pub use self::door::timeouts::Timeouts;
 pub use self::events::{Came, Credential, Event, Operation, Protocol, What};
@@ -122,7 +122,7 @@ struct Shared {
     sending: Arc<()>,
     /// Homes whose files are being counted for a page.
     counts: Counts,
-    pulse: Pulse,
+    liveness: Liveness,
 }
 
 impl Shared {
@@ -338,7 +338,7 @@ impl Server {
             opening,
             sending: Arc::default(),
             counts: Counts::default(),
-            pulse: Pulse::default(),
+            liveness: Liveness::default(),
         });
         let users = shared.accounts.users();
         let reloading = Arc::downgrade(&shared);

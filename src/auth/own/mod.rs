@@ -7,13 +7,13 @@
 //! was done by proof of a key that the administrator gave holds, moreover, as long as that key does, and no farther.
 
 mod changes;
-mod coming;
 mod folder;
-mod ground;
+mod incoming;
 mod invitation;
 mod key;
 mod link;
 mod links;
+mod proof_basis;
 mod record;
 mod sealed;
 mod users;

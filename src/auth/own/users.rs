@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::changes::{Followed, News, Turn};
-use super::ground::Ground;
 use super::key::is_name;
+use super::proof_basis::ProofBasis;
 use super::{After, Changed, EntryTag, Invitation, Own, OwnChange, OwnKey, Record, StateFolder, used};
 use crate::auth::hash::StoredHash;
 use crate::auth::users::{User, Users};
@@ -130,7 +130,7 @@ impl Users {
         if !principal.grants().self_service.password {
             return Err(chosen_by_administrator());
         }
-        let ground = Ground::of(principal, user)?.for_password()?;
+        let ground = ProofBasis::of(principal, user)?.for_password()?;
         own_password(folder, user, (hash, principal.from()), ground.by, None)
     }
 
@@ -156,7 +156,7 @@ impl Users {
             let text = format!("a key's name has 1 to {} bytes and no control characters", limits::KEY_NAME_MAX);
             return Err(Error::new(Kind::BadCommand, text));
         }
-        let ground = Ground::of(principal, user)?;
+        let ground = ProofBasis::of(principal, user)?;
         let mut record = record_of(folder, user)?;
         if user.key_with(key).is_some() {
             return Err(Error::new(Kind::Exists, "that key logs you in already"));

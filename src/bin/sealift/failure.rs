@@ -8,7 +8,7 @@ use sealift::client::{Endpoint, is_lost_line, is_put_off};
 use sealift::error::Side;
 use sealift::escape::for_people;
 use sealift::files::RelPath;
-use sealift::stray::Stray;
+use sealift::stray_secrets::Stray;
 use sealift::sync::Mutex;
 use sealift::{Client, Error, Exit, Kind};
 

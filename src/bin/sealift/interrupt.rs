@@ -16,7 +16,7 @@ use futures::future::{Either, select};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use sealift::client::{Displaced, LinkUrl, Stopper, glob};
 use sealift::escape::for_people;
-use sealift::stray::Stray;
+use sealift::stray_secrets::Stray;
 use sealift::sync::{Mutex, MutexGuard};
 use sealift::{Error, Exit, Kind, Result, limits};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};

@@ -47,7 +47,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use console::Term;
-use sealift::stray::Stray;
+use sealift::stray_secrets::Stray;
 use sealift::{Exit, Kind};
 
 use args::{Cli, Command};

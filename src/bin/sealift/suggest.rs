@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use sealift::Kind;
-use sealift::stray::is_like_a_command;
+use sealift::stray_secrets::is_like_a_command;
 
 use super::failure::Failure;
 use super::habits::{COMMANDS, OPTIONS, SHELL_COMMANDS};

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use sealift::stray::{Stray, is_like_a_command, without_user};
+use sealift::stray_secrets::{Stray, is_like_a_command, without_user};
 
 use crate::args::Cli;
 use crate::failure::Failure;

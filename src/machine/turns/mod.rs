@@ -24,7 +24,7 @@ use super::fair_queue::FairQueue;
 use super::source::{Network, Source};
 use crate::error::{Error, Kind};
 use crate::limits;
-use crate::repeated;
+use crate::repeated_warnings;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What a step of work takes.
@@ -253,7 +253,7 @@ impl Turns {
         let begun = thread::Builder::new().name(self.name.to_owned()).spawn(move || turns.work());
         if let Err(error) = begun {
             let error = Error::new(Kind::Internal, error.to_string()).with_source(error);
-            if repeated::is_first("no thread could be started", &error) {
+            if repeated_warnings::is_first("no thread could be started", &error) {
                 tracing::warn!(%error, threads = state.threads - 1, "no thread could be started for {}", self.name);
             }
             if state.threads > 1 {

@@ -14,7 +14,7 @@ use super::line;
 use super::queue::{Portion, Queue};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::repeated;
+use crate::repeated_warnings;
 
 /// An audit that is open.
 pub struct AuditFile {
@@ -70,7 +70,7 @@ impl AuditFile {
             self.rest.extend_from_slice(&line::lost(lost));
         }
         while let Err(error) = self.write_rest() {
-            if repeated::is_first("the audit cannot be written", &error) {
+            if repeated_warnings::is_first("the audit cannot be written", &error) {
                 tracing::error!(%error, "the audit cannot be written; lines wait, and are counted when there are too many");
             }
             if queue.pause(limits::AUDIT_PAUSE) {

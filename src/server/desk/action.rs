@@ -1,6 +1,6 @@
 //! What an operation is, whatever its protocol calls it: for the log, the audit and the metrics.
 
-use super::matter::Matter;
+use super::session_request::SessionRequest;
 
 /// One for each kind of operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,21 +146,21 @@ impl Action {
     ];
 
     /// That of what concerns no files.
-    pub(super) const fn of_matter(matter: Matter) -> Action {
-        match matter {
-            Matter::Talk => Action::Talk,
-            Matter::LogIn => Action::LogIn,
-            Matter::Connect => Action::Connect,
-            Matter::ChangePassword => Action::ChangePassword,
-            Matter::ChangeKeys => Action::ChangeKeys,
-            Matter::MakeLink { .. } => Action::MakeLink,
-            Matter::EndLink => Action::EndLink,
-            Matter::ListSessions => Action::ListSessions,
-            Matter::EndSessions => Action::EndSessions,
-            Matter::ListPenalties => Action::ListPenalties,
-            Matter::LiftPenalty => Action::LiftPenalty,
-            Matter::Reload => Action::Reload,
-            Matter::StopServer => Action::StopServer,
+    pub(super) const fn of_session_request(session_request: SessionRequest) -> Action {
+        match session_request {
+            SessionRequest::Talk => Action::Talk,
+            SessionRequest::LogIn => Action::LogIn,
+            SessionRequest::Connect => Action::Connect,
+            SessionRequest::ChangePassword => Action::ChangePassword,
+            SessionRequest::ChangeKeys => Action::ChangeKeys,
+            SessionRequest::MakeLink { .. } => Action::MakeLink,
+            SessionRequest::EndLink => Action::EndLink,
+            SessionRequest::ListSessions => Action::ListSessions,
+            SessionRequest::EndSessions => Action::EndSessions,
+            SessionRequest::ListPenalties => Action::ListPenalties,
+            SessionRequest::LiftPenalty => Action::LiftPenalty,
+            SessionRequest::Reload => Action::Reload,
+            SessionRequest::StopServer => Action::StopServer,
         }
     }
 

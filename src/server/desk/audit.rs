@@ -6,19 +6,19 @@ use std::time::Instant;
 use async_std::task::{sleep, spawn};
 use tracing::{Level, debug, enabled, info, warn};
 
-use super::flurry::Telling;
 use super::inbox::hidden;
+use super::located_path::LocatedPath;
+use super::log_burst::Telling;
 use super::outcome::Outcome;
 use super::registry::{Activity, Record, Ticket};
 use super::running::Running;
-use super::spot::Spot;
 use super::stand_in::Told;
 use crate::auth::{LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Hash, Partial, RelPath, Rot, StagedId, Stored};
 use crate::limits;
 use crate::machine::turns;
-use crate::repeated;
+use crate::repeated_warnings;
 use crate::server::events::{Came, Operation, What};
 
 /// Tells of them for one session.
@@ -49,8 +49,8 @@ impl Audit {
     }
 
     /// It is about this staged upload to this spot.
-    pub(super) fn about(&self, running: Running, id: StagedId, spot: Spot) -> Running {
-        let mut running = running.of_staged(id).at(spot);
+    pub(super) fn about(&self, running: Running, id: StagedId, located: LocatedPath) -> Running {
+        let mut running = running.of_staged(id).at(located);
         self.begin(&mut running);
         running
     }
@@ -131,7 +131,7 @@ impl Audit {
 
     /// Warns of what is the server's own trouble: once a minute, however many meet it.
     pub(super) fn warn(&self, what: &'static str, error: &Error) {
-        if repeated::is_first(what, error) {
+        if repeated_warnings::is_first(what, error) {
             warn!(session = %self.ticket.id(), %error, "{what}");
         }
     }
@@ -179,7 +179,7 @@ fn log(record: &Arc<Record>, user: &str, running: &Running, operation: &Operatio
     let outcome = outcome.map_or_else(Kind::word, |came| came.word);
     let telling = match is_detail || !enabled!(Level::INFO) {
         true => Telling::Number,
-        false => record.flurry().note((running.name(), outcome), operation.path, bytes, Instant::now()),
+        false => record.burst().note((running.name(), outcome), operation.path, bytes, Instant::now()),
     };
     if telling == Telling::FirstNumber {
         let record = Arc::downgrade(record);

@@ -3,9 +3,9 @@
 //!
 //! [`need`] and [`decide`] are public so that an administrator can be told what the gate says (`sealiftd explain`).
 
-use super::matter::Matter;
+use super::located_path::LocatedPath;
 use super::op::Op;
-use super::spot::Spot;
+use super::session_request::SessionRequest;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Overwrite, RelPath};
@@ -105,22 +105,22 @@ pub(super) fn need_at<'a>(at: (&'a RelPath, Access, Extent), to: Option<(&'a Rel
 }
 
 /// What this needs, which concerns no files.
-pub fn need_of(matter: Matter) -> Need<'static> {
-    match matter {
-        Matter::Talk | Matter::LogIn | Matter::Connect => Need::Login,
+pub fn need_of(session_request: SessionRequest) -> Need<'static> {
+    match session_request {
+        SessionRequest::Talk | SessionRequest::LogIn | SessionRequest::Connect => Need::Login,
         // Of nobody but oneself; who has lost the right to make them may still end them.
-        Matter::EndLink => Need::Login,
+        SessionRequest::EndLink => Need::Login,
         // Whether it is a folder, which takes the right to list it too, is not known yet.
-        Matter::MakeLink { inbox: false } => somewhere(Access::LINK.union(Access::DOWNLOAD)),
-        Matter::MakeLink { inbox: true } => somewhere(Access::LINK.union(Access::UPLOAD)),
-        Matter::ChangePassword => Need::OwnPassword,
-        Matter::ChangeKeys => Need::OwnKeys,
-        Matter::ListSessions
-        | Matter::EndSessions
-        | Matter::ListPenalties
-        | Matter::LiftPenalty
-        | Matter::Reload
-        | Matter::StopServer => Need::Administrator,
+        SessionRequest::MakeLink { inbox: false } => somewhere(Access::LINK.union(Access::DOWNLOAD)),
+        SessionRequest::MakeLink { inbox: true } => somewhere(Access::LINK.union(Access::UPLOAD)),
+        SessionRequest::ChangePassword => Need::OwnPassword,
+        SessionRequest::ChangeKeys => Need::OwnKeys,
+        SessionRequest::ListSessions
+        | SessionRequest::EndSessions
+        | SessionRequest::ListPenalties
+        | SessionRequest::LiftPenalty
+        | SessionRequest::Reload
+        | SessionRequest::StopServer => Need::Administrator,
     }
 }
 
@@ -285,11 +285,11 @@ fn check_extent(principal: &Principal, (rights, extent): (Access, Extent), path:
 ///
 /// # Errors
 /// As [`check`]; [`Kind::Denied`] if the path is in another folder by now: what was begun is for the one it was in.
-pub(super) fn check_spot(principal: &Principal, rights: Access, spot: &Spot, name: &str) -> Result<()> {
-    check_at(principal, rights, &spot.path, name)?;
-    match spot.is_still(principal.grants()) {
+pub(super) fn check_spot(principal: &Principal, rights: Access, located: &LocatedPath, name: &str) -> Result<()> {
+    check_at(principal, rights, &located.path, name)?;
+    match located.is_still(principal.grants()) {
         true => Ok(()),
-        false => Err(Error::new(Kind::Denied, format!("{}: is not shared with you any more as it was", spot.path))),
+        false => Err(Error::new(Kind::Denied, format!("{}: is not shared with you any more as it was", located.path))),
     }
 }
 

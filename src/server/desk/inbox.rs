@@ -158,14 +158,14 @@ impl Desk {
     ) -> Result<T> {
         let denied = || Error::new(Kind::Denied, NOTHING_ELSE);
         let (link, _) = self.inbox().ok_or_else(denied)?;
-        let (sender, unfinished) = self.sender.as_ref().zip(self.ties.unfinished()).ok_or_else(denied)?;
+        let (sender, unfinished) = self.sender.as_ref().zip(self.resources.unfinished()).ok_or_else(denied)?;
         let path = path_in(&self.users.latest(), link, name)?;
         work(unfinished, UploadKey::new(sender, &path), self.at_it(&path))
     }
 
     /// Where what comes of this file is kept after a cut, if it is so.
     fn place_for(&self, path: &RelPath, size: u64) -> Option<Box<dyn Place>> {
-        let (sender, unfinished) = self.sender.as_ref().zip(self.ties.unfinished())?;
+        let (sender, unfinished) = self.sender.as_ref().zip(self.resources.unfinished())?;
         let key = UploadKey::new(sender, path);
         let is_kept = size >= limits::LINK_UPLOAD_KEPT_MIN;
         is_kept.then(|| Arc::clone(unfinished).begin(key, self.at_it(path), size)).flatten()

@@ -7,8 +7,8 @@ use tracing::info;
 
 use super::Desk;
 use super::gate;
+use super::located_path::LocatedPath;
 use super::running::Running;
-use super::spot::Spot;
 use crate::auth::{Access, InboxBounds, Link, LinkFolder, LinkTerms, LinkTo};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath};
@@ -90,7 +90,7 @@ fn number(n: u64, what: &str) -> Result<u32> {
 impl Desk {
     /// It is about a link to this path.
     pub fn about_link_to(&self, path: &RelPath, running: Running) -> Running {
-        running.at(Spot::new(path.clone(), self.principal().grants()))
+        running.at(LocatedPath::new(path.clone(), self.principal().grants()))
     }
 
     /// What a link would be that is asked for so, but for its password.

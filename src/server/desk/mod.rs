@@ -11,26 +11,27 @@ mod batch;
 pub mod current_users;
 pub mod downloads;
 mod files;
-mod flurry;
 pub mod gate;
 pub mod inbox;
 pub mod inbox_room;
 pub mod jobs;
 pub mod leases;
 pub mod linking;
+pub mod located_path;
 mod locking;
 pub mod locks;
+mod log_burst;
 pub mod log_shares;
-pub mod matter;
 pub mod op;
 pub mod outcome;
 pub mod parts;
 mod real_paths;
 pub mod registry;
 mod rest;
-pub mod rooms;
 pub mod running;
-pub mod spot;
+pub mod session_request;
+pub mod session_resources;
+pub mod session_store;
 pub mod staged_uploads;
 pub mod stand_in;
 pub mod state;
@@ -38,7 +39,6 @@ pub mod sweep;
 #[cfg(test)]
 mod tests;
 mod throttles;
-pub mod ties;
 pub mod tokens;
 mod trash;
 pub mod unfinished;
@@ -54,14 +54,14 @@ use self::current_users::CurrentUsers;
 use self::downloads::Downloads;
 use self::gate::Need;
 use self::locks::{Extent, LockToken};
-use self::matter::Matter;
 use self::op::Op;
 use self::outcome::{Begun, Outcome};
 use self::registry::Ticket;
 use self::rest::Rest;
-use self::rooms::Rooms;
 use self::running::Running;
-use self::ties::Ties;
+use self::session_request::SessionRequest;
+use self::session_resources::SessionResources;
+use self::session_store::SessionStore;
 use self::uploads::Put;
 use crate::auth::{Access, Link, LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
@@ -85,13 +85,13 @@ pub struct Desk {
     /// The session has waited for its next operation.
     rested: bool,
     rest: Rest,
-    rooms: Rooms,
+    rooms: SessionStore,
     /// All of the rooms.
     store: Arc<dyn Store>,
     /// The most of a file's mode that may be taken over.
     most: FileMode,
     audit: Audit,
-    ties: Ties,
+    resources: SessionResources,
     batch: Batch,
     /// The last reading's hasher, for the next one.
     hasher: Option<Box<Hasher>>,
@@ -124,9 +124,9 @@ impl Desk {
     pub fn new(
         principal: Principal,
         (users, version): (Arc<CurrentUsers>, u64),
-        (rooms, most): (Rooms, FileMode),
+        (rooms, most): (SessionStore, FileMode),
         ticket: Arc<Ticket>,
-        ties: Ties,
+        resources: SessionResources,
     ) -> Self {
         Desk {
             principal,
@@ -138,7 +138,7 @@ impl Desk {
             rooms,
             most,
             audit: Audit::new(ticket),
-            ties,
+            resources,
             batch: Batch::default(),
             hasher: None,
             presented: Vec::new(),
@@ -190,8 +190,8 @@ impl Desk {
     }
 
     /// What ties the session to others of the same login.
-    pub fn ties(&self) -> &Ties {
-        &self.ties
+    pub fn resources(&self) -> &SessionResources {
+        &self.resources
     }
 
     /// Before an operation: the users file is looked at again if the client has waited since the last one.
@@ -356,8 +356,13 @@ impl Desk {
     ///
     /// # Errors
     /// The gate's refusal, written down already.
-    pub fn admit(&mut self, matter: Matter, name: &'static str, earlier: Earlier<'_>) -> Result<Running> {
-        self.pass(Running::of(matter, name), gate::need_of(matter), false, earlier)
+    pub fn admit(
+        &mut self,
+        session_request: SessionRequest,
+        name: &'static str,
+        earlier: Earlier<'_>,
+    ) -> Result<Running> {
+        self.pass(Running::of(session_request, name), gate::need_of(session_request), false, earlier)
     }
 
     /// Asks the gate. What came before is done and told of first, unless this is let through and shares its commit.
@@ -450,7 +455,7 @@ impl Desk {
             let Desk { principal, audit, batch, .. } = self;
             batch.settle(&mut |running, done| drop(ended(audit, principal, running, done)));
             batch.drop_pending();
-            self.ties.hang_up();
+            self.resources.hang_up();
         });
     }
 

@@ -55,7 +55,7 @@ impl Desk {
         let staged = self
             .open_upload(&path, spec, resume)
             .and_then(Upload::into_parts)
-            .and_then(|staged| self.ties.stage(&self.principal, path, staged));
+            .and_then(|staged| self.resources.stage(&self.principal, path, staged));
         match staged {
             Ok(id) => self.ended(running.of_staged(id), Ok(Outcome::Staged(id))),
             Err(error) => self.ended(running, Err(error)),
@@ -63,9 +63,9 @@ impl Desk {
     }
 
     pub(super) fn begin_part(&self, id: StagedId, (offset, length): (u64, u64), running: Running) -> Begun {
-        match self.ties.part(id, &self.principal, offset, length) {
-            Ok((spot, part)) => {
-                let running = self.audit.about(running, id, spot);
+        match self.resources.part(id, &self.principal, offset, length) {
+            Ok((located, part)) => {
+                let running = self.audit.about(running, id, located);
                 match running.check(&self.principal) {
                     Ok(()) => Begun::Part(PartUpload { part, running }),
                     Err(error) => self.over(running, Err(error)),
@@ -105,11 +105,11 @@ impl Desk {
     }
 
     pub(super) fn commit_staged(&self, id: StagedId, hash: Hash, running: Running) -> Begun {
-        match self.ties.take(id) {
+        match self.resources.take(id) {
             Err(error) => self.over(running, Err(error)),
-            Ok((spot, staged)) => {
-                let path = spot.path.clone();
-                let running = self.audit.about(running, id, spot);
+            Ok((located, staged)) => {
+                let path = located.path.clone();
+                let running = self.audit.about(running, id, located);
                 let alone = Alone { came: 0, store: self.store.clone() };
                 // From here on it is committed or gone.
                 let whole = running
@@ -130,10 +130,10 @@ impl Desk {
     }
 
     pub(super) fn discard(&self, id: StagedId, running: Running) -> Begun {
-        match self.ties.take(id) {
+        match self.resources.take(id) {
             Err(error) => self.over(running, Err(error)),
-            Ok((spot, staged)) => {
-                let running = self.audit.about(running, id, spot);
+            Ok((located, staged)) => {
+                let running = self.audit.about(running, id, located);
                 drop(staged);
                 self.over(running, Ok(Outcome::Discarded))
             }

@@ -9,11 +9,11 @@ use super::action::Action;
 use super::audit;
 use super::gate::{self, Need};
 use super::inbox_room::InboxRoom;
+use super::located_path::LocatedPath;
 use super::locks::LockToken;
-use super::matter::Matter;
 use super::op::Op;
 use super::registry::Record;
-use super::spot::Spot;
+use super::session_request::SessionRequest;
 use super::unfinished::Place;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::Result;
@@ -28,9 +28,9 @@ struct Parts {
     action: Action,
     /// What its protocol calls it.
     name: &'static str,
-    path: Option<Spot>,
+    path: Option<LocatedPath>,
     /// Where what it makes is, if that is another path.
-    to: Option<Spot>,
+    to: Option<LocatedPath>,
     /// The staged upload it is about.
     staged: Option<StagedId>,
     /// What it is about that is no path.
@@ -55,16 +55,16 @@ struct Parts {
 
 impl Running {
     /// Of what concerns no files.
-    pub(super) fn of(matter: Matter, name: &'static str) -> Self {
-        Running::bare(Action::of_matter(matter), name)
+    pub(super) fn of(session_request: SessionRequest, name: &'static str) -> Self {
+        Running::bare(Action::of_session_request(session_request), name)
     }
 
     /// Of an operation that its protocol calls so.
     pub(super) fn new(op: &Op, name: &'static str, grants: &Grants) -> Self {
         let facts = op.facts();
         let mut running = Running::bare(facts.action, name);
-        let spot = |path: &RelPath| Spot::new(path.clone(), grants);
-        (running.0.path, running.0.to) = (facts.path.map(spot), facts.other_path.map(spot));
+        let located = |path: &RelPath| LocatedPath::new(path.clone(), grants);
+        (running.0.path, running.0.to) = (facts.path.map(located), facts.other_path.map(located));
         if let Need::Rights(demands) = facts.need {
             running.0.rights = demands.at.rights;
             running.0.rights_there = demands.to.map_or(Access::NONE, |to| to.rights);
@@ -117,9 +117,9 @@ impl Running {
     /// # Errors
     /// As [`gate::check_spot`].
     pub(super) fn check(&self, principal: &Principal) -> Result<()> {
-        for (rights, spot) in [(self.0.rights, &self.0.path), (self.0.rights_there, &self.0.to)] {
-            if let Some(spot) = spot {
-                gate::check_spot(principal, rights, spot, self.0.name)?;
+        for (rights, located) in [(self.0.rights, &self.0.path), (self.0.rights_there, &self.0.to)] {
+            if let Some(located) = located {
+                gate::check_spot(principal, rights, located, self.0.name)?;
             }
         }
         Ok(())
@@ -127,18 +127,18 @@ impl Running {
 
     /// Its path.
     pub fn path(&self) -> Option<&RelPath> {
-        self.0.path.as_ref().map(|spot| &spot.path)
+        self.0.path.as_ref().map(|located| &located.path)
     }
 
     /// Where what it makes is, if that is another path.
     pub(super) fn other_path(&self) -> Option<&RelPath> {
-        self.0.to.as_ref().map(|spot| &spot.path)
+        self.0.to.as_ref().map(|located| &located.path)
     }
 
     /// Where these lie, in the folders of its path and of the other one, if those are shared ones.
     pub(super) fn places(&self, paths: [Option<&RelPath>; 2]) -> [Option<Vec<u8>>; 2] {
         let [path, to] = paths;
-        let place = |spot: &Option<Spot>, path: Option<&RelPath>| spot.as_ref()?.place_of(path?);
+        let place = |located: &Option<LocatedPath>, path: Option<&RelPath>| located.as_ref()?.place_of(path?);
         [place(&self.0.path, path), place(&self.0.to, to)]
     }
 
@@ -213,16 +213,16 @@ impl Running {
     }
 
     /// It is about the file at this spot.
-    pub(super) fn at(mut self, spot: Spot) -> Self {
-        self.0.path = Some(spot);
+    pub(super) fn at(mut self, located: LocatedPath) -> Self {
+        self.0.path = Some(located);
         self
     }
 
     /// The file that it makes has got this number, since its name was taken.
     pub(super) fn numbered(mut self, number: u32) -> Self {
         let path = self.target().and_then(|path| numbered(path, number).ok());
-        if let (Some(path), Some(spot)) = (path, self.0.to.as_ref().or(self.0.path.as_ref())) {
-            self.0.to = Some(spot.called(path));
+        if let (Some(path), Some(located)) = (path, self.0.to.as_ref().or(self.0.path.as_ref())) {
+            self.0.to = Some(located.called(path));
         }
         self
     }
@@ -235,7 +235,7 @@ impl Running {
 
     /// The path of the file that it makes or changes.
     pub(super) fn target(&self) -> Option<&RelPath> {
-        self.0.to.as_ref().or(self.0.path.as_ref()).map(|spot| &spot.path)
+        self.0.to.as_ref().or(self.0.path.as_ref()).map(|located| &located.path)
     }
 
     /// It is about this staged upload.

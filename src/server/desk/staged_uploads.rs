@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::located_path::LocatedPath;
 use super::registry::SessionId;
-use super::spot::Spot;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Part, RelPath, Staged, StagedId};
@@ -20,7 +20,7 @@ pub struct StagedUploads(Mutex<HashMap<StagedId, Entry>>);
 struct Entry {
     session: SessionId,
     user: Principal,
-    spot: Spot,
+    located: LocatedPath,
     /// Locked apart from the table: beginning a part may wait for the disk. `None` once it was taken out.
     upload: Slot,
 }
@@ -43,7 +43,7 @@ impl StagedUploads {
         let id = random::number()?;
         let id = StagedId::new(id);
         let upload = Arc::new(Mutex::new(Some(upload)));
-        let entry = Entry { session, user: user.clone(), spot: Spot::new(path, user.grants()), upload };
+        let entry = Entry { session, user: user.clone(), located: LocatedPath::new(path, user.grants()), upload };
         let mut all = self.lock();
         let own = all.values().filter(|entry| entry.session == session).count();
         if own >= limits::STAGED_PER_SESSION || all.len() >= limits::STAGED_MAX || all.contains_key(&id) {
@@ -60,21 +60,27 @@ impl StagedUploads {
     ///
     /// # Errors
     /// [`Kind::NotFound`], also for what is somebody else's; those of [`Staged::part`].
-    pub fn part(&self, id: StagedId, user: &Principal, offset: u64, length: u64) -> Result<(Spot, Box<dyn Part>)> {
-        let (spot, slot) = {
+    pub fn part(
+        &self,
+        id: StagedId,
+        user: &Principal,
+        offset: u64,
+        length: u64,
+    ) -> Result<(LocatedPath, Box<dyn Part>)> {
+        let (located, slot) = {
             let all = self.lock();
             let entry = all.get(&id).filter(|entry| entry.user.is_same_user(user)).ok_or_else(|| missing(id))?;
-            (entry.spot.clone(), Arc::clone(&entry.upload))
+            (entry.located.clone(), Arc::clone(&entry.upload))
         };
         let upload = slot.lock();
-        Ok((spot, upload.as_ref().ok_or_else(|| missing(id))?.part(offset, length)?))
+        Ok((located, upload.as_ref().ok_or_else(|| missing(id))?.part(offset, length)?))
     }
 
     /// Takes an upload out, for the session that staged it alone.
     ///
     /// # Errors
     /// [`Kind::NotFound`], also for what is another session's.
-    pub fn take(&self, id: StagedId, session: SessionId) -> Result<(Spot, Box<dyn Staged>)> {
+    pub fn take(&self, id: StagedId, session: SessionId) -> Result<(LocatedPath, Box<dyn Staged>)> {
         let entry = {
             let mut all = self.lock();
             if all.get(&id).is_none_or(|entry| entry.session != session) {
@@ -83,7 +89,7 @@ impl StagedUploads {
             all.remove(&id).ok_or_else(|| missing(id))?
         };
         let upload = entry.upload.lock().take().ok_or_else(|| missing(id))?;
-        Ok((entry.spot, upload))
+        Ok((entry.located, upload))
     }
 
     /// Takes out all that this session has staged.

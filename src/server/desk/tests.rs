@@ -64,10 +64,10 @@ impl Bench {
         let registry = Registry::new();
         let ticket = registry.enter(Way::Login, &principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9))).unwrap();
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
-        let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
+        let resources = SessionResources::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
         let users = Arc::new(CurrentUsers::unchanging(users));
         let store: Arc<dyn Store> = Arc::new(store);
-        let desk = Desk::new(principal, (users, 0), (store.into(), FileMode::ALL), Arc::new(ticket), ties);
+        let desk = Desk::new(principal, (users, 0), (store.into(), FileMode::ALL), Arc::new(ticket), resources);
         Bench { dir, desk, registry }
     }
 

@@ -1,7 +1,7 @@
 //! Who may connect at all, and who may stay: caps in total, per source and before login, and penalties for sources that
 //! misbehave. Pure bookkeeping over a clock and dice that the caller hands in.
 //!
-//! A connection begins in the [`Hall`]. When that is crowded, or no place is left, each newcomer costs the source with
+//! A connection begins in the [`Preauth`]. When that is crowded, or no place is left, each newcomer costs the source with
 //! the most connections there its oldest one, unless it is of that source itself. A login takes a place out of those
 //! that are for such sessions: anonymous ones leave some to named users ([`limits::NAMED_SHARE`]), and all but
 //! administrators leave some to the hall ([`limits::HALL_SHARE`]), so that an administrator always gets in.
@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use async_std::channel::{Receiver, Sender, bounded};
 
 use super::admission_options::AdmissionOptions;
-use super::hall::{Hall, Visit};
 pub use super::penalties::Offence;
 use super::penalties::Penalties;
+use super::preauth::{Preauth, Visit};
 use super::tally::Tally;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
@@ -80,7 +80,7 @@ pub struct Admission {
 #[derive(Debug, Default)]
 struct Books {
     options: AdmissionOptions,
-    hall: Hall,
+    preauth: Preauth,
     sessions: usize,
     anonymous: usize,
     /// Connections by where they come from.
@@ -118,7 +118,7 @@ impl Admission {
 
     fn has_room(&self) -> bool {
         let books = self.books();
-        !books.hall.is_empty() || books.sessions < books.options.connections
+        !books.preauth.is_empty() || books.sessions < books.options.connections
     }
 
     /// Lets a connection in, or says why not. `dice` is a random number from 0 to 99.
@@ -148,13 +148,13 @@ impl Admission {
         if !exempt && books.origins.get(&origin).is_some_and(|count| *count >= books.options.per_source) {
             return Err(Refusal::PerSource);
         }
-        let full = books.hall.len() + books.sessions >= books.options.connections;
-        let crowded = dice < books.options.startups.refused_percent(books.hall.len());
-        if (full || crowded) && !books.hall.push_out_for(origin) {
+        let full = books.preauth.len() + books.sessions >= books.options.connections;
+        let crowded = dice < books.options.startups.refused_percent(books.preauth.len());
+        if (full || crowded) && !books.preauth.push_out_for(origin) {
             return Err(Refusal::NotLoggedIn);
         }
         *books.origins.entry(origin).or_default() += 1;
-        let stage = Stage::Hall(books.hall.enter(origin));
+        let stage = Stage::Preauth(books.preauth.enter(origin));
         Ok(Admitted { admission: self.clone(), address, origin, is_balancer, stage })
     }
 
@@ -193,7 +193,7 @@ impl Admission {
     /// The most connections, and how many of them are not logged in, and sessions.
     pub fn places(&self) -> (u64, u64, u64) {
         let books = self.books();
-        (books.options.connections as u64, books.hall.len() as u64, books.sessions as u64)
+        (books.options.connections as u64, books.preauth.len() as u64, books.sessions as u64)
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -230,7 +230,7 @@ pub struct Admitted {
 #[derive(Debug)]
 enum Stage {
     /// Not logged in.
-    Hall(Visit),
+    Preauth(Visit),
     /// A session; of a named user, or else an anonymous one.
     Session(Option<Source>),
 }
@@ -245,7 +245,7 @@ impl Admitted {
         let named = principal.is_user().then(|| Source::User(principal.name().into()));
         let mut books = self.admission.books();
         let visit = match &self.stage {
-            Stage::Hall(visit) => Some(visit),
+            Stage::Preauth(visit) => Some(visit),
             // Where one connection serves several, it counts as the first of them who has a name.
             Stage::Session(None) if named.is_some() => None,
             Stage::Session(_) => return Ok(()),
@@ -263,7 +263,7 @@ impl Admitted {
             _ => {}
         }
         match visit {
-            Some(visit) if books.hall.leave(self.origin, visit) => books.sessions += 1,
+            Some(visit) if books.preauth.leave(self.origin, visit) => books.sessions += 1,
             Some(_) => return busy("this place was given to somebody else"),
             None => books.anonymous -= 1,
         }
@@ -284,7 +284,7 @@ impl Admitted {
     /// Waits until the place is given to somebody else, or left for one of a session; for ever once logged in.
     pub fn pushed_out(&self) -> impl Future<Output = ()> + use<> {
         let out = match &self.stage {
-            Stage::Hall(visit) => Some(visit.pushed_out()),
+            Stage::Preauth(visit) => Some(visit.pushed_out()),
             Stage::Session(_) => None,
         };
         async {
@@ -307,7 +307,7 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let mut books = self.admission.books();
         match &self.stage {
-            Stage::Hall(visit) => drop(books.hall.leave(self.origin, visit)),
+            Stage::Preauth(visit) => drop(books.preauth.leave(self.origin, visit)),
             Stage::Session(named) => {
                 books.sessions -= 1;
                 match named {

@@ -11,7 +11,7 @@ use crate::files::{RelPath, Store, Vault};
 use crate::machine::source::{Origin, Source};
 use crate::server::Shared;
 use crate::server::desk::registry::{Ending, Ticket, Way};
-use crate::server::desk::rooms::{self, Rooms};
+use crate::server::desk::session_store::{self, SessionStore};
 use crate::store::{Inbox, OneFile, Unusable};
 
 /// A session that has begun.
@@ -21,7 +21,7 @@ pub struct Entry {
     /// The version of the users that they are from.
     pub version: u64,
     /// Their home, and what is shared with them.
-    pub rooms: Rooms,
+    pub rooms: SessionStore,
     /// The session's own entry in the registry.
     pub ticket: Ticket,
     /// Its end, if somebody else decides that.
@@ -59,13 +59,15 @@ pub async fn enter(
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
         ticket.record().bound(&principal);
         let rooms = match principal.link() {
-            None => Rooms::open(vault, leases, &principal)?,
+            None => SessionStore::open(vault, leases, &principal)?,
             Some(link) if !downloads.has_room(users.latest().links(), link, Origin::from(peer.ip())) => {
                 return Err(Error::new(Kind::LoginFailed, "there is no such link, or it is over"));
             }
             Some(link) => {
                 let may_log = || log_shares.allows(&from);
-                Rooms::from(narrowed(&*vault, &principal, link).map_err(|error| told_of_link(link, error, may_log))?)
+                SessionStore::from(
+                    narrowed(&*vault, &principal, link).map_err(|error| told_of_link(link, error, may_log))?,
+                )
             }
         };
         Ok(Entry { principal, version, rooms, ticket, ending })
@@ -94,7 +96,7 @@ fn narrowed(vault: &dyn Vault, principal: &Principal, link: &Link) -> Result<Arc
     // One whose shared folder is not its maker's any more has let nobody in.
     let around = match principal.grants().folders.first() {
         None => vault.open(principal.home(), principal.home_terms())?,
-        Some(folder) => rooms::open(vault, folder, principal.owner().as_ref())
+        Some(folder) => session_store::open(vault, folder, principal.owner().as_ref())
             .map_err(|Unusable { kind, text }| Error::new(kind, text))?,
     };
     let inside = link.inside().ok_or_else(missing)?;

@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tracing::{info, warn};
 
 use super::admission::{Admitted, Exempt};
-use super::pulse::Question;
+use super::liveness::Question;
 use super::{connection, proxied};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -132,7 +132,7 @@ pub struct Door {
 impl Door {
     /// One that is asked from now on, and answers once somebody accepts there.
     pub fn new(listener: TcpListener, shared: &Shared) -> Door {
-        Door { listener, asked: shared.pulse.door() }
+        Door { listener, asked: shared.liveness.door() }
     }
 }
 
@@ -185,7 +185,7 @@ async fn accept_until_stopped(Door { listener, asked }: Door, open: Sender<()>, 
                 }
                 // Trying again at once would only spin.
                 let error = Error::network("accepting", error);
-                if crate::repeated::is_first("cannot accept a connection", &error) {
+                if crate::repeated_warnings::is_first("cannot accept a connection", &error) {
                     warn!(%error, "cannot accept a connection");
                 }
                 sleep(limits::ACCEPT_PAUSE).await;

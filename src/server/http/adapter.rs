@@ -1,4 +1,4 @@
-//! What hyper needs of a runtime: a stream and timers, from ours. Its tasks are in `together.rs`.
+//! What hyper needs of a runtime: a stream and timers, from ours. Its tasks are in `connection_tasks.rs`.
 
 use std::cell::RefCell;
 use std::future::Future;

@@ -18,9 +18,9 @@ use hyper::{HeaderMap, Response, StatusCode};
 
 use super::Web;
 use super::adapter::Open;
-use super::brake::{Brake, Braked};
-use super::coming::Coming;
 use super::page;
+use super::rate_limit::{Brake, Braked};
+use super::request_body::RequestBody;
 use super::viewer::Viewer;
 use crate::budget::Claim;
 use crate::error::{Error, Kind};
@@ -45,13 +45,13 @@ pub struct Body {
 /// The rest of a request's body, which nobody wants. Over HTTP/2 dropping it resets the stream; some clients then lose the answer
 /// that came before, so what they still send is read for a while after it.
 pub struct Unwanted {
-    rest: Option<Coming>,
+    rest: Option<RequestBody>,
     room: Option<Claim>,
 }
 
 impl Unwanted {
     /// This rest, whose bytes are counted there.
-    pub fn new(rest: Coming, room: Option<Claim>) -> Unwanted {
+    pub fn new(rest: RequestBody, room: Option<Claim>) -> Unwanted {
         Unwanted { rest: Some(rest), room }
     }
 }

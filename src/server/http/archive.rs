@@ -13,13 +13,13 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 
 use super::answer::{Answer, Body, answer, set};
+use super::archive_writer::{ArchiveWriter, Format, LeftOut};
 use super::entries::{Batch, batch};
 use super::file::Asked;
-use super::guest::{Guest, OpenFile, begin, unexpected};
-use super::pack::{Format, LeftOut, Pack};
 use super::reader::{Reader, Step};
 use super::target::{Place, Whose};
 use super::types::disposition;
+use super::web_session::{OpenFile, WebSession, begin, unexpected};
 use crate::budget::{Account, Claim};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, Meta, RelPath};
@@ -36,7 +36,7 @@ const NOTE: &[u8] = b"LEFT-OUT-BY-SEALIFT.txt";
 ///
 /// # Errors
 /// Those of the gate and the store; [`Kind::BadCommand`] for a zip of more than [`limits::WEB_ZIP_ENTRIES`].
-pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<Answer> {
+pub async fn serve(web_session: &Arc<WebSession>, asked: Asked, format: Format) -> Result<Answer> {
     let (path, method) = (asked.place.path.clone(), asked.method);
     let name = match (path.file_name(), &asked.place.whose) {
         (Some(name), _) => name.to_vec(),
@@ -45,26 +45,26 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<A
         (None, Whose::Everybody) => b"public".to_vec(),
     };
     // Held as long as anything of it is open.
-    let right = guest.open_folder()?;
+    let right = web_session.open_folder()?;
     // What is written and not sent yet.
-    let room = guest.account().claim(limits::WEB_PAGE_PIECE + limits::CHUNK);
+    let room = web_session.account().claim(limits::WEB_PAGE_PIECE + limits::CHUNK);
     let room = room.ok_or_else(|| Error::new(Kind::Busy, "there is no room for an archive now"))?;
-    let chosen = chosen(&asked.place, &asked.wish.chosen)?;
+    let chosen = chosen(&asked.place, &asked.query.chosen)?;
     let is_to_be_counted = format == Format::Zip && method != "HEAD";
     let list = match (chosen.is_empty(), format) {
-        (true, _) => list_of_all(guest, &path, method, is_to_be_counted).await?,
+        (true, _) => list_of_all(web_session, &path, method, is_to_be_counted).await?,
         (false, Format::Zip) => {
-            look_at_all(guest, &path, &chosen, method).await?;
+            look_at_all(web_session, &path, &chosen, method).await?;
             None
         }
         (false, Format::Tar) => {
-            find_one(guest, &path, &chosen, method).await?;
+            find_one(web_session, &path, &chosen, method).await?;
             None
         }
     };
     if method == "HEAD" {
         if let Some(list) = list {
-            end_list(guest, list).await?;
+            end_list(web_session, list).await?;
         }
         return Ok(headed(format, &name));
     }
@@ -78,13 +78,13 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<A
         chosen: chosen.into_iter().rev().collect(),
         entries: Vec::new(),
         now: None,
-        pack: Some(Pack::new(format)),
+        pack: Some(ArchiveWriter::new(format)),
         claims: vec![room],
         packed: 0,
         left_out: Some(LeftOut::new(limits::UNREAD_NAMES)),
         is_counted: format == Format::Zip,
     };
-    let going = ArchiveBody { guest: guest.clone(), state: Some(Box::new(state)), _right: right };
+    let going = ArchiveBody { web_session: web_session.clone(), state: Some(Box::new(state)), _right: right };
     *answer.body_mut() = Body::stream(try_unfold(going, ArchiveBody::next));
     Ok(answer)
 }
@@ -120,27 +120,32 @@ fn chosen(place: &Place, names: &[Vec<u8>]) -> Result<Vec<RelPath>> {
 
 /// The list of all that is in the folder. To be counted, it is read to its end first.
 async fn list_of_all(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     path: &RelPath,
     method: &'static str,
     is_to_be_counted: bool,
 ) -> Result<Option<ListJob>> {
-    let job = begin_list(guest, path, method).await?;
+    let job = begin_list(web_session, path, method).await?;
     if !is_to_be_counted {
         return Ok(Some(job));
     }
-    count(guest, job, 0).await?;
-    begin_list(guest, path, method).await.map(Some)
+    count(web_session, job, 0).await?;
+    begin_list(web_session, path, method).await.map(Some)
 }
 
 /// Whether all that was chosen is there, and is not too much for a zip; how much is in it nobody asks who asks for the head alone.
-async fn look_at_all(guest: &Arc<Guest>, folder: &RelPath, chosen: &[RelPath], method: &'static str) -> Result<()> {
+async fn look_at_all(
+    web_session: &Arc<WebSession>,
+    folder: &RelPath,
+    chosen: &[RelPath],
+    method: &'static str,
+) -> Result<()> {
     let mut sum = 0;
     for name in chosen {
         sum += 1;
-        match open_one(guest, folder, name, method).await? {
-            Some(job) if method == "HEAD" => end_list(guest, job).await?,
-            Some(job) => sum = count(guest, job, sum).await?,
+        match open_one(web_session, folder, name, method).await? {
+            Some(job) if method == "HEAD" => end_list(web_session, job).await?,
+            Some(job) => sum = count(web_session, job, sum).await?,
             None => {}
         }
     }
@@ -148,12 +153,17 @@ async fn look_at_all(guest: &Arc<Guest>, folder: &RelPath, chosen: &[RelPath], m
 }
 
 /// Whether anything that was chosen is there: of the rest a tar says that it was left out.
-async fn find_one(guest: &Arc<Guest>, folder: &RelPath, chosen: &[RelPath], method: &'static str) -> Result<()> {
+async fn find_one(
+    web_session: &Arc<WebSession>,
+    folder: &RelPath,
+    chosen: &[RelPath],
+    method: &'static str,
+) -> Result<()> {
     let mut why = None;
     for name in chosen {
-        match open_one(guest, folder, name, method).await {
+        match open_one(web_session, folder, name, method).await {
             Ok(None) => return Ok(()),
-            Ok(Some(job)) => return end_list(guest, job).await,
+            Ok(Some(job)) => return end_list(web_session, job).await,
             Err(error) if why_not(error.kind()).is_some() => why = why.or(Some(error)),
             Err(error) => return Err(error),
         }
@@ -162,14 +172,15 @@ async fn find_one(guest: &Arc<Guest>, folder: &RelPath, chosen: &[RelPath], meth
 }
 
 /// How many there are with those of this list.
-async fn count(guest: &Arc<Guest>, job: ListJob, before: usize) -> Result<usize> {
+async fn count(web_session: &Arc<WebSession>, job: ListJob, before: usize) -> Result<usize> {
     let (mut list, mut count) = (Some(job), before);
     while let Some(job) = list.take() {
-        let Batch { rest, entries, .. } = guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
+        let Batch { rest, entries, .. } =
+            web_session.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
         (list, count) = (rest, count + entries.len());
         if count > limits::WEB_ZIP_ENTRIES {
             if let Some(job) = list {
-                guest.note(|desk| drop(desk.drop_list(job, too_many())));
+                web_session.note(|desk| drop(desk.drop_list(job, too_many())));
             }
             return Err(too_many());
         }
@@ -181,24 +192,24 @@ fn too_many() -> Error {
     Error::new(Kind::BadCommand, format!("more than {} files and folders: take ?tar", limits::WEB_ZIP_ENTRIES))
 }
 
-async fn end_list(guest: &Arc<Guest>, list: ListJob) -> Result<()> {
+async fn end_list(web_session: &Arc<WebSession>, list: ListJob) -> Result<()> {
     let ended = move |desk: &mut Desk| {
         let listed = desk.listed(list);
         desk.rest();
         listed.map(drop)
     };
-    guest.step(ended).await
+    web_session.step(ended).await
 }
 
 /// Whether something that was chosen is there, and the list of what is in it, if it is a folder.
 async fn open_one(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     folder: &RelPath,
     name: &RelPath,
     method: &'static str,
 ) -> Result<Option<ListJob>> {
     let (folder, name) = (folder.clone(), name.clone());
-    let opening = guest.step(move |desk| {
+    let opening = web_session.step(move |desk| {
         desk.allows_gathering(&folder, method)?;
         let (_, list) = open(desk, &folder, &name, method)?;
         if list.is_none() {
@@ -222,9 +233,9 @@ fn open(desk: &mut Desk, folder: &RelPath, name: &RelPath, method: &'static str)
     Ok((entry, list))
 }
 
-async fn begin_list(guest: &Arc<Guest>, path: &RelPath, method: &'static str) -> Result<ListJob> {
+async fn begin_list(web_session: &Arc<WebSession>, path: &RelPath, method: &'static str) -> Result<ListJob> {
     let path = path.clone();
-    guest.step(move |desk| list_now(desk, &path, method)).await
+    web_session.step(move |desk| list_now(desk, &path, method)).await
 }
 
 fn list_now(desk: &mut Desk, path: &RelPath, method: &'static str) -> Result<ListJob> {
@@ -253,7 +264,7 @@ struct State {
     /// The file that is being read.
     now: Option<Reader>,
     /// None once it has ended.
-    pack: Option<Pack>,
+    pack: Option<ArchiveWriter>,
     /// Room for what is written, and for the names of a zip.
     claims: Vec<Claim>,
     /// Files and folders whose names are among them.
@@ -288,7 +299,7 @@ impl State {
                 },
             }
         }
-        Ok(self.pack.as_mut().map(Pack::take).unwrap_or_default())
+        Ok(self.pack.as_mut().map(ArchiveWriter::take).unwrap_or_default())
     }
 
     fn next_entry(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Option<Entry>> {
@@ -439,7 +450,7 @@ fn why_not(kind: Kind) -> Option<&'static str> {
 }
 
 struct ArchiveBody {
-    guest: Arc<Guest>,
+    web_session: Arc<WebSession>,
     /// None while a turn has it, and once that has failed.
     state: Option<Box<State>>,
     _right: OpenFile,
@@ -449,7 +460,7 @@ impl ArchiveBody {
     async fn next(mut self) -> Result<Option<(Bytes, ArchiveBody)>> {
         loop {
             let Some(mut state) = self.state.take().filter(|state| state.pack.is_some()) else { return Ok(None) };
-            let account = self.guest.account().clone();
+            let account = self.web_session.account().clone();
             let step = move |desk: &mut Desk| {
                 let done = state.step(desk, &account);
                 match done {
@@ -460,7 +471,7 @@ impl ArchiveBody {
                     }
                 }
             };
-            let (state, bytes) = self.guest.step(step).await?;
+            let (state, bytes) = self.web_session.step(step).await?;
             self.state = Some(state);
             if !bytes.is_empty() {
                 return Ok(Some((bytes, self)));
@@ -485,7 +496,7 @@ impl Drop for ArchiveBody {
     /// Whoever left in the middle is written down.
     fn drop(&mut self) {
         if let Some(mut state) = self.state.take() {
-            self.guest.note(move |desk| state.give_up(desk, Kind::Aborted, "the client is gone"));
+            self.web_session.note(move |desk| state.give_up(desk, Kind::Aborted, "the client is gone"));
         }
     }
 }

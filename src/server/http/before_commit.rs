@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::guest::{Guest, Pending, Waiting, unexpected};
+use super::web_session::{Pending, Waiting, WebSession, unexpected};
 use crate::error::Result;
 use crate::limits;
 use crate::server::desk::Desk;
@@ -20,14 +20,14 @@ pub enum BeforeCommit {
 ///
 /// # Errors
 /// Those of the work.
-pub async fn work_until_commit(guest: &Arc<Guest>, mut state: BeforeCommit) -> Result<Pending> {
+pub async fn work_until_commit(web_session: &Arc<WebSession>, mut state: BeforeCommit) -> Result<Pending> {
     loop {
         let work = match state {
             BeforeCommit::Work(work) => *work,
             BeforeCommit::Waits(pending) => return Ok(pending),
         };
         let class = work.class();
-        state = guest.change(class, move |desk, waiting| go_on(desk, waiting, work)).await?;
+        state = web_session.change(class, move |desk, waiting| go_on(desk, waiting, work)).await?;
     }
 }
 

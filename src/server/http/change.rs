@@ -7,10 +7,10 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
-use super::coming::Coming;
-use super::guest::{Guest, Waiting, begin, begin_change, begin_seen, unexpected};
 use super::put::{self, Looks};
+use super::request_body::RequestBody;
 use super::target::Place;
+use super::web_session::{Waiting, WebSession, begin, begin_change, begin_seen, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath, Seen, SeenAt};
 use crate::machine::turns::Class;
@@ -37,16 +37,16 @@ pub struct Way {
 /// # Errors
 /// [`Kind::Denied`] for a home itself; [`Kind::BadCommand`] if less than all of a folder is meant; those of the gate and the
 /// store.
-pub async fn delete(guest: &Arc<Guest>, place: &Place, headers: &HeaderMap) -> Result<Answer> {
+pub async fn delete(web_session: &Arc<WebSession>, place: &Place, headers: &HeaderMap) -> Result<Answer> {
     all_of_it(headers)?;
     if place.path.is_root() {
         return Err(Error::new(Kind::Denied, "a home itself is not removed"));
     }
     let mut looks = Looks::default();
     loop {
-        let seen = put::decide(guest, &place.path, headers).await?;
+        let seen = put::decide(web_session, &place.path, headers).await?;
         let path = place.path.clone();
-        let removed = guest.step(move |desk| remove(desk, path, seen, false, "DELETE")).await;
+        let removed = web_session.step(move |desk| remove(desk, path, seen, false, "DELETE")).await;
         if !looks.again(headers, &removed) {
             return removed.map(|()| answer(StatusCode::NO_CONTENT));
         }
@@ -57,7 +57,7 @@ pub async fn delete(guest: &Arc<Guest>, place: &Place, headers: &HeaderMap) -> R
 ///
 /// # Errors
 /// [`Kind::Exists`]; those of the gate and the store.
-pub async fn make_folder(guest: &Arc<Guest>, place: &Place, body: &mut Coming) -> Result<Answer> {
+pub async fn make_folder(web_session: &Arc<WebSession>, place: &Place, body: &mut RequestBody) -> Result<Answer> {
     if body.waits() || body.gather(1).await?.len > 0 {
         // RFC 4918, section 9.3.1.
         return Ok(answer(StatusCode::UNSUPPORTED_MEDIA_TYPE));
@@ -65,7 +65,7 @@ pub async fn make_folder(guest: &Arc<Guest>, place: &Place, body: &mut Coming) -
     if place.path.is_root() {
         return Err(Error::new(Kind::Exists, "a home itself is there already"));
     }
-    make(guest, place.path.clone(), "MKCOL").await?;
+    make(web_session, place.path.clone(), "MKCOL").await?;
     Ok(answer(StatusCode::CREATED))
 }
 
@@ -73,15 +73,15 @@ pub async fn make_folder(guest: &Arc<Guest>, place: &Place, body: &mut Coming) -
 ///
 /// # Errors
 /// Those of the gate and the store.
-pub async fn make(guest: &Arc<Guest>, path: RelPath, method: &'static str) -> Result<()> {
-    let made = guest.change(Class::Light, move |desk, waiting| {
+pub async fn make(web_session: &Arc<WebSession>, path: RelPath, method: &'static str) -> Result<()> {
+    let made = web_session.change(Class::Light, move |desk, waiting| {
         match begin_change(desk, waiting, Op::MakeFolder { path, parents: false }, method)? {
             Begun::Waits => Ok(waiting.join()),
             _ => Err(unexpected()),
         }
     });
     let made = made.await?;
-    guest.committed(made).await.map(drop)
+    web_session.committed(made).await.map(drop)
 }
 
 /// Gives a file or folder another name.
@@ -89,19 +89,20 @@ pub async fn make(guest: &Arc<Guest>, path: RelPath, method: &'static str) -> Re
 /// # Errors
 /// [`Kind::Exists`] if the name is taken and may not be replaced; [`Kind::NotDirectory`] if there is no folder for it; those of
 /// the gate and the store.
-pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<Answer> {
+pub async fn rename(web_session: &Arc<WebSession>, way: Way, headers: &HeaderMap) -> Result<Answer> {
     all_of_it(headers)?;
-    let (what, there) = (look(guest, &way.from, "MOVE").await?, look(guest, &way.to, "MOVE").await?);
+    let (what, there) = (look(web_session, &way.from, "MOVE").await?, look(web_session, &way.to, "MOVE").await?);
     let Some(what) = what else { return Err(missing(&way.from)) };
     way.check(there)?;
     let Way { from, to, .. } = way;
-    apart(guest, &from, &to, false).await?;
+    apart(web_session, &from, &to, false).await?;
     let folders = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
     let mut looks = Looks::default();
     let moved = loop {
-        let seen = SeenAt { path: put::decide(guest, &from, headers).await?, other: guest.seen().other.clone() };
+        let seen =
+            SeenAt { path: put::decide(web_session, &from, headers).await?, other: web_session.seen().other.clone() };
         let (from, to) = (from.clone(), to.clone());
-        let moved = guest.step(move |desk| match folders {
+        let moved = web_session.step(move |desk| match folders {
             true => supersede(desk, (&from, &to), seen, "MOVE"),
             false => rename_at(desk, (&from, &to), there.is_some(), seen, "MOVE"),
         });
@@ -118,9 +119,9 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
 ///
 /// # Errors
 /// [`Kind::Denied`].
-pub async fn apart(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, copied: bool) -> Result<()> {
+pub async fn apart(web_session: &Arc<WebSession>, from: &RelPath, to: &RelPath, copied: bool) -> Result<()> {
     let (from, to) = (from.clone(), to.clone());
-    guest.step(move |desk| desk.check_apart(&from, &to, copied)).await
+    web_session.step(move |desk| desk.check_apart(&from, &to, copied)).await
 }
 
 /// [`Op::Supersede`], if that is there which was seen.
@@ -180,9 +181,9 @@ pub fn remove(desk: &mut Desk, path: RelPath, seen: Option<Seen>, for_good: bool
 ///
 /// # Errors
 /// Those of the gate and the store.
-pub async fn look(guest: &Arc<Guest>, path: &RelPath, method: &'static str) -> Result<Option<EntryKind>> {
+pub async fn look(web_session: &Arc<WebSession>, path: &RelPath, method: &'static str) -> Result<Option<EntryKind>> {
     let path = path.clone();
-    let looked = guest.step(move |desk| match begin(desk, Op::Stat(path), method)? {
+    let looked = web_session.step(move |desk| match begin(desk, Op::Stat(path), method)? {
         Begun::Done(Ok(Outcome::Found { meta, .. })) => Ok(meta.kind),
         _ => Err(unexpected()),
     });

@@ -16,8 +16,8 @@ use futures::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 use hyper::server::conn::{http1, http2};
 
 use super::adapter::{Clock, Progress, Wire};
+use super::connection_tasks::{Again, Running, Tasks};
 use super::service::Answering;
-use super::together::{Again, Running, Tasks};
 use super::visitors::{News, Visitors};
 use crate::error::{Error, Kind, Result};
 use crate::limits;

@@ -9,8 +9,8 @@ use super::answer::{Answer, answer};
 use super::before_commit::{BeforeCommit, work_until_commit};
 use super::change::{Way, apart, aside, is_flat, look, make, missing, no_place, remove, rename_at, supersede};
 use super::entries::{Batch, batch};
-use super::guest::{Guest, Pending, begin, begin_seen, unexpected};
 use super::put::{self, Looks};
+use super::web_session::{Pending, WebSession, begin, begin_seen, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Entry, EntryKind, RelPath, Seen, SeenAt};
 use crate::limits;
@@ -25,17 +25,17 @@ use crate::server::desk::stand_in::StandIn;
 /// # Errors
 /// [`Kind::Exists`] if the name is taken and may not be replaced; [`Kind::NotDirectory`] if there is no folder for it;
 /// [`Kind::NotRegular`] for a link that leads out, a pipe or the like; those of the gate and the store.
-pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<Answer> {
+pub async fn copy(web_session: &Arc<WebSession>, way: Way, headers: &HeaderMap) -> Result<Answer> {
     let is_flat = is_flat(headers)?;
-    let (what, there) = (look(guest, &way.from, "COPY").await?, look(guest, &way.to, "COPY").await?);
+    let (what, there) = (look(web_session, &way.from, "COPY").await?, look(web_session, &way.to, "COPY").await?);
     let Some(what) = what else { return Err(missing(&way.from)) };
     way.check(there)?;
     let (from, to) = (way.from.clone(), way.to.clone());
-    apart(guest, &from, &to, true).await?;
+    apart(web_session, &from, &to, true).await?;
     let mut looks = Looks::default();
     loop {
-        let seen = put::decide(guest, &way.from, headers).await?;
-        let copied = copy_there(guest, &way, (what, there), seen, is_flat).await;
+        let seen = put::decide(web_session, &way.from, headers).await?;
+        let copied = copy_there(web_session, &way, (what, there), seen, is_flat).await;
         if !looks.again(headers, &copied) {
             copied?;
             break;
@@ -47,7 +47,7 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
 /// Copies a file or folder to where this is, or nothing is; a file only if it is what was seen, where that is said. Of a folder that
 /// is there the conditions say nothing more than that.
 async fn copy_there(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     way: &Way,
     (what, there): (EntryKind, Option<EntryKind>),
     seen: Option<Seen>,
@@ -56,13 +56,13 @@ async fn copy_there(
     let (from, to) = (way.from.clone(), way.to.clone());
     if what == EntryKind::Directory && !is_flat {
         let from = from.clone();
-        guest.step(move |desk| desk.allows_reading_all(&from, "COPY")).await?;
+        web_session.step(move |desk| desk.allows_reading_all(&from, "COPY")).await?;
     }
-    let _file = guest.open_file().await;
-    let _we_are_at_work = guest.working();
+    let _file = web_session.open_file().await;
+    let _we_are_at_work = web_session.working();
     let trees = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
     let built = match trees || what == EntryKind::Directory {
-        true => Some(Built::beside(guest, &from, &to).await),
+        true => Some(Built::beside(web_session, &from, &to).await),
         false => None,
     };
     let built = match built.transpose() {
@@ -72,14 +72,14 @@ async fn copy_there(
     };
     let place = built.as_ref().map_or_else(|| to.clone(), |built| built.path.clone());
     let copied = match what {
-        EntryKind::Directory => copy_folder(guest, &from, &place, is_flat).await,
+        EntryKind::Directory => copy_folder(web_session, &from, &place, is_flat).await,
         _ => {
-            let over = match &guest.seen().other {
-                Some(before) if built.is_none() => put::still(guest, &to, before).await?,
+            let over = match &web_session.seen().other {
+                Some(before) if built.is_none() => put::still(web_session, &to, before).await?,
                 _ if there.is_some() && !trees => Condition::Any,
                 _ => Condition::Absent,
             };
-            copy_one(guest, (from, seen), place, over).await
+            copy_one(web_session, (from, seen), place, over).await
         }
     };
     copied.map_err(|error| no_place(error, &to))?;
@@ -92,7 +92,7 @@ async fn copy_there(
 /// A copy of a folder, or one that is to replace a folder, under a name of its own until it is whole. Dropped before that it is
 /// removed.
 struct Built {
-    guest: Arc<Guest>,
+    web_session: Arc<WebSession>,
     path: RelPath,
     is_in_place: bool,
 }
@@ -102,27 +102,27 @@ impl Built {
     ///
     /// # Errors
     /// [`Kind::Denied`] if what is at `to` could not be replaced by it afterwards: nothing is copied then.
-    async fn beside(guest: &Arc<Guest>, source: &RelPath, place: &RelPath) -> Result<Built> {
+    async fn beside(web_session: &Arc<WebSession>, source: &RelPath, place: &RelPath) -> Result<Built> {
         let path = aside(place)?;
         let (from, to) = (path.clone(), place.clone());
-        let allowed = guest.step(move |desk| {
+        let allowed = web_session.step(move |desk| {
             desk.allows(&Op::Remove { path: from.clone(), recursive: true, for_good: true }, "COPY")?;
             desk.allows(&Op::Supersede { from, to }, "COPY")
         });
         allowed.await?;
         let stand_in = StandIn { beside: path.clone(), from: source.clone(), to: place.clone() };
-        guest.ticket().record().stands_in(stand_in);
-        Ok(Built { guest: guest.clone(), path, is_in_place: false })
+        web_session.ticket().record().stands_in(stand_in);
+        Ok(Built { web_session: web_session.clone(), path, is_in_place: false })
     }
 
     async fn put_in_place(mut self, to: RelPath, replace: bool) -> Result<()> {
         let path = self.path.clone();
-        let seen = SeenAt { path: None, other: self.guest.seen().other.clone() };
+        let seen = SeenAt { path: None, other: self.web_session.seen().other.clone() };
         let put = move |desk: &mut Desk| match replace {
             true => supersede(desk, (&path, &to), seen, "COPY"),
             false => rename_at(desk, (&path, &to), false, seen, "COPY"),
         };
-        self.guest.step(put).await?;
+        self.web_session.step(put).await?;
         self.is_in_place = true;
         Ok(())
     }
@@ -130,38 +130,43 @@ impl Built {
 
 impl Drop for Built {
     fn drop(&mut self) {
-        self.guest.ticket().record().stands_in_no_more(&self.path);
+        self.web_session.ticket().record().stands_in_no_more(&self.path);
         if self.is_in_place {
             return;
         }
-        let (guest, path) = (self.guest.clone(), self.path.clone());
+        let (web_session, path) = (self.web_session.clone(), self.path.clone());
         async_std::task::spawn(async move {
             // What fails is in the log, and nobody is left to be told. A copy that has its place has this name no more.
-            let removed = guest.give_up(move |desk, _| drop(remove(desk, path, None, true, "COPY")));
+            let removed = web_session.give_up(move |desk, _| drop(remove(desk, path, None, true, "COPY")));
             let _nobody_waits = removed.await;
         });
     }
 }
 
-async fn copy_one(guest: &Arc<Guest>, from: (RelPath, Option<Seen>), to: RelPath, over: Condition) -> Result<()> {
-    let pending = copy_file(guest, from, to, over).await?;
-    guest.committed(pending).await.map(drop)
+async fn copy_one(
+    web_session: &Arc<WebSession>,
+    from: (RelPath, Option<Seen>),
+    to: RelPath,
+    over: Condition,
+) -> Result<()> {
+    let pending = copy_file(web_session, from, to, over).await?;
+    web_session.committed(pending).await.map(drop)
 }
 
 /// A folder with all in it, unless only it itself is meant.
-async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: bool) -> Result<()> {
-    make_like(guest, from.clone(), to.clone()).await?;
+async fn copy_folder(web_session: &Arc<WebSession>, from: &RelPath, to: &RelPath, is_flat: bool) -> Result<()> {
+    make_like(web_session, from.clone(), to.clone()).await?;
     if is_flat {
         return Ok(());
     }
     let op = Op::List { path: from.clone(), recursive: true, rotten: false, modes: false, marks: false };
-    let listed = guest.step(move |desk| match begin(desk, op, "COPY")? {
+    let listed = web_session.step(move |desk| match begin(desk, op, "COPY")? {
         Begun::List(job) => Ok(job),
         _ => Err(unexpected()),
     });
     let mut rest = Some(listed.await?);
     while let Some(job) = rest.take() {
-        let batch = guest.step(move |desk| batch(desk, job, limits::COMMIT_BATCH)).await?;
+        let batch = web_session.step(move |desk| batch(desk, job, limits::COMMIT_BATCH)).await?;
         let Batch { rest: more, entries, unread, .. } = batch;
         if unread > 0 {
             let text = format!("{from}: {unread} of the folders in it could not be read, so it is not copied");
@@ -169,11 +174,11 @@ async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: 
         }
         rest = more;
         let mut pending = Vec::with_capacity(entries.len());
-        let begun = copy_entries(guest, from, to, entries, &mut pending).await;
+        let begun = copy_entries(web_session, from, to, entries, &mut pending).await;
         // They share a sync. Also if others failed: nothing of a request happens after its answer.
         let mut done = Ok(());
         for pending in pending {
-            done = done.and(guest.committed(pending).await.map(drop));
+            done = done.and(web_session.committed(pending).await.map(drop));
         }
         begun.and(done)?;
     }
@@ -181,14 +186,14 @@ async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: 
 }
 
 /// Makes a folder that keeps what clients keep with this one, if whoever copies may say what a folder keeps there.
-async fn make_like(guest: &Arc<Guest>, from: RelPath, to: RelPath) -> Result<()> {
-    make(guest, to.clone(), "COPY").await?;
-    let kept = guest.change(Class::Light, move |desk, _| desk.properties(&from)).await?;
+async fn make_like(web_session: &Arc<WebSession>, from: RelPath, to: RelPath) -> Result<()> {
+    make(web_session, to.clone(), "COPY").await?;
+    let kept = web_session.change(Class::Light, move |desk, _| desk.properties(&from)).await?;
     if kept.is_empty() {
         return Ok(());
     }
     let changes = kept.into_iter().map(|(name, value)| (name, Some(value))).collect();
-    let keeping = guest.step(move |desk| {
+    let keeping = web_session.step(move |desk| {
         let op = Op::SetProperties { path: to, changes, mtime: None };
         if desk.allows(&op, "COPY").is_ok() {
             begin(desk, op, "COPY")?;
@@ -204,7 +209,7 @@ async fn make_like(guest: &Arc<Guest>, from: RelPath, to: RelPath) -> Result<()>
 }
 
 async fn copy_entries(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     from: &RelPath,
     to: &RelPath,
     entries: Vec<Entry>,
@@ -213,8 +218,8 @@ async fn copy_entries(
     for entry in entries {
         let (source, target) = (from.join(&entry.path)?, to.join(&entry.path)?);
         match entry.kind {
-            EntryKind::Directory => make_like(guest, source, target).await?,
-            EntryKind::File => pending.push(copy_file(guest, (source, None), target, Condition::Absent).await?),
+            EntryKind::Directory => make_like(web_session, source, target).await?,
+            EntryKind::File => pending.push(copy_file(web_session, (source, None), target, Condition::Absent).await?),
             EntryKind::Link | EntryKind::Other => {
                 return Err(Error::new(Kind::NotRegular, format!("{source}: neither a file nor a folder")));
             }
@@ -224,18 +229,18 @@ async fn copy_entries(
 }
 
 async fn copy_file(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     (from, seen): (RelPath, Option<Seen>),
     to: RelPath,
     over: Condition,
 ) -> Result<Pending> {
     let seen = seen.map_or(SeenAt::ANYTHING, SeenAt::from);
-    let begun = guest.change(Class::Light, move |desk, waiting| {
+    let begun = web_session.change(Class::Light, move |desk, waiting| {
         match begin_seen(desk, waiting, (Op::Copy { from, to, over }, seen), "COPY")? {
             Begun::Work(work) => Ok(work),
             _ => Err(unexpected()),
         }
     });
     let work = begun.await?;
-    work_until_commit(guest, BeforeCommit::Work(Box::new(work))).await
+    work_until_commit(web_session, BeforeCommit::Work(Box::new(work))).await
 }

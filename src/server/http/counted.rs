@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName};
 
 use super::answer::{Answer, Body};
-use super::guest::Guest;
+use super::web_session::WebSession;
 use crate::auth::Link;
 use crate::error::Result;
 use crate::server::desk::downloads::{Counted, Part, What};
@@ -20,14 +20,14 @@ use crate::server::desk::downloads::{Counted, Part, What};
 /// # Errors
 /// [`Kind::LoginFailed`](crate::Kind::LoginFailed) if there is none left, as for a link that is not there.
 pub async fn counted(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     link: &Arc<Link>,
     what: What,
     (is_archive, answer): (bool, Answer),
 ) -> Result<Answer> {
     let Some(Sent { part, state, to_its_end }) = Sent::by(&answer, is_archive) else { return Ok(answer) };
     let link = link.clone();
-    let counted = guest.count(link, What { state, ..what }, part).await?.reaching_its_end(to_its_end);
+    let counted = web_session.count(link, What { state, ..what }, part).await?.reaching_its_end(to_its_end);
     let (head, body) = answer.into_parts();
     let left = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let going = CountedBody { body, counted, left };

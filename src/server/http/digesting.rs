@@ -15,8 +15,8 @@ use super::answer::{Answer, set};
 use super::conditions::{Decision, Validators};
 use super::digests::{CONTENT, REPR, algorithm};
 use super::file::Asked;
-use super::guest::{Guest, Waiting, begin, unexpected};
 use super::ranges::Wanted;
+use super::web_session::{Waiting, WebSession, begin, unexpected};
 use crate::buffers::Buffer;
 use crate::error::Result;
 use crate::files::{Change, Source};
@@ -47,14 +47,14 @@ pub struct Digested {
 ///
 /// # Errors
 /// Those of opening the file, as of sending it.
-pub async fn digest(guest: &Arc<Guest>, asked: &Asked) -> Result<Option<Digested>> {
+pub async fn digest(web_session: &Arc<WebSession>, asked: &Asked) -> Result<Option<Digested>> {
     let (repr, content) = (wanted(&asked.headers, &WANT_REPR), wanted(&asked.headers, &WANT_CONTENT));
     if repr.is_none() && content.is_none() {
         return Ok(None);
     }
-    let _right = guest.open_file().await;
+    let _right = web_session.open_file().await;
     let (path, headers, method) = (asked.place.path.clone(), asked.headers.clone(), asked.method);
-    let opened = guest.step(move |desk: &mut Desk| {
+    let opened = web_session.step(move |desk: &mut Desk| {
         let op = Op::Read { path, offset: 0, length: None, growing: false };
         let Begun::Download(job) = begin(desk, op, method)? else { return Err(unexpected()) };
         let validators = Validators::of(&job.meta(), job.recorded().as_ref());
@@ -66,7 +66,7 @@ pub async fn digest(guest: &Arc<Guest>, asked: &Asked) -> Result<Option<Digested
     let Some(mut hashing) = opened.await? else { return Ok(None) };
     while hashing.left() > 0 {
         let class = if hashing.left() <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy };
-        hashing = guest.change(class, move |_: &mut Desk, _: &mut Waiting| hashing.step()).await?;
+        hashing = web_session.change(class, move |_: &mut Desk, _: &mut Waiting| hashing.step()).await?;
     }
     hashing.over()
 }
@@ -93,14 +93,14 @@ impl Named {
     }
 }
 
-type Wish = Option<(&'static str, &'static Algorithm)>;
+type Query = Option<(&'static str, &'static Algorithm)>;
 
 impl Hashing {
     fn new(
         source: Box<dyn Source>,
         validators: Validators,
         headers: &HeaderMap,
-        (method, repr, content): (&str, Wish, Wish),
+        (method, repr, content): (&str, Query, Query),
     ) -> Hashing {
         let size = source.meta().size;
         let is_head = method == "HEAD";
@@ -184,7 +184,7 @@ impl Digested {
 }
 
 /// Which digest is asked for: of those that are known the one that is liked most. Zero says that one is not to be sent.
-fn wanted(headers: &HeaderMap, name: &HeaderName) -> Wish {
+fn wanted(headers: &HeaderMap, name: &HeaderName) -> Query {
     let lists = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     let members = lists.flat_map(|list| list.split(',')).filter_map(|member| {
         let (key, preference) = member.trim().split_once('=')?;

@@ -8,17 +8,17 @@ use hyper::{HeaderMap, Request, StatusCode};
 
 use super::answer::{Answer, Ids, Reader, explained, status, text};
 use super::codings;
-use super::coming::{Coming, Pieces};
 use super::digests::{self, Digests};
-use super::guest::{Guest, unexpected};
 use super::link_page;
 use super::multipart::{Form, Next};
 use super::put;
+use super::query::Query;
 use super::receiving::{self, Receiving, Wanted};
+use super::request_body::{Pieces, RequestBody};
 use super::resumable;
 use super::target::LinkTarget;
 use super::uploads::{Token, Upload, Uploads};
-use super::wish::Wish;
+use super::web_session::{WebSession, unexpected};
 use crate::auth::{InboxBounds, Link};
 use crate::error::{Error, Kind, Result};
 use crate::escape::for_people;
@@ -31,7 +31,7 @@ use crate::server::desk::inbox_room::InboxRoom;
 /// Whoever brings something by a link, and to where.
 pub struct InboxVisit<'a> {
     /// Their session.
-    pub guest: &'a Arc<Guest>,
+    pub web_session: &'a Arc<WebSession>,
     /// The link.
     pub link: &'a Arc<Link>,
     /// What it takes.
@@ -57,7 +57,7 @@ pub async fn serve(
     inbox: InboxVisit<'_>,
     request: &Request<()>,
     at: &LinkTarget,
-    body: &mut Coming,
+    body: &mut RequestBody,
     ids: Ids,
 ) -> Result<Answer> {
     let headers = request.headers();
@@ -70,13 +70,13 @@ pub async fn serve(
         }
         ("PATCH", Some(token)) if is_top => {
             let (upload, _) = inbox.upload(token)?;
-            resumable::append(inbox.guest, &upload, headers, body).await.map_err(hidden)
+            resumable::append(inbox.web_session, &upload, headers, body).await.map_err(hidden)
         }
         ("DELETE", Some(token)) if is_top => {
             let (upload, token) = inbox.upload(token)?;
-            Ok(resumable::cancel(inbox.guest, inbox.uploads, token, &upload).await)
+            Ok(resumable::cancel(inbox.web_session, inbox.uploads, token, &upload).await)
         }
-        ("GET" | "HEAD", None) if is_top && Wish::parse(request.uri()).json => Ok(inbox.as_json()),
+        ("GET" | "HEAD", None) if is_top && Query::parse(request.uri()).json => Ok(inbox.as_json()),
         ("GET" | "HEAD", None) if is_top => Ok(inbox.shown(ids)),
         ("POST", None) if is_top => {
             let brought = inbox.form(headers, body).await;
@@ -177,11 +177,11 @@ impl InboxVisit<'_> {
 
     /// Where a file goes that is called so.
     fn path(&self, name: &[u8]) -> Result<RelPath> {
-        inbox::path_in(&self.guest.users(), self.link, name)
+        inbox::path_in(&self.web_session.users(), self.link, name)
     }
 
     /// Stores one file that is the body of a request, or begins to.
-    async fn put(&self, at: &LinkTarget, headers: &HeaderMap, body: &mut Coming, ids: Ids) -> Result<Answer> {
+    async fn put(&self, at: &LinkTarget, headers: &HeaderMap, body: &mut RequestBody, ids: Ids) -> Result<Answer> {
         let refused = |status, why: &str| Ok(explained(status, why, &self.reader, ids));
         let path = self.path(at.path.as_bytes())?;
         if headers.contains_key(CONTENT_RANGE) {
@@ -198,18 +198,18 @@ impl InboxVisit<'_> {
         let mtime = put::mtime(headers)?;
         let spec = UploadSpec { size: Some(size), mtime, ..UploadSpec::default() };
         let digests = Digests::parse(headers, &[digests::REPR])?;
-        let room = self.guest.room(self.link, self.bounds, (1, size)).map_err(hidden)?;
+        let room = self.web_session.room(self.link, self.bounds, (1, size)).map_err(hidden)?;
         let mut answer = if goes_on {
             let url = at.secret.url();
-            let holding = (self.guest.source().clone(), Some(room));
+            let holding = (self.web_session.source().clone(), Some(room));
             let locate = |token: Token| format!("{url}?{UPLOAD}{token}");
             let wanted = Wanted { path, spec, digests, resume: None };
-            let began = resumable::create(self.guest, self.uploads, holding, (wanted, headers), body, locate);
+            let began = resumable::create(self.web_session, self.uploads, holding, (wanted, headers), body, locate);
             began.await.map_err(hidden)?
         } else {
             let digests = Digests::parse(headers, &[digests::REPR, digests::CONTENT])?;
             let wanted = Wanted { path, spec, digests, resume: None };
-            receiving::store(self.guest, wanted, Some(room), body).await.map_err(hidden)?;
+            receiving::store(self.web_session, wanted, Some(room), body).await.map_err(hidden)?;
             let mut answer = self.thanked(&Brought { stored: 1, ..Brought::default() }, ids);
             if resumable::is_complete(headers) == Some(true) {
                 resumable::mark(&mut answer, true);
@@ -223,7 +223,7 @@ impl InboxVisit<'_> {
     }
 
     /// Stores the files of a form, each for itself: what of it is there, and why what is not.
-    async fn form(&self, headers: &HeaderMap, body: &mut Coming) -> Brought {
+    async fn form(&self, headers: &HeaderMap, body: &mut RequestBody) -> Brought {
         let mut brought = Brought::default();
         if let Err(error) = self.try_form(headers, body, &mut brought).await {
             brought.fails(None, error);
@@ -231,15 +231,15 @@ impl InboxVisit<'_> {
         brought
     }
 
-    async fn try_form(&self, headers: &HeaderMap, body: &mut Coming, brought: &mut Brought) -> Result<()> {
+    async fn try_form(&self, headers: &HeaderMap, body: &mut RequestBody, brought: &mut Brought) -> Result<()> {
         let long = || Error::new(Kind::BadCommand, "say how long the form is, for there is a bound");
         let size = body.announced().ok_or_else(long)?;
         // A chunk that gathers, and one at the desk.
-        let claim = self.guest.account().claim(2 * limits::CHUNK);
+        let claim = self.web_session.account().claim(2 * limits::CHUNK);
         let least = if claim.is_some() { limits::CHUNK } else { limits::WEB_READ };
-        let mut form = Reading { form: Form::of(headers)?, guest: self.guest, body, least, is_over: false };
+        let mut form = Reading { form: Form::of(headers)?, web_session: self.web_session, body, least, is_over: false };
         // All of the form is more than its files.
-        let mut all = self.guest.room(self.link, self.bounds, (0, size)).map_err(hidden)?;
+        let mut all = self.web_session.room(self.link, self.bounds, (0, size)).map_err(hidden)?;
         loop {
             match form.next().await? {
                 Next::Over => return Ok(()),
@@ -283,16 +283,16 @@ impl InboxVisit<'_> {
 
     async fn begin_part(&self, name: &[u8]) -> Result<Receiving> {
         let path = self.path(name)?;
-        let room = self.guest.room(self.link, self.bounds, (1, 0))?;
+        let room = self.web_session.room(self.link, self.bounds, (1, 0))?;
         let (spec, digests) = (UploadSpec::default(), Digests::default());
-        Receiving::begin(self.guest, Wanted { path, spec, digests, resume: None }, Some(room)).await
+        Receiving::begin(self.web_session, Wanted { path, spec, digests, resume: None }, Some(room)).await
     }
 
     /// The upload of this token, for whoever has this link.
     fn upload(&self, token: &str) -> Result<(Arc<Upload>, Token)> {
         let missing = || Error::new(Kind::NotFound, "there is no such upload");
         let token: Token = token.parse().map_err(|()| missing())?;
-        let upload = self.uploads.get(token).filter(|upload| self.guest.principal().is_same_user(&upload.owner));
+        let upload = self.uploads.get(token).filter(|upload| self.web_session.principal().is_same_user(&upload.owner));
         upload.map(|upload| (upload, token)).ok_or_else(missing)
     }
 }
@@ -301,8 +301,8 @@ impl InboxVisit<'_> {
 struct Reading<'a> {
     form: Form,
     /// Who pays for all of it, also for what is no file.
-    guest: &'a Guest,
-    body: &'a mut Coming,
+    web_session: &'a WebSession,
+    body: &'a mut RequestBody,
     /// So many bytes are gathered before some are given out.
     least: usize,
     is_over: bool,
@@ -315,7 +315,7 @@ impl Reading<'_> {
                 Next::More if self.is_over => return Err(hidden(Error::new(Kind::Aborted, "the form broke off"))),
                 Next::More => {
                     let some = self.body.gather(self.least).await.map_err(hidden)?;
-                    self.guest.pay(some.len).await;
+                    self.web_session.pay(some.len).await;
                     some.pieces.iter().for_each(|piece| self.form.push(piece));
                     self.is_over = some.is_last;
                 }

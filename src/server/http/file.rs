@@ -17,14 +17,14 @@ use hyper::{HeaderMap, StatusCode};
 use super::answer::{Answer, Body, answer, of_user, set};
 use super::conditions::{Decision, Validators};
 use super::digesting;
-use super::guest::{Guest, OpenFile, begin, unexpected};
+use super::query::Query;
 use super::ranges::Wanted;
 use super::reader::{HandedOn, Piece, Reader};
-use super::seat::Errand;
+use super::shared_desk::Errand;
 use super::target::Place;
 use super::types::{Type, disposition};
 use super::viewer::Viewer;
-use super::wish::Wish;
+use super::web_session::{OpenFile, WebSession, begin, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::server::desk::Desk;
@@ -63,14 +63,14 @@ enum Part {
 
 /// A reader, of which the log tells if it is dropped before its end: by whoever left, wherever it was at that moment.
 struct Held {
-    guest: Arc<Guest>,
+    web_session: Arc<WebSession>,
     reader: Reader,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(job) = self.reader.give_up() {
-            self.guest.note(|desk| {
+            self.web_session.note(|desk| {
                 desk.drop_download(job, Error::new(Kind::Aborted, "the client is gone"));
                 desk.rest();
             });
@@ -85,7 +85,7 @@ pub struct Asked {
     /// Where.
     pub place: Place,
     /// How.
-    pub wish: Wish,
+    pub query: Query,
     /// Who is logged in, whosever place it is; none: nobody in particular.
     pub viewer: Option<Viewer>,
     /// Conditions and ranges.
@@ -96,20 +96,20 @@ pub struct Asked {
 ///
 /// # Errors
 /// [`Kind::IsDirectory`] for a folder; those of the gate and the store.
-pub async fn serve(guest: &Arc<Guest>, asked: Asked) -> Result<Answer> {
-    let digested = digesting::digest(guest, &asked).await?;
-    let mut answer = serve_bytes(guest, asked).await?;
+pub async fn serve(web_session: &Arc<WebSession>, asked: Asked) -> Result<Answer> {
+    let digested = digesting::digest(web_session, &asked).await?;
+    let mut answer = serve_bytes(web_session, asked).await?;
     if let Some(digested) = digested {
         digested.tell(&mut answer);
     }
     Ok(answer)
 }
 
-async fn serve_bytes(guest: &Arc<Guest>, asked: Asked) -> Result<Answer> {
-    let (found, right) = match open(guest, &asked, false).await? {
+async fn serve_bytes(web_session: &Arc<WebSession>, asked: Asked) -> Result<Answer> {
+    let (found, right) = match open(web_session, &asked, false).await? {
         Found::Large => {
-            let right = guest.open_file().await;
-            (open(guest, &asked, true).await?, Some(right))
+            let right = web_session.open_file().await;
+            (open(web_session, &asked, true).await?, Some(right))
         }
         found => (found, None),
     };
@@ -127,13 +127,13 @@ async fn serve_bytes(guest: &Arc<Guest>, asked: Asked) -> Result<Answer> {
         }
         // Asked for with the right.
         Found::Large => Err(unexpected()),
-        Found::Sending(sending) => Ok(send(guest, &asked, *sending, right)),
+        Found::Sending(sending) => Ok(send(web_session, &asked, *sending, right)),
     }
 }
 
-async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<Found> {
+async fn open(web_session: &Arc<WebSession>, asked: &Asked, may_stay_open: bool) -> Result<Found> {
     let (path, headers, method) = (asked.place.path.clone(), asked.headers.clone(), asked.method);
-    let (account, holder) = (guest.account().clone(), guest.clone());
+    let (account, holder) = (web_session.account().clone(), web_session.clone());
     let look = move |desk: &mut Desk| {
         let op = Op::Read { path: path.clone(), offset: 0, length: None, growing: false };
         let Begun::Download(job) = begin(desk, op, method)? else { return Err(unexpected()) };
@@ -194,9 +194,9 @@ async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<
         if is_head || reader.is_over() {
             desk.rest();
         }
-        Ok(Found::Sending(Box::new(Sending { validators, part, held: Held { guest: holder, reader }, first })))
+        Ok(Found::Sending(Box::new(Sending { validators, part, held: Held { web_session: holder, reader }, first })))
     };
-    guest.step(look).await
+    web_session.step(look).await
 }
 
 fn validate(answer: &mut Answer, validators: &Validators) {
@@ -206,7 +206,7 @@ fn validate(answer: &mut Answer, validators: &Validators) {
     }
 }
 
-fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenFile>) -> Answer {
+fn send(web_session: &Arc<WebSession>, asked: &Asked, sending: Sending, right: Option<OpenFile>) -> Answer {
     let Sending { validators, part, held, first } = sending;
     let (path, reader) = (&asked.place.path, &held.reader);
     let kind = Type::of(path);
@@ -216,7 +216,7 @@ fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenF
     });
     validate(&mut answer, &validators);
     of_user(&mut answer);
-    set(&mut answer, CONTENT_DISPOSITION, disposition(path, kind.is_harmless && !asked.wish.download));
+    set(&mut answer, CONTENT_DISPOSITION, disposition(path, kind.is_harmless && !asked.query.download));
     answer.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     match reader.boundary() {
         Some(boundary) => set(&mut answer, CONTENT_TYPE, format_args!("multipart/byteranges; boundary={boundary}")),
@@ -235,13 +235,13 @@ fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenF
             let (ready, handed_on) = (first.into_iter().collect(), reader.handed_on().clone());
             let held = Ok(Some(held));
             let going = FileBody {
-                guest: guest.clone(),
+                web_session: web_session.clone(),
                 ready,
                 then: held,
                 ahead: None,
                 handed_on,
                 is_in_memory: true,
-                _sending: guest.sending(),
+                _sending: web_session.sending(),
                 _right: right,
             };
             Body::stream(try_unfold(going, FileBody::next))
@@ -253,7 +253,7 @@ fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenF
 /// A body that takes more than one turn. What is in memory is read when the connection can take it, once there is no core to do so beside
 /// that; else the next of it is read while some is sent, where there is memory for both.
 struct FileBody {
-    guest: Arc<Guest>,
+    web_session: Arc<WebSession>,
     /// What was read and is not given yet.
     ready: VecDeque<Piece>,
     /// What comes behind that: the rest of the file, nothing (while a turn has it, and at the end), or why there is no more.
@@ -297,7 +297,7 @@ impl FileBody {
         self.handed_on.add(&piece);
         // Where memory is short, whoever is slow has the piece that they are at and no more. What failed is told behind what is ready.
         let is_low = self.ready.len() < limits::OUTBOX_LOW && !self.reads_here();
-        if is_low && self.then.is_ok() && self.guest.account().is_rich() {
+        if is_low && self.then.is_ok() && self.web_session.account().is_rich() {
             let _whether_there_is_more = self.read_on();
         }
         (piece.bytes, self)
@@ -305,17 +305,17 @@ impl FileBody {
 
     /// Whether what comes next is read where it is sent.
     fn reads_here(&self) -> bool {
-        self.is_in_memory && self.guest.are_cores_taken()
+        self.is_in_memory && self.web_session.are_cores_taken()
     }
 
     /// The next piece, if it is in memory.
     fn piece_now(&mut self) -> Option<Piece> {
-        let account = self.guest.account().clone();
+        let account = self.web_session.account().clone();
         if !self.reads_here() || !account.is_rich() {
             return None;
         }
         let Ok(Some(held)) = &mut self.then else { return None };
-        let piece = held.guest.at_once(|desk| held.reader.piece_now(desk, &account))?;
+        let piece = held.web_session.at_once(|desk| held.reader.piece_now(desk, &account))?;
         self.is_in_memory = piece.is_some();
         piece
     }
@@ -328,8 +328,8 @@ impl FileBody {
         let Some(mut held) = std::mem::replace(&mut self.then, Ok(None))?.filter(|held| !held.reader.is_over()) else {
             return Ok(false);
         };
-        let account = self.guest.account().clone();
-        self.ahead = Some(self.guest.begin_step(move |desk: &mut Desk| {
+        let account = self.web_session.account().clone();
+        self.ahead = Some(self.web_session.begin_step(move |desk: &mut Desk| {
             let mut pieces = VecDeque::new();
             let read = held.reader.read_ahead(desk, &account, &mut pieces);
             if read.is_err() || held.reader.is_over() {

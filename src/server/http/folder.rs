@@ -15,13 +15,13 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::answer::{Answer, Body, Ids, answer, redirect};
 use super::entries::{Batch, batch};
 use super::file::Asked;
-use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::offers::Offered;
 use super::page;
+use super::query::{Query, Sort};
 use super::rows::{Form, Rows, Scene};
 use super::target::Place;
 use super::used::Counting;
-use super::wish::{Sort, Wish};
+use super::web_session::{OpenFile, WebSession, begin, unexpected};
 use crate::auth::Access;
 use crate::budget::Claim;
 use crate::error::{Error, Kind, Result};
@@ -36,14 +36,14 @@ use crate::server::desk::outcome::{Begun, Outcome};
 ///
 /// # Errors
 /// Those of the gate and the store: [`Kind::NotDirectory`](crate::Kind::NotDirectory) where it is none.
-pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Result<Answer> {
+pub async fn serve(web_session: &Arc<WebSession>, asked: Asked, form: Form, ids: Ids) -> Result<Answer> {
     let path = asked.place.path.clone();
-    let (recursive, method) = (asked.wish.search.is_some(), asked.method);
+    let (recursive, method) = (asked.query.search.is_some(), asked.method);
     let op = Op::List { path: path.clone(), recursive, rotten: false, modes: false, marks: false };
     // Of what is only a redirect, or a head, nobody sees anything.
     let shown = if asked.place.is_folder && method != "HEAD" { form } else { Form::Text };
-    let gathering = guest.gathering().await;
-    let (job, offered, counter) = guest
+    let gathering = web_session.gathering().await;
+    let (job, offered, counter) = web_session
         .step(move |desk| match begin(desk, op, method)? {
             Begun::List(job) => {
                 let offered = Offered::now(desk, &path, shown);
@@ -53,37 +53,37 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
             _ => Err(unexpected()),
         })
         .await?;
-    let counting = counter.and_then(|counter| guest.counting(counter));
+    let counting = counter.and_then(|counter| web_session.counting(counter));
     if !asked.place.is_folder || asked.method == "HEAD" {
         let listed = move |desk: &mut Desk| {
             let listed = desk.listed(job);
             desk.rest();
             listed.map(drop)
         };
-        guest.step(listed).await?;
+        web_session.step(listed).await?;
         if !asked.place.is_folder {
             // Links in it are relative to what ends with a slash.
             return Ok(redirect(StatusCode::MOVED_PERMANENTLY, &asked.place.url(true)));
         }
         return Ok(typed(form));
     }
-    let gathered = gather(guest, job, &asked).await?;
+    let gathered = gather(web_session, job, &asked).await?;
     drop(gathering);
     // What goes on while the client reads keeps the folder open.
-    let right = gathered.rest.is_some().then(|| guest.open_folder()).transpose()?;
+    let right = gathered.rest.is_some().then(|| web_session.open_folder()).transpose()?;
     let place = asked.place.clone();
     let scene = Scene {
         place: asked.place,
-        wish: asked.wish,
+        query: asked.query,
         user: asked.viewer,
         offered,
-        is_writable: guest.may_write(),
+        is_writable: web_session.may_write(),
         is_sorted: gathered.rest.is_none(),
         is_cut: gathered.is_cut,
         ids,
     };
     let going = FolderBody {
-        guest: guest.clone(),
+        web_session: web_session.clone(),
         place,
         rows: Rows::new(form, scene),
         gathered,
@@ -101,13 +101,13 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
 ///
 /// # Errors
 /// Those of a step: the account has changed or is gone.
-pub async fn delivery(guest: &Arc<Guest>, asked: &Asked, form: Form, ids: Ids) -> Result<Option<Answer>> {
-    if form != Form::Page || !guest.may_write() {
+pub async fn delivery(web_session: &Arc<WebSession>, asked: &Asked, form: Form, ids: Ids) -> Result<Option<Answer>> {
+    if form != Form::Page || !web_session.may_write() {
         return Ok(None);
     }
     let path = asked.place.path.clone();
     // The rights of now: those of the login may have changed.
-    let asking = guest.step(move |desk| {
+    let asking = web_session.step(move |desk| {
         let grants = desk.principal().grants();
         let is_whole = path.is_root() || grants.folders.iter().any(|folder| folder.at == path);
         Ok((Offered::now(desk, &path, Form::Text), is_whole))
@@ -117,8 +117,8 @@ pub async fn delivery(guest: &Arc<Guest>, asked: &Asked, form: Form, ids: Ids) -
     if !is_whole || !delivers {
         return Ok(None);
     }
-    let (place, wish, user) = (asked.place.clone(), asked.wish.clone(), asked.viewer.clone());
-    let scene = Scene { place, wish, user, offered, is_writable: true, is_sorted: true, is_cut: false, ids };
+    let (place, query, user) = (asked.place.clone(), asked.query.clone(), asked.viewer.clone());
+    let scene = Scene { place, query, user, offered, is_writable: true, is_sorted: true, is_cut: false, ids };
     let mut answer = typed(form);
     *answer.body_mut() = Body::whole(page::delivery(&scene));
     Ok(Some(answer))
@@ -142,24 +142,25 @@ struct Gathered {
     is_cut: bool,
 }
 
-async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &Asked) -> Result<Gathered> {
+async fn gather(web_session: &Arc<WebSession>, job: ListJob, Asked { place, query, .. }: &Asked) -> Result<Gathered> {
     let mut gathered = Gathered { sorted: Vec::new(), _claims: Vec::new(), rest: Some(job), unread: 0, is_cut: false };
-    let search = wish.search.as_ref().map(|text| folded_text(text));
+    let search = query.search.as_ref().map(|text| folded_text(text));
     let (mut bytes, mut looked) = (0, 0);
     while let Some(job) = gathered.rest.take() {
         let Batch { rest, mut entries, unread, .. } =
-            guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
+            web_session.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
         gathered.unread = unread;
         looked += entries.len();
         entries.retain(|entry| place.names(&entry.path) && search.as_ref().is_none_or(|text| has(entry, text)));
         let more = entries.iter().map(|entry| size_of::<Entry>() + entry.path.len()).sum::<usize>();
         gathered.sorted.append(&mut entries);
         bytes += more;
-        let claim = if bytes < limits::WEB_FOLDER_BYTES { guest.account().claim(more) } else { None };
+        let claim = if bytes < limits::WEB_FOLDER_BYTES { web_session.account().claim(more) } else { None };
         // What a search finds is shown when it is over.
         if claim.is_none() && (gathered._claims.is_empty() || search.is_some()) {
             if let Some(job) = rest {
-                guest.note(|desk| drop(desk.drop_list(job, Error::new(Kind::Busy, "there is no room for a listing"))));
+                web_session
+                    .note(|desk| drop(desk.drop_list(job, Error::new(Kind::Busy, "there is no room for a listing"))));
             }
             return Err(Error::new(Kind::Busy, "there is no room for a listing now"));
         }
@@ -174,7 +175,7 @@ async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &As
                 desk.rest();
                 listed
             };
-            if let Outcome::Listed { unreadable, .. } = guest.step(ended).await? {
+            if let Outcome::Listed { unreadable, .. } = web_session.step(ended).await? {
                 gathered.unread = unreadable;
             }
             gathered._claims.extend(claim);
@@ -187,7 +188,7 @@ async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &As
             None => break,
         }
     }
-    sort(&mut gathered.sorted, wish);
+    sort(&mut gathered.sorted, query);
     if search.is_some() && gathered.sorted.len() > limits::WEB_SEARCH_FOUND {
         gathered.sorted.truncate(limits::WEB_SEARCH_FOUND);
         gathered.is_cut = true;
@@ -207,11 +208,11 @@ fn has(entry: &Entry, text: &str) -> bool {
     folded_text(&String::from_utf8_lossy(name)).contains(text)
 }
 
-fn sort(entries: &mut [Entry], wish: &Wish) {
+fn sort(entries: &mut [Entry], query: &Query) {
     let folders_first = |a: &Entry, b: &Entry| (a.kind != EntryKind::Directory).cmp(&(b.kind != EntryKind::Directory));
     let by_name = |a: &Entry, b: &Entry| folded(a).cmp(folded(b)).then_with(|| a.path.cmp(&b.path));
-    let turned = |order: Ordering| if wish.descending { order.reverse() } else { order };
-    entries.sort_by(|a, b| match wish.sort {
+    let turned = |order: Ordering| if query.descending { order.reverse() } else { order };
+    entries.sort_by(|a, b| match query.sort {
         Sort::Name => folders_first(a, b).then_with(|| turned(by_name(a, b))),
         Sort::Size => turned(bytes(a).cmp(&bytes(b))).then_with(|| by_name(a, b)),
         Sort::Time => turned(a.mtime.cmp(&b.mtime)).then_with(|| by_name(a, b)),
@@ -237,7 +238,7 @@ enum Stage {
 
 /// A listing on its way.
 struct FolderBody {
-    guest: Arc<Guest>,
+    web_session: Arc<WebSession>,
     place: Place,
     rows: Rows,
     gathered: Gathered,
@@ -266,14 +267,14 @@ impl FolderBody {
             let Some(job) = self.gathered.rest.take() else {
                 // The rows are there by then.
                 if let Some(counting) = self.counting.take() {
-                    let _we_are_at_work = self.guest.working();
+                    let _we_are_at_work = self.web_session.working();
                     self.rows.used(counting.awhile().await);
                 }
                 self.rows.tail(self.gathered.unread, &mut piece);
                 self.stage = Stage::Over;
                 break;
             };
-            let batch = self.guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
+            let batch = self.web_session.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
             self.gathered.rest = batch.rest;
             self.gathered.unread = batch.unread;
             self.gathered.sorted = batch.entries;
@@ -288,7 +289,7 @@ impl Drop for FolderBody {
     /// Whoever left in the middle is written down.
     fn drop(&mut self) {
         if let Some(job) = self.gathered.rest.take() {
-            self.guest.note(|desk| drop(desk.drop_list(job, Error::new(Kind::Aborted, "the client is gone"))));
+            self.web_session.note(|desk| drop(desk.drop_list(job, Error::new(Kind::Aborted, "the client is gone"))));
         }
     }
 }
@@ -312,7 +313,7 @@ mod tests {
             entry("C", EntryKind::File, 1, 4),
         ];
         let mut sorted = |sort_by, descending| {
-            sort(&mut entries, &Wish { sort: sort_by, descending, ..Wish::default() });
+            sort(&mut entries, &Query { sort: sort_by, descending, ..Query::default() });
             entries.iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned()).collect::<String>()
         };
         assert_eq!(sorted(Sort::Name, false), "zAbC");

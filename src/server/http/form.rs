@@ -5,7 +5,7 @@ use hyper::header::CONTENT_TYPE;
 use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
 
-use super::coming::Coming;
+use super::request_body::RequestBody;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
@@ -17,7 +17,7 @@ impl Fields {
     ///
     /// # Errors
     /// [`Kind::BadCommand`] for what is no form, or more than [`limits::WEB_FORM`].
-    pub async fn read(headers: &HeaderMap, body: &mut Coming) -> Result<Fields> {
+    pub async fn read(headers: &HeaderMap, body: &mut RequestBody) -> Result<Fields> {
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

@@ -11,21 +11,21 @@ use hyper::{Method, Request, StatusCode};
 
 use super::Web;
 use super::answer::{Answer, Ids, Reader, answer, explained, redirect, refusal, set, text};
-use super::coming::Coming;
 use super::counted;
 use super::dropped::{self, InboxVisit};
 use super::file::Asked;
 use super::form::Fields;
-use super::guest::{Guest, begin, unexpected};
 use super::link_page;
 use super::login;
 use super::multipart;
 use super::place;
+use super::query::Query;
+use super::refused_requests::{Arrival, Turned};
+use super::request_body::RequestBody;
 use super::same_site;
 use super::target::{LinkRoot, LinkTarget, Place, Whose};
-use super::turned_away::{Arrival, Turned};
 use super::visitors::{Claimed, LinkKey, Visitors};
-use super::wish::Wish;
+use super::web_session::{WebSession, begin, unexpected};
 use crate::auth::{Link, LinkTo};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Meta, RelPath};
@@ -64,18 +64,18 @@ impl Asker<'_> {
     }
 
     /// Tells that it failed so; of whoever came by the link, if anybody did.
-    fn failed(&self, error: &Error, guest: Option<&Guest>, ids: Ids) {
+    fn failed(&self, error: &Error, web_session: Option<&WebSession>, ids: Ids) {
         let turned = Turned { visitors: self.visitors, request: self.request, session: ids.session };
-        self.arrival.failed(&turned, guest, error);
+        self.arrival.failed(&turned, web_session, error);
     }
 }
 
 /// Answers a request for something below a link.
-pub async fn serve(asker: Asker<'_>, at: LinkTarget, body: &mut Coming, ids: &mut Ids) -> Answer {
-    let mut guest = None;
-    let answered = decide(&asker, &at, body, (&mut *ids, &mut guest)).await;
+pub async fn serve(asker: Asker<'_>, at: LinkTarget, body: &mut RequestBody, ids: &mut Ids) -> Answer {
+    let mut web_session = None;
+    let answered = decide(&asker, &at, body, (&mut *ids, &mut web_session)).await;
     let mut answer = answered.unwrap_or_else(|error| {
-        asker.failed(&error, guest.as_deref(), *ids);
+        asker.failed(&error, web_session.as_deref(), *ids);
         refused(&error, &asker.reader(), *ids)
     });
     let headers = answer.headers_mut();
@@ -125,8 +125,8 @@ impl Way {
 async fn decide(
     asker: &Asker<'_>,
     at: &LinkTarget,
-    body: &mut Coming,
-    (ids, visitor): (&mut Ids, &mut Option<Arc<Guest>>),
+    body: &mut RequestBody,
+    (ids, visitor): (&mut Ids, &mut Option<Arc<WebSession>>),
 ) -> Result<Answer> {
     let request = asker.request;
     if request.method() == Method::OPTIONS {
@@ -146,15 +146,15 @@ async fn decide(
     };
     let key = key(asker, at)?;
     let is_guess = matches!(key, Some(LinkKey::Password(_)));
-    let guest = match enter(asker, at, key).await {
+    let web_session = match enter(asker, at, key).await {
         Err(error) if error.kind() == Kind::LoginRequired => return Ok(locked(asker, at, None, *ids)),
         // It is asked for a password where there is a link that has one, and nowhere else.
         Err(error) if error.kind() == Kind::LoginFailed && is_guess => return Ok(locked(asker, at, Some(WRONG), *ids)),
-        guest => guest?,
+        web_session => web_session?,
     };
-    ids.session = guest.ticket().id();
-    *visitor = Some(guest.clone());
-    let link = guest.principal().link().cloned().ok_or_else(unexpected)?;
+    ids.session = web_session.ticket().id();
+    *visitor = Some(web_session.clone());
+    let link = web_session.principal().link().cloned().ok_or_else(unexpected)?;
     if login::is_script(request.headers()) {
         return Err(Error::new(Kind::Denied, "what users store here is no part of any page"));
     }
@@ -166,12 +166,14 @@ async fn decide(
         (LinkTo::Inbox(_), _) if !may_write => Ok(not_offered(asker, *ids)),
         (LinkTo::Inbox(bounds), _) => {
             let uploads = &asker.visitors.shared().uploads;
-            let refused = |error: &Error| asker.failed(error, Some(&guest), *ids);
+            let refused = |error: &Error| asker.failed(error, Some(&web_session), *ids);
             let (reader, refused) = (asker.reader(), &refused);
-            let inbox = InboxVisit { guest: &guest, link: &link, bounds, uploads, reader, refused };
+            let inbox = InboxVisit { web_session: &web_session, link: &link, bounds, uploads, reader, refused };
             dropped::serve(inbox, request, at, body, *ids).await
         }
-        (LinkTo::File | LinkTo::Folder, Way::Read(method)) => read(asker, at, (&guest, &link), method, *ids).await,
+        (LinkTo::File | LinkTo::Folder, Way::Read(method)) => {
+            read(asker, at, (&web_session, &link), method, *ids).await
+        }
         (LinkTo::File | LinkTo::Folder, Way::Bring | Way::Unlock) => Ok(not_offered(asker, *ids)),
     }
 }
@@ -185,9 +187,9 @@ fn not_offered(asker: &Asker<'_>, ids: Ids) -> Answer {
 }
 
 /// The session of whoever has this link.
-async fn enter(asker: &Asker<'_>, at: &LinkTarget, key: Option<LinkKey>) -> Result<Arc<Guest>> {
-    let guest = asker.visitors.by_link(&at.secret.to_secret(), key).await;
-    guest.map_err(|error| match error.kind() {
+async fn enter(asker: &Asker<'_>, at: &LinkTarget, key: Option<LinkKey>) -> Result<Arc<WebSession>> {
+    let web_session = asker.visitors.by_link(&at.secret.to_secret(), key).await;
+    web_session.map_err(|error| match error.kind() {
         // What it leads to is not there any more, or it is used up: no password was wrong.
         Kind::NotFound | Kind::NotDirectory => Error::new(Kind::Revoked, "no such link"),
         _ => error,
@@ -227,25 +229,25 @@ fn locked(asker: &Asker<'_>, at: &LinkTarget, why: Option<&str>, ids: Ids) -> An
 }
 
 /// What the form of a link with a password sends.
-async fn unlock(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: Ids) -> Result<Answer> {
+async fn unlock(asker: &Asker<'_>, at: &LinkTarget, body: &mut RequestBody, ids: Ids) -> Result<Answer> {
     let headers = asker.request.headers();
     same_site::check(asker.request.uri(), headers)?;
     let fields = Fields::read(headers, body).await?;
     let password = Secret::new(std::mem::take(&mut *fields.get("password")));
     let is_locked = asker.visitors.link_is_locked(&at.secret.to_secret());
-    let guest = match enter(asker, at, Some(LinkKey::Password(password))).await {
+    let web_session = match enter(asker, at, Some(LinkKey::Password(password))).await {
         Err(error) if error.kind() == Kind::LoginFailed && is_locked => {
             return Ok(locked(asker, at, Some(WRONG), ids));
         }
-        guest => guest?,
+        web_session => web_session?,
     };
     let url = at.secret.url();
     let mut answer = redirect(StatusCode::SEE_OTHER, &url);
     // What takes no password is open without a cookie.
-    if !guest.principal().link().is_some_and(|link| link.has_password()) {
+    if !web_session.principal().link().is_some_and(|link| link.has_password()) {
         return Ok(answer);
     }
-    let cookie = asker.visitors.shared().opened_links.add(guest.principal().clone(), Instant::now())?;
+    let cookie = asker.visitors.shared().opened_links.add(web_session.principal().clone(), Instant::now())?;
     let cookie = String::from_utf8_lossy(cookie.expose()).into_owned();
     set(&mut answer, SET_COOKIE, format_args!("{COOKIE}={cookie}; Path={url}; Secure; HttpOnly; SameSite=Lax"));
     Ok(answer)
@@ -254,41 +256,41 @@ async fn unlock(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: Ids)
 async fn read(
     asker: &Asker<'_>,
     at: &LinkTarget,
-    (guest, link): (&Arc<Guest>, &Arc<Link>),
+    (web_session, link): (&Arc<WebSession>, &Arc<Link>),
     method: &'static str,
     ids: Ids,
 ) -> Result<Answer> {
-    let (wish, headers) = (Wish::parse(asker.request.uri()), asker.request.headers().clone());
+    let (query, headers) = (Query::parse(asker.request.uri()), asker.request.headers().clone());
     let name = link.path.file_name().unwrap_or(b"files").to_vec();
     let root = LinkRoot { secret: at.secret.clone(), name: name.clone() };
     let mut place = Place { whose: Whose::Link(root), path: at.path.clone(), is_folder: at.is_folder };
     let is_top_of_file = link.to == LinkTo::File && at.path.is_root();
     // A program gets the file by the link itself; not where that counts, since programs look at what people send each other.
-    if is_top_of_file && !wish.json && (wish.download || !asker.for_browser && link.downloads.is_none()) {
+    if is_top_of_file && !query.json && (query.download || !asker.for_browser && link.downloads.is_none()) {
         place = Place { path: RelPath::parse(&name)?, is_folder: false, ..place };
-    } else if is_top_of_file && asker.for_browser && !wish.json {
-        let meta = meta(guest, RelPath::parse(&name)?, method).await?;
+    } else if is_top_of_file && asker.for_browser && !query.json {
+        let meta = meta(web_session, RelPath::parse(&name)?, method).await?;
         return Ok(text(
             StatusCode::OK,
             "text/html; charset=utf-8",
             link_page::file(&name, &meta, link.downloads, ids),
         ));
     }
-    let is_archive = place.is_folder && wish.archive.is_some();
+    let is_archive = place.is_folder && query.archive.is_some();
     let what =
         What { origin: Origin::from(asker.visitors.peer().ip()), path: place.path.clone(), state: String::new() };
     let is_listing = place.is_folder && !is_archive;
-    let asked = Asked { method, place, wish, viewer: None, headers };
-    let answer = place::serve(guest, asked, asker.for_browser, ids).await?;
+    let asked = Asked { method, place, query, viewer: None, headers };
+    let answer = place::serve(web_session, asked, asker.for_browser, ids).await?;
     match (link.downloads, method) {
-        (Some(_), "GET") if !is_listing => counted::counted(guest, link, what, (is_archive, answer)).await,
+        (Some(_), "GET") if !is_listing => counted::counted(web_session, link, what, (is_archive, answer)).await,
         _ => Ok(answer),
     }
 }
 
 /// What is known of the file.
-async fn meta(guest: &Arc<Guest>, path: RelPath, method: &'static str) -> Result<Meta> {
-    let found = guest.step(move |desk: &mut Desk| {
+async fn meta(web_session: &Arc<WebSession>, path: RelPath, method: &'static str) -> Result<Meta> {
+    let found = web_session.step(move |desk: &mut Desk| {
         let found = match begin(desk, Op::Stat(path), method)? {
             Begun::Done(Ok(Outcome::Found { meta, .. })) => Ok(meta),
             _ => Err(unexpected()),

@@ -6,9 +6,9 @@ use hyper::header::{COOKIE, HeaderName, HeaderValue, SET_COOKIE, WWW_AUTHENTICAT
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 
 use super::answer::{Answer, BASIC, Ids, redirect, set, status, text};
-use super::coming::Coming;
 use super::form::Fields;
 use super::page;
+use super::request_body::RequestBody;
 use super::same_site;
 use super::target::{Place, Target, Whose, encode};
 use super::viewer;
@@ -86,9 +86,12 @@ pub async fn form(visitors: &Visitors, request: &Request<()>, for_browser: bool,
         }
         Claimed::Nobody => Err(Error::new(Kind::LoginRequired, "log in first")),
         claimed => {
-            let guest = visitors.guest(claimed).await?;
+            let web_session = visitors.web_session(claimed).await?;
             let to = Some(after(request.uri())).filter(|to| !to.is_empty());
-            Ok(redirect(StatusCode::SEE_OTHER, &to.unwrap_or_else(|| home(guest.is_anonymous(), guest.name()))))
+            Ok(redirect(
+                StatusCode::SEE_OTHER,
+                &to.unwrap_or_else(|| home(web_session.is_anonymous(), web_session.name())),
+            ))
         }
     }
 }
@@ -108,15 +111,15 @@ pub fn asked(uri: &Uri, error: &Error, ids: Ids) -> Answer {
 /// # Errors
 /// [`Kind::Denied`] for what another site sent, [`Kind::BadCommand`] for what is no form, and those of a login but a wrong
 /// password, which is a page of its own.
-pub async fn log_in(visitors: &Visitors, request: &Request<()>, body: &mut Coming, ids: Ids) -> Result<Answer> {
+pub async fn log_in(visitors: &Visitors, request: &Request<()>, body: &mut RequestBody, ids: Ids) -> Result<Answer> {
     let headers = request.headers();
     same_site::check(request.uri(), headers)?;
     let fields = Fields::read(headers, body).await?;
     let user = String::from_utf8_lossy(&fields.get("user")).trim().to_owned();
     let to = place_of(&fields.get("to"));
     let password = Secret::new(std::mem::take(&mut *fields.get("password")));
-    let guest = match visitors.guest(Claimed::User(user.clone(), password)).await {
-        Ok(guest) => guest,
+    let web_session = match visitors.web_session(Claimed::User(user.clone(), password)).await {
+        Ok(web_session) => web_session,
         Err(error) if matches!(error.kind(), Kind::LoginFailed | Kind::Busy | Kind::TooMany) => {
             let (kind, why) = error.told_by_server();
             let why = if kind == Kind::LoginFailed { "The name or the password is wrong.".into() } else { why };
@@ -131,9 +134,10 @@ pub async fn log_in(visitors: &Visitors, request: &Request<()>, body: &mut Comin
     if let Some(old) = cookie(headers) {
         table.remove(&old);
     }
-    let mut answer = redirect(StatusCode::SEE_OTHER, &to.unwrap_or_else(|| home(guest.is_anonymous(), guest.name())));
-    if !guest.is_anonymous() {
-        let cookie = table.add(guest.principal().clone(), Instant::now())?;
+    let mut answer =
+        redirect(StatusCode::SEE_OTHER, &to.unwrap_or_else(|| home(web_session.is_anonymous(), web_session.name())));
+    if !web_session.is_anonymous() {
+        let cookie = table.add(web_session.principal().clone(), Instant::now())?;
         set_cookie(&mut answer, &String::from_utf8_lossy(cookie.expose()), "");
     }
     Ok(answer)

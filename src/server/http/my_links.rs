@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use super::Web;
 use super::answer::{Answer, Ids, Reader, not_allowed, redirect, set, text};
-use super::coming::Coming;
 use super::form::Fields;
-use super::guest::Guest;
 use super::link_page::{self, Made, Shown};
+use super::request_body::RequestBody;
 use super::same_site;
 use super::target::{LinkSecret, Place, Target, Whose, host};
 use super::viewer::Viewer;
 use super::visitors::{Claimed, Visitors};
+use super::web_session::WebSession;
 use crate::auth::{Link, LinkShown, LinkTo};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
@@ -23,7 +23,7 @@ use crate::limits;
 use crate::secret::Secret;
 use crate::server::desk::Desk;
 use crate::server::desk::linking::{InboxWish, LinkEnd, LinkWish};
-use crate::server::desk::matter::Matter;
+use crate::server::desk::session_request::SessionRequest;
 
 /// Where they are, below the server's own folder.
 pub const PATH: &str = "links";
@@ -36,10 +36,10 @@ pub const REMOVE: &str = "links/remove";
 /// # Errors
 /// [`Kind::LoginRequired`] for nobody in particular; those of a login.
 pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
-    let guest = user(visitors, request).await?;
-    let links = guest
+    let web_session = user(visitors, request).await?;
+    let links = web_session
         .step(|desk: &mut Desk| {
-            let running = desk.admit(Matter::Talk, "links", &mut |_| {})?;
+            let running = desk.admit(SessionRequest::Talk, "links", &mut |_| {})?;
             let links = desk.users().latest().links_of(desk.principal());
             desk.succeeded(&running);
             desk.rest();
@@ -48,14 +48,14 @@ pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool,
         .await?;
     if for_browser && request.uri().query() != Some("json") {
         let shown: Vec<Shown> =
-            links.iter().map(|shown| Shown { shown, url: place(&guest, &shown.link).url(false) }).collect();
+            links.iter().map(|shown| Shown { shown, url: place(&web_session, &shown.link).url(false) }).collect();
         return Ok(text(
             StatusCode::OK,
             "text/html; charset=utf-8",
-            link_page::mine(&Viewer::from(guest.principal()), &shown, (guest.may_write(), ids)),
+            link_page::mine(&Viewer::from(web_session.principal()), &shown, (web_session.may_write(), ids)),
         ));
     }
-    let all: Vec<Value> = links.iter().map(|shown| object(shown, &place(&guest, &shown.link))).collect();
+    let all: Vec<Value> = links.iter().map(|shown| object(shown, &place(&web_session, &shown.link))).collect();
     Ok(text(StatusCode::OK, "application/json", format!("{}\n", json!({ "links": all }))))
 }
 
@@ -68,7 +68,7 @@ pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool,
 pub async fn make(
     visitors: &Visitors,
     request: &Request<()>,
-    body: &mut Coming,
+    body: &mut RequestBody,
     (for_browser, ids): (bool, Ids),
 ) -> Result<Answer> {
     if visitors.shared().web != Web::On {
@@ -76,22 +76,22 @@ pub async fn make(
     }
     let headers = request.headers();
     same_site::check(request.uri(), headers)?;
-    let guest = user(visitors, request).await?;
+    let web_session = user(visitors, request).await?;
     let fields = Fields::read(headers, body).await?;
-    let wish = wish(&fields, &guest)?;
+    let query = query(&fields, &web_session)?;
     let password = Secret::new(std::mem::take(&mut *fields.get("password")));
     if password.expose().len() > limits::PASSWORD_MAX {
         let text = format!("the password is longer than {} bytes", limits::PASSWORD_MAX);
         return Err(Error::new(Kind::BadCommand, text));
     }
-    let is_drop = wish.inbox.is_some();
-    let asked = wish.path.clone();
+    let is_drop = query.inbox.is_some();
+    let asked = query.path.clone();
     // What may not be made costs no hash of a password.
-    let (running, mut terms) = guest
+    let (running, mut terms) = web_session
         .step(move |desk: &mut Desk| {
-            let running = desk.admit(Matter::MakeLink { inbox: is_drop }, "link", &mut |_| {})?;
+            let running = desk.admit(SessionRequest::MakeLink { inbox: is_drop }, "link", &mut |_| {})?;
             let running = desk.about_link_to(&asked, running);
-            match desk.link_terms(wish, &running) {
+            match desk.link_terms(query, &running) {
                 Ok(terms) => Ok((running, terms)),
                 Err(error) => {
                     let error = desk.failed(running, error);
@@ -104,7 +104,7 @@ pub async fn make(
     if !password.expose().is_empty() {
         terms.password = Some(visitors.shared().accounts.hash(visitors.peer().ip(), password).await?);
     }
-    let (secret, link) = guest
+    let (secret, link) = web_session
         .step(move |desk: &mut Desk| {
             let made = desk.make_link(terms);
             let ended = match made {
@@ -125,7 +125,7 @@ pub async fn make(
         text(
             StatusCode::CREATED,
             "text/html; charset=utf-8",
-            link_page::made(&Viewer::from(guest.principal()), &made, ids),
+            link_page::made(&Viewer::from(web_session.principal()), &made, ids),
         )
     } else {
         let made = json!({ "url": url, "name": link.name, "kind": link.to.word(), "expires": link.expires });
@@ -144,19 +144,19 @@ pub async fn make(
 pub async fn remove(
     visitors: &Visitors,
     request: &Request<()>,
-    body: &mut Coming,
+    body: &mut RequestBody,
     (for_browser, ids): (bool, Ids),
 ) -> Result<Answer> {
     if visitors.shared().web != Web::On {
         return Ok(not_allowed("POST", visitors.shared().web, &Reader::Program, ids));
     }
     same_site::check(request.uri(), request.headers())?;
-    let guest = user(visitors, request).await?;
+    let web_session = user(visitors, request).await?;
     let name = Fields::read(request.headers(), body).await?.get("name");
     let name = String::from_utf8_lossy(&name).into_owned();
-    guest
+    web_session
         .step(move |desk: &mut Desk| {
-            let running = desk.admit(Matter::EndLink, "unlink", &mut |_| {})?;
+            let running = desk.admit(SessionRequest::EndLink, "unlink", &mut |_| {})?;
             let ended = match desk.remove_link(&name) {
                 Ok(link) => {
                     desk.succeeded(&desk.about_link_to(&link.path, running).about(name));
@@ -178,19 +178,23 @@ pub async fn remove(
 ///
 /// # Errors
 /// [`Kind::LoginRequired`] for nobody in particular; those of a login.
-pub async fn user(visitors: &Visitors, request: &Request<()>) -> Result<Arc<Guest>> {
+pub async fn user(visitors: &Visitors, request: &Request<()>) -> Result<Arc<WebSession>> {
     let required = || Error::new(Kind::LoginRequired, "log in first");
     let claimed = visitors.claimed(request.headers())?;
     if matches!(claimed, Claimed::Nobody) {
         return Err(required());
     }
-    let guest = visitors.guest(claimed).await?;
-    if guest.is_anonymous() { Err(required()) } else { Ok(guest) }
+    let web_session = visitors.web_session(claimed).await?;
+    if web_session.is_anonymous() { Err(required()) } else { Ok(web_session) }
 }
 
 /// Where in the maker's home a link leads.
-fn place(guest: &Guest, link: &Link) -> Place {
-    Place { whose: Whose::User(guest.name().to_owned()), path: link.path.clone(), is_folder: link.to.word() != "file" }
+fn place(web_session: &WebSession, link: &Link) -> Place {
+    Place {
+        whose: Whose::User(web_session.name().to_owned()),
+        path: link.path.clone(),
+        is_folder: link.to.word() != "file",
+    }
 }
 
 fn object(LinkShown { link, used, is_void, .. }: &LinkShown, place: &Place) -> Value {
@@ -216,7 +220,7 @@ fn object(LinkShown { link, used, is_void, .. }: &LinkShown, place: &Place) -> V
 }
 
 /// What a form asks for.
-fn wish(fields: &Fields, guest: &Guest) -> Result<LinkWish> {
+fn query(fields: &Fields, web_session: &WebSession) -> Result<LinkWish> {
     let bad = |why: &str| Error::new(Kind::BadCommand, why);
     let field = |name: &str| -> Result<Option<String>> {
         let value = String::from_utf8(fields.get(name).to_vec()).map_err(|_| bad("a field of the form is no text"))?;
@@ -227,7 +231,7 @@ fn wish(fields: &Fields, guest: &Guest) -> Result<LinkWish> {
     };
     let uri = field("path")?.and_then(|path| path.parse::<Uri>().ok()).ok_or_else(|| bad("the form names no path"))?;
     let path = match Target::parse(&uri)? {
-        Target::Place(place) if place.whose == Whose::User(guest.name().to_owned()) => place.path,
+        Target::Place(place) if place.whose == Whose::User(web_session.name().to_owned()) => place.path,
         _ => return Err(Error::new(Kind::Denied, "a link leads into your own folder")),
     };
     let inbox = match field("kind")?.as_deref() {

@@ -6,10 +6,10 @@ use hyper::header::{CACHE_CONTROL, ETAG, HeaderValue};
 use hyper::{HeaderMap, Request, StatusCode};
 
 use super::answer::{Answer, Ids, answer, set, text};
-use super::coming::Coming;
 use super::conditions::{Decision, Validators};
 use super::login;
 use super::my_links;
+use super::request_body::RequestBody;
 use super::trash;
 use super::visitors::Visitors;
 use crate::error::{Error, Kind, Result};
@@ -79,7 +79,7 @@ pub async fn post(
     visitors: &Visitors,
     path: &str,
     request: &Request<()>,
-    body: &mut Coming,
+    body: &mut RequestBody,
     (for_browser, ids): (bool, Ids),
 ) -> Result<Answer> {
     match path {

@@ -5,12 +5,12 @@ use maud::{DOCTYPE, Markup, Render, html};
 
 use super::answer::Ids;
 use super::offers::with_entry;
+use super::query::{Query, Sort};
 use super::rows::{Scene, minutes};
 use super::target::{Place, Whose, encode};
 use super::trash;
 use super::types::Type;
 use super::viewer::{LOGIN, Viewer, home, who};
-use super::wish::{Sort, Wish};
 use crate::auth::Access;
 use crate::escape;
 use crate::files::{Entry, EntryKind, RelPath, UsageNow};
@@ -77,11 +77,11 @@ fn trail(place: &Place) -> Markup {
 }
 
 /// A heading that sorts by it, or the other way round if it does already.
-fn column(wish: &Wish, sort: Sort, name: &str) -> Markup {
-    let is_now = wish.sort == sort;
-    let turned = if is_now && !wish.descending { "&order=desc" } else { "" };
-    let search = wish.search.as_ref().map(|text| format!("search={}&", encode(text.as_bytes())));
-    let direction = is_now.then_some(if wish.descending { "descending" } else { "ascending" });
+fn column(query: &Query, sort: Sort, name: &str) -> Markup {
+    let is_now = query.sort == sort;
+    let turned = if is_now && !query.descending { "&order=desc" } else { "" };
+    let search = query.search.as_ref().map(|text| format!("search={}&", encode(text.as_bytes())));
+    let direction = is_now.then_some(if query.descending { "descending" } else { "ascending" });
     html! {
         th scope="col" aria-sort=[direction] .{ (sort.word()) } {
             a href=(format!("?{}sort={}{turned}", search.unwrap_or_default(), sort.word())) { (name) }
@@ -113,7 +113,7 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
         main data-may=(rights(scene)) data-trash=(scene.offered.here_is_kept()) data-trash-below=[kept_elsewhere(scene)] {
             h1 { (title) }
             (tools(scene))
-            @if let Some(text) = &scene.wish.search {
+            @if let Some(text) = &scene.query.search {
                 p .note {
                     "What has “" (escape::for_people(text.as_bytes())) "” in its name, here and in the folders below."
                     @if scene.is_cut {
@@ -138,10 +138,10 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
     out.push_str(opened.strip_suffix("</main>").unwrap_or(&opened));
     out.push_str("<table aria-label=\"Files and folders\"><thead><tr>");
     for (sort, name) in [(Sort::Name, "Name"), (Sort::Size, "Size"), (Sort::Time, "Changed")] {
-        column(&scene.wish, sort, name).render_to(out);
+        column(&scene.query, sort, name).render_to(out);
     }
     out.push_str("</tr></thead><tbody>");
-    if scene.wish.search.is_some() {
+    if scene.query.search.is_some() {
         html! { tr .up { td .name { a href="./" { "All that is here" } } } }.render_to(out);
     } else if scene.place.path.parent().is_some() {
         html! { tr .up { td .name { a href="../" { "Up" } } } }.render_to(out);
@@ -178,7 +178,7 @@ fn tools(scene: &Scene) -> Markup {
                 form .search role="search" {
                     label {
                         span .unseen { "Search in this folder" }
-                        input #search name="search" type="search" placeholder="Search" value=[&scene.wish.search] autocomplete="off" autocapitalize="none" spellcheck="false";
+                        input #search name="search" type="search" placeholder="Search" value=[&scene.query.search] autocomplete="off" autocapitalize="none" spellcheck="false";
                     }
                     input .button type="submit" value="Search" data-plain;
                 }
@@ -287,7 +287,7 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
         p .sum {
             @match entries {
                 0 if scene.is_cut => "Nothing that was looked at has that in its name.",
-                0 if scene.wish.search.is_some() => "Nothing here or below has that in its name.",
+                0 if scene.query.search.is_some() => "Nothing here or below has that in its name.",
                 0 if may_upload => { "Nothing is here." span data-script hidden { " Drop files on this page, or upload them." } }
                 0 => "Nothing is here.",
                 1 => { "1 entry, " (readable::size(bytes)) }

@@ -8,8 +8,8 @@ use super::answer::{Answer, Ids, redirect};
 use super::archive;
 use super::file::{self, Asked};
 use super::folder;
-use super::guest::Guest;
 use super::rows::Form;
+use super::web_session::WebSession;
 use crate::error::{Kind, Result};
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
@@ -18,23 +18,23 @@ use crate::server::desk::op::Op;
 ///
 /// # Errors
 /// Those of the gate and the store.
-pub async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids) -> Result<Answer> {
-    look(guest, asked, is_for_browser, ids).await.map(|answer| guest.braking(answer))
+pub async fn serve(web_session: &Arc<WebSession>, asked: Asked, is_for_browser: bool, ids: Ids) -> Result<Answer> {
+    look(web_session, asked, is_for_browser, ids).await.map(|answer| web_session.braking(answer))
 }
 
-async fn look(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids) -> Result<Answer> {
-    let form = match (asked.wish.json, is_for_browser) {
+async fn look(web_session: &Arc<WebSession>, asked: Asked, is_for_browser: bool, ids: Ids) -> Result<Answer> {
+    let form = match (asked.query.json, is_for_browser) {
         (true, _) => Form::Json,
         (false, true) => Form::Page,
         (false, false) => Form::Text,
     };
     if asked.place.is_folder {
         let file = asked.place.url(false);
-        let served = match asked.wish.archive {
-            Some(format) => archive::serve(guest, asked, format).await,
-            None => match folder::delivery(guest, &asked, form, ids).await? {
+        let served = match asked.query.archive {
+            Some(format) => archive::serve(web_session, asked, format).await,
+            None => match folder::delivery(web_session, &asked, form, ids).await? {
                 Some(page) => Ok(page),
-                None => folder::serve(guest, asked, form, ids).await,
+                None => folder::serve(web_session, asked, form, ids).await,
             },
         };
         return match served {
@@ -43,20 +43,20 @@ async fn look(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids) 
             answer => answer,
         };
     }
-    let (place, wish, viewer) = (asked.place.clone(), asked.wish.clone(), asked.viewer.clone());
-    let again = Asked { headers: Default::default(), place, wish, viewer, ..asked };
-    match file::serve(guest, asked).await {
-        Err(error) if error.kind() == Kind::IsDirectory => folder::serve(guest, again, form, ids).await,
+    let (place, query, viewer) = (asked.place.clone(), asked.query.clone(), asked.viewer.clone());
+    let again = Asked { headers: Default::default(), place, query, viewer, ..asked };
+    match file::serve(web_session, asked).await {
+        Err(error) if error.kind() == Kind::IsDirectory => folder::serve(web_session, again, form, ids).await,
         // Who may list and not read files is led to the folder all the same; who may not is refused once.
-        Err(error) if error.kind() == Kind::Denied => match may_look(guest, &again).await {
-            true => folder::serve(guest, again, form, ids).await.map_err(|_| error),
+        Err(error) if error.kind() == Kind::Denied => match may_look(web_session, &again).await {
+            true => folder::serve(web_session, again, form, ids).await.map_err(|_| error),
             false => Err(error),
         },
         answer => answer,
     }
 }
 
-async fn may_look(guest: &Arc<Guest>, asked: &Asked) -> bool {
+async fn may_look(web_session: &Arc<WebSession>, asked: &Asked) -> bool {
     let (op, method) = (Op::Stat(asked.place.path.clone()), asked.method);
-    guest.step(move |desk: &mut Desk| desk.allows(&op, method)).await.is_ok()
+    web_session.step(move |desk: &mut Desk| desk.allows(&op, method)).await.is_ok()
 }

@@ -8,14 +8,14 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer, set, text};
 use super::codings;
-use super::coming::Coming;
 use super::conditions::{Expected, hold_of_folder};
 use super::digests::{self, Digests};
-use super::guest::{Guest, Waiting, begin, unexpected};
 use super::receiving::{self, Wanted};
+use super::request_body::RequestBody;
 use super::resumable;
 use super::target::{OWN, Place};
 use super::uploads::Uploads;
+use super::web_session::{Waiting, WebSession, begin, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Condition, Hash, Interrupted, Mtime, RelPath, Seen, Stored, UploadSpec};
 use crate::limits;
@@ -40,10 +40,10 @@ pub type Kept<'a> = (&'a Arc<Uploads>, Source);
 /// Those of [`receiving::store`] and [`resumable::create`]; [`Kind::BadCommand`] for headers that ask for what is no whole
 /// file; [`Kind::IsDirectory`] for the URL of a folder.
 pub async fn serve(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     place: &Place,
     headers: &HeaderMap,
-    body: &mut Coming,
+    body: &mut RequestBody,
     (uploads, source): Kept<'_>,
 ) -> Result<Answer> {
     if place.is_folder {
@@ -60,7 +60,7 @@ pub async fn serve(
     let spec = UploadSpec {
         size: size(headers, body, is_complete != Some(false))?,
         mtime,
-        condition: condition_with_if(guest, &place.path, headers).await?,
+        condition: condition_with_if(web_session, &place.path, headers).await?,
         // Nobody goes on with what was to come at once: the next PUT begins from the start.
         interrupted: if is_complete == Some(false) { Interrupted::Kept } else { Interrupted::Dropped },
         ..UploadSpec::default()
@@ -74,11 +74,11 @@ pub async fn serve(
         }
         let wanted = Wanted { path: place.path.clone(), spec, digests, resume };
         let locate = |token| format!("/{OWN}/{}{token}", resumable::FOLDER);
-        resumable::create(guest, uploads, (source, None), (wanted, headers), body, locate).await?
+        resumable::create(web_session, uploads, (source, None), (wanted, headers), body, locate).await?
     } else {
         let digests = Digests::parse(headers, &[digests::REPR, digests::CONTENT])?;
         let wanted = Wanted { path: place.path.clone(), spec, digests, resume: None };
-        stored(&receiving::store(guest, wanted, None, body).await?)
+        stored(&receiving::store(web_session, wanted, None, body).await?)
     };
     if is_complete == Some(true) {
         resumable::mark(&mut answer, true);
@@ -111,7 +111,7 @@ pub fn mtime(headers: &HeaderMap) -> Result<Option<Mtime>> {
 }
 
 /// How many bytes the file has, as far as anybody said so. The body may be `all` of it.
-fn size(headers: &HeaderMap, body: &Coming, all: bool) -> Result<Option<u64>> {
+fn size(headers: &HeaderMap, body: &RequestBody, all: bool) -> Result<Option<u64>> {
     let bad = |why: &str| Error::new(Kind::BadCommand, why);
     let told = resumable::length(headers);
     if !all {
@@ -136,7 +136,7 @@ fn size(headers: &HeaderMap, body: &Coming, all: bool) -> Result<Option<u64>> {
 ///
 /// # Errors
 /// [`Kind::Changed`] if it cannot hold.
-pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<Condition> {
+pub async fn condition(web_session: &Arc<WebSession>, path: &RelPath, headers: &HeaderMap) -> Result<Condition> {
     if !has_condition(headers) {
         return Ok(Condition::Any);
     }
@@ -145,7 +145,7 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
         Expected::This(hash) => Ok(Condition::Hash(hash)),
         Expected::State(expected) => {
             // What is there now decides, and it must still be that when the file is put in its place.
-            let now = hash_now(guest, path).await?;
+            let now = hash_now(web_session, path).await?;
             match expected.holds(now.as_ref().map(|(hash, size, mtime)| (hash, *size, *mtime))) {
                 true => Ok(now.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash))),
                 false => Err(not_that(path)),
@@ -156,10 +156,10 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
 
 /// [`condition`], where the `If` of WebDAV may have been decided on what is there: it must still be that when the file is put in its
 /// place.
-async fn condition_with_if(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<Condition> {
-    let asked = condition(guest, path, headers).await?;
-    let Some(before) = &guest.seen().path else { return Ok(asked) };
-    let now = still(guest, path, before).await?;
+async fn condition_with_if(web_session: &Arc<WebSession>, path: &RelPath, headers: &HeaderMap) -> Result<Condition> {
+    let asked = condition(web_session, path, headers).await?;
+    let Some(before) = &web_session.seen().path else { return Ok(asked) };
+    let now = still(web_session, path, before).await?;
     match asked == Condition::Any || asked == now {
         true => Ok(now),
         false => Err(not_that(path)),
@@ -170,11 +170,11 @@ async fn condition_with_if(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderM
 ///
 /// # Errors
 /// [`Kind::Changed`] if it is something else by now; those of the gate and the store.
-pub async fn still(guest: &Arc<Guest>, path: &RelPath, before: &Seen) -> Result<Condition> {
-    let now = hash_now(guest, path).await?.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash));
+pub async fn still(web_session: &Arc<WebSession>, path: &RelPath, before: &Seen) -> Result<Condition> {
+    let now = hash_now(web_session, path).await?.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash));
     // If that is there which was there before, it is that which has this hash. Its attributes have changed if the hash was recorded.
     let at = path.clone();
-    let is_that = guest.step(move |desk| desk.seen(&at)).await?.is_still(before);
+    let is_that = web_session.step(move |desk| desk.seen(&at)).await?.is_still(before);
     is_that.then_some(now).ok_or_else(|| not_that(path))
 }
 
@@ -183,15 +183,15 @@ pub async fn still(guest: &Arc<Guest>, path: &RelPath, before: &Seen) -> Result<
 ///
 /// # Errors
 /// [`Kind::Changed`] if they do not hold; those of the gate and the store.
-pub async fn decide(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<Option<Seen>> {
+pub async fn decide(web_session: &Arc<WebSession>, path: &RelPath, headers: &HeaderMap) -> Result<Option<Seen>> {
     if !has_condition(headers) {
         // The `If` of WebDAV, which is decided by now.
-        return Ok(guest.seen().path.clone());
+        return Ok(web_session.seen().path.clone());
     }
     let at = path.clone();
-    let seen = guest.step(move |desk| desk.seen(&at)).await?;
-    check(guest, path, headers).await?;
-    match &guest.seen().path {
+    let seen = web_session.step(move |desk| desk.seen(&at)).await?;
+    check(web_session, path, headers).await?;
+    match &web_session.seen().path {
         // When this was decided on before, the hash may have been recorded.
         Some(before) if !seen.is_still(before) => Err(not_that(path)),
         _ => Ok(Some(seen)),
@@ -207,8 +207,8 @@ pub fn asks_for_nothing_there(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// [`Kind::Changed`] if something is there; those of the gate and the store.
-pub async fn nothing_is_there(guest: &Arc<Guest>, op: Op, method: &'static str) -> Result<()> {
-    let looking = guest.step(move |desk| {
+pub async fn nothing_is_there(web_session: &Arc<WebSession>, op: Op, method: &'static str) -> Result<()> {
+    let looking = web_session.step(move |desk| {
         desk.allows(&op, method)?;
         let Some(path) = op.path() else { return Ok(None) };
         Ok((desk.seen(path)? != Seen::NOTHING).then(|| path.clone()))
@@ -237,12 +237,12 @@ fn has_condition(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// [`Kind::Changed`] if they do not hold; those of the gate and the store.
-async fn check(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
+async fn check(web_session: &Arc<WebSession>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
     let holds = async {
-        Ok::<_, Error>(match condition(guest, path, headers).await? {
+        Ok::<_, Error>(match condition(web_session, path, headers).await? {
             Condition::Any => true,
-            Condition::Absent => hash_now(guest, path).await?.is_none(),
-            Condition::Hash(expected) => hash_now(guest, path).await?.is_some_and(|there| there.0 == expected),
+            Condition::Absent => hash_now(web_session, path).await?.is_none(),
+            Condition::Hash(expected) => hash_now(web_session, path).await?.is_some_and(|there| there.0 == expected),
         })
     };
     let holds = match holds.await {
@@ -258,10 +258,10 @@ fn not_that(path: &RelPath) -> Error {
 }
 
 /// The hash of a file as it is now, its bytes, and when it was modified; none where none is.
-async fn hash_now(guest: &Arc<Guest>, path: &RelPath) -> Result<Option<(Hash, u64, Mtime)>> {
+async fn hash_now(web_session: &Arc<WebSession>, path: &RelPath) -> Result<Option<(Hash, u64, Mtime)>> {
     let path = path.clone();
     let op = Op::Hash { path, length: None, of: Hashing::Record };
-    let mut begun = guest
+    let mut begun = web_session
         .step(move |desk| match begin(desk, op, "If-Match") {
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
             begun => begun.map(Some),
@@ -283,7 +283,7 @@ async fn hash_now(guest: &Arc<Guest>, path: &RelPath) -> Result<Option<(Hash, u6
                         Worked::Done(done) => Begun::Done(Ok(done?)),
                     })
                 };
-                begun = Some(guest.change(class, work).await?);
+                begun = Some(web_session.change(class, work).await?);
             }
             Some(_) => return Err(unexpected()),
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use super::guest::{begin, unexpected};
+use super::web_session::{begin, unexpected};
 use crate::budget::Account;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use async_lock::MutexGuardArc;
 
 use super::before_commit::{BeforeCommit, work_until_commit};
-use super::coming::{Coming, Pieces};
 use super::digests::Digests;
-use super::guest::{Guest, OpenFile, Waiting, begin_change, unexpected};
+use super::request_body::{Pieces, RequestBody};
+use super::web_session::{OpenFile, Waiting, WebSession, begin_change, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Partial, RelPath, Resume, UploadSpec};
 use crate::limits;
@@ -64,7 +64,7 @@ pub struct Receiving {
 /// The way of a request's body into an upload.
 pub struct Stream {
     /// At whose desk.
-    pub guest: Arc<Guest>,
+    pub web_session: Arc<WebSession>,
     /// Into what.
     pub slot: Slot,
     /// So long nobody else is at it: a step that nobody waits for any more has it too.
@@ -80,36 +80,36 @@ pub struct Stream {
 /// The room that it has of a link, if it came by one, is used up when it is in its place, and given back if it does not get there,
 /// whether or not anybody waits.
 pub async fn store(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     wanted: Wanted,
     room: Option<InboxRoom>,
-    body: &mut Coming,
+    body: &mut RequestBody,
 ) -> Result<Committed> {
     let small = body.announced().and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= limits::CHUNK);
     // Who waits to be told to go on is told so only when it is known that the file may come.
     if let Some(size) = small.filter(|_| !body.waits())
-        && let Some(_claim) = guest.account().claim(size)
+        && let Some(_claim) = web_session.account().claim(size)
     {
         let all = body.gather(limits::CHUNK + 1).await?;
-        guest.pay(all.len).await;
-        return store_at_once(guest.clone(), wanted, room, all).await;
+        web_session.pay(all.len).await;
+        return store_at_once(web_session.clone(), wanted, room, all).await;
     }
-    let receiving = Receiving::begin(guest, wanted, room).await?;
+    let receiving = Receiving::begin(web_session, wanted, room).await?;
     receiving.stream.take_in(body).await?;
     conclude(receiving).await
 }
 
 /// A small file takes one step, and holds none open meanwhile.
 async fn store_at_once(
-    guest: Arc<Guest>,
+    web_session: Arc<WebSession>,
     wanted: Wanted,
     mut room: Option<InboxRoom>,
     all: Pieces,
 ) -> Result<Committed> {
-    let is_alone = guest.is_alone();
+    let is_alone = web_session.is_alone();
     let storing = async move {
-        room = guest.counted(room).await?;
-        let pending = guest.change(Class::Light, move |desk, waiting| {
+        room = web_session.counted(room).await?;
+        let pending = web_session.change(Class::Light, move |desk, waiting| {
             let (Begun::Put(put), digests) = begin(desk, waiting, wanted)? else { return Err(unexpected()) };
             let taken = Taken { put, digests, content: Digests::default() };
             let taken = append(desk, waiting, taken, &all)?;
@@ -121,8 +121,8 @@ async fn store_at_once(
             }
             Ok(went)
         });
-        let pending = work_until_commit(&guest, pending.await?).await?;
-        used(&mut room, stored(guest.committed(pending).await?)?)
+        let pending = work_until_commit(&web_session, pending.await?).await?;
+        used(&mut room, stored(web_session.committed(pending).await?)?)
     };
     // By itself: what is whole is put in its place, whether or not the client is still there.
     async_std::task::spawn(storing).await
@@ -134,14 +134,14 @@ async fn store_at_once(
 /// As [`store`].
 pub async fn conclude(mut receiving: Receiving) -> Result<Committed> {
     let concluding = async move {
-        let (guest, slot) = (receiving.stream.guest.clone(), receiving.stream.slot.clone());
-        receiving.room = guest.counted(receiving.room.take()).await?;
-        let pending = guest.change(Class::Light, move |desk, waiting| {
+        let (web_session, slot) = (receiving.stream.web_session.clone(), receiving.stream.slot.clone());
+        receiving.room = web_session.counted(receiving.room.take()).await?;
+        let pending = web_session.change(Class::Light, move |desk, waiting| {
             let taken = slot.take()?;
             finish(desk, waiting, taken)
         });
-        let pending = work_until_commit(&guest, pending.await?).await?;
-        used(&mut receiving.room, stored(guest.committed(pending).await?)?)
+        let pending = work_until_commit(&web_session, pending.await?).await?;
+        used(&mut receiving.room, stored(web_session.committed(pending).await?)?)
     };
     async_std::task::spawn(concluding).await
 }
@@ -177,12 +177,12 @@ impl Receiving {
     ///
     /// # Errors
     /// Those of the gate and the store.
-    pub async fn begin(guest: &Arc<Guest>, wanted: Wanted, room: Option<InboxRoom>) -> Result<Receiving> {
-        let open = guest.open_file().await;
-        let stream = Stream { guest: guest.clone(), slot: Slot::default(), held: None };
+    pub async fn begin(web_session: &Arc<WebSession>, wanted: Wanted, room: Option<InboxRoom>) -> Result<Receiving> {
+        let open = web_session.open_file().await;
+        let stream = Stream { web_session: web_session.clone(), slot: Slot::default(), held: None };
         let receiving = Receiving { stream, is_let_go: false, room, _open: open };
         let slot = receiving.stream.slot.clone();
-        let begun = guest.change(Class::Light, move |desk, waiting| {
+        let begun = web_session.change(Class::Light, move |desk, waiting| {
             let (begun, digests) = begin(desk, waiting, wanted)?;
             slot.fill(begun, digests)
         });
@@ -190,7 +190,7 @@ impl Receiving {
         // What an upload left that is gone on with is hashed first, if nobody knows what it is.
         while let Some((work, digests)) = left {
             let slot = receiving.stream.slot.clone();
-            let step = guest.change(work.class(), move |desk, waiting| {
+            let step = web_session.change(work.class(), move |desk, waiting| {
                 let tell = &mut |outcome| waiting.tell(outcome);
                 match desk.may_go_on(work.running()) {
                     Ok(()) => slot.fill(next(desk.work(work, tell)), digests),
@@ -261,20 +261,20 @@ impl Stream {
         room: Option<InboxRoom>,
         done: impl FnOnce(&Committed) + Send + 'static,
     ) -> Result<Committed> {
-        let (slot, held, guest) = (self.slot.clone(), self.held.clone(), self.guest.clone());
+        let (slot, held, web_session) = (self.slot.clone(), self.held.clone(), self.web_session.clone());
         let finishing = async move {
             // Nobody else is at it before it is over, whoever waits for that.
             let _held = held;
             let is_by_link = room.is_some();
-            let mut room = match guest.counted(room).await {
+            let mut room = match web_session.counted(room).await {
                 Ok(room) => room,
                 Err(error) => {
-                    drop_taken(&guest, slot, &error).await;
+                    drop_taken(&web_session, slot, &error).await;
                     return Err(error);
                 }
             };
             let left = slot.clone();
-            let finished = guest.change(Class::Light, move |desk, waiting| {
+            let finished = web_session.change(Class::Light, move |desk, waiting| {
                 let Taken { put, digests, .. } = slot.take()?;
                 let tell = &mut |outcome| waiting.tell(outcome);
                 match digests.check() {
@@ -285,7 +285,7 @@ impl Stream {
             let mut finished = match finished.await {
                 // Its room goes back to the link now: it must not be finished without any later.
                 Err(error) if is_by_link && left.len().is_some() => {
-                    drop_taken(&guest, left, &error).await;
+                    drop_taken(&web_session, left, &error).await;
                     return Err(error);
                 }
                 finished => finished?,
@@ -308,7 +308,7 @@ impl Stream {
                         Err(error) => Err(desk.drop_work(work, error, tell)),
                     }
                 };
-                finished = guest.change(class, step).await?;
+                finished = web_session.change(class, step).await?;
             }
         };
         async_std::task::spawn(finishing).await
@@ -317,7 +317,7 @@ impl Stream {
     /// Gives it up.
     pub async fn give_up(&self, error: Error) {
         let _held = self.held.clone();
-        drop_taken(&self.guest, self.slot.clone(), &error).await;
+        drop_taken(&self.web_session, self.slot.clone(), &error).await;
     }
 
     async fn step(
@@ -325,7 +325,7 @@ impl Stream {
         work: impl FnOnce(&mut Desk, &mut Waiting, Taken) -> Result<Taken> + Send + 'static,
     ) -> Result<()> {
         let (slot, held) = (self.slot.clone(), self.held.clone());
-        let stepping = self.guest.change(Class::Light, move |desk, waiting| {
+        let stepping = self.web_session.change(Class::Light, move |desk, waiting| {
             let _held = held;
             slot.put_back(work(desk, waiting, slot.take()?)?);
             Ok(())
@@ -337,12 +337,12 @@ impl Stream {
 impl Drop for Receiving {
     /// The client is gone, or has sent what is not wanted: that is written down when the desk is free.
     fn drop(&mut self) {
-        let Stream { guest, slot, .. } = &self.stream;
+        let Stream { web_session, slot, .. } = &self.stream;
         // A step that still runs has the slot too; else what is empty is over.
         if self.is_let_go || (Arc::strong_count(&slot.0) == 1 && slot.len().is_none()) {
             return;
         }
-        let stream = Stream { guest: guest.clone(), slot: slot.clone(), held: None };
+        let stream = Stream { web_session: web_session.clone(), slot: slot.clone(), held: None };
         async_std::task::spawn(async move {
             stream.give_up(Error::new(Kind::Aborted, "the upload was broken off by its sender")).await;
         });
@@ -417,9 +417,9 @@ fn begin(desk: &mut Desk, waiting: &mut Waiting, wanted: Wanted) -> Result<(Begu
 }
 
 /// Gives up what has come, if something has, for this reason.
-async fn drop_taken(guest: &Guest, slot: Slot, why: &Error) {
+async fn drop_taken(web_session: &WebSession, slot: Slot, why: &Error) {
     let why = Error::new(why.kind(), why.text().to_owned());
-    let giving_up = guest.give_up(move |desk, waiting| {
+    let giving_up = web_session.give_up(move |desk, waiting| {
         if let Ok(Taken { put, .. }) = slot.take() {
             desk.drop_put(put, why, &mut |outcome| waiting.tell(outcome));
         }

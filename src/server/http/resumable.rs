@@ -11,12 +11,12 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer, set};
 use super::codings;
-use super::coming::Coming;
 use super::digests::{self, Digests};
-use super::guest::{Guest, Waiting, begin, unexpected};
 use super::put;
 use super::receiving::{Receiving, Stream, Wanted};
+use super::request_body::RequestBody;
 use super::uploads::{Token, Upload, Uploads};
+use super::web_session::{Waiting, WebSession, begin, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Partial, RelPath, Resume};
 use crate::limits;
@@ -62,8 +62,8 @@ pub fn prefix(headers: &HeaderMap) -> Result<Option<Resume>> {
 ///
 /// # Errors
 /// [`Kind::NotFound`] if nothing is left; those of the gate and the store.
-pub async fn left(guest: &Arc<Guest>, path: RelPath, method: &'static str) -> Result<Answer> {
-    let begun = guest.step(move |desk| begin(desk, Op::FindPartial(path), method));
+pub async fn left(web_session: &Arc<WebSession>, path: RelPath, method: &'static str) -> Result<Answer> {
+    let begun = web_session.step(move |desk| begin(desk, Op::FindPartial(path), method));
     let mut begun = begun.await?;
     loop {
         match begun {
@@ -86,7 +86,7 @@ pub async fn left(guest: &Arc<Guest>, path: RelPath, method: &'static str) -> Re
                         Err(error) => Err(desk.drop_work(work, error, tell)),
                     }
                 };
-                begun = guest.change(class, step).await?;
+                begun = web_session.change(class, step).await?;
             }
             _ => return Err(unexpected()),
         }
@@ -133,19 +133,20 @@ pub fn offer(answer: &mut Answer) {
 /// # Errors
 /// Those of an upload; [`Kind::TooMany`].
 pub async fn create(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     uploads: &Arc<Uploads>,
     (source, room): (Source, Option<InboxRoom>),
     (wanted, headers): (Wanted, &HeaderMap),
-    body: &mut Coming,
+    body: &mut RequestBody,
     locate: impl FnOnce(Token) -> String,
 ) -> Result<Answer> {
     let content = Digests::parse(headers, &[digests::CONTENT])?;
     let length = wanted.spec.size;
-    uploads.check(guest.principal(), &source)?;
-    let receiving = Receiving::begin(guest, wanted, None).await?;
+    uploads.check(web_session.principal(), &source)?;
+    let receiving = Receiving::begin(web_session, wanted, None).await?;
     take_in(receiving.stream(), body, content).await?;
-    let upload = Arc::new(Upload::new(guest.principal().clone(), source, receiving.stream().slot.clone(), length));
+    let upload =
+        Arc::new(Upload::new(web_session.principal().clone(), source, receiving.stream().slot.clone(), length));
     upload.hold(room);
     let token = uploads.add(upload.clone())?;
     receiving.let_go();
@@ -167,9 +168,9 @@ pub async fn look(upload: &Upload) -> Result<Answer> {
 }
 
 /// Gives an upload up.
-pub async fn cancel(guest: &Arc<Guest>, uploads: &Uploads, token: Token, upload: &Upload) -> Answer {
+pub async fn cancel(web_session: &Arc<WebSession>, uploads: &Uploads, token: Token, upload: &Upload) -> Answer {
     let (held, _) = upload.take_over().await;
-    let stream = Stream { guest: guest.clone(), slot: upload.slot.clone(), held: Some(held) };
+    let stream = Stream { web_session: web_session.clone(), slot: upload.slot.clone(), held: Some(held) };
     stream.give_up(Error::new(Kind::Aborted, "the upload was given up by its sender")).await;
     uploads.forget(token);
     answer(StatusCode::NO_CONTENT)
@@ -180,12 +181,12 @@ pub async fn cancel(guest: &Arc<Guest>, uploads: &Uploads, token: Token, upload:
 /// # Errors
 /// [`Kind::NotFound`] if it has failed; [`Kind::BadCommand`] for what does not say what it is; those of an upload.
 pub async fn append(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     upload: &Arc<Upload>,
     headers: &HeaderMap,
-    body: &mut Coming,
+    body: &mut RequestBody,
 ) -> Result<Answer> {
-    let answer = try_append(guest, upload, headers, body).await;
+    let answer = try_append(web_session, upload, headers, body).await;
     if answer.is_err() {
         upload.settle();
     }
@@ -193,10 +194,10 @@ pub async fn append(
 }
 
 async fn try_append(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     upload: &Arc<Upload>,
     headers: &HeaderMap,
-    body: &mut Coming,
+    body: &mut RequestBody,
 ) -> Result<Answer> {
     let bad = |why: &str| Error::new(Kind::BadCommand, why);
     if headers.get(CONTENT_TYPE) != Some(&PARTIAL) {
@@ -227,10 +228,10 @@ async fn try_append(
     {
         return Err(Error::new(Kind::Integrity, format!("the upload would end at {end} and not at {length} bytes")));
     }
-    let stream = Stream { guest: guest.clone(), slot: upload.slot.clone(), held: Some(held) };
+    let stream = Stream { web_session: web_session.clone(), slot: upload.slot.clone(), held: Some(held) };
     {
         let coming = async {
-            let _open = guest.open_file().await;
+            let _open = web_session.open_file().await;
             take_in(&stream, body, content).await
         };
         pin_mut!(coming);
@@ -256,7 +257,7 @@ async fn try_append(
     Ok(answer)
 }
 
-async fn take_in(stream: &Stream, body: &mut Coming, content: Digests) -> Result<()> {
+async fn take_in(stream: &Stream, body: &mut RequestBody, content: Digests) -> Result<()> {
     // Also where nothing is said of it: the request before may have been cut off in the middle of what it told the digest of.
     stream.watch(content).await?;
     stream.take_in(body).await?;

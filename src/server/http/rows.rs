@@ -6,9 +6,9 @@ use super::answer::Ids;
 use super::folder::bytes;
 use super::offers::Offered;
 use super::page;
+use super::query::Query;
 use super::target::{Place, encode};
 use super::viewer::Viewer;
-use super::wish::Wish;
 use crate::escape;
 use crate::files::{Entry, EntryKind, Mtime, UsageNow};
 
@@ -28,7 +28,7 @@ pub struct Scene {
     /// The folder.
     pub place: Place,
     /// How it was asked for.
-    pub wish: Wish,
+    pub query: Query,
     /// Who is logged in; none: nobody in particular.
     pub user: Option<Viewer>,
     /// What they may do in it.
@@ -80,7 +80,7 @@ impl Rows {
             Form::Text => {}
             Form::Json => {
                 let url = json(&self.scene.place.url(true));
-                let cut = match self.scene.wish.search {
+                let cut = match self.scene.query.search {
                     Some(_) => format!("\"cut\":{},", self.scene.is_cut),
                     None => String::new(),
                 };
@@ -168,17 +168,17 @@ mod tests {
     use crate::server::desk::registry::SessionId;
 
     fn listed(form: Form, names: &[&[u8]]) -> String {
-        listed_as(form, Wish::default(), false, names)
+        listed_as(form, Query::default(), false, names)
     }
 
-    fn listed_as(form: Form, wish: Wish, is_cut: bool, names: &[&[u8]]) -> String {
+    fn listed_as(form: Form, query: Query, is_cut: bool, names: &[&[u8]]) -> String {
         let place = Place { whose: Whose::Everybody, path: RelPath::root(), is_folder: true };
         let ids = Ids { pid: 1, session: SessionId::fresh().unwrap() };
         let mut rows = Rows::new(
             form,
             Scene {
                 place,
-                wish,
+                query,
                 user: None,
                 offered: Offered {
                     here: Access::READ,
@@ -238,8 +238,8 @@ mod tests {
     #[test]
     fn a_search_that_was_cut_says_so_in_each_form_and_nothing_else() {
         let found = |form, is_cut, names| {
-            let wish = Wish { search: Some(String::from("x")), ..Wish::default() };
-            listed_as(form, wish, is_cut, names)
+            let query = Query { search: Some(String::from("x")), ..Query::default() };
+            listed_as(form, query, is_cut, names)
         };
         let nothing = found(Form::Page, true, &[]);
         assert!(

@@ -12,13 +12,13 @@ use super::dav::{self, Xml};
 use super::digests::{self, Digests};
 use super::login;
 use super::put;
+use super::query::Query;
 use super::ranges;
 use super::resumable;
 use super::same_site;
 use super::target::{Place, Target, check_host, destination};
 use super::types::{Type, disposition};
 use super::visitors::Claimed;
-use super::wish::Wish;
 use crate::error::Error;
 use crate::files::{Hash, Mtime, RelPath};
 
@@ -71,7 +71,7 @@ pub fn read(head: &[u8]) -> Option<Read> {
     if let (Some(Target::Place(from)), Some(to)) = (&place, &to) {
         note(Way::between(from, to.clone(), headers).err());
     }
-    let _whatever_it_wishes = (Wish::parse(uri), resumable::is_complete(headers), resumable::length(headers));
+    let _whatever_it_wishes = (Query::parse(uri), resumable::is_complete(headers), resumable::length(headers));
     let _whoever_asks = (login::cookie(headers), login::is_script(headers), login::is_from_elsewhere(&request));
     let (hash, mtime) = (Hash::of(b"file"), Mtime { secs: 1_000_000_000, nanos: 7 });
     for recorded in [Some(&hash), None] {

@@ -19,20 +19,20 @@ use super::answer::{
     refusal_as, status, text,
 };
 use super::change::{self, Way};
-use super::coming::Coming;
 use super::copy;
 use super::dav;
 use super::file::Asked;
-use super::guest::Guest;
 use super::link::{self, Asker};
 use super::login;
+use super::query::Query;
+use super::refused_requests::{Arrival, Turned};
+use super::request_body::RequestBody;
 use super::same_site;
 use super::target::{Place, Target, Whose, check_host, destination, no_query};
-use super::turned_away::{Arrival, Turned};
 use super::uploads::{Token, Upload};
 use super::viewer::Viewer;
 use super::visitors::{Claimed, Visitors};
-use super::wish::Wish;
+use super::web_session::WebSession;
 use super::writing::Writing;
 use super::{own, page, place, put, resumable};
 use crate::budget::{Account, Claim};
@@ -106,7 +106,7 @@ impl Connection {
     async fn answer(self: Arc<Self>, request: Request<Incoming>, open: Open) -> Answer {
         let (parts, body) = request.into_parts();
         let is_for_browser = is_for_browser(&parts.headers);
-        let mut body = Coming::new(body, &parts.headers);
+        let mut body = RequestBody::new(body, &parts.headers);
         // Held until it is answered, and what comes with it has come.
         let (room, refused) = match self.room_for(&body, parts.version) {
             Ok(room) => (room, None),
@@ -173,7 +173,7 @@ impl Connection {
     }
 
     /// What a client may send ahead of a body is counted before anything of it is looked at.
-    fn room_for(&self, body: &Coming, version: Version) -> Result<Option<Claim>> {
+    fn room_for(&self, body: &RequestBody, version: Version) -> Result<Option<Claim>> {
         if version < Version::HTTP_2 || body.is_empty() {
             return Ok(None);
         }
@@ -184,7 +184,7 @@ impl Connection {
         self.account.claim(ahead).map(Some).ok_or_else(busy)
     }
 
-    async fn decide(&self, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
+    async fn decide(&self, head: &Head, body: &mut RequestBody, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
         check_host(request.uri(), request.version(), request.headers(), self.server_name.as_deref())?;
         if let Ok(Target::Link(at)) = Target::parse(request.uri()) {
@@ -255,16 +255,16 @@ impl Connection {
             Target::Place(place) => place,
             Target::Link(_) => return Ok(self.not_allowed(head, *ids)),
         };
-        let guest = match self.guest(&place, head, ids).await? {
-            Here::In(guest) => guest,
-            Here::Above(guest) => {
-                let whose = Whose::User(guest.name().to_owned());
+        let web_session = match self.web_session(&place, head, ids).await? {
+            Here::In(web_session) => web_session,
+            Here::Above(web_session) => {
+                let whose = Whose::User(web_session.name().to_owned());
                 let home = Place { whose, path: place.path.clone(), is_folder: true };
                 return Ok(match head.is_for_browser {
                     true => text(
                         StatusCode::OK,
                         "text/html; charset=utf-8",
-                        page::own_home(&Viewer::from(guest.principal()), *ids),
+                        page::own_home(&Viewer::from(web_session.principal()), *ids),
                     ),
                     false => redirect(StatusCode::SEE_OTHER, &home.url(true)),
                 });
@@ -273,17 +273,17 @@ impl Connection {
         if login::is_script(request.headers()) {
             return Err(Error::new(Kind::Denied, "what users store here is no part of any page"));
         }
-        let (wish, headers) = (Wish::parse(request.uri()), request.headers().clone());
+        let (query, headers) = (Query::parse(request.uri()), request.headers().clone());
         // It puts an upload away that nobody is at: nothing that another site may have a browser do.
-        if wish.partial && method == "HEAD" && !place.is_folder && self.web() == Web::On {
+        if query.partial && method == "HEAD" && !place.is_folder && self.web() == Web::On {
             same_site::check(request.uri(), request.headers())?;
-            return resumable::left(&guest, place.path, method).await;
+            return resumable::left(&web_session, place.path, method).await;
         }
-        let asked = Asked { method, place, wish, viewer: self.visitors.viewer(&headers), headers };
-        place::serve(&guest, asked, head.is_for_browser, *ids).await
+        let asked = Asked { method, place, query, viewer: self.visitors.viewer(&headers), headers };
+        place::serve(&web_session, asked, head.is_for_browser, *ids).await
     }
 
-    async fn find(&self, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
+    async fn find(&self, head: &Head, body: &mut RequestBody, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
         let place = match Target::parse(request.uri())? {
             Target::Own(_) | Target::Link(_) => {
@@ -291,11 +291,11 @@ impl Connection {
             }
             Target::Place(place) => place,
         };
-        let here = self.guest(&place, head, ids).await?;
+        let here = self.web_session(&place, head, ids).await?;
         let found = match here {
-            Here::In(guest) => dav::find(&guest, place, request.headers(), body).await,
+            Here::In(web_session) => dav::find(&web_session, place, request.headers(), body).await,
             // A program that mounts looks at what is above a home too.
-            Here::Above(guest) => dav::find_above(guest.name(), request.headers(), body).await,
+            Here::Above(web_session) => dav::find_above(web_session.name(), request.headers(), body).await,
         };
         found.or_else(|error| match error.kind() {
             Kind::TooLong => Ok(self.refused(StatusCode::PAYLOAD_TOO_LARGE, &error, head, *ids)),
@@ -304,7 +304,7 @@ impl Connection {
     }
 
     /// What changes something: from a page of ours or no page at all, and only where it may be.
-    async fn write(&self, writing: Writing, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
+    async fn write(&self, writing: Writing, head: &Head, body: &mut RequestBody, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
         if self.web() != Web::On {
             return Ok(self.not_allowed(head, *ids));
@@ -317,29 +317,29 @@ impl Connection {
             Target::Place(place) => place,
         };
         no_query(request.uri())?;
-        let Here::In(guest) = self.guest(&place, head, ids).await? else { return Err(not_found(&place)) };
+        let Here::In(web_session) = self.web_session(&place, head, ids).await? else { return Err(not_found(&place)) };
         let headers = request.headers();
         let (at, to) = (place.path.clone(), || destination(request.uri(), headers));
         let other = if writing.has_destination() { to().ok() } else { None };
-        let presented = dav::presented(&guest, &place, other, request).await?;
-        let guest = Arc::new(guest.presenting(presented));
+        let presented = dav::presented(&web_session, &place, other, request).await?;
+        let web_session = Arc::new(web_session.presenting(presented));
         let written = async {
-            writing.decide(&guest, &place.path, headers).await?;
+            writing.decide(&web_session, &place.path, headers).await?;
             let way = || to().and_then(|to| Way::between(&place, to, headers));
             match writing {
                 Writing::Put => {
-                    let kept = (&self.visitors.shared().uploads, guest.source().clone());
-                    put::serve(&guest, &place, headers, body, kept).await
+                    let kept = (&self.visitors.shared().uploads, web_session.source().clone());
+                    put::serve(&web_session, &place, headers, body, kept).await
                 }
                 // Of an upload alone.
                 Writing::Append => Ok(self.not_allowed(head, *ids)),
-                Writing::Delete => change::delete(&guest, &place, headers).await,
-                Writing::MakeFolder => change::make_folder(&guest, &place, body).await,
-                Writing::Move => change::rename(&guest, way()?, headers).await,
-                Writing::Copy => copy::copy(&guest, way()?, headers).await,
-                Writing::Lock => dav::lock(&guest, place, request, body).await,
-                Writing::Unlock => dav::unlock(&guest, place, request).await,
-                Writing::SetProperties => dav::set_properties(&guest, place, body).await,
+                Writing::Delete => change::delete(&web_session, &place, headers).await,
+                Writing::MakeFolder => change::make_folder(&web_session, &place, body).await,
+                Writing::Move => change::rename(&web_session, way()?, headers).await,
+                Writing::Copy => copy::copy(&web_session, way()?, headers).await,
+                Writing::Lock => dav::lock(&web_session, place, request, body).await,
+                Writing::Unlock => dav::unlock(&web_session, place, request).await,
+                Writing::SetProperties => dav::set_properties(&web_session, place, body).await,
             }
         };
         written.await.map_err(|error| writing.explain(error, &at)).or_else(|error| {
@@ -356,19 +356,19 @@ impl Connection {
         writing: Writing,
         path: &str,
         head: &Head,
-        body: &mut Coming,
+        body: &mut RequestBody,
         ids: &mut Ids,
     ) -> Result<Answer> {
         let token = path.strip_prefix(resumable::FOLDER);
         let (Some(token), Writing::Append | Writing::Delete) = (token, writing) else {
             return Ok(self.not_allowed(head, *ids));
         };
-        let (guest, upload, token) = self.upload(token, head, ids).await?;
+        let (web_session, upload, token) = self.upload(token, head, ids).await?;
         let uploads = &self.visitors.shared().uploads;
         if writing == Writing::Delete {
-            return Ok(resumable::cancel(&guest, uploads, token, &upload).await);
+            return Ok(resumable::cancel(&web_session, uploads, token, &upload).await);
         }
-        resumable::append(&guest, &upload, head.request.headers(), body).await.or_else(|error| {
+        resumable::append(&web_session, &upload, head.request.headers(), body).await.or_else(|error| {
             // As the PUT that began it.
             let kind = error.told_by_server().0;
             let code = Writing::Put.status(kind).unwrap_or_else(|| status(kind));
@@ -377,7 +377,7 @@ impl Connection {
     }
 
     /// The upload of this token, for its user alone.
-    async fn upload(&self, token: &str, head: &Head, ids: &mut Ids) -> Result<(Arc<Guest>, Arc<Upload>, Token)> {
+    async fn upload(&self, token: &str, head: &Head, ids: &mut Ids) -> Result<(Arc<WebSession>, Arc<Upload>, Token)> {
         let missing = || Error::new(Kind::NotFound, "there is no such upload");
         let token: Token = token.parse().map_err(|()| missing())?;
         let upload = self.visitors.shared().uploads.get(token).ok_or_else(missing)?;
@@ -388,10 +388,10 @@ impl Connection {
         if matches!(claimed, Claimed::Nobody) && !upload.owner.is_anonymous() {
             return Err(Error::new(Kind::LoginRequired, "log in first"));
         }
-        let guest = self.visitors.guest(claimed).await?;
-        ids.session = guest.ticket().id();
-        match guest.principal().is_same_user(&upload.owner) {
-            true => Ok((guest, upload, token)),
+        let web_session = self.visitors.web_session(claimed).await?;
+        ids.session = web_session.ticket().id();
+        match web_session.principal().is_same_user(&upload.owner) {
+            true => Ok((web_session, upload, token)),
             false => Err(missing()),
         }
     }
@@ -405,29 +405,31 @@ impl Connection {
     }
 
     /// Whoever may see this place at all.
-    async fn guest(&self, place: &Place, head: &Head, ids: &mut Ids) -> Result<Here> {
+    async fn web_session(&self, place: &Place, head: &Head, ids: &mut Ids) -> Result<Here> {
         let claimed = self.visitors.claimed(head.request.headers())?;
         let is_somebody = !matches!(claimed, Claimed::Nobody);
         if place.whose != Whose::Everybody && !is_somebody {
             // The same whether there is such a user or not.
             return Err(Error::new(Kind::LoginRequired, "log in first"));
         }
-        let guest = self.visitors.guest(claimed).await?;
-        ids.session = guest.ticket().id();
+        let web_session = self.visitors.web_session(claimed).await?;
+        ids.session = web_session.ticket().id();
         match &place.whose {
-            Whose::User(user) if guest.is_anonymous() || guest.name() != user.as_str() => Err(not_found(place)),
+            Whose::User(user) if web_session.is_anonymous() || web_session.name() != user.as_str() => {
+                Err(not_found(place))
+            }
             // A link is no part of anybody's login.
             Whose::Link(_) => Err(not_found(place)),
-            Whose::Everybody if !guest.is_anonymous() => self.public(guest, place).await,
-            Whose::User(_) | Whose::Everybody => Ok(Here::In(guest)),
+            Whose::Everybody if !web_session.is_anonymous() => self.public(web_session, place).await,
+            Whose::User(_) | Whose::Everybody => Ok(Here::In(web_session)),
         }
     }
 
     /// The folder of anonymous reading as somebody who is logged in has it: as everybody else, or not at all.
-    async fn public(&self, guest: Arc<Guest>, place: &Place) -> Result<Here> {
-        match self.visitors.guest(Claimed::Nobody).await {
+    async fn public(&self, web_session: Arc<WebSession>, place: &Place) -> Result<Here> {
+        match self.visitors.web_session(Claimed::Nobody).await {
             Ok(everybody) => Ok(Here::In(everybody)),
-            Err(error) if error.kind() == Kind::LoginRequired && place.path.is_root() => Ok(Here::Above(guest)),
+            Err(error) if error.kind() == Kind::LoginRequired && place.path.is_root() => Ok(Here::Above(web_session)),
             Err(error) if error.kind() == Kind::LoginRequired => Err(not_found(place)),
             Err(error) => Err(error),
         }
@@ -437,9 +439,9 @@ impl Connection {
 /// Whose a place is.
 enum Here {
     /// In the folder of this session.
-    In(Arc<Guest>),
+    In(Arc<WebSession>),
     /// Above the home of this one, where there is no folder for everybody.
-    Above(Arc<Guest>),
+    Above(Arc<WebSession>),
 }
 
 fn not_found(place: &Place) -> Error {

@@ -5,8 +5,8 @@ use std::pin::pin;
 use futures::future::{FusedFuture as _, FutureExt as _};
 use futures::select_biased;
 
-use super::coming::{Coming, Pieces};
 use super::receiving::Stream;
+use super::request_body::{Pieces, RequestBody};
 use crate::buffers::Buffer;
 use crate::error::Result;
 use crate::limits;
@@ -16,9 +16,9 @@ impl Stream {
     ///
     /// # Errors
     /// [`Kind::Aborted`] for a body that breaks off; those of the store.
-    pub async fn take_in(&self, body: &mut Coming) -> Result<()> {
+    pub async fn take_in(&self, body: &mut RequestBody) -> Result<()> {
         // Some chunks at the desk, some that gather. Where memory is short, each piece goes as it comes.
-        let account = self.guest.account();
+        let account = self.web_session.account();
         let claims = [limits::WEB_CHUNKS, 1].map(|chunks| (chunks, 2 * chunks * Buffer::TAKES));
         let claims = claims.into_iter().filter(|(chunks, _)| *chunks == 1 || account.is_rich());
         let claim = claims.filter_map(|(chunks, bytes)| Some((chunks, account.claim(bytes)?))).next();
@@ -60,9 +60,9 @@ impl Stream {
     }
 
     /// The next bytes, a chunk where memory is plenty, no sooner than its user may send more.
-    async fn gather(&self, body: &mut Coming, is_plenty: bool) -> Result<Pieces> {
+    async fn gather(&self, body: &mut RequestBody, is_plenty: bool) -> Result<Pieces> {
         let some = if is_plenty { body.chunk().await? } else { body.gather(1).await? };
-        self.guest.pay(some.len).await;
+        self.web_session.pay(some.len).await;
         Ok(some)
     }
 }

@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 
 use super::Web;
 use super::answer::{Answer, Ids, Reader, not_allowed, redirect, status, text};
-use super::coming::Coming;
 use super::form::Fields;
-use super::guest::{Guest, begin, unexpected};
 use super::my_links::user;
 use super::offers::keeps;
+use super::request_body::RequestBody;
 use super::same_site;
 use super::target::{OWN, Place, Target, Whose, encode};
 use super::trash_page::{self, Shown, View};
 use super::viewer::Viewer;
 use super::visitors::Visitors;
+use super::web_session::{WebSession, begin, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
 use crate::files::{RelPath, TrashId, TrashList, Trashed};
@@ -52,13 +52,13 @@ pub fn url(folder: &Place) -> String {
 /// # Errors
 /// [`Kind::LoginRequired`] for nobody in particular; those of a login, of the gate and of the store.
 pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
-    let guest = user(visitors, request).await?;
+    let web_session = user(visitors, request).await?;
     let query = request.uri().query().unwrap_or_default();
     let is = |word: &str| query.split('&').any(|part| part == word);
     let path = query.split('&').find_map(|part| part.strip_prefix("path="));
     let folder = match path {
-        Some(path) => named(&guest, &percent_decode_str(path).collect::<Vec<u8>>())?,
-        None => place(&guest, RelPath::root()),
+        Some(path) => named(&web_session, &percent_decode_str(path).collect::<Vec<u8>>())?,
+        None => place(&web_session, RelPath::root()),
     };
     if for_browser && !is("json") {
         let told = match () {
@@ -66,10 +66,10 @@ pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool,
             () if is(GONE) => Some("It is gone for good."),
             () => None,
         };
-        return page(&guest, &folder, (StatusCode::OK, told, None), ids).await;
+        return page(&web_session, &folder, (StatusCode::OK, told, None), ids).await;
     }
-    let (list, ..) = look(&guest, folder.path).await?;
-    let all: Vec<Value> = list.entries.iter().map(|entry| object(entry, &guest)).collect();
+    let (list, ..) = look(&web_session, folder.path).await?;
+    let all: Vec<Value> = list.entries.iter().map(|entry| object(entry, &web_session)).collect();
     let told = json!({ "trash": all, "cut": list.is_cut });
     Ok(text(StatusCode::OK, "application/json", format!("{told}\n")))
 }
@@ -81,23 +81,24 @@ pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool,
 pub async fn restore(
     visitors: &Visitors,
     request: &Request<()>,
-    body: &mut Coming,
+    body: &mut RequestBody,
     (for_browser, ids): (bool, Ids),
 ) -> Result<Answer> {
-    let Some((guest, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
-    let (path, id) = (named(&guest, &fields.get("path"))?.path, fields.get("id"));
+    let Some((web_session, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
+    let (path, id) = (named(&web_session, &fields.get("path"))?.path, fields.get("id"));
     let id = id_of(&id)?.ok_or_else(|| Error::new(Kind::BadCommand, "the form names nothing in the trash"))?;
     let to = fields.get("to");
     // A name that a field of a page cannot hold stands there escaped: left as it is, it means itself.
     let is_same = to.is_empty() || *to == escape::for_people(path.as_bytes()).into_bytes();
     let to = if is_same { path.clone() } else { RelPath::parse(trimmed(&to))? };
-    let restored = guest.step(move |desk: &mut Desk| {
+    let restored = web_session.step(move |desk: &mut Desk| {
         let restored = begin(desk, Op::Restore { path, id, to }, "RESTORE").map(drop);
         desk.rest();
         restored
     });
     let restored = restored.await;
-    answered(&guest, &fields, restored.map(|()| (RESTORED, json!({ "restored": true }))), (for_browser, ids)).await
+    answered(&web_session, &fields, restored.map(|()| (RESTORED, json!({ "restored": true }))), (for_browser, ids))
+        .await
 }
 
 /// Removes for good the thing of this `id` that was at `path`, or with `all=yes` in its place all that was there and below it.
@@ -107,16 +108,16 @@ pub async fn restore(
 pub async fn empty(
     visitors: &Visitors,
     request: &Request<()>,
-    body: &mut Coming,
+    body: &mut RequestBody,
     (for_browser, ids): (bool, Ids),
 ) -> Result<Answer> {
-    let Some((guest, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
-    let (path, id) = (named(&guest, &fields.get("path"))?.path, id_of(&fields.get("id"))?);
+    let Some((web_session, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
+    let (path, id) = (named(&web_session, &fields.get("path"))?.path, id_of(&fields.get("id"))?);
     // A program whose id got lost does not mean all of it.
     if id.is_none() && *fields.get("all") != b"yes" {
         return Err(Error::new(Kind::BadCommand, "say which by id=, or all=yes"));
     }
-    let purged = guest.step(move |desk: &mut Desk| {
+    let purged = web_session.step(move |desk: &mut Desk| {
         let purged = match begin(desk, Op::Purge { path, id }, "PURGE") {
             Ok(Begun::Done(Ok(Outcome::Purged { gone, left, unreached }))) => Ok((gone, left + unreached)),
             Ok(_) => Err(unexpected()),
@@ -126,17 +127,21 @@ pub async fn empty(
         purged
     });
     let purged = purged.await.map(|(gone, left)| (GONE, json!({ "gone": gone, "left": left })));
-    answered(&guest, &fields, purged, (for_browser, ids)).await
+    answered(&web_session, &fields, purged, (for_browser, ids)).await
 }
 
 /// What a page sends, and whose it is; none where nothing may be written.
-async fn sent(visitors: &Visitors, request: &Request<()>, body: &mut Coming) -> Result<Option<(Arc<Guest>, Fields)>> {
+async fn sent(
+    visitors: &Visitors,
+    request: &Request<()>,
+    body: &mut RequestBody,
+) -> Result<Option<(Arc<WebSession>, Fields)>> {
     if visitors.shared().web != Web::On {
         return Ok(None);
     }
     same_site::check(request.uri(), request.headers())?;
-    let guest = user(visitors, request).await?;
-    Ok(Some((guest, Fields::read(request.headers(), body).await?)))
+    let web_session = user(visitors, request).await?;
+    Ok(Some((web_session, Fields::read(request.headers(), body).await?)))
 }
 
 fn read_only(visitors: &Visitors, ids: Ids) -> Answer {
@@ -145,7 +150,7 @@ fn read_only(visitors: &Visitors, ids: Ids) -> Answer {
 
 /// Back to where somebody came from, who is told what was done, or on the same page why not.
 async fn answered(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     fields: &Fields,
     done: Result<(&'static str, Value)>,
     (for_browser, ids): (bool, Ids),
@@ -153,23 +158,23 @@ async fn answered(
     if !for_browser {
         return done.map(|(_, told)| text(StatusCode::OK, "application/json", format!("{told}\n")));
     }
-    let folder = named(guest, &fields.get("back")).unwrap_or_else(|_| place(guest, RelPath::root()));
+    let folder = named(web_session, &fields.get("back")).unwrap_or_else(|_| place(web_session, RelPath::root()));
     match done {
         Ok((word, _)) => Ok(redirect(StatusCode::SEE_OTHER, &format!("{}&{word}", url(&folder)))),
         Err(error) => {
             let (kind, why) = error.told_by_server();
-            page(guest, &folder, (status(kind), None, Some(&why)), ids).await
+            page(web_session, &folder, (status(kind), None, Some(&why)), ids).await
         }
     }
 }
 
 async fn page(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     folder: &Place,
     (status, told, why): (StatusCode, Option<&str>, Option<&str>),
     ids: Ids,
 ) -> Result<Answer> {
-    let (list, may, keeps) = look(guest, folder.path.clone()).await?;
+    let (list, may, keeps) = look(web_session, folder.path.clone()).await?;
     let is_cut = list.is_cut || list.entries.len() > limits::WEB_TRASH_SHOWN;
     let shown: Vec<Shown> = list
         .entries
@@ -178,12 +183,12 @@ async fn page(
         .take(limits::WEB_TRASH_SHOWN)
         .map(|(entry, may)| Shown {
             entry,
-            href: place(guest, entry.path.clone()).url(false),
-            may_restore: may.restore && guest.may_write(),
-            may_purge: may.purge && guest.may_write(),
+            href: place(web_session, entry.path.clone()).url(false),
+            may_restore: may.restore && web_session.may_write(),
+            may_purge: may.purge && web_session.may_write(),
         })
         .collect();
-    let viewer = Viewer::from(guest.principal());
+    let viewer = Viewer::from(web_session.principal());
     let view = View { viewer: &viewer, folder, told, why, is_cut, keeps };
     Ok(text(status, "text/html; charset=utf-8", trash_page::trash(&view, &shown, ids)))
 }
@@ -196,8 +201,8 @@ struct May {
 }
 
 /// What was deleted or replaced in this folder, what may be done with each, and whether anything is kept there.
-async fn look(guest: &Arc<Guest>, folder: RelPath) -> Result<(TrashList, Vec<May>, bool)> {
-    let looking = guest.step(move |desk: &mut Desk| {
+async fn look(web_session: &Arc<WebSession>, folder: RelPath) -> Result<(TrashList, Vec<May>, bool)> {
+    let looking = web_session.step(move |desk: &mut Desk| {
         let keeps = keeps(desk.principal(), &folder);
         let listed = match begin(desk, Op::ListTrash(folder), "TRASH") {
             Ok(Begun::Done(Ok(Outcome::Trash(list, _)))) => Ok(list),
@@ -217,15 +222,15 @@ async fn look(guest: &Arc<Guest>, folder: RelPath) -> Result<(TrashList, Vec<May
 }
 
 /// A path of the user's home.
-fn place(guest: &Guest, path: RelPath) -> Place {
-    Place { whose: Whose::User(guest.name().to_owned()), path, is_folder: true }
+fn place(web_session: &WebSession, path: RelPath) -> Place {
+    Place { whose: Whose::User(web_session.name().to_owned()), path, is_folder: true }
 }
 
 /// The place in the user's home that the path of a URL names.
-fn named(guest: &Guest, path: &[u8]) -> Result<Place> {
+fn named(web_session: &WebSession, path: &[u8]) -> Result<Place> {
     let uri = std::str::from_utf8(path).ok().and_then(|path| path.parse::<Uri>().ok());
     match Target::parse(&uri.ok_or_else(|| Error::new(Kind::BadCommand, "the form names no path"))?)? {
-        Target::Place(place) if place.whose == Whose::User(guest.name().to_owned()) => Ok(place),
+        Target::Place(place) if place.whose == Whose::User(web_session.name().to_owned()) => Ok(place),
         _ => Err(Error::new(Kind::Denied, "everybody has the trash of their own folder")),
     }
 }
@@ -242,12 +247,12 @@ fn id_of(text: &[u8]) -> Result<Option<TrashId>> {
     Some(text.trim()).filter(|text| !text.is_empty()).map(str::parse).transpose()
 }
 
-fn object(Trashed { id, path, kind, size, files, mtime }: &Trashed, guest: &Guest) -> Value {
+fn object(Trashed { id, path, kind, size, files, mtime }: &Trashed, web_session: &WebSession) -> Value {
     let mut object = json!({
         "id": id.to_string(),
         "type": kind.word(),
         "path": escape::for_people(path.as_bytes()),
-        "href": place(guest, path.clone()).url(false),
+        "href": place(web_session, path.clone()).url(false),
         "size": size,
         "mtime": mtime.to_string(),
         "deleted": id.deleted().to_string(),

@@ -11,7 +11,7 @@ use async_lock::Mutex as AsyncMutex;
 use async_std::task::{sleep, spawn, spawn_blocking};
 use futures::channel::oneshot;
 
-use super::parked;
+use super::parked_uploads;
 use super::receiving::{Held, Slot};
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
@@ -287,15 +287,15 @@ impl Unfinished for Uploads {
     }
 
     fn begin(self: Arc<Self>, key: UploadKey, at: AtIt<'_>, size: u64) -> Option<Box<dyn Place>> {
-        parked::begin(&self, key, at, size)
+        parked_uploads::begin(&self, key, at, size)
     }
 
     fn find(&self, key: UploadKey, at: AtIt<'_>) -> Result<Partial> {
-        parked::find(self, key, &at)
+        parked_uploads::find(self, key, &at)
     }
 
     fn go_on(self: Arc<Self>, key: UploadKey, at: AtIt<'_>, resume: Resume) -> Result<GoneOn> {
-        parked::go_on(&self, key, at, resume)
+        parked_uploads::go_on(&self, key, at, resume)
     }
 }
 

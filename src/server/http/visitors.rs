@@ -15,9 +15,9 @@ use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
 use super::adapter::Progress;
-use super::guest::{Guest, Openings};
 use super::login;
 use super::viewer::Viewer;
+use super::web_session::{Openings, WebSession};
 use crate::auth::{Principal, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -61,7 +61,7 @@ pub struct Visitors {
     shared: Arc<Shared>,
     peer: SocketAddr,
     admitted: Mutex<Admitted>,
-    guests: Mutex<Vec<Arc<Guest>>>,
+    guests: Mutex<Vec<Arc<WebSession>>>,
     /// One login at a time for each connection, however many requests it has at once.
     logging_in: AsyncMutex<()>,
     failures: AtomicU32,
@@ -168,13 +168,13 @@ impl Visitors {
             Claimed::Cookie(cookie) => self.whose(&cookie).as_ref().map(Viewer::from),
             Claimed::User(user, password) => self
                 .known(&user, &password)
-                .filter(|guest| !guest.is_anonymous())
-                .map(|guest| Viewer::from(guest.principal())),
+                .filter(|web_session| !web_session.is_anonymous())
+                .map(|web_session| Viewer::from(web_session.principal())),
         }
     }
 
     /// The session of whoever is logged in by these headers, if they have one here.
-    pub fn session_of(&self, headers: &HeaderMap) -> Option<Arc<Guest>> {
+    pub fn session_of(&self, headers: &HeaderMap) -> Option<Arc<WebSession>> {
         match Claimed::of(headers).ok()? {
             Claimed::Nobody => None,
             Claimed::Cookie(cookie) => self.guest_of(&self.whose(&cookie)?),
@@ -183,9 +183,9 @@ impl Visitors {
     }
 
     /// The session of this principal, if there is one that goes on.
-    fn guest_of(&self, principal: &Principal) -> Option<Arc<Guest>> {
+    fn guest_of(&self, principal: &Principal) -> Option<Arc<WebSession>> {
         let guests = self.guests();
-        guests.iter().find(|guest| guest.is_welcome() && guest.is(Some(principal))).cloned()
+        guests.iter().find(|web_session| web_session.is_welcome() && web_session.is(Some(principal))).cloned()
     }
 
     fn whose(&self, cookie: &Secret) -> Option<Principal> {
@@ -194,20 +194,20 @@ impl Visitors {
     }
 
     /// The session of whoever has this cookie.
-    async fn by_cookie(&self, cookie: &Secret) -> Result<Arc<Guest>> {
+    async fn by_cookie(&self, cookie: &Secret) -> Result<Arc<WebSession>> {
         let void = || Error::new(Kind::LoginRequired, "log in again");
-        if let Some(guest) = self.guest_of(&self.whose(cookie).ok_or_else(void)?) {
-            return Ok(guest);
+        if let Some(web_session) = self.guest_of(&self.whose(cookie).ok_or_else(void)?) {
+            return Ok(web_session);
         }
         let _one_at_a_time = self.logging_in.lock().await;
         let principal = self.whose(cookie).ok_or_else(void)?;
-        if let Some(guest) = self.guest_of(&principal) {
-            return Ok(guest);
+        if let Some(web_session) = self.guest_of(&principal) {
+            return Ok(web_session);
         }
         let _we_are_at_work = self.progress.working();
-        let guest = self.enter(principal).await?;
+        let web_session = self.enter(principal).await?;
         // Whose cookies were made void before the session was entered was not ended with those that were there.
-        self.whose(cookie).map(|_| guest).ok_or_else(void)
+        self.whose(cookie).map(|_| web_session).ok_or_else(void)
     }
 
     /// The session of whoever this is.
@@ -215,7 +215,7 @@ impl Visitors {
     /// # Errors
     /// [`Kind::LoginRequired`] for nobody where nobody may read; those of [`authenticate`], of admission and of opening the
     /// home.
-    pub async fn guest(&self, claimed: Claimed) -> Result<Arc<Guest>> {
+    pub async fn web_session(&self, claimed: Claimed) -> Result<Arc<WebSession>> {
         let (user, password) = match claimed {
             Claimed::User(user, password) => (user, password),
             Claimed::Cookie(cookie) => return self.by_cookie(&cookie).await,
@@ -226,16 +226,16 @@ impl Visitors {
                 (String::from("anonymous"), Secret::new(""))
             }
         };
-        if let Some(guest) = self.known(&user, &password) {
-            return Ok(guest);
+        if let Some(web_session) = self.known(&user, &password) {
+            return Ok(web_session);
         }
         self.may_guess()?;
         let _one_at_a_time = self.logging_in.lock().await;
         // Those before it in the queue may have been the last.
         self.may_guess()?;
         // The one before may have been the same.
-        if let Some(guest) = self.known(&user, &password) {
-            return Ok(guest);
+        if let Some(web_session) = self.known(&user, &password) {
+            return Ok(web_session);
         }
         let _we_are_at_work = self.progress.working();
         let version = self.shared.users.version();
@@ -261,12 +261,12 @@ impl Visitors {
     /// [`Kind::LoginRequired`] if it takes a password and none was given; [`Kind::LoginFailed`] if there is no such link;
     /// [`Kind::NotFound`] if it is used up by others; those of
     /// admission and of opening what it leads to.
-    pub async fn by_link(&self, secret: &Secret, key: Option<LinkKey>) -> Result<Arc<Guest>> {
+    pub async fn by_link(&self, secret: &Secret, key: Option<LinkKey>) -> Result<Arc<WebSession>> {
         if let Some(principal) = self.recognised(secret, key.as_ref())
-            && let Some(guest) = self.guest_of(&principal)
+            && let Some(web_session) = self.guest_of(&principal)
         {
             self.look_for_room(&principal)?;
-            return Ok(guest);
+            return Ok(web_session);
         }
         self.may_guess()?;
         let _one_at_a_time = self.logging_in.lock().await;
@@ -278,7 +278,7 @@ impl Visitors {
         };
         self.look_for_room(&principal)?;
         match self.guest_of(&principal) {
-            Some(guest) => Ok(guest),
+            Some(web_session) => Ok(web_session),
             None => self.enter(principal).await,
         }
     }
@@ -372,36 +372,36 @@ impl Visitors {
         }
     }
 
-    async fn enter(&self, principal: Principal) -> Result<Arc<Guest>> {
+    async fn enter(&self, principal: Principal) -> Result<Arc<WebSession>> {
         self.admitted().log_in(&principal)?;
         let (is_there, gone) = bounded(1);
-        let (guest, ending) =
-            Guest::enter(principal, self.peer, &self.shared, (&self.progress, &self.open), is_there).await?;
-        let guest = Arc::new(guest);
+        let (web_session, ending) =
+            WebSession::enter(principal, self.peer, &self.shared, (&self.progress, &self.open), is_there).await?;
+        let web_session = Arc::new(web_session);
         let mut guests = self.guests();
-        guests.retain(|guest| guest.is_welcome());
+        guests.retain(|web_session| web_session.is_welcome());
         if guests.len() >= limits::WEB_GUESTS {
             // Requests of its that are under way go on.
             guests.remove(0);
         }
-        guests.push(guest.clone());
+        guests.push(web_session.clone());
         drop(guests);
         let _ = self.news.unbounded_send(News::Entered(ending, gone));
-        Ok(guest)
+        Ok(web_session)
     }
 
     /// Somebody who has a session here, and has logged in with this not long ago.
-    fn known(&self, user: &str, password: &Secret) -> Option<Arc<Guest>> {
+    fn known(&self, user: &str, password: &Secret) -> Option<Arc<WebSession>> {
         let version = self.shared.users.version();
         let principal = match is_anonymous(user) {
             true => None,
             false => Some(self.shared.remembered.recall(user, password, version, Instant::now())?),
         };
         let guests = self.guests();
-        guests.iter().find(|guest| guest.is_welcome() && guest.is(principal.as_ref())).cloned()
+        guests.iter().find(|web_session| web_session.is_welcome() && web_session.is(principal.as_ref())).cloned()
     }
 
-    fn guests(&self) -> MutexGuard<'_, Vec<Arc<Guest>>> {
+    fn guests(&self) -> MutexGuard<'_, Vec<Arc<WebSession>>> {
         // A list is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.guests.lock()
     }

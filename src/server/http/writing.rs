@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::{HeaderMap, StatusCode};
 
-use super::guest::Guest;
+use super::web_session::WebSession;
 use super::{change, put};
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
@@ -39,19 +39,19 @@ impl Writing {
     ///
     /// # Errors
     /// [`Kind::Changed`] if they do not hold; those of the gate and the store.
-    pub async fn decide(self, guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
+    pub async fn decide(self, web_session: &Arc<WebSession>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
         match self {
             // Whoever may make something there is told anyway whether there is something: no right to read it is asked for.
             Writing::MakeFolder if put::asks_for_nothing_there(headers) => {
-                put::nothing_is_there(guest, Op::MakeFolder { path: path.clone(), parents: false }, "MKCOL").await
+                put::nothing_is_there(web_session, Op::MakeFolder { path: path.clone(), parents: false }, "MKCOL").await
             }
             // What takes a lock takes what one is renewed by.
             Writing::Lock if put::asks_for_nothing_there(headers) => {
                 let op = Op::RenewLock { path: path.clone(), lasts: Duration::ZERO };
-                put::nothing_is_there(guest, op, "LOCK").await
+                put::nothing_is_there(web_session, op, "LOCK").await
             }
             Writing::MakeFolder | Writing::Lock | Writing::SetProperties => {
-                put::decide(guest, path, headers).await.map(drop)
+                put::decide(web_session, path, headers).await.map(drop)
             }
             _ => Ok(()),
         }

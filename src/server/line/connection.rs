@@ -21,7 +21,7 @@ use crate::machine::source::{Origin, Source};
 use crate::proto::ReplyWriter;
 use crate::server::Shared;
 use crate::server::desk::registry::Ending;
-use crate::server::desk::ties::Ties;
+use crate::server::desk::session_resources::SessionResources;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::Proven;
 use crate::server::door::connection::{Stream, while_welcome};
@@ -105,11 +105,12 @@ async fn open(
     shared: &Arc<Shared>,
 ) -> Result<(Session, Ending)> {
     let Entry { principal, version, rooms, ticket, ending } = enter(principal, way, peer, source, shared).await?;
-    let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
-    let ties = ties.going_on_with(shared.uploads.clone());
+    let resources =
+        SessionResources::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
+    let resources = resources.going_on_with(shared.uploads.clone());
     let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip(), pin);
     let (users, ticket) = ((shared.users.clone(), version), Arc::new(ticket));
-    let session = Session::new(principal, users, (rooms, shared.live().max_mode), ticket, ties, self_service);
+    let session = Session::new(principal, users, (rooms, shared.live().max_mode), ticket, resources, self_service);
     Ok((session.counting(shared.downloads.clone()), ending))
 }
 

@@ -16,8 +16,8 @@ use crate::machine::lane::{Machine, Outgoing, Queue, Step};
 use crate::machine::source::Origin;
 use crate::server::desk::current_users::CurrentUsers;
 use crate::server::desk::registry::{Registry, Way};
-use crate::server::desk::rooms::Rooms;
-use crate::server::desk::ties::Ties;
+use crate::server::desk::session_resources::SessionResources;
+use crate::server::desk::session_store::SessionStore;
 use crate::server::desk::tokens::Tokens;
 use crate::server::door::accounts::Accounts;
 use crate::server::door::admission::Admission;
@@ -51,16 +51,18 @@ impl SansIo {
     /// # Errors
     /// Those of the file system.
     pub fn open(principal: Principal, data: &Path) -> Result<SansIo> {
-        let rooms = Rooms::open(Arc::new(LocalVault::open(data, Durability::None)?), Arc::default(), &principal)?;
+        let rooms =
+            SessionStore::open(Arc::new(LocalVault::open(data, Durability::None)?), Arc::default(), &principal)?;
         let ticket = Registry::new().enter(Way::Login, &principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
-        let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
+        let resources = SessionResources::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
         let users = Arc::new(CurrentUsers::unchanging(Users::parse(Users::starter(), "")?));
         let admission = Admission::new(AdmissionOptions::default());
         let (accounts, nowhere) = (Arc::new(Accounts::new(users.clone())), Ipv4Addr::LOCALHOST.into());
         let self_service = SelfService::new(accounts, admission, nowhere, Pin::from_bytes([0; 32]));
-        let session = Session::new(principal, (users, 0), (rooms, FileMode::ALL), Arc::new(ticket), ties, self_service);
+        let session =
+            Session::new(principal, (users, 0), (rooms, FileMode::ALL), Arc::new(ticket), resources, self_service);
         let account = Budget::new(1 << 30).portion().account();
         Ok(SansIo { session, sent: Sent::default(), account, ids })
     }

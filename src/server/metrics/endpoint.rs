@@ -94,7 +94,7 @@ async fn accept_all<S>(
             Either::Right((Ok(stream), _)) => stream,
             Either::Right((Err(error), _)) => {
                 let error = Error::network("accepting", error);
-                if crate::repeated::is_first("nobody can ask for figures", &error) {
+                if crate::repeated_warnings::is_first("nobody can ask for figures", &error) {
                     warn!(%error, "nobody can ask for figures");
                 }
                 sleep(limits::ACCEPT_PAUSE).await;
@@ -167,7 +167,7 @@ async fn healthz(shared: Weak<Shared>) -> (&'static str, &'static str, Arc<str>)
         // Another one of the folder can do more.
         Some(shared) if shared.registry.node_place() == Some(NodePlace::Lost) => "lost",
         Some(shared) => {
-            match timeout(limits::HEALTH_TIMEOUT, door::pulse::prove_life(&shared, &door::pulse::own())).await {
+            match timeout(limits::HEALTH_TIMEOUT, door::liveness::prove_life(&shared, &door::liveness::own())).await {
                 Ok(Ok(())) => "ok",
                 Ok(Err(_)) if shared.registry.is_stopping() => "stopping",
                 Ok(Err(_)) | Err(_) => "stuck",

@@ -194,7 +194,7 @@ impl Engine {
             }
             if begun.elapsed() + pause > self.patience {
                 let error = unavailable(&format!("the storage does not do what it is asked: {why}"));
-                if crate::repeated::is_first("the storage cannot be used", &error) {
+                if crate::repeated_warnings::is_first("the storage cannot be used", &error) {
                     warn!(place = %self.origin.place(), error = why, "the storage cannot be used");
                 }
                 if self.health.given_up(begun) {
@@ -342,7 +342,7 @@ impl Engine {
         let failed = |kind, why: &str| {
             let said = if code.is_empty() { status.to_string() } else { format!("{status} {code}") };
             let error = Error::new(kind, format!("{why} ({said})"));
-            if crate::repeated::is_first("the storage refuses", &error) {
+            if crate::repeated_warnings::is_first("the storage refuses", &error) {
                 warn!(status, code, "the storage refuses: {why}");
             }
             Verdict::Over(Why::Failed(error))

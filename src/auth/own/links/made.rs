@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::super::ground::Ground;
 use super::super::link::{Kept, Link, LinkTerms, LinkUse, is_link_name, now};
+use super::super::proof_basis::ProofBasis;
 use super::LinkShown;
 use super::on_disk::Writing;
 use crate::auth::credential::Credential;
@@ -27,7 +27,7 @@ impl Users {
     /// [`Kind::TooMany`]; [`Kind::Revoked`]; those of the disk.
     pub fn make_link(&self, principal: &Principal, terms: LinkTerms) -> Result<(Secret, Arc<Link>)> {
         let user = self.user_who_makes(principal)?;
-        let by = Ground::of(principal, user)?.by;
+        let by = ProofBasis::of(principal, user)?.by;
         let password = terms.password.as_deref().map(StoredHash::parse).transpose();
         let password = password.map_err(|why| Error::new(Kind::Internal, format!("the password {why}")))?;
         let mut bytes = Zeroizing::new([0; 32]);

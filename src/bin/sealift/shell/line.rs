@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use console::Term;
-use sealift::stray::Stray;
+use sealift::stray_secrets::Stray;
 
 mod subcommands;
 mod values;

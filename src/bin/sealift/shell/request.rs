@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use sealift::Kind;
 use sealift::client::glob;
-use sealift::stray::{Stray, is_like_a_command};
+use sealift::stray_secrets::{Stray, is_like_a_command};
 
 use super::Words;
 use crate::failure::{Failure, Outcome};

@@ -34,7 +34,7 @@ impl Desk {
         let looked = turns::block_in_place(|| {
             // Where nothing is kept of uploads that break off, they go on where they are or not at all.
             if self.store.promises().resumes {
-                self.ties.put_away(&self.principal, path);
+                self.resources.put_away(&self.principal, path);
             }
             self.look_for_partial(path.clone())
         });

@@ -12,7 +12,7 @@ use futures::task::AtomicWaker;
 use tracing::info;
 
 use super::super::action::Action;
-use super::super::flurry::{Alike, Flurry};
+use super::super::log_burst::{Alike, LogBurst};
 use super::super::stand_in::{StandIn, Told};
 use super::Registry;
 use crate::auth::Principal;
@@ -63,7 +63,7 @@ pub struct Record {
     bytes: AtomicU64,
     activity: Mutex<Activity>,
     /// Those of its operations that the log tells of in numbers.
-    flurry: Mutex<Flurry>,
+    burst: Mutex<LogBurst>,
     /// What it makes beside its place.
     stand_ins: Mutex<Vec<StandIn>>,
     /// Why the session has to end.
@@ -150,7 +150,7 @@ impl Record {
             since: SystemTime::now(),
             bytes: AtomicU64::new(0),
             activity: Mutex::default(),
-            flurry: Mutex::default(),
+            burst: Mutex::default(),
             stand_ins: Mutex::default(),
             ended: OnceLock::new(),
             connection: AtomicWaker::new(),
@@ -184,8 +184,8 @@ impl Record {
     }
 
     /// What it has done of late, for the log.
-    pub fn flurry(&self) -> MutexGuard<'_, Flurry> {
-        self.flurry.lock()
+    pub fn burst(&self) -> MutexGuard<'_, LogBurst> {
+        self.burst.lock()
     }
 
     /// From now on something is told of as what it is to be.
@@ -205,7 +205,7 @@ impl Record {
 
     /// Has the log tell of what it told of in numbers alone.
     pub fn tell_of_flurry(&self) {
-        let said = self.flurry().end();
+        let said = self.burst().end();
         if said.is_empty() {
             return;
         }

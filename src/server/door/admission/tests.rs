@@ -31,7 +31,7 @@ fn one_source_cannot_take_more_than_its_share() {
     drop(kept);
     assert!(admission.admit(address(1), now, NEVER).is_ok());
     let books = admission.books();
-    assert!(books.origins.is_empty() && books.hall.is_empty());
+    assert!(books.origins.is_empty() && books.preauth.is_empty());
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_newcomer_takes_the_place_of_the_oldest_of_the_largest_source() {
     let admit = |n| admission.admit(address(n), now, NEVER);
     let mut silent: Vec<_> = (0..limits::STARTUPS_FULL).map(|_| admit(1).unwrap()).collect();
     let mut honest: Vec<_> = (0..100).map(|_| admit(2).unwrap()).collect();
-    assert_eq!(admission.books().hall.len(), limits::STARTUPS_FULL);
+    assert_eq!(admission.books().preauth.len(), limits::STARTUPS_FULL);
     assert_eq!(admit(1).unwrap_err(), Refusal::NotLoggedIn);
     let anybody = anybody();
     assert!(honest.iter_mut().all(|one| one.log_in(&anybody).is_ok()));
@@ -83,7 +83,7 @@ fn a_newcomer_takes_the_place_of_the_oldest_of_the_largest_source() {
     assert!(outcomes.iter().enumerate().all(|(n, stays)| *stays == (n >= 100)), "the oldest hundred are out");
     drop((silent, honest));
     let books = admission.books();
-    assert!(books.hall.is_empty() && books.sessions == 0 && books.origins.is_empty());
+    assert!(books.preauth.is_empty() && books.sessions == 0 && books.origins.is_empty());
 }
 
 #[test]

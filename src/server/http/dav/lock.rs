@@ -18,19 +18,19 @@ use crate::server::desk::locks::{Scope, Terms};
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::http::answer::{Answer, answer, set};
-use crate::server::http::guest::{Guest, begin, unexpected};
 use crate::server::http::target::Place;
+use crate::server::http::web_session::{WebSession, begin, unexpected};
 
 /// Answers a LOCK: takes one, or renews one if nothing more is said of it.
 ///
 /// # Errors
 /// [`Kind::Locked`] if there is one that does not go with it, [`Kind::Changed`] if the one to be renewed is not there; those of
 /// the gate and the store.
-pub async fn lock(guest: &Arc<Guest>, place: Place, request: &Request<()>, asked: Bytes) -> Result<Answer> {
+pub async fn lock(web_session: &Arc<WebSession>, place: Place, request: &Request<()>, asked: Bytes) -> Result<Answer> {
     let lasts = lasts(request.headers())?;
     let path = place.path.clone();
     let op = if asked.is_empty() {
-        if guest.presented().is_empty() {
+        if web_session.presented().is_empty() {
             return Err(Error::new(Kind::BadCommand, "a LOCK says what it locks, or which lock it renews"));
         }
         Op::RenewLock { path, lasts }
@@ -56,7 +56,7 @@ pub async fn lock(guest: &Arc<Guest>, place: Place, request: &Request<()>, asked
         active::one(desk, &lock, &place, is_folder, &mut told);
         Ok((lock.token, is_new, told))
     };
-    let (token, is_new, told) = guest.step(take).await?;
+    let (token, is_new, told) = web_session.step(take).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let mut answer =
         answers::xml(status, format!("<D:prop xmlns:D=\"DAV:\"><D:lockdiscovery>{told}</D:lockdiscovery></D:prop>\n"));
@@ -102,7 +102,7 @@ pub fn asked_for(asked: &[u8]) -> Result<(Scope, String)> {
 ///
 /// # Errors
 /// [`Kind::Denied`] if another user has the lock; those of the gate.
-pub async fn unlock(guest: &Arc<Guest>, place: Place, request: &Request<()>) -> Result<Answer> {
+pub async fn unlock(web_session: &Arc<WebSession>, place: Place, request: &Request<()>) -> Result<Answer> {
     let token = match lock_token(request.headers()) {
         Err(error) if error.kind() == Kind::Changed => return Ok(answers::refused(Condition::NoSuchLock)),
         token => token?,
@@ -113,7 +113,7 @@ pub async fn unlock(guest: &Arc<Guest>, place: Place, request: &Request<()>) -> 
         desk.rest();
         begun.map(drop)
     };
-    match guest.step(give_up).await {
+    match web_session.step(give_up).await {
         Ok(()) => Ok(answer(StatusCode::NO_CONTENT)),
         Err(error) if error.kind() == Kind::Changed => Ok(answers::refused(Condition::NoSuchLock)),
         Err(error) => Err(error),

@@ -30,9 +30,9 @@ pub use self::lock::unlock;
 pub use self::presented::{Presented, presented};
 use super::Web;
 use super::answer::{Answer, answer, methods};
-use super::coming::Coming;
-use super::guest::Guest;
+use super::request_body::RequestBody;
 use super::target::Place;
+use super::web_session::WebSession;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
@@ -40,16 +40,21 @@ use crate::limits;
 ///
 /// # Errors
 /// [`Kind::BadCommand`] for what is not understood; those of the gate and the store.
-pub async fn find(guest: &Arc<Guest>, place: Place, headers: &HeaderMap, body: &mut Coming) -> Result<Answer> {
-    let found = propfind::serve(guest, place, headers, read(body).await?).await?;
-    Ok(guest.braking(found))
+pub async fn find(
+    web_session: &Arc<WebSession>,
+    place: Place,
+    headers: &HeaderMap,
+    body: &mut RequestBody,
+) -> Result<Answer> {
+    let found = propfind::serve(web_session, place, headers, read(body).await?).await?;
+    Ok(web_session.braking(found))
 }
 
 /// Answers a PROPFIND for what is above all homes, where there is no folder for everybody: the one of this user is in it.
 ///
 /// # Errors
 /// As [`find`].
-pub async fn find_above(user: &str, headers: &HeaderMap, body: &mut Coming) -> Result<Answer> {
+pub async fn find_above(user: &str, headers: &HeaderMap, body: &mut RequestBody) -> Result<Answer> {
     propfind::serve_root(user, headers, &read(body).await?)
 }
 
@@ -57,23 +62,28 @@ pub async fn find_above(user: &str, headers: &HeaderMap, body: &mut Coming) -> R
 ///
 /// # Errors
 /// As [`lock::lock`].
-pub async fn lock(guest: &Arc<Guest>, place: Place, request: &Request<()>, body: &mut Coming) -> Result<Answer> {
-    lock::lock(guest, place, request, read(body).await?).await
+pub async fn lock(
+    web_session: &Arc<WebSession>,
+    place: Place,
+    request: &Request<()>,
+    body: &mut RequestBody,
+) -> Result<Answer> {
+    lock::lock(web_session, place, request, read(body).await?).await
 }
 
 /// Answers a PROPPATCH.
 ///
 /// # Errors
 /// As [`proppatch::serve`].
-pub async fn set_properties(guest: &Arc<Guest>, place: Place, body: &mut Coming) -> Result<Answer> {
-    proppatch::serve(guest, place, read(body).await?).await
+pub async fn set_properties(web_session: &Arc<WebSession>, place: Place, body: &mut RequestBody) -> Result<Answer> {
+    proppatch::serve(web_session, place, read(body).await?).await
 }
 
 /// All of a body.
 ///
 /// # Errors
 /// [`Kind::TooLong`] if it is longer than it may be, and then the rest of it is still there.
-async fn read(body: &mut Coming) -> Result<Bytes> {
+async fn read(body: &mut RequestBody) -> Result<Bytes> {
     if body.announced().is_some_and(|announced| announced > limits::DAV_BODY_MAX as u64) {
         return Err(Error::new(Kind::TooLong, "the request's XML is too long"));
     }

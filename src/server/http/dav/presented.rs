@@ -12,8 +12,8 @@ use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::http::conditions::Validators;
-use crate::server::http::guest::{Guest, begin};
 use crate::server::http::target::{Place, Target, host, is_same_host};
+use crate::server::http::web_session::{WebSession, begin};
 
 /// What a request presents, to be presented at the desk with what it asks for.
 #[derive(Clone, Default)]
@@ -31,7 +31,7 @@ pub struct Presented {
 /// # Errors
 /// [`Kind::Changed`] if its `If` does not hold, [`Kind::BadCommand`] if that is none.
 pub async fn presented(
-    guest: &Arc<Guest>,
+    web_session: &Arc<WebSession>,
     place: &Place,
     other: Option<Place>,
     request: &Request<()>,
@@ -71,7 +71,7 @@ pub async fn presented(
         });
         Ok(holds.then_some((seen, elsewhere)))
     };
-    match guest.step(holds).await? {
+    match web_session.step(holds).await? {
         Some((seen, elsewhere)) => Ok(Presented { tokens, seen, elsewhere }),
         None => Err(Error::new(Kind::Changed, "it is not as the request's If says")),
     }

@@ -22,8 +22,8 @@ use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::http::answer::{Answer, Body};
 use crate::server::http::entries::{Batch, batch};
-use crate::server::http::guest::{Guest, OpenFile, begin, unexpected};
 use crate::server::http::target::{Place, Whose};
+use crate::server::http::web_session::{OpenFile, WebSession, begin, unexpected};
 
 const METHOD: &str = "PROPFIND";
 
@@ -48,7 +48,7 @@ struct Reading {
 ///
 /// # Errors
 /// [`Kind::BadCommand`] for what is not understood; those of the gate and the store.
-pub async fn serve(guest: &Arc<Guest>, place: Place, headers: &HeaderMap, asked: Bytes) -> Result<Answer> {
+pub async fn serve(web_session: &Arc<WebSession>, place: Place, headers: &HeaderMap, asked: Bytes) -> Result<Answer> {
     let Some(depth) = Depth::of(headers)?.filter(|depth| *depth != Depth::Infinity) else {
         return Ok(answers::refused(Condition::FiniteDepth));
     };
@@ -56,20 +56,27 @@ pub async fn serve(guest: &Arc<Guest>, place: Place, headers: &HeaderMap, asked:
     let busy = || Error::new(Kind::Busy, "there is no room for a listing now");
     let claim = match depth {
         Depth::Zero => None,
-        Depth::One | Depth::Infinity => Some(guest.account().claim(limits::DAV_PORTION).ok_or_else(busy)?),
+        Depth::One | Depth::Infinity => Some(web_session.account().claim(limits::DAV_PORTION).ok_or_else(busy)?),
     };
-    let gathering = guest.gathering().await;
+    let gathering = web_session.gathering().await;
     let reading = Reading { place, wanted, usage: None };
-    let (itself, portion, reading) = guest.step(move |desk| open(desk, reading, depth)).await?;
+    let (itself, portion, reading) = web_session.step(move |desk| open(desk, reading, depth)).await?;
     // What goes on while the client reads keeps the folder open.
     let right = match portion.rest.is_some() || !portion.bare.is_empty() {
-        true => Some(guest.open_file().await),
+        true => Some(web_session.open_file().await),
         false => None,
     };
     drop(gathering);
     let mut head = String::from(answers::BEGIN);
     itself.respond(&reading.wanted, &mut head);
-    let going = PropfindBody { guest: guest.clone(), reading, portion, head, is_over: false, _held: (claim, right) };
+    let going = PropfindBody {
+        web_session: web_session.clone(),
+        reading,
+        portion,
+        head,
+        is_over: false,
+        _held: (claim, right),
+    };
     let mut answer = answers::multistatus(Body::stream(try_unfold(going, PropfindBody::next)));
     if itself.kind == EntryKind::Directory {
         answers::located(&mut answer, &itself.href);
@@ -218,7 +225,7 @@ fn resource(folder: &Place, (more, entry): (More, Entry)) -> Option<Resource> {
 
 /// An answer on its way.
 struct PropfindBody {
-    guest: Arc<Guest>,
+    web_session: Arc<WebSession>,
     reading: Reading,
     portion: Portion,
     /// What comes first.
@@ -245,9 +252,9 @@ impl PropfindBody {
             let (rest, bare) = (self.portion.rest.take(), std::mem::take(&mut self.portion.bare));
             self.portion = match rest {
                 rest if !bare.is_empty() => {
-                    self.guest.step(move |desk| look_closer(desk, rest, bare, &reading)).await?
+                    self.web_session.step(move |desk| look_closer(desk, rest, bare, &reading)).await?
                 }
-                Some(job) => self.guest.step(move |desk| portion(desk, job, &reading)).await?,
+                Some(job) => self.web_session.step(move |desk| portion(desk, job, &reading)).await?,
                 None => {
                     piece.push_str(answers::END);
                     self.is_over = true;
@@ -263,7 +270,7 @@ impl Drop for PropfindBody {
     /// Whoever left in the middle is written down.
     fn drop(&mut self) {
         if let Some(job) = self.portion.rest.take() {
-            self.guest.note(|desk| drop(desk.drop_list(job, Error::new(Kind::Aborted, "the client is gone"))));
+            self.web_session.note(|desk| drop(desk.drop_list(job, Error::new(Kind::Aborted, "the client is gone"))));
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
 use crate::server::http::answer::{Answer, Body};
-use crate::server::http::guest::{Guest, begin};
 use crate::server::http::target::Place;
+use crate::server::http::web_session::{WebSession, begin};
 
 const METHOD: &str = "PROPPATCH";
 
@@ -24,7 +24,7 @@ const WINDOWS: &str = "urn:schemas-microsoft-com:";
 
 /// What one instruction comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Wish {
+enum Query {
     /// The file counts as modified then.
     Time(Mtime),
     /// This is kept; none: nothing is any more.
@@ -39,26 +39,26 @@ enum Wish {
 ///
 /// # Errors
 /// [`Kind::BadCommand`] for what is not understood, [`Kind::Locked`]; those of the gate and the store.
-pub async fn serve(guest: &Arc<Guest>, place: Place, asked: Bytes) -> Result<Answer> {
+pub async fn serve(web_session: &Arc<WebSession>, place: Place, asked: Bytes) -> Result<Answer> {
     let wishes = wishes(&asked)?;
-    let is_protected = wishes.iter().any(|(_, wish)| *wish == Wish::Protected);
+    let is_protected = wishes.iter().any(|(_, query)| *query == Query::Protected);
     let doing = wishes.clone();
     let path = place.path.clone();
     let set = move |desk: &mut Desk| {
-        let keep = |(name, wish): &(Name, Wish)| match wish {
-            Wish::Keep(value) if !is_protected => Some((key(name), value.clone())),
+        let keep = |(name, query): &(Name, Query)| match query {
+            Query::Keep(value) if !is_protected => Some((key(name), value.clone())),
             _ => None,
         };
         let changes = doing.iter().filter_map(keep).collect();
         let time =
-            doing.iter().rev().find_map(|(_, wish)| if let Wish::Time(time) = wish { Some(*time) } else { None });
+            doing.iter().rev().find_map(|(_, query)| if let Query::Time(time) = query { Some(*time) } else { None });
         // Also if there are none: whether it may be done is said before what would come of it.
         let mtime = time.filter(|_| !is_protected);
         begin(desk, Op::SetProperties { path, changes, mtime }, METHOD)?;
         desk.rest();
         Ok(())
     };
-    let no_room = match guest.step(set).await {
+    let no_room = match web_session.step(set).await {
         Ok(()) => false,
         Err(error) if error.kind() == Kind::NoSpace => true,
         Err(error) => return Err(error),
@@ -67,10 +67,10 @@ pub async fn serve(guest: &Arc<Guest>, place: Place, asked: Bytes) -> Result<Ans
     told.push_str("<D:response><D:href>");
     xml::escape(&place.url(place.is_folder), &mut told);
     told.push_str("</D:href>");
-    for (name, wish) in &wishes {
-        let status = match wish {
-            Wish::Protected => "403 Forbidden",
-            Wish::Keep(_) if no_room => "507 Insufficient Storage",
+    for (name, query) in &wishes {
+        let status = match query {
+            Query::Protected => "403 Forbidden",
+            Query::Keep(_) if no_room => "507 Insufficient Storage",
             _ if is_protected || no_room => "424 Failed Dependency",
             _ => "200 OK",
         };
@@ -86,7 +86,7 @@ pub async fn serve(guest: &Arc<Guest>, place: Place, asked: Bytes) -> Result<Ans
 }
 
 /// What a body asks for, in its order.
-fn wishes(asked: &[u8]) -> Result<Vec<(Name, Wish)>> {
+fn wishes(asked: &[u8]) -> Result<Vec<(Name, Query)>> {
     let bad = |why: &str| Err(Error::new(Kind::BadCommand, why));
     // <propertyupdate><set><prop><NAME>
     let document = Document::parse_keeping(asked, 3)?;
@@ -100,7 +100,7 @@ fn wishes(asked: &[u8]) -> Result<Vec<(Name, Wish)>> {
         let lists = document.children(at).filter(|(_, list)| list.name.is("prop"));
         for (_, property) in lists.flat_map(|(at, _)| document.children(at)) {
             let value = is_set.then_some((property.text.trim(), property.inner.as_str()));
-            wishes.push((property.name.clone(), wish(&property.name, value)));
+            wishes.push((property.name.clone(), query(&property.name, value)));
         }
     }
     match wishes.len() {
@@ -115,8 +115,8 @@ fn wishes(asked: &[u8]) -> Result<Vec<(Name, Wish)>> {
 /// # Errors
 /// As [`serve`].
 pub fn kept(asked: &[u8]) -> Result<Vec<(String, Result<String>)>> {
-    let kept = wishes(asked)?.into_iter().filter_map(|(name, wish)| match wish {
-        Wish::Keep(Some(value)) => Some((name, value)),
+    let kept = wishes(asked)?.into_iter().filter_map(|(name, query)| match query {
+        Query::Keep(Some(value)) => Some((name, value)),
         _ => None,
     });
     Ok(kept.map(|(name, value)| (value.clone(), told_again(&name, &value))).collect())
@@ -134,18 +134,18 @@ fn told_again(name: &Name, value: &str) -> Result<String> {
     }
 }
 
-fn wish(name: &Name, value: Option<(&str, &str)>) -> Wish {
-    let time = |text: &str| httpdate::parse_http_date(text).ok().map(|time| Wish::Time(Mtime::from(time)));
+fn query(name: &Name, value: Option<(&str, &str)>) -> Query {
+    let time = |text: &str| httpdate::parse_http_date(text).ok().map(|time| Query::Time(Mtime::from(time)));
     match (value, name.space == WINDOWS) {
-        (Some((text, _)), true) if name.local == "Win32LastModifiedTime" => time(text).unwrap_or(Wish::Nothing),
-        (_, true) => Wish::Nothing,
+        (Some((text, _)), true) if name.local == "Win32LastModifiedTime" => time(text).unwrap_or(Query::Nothing),
+        (_, true) => Query::Nothing,
         (Some((text, _)), false) if Live::named(name) == Some(Live::LastModified) => {
-            time(text).unwrap_or(Wish::Protected)
+            time(text).unwrap_or(Query::Protected)
         }
-        (_, false) if Live::named(name).is_some() => Wish::Protected,
+        (_, false) if Live::named(name).is_some() => Query::Protected,
         // WebDAV's own that are not here cannot be made here either.
-        (_, false) if name.space == DAV && name.local != "displayname" => Wish::Protected,
-        (value, false) => Wish::Keep(value.map(|(_, inner)| inner.to_owned())),
+        (_, false) if name.space == DAV && name.local != "displayname" => Query::Protected,
+        (value, false) => Query::Keep(value.map(|(_, inner)| inner.to_owned())),
     }
 }
 
@@ -153,18 +153,18 @@ fn wish(name: &Name, value: Option<(&str, &str)>) -> Wish {
 mod tests {
     use super::*;
 
-    fn asked(inside: &str) -> Result<Vec<(String, Wish)>, Kind> {
+    fn asked(inside: &str) -> Result<Vec<(String, Query)>, Kind> {
         let text = format!(
             "<D:propertyupdate xmlns:D='DAV:' xmlns:Z='urn:schemas-microsoft-com:'>{inside}</D:propertyupdate>"
         );
         let wishes = wishes(text.as_bytes()).map_err(|error| error.kind())?;
-        Ok(wishes.into_iter().map(|(name, wish)| (name.local, wish)).collect())
+        Ok(wishes.into_iter().map(|(name, query)| (name.local, query)).collect())
     }
 
     #[test]
     fn times_are_set_own_properties_stay_and_the_rest_is_kept() {
         let time = "Sun, 09 Sep 2001 01:46:40 GMT";
-        let then = Wish::Time(Mtime { secs: 1_000_000_000, nanos: 0 });
+        let then = Query::Time(Mtime { secs: 1_000_000_000, nanos: 0 });
         let wishes = asked(&format!(
             "<D:set><D:prop><Z:Win32LastModifiedTime>{time}</Z:Win32LastModifiedTime><Z:Win32FileAttributes>20\
              </Z:Win32FileAttributes><D:getlastmodified>{time}</D:getlastmodified></D:prop></D:set><D:remove><D:prop>\
@@ -172,13 +172,13 @@ mod tests {
         ));
         let expected = [
             ("Win32LastModifiedTime", then.clone()),
-            ("Win32FileAttributes", Wish::Nothing),
+            ("Win32FileAttributes", Query::Nothing),
             ("getlastmodified", then),
-            ("x", Wish::Keep(None)),
-            ("getetag", Wish::Protected),
-            ("y", Wish::Keep(Some("<b xmlns=\"u\"></b>1".into()))),
+            ("x", Query::Keep(None)),
+            ("getetag", Query::Protected),
+            ("y", Query::Keep(Some("<b xmlns=\"u\"></b>1".into()))),
         ];
-        assert_eq!(wishes, Ok(expected.map(|(name, wish)| (name.to_owned(), wish)).to_vec()));
+        assert_eq!(wishes, Ok(expected.map(|(name, query)| (name.to_owned(), query)).to_vec()));
         for bad in ["", "<D:set/>", "<D:set><D:prop/></D:set>", "<D:prop><x/></D:prop>"] {
             assert_eq!(asked(bad), Err(Kind::BadCommand), "{bad}");
         }

@@ -41,11 +41,11 @@ impl Talk {
         let running = running.about(whom);
         let Some((user, sessions)) = self.desk.ticket().registry().kick(whom) else {
             // One that nobody uses now would let the user in again.
-            self.desk.ties().void_tokens_of(whom);
+            self.desk.resources().void_tokens_of(whom);
             let text = format!("{whom}: no session and no user of this name is connected, or logged in with a browser");
             return self.fail(running, Error::new(Kind::NotFound, text), out);
         };
-        self.desk.ties().void_tokens_of(&user);
+        self.desk.resources().void_tokens_of(&user);
         let (session, by) = (self.desk.ticket().id(), self.desk.principal().name());
         tracing::info!(%session, by, user, sessions, "kicked");
         let text = "They end now.";

@@ -3,15 +3,15 @@
 use crate::files::{Condition, RelPath, UploadSpec};
 use crate::proto::{Command, HashOf, StageArgs, UploadArgs};
 use crate::server::desk::gate::{self, Need};
-use crate::server::desk::matter::Matter;
 use crate::server::desk::op::{Hashing, Op};
+use crate::server::desk::session_request::SessionRequest;
 
 /// What a command asks for.
 pub enum Asked {
     /// An operation on files.
     Files(Op),
     /// Something that the session does itself; the gate decides over this.
-    Session(Matter, Command),
+    Session(SessionRequest, Command),
 }
 
 impl Asked {
@@ -19,7 +19,7 @@ impl Asked {
     pub fn need(&self) -> Need<'_> {
         match self {
             Asked::Files(op) => gate::need(op),
-            Asked::Session(matter, _) => gate::need_of(*matter),
+            Asked::Session(session_request, _) => gate::need_of(*session_request),
         }
     }
 
@@ -59,7 +59,7 @@ impl From<Command> for Asked {
             Command::Restore { path, id, to } => Op::Restore { to: to.unwrap_or_else(|| path.clone()), path, id },
             Command::Purge { path, id } => Op::Purge { path, id },
             Command::Help(_) | Command::Ping | Command::Status | Command::Logout => {
-                return Asked::Session(Matter::Talk, command);
+                return Asked::Session(SessionRequest::Talk, command);
             }
             Command::User(_)
             | Command::Pass(_)
@@ -67,24 +67,26 @@ impl From<Command> for Asked {
             | Command::Join(_)
             | Command::Redeem { .. }
             | Command::Visit { .. } => {
-                return Asked::Session(Matter::LogIn, command);
+                return Asked::Session(SessionRequest::LogIn, command);
             }
-            Command::Token { .. } => return Asked::Session(Matter::Connect, command),
+            Command::Token { .. } => return Asked::Session(SessionRequest::Connect, command),
             // What is shown is the user's own, and a nonce opens nothing.
-            Command::Nonce | Command::Keys | Command::Links => return Asked::Session(Matter::Talk, command),
-            Command::Enrol { .. } | Command::Revoke { .. } => return Asked::Session(Matter::ChangeKeys, command),
-            Command::Passwd { .. } => return Asked::Session(Matter::ChangePassword, command),
+            Command::Nonce | Command::Keys | Command::Links => return Asked::Session(SessionRequest::Talk, command),
+            Command::Enrol { .. } | Command::Revoke { .. } => {
+                return Asked::Session(SessionRequest::ChangeKeys, command);
+            }
+            Command::Passwd { .. } => return Asked::Session(SessionRequest::ChangePassword, command),
             Command::Link(ref link) => {
                 let inbox = link.inbox.is_some();
-                return Asked::Session(Matter::MakeLink { inbox }, command);
+                return Asked::Session(SessionRequest::MakeLink { inbox }, command);
             }
-            Command::Unlink(_) => return Asked::Session(Matter::EndLink, command),
-            Command::Who => return Asked::Session(Matter::ListSessions, command),
-            Command::Kick(_) => return Asked::Session(Matter::EndSessions, command),
-            Command::Penalties => return Asked::Session(Matter::ListPenalties, command),
-            Command::Unban(_) => return Asked::Session(Matter::LiftPenalty, command),
-            Command::Reload => return Asked::Session(Matter::Reload, command),
-            Command::Shutdown => return Asked::Session(Matter::StopServer, command),
+            Command::Unlink(_) => return Asked::Session(SessionRequest::EndLink, command),
+            Command::Who => return Asked::Session(SessionRequest::ListSessions, command),
+            Command::Kick(_) => return Asked::Session(SessionRequest::EndSessions, command),
+            Command::Penalties => return Asked::Session(SessionRequest::ListPenalties, command),
+            Command::Unban(_) => return Asked::Session(SessionRequest::LiftPenalty, command),
+            Command::Reload => return Asked::Session(SessionRequest::Reload, command),
+            Command::Shutdown => return Asked::Session(SessionRequest::StopServer, command),
         };
         Asked::Files(op)
     }

@@ -51,9 +51,9 @@ impl Talk {
         match Asked::from(command) {
             Asked::Files(op) if self.desk.inbox().is_some() => (self.bring(op, verb, out), Step::Progress),
             Asked::Files(op) => (self.begin(op, verb, out), Step::Progress),
-            Asked::Session(matter, command) => {
+            Asked::Session(session_request, command) => {
                 let Talk { desk, replies, .. } = self;
-                match desk.admit(matter, verb.name(), &mut |result| replies.answer(&result, out)) {
+                match desk.admit(session_request, verb.name(), &mut |result| replies.answer(&result, out)) {
                     Ok(running) => (State::Commands, self.converse(command, running, out)),
                     Err(error) => {
                         replies.refuse(&error, out);

@@ -104,7 +104,7 @@ impl Talk {
     }
 
     pub(super) fn tokens(&mut self, count: u32, running: Running, out: &mut Outgoing) {
-        let tokens = match self.desk.ties().tokens(self.desk.principal(), count) {
+        let tokens = match self.desk.resources().tokens(self.desk.principal(), count) {
             Ok(tokens) => tokens,
             Err(error) => return self.fail(running, error, out),
         };

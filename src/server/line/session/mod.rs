@@ -35,8 +35,8 @@ use crate::server::desk::jobs::download::Download;
 use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::jobs::work::Work;
 use crate::server::desk::registry::Ticket;
-use crate::server::desk::rooms::Rooms;
-use crate::server::desk::ties::Ties;
+use crate::server::desk::session_resources::SessionResources;
+use crate::server::desk::session_store::SessionStore;
 use crate::server::door::self_service::SelfService;
 use crate::store::NodeName;
 use crate::tls::Pin;
@@ -95,14 +95,14 @@ impl Session {
     pub fn new(
         principal: Principal,
         users: (Arc<CurrentUsers>, u64),
-        rooms: (Rooms, FileMode),
+        rooms: (SessionStore, FileMode),
         ticket: Arc<Ticket>,
-        ties: Ties,
+        resources: SessionResources,
         self_service: SelfService,
     ) -> Self {
         let replies = Replies::new(format!(" pid={} session={}", std::process::id(), ticket.id()));
         let talk = Talk {
-            desk: Desk::new(principal, users, rooms, ticket, ties),
+            desk: Desk::new(principal, users, rooms, ticket, resources),
             self_service,
             counted: None,
             lines: LineDecoder::new(limits::LINE_MAX),

@@ -40,7 +40,7 @@ impl Talk {
                     self.desk.renew(principal);
                 }
                 let (ticket, user) = (self.desk.ticket(), self.desk.principal().name());
-                self.desk.ties().void_tokens_of(user);
+                self.desk.resources().void_tokens_of(user);
                 // Whatever else is left out of the log, this is not.
                 info!(session = %ticket.id(), peer = %ticket.peer(), user, "password changed by its user");
                 let text = "The new password is right from now on.";

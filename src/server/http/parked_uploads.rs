@@ -15,7 +15,7 @@ use crate::server::desk::unfinished::{AtIt, GoneOn, Place, UploadKey};
 use crate::server::desk::uploads::Put;
 
 /// A session is at an upload. Another one that comes for it ends the session.
-struct Seat {
+struct ParkedUpload {
     uploads: Weak<Uploads>,
     token: Token,
     upload: Arc<Upload>,
@@ -25,14 +25,14 @@ struct Seat {
     is_left: bool,
 }
 
-impl Seat {
+impl ParkedUpload {
     fn new(
         uploads: &Arc<Uploads>,
         token: Token,
         upload: Arc<Upload>,
         sits: (Held, Replaced),
         at: &Arc<Record>,
-    ) -> Seat {
+    ) -> ParkedUpload {
         let (held, replaced) = sits;
         let is_over = Arc::new(AtomicBool::new(false));
         let (over, record) = (is_over.clone(), Arc::downgrade(at));
@@ -42,7 +42,7 @@ impl Seat {
                 record.end(Kind::Aborted);
             }
         });
-        Seat { uploads: Arc::downgrade(uploads), token, upload, _held: held, is_over, is_left: false }
+        ParkedUpload { uploads: Arc::downgrade(uploads), token, upload, _held: held, is_over, is_left: false }
     }
 
     fn is_left(&mut self) {
@@ -52,7 +52,7 @@ impl Seat {
     }
 }
 
-impl Place for Seat {
+impl Place for ParkedUpload {
     fn leave(mut self: Box<Self>, put: Put) {
         self.upload.slot.park(put);
         self.is_left();
@@ -64,13 +64,13 @@ impl Place for Seat {
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for ParkedUpload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seat")
+        f.write_str("ParkedUpload")
     }
 }
 
-impl Drop for Seat {
+impl Drop for ParkedUpload {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Release);
         if let Some(uploads) = self.uploads.upgrade().filter(|_| !self.is_left) {
@@ -103,7 +103,7 @@ pub fn begin(uploads: &Arc<Uploads>, key: UploadKey, at: AtIt<'_>, size: u64) ->
     let upload = Arc::new(Upload::new(at.principal.clone(), at.source, Default::default(), Some(size)));
     let sits = upload.sit_down()?;
     uploads.put_in(token, upload.clone()).ok()?;
-    Some(Box::new(Seat::new(uploads, token, upload, sits, at.record)))
+    Some(Box::new(ParkedUpload::new(uploads, token, upload, sits, at.record)))
 }
 
 /// [`Unfinished::find`](crate::server::desk::unfinished::Unfinished::find).
@@ -123,8 +123,8 @@ pub fn go_on(uploads: &Arc<Uploads>, key: UploadKey, at: AtIt<'_>, resume: Resum
         Some(whole) if whole == wanted => Ok(GoneOn::Stored(whole)),
         None if upload.slot.part() == Some(wanted) => {
             let put = upload.slot.take_put().ok_or_else(changed)?;
-            let seat = Seat::new(uploads, token, upload, sits, at.record);
-            return Ok(GoneOn::Put(Box::new(put), Box::new(seat)));
+            let parked = ParkedUpload::new(uploads, token, upload, sits, at.record);
+            return Ok(GoneOn::Put(Box::new(put), Box::new(parked)));
         }
         _ => Err(changed()),
     };

@@ -23,7 +23,7 @@ use crate::sync::Mutex;
 const SWEEP_MIN: usize = 2 * limits::WEB_STREAMS as usize;
 
 /// A desk, and the requests whose changes it has taken and not committed.
-pub struct Seat {
+pub struct SharedDesk {
     /// The desk.
     pub desk: Desk,
     /// Who waits for its commit.
@@ -54,10 +54,10 @@ impl Waiting {
     }
 }
 
-impl Seat {
+impl SharedDesk {
     /// Nobody waits yet.
-    pub fn new(desk: Desk) -> Seat {
-        Seat { desk, waiting: Waiting::default() }
+    pub fn new(desk: Desk) -> SharedDesk {
+        SharedDesk { desk, waiting: Waiting::default() }
     }
 
     /// The session goes on by the users file as it is now.
@@ -65,7 +65,7 @@ impl Seat {
     /// # Errors
     /// Why it has ended.
     pub fn keep_up(&mut self) -> Result<()> {
-        let Seat { desk, waiting } = self;
+        let SharedDesk { desk, waiting } = self;
         desk.keep_up().map(drop).map_err(|why| {
             desk.drop_uncommitted(&mut |outcome| waiting.tell(outcome));
             // Those who are left hear that nobody will tell them.
@@ -76,7 +76,7 @@ impl Seat {
 
     /// Commits all that was taken.
     pub fn commit(&mut self) {
-        let Seat { desk, waiting } = self;
+        let SharedDesk { desk, waiting } = self;
         desk.commit(&mut |outcome| waiting.tell(outcome));
     }
 }
@@ -90,7 +90,7 @@ pub trait Sat: Send + 'static {
     fn is_left(&mut self);
 }
 
-impl Sat for Seat {
+impl Sat for SharedDesk {
     fn more_waits(&mut self, more: bool) {
         self.desk.more_waits(more);
     }
@@ -100,13 +100,13 @@ impl Sat for Seat {
     }
 }
 
-/// A seat, and who waits for it. Clones are the same.
-pub struct Queue<S = Seat>(Arc<Inner<S>>);
+/// A shared_desk, and who waits for it. Clones are the same.
+pub struct Queue<S = SharedDesk>(Arc<Inner<S>>);
 
 struct Inner<S> {
     turns: Arc<Turns>,
     source: Source,
-    seat: Mutex<S>,
+    shared_desk: Mutex<S>,
     line: Mutex<Line<S>>,
 }
 
@@ -147,7 +147,7 @@ impl<S> Clone for Queue<S> {
 trait Work<S>: Send {
     /// Whether nobody waits for it any more.
     fn is_forgotten(&self) -> bool;
-    fn run(self: Box<Self>, seat: &mut S);
+    fn run(self: Box<Self>, shared_desk: &mut S);
 }
 
 /// Work for which somebody waits.
@@ -161,10 +161,10 @@ impl<S, F: FnOnce(&mut S) -> T + Send, T: Send> Work<S> for Asked<F, T> {
         self.told.is_canceled()
     }
 
-    fn run(self: Box<Self>, seat: &mut S) {
+    fn run(self: Box<Self>, shared_desk: &mut S) {
         let Asked { work, told } = *self;
         // An error says that nobody waits any more.
-        let _ = told.send(catch_unwind(AssertUnwindSafe(|| work(seat))));
+        let _ = told.send(catch_unwind(AssertUnwindSafe(|| work(shared_desk))));
     }
 }
 
@@ -176,8 +176,8 @@ impl<S, F: FnOnce(&mut S) + Send> Work<S> for Note<F> {
         false
     }
 
-    fn run(self: Box<Self>, seat: &mut S) {
-        (self.0)(seat);
+    fn run(self: Box<Self>, shared_desk: &mut S) {
+        (self.0)(shared_desk);
     }
 }
 
@@ -200,10 +200,10 @@ impl<T> Errand<T> {
 }
 
 impl<S: Sat> Queue<S> {
-    /// At this seat, in turns of this source.
-    pub fn new(seat: S, turns: Arc<Turns>, source: Source) -> Queue<S> {
+    /// At this shared_desk, in turns of this source.
+    pub fn new(shared_desk: S, turns: Arc<Turns>, source: Source) -> Queue<S> {
         let line = Line { waiting: VecDeque::new(), sweep_at: SWEEP_MIN, is_called: false };
-        Queue(Arc::new(Inner { turns, source, seat: Mutex::new(seat), line: Mutex::new(line) }))
+        Queue(Arc::new(Inner { turns, source, shared_desk: Mutex::new(shared_desk), line: Mutex::new(line) }))
     }
 
     /// Does this when it is its turn, in a place of this class.
@@ -216,8 +216,8 @@ impl<S: Sat> Queue<S> {
     /// Does this without a turn if nobody is at the desk or waits for it, and else in its turn.
     pub fn note(&self, work: impl FnOnce(&mut S) + Send + 'static) {
         let is_called = self.0.line.lock().is_called;
-        match if is_called { None } else { self.0.seat.try_lock() } {
-            Some(mut seat) => work(&mut seat),
+        match if is_called { None } else { self.0.shared_desk.try_lock() } {
+            Some(mut shared_desk) => work(&mut shared_desk),
             None => self.push(Class::Light, Box::new(Note(work))),
         }
     }
@@ -228,7 +228,7 @@ impl<S: Sat> Queue<S> {
         if self.0.turns.is_wanted() || self.0.line.lock().is_called {
             return None;
         }
-        self.0.seat.try_lock().map(|mut seat| work(&mut seat))
+        self.0.shared_desk.try_lock().map(|mut shared_desk| work(&mut shared_desk))
     }
 
     fn push(&self, class: Class, errand: Box<dyn Work<S>>) {
@@ -271,14 +271,14 @@ impl<S: Sat> Turn for Inner<S> {
         while let Some((errand, more)) = self.next(place, is_first) {
             is_first = false;
             let errand = Some(errand).filter(|errand| !errand.is_forgotten());
-            let mut seat = self.seat.lock();
+            let mut shared_desk = self.shared_desk.lock();
             if let Some(errand) = errand {
-                seat.more_waits(more);
+                shared_desk.more_waits(more);
                 // What panics and has nobody who waits for it must not take those with it who come after it.
-                let _told_by_itself = catch_unwind(AssertUnwindSafe(|| errand.run(&mut seat)));
+                let _told_by_itself = catch_unwind(AssertUnwindSafe(|| errand.run(&mut shared_desk)));
             }
             if !more {
-                seat.is_left();
+                shared_desk.is_left();
             }
         }
     }
@@ -325,9 +325,9 @@ mod tests {
     fn all_is_done_in_the_order_in_which_it_was_asked_for() {
         let queue = queue();
         let class = |n| if n % 7 == 0 { Class::Heavy } else { Class::Light };
-        let asked: Vec<_> = (0..1000).map(|n| queue.ask(class(n), move |seat| seat.push(n))).collect();
+        let asked: Vec<_> = (0..1000).map(|n| queue.ask(class(n), move |shared_desk| shared_desk.push(n))).collect();
         asked.into_iter().for_each(|errand| block_on(errand.done()).unwrap());
-        let seen = block_on(queue.ask(Class::Light, |seat| seat.clone()).done()).unwrap();
+        let seen = block_on(queue.ask(Class::Light, |shared_desk| shared_desk.clone()).done()).unwrap();
         assert_eq!(seen, (0..1000).collect::<Vec<_>>());
     }
 
@@ -366,18 +366,18 @@ mod tests {
     fn what_nobody_waits_for_is_not_begun_and_what_is_noted_is() {
         let queue = queue();
         let (go, wait) = sync_channel::<()>(0);
-        let first = queue.ask(Class::Light, move |seat| {
+        let first = queue.ask(Class::Light, move |shared_desk| {
             wait.recv().unwrap();
-            seat.push(1);
+            shared_desk.push(1);
         });
-        drop(queue.ask(Class::Light, |seat| seat.push(2)));
-        queue.note(|seat| seat.push(3));
-        let last = queue.ask(Class::Light, |seat| seat.clone());
+        drop(queue.ask(Class::Light, |shared_desk| shared_desk.push(2)));
+        queue.note(|shared_desk| shared_desk.push(3));
+        let last = queue.ask(Class::Light, |shared_desk| shared_desk.clone());
         go.send(()).unwrap();
         block_on(first.done()).unwrap();
         assert_eq!(block_on(last.done()).unwrap(), [1, 3]);
-        queue.note(|seat| seat.push(4));
-        assert_eq!(block_on(queue.ask(Class::Light, |seat| seat.clone()).done()).unwrap(), [1, 3, 4]);
+        queue.note(|shared_desk| shared_desk.push(4));
+        assert_eq!(block_on(queue.ask(Class::Light, |shared_desk| shared_desk.clone()).done()).unwrap(), [1, 3, 4]);
     }
 
     #[test]
@@ -396,7 +396,7 @@ mod tests {
         let mut kept = Vec::new();
         let mut most = 0;
         for n in 0..10_000 {
-            let errand = queue.ask(Class::Light, move |seat| seat.push(n));
+            let errand = queue.ask(Class::Light, move |shared_desk| shared_desk.push(n));
             if n % 100 == 0 {
                 kept.push(errand);
             }
@@ -406,7 +406,7 @@ mod tests {
         go.send(()).unwrap();
         block_on(first.done()).unwrap();
         kept.into_iter().for_each(|errand| block_on(errand.done()).unwrap());
-        let seen = block_on(queue.ask(Class::Light, |seat| seat.clone()).done()).unwrap();
+        let seen = block_on(queue.ask(Class::Light, |shared_desk| shared_desk.clone()).done()).unwrap();
         assert_eq!(seen, (0..10_000).step_by(100).collect::<Vec<_>>());
     }
 
@@ -417,7 +417,7 @@ mod tests {
         let first = queue.ask(Class::Light, move |_| wait.recv().unwrap());
         let panics = queue.ask(Class::Light, |_| panic!("on purpose"));
         queue.note(|_| panic!("on purpose"));
-        let last = queue.ask(Class::Light, |seat| seat.len());
+        let last = queue.ask(Class::Light, |shared_desk| shared_desk.len());
         go.send(()).unwrap();
         block_on(first.done()).unwrap();
         assert!(block_on(AssertUnwindSafe(panics.done()).catch_unwind()).is_err());

@@ -18,11 +18,11 @@ pub type Question = Sender<()>;
 
 /// The doors that can be asked.
 #[derive(Debug, Default)]
-pub struct Pulse {
+pub struct Liveness {
     doors: Mutex<Vec<Sender<Question>>>,
 }
 
-impl Pulse {
+impl Liveness {
     /// One more door. It answers what comes out here.
     pub fn door(&self) -> Receiver<Question> {
         let (ask, asked) = bounded(1);
@@ -60,7 +60,7 @@ pub fn own() -> Source {
 /// # Errors
 /// [`Kind::Internal`]: what does not go on any more.
 pub async fn prove_life(shared: &Arc<Shared>, source: &Source) -> Result<()> {
-    shared.pulse.ask_doors().await?;
+    shared.liveness.ask_doors().await?;
     let theirs = shared.clone();
     let source = source.clone();
     spawn(async move {

@@ -3,11 +3,11 @@
 use hyper::Uri;
 use percent_encoding::percent_decode;
 
-use super::pack::Format;
+use super::archive_writer::Format;
 
 /// What a request wants of a folder or file beside its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct Query {
     /// `?json`: for programs.
     pub json: bool,
     /// `?download`: to be stored and not shown.
@@ -49,32 +49,32 @@ impl Sort {
     }
 }
 
-impl Wish {
+impl Query {
     /// What the query of a URL asks for. What it does not know is left alone.
-    pub fn parse(uri: &Uri) -> Wish {
-        let mut wish = Wish::default();
+    pub fn parse(uri: &Uri) -> Query {
+        let mut query = Query::default();
         for part in uri.query().unwrap_or_default().split('&') {
             match part {
-                "json" => wish.json = true,
-                "download" => wish.download = true,
-                "partial" => wish.partial = true,
-                "zip" => wish.archive = Some(Format::Zip),
-                "tar" => wish.archive = Some(Format::Tar),
-                "sort=name" => wish.sort = Sort::Name,
-                "sort=size" => wish.sort = Sort::Size,
-                "sort=time" => wish.sort = Sort::Time,
-                "order=desc" => wish.descending = true,
+                "json" => query.json = true,
+                "download" => query.download = true,
+                "partial" => query.partial = true,
+                "zip" => query.archive = Some(Format::Zip),
+                "tar" => query.archive = Some(Format::Tar),
+                "sort=name" => query.sort = Sort::Name,
+                "sort=size" => query.sort = Sort::Size,
+                "sort=time" => query.sort = Sort::Time,
+                "order=desc" => query.descending = true,
                 _ => match part.split_once('=') {
-                    Some(("name", name)) => wish.chosen.push(typed(name)),
+                    Some(("name", name)) => query.chosen.push(typed(name)),
                     Some(("search", text)) => {
                         let text = String::from_utf8_lossy(&typed(text)).trim().to_owned();
-                        wish.search = Some(text).filter(|text| !text.is_empty());
+                        query.search = Some(text).filter(|text| !text.is_empty());
                     }
                     _ => {}
                 },
             }
         }
-        wish
+        query
     }
 }
 
@@ -89,10 +89,10 @@ mod tests {
 
     #[test]
     fn what_was_chosen_and_is_looked_for_is_as_a_form_or_a_script_sends_it() {
-        let wish = Wish::parse(&"/a/?zip&name=b%2Bc+d&name=x/y&name=%ff&search=+%C3%BC+1+".parse().unwrap());
-        assert_eq!(wish.chosen, [b"b+c d".to_vec(), b"x/y".to_vec(), b"\xff".to_vec()]);
-        assert_eq!((wish.search.as_deref(), wish.archive), (Some("ü 1"), Some(Format::Zip)));
-        assert_eq!(Wish::parse(&"/a/?search=".parse().unwrap()), Wish::default());
-        assert_eq!(Wish::parse(&"/a/?search=+&other=x".parse().unwrap()), Wish::default());
+        let query = Query::parse(&"/a/?zip&name=b%2Bc+d&name=x/y&name=%ff&search=+%C3%BC+1+".parse().unwrap());
+        assert_eq!(query.chosen, [b"b+c d".to_vec(), b"x/y".to_vec(), b"\xff".to_vec()]);
+        assert_eq!((query.search.as_deref(), query.archive), (Some("ü 1"), Some(Format::Zip)));
+        assert_eq!(Query::parse(&"/a/?search=".parse().unwrap()), Query::default());
+        assert_eq!(Query::parse(&"/a/?search=+&other=x".parse().unwrap()), Query::default());
     }
 }

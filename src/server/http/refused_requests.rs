@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use hyper::{Request, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use super::guest::Guest;
 use super::resumable;
 use super::target::{LINK, OWN};
 use super::visitors::Visitors;
+use super::web_session::WebSession;
 use crate::error::{Error, Kind};
 use crate::machine::source::Source;
 use crate::server::desk::registry::SessionId;
@@ -32,12 +32,12 @@ pub struct Turned<'a> {
 
 impl Arrival {
     /// The request failed with this: told once, and not at all where the operation is written down that did.
-    pub fn failed(&self, turned: &Turned<'_>, guest: Option<&Guest>, error: &Error) {
+    pub fn failed(&self, turned: &Turned<'_>, web_session: Option<&WebSession>, error: &Error) {
         let is_told = self.0.swap(true, Ordering::Relaxed) || error.is_noted();
         let why = error.told_by_server().0;
         // A login that failed has an event of its own.
         if !is_told && why != Kind::LoginFailed {
-            turned.tell(guest, why);
+            turned.tell(web_session, why);
         }
     }
 
@@ -56,19 +56,19 @@ impl Arrival {
 
 impl Turned<'_> {
     /// `guest`: who came by a link. Otherwise it is whoever is logged in by the headers.
-    fn tell(&self, guest: Option<&Guest>, why: Kind) {
+    fn tell(&self, web_session: Option<&WebSession>, why: Kind) {
         let Turned { visitors, request, session } = self;
         let (shared, peer) = (visitors.shared(), visitors.peer());
-        let by_login = if guest.is_none() { visitors.session_of(request.headers()) } else { None };
-        let guest = guest.or(by_login.as_deref());
+        let by_login = if web_session.is_none() { visitors.session_of(request.headers()) } else { None };
+        let web_session = web_session.or(by_login.as_deref());
         // Who is not logged in can ask without end, and neither fills the disk with it nor takes anything from whoever is, at the same address.
-        let source = guest.map_or_else(|| Source::from(peer.ip()), |guest| guest.source().clone());
+        let source = web_session.map_or_else(|| Source::from(peer.ip()), |web_session| web_session.source().clone());
         if !shared.registry.refusal_shares().allows(&source) {
             return;
         }
         let url = shown(request.uri().path());
-        let user = guest.filter(|guest| !guest.is_anonymous()).map(Guest::name);
-        let session = guest.map_or(*session, |guest| guest.ticket().id());
+        let user = web_session.filter(|web_session| !web_session.is_anonymous()).map(WebSession::name);
+        let session = web_session.map_or(*session, |web_session| web_session.ticket().id());
         let what = What::TurnedAway { name: request.method().as_str(), url: &url, why };
         let at = SystemTime::now();
         let (peer, protocol, session) = (Some(peer), Some(Protocol::Http), Some(session));

@@ -8,22 +8,22 @@ use crate::files::{Location, RelPath};
 
 /// A path, in the home or in a shared folder. The same path may come to be in another one while something is under way.
 #[derive(Debug, Clone)]
-pub struct Spot {
+pub struct LocatedPath {
     /// The path as its user has it.
     pub path: RelPath,
     /// None: the home.
     folder: Option<Arc<SharedFolder>>,
 }
 
-impl Spot {
+impl LocatedPath {
     /// This path as it is for somebody to whom this is granted.
-    pub fn new(path: RelPath, grants: &Grants) -> Spot {
-        Spot { folder: grants.folder_at(&path).cloned(), path }
+    pub fn new(path: RelPath, grants: &Grants) -> LocatedPath {
+        LocatedPath { folder: grants.folder_at(&path).cloned(), path }
     }
 
     /// Another path in the same folder.
-    pub fn called(&self, path: RelPath) -> Spot {
-        Spot { path, folder: self.folder.clone() }
+    pub fn called(&self, path: RelPath) -> LocatedPath {
+        LocatedPath { path, folder: self.folder.clone() }
     }
 
     /// Where a path in the same folder lies on the server, if that is a shared one: below the data folder, or from the root of the

@@ -45,7 +45,7 @@ impl Format {
 }
 
 /// An archive on its way.
-pub enum Pack {
+pub enum ArchiveWriter {
     /// With what it has written.
     Zip(Box<ZipWriter<StreamWriter<Sink>>>, Sink),
     /// With what it has written, the bytes that are missing of the present file, and those that fill up its last block.
@@ -55,26 +55,28 @@ pub enum Pack {
 /// Tar is made of blocks of so many bytes.
 const BLOCK: u64 = 512;
 
-impl Pack {
+impl ArchiveWriter {
     /// An empty one.
-    pub fn new(format: Format) -> Pack {
+    pub fn new(format: Format) -> ArchiveWriter {
         match format {
             Format::Zip => {
                 let sink = Sink::default();
-                Pack::Zip(Box::new(ZipWriter::new_stream(sink.clone())), sink)
+                ArchiveWriter::Zip(Box::new(ZipWriter::new_stream(sink.clone())), sink)
             }
-            Format::Tar => Pack::Tar(Vec::new(), 0, 0),
+            Format::Tar => ArchiveWriter::Tar(Vec::new(), 0, 0),
         }
     }
 
     /// A folder. `name` is relative, and has no slash at its end.
     ///
     /// # Errors
-    /// As [`Pack::file`].
+    /// As [`ArchiveWriter::file`].
     pub fn folder(&mut self, name: &[u8], mtime: Mtime) -> Result<()> {
         match self {
-            Pack::Zip(writer, _) => writer.add_directory(zip_name(name)?, zip_options(mtime, 0)).map_err(|_| taken()),
-            Pack::Tar(out, ..) => {
+            ArchiveWriter::Zip(writer, _) => {
+                writer.add_directory(zip_name(name)?, zip_options(mtime, 0)).map_err(|_| taken())
+            }
+            ArchiveWriter::Tar(out, ..) => {
                 let mut header = tar_header(mtime, 0);
                 header.set_entry_type(EntryType::Directory);
                 header.set_mode(0o755);
@@ -89,8 +91,10 @@ impl Pack {
     /// [`Kind::BadPath`] for a name that cannot be in such an archive, or is in it already: the file is to be left out.
     pub fn file(&mut self, name: &[u8], size: u64, mtime: Mtime) -> Result<()> {
         match self {
-            Pack::Zip(writer, _) => writer.start_file(zip_name(name)?, zip_options(mtime, size)).map_err(|_| taken()),
-            Pack::Tar(out, missing, fill) => {
+            ArchiveWriter::Zip(writer, _) => {
+                writer.start_file(zip_name(name)?, zip_options(mtime, size)).map_err(|_| taken())
+            }
+            ArchiveWriter::Tar(out, missing, fill) => {
                 tar_entry(out, tar_header(mtime, size), name)?;
                 *missing = size;
                 *fill = usize::try_from(size.next_multiple_of(BLOCK) - size).unwrap_or(0);
@@ -105,8 +109,8 @@ impl Pack {
     /// [`Kind::Internal`] for more than were announced.
     pub fn bytes(&mut self, bytes: &Bytes) -> Result<()> {
         match self {
-            Pack::Zip(writer, _) => writer.write_all(bytes).map_err(failed),
-            Pack::Tar(out, missing, _) => {
+            ArchiveWriter::Zip(writer, _) => writer.write_all(bytes).map_err(failed),
+            ArchiveWriter::Tar(out, missing, _) => {
                 *missing = missing.checked_sub(bytes.len() as u64).ok_or_else(|| failed("too many bytes"))?;
                 out.extend_from_slice(bytes);
                 Ok(())
@@ -120,9 +124,9 @@ impl Pack {
     /// [`Kind::Internal`] if they are fewer than were announced.
     pub fn end_of_file(&mut self) -> Result<()> {
         match self {
-            Pack::Zip(..) => Ok(()),
-            Pack::Tar(_, 1.., _) => Err(failed("too few bytes")),
-            Pack::Tar(out, 0, fill) => {
+            ArchiveWriter::Zip(..) => Ok(()),
+            ArchiveWriter::Tar(_, 1.., _) => Err(failed("too few bytes")),
+            ArchiveWriter::Tar(out, 0, fill) => {
                 out.resize(out.len() + std::mem::take(fill), 0);
                 Ok(())
             }
@@ -135,11 +139,11 @@ impl Pack {
     /// [`Kind::Internal`].
     pub fn end(self) -> Result<Bytes> {
         match self {
-            Pack::Zip(writer, sink) => {
+            ArchiveWriter::Zip(writer, sink) => {
                 writer.finish().map_err(failed)?;
                 Ok(sink.take())
             }
-            Pack::Tar(mut out, ..) => {
+            ArchiveWriter::Tar(mut out, ..) => {
                 out.resize(out.len() + 2 * BLOCK as usize, 0);
                 Ok(Bytes::from(out))
             }
@@ -149,16 +153,16 @@ impl Pack {
     /// What has been written since the last call.
     pub fn take(&mut self) -> Bytes {
         match self {
-            Pack::Zip(_, sink) => sink.take(),
-            Pack::Tar(out, ..) => Bytes::from(std::mem::take(out)),
+            ArchiveWriter::Zip(_, sink) => sink.take(),
+            ArchiveWriter::Tar(out, ..) => Bytes::from(std::mem::take(out)),
         }
     }
 
-    /// How much [`Pack::take`] would give.
+    /// How much [`ArchiveWriter::take`] would give.
     pub fn len(&self) -> usize {
         match self {
-            Pack::Zip(_, sink) => sink.lock().len(),
-            Pack::Tar(out, ..) => out.len(),
+            ArchiveWriter::Zip(_, sink) => sink.lock().len(),
+            ArchiveWriter::Tar(out, ..) => out.len(),
         }
     }
 }
@@ -299,7 +303,7 @@ mod tests {
     const WHEN: Mtime = Mtime { secs: 1_000_000_000, nanos: 0 };
 
     fn packed(format: Format, names: &[&[u8]]) -> Vec<u8> {
-        let mut pack = Pack::new(format);
+        let mut pack = ArchiveWriter::new(format);
         let mut out = Vec::new();
         for name in names {
             let content = Bytes::from(vec![b'x'; name.len() * 100]);
@@ -351,7 +355,7 @@ mod tests {
 
     #[test]
     fn fewer_or_more_bytes_than_announced_are_no_file() {
-        let mut pack = Pack::new(Format::Tar);
+        let mut pack = ArchiveWriter::new(Format::Tar);
         pack.file(b"a", 3, WHEN).unwrap();
         assert!(pack.bytes(&Bytes::from_static(b"1234")).is_err());
         pack.bytes(&Bytes::from_static(b"12")).unwrap();

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::limits;
 
 /// The body of a request.
-pub struct Coming {
+pub struct RequestBody {
     body: Incoming,
     /// What was read of it and not taken.
     left: Bytes,
@@ -52,10 +52,10 @@ impl Pieces {
     }
 }
 
-impl Coming {
+impl RequestBody {
     /// That of a request with these headers.
-    pub fn new(body: Incoming, headers: &HeaderMap) -> Coming {
-        Coming { body, left: Bytes::new(), waits: headers.contains_key(EXPECT) }
+    pub fn new(body: Incoming, headers: &HeaderMap) -> RequestBody {
+        RequestBody { body, left: Bytes::new(), waits: headers.contains_key(EXPECT) }
     }
 
     /// Its length, if that was announced.
@@ -95,7 +95,7 @@ impl Coming {
     /// the library read it into is free for what comes next. The caller has room for it.
     ///
     /// # Errors
-    /// As [`Coming::gather`].
+    /// As [`RequestBody::gather`].
     pub async fn chunk(&mut self) -> Result<Pieces> {
         let mut chunk: Option<Buffer> = None;
         let mut len = 0;
@@ -134,7 +134,7 @@ impl Coming {
     /// All of it, if it is no more than this.
     ///
     /// # Errors
-    /// [`Kind::TooLong`]; as [`Coming::gather`].
+    /// [`Kind::TooLong`]; as [`RequestBody::gather`].
     pub async fn all(&mut self, most: usize) -> Result<Vec<u8>> {
         let some = self.gather(most.saturating_add(1)).await?;
         if some.len > most {

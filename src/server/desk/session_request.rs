@@ -2,7 +2,7 @@
 
 /// Something that concerns no files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Matter {
+pub enum SessionRequest {
     /// What changes nothing and concerns nobody else: whether the server is there, how to ask it, the end.
     Talk,
     /// To log in, although somebody is logged in already. The gate lets it through, to be answered as out of sequence.

@@ -9,10 +9,10 @@ use async_std::channel::Sender;
 use super::Web;
 use super::adapter::{Progress, Working};
 use super::answer::Answer;
-use super::brake::Brake;
 use super::dav::Presented;
-use super::seat::{Errand, Queue, Seat};
-pub use super::seat::{Pending, Waiting};
+use super::rate_limit::Brake;
+use super::shared_desk::{Errand, Queue, SharedDesk};
+pub use super::shared_desk::{Pending, Waiting};
 use super::used::Counting;
 use crate::auth::{InboxBounds, Link, Principal, Users};
 use crate::budget::Account;
@@ -30,11 +30,11 @@ use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::registry::{Ending, Ticket, Way};
-use crate::server::desk::ties::Ties;
+use crate::server::desk::session_resources::SessionResources;
 use crate::server::door::entry::{Entry, enter};
 
 /// A session of the web.
-pub struct Guest {
+pub struct WebSession {
     shared: Arc<Shared>,
     /// As at the login; the desk has the rights of today.
     principal: Principal,
@@ -68,7 +68,7 @@ impl Default for Openings {
 /// The right to have a file open from one turn to the next, until it is dropped.
 pub type OpenFile = SemaphoreGuardArc;
 
-impl Guest {
+impl WebSession {
     /// Begins the session of somebody who has proven who they are.
     ///
     /// # Errors
@@ -79,19 +79,20 @@ impl Guest {
         shared: &Arc<Shared>,
         (progress, open): (&Arc<Progress>, &Arc<Openings>),
         is_there: Sender<()>,
-    ) -> Result<(Guest, Ending)> {
+    ) -> Result<(WebSession, Ending)> {
         let source = Source::of(&principal, peer.ip());
         let Entry { principal, version, rooms, ticket, ending } =
             enter(principal, Way::Request, peer, &source, shared).await?;
         let ticket = Arc::new(ticket);
-        let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
-        let ties = ties.going_on_with(shared.uploads.clone());
+        let resources =
+            SessionResources::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
+        let resources = resources.going_on_with(shared.uploads.clone());
         let users = (shared.users.clone(), version);
-        let desk = Desk::new(principal.clone(), users, (rooms, shared.live().max_mode), ticket.clone(), ties);
-        let guest = Guest {
+        let desk = Desk::new(principal.clone(), users, (rooms, shared.live().max_mode), ticket.clone(), resources);
+        let web_session = WebSession {
             shared: shared.clone(),
             principal,
-            desk: Queue::new(Seat::new(desk), shared.turns.clone(), source.clone()),
+            desk: Queue::new(SharedDesk::new(desk), shared.turns.clone(), source.clone()),
             ticket,
             account: shared.memory.account(&source),
             source,
@@ -100,7 +101,7 @@ impl Guest {
             presented: Presented::default(),
             _is_there: is_there,
         };
-        Ok((guest, ending))
+        Ok((web_session, ending))
     }
 
     /// The locks that the request presents.
@@ -114,8 +115,8 @@ impl Guest {
     }
 
     /// The same session for a request that presents this.
-    pub fn presenting(&self, presented: Presented) -> Guest {
-        Guest {
+    pub fn presenting(&self, presented: Presented) -> WebSession {
+        WebSession {
             shared: self.shared.clone(),
             principal: self.principal.clone(),
             desk: self.desk.clone(),
@@ -248,10 +249,10 @@ impl Guest {
         &self,
         work: impl FnOnce(&mut Desk) -> Result<T> + Send + 'static,
     ) -> Errand<Result<T>> {
-        self.ask(Class::Light, move |seat| {
-            seat.keep_up()?;
-            seat.commit();
-            work(&mut seat.desk)
+        self.ask(Class::Light, move |shared_desk| {
+            shared_desk.keep_up()?;
+            shared_desk.commit();
+            work(&mut shared_desk.desk)
         })
     }
 
@@ -269,21 +270,21 @@ impl Guest {
     /// Does this at the desk here and now, for what waits for nothing. None: only in a turn, since somebody else is at it or wants one, or the
     /// session is not what it was.
     pub fn at_once<T>(&self, work: impl FnOnce(&Desk) -> T) -> Option<T> {
-        self.desk.at_once(|seat| seat.desk.is_as_it_was().then(|| work(&seat.desk))).flatten()
+        self.desk.at_once(|shared_desk| shared_desk.desk.is_as_it_was().then(|| work(&shared_desk.desk))).flatten()
     }
 
     /// The same for a change, which may share the commit of those before it. Those are told through the second argument.
     ///
     /// # Errors
-    /// As [`Guest::step`].
+    /// As [`WebSession::step`].
     pub async fn change<T: Send + 'static>(
         &self,
         class: Class,
         work: impl FnOnce(&mut Desk, &mut Waiting) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.at_desk(class, move |seat| {
-            seat.keep_up()?;
-            work(&mut seat.desk, &mut seat.waiting)
+        self.at_desk(class, move |shared_desk| {
+            shared_desk.keep_up()?;
+            work(&mut shared_desk.desk, &mut shared_desk.waiting)
         })
         .await
     }
@@ -297,10 +298,10 @@ impl Guest {
         if let Ok(Some(outcome)) = pending.try_recv() {
             return outcome;
         }
-        self.at_desk(Class::Light, |seat| {
-            seat.keep_up()?;
-            seat.commit();
-            seat.desk.rest();
+        self.at_desk(Class::Light, |shared_desk| {
+            shared_desk.keep_up()?;
+            shared_desk.commit();
+            shared_desk.desk.rest();
             Ok(())
         })
         .await?;
@@ -312,15 +313,15 @@ impl Guest {
     /// # Errors
     /// [`Kind::Internal`]: the thread has vanished.
     pub async fn give_up(&self, work: impl FnOnce(&mut Desk, &mut Waiting) + Send + 'static) -> Result<()> {
-        self.at_desk(Class::Light, move |seat| {
+        self.at_desk(Class::Light, move |shared_desk| {
             // What others have sent and wait for is told to them, and not to this work. Of a session that has ended it is
             // given up by the first line.
-            if seat.keep_up().is_ok() {
-                seat.commit();
+            if shared_desk.keep_up().is_ok() {
+                shared_desk.commit();
             }
             // It goes whatever is elsewhere.
-            seat.desk.depend_on(Vec::new());
-            work(&mut seat.desk, &mut seat.waiting);
+            shared_desk.desk.depend_on(Vec::new());
+            work(&mut shared_desk.desk, &mut shared_desk.waiting);
             Ok(())
         })
         .await
@@ -329,7 +330,7 @@ impl Guest {
     async fn at_desk<T: Send + 'static>(
         &self,
         class: Class,
-        work: impl FnOnce(&mut Seat) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&mut SharedDesk) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.ask(class, work).done().await?
     }
@@ -338,16 +339,16 @@ impl Guest {
     fn ask<T: Send + 'static>(
         &self,
         class: Class,
-        work: impl FnOnce(&mut Seat) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&mut SharedDesk) -> Result<T> + Send + 'static,
     ) -> Errand<Result<T>> {
         let we_are_at_work = self.progress.working();
         let Presented { tokens, elsewhere, .. } = self.presented.clone();
-        self.desk.ask(class, move |seat| {
+        self.desk.ask(class, move |shared_desk| {
             let _until_it_is_done = we_are_at_work;
             // Those of the request before are of no use to this one.
-            seat.desk.present(tokens);
-            seat.desk.depend_on(elsewhere);
-            work(seat)
+            shared_desk.desk.present(tokens);
+            shared_desk.desk.depend_on(elsewhere);
+            work(shared_desk)
         })
     }
 
@@ -389,7 +390,7 @@ impl Guest {
 
     /// Does this at the desk without a turn, or as soon as nobody else is at it: for what is only written down.
     pub fn note(&self, work: impl FnOnce(&mut Desk) + Send + 'static) {
-        self.desk.note(move |seat| work(&mut seat.desk));
+        self.desk.note(move |shared_desk| work(&mut shared_desk.desk));
     }
 }
 

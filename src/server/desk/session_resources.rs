@@ -12,12 +12,12 @@ use crate::error::Result;
 use crate::files::{Part, RelPath, Staged, StagedId};
 use crate::machine::source::Origin;
 use crate::secret::Secret;
+use crate::server::desk::located_path::LocatedPath;
 use crate::server::desk::registry::SessionId;
-use crate::server::desk::spot::Spot;
 use crate::server::desk::staged_uploads::StagedUploads;
 
 /// One session's share of both tables. Dropping it takes everything of the session out of them.
-pub struct Ties {
+pub struct SessionResources {
     tokens: Arc<Tokens>,
     staged: Arc<StagedUploads>,
     session: SessionId,
@@ -28,10 +28,10 @@ pub struct Ties {
     used: AtomicBool,
 }
 
-impl Ties {
+impl SessionResources {
     /// Those of this session, whose client is at this source.
     pub fn new(tokens: Arc<Tokens>, staged: Arc<StagedUploads>, session: SessionId, source: Origin) -> Self {
-        Ties { tokens, staged, session, source, unfinished: None, used: AtomicBool::new(false) }
+        SessionResources { tokens, staged, session, source, unfinished: None, used: AtomicBool::new(false) }
     }
 
     /// The same, of a session that may go on with what is unfinished there.
@@ -65,12 +65,18 @@ impl Ties {
     }
 
     /// [`StagedUploads::part`].
-    pub fn part(&self, id: StagedId, user: &Principal, offset: u64, length: u64) -> Result<(Spot, Box<dyn Part>)> {
+    pub fn part(
+        &self,
+        id: StagedId,
+        user: &Principal,
+        offset: u64,
+        length: u64,
+    ) -> Result<(LocatedPath, Box<dyn Part>)> {
         self.staged.part(id, user, offset, length)
     }
 
     /// [`StagedUploads::take`].
-    pub fn take(&self, id: StagedId) -> Result<(Spot, Box<dyn Staged>)> {
+    pub fn take(&self, id: StagedId) -> Result<(LocatedPath, Box<dyn Staged>)> {
         self.staged.take(id, self.session)
     }
 
@@ -95,7 +101,7 @@ impl Ties {
     }
 }
 
-impl Drop for Ties {
+impl Drop for SessionResources {
     fn drop(&mut self) {
         drop(self.leave());
     }

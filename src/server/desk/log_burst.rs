@@ -8,7 +8,7 @@ use crate::limits;
 
 /// The operations of a session since it began to do several.
 #[derive(Debug, Default)]
-pub struct Flurry {
+pub struct LogBurst {
     since: Option<Instant>,
     kinds: Vec<Alike>,
 }
@@ -41,7 +41,7 @@ pub enum Telling {
     FirstNumber,
 }
 
-impl Flurry {
+impl LogBurst {
     /// Notes an operation that is over.
     pub fn note(
         &mut self,
@@ -90,46 +90,42 @@ mod tests {
 
     use super::*;
 
-    fn note(flurry: &mut Flurry, what: (&'static str, &'static str), after: Duration) -> Telling {
+    fn note(burst: &mut LogBurst, what: (&'static str, &'static str), after: Duration) -> Telling {
         static BEGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        flurry.note(what, None, 7, *BEGIN.get_or_init(Instant::now) + after)
+        burst.note(what, None, 7, *BEGIN.get_or_init(Instant::now) + after)
     }
 
     #[test]
     fn the_first_of_each_kind_have_lines_and_the_rest_a_number() {
-        let (mut flurry, now) = (Flurry::default(), Duration::ZERO);
+        let (mut burst, now) = (LogBurst::default(), Duration::ZERO);
         for kind in [("UPLOAD", "created"), ("UPLOAD", "denied"), ("MKDIR", "created")] {
-            assert!((0..limits::LOG_EACH).all(|_| note(&mut flurry, kind, now) == Telling::Line));
+            assert!((0..limits::LOG_EACH).all(|_| note(&mut burst, kind, now) == Telling::Line));
         }
-        assert_eq!(note(&mut flurry, ("UPLOAD", "created"), now), Telling::FirstNumber);
+        assert_eq!(note(&mut burst, ("UPLOAD", "created"), now), Telling::FirstNumber);
         for _ in 0..1000 {
-            assert_eq!(note(&mut flurry, ("UPLOAD", "created"), now), Telling::Number);
+            assert_eq!(note(&mut burst, ("UPLOAD", "created"), now), Telling::Number);
         }
-        assert_eq!(
-            note(&mut flurry, ("MKDIR", "created"), 9 * limits::LOG_WINDOW),
-            Telling::Number,
-            "until it is said"
-        );
-        let said = flurry.end();
+        assert_eq!(note(&mut burst, ("MKDIR", "created"), 9 * limits::LOG_WINDOW), Telling::Number, "until it is said");
+        let said = burst.end();
         let said: Vec<_> = said.iter().map(|kind| (kind.verb, kind.outcome, kind.more, kind.bytes)).collect();
         assert_eq!(said, [("UPLOAD", "created", 1001, 7007), ("MKDIR", "created", 1, 7)]);
-        assert_eq!(note(&mut flurry, ("UPLOAD", "created"), now), Telling::Line);
+        assert_eq!(note(&mut burst, ("UPLOAD", "created"), now), Telling::Line);
     }
 
     #[test]
     fn who_does_one_thing_now_and_then_has_a_line_for_each() {
-        let mut flurry = Flurry::default();
+        let mut burst = LogBurst::default();
         for n in 0..10 * limits::LOG_EACH {
             let after = limits::LOG_WINDOW * (n / limits::LOG_EACH);
-            assert_eq!(note(&mut flurry, ("UPLOAD", "created"), after), Telling::Line, "{n}");
+            assert_eq!(note(&mut burst, ("UPLOAD", "created"), after), Telling::Line, "{n}");
         }
-        assert!(flurry.end().is_empty());
+        assert!(burst.end().is_empty());
     }
 
     #[test]
     fn what_moves_much_has_a_line_however_many_there_are() {
-        let mut flurry = Flurry::default();
-        let large = |flurry: &mut Flurry| flurry.note(("UPLOAD", "created"), None, limits::LOG_APART, Instant::now());
-        assert!((0..100).all(|_| large(&mut flurry) == Telling::Line));
+        let mut burst = LogBurst::default();
+        let large = |burst: &mut LogBurst| burst.note(("UPLOAD", "created"), None, limits::LOG_APART, Instant::now());
+        assert!((0..100).all(|_| large(&mut burst) == Telling::Line));
     }
 }

@@ -9,7 +9,7 @@ use crate::files::{Owner, Store, Vault};
 use crate::store::{JoinedStore, Mount, Unusable};
 
 /// Where a session's files are, and how more folders are opened when more are shared with its user.
-pub struct Rooms {
+pub struct SessionStore {
     /// Where folders are opened, and kept account of; none: there is only the home.
     place: Option<(Arc<dyn Vault>, Arc<Leases>)>,
     home: Arc<dyn Store>,
@@ -19,24 +19,24 @@ pub struct Rooms {
     owner: Option<Owner>,
 }
 
-impl From<Arc<dyn Store>> for Rooms {
+impl From<Arc<dyn Store>> for SessionStore {
     /// A home alone, whatever the users file shares.
-    fn from(home: Arc<dyn Store>) -> Rooms {
-        Rooms { place: None, home, joined: None, owner: None }
+    fn from(home: Arc<dyn Store>) -> SessionStore {
+        SessionStore { place: None, home, joined: None, owner: None }
     }
 }
 
-impl Rooms {
+impl SessionStore {
     /// Opens those of this principal. A shared folder that cannot be opened shows, and says why to whoever looks into it.
     ///
     /// # Errors
     /// Those of opening the home.
-    pub fn open(vault: Arc<dyn Vault>, leases: Arc<Leases>, principal: &Principal) -> Result<Rooms> {
+    pub fn open(vault: Arc<dyn Vault>, leases: Arc<Leases>, principal: &Principal) -> Result<SessionStore> {
         let home = vault.open(principal.home(), principal.home_terms())?;
         let owner = principal.owner();
         let mounts = open_all((&*vault, &leases), principal.grants(), owner.as_ref());
         let joined = (!mounts.is_empty()).then(|| Arc::new(JoinedStore::new(home.clone(), mounts)));
-        Ok(Rooms { place: Some((vault, leases)), home, joined, owner })
+        Ok(SessionStore { place: Some((vault, leases)), home, joined, owner })
     }
 
     /// All of it as one store.

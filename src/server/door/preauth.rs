@@ -10,7 +10,7 @@ use crate::machine::source::{Network, Origin, Source};
 
 /// All of them, by network and source, oldest first.
 #[derive(Debug, Default)]
-pub struct Hall {
+pub struct Preauth {
     networks: HashMap<Network, HashMap<Origin, Guests>>,
     len: usize,
     entered: u64,
@@ -37,7 +37,7 @@ impl Visit {
     }
 }
 
-impl Hall {
+impl Preauth {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
@@ -120,25 +120,25 @@ mod tests {
 
     #[test]
     fn the_oldest_of_the_largest_makes_room_and_is_told() {
-        let mut hall = Hall::default();
-        let old = hall.enter(from("192.0.2.1"));
-        let young = hall.enter(from("192.0.2.1"));
-        assert!(!hall.push_out_for(from("192.0.2.1")));
-        assert!(hall.push_out_for(from("192.0.2.2")));
+        let mut preauth = Preauth::default();
+        let old = preauth.enter(from("192.0.2.1"));
+        let young = preauth.enter(from("192.0.2.1"));
+        assert!(!preauth.push_out_for(from("192.0.2.1")));
+        assert!(preauth.push_out_for(from("192.0.2.2")));
         assert!(old.pushed_out().now_or_never().is_some() && young.pushed_out().now_or_never().is_none());
-        assert!(!hall.leave(from("192.0.2.1"), &old) && hall.leave(from("192.0.2.1"), &young));
-        assert!(hall.is_empty() && hall.networks.is_empty());
+        assert!(!preauth.leave(from("192.0.2.1"), &old) && preauth.leave(from("192.0.2.1"), &young));
+        assert!(preauth.is_empty() && preauth.networks.is_empty());
     }
 
     #[test]
     fn a_network_of_many_addresses_counts_as_one() {
-        let mut hall = Hall::default();
-        let many: Vec<_> = (0..5).map(|n| hall.enter(from(&format!("2001:db8:1:{n}::1")))).collect();
-        let few: Vec<_> = (0..2).map(|_| hall.enter(from("192.0.2.1"))).collect();
-        assert!(!hall.push_out_for(from("2001:db8:1:1::2")));
-        assert!(hall.push_out_for(from("192.0.2.1")));
+        let mut preauth = Preauth::default();
+        let many: Vec<_> = (0..5).map(|n| preauth.enter(from(&format!("2001:db8:1:{n}::1")))).collect();
+        let few: Vec<_> = (0..2).map(|_| preauth.enter(from("192.0.2.1"))).collect();
+        assert!(!preauth.push_out_for(from("2001:db8:1:1::2")));
+        assert!(preauth.push_out_for(from("192.0.2.1")));
         let gone = many.iter().filter(|one| one.pushed_out().now_or_never().is_some()).count();
-        assert_eq!((gone, hall.len()), (1, 6));
+        assert_eq!((gone, preauth.len()), (1, 6));
         drop(few);
     }
 }
