@@ -38,8 +38,7 @@ impl Fresh {
     /// # Errors
     /// Those of the file system, of that file.
     pub fn with_mode(target: &Path, bytes: &[u8], mode: u32) -> Result<Fresh> {
-        let (path, file) = make(target, mode)?;
-        let mut fresh = Fresh { file, path, target: target.to_owned() };
+        let mut fresh = make(target, mode)?;
         fresh.file.write_all(bytes).map_err(|err| failed(target, err))?;
         // Its last write is older than its name, and by that a running server knows that it is whole: however coarse the
         // clock of the file system is.
@@ -69,6 +68,15 @@ impl Fresh {
         sync_parent(&self.target)
     }
 
+    /// Gives it its name, in the place of what had it. The name need not outlive a power cut: of the folder no more is asked than to write
+    /// in it.
+    ///
+    /// # Errors
+    /// Those of the file system, of that file.
+    pub fn name_it(self) -> Result<()> {
+        fs::rename(&self.path, &self.target).map_err(|err| failed(&self.target, err))
+    }
+
     /// An administrator who changes the file as root must not take it away from the account the server runs under.
     pub(crate) fn take_owner_and_mode(&self, target: &Path, old: &Metadata) -> Result<()> {
         let new = self.file.metadata().map_err(|err| failed(target, err))?;
@@ -90,18 +98,19 @@ impl Drop for Fresh {
 }
 
 /// A new file beside this one, locked until it is closed.
-fn make(target: &Path, mode: u32) -> Result<(PathBuf, File)> {
+fn make(target: &Path, mode: u32) -> Result<Fresh> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     for _ in 0..limits::FRESH_FILE_TRIES {
         let random = random::number()?;
         let path = target.with_file_name(format!("{}{random:016x}{NEW}", beginning(&name)));
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
         let file = file.map_err(|err| failed(target, err))?;
+        let fresh = Fresh { path, target: target.to_owned(), file };
         // Whoever looked for what was left over may have found it before it was locked, and takes it away. Where there are no locks, it
         // is not taken for that before it is old.
-        let is_taken = flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
-        if !is_taken && file.metadata().map_err(|err| failed(target, err))?.nlink() > 0 {
-            return Ok((path, file));
+        let is_taken = flock(&fresh.file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
+        if !is_taken && fresh.file.metadata().map_err(|err| failed(target, err))?.nlink() > 0 {
+            return Ok(fresh);
         }
     }
     Err(failed(target, Errno::BUSY.into()))

@@ -28,20 +28,26 @@ pub struct HiddenRule {
 }
 
 impl PathRule {
-    /// Adds it to these rules, or gives the one that is written with the same path these rights: before those that would hide it. Where
-    /// others are about some of its paths and about more, that are those that give more there than it does, so that nothing is opened
-    /// by the order in which rules were added.
+    /// Adds it to these rules, or gives the one that is written with the same path these rights. It stands before those that are about all
+    /// of its paths, and before those that are about some of them and give more there, as far as it hides nothing on the way: so
+    /// nothing that a rule takes away is opened by the order in which rules were added. One that was there moves forward at most.
     pub fn put_into(self, rules: &mut Vec<PathRule>) {
-        let place = rules.iter().position(|rule| self.hidden_by(rule).is_some());
         let known = rules.iter().position(|rule| rule.path() == self.path());
         if let Some(known) = known {
-            if place == Some(known) {
-                rules.splice(known..=known, [self]);
-                return;
-            }
             rules.remove(known);
         }
-        rules.insert(place.unwrap_or(rules.len()), self);
+        let wider = rules.iter().position(|rule| self.hidden_by(rule) == Some(Hiding::Whole));
+        let last = wider.unwrap_or(rules.len()).min(known.unwrap_or(rules.len()));
+        let mut place = last;
+        for (at, rule) in rules.iter().enumerate().take(last).rev() {
+            if rule.hidden_by(&self).is_some() {
+                break;
+            }
+            if self.hidden_by(rule).is_some() {
+                place = at;
+            }
+        }
+        rules.insert(place, self);
     }
 
     /// How much of it this one, which stands before it, keeps from counting. Not what is about some of its paths alone: that is there
@@ -185,6 +191,20 @@ mod tests {
         assert_eq!(hidden.first().unwrap().access, Access::NONE);
         rule("/bob/**", Access::READ).put_into(&mut hidden);
         assert_eq!((all(&hidden), hidden.get(1).unwrap().access), ("/*/private/** /bob/**".to_owned(), Access::READ));
+    }
+
+    #[test]
+    fn no_rule_is_put_before_one_that_takes_away_what_it_gives() {
+        for (denied, expected) in [
+            ("/*/private/**", "/*/drafts/** /*/private/** /alice/** /**"),
+            ("/alice/private/**", "/*/drafts/** /alice/private/** /alice/** /**"),
+        ] {
+            let mut rules =
+                vec![rule("/*/drafts/**", Access::FULL), rule(denied, Access::NONE), rule("/**", Access::LIST)];
+            rule("/alice/**", Access::READ).put_into(&mut rules);
+            let all: Vec<_> = rules.iter().map(PathRule::path).collect();
+            assert_eq!(all.join(" "), expected);
+        }
     }
 
     #[test]

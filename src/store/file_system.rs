@@ -14,18 +14,10 @@ const OF_THIS_MACHINE: [u64; 10] = [
     0x2fc1_2fc1,
     0xca45_1a4e,
     0x3153_464a,
-    IN_MEMORY,
+    0x0102_1994,
     0x8584_58f6,
     0x794c_7630,
 ];
-
-/// That of tmpfs, which has no way to ask whether a read would wait, and never does but for what is swapped out.
-const IN_MEMORY: u64 = 0x0102_1994;
-
-/// Whether this file is in memory as long as it is there.
-pub(super) fn is_in_memory(file: impl AsFd) -> bool {
-    kind(file) == Some(IN_MEMORY)
-}
 
 /// Whether this file is on a file system that nobody else can have mounted in a way of its own, and of which the kernel knows all.
 /// Of FUSE it does not: `syncfs` is not told to the program behind it, and locks may not be either. Of any that is not known

@@ -8,7 +8,8 @@ use crate::hostile::{Hostile, IDS, folder};
 
 /// A server that answers the first so many requests for a change with this, and what it was asked to do then, as the client ended.
 fn asked(answer: &str, times: usize, words: &[&str]) -> (Option<i32>, Vec<String>) {
-    let left = Arc::new(AtomicUsize::new(times));
+    // The script is asked twice about each line.
+    let left = Arc::new(AtomicUsize::new(2 * times));
     let answer = format!("421 stopping {answer}{IDS} :the server is stopping\r\n");
     let server = Hostile::start(move |line| match line.split(' ').next()? {
         "STAT" if line == "STAT d" => Some(folder()),

@@ -39,7 +39,7 @@ impl PortFile {
             }
             Ok(_) => false,
         };
-        let text = || format!("{} exists, and is not a port file that a server has left", path.display());
+        let text = || format!("{} is there already, and is not a port file that a server has left", path.display());
         if is_left { Ok(()) } else { Err(Error::new(Kind::BadConfig, text())) }
     }
 
@@ -54,7 +54,7 @@ impl PortFile {
         let named =
             |error: Error| Error::new(error.kind(), format!("the port file {}", error.text())).with_source(error);
         // Anybody may read it and, whatever the umask, nobody else change it.
-        Fresh::with_mode(&self.path, self.content.as_bytes(), 0o644).and_then(Fresh::put_in_place).map_err(named)
+        Fresh::with_mode(&self.path, self.content.as_bytes(), 0o644).and_then(Fresh::name_it).map_err(named)
     }
 
     /// Removes the file, unless another server has written its own port there meanwhile, or somebody has put a link there.

@@ -17,13 +17,12 @@ use crate::client::jobs::{Upload, UploadSource};
 use crate::client::ledger::Ledger;
 use crate::client::local_access::LocalAccess;
 use crate::client::observer::{Observer, ReadingSign, Silent, Skip};
-use crate::client::requests;
 use crate::client::send::Task;
 use crate::client::session::Session;
 use crate::client::streams::{Crowd, crowded, send_files};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, EntryKind, Hash, RelPath, SourceMode};
-use crate::proto::{Command, Feature};
+use crate::proto::Feature;
 
 impl Client {
     /// Makes the folder `to` of the server, made with its parents if missing, like the local folder `from`.
@@ -126,15 +125,7 @@ impl Place for There<'_> {
     }
 
     fn spellings(&mut self, gone: &[RelPath], came: &[RelPath]) -> Result<HashSet<RelPath>> {
-        spellings::by_moving(self, gone, came, |there, path| {
-            let path = there.to.join(path.as_bytes())?;
-            there.session.command(&Command::stat(path))?;
-            match there.session.expect(213).and_then(|reply| requests::stat(&reply)) {
-                Ok(_) => Ok(true),
-                Err(error) if error.kind() == Kind::NotFound => Ok(false),
-                Err(error) => Err(error),
-            }
-        })
+        spellings::by_listing(gone, came, |folder| remote::names_in(self.session, &self.to.join(folder.as_bytes())?))
     }
 
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {

@@ -1,5 +1,6 @@
 //! Looking at the server's side of a mirror, and changing it: many commands on their way at once.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -47,6 +48,12 @@ pub(super) fn destination(
         Err(error) if error.kind() == Kind::NotFound => Ok(Tree::default()),
         other => other,
     }
+}
+
+/// The names in a folder, as they are written there.
+pub(super) fn names_in(session: &mut Session, folder: &RelPath) -> Result<HashSet<Vec<u8>>> {
+    listing::ask(session, folder, false)?;
+    Ok(listing::read_all(session, false)?.entries.into_iter().map(|entry| entry.path).collect())
 }
 
 /// Which side of a mirror is listed.

@@ -1,76 +1,65 @@
 //! Names that a mirror would remove and that are, where a file system does not tell spellings apart, what it has just put there: a file that
 //! is `readme` at the source and was `README` at the destination.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use super::carry_out::Place;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::files::{RelPath, folded};
-use crate::store::local::aside_name;
 
 /// What is to go and what has come, of which the names may be spellings of each other for some file system.
 fn alike<'a>(gone: &'a [RelPath], came: &'a [RelPath]) -> Vec<(&'a RelPath, &'a RelPath)> {
     let key = |path: &RelPath| path.components().map(folded).collect::<Vec<_>>();
     let gone_by_key: HashSet<_> = gone.iter().map(key).collect();
-    let came: HashMap<_, _> =
-        came.iter().map(|path| (key(path), path)).filter(|(key, _)| gone_by_key.contains(key)).collect();
-    gone.iter().filter_map(|path| Some((path, *came.get(&key(path))?))).collect()
+    let mut came_by_key: HashMap<_, Vec<_>> = HashMap::new();
+    for path in came {
+        let key = key(path);
+        if gone_by_key.contains(&key) {
+            came_by_key.entry(key).or_default().push(path);
+        }
+    }
+    let others = |path: &RelPath| came_by_key.get(&key(path)).map(Vec::as_slice).unwrap_or_default();
+    gone.iter().flat_map(|path| others(path).iter().map(move |other| (path, *other))).collect()
 }
 
-/// The same for a place that tells no file's identity: of names that are alike, the one that is to go is moved aside for a moment. If what
-/// has come is gone with it, both are one. What is cut off in between is put back by the next mirror, as all that was moved aside.
+/// Where two paths part: the folder, and the names in it.
+fn parting<'a>(one: &'a RelPath, other: &'a RelPath) -> Option<(RelPath, &'a [u8], &'a [u8])> {
+    let mut folder = RelPath::root();
+    for (a, b) in one.components().zip(other.components()) {
+        if a != b {
+            return Some((folder, a, b));
+        }
+        folder = folder.join(a).ok()?;
+    }
+    None
+}
+
+/// Those of the names that are to go which may be what has come, at a place that tells no file's identity. Of two names that are alike
+/// both are in the listing of their folder if they are two, and no more than one is if both are one.
 ///
 /// # Errors
-/// Those that end the connection.
-pub(super) fn by_moving<P: Place>(
-    place: &mut P,
+/// Those of listing: the names in a folder, as they are written there.
+pub(super) fn by_listing(
     gone: &[RelPath],
     came: &[RelPath],
-    mut is_there: impl FnMut(&mut P, &RelPath) -> Result<bool>,
+    mut names_in: impl FnMut(&RelPath) -> Result<HashSet<Vec<u8>>>,
 ) -> Result<HashSet<RelPath>> {
+    let mut listed = HashMap::new();
     let mut spellings = HashSet::new();
-    // Of what was looked at, whether both are one. What is in a folder comes before it.
-    let mut known: Vec<(&RelPath, &RelPath, bool)> = Vec::new();
     for (old, new) in alike(gone, came) {
-        let inside = known.iter().find(|(below, other, _)| {
-            let rest = below.strip_prefix(old);
-            rest.is_some() && rest == other.strip_prefix(new)
-        });
-        let is_one = match inside {
-            Some((.., is_one)) => *is_one,
-            None => is_moved_with(place, old, new, &mut is_there)?,
+        let Some((folder, one, other)) = parting(old, new) else { continue };
+        let names = match listed.entry(folder) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let names = names_in(new.key())?;
+                new.insert(names)
+            }
         };
-        known.push((old, new, is_one));
-        if is_one {
+        if !(names.contains(one) && names.contains(other)) {
             spellings.insert(old.clone());
         }
     }
     Ok(spellings)
-}
-
-/// Whether `new` is gone while `old` has another name. What cannot be moved stays: it may be what has come.
-fn is_moved_with<P: Place>(
-    place: &mut P,
-    old: &RelPath,
-    new: &RelPath,
-    is_there: &mut impl FnMut(&mut P, &RelPath) -> Result<bool>,
-) -> Result<bool> {
-    let name = aside_name(old.file_name().unwrap_or_default());
-    let name = name.map_err(|err| Error::new(Kind::Internal, format!("no random bytes: {err}")))?;
-    let aside = old.parent().unwrap_or_default().join(&name)?;
-    let rename = |place: &mut P, from: &RelPath, to: &RelPath| -> Result<Result<()>> {
-        Ok(place.rename(&[(from.clone(), to.clone())])?.pop().unwrap_or(Ok(())))
-    };
-    match rename(place, old, &aside)? {
-        Ok(()) => {}
-        Err(error) => return Ok(error.kind() != Kind::NotFound),
-    }
-    let is_one = is_there(place, new).map(|is_there| !is_there);
-    // Under the name that it has at the source, if it is that.
-    let back = if let Ok(true) = is_one { new } else { old };
-    let put_back = rename(place, &aside, back)?;
-    // What is not put back is in nobody's way, and the next mirror tells of it.
-    Ok(is_one? || put_back.is_err())
 }
 
 #[cfg(test)]
@@ -78,12 +67,13 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::PathBuf;
 
-    use super::super::carry_out::{Came, Side, carry_out};
+    use super::super::carry_out::{Came, Place, Side, carry_out};
     use super::super::displaced::Displaced;
     use super::super::plan::{Also, Compare, Item, Plan, Stray, Tree, plan};
     use super::super::report::Report;
     use super::*;
     use crate::client::observer::Silent;
+    use crate::error::{Error, Kind};
     use crate::files::{EntryKind, Hash, Mtime, SourceMode};
 
     fn rel(path: &str) -> RelPath {
@@ -122,7 +112,10 @@ mod tests {
         }
 
         fn spellings(&mut self, gone: &[RelPath], came: &[RelPath]) -> Result<HashSet<RelPath>> {
-            by_moving(self, gone, came, |disk, path| Ok(disk.names.contains_key(&disk.key(path))))
+            by_listing(gone, came, |folder| {
+                let inside = self.names.values().filter(|path| path.parent().as_ref() == Some(folder));
+                Ok(inside.filter_map(|path| path.file_name().map(<[u8]>::to_vec)).collect())
+            })
         }
 
         fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
@@ -222,5 +215,19 @@ mod tests {
             let (removed, skipped) = if folds { (2, 6) } else { (8, 0) };
             assert_eq!((done.removed, report.summary.skipped), (removed, skipped), "{folds}");
         }
+    }
+
+    #[test]
+    fn every_name_that_came_and_is_alike_is_looked_for() {
+        let came = [rel("\u{dc}ber"), rel("\u{fc}ber"), rel("readme"), rel("readme.")];
+        let gone = [rel("U\u{308}ber"), rel("README"), rel("apart")];
+        let two = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<HashSet<_>>();
+        // The folder has the decomposed name for the first that came, and `readme` under its old spelling.
+        let names = two(&["U\u{308}ber", "\u{fc}ber", "README", "readme."]);
+        let found = by_listing(&gone, &came, |_| Ok(names.clone())).unwrap();
+        assert_eq!(found, HashSet::from([rel("U\u{308}ber"), rel("README")]));
+        // All are there, so that each is one of its own.
+        let names = two(&["U\u{308}ber", "\u{dc}ber", "\u{fc}ber", "README", "readme", "readme."]);
+        assert!(by_listing(&gone, &came, |_| Ok(names.clone())).unwrap().is_empty());
     }
 }

@@ -80,13 +80,19 @@ impl Desk {
         }
     }
 
-    /// What the folder that this is in, the home or a shared one, holds, and how much it may, where it is bounded.
+    /// What the folder that this is in, the home or a shared one, holds, and how much it may, where it is bounded: for users alone.
     pub fn usage(&self, path: &RelPath) -> Option<Usage> {
+        if !self.principal.is_user() {
+            return None;
+        }
         turns::block_in_place(|| self.store.usage_at(path)).ok().flatten()
     }
 
     /// The same, if that is known without counting.
     pub fn usage_now(&self, path: &RelPath) -> UsageNow {
+        if !self.principal.is_user() {
+            return UsageNow::Known(None);
+        }
         turns::block_in_place(|| self.store.usage_now_at(path)).unwrap_or(UsageNow::Known(None))
     }
 

@@ -356,13 +356,8 @@ impl Desk {
     ///
     /// # Errors
     /// The gate's refusal, written down already.
-    pub fn admit(
-        &mut self,
-        session_request: SessionRequest,
-        name: &'static str,
-        earlier: Earlier<'_>,
-    ) -> Result<Running> {
-        self.pass(Running::of(session_request, name), gate::need_of(session_request), false, earlier)
+    pub fn admit(&mut self, request: SessionRequest, name: &'static str, earlier: Earlier<'_>) -> Result<Running> {
+        self.pass(Running::of(request, name), gate::need_of(request), false, earlier)
     }
 
     /// Asks the gate. What came before is done and told of first, unless this is let through and shares its commit.

@@ -36,7 +36,7 @@ const NOTE: &[u8] = b"LEFT-OUT-BY-SEALIFT.txt";
 ///
 /// # Errors
 /// Those of the gate and the store; [`Kind::BadCommand`] for a zip of more than [`limits::WEB_ZIP_ENTRIES`].
-pub async fn serve(web_session: &Arc<WebSession>, asked: Asked, format: Format) -> Result<Answer> {
+pub async fn serve(session: &Arc<WebSession>, asked: Asked, format: Format) -> Result<Answer> {
     let (path, method) = (asked.place.path.clone(), asked.method);
     let name = match (path.file_name(), &asked.place.whose) {
         (Some(name), _) => name.to_vec(),
@@ -45,26 +45,26 @@ pub async fn serve(web_session: &Arc<WebSession>, asked: Asked, format: Format) 
         (None, Whose::Everybody) => b"public".to_vec(),
     };
     // Held as long as anything of it is open.
-    let right = web_session.open_folder()?;
+    let right = session.open_folder()?;
     // What is written and not sent yet.
-    let room = web_session.account().claim(limits::WEB_PAGE_PIECE + limits::CHUNK);
+    let room = session.account().claim(limits::WEB_PAGE_PIECE + limits::CHUNK);
     let room = room.ok_or_else(|| Error::new(Kind::Busy, "there is no room for an archive now"))?;
     let chosen = chosen(&asked.place, &asked.query.chosen)?;
     let is_to_be_counted = format == Format::Zip && method != "HEAD";
     let list = match (chosen.is_empty(), format) {
-        (true, _) => list_of_all(web_session, &path, method, is_to_be_counted).await?,
+        (true, _) => list_of_all(session, &path, method, is_to_be_counted).await?,
         (false, Format::Zip) => {
-            look_at_all(web_session, &path, &chosen, method).await?;
+            look_at_all(session, &path, &chosen, method).await?;
             None
         }
         (false, Format::Tar) => {
-            find_one(web_session, &path, &chosen, method).await?;
+            find_one(session, &path, &chosen, method).await?;
             None
         }
     };
     if method == "HEAD" {
         if let Some(list) = list {
-            end_list(web_session, list).await?;
+            end_list(session, list).await?;
         }
         return Ok(headed(format, &name));
     }
@@ -84,7 +84,7 @@ pub async fn serve(web_session: &Arc<WebSession>, asked: Asked, format: Format) 
         left_out: Some(LeftOut::new(limits::UNREAD_NAMES)),
         is_counted: format == Format::Zip,
     };
-    let going = ArchiveBody { web_session: web_session.clone(), state: Some(Box::new(state)), _right: right };
+    let going = ArchiveBody { session: session.clone(), state: Some(Box::new(state)), _right: right };
     *answer.body_mut() = Body::stream(try_unfold(going, ArchiveBody::next));
     Ok(answer)
 }
@@ -120,22 +120,22 @@ fn chosen(place: &Place, names: &[Vec<u8>]) -> Result<Vec<RelPath>> {
 
 /// The list of all that is in the folder. To be counted, it is read to its end first.
 async fn list_of_all(
-    web_session: &Arc<WebSession>,
+    session: &Arc<WebSession>,
     path: &RelPath,
     method: &'static str,
     is_to_be_counted: bool,
 ) -> Result<Option<ListJob>> {
-    let job = begin_list(web_session, path, method).await?;
+    let job = begin_list(session, path, method).await?;
     if !is_to_be_counted {
         return Ok(Some(job));
     }
-    count(web_session, job, 0).await?;
-    begin_list(web_session, path, method).await.map(Some)
+    count(session, job, 0).await?;
+    begin_list(session, path, method).await.map(Some)
 }
 
 /// Whether all that was chosen is there, and is not too much for a zip; how much is in it nobody asks who asks for the head alone.
 async fn look_at_all(
-    web_session: &Arc<WebSession>,
+    session: &Arc<WebSession>,
     folder: &RelPath,
     chosen: &[RelPath],
     method: &'static str,
@@ -143,9 +143,9 @@ async fn look_at_all(
     let mut sum = 0;
     for name in chosen {
         sum += 1;
-        match open_one(web_session, folder, name, method).await? {
-            Some(job) if method == "HEAD" => end_list(web_session, job).await?,
-            Some(job) => sum = count(web_session, job, sum).await?,
+        match open_one(session, folder, name, method).await? {
+            Some(job) if method == "HEAD" => end_list(session, job).await?,
+            Some(job) => sum = count(session, job, sum).await?,
             None => {}
         }
     }
@@ -153,17 +153,12 @@ async fn look_at_all(
 }
 
 /// Whether anything that was chosen is there: of the rest a tar says that it was left out.
-async fn find_one(
-    web_session: &Arc<WebSession>,
-    folder: &RelPath,
-    chosen: &[RelPath],
-    method: &'static str,
-) -> Result<()> {
+async fn find_one(session: &Arc<WebSession>, folder: &RelPath, chosen: &[RelPath], method: &'static str) -> Result<()> {
     let mut why = None;
     for name in chosen {
-        match open_one(web_session, folder, name, method).await {
+        match open_one(session, folder, name, method).await {
             Ok(None) => return Ok(()),
-            Ok(Some(job)) => return end_list(web_session, job).await,
+            Ok(Some(job)) => return end_list(session, job).await,
             Err(error) if why_not(error.kind()).is_some() => why = why.or(Some(error)),
             Err(error) => return Err(error),
         }
@@ -172,15 +167,15 @@ async fn find_one(
 }
 
 /// How many there are with those of this list.
-async fn count(web_session: &Arc<WebSession>, job: ListJob, before: usize) -> Result<usize> {
+async fn count(session: &Arc<WebSession>, job: ListJob, before: usize) -> Result<usize> {
     let (mut list, mut count) = (Some(job), before);
     while let Some(job) = list.take() {
         let Batch { rest, entries, .. } =
-            web_session.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
+            session.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
         (list, count) = (rest, count + entries.len());
         if count > limits::WEB_ZIP_ENTRIES {
             if let Some(job) = list {
-                web_session.note(|desk| drop(desk.drop_list(job, too_many())));
+                session.note(|desk| drop(desk.drop_list(job, too_many())));
             }
             return Err(too_many());
         }
@@ -192,24 +187,24 @@ fn too_many() -> Error {
     Error::new(Kind::BadCommand, format!("more than {} files and folders: take ?tar", limits::WEB_ZIP_ENTRIES))
 }
 
-async fn end_list(web_session: &Arc<WebSession>, list: ListJob) -> Result<()> {
+async fn end_list(session: &Arc<WebSession>, list: ListJob) -> Result<()> {
     let ended = move |desk: &mut Desk| {
         let listed = desk.listed(list);
         desk.rest();
         listed.map(drop)
     };
-    web_session.step(ended).await
+    session.step(ended).await
 }
 
 /// Whether something that was chosen is there, and the list of what is in it, if it is a folder.
 async fn open_one(
-    web_session: &Arc<WebSession>,
+    session: &Arc<WebSession>,
     folder: &RelPath,
     name: &RelPath,
     method: &'static str,
 ) -> Result<Option<ListJob>> {
     let (folder, name) = (folder.clone(), name.clone());
-    let opening = web_session.step(move |desk| {
+    let opening = session.step(move |desk| {
         desk.allows_gathering(&folder, method)?;
         let (_, list) = open(desk, &folder, &name, method)?;
         if list.is_none() {
@@ -233,9 +228,9 @@ fn open(desk: &mut Desk, folder: &RelPath, name: &RelPath, method: &'static str)
     Ok((entry, list))
 }
 
-async fn begin_list(web_session: &Arc<WebSession>, path: &RelPath, method: &'static str) -> Result<ListJob> {
+async fn begin_list(session: &Arc<WebSession>, path: &RelPath, method: &'static str) -> Result<ListJob> {
     let path = path.clone();
-    web_session.step(move |desk| list_now(desk, &path, method)).await
+    session.step(move |desk| list_now(desk, &path, method)).await
 }
 
 fn list_now(desk: &mut Desk, path: &RelPath, method: &'static str) -> Result<ListJob> {
@@ -450,7 +445,7 @@ fn why_not(kind: Kind) -> Option<&'static str> {
 }
 
 struct ArchiveBody {
-    web_session: Arc<WebSession>,
+    session: Arc<WebSession>,
     /// None while a turn has it, and once that has failed.
     state: Option<Box<State>>,
     _right: OpenFile,
@@ -460,7 +455,7 @@ impl ArchiveBody {
     async fn next(mut self) -> Result<Option<(Bytes, ArchiveBody)>> {
         loop {
             let Some(mut state) = self.state.take().filter(|state| state.pack.is_some()) else { return Ok(None) };
-            let account = self.web_session.account().clone();
+            let account = self.session.account().clone();
             let step = move |desk: &mut Desk| {
                 let done = state.step(desk, &account);
                 match done {
@@ -471,7 +466,7 @@ impl ArchiveBody {
                     }
                 }
             };
-            let (state, bytes) = self.web_session.step(step).await?;
+            let (state, bytes) = self.session.step(step).await?;
             self.state = Some(state);
             if !bytes.is_empty() {
                 return Ok(Some((bytes, self)));
@@ -496,7 +491,7 @@ impl Drop for ArchiveBody {
     /// Whoever left in the middle is written down.
     fn drop(&mut self) {
         if let Some(mut state) = self.state.take() {
-            self.web_session.note(move |desk| state.give_up(desk, Kind::Aborted, "the client is gone"));
+            self.session.note(move |desk| state.give_up(desk, Kind::Aborted, "the client is gone"));
         }
     }
 }

@@ -106,8 +106,11 @@ impl<'d> OwnFolder<'d> {
         for _ in 0..limits::NAME_TRIES {
             let name = beside::another_name(TRIED)?;
             mkdirat(parent, &*name, Mode::RWXU)?;
-            let folder = open_directory(parent, &name)?;
-            // Who clears such folders away may take it for one that is left, in the moment before it is held; where folders have no
+            let folder = match open_directory(parent, &name) {
+                Err(Errno::NOENT) => continue,
+                folder => folder?,
+            };
+            // (It may be gone by now, too.) Who clears such folders away may take it for one that is left, in the moment before it is held; where folders have no
             // locks nobody does.
             let is_taken = flock(&folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
             if !is_taken && has_name(parent, &name, &folder) {

@@ -51,7 +51,8 @@ impl Elsewhere {
     /// # Errors
     /// [`io::ErrorKind::StaleNetworkFileHandle`] if that is nothing that may be used.
     fn now(&self, before: &Arc<Dir>) -> io::Result<Arc<Dir>> {
-        let there = stat(&self.path).and_then(|there| Ok(is_same_file(&there, &fstat(before)?)));
+        // What is gone at a server of a network's file system cannot be looked at any more, and is another one.
+        let there = stat(&self.path).map(|there| fstat(before).is_ok_and(|before| is_same_file(&there, &before)));
         let found = match there {
             Ok(true) => Ok(Arc::clone(before)),
             // As in `Root::within`: cap-std's own handle can be neither read nor synced.
@@ -195,7 +196,7 @@ impl Root {
     /// Whether this directory has the name still, by whatever way: one call mostly.
     fn still_there(&self, start: &Dir, dir: &Dir) -> Result<bool, Errno> {
         let there = statat(start, &*self.place.folder, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(is_same_file(&there, &fstat(dir)?))
+        Ok(fstat(dir).is_ok_and(|dir| is_same_file(&there, &dir)))
     }
 
     /// From single names, so that no link is followed.

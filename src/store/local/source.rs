@@ -17,7 +17,6 @@ use crate::files::{
 };
 use crate::holes;
 use crate::limits;
-use crate::store::file_system;
 
 /// NONBLOCK: a pipe would hang the thread. NOCTTY: a terminal would become ours.
 const READ: OFlags =
@@ -73,8 +72,6 @@ pub(super) struct LocalSource {
 enum WithoutWaiting {
     /// By asking for nothing else.
     Asked,
-    /// As everything: all of this file system is in memory.
-    Always,
     /// Nobody can tell.
     Never,
 }
@@ -210,19 +207,12 @@ impl Source for LocalSource {
         if let WithoutWaiting::Asked = self.without_waiting {
             match preadv2(&self.file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT) {
                 Ok(read) => return Ok(read == buffer.len()),
-                Err(Errno::OPNOTSUPP) => {
-                    self.without_waiting = match file_system::is_in_memory(&self.file) {
-                        true => WithoutWaiting::Always,
-                        false => WithoutWaiting::Never,
-                    };
-                }
+                // As those of a network and of tmpfs, of which some would wait to be asked anything.
+                Err(Errno::OPNOTSUPP) => self.without_waiting = WithoutWaiting::Never,
                 // Whoever waits is told of what went wrong.
                 Err(_) => return Ok(false),
             }
         }
-        match self.without_waiting {
-            WithoutWaiting::Always => self.read_at(offset, buffer).map(|read| read == buffer.len()),
-            WithoutWaiting::Asked | WithoutWaiting::Never => Ok(false),
-        }
+        Ok(false)
     }
 }

@@ -71,8 +71,12 @@ pub(super) fn handed_over(uploads: &mut [Result<Box<LocalUpload>>]) {
 
 /// Closes another handle of this file, which tells what the last close would tell nobody. Locks stay with the file.
 fn close_once(file: impl AsFd) -> io::Result<()> {
-    let another = fcntl_dupfd_cloexec(file, 0)?;
-    Ok(nix::unistd::close(another)?)
+    let close = || Ok::<_, io::Error>(nix::unistd::close(fcntl_dupfd_cloexec(&file, 0)?));
+    match close()? {
+        // A signal came while a file system of a program or a network was asked: nothing is known, and it may be asked again.
+        Err(nix::errno::Errno::EINTR) => Ok(close()??),
+        closed => Ok(closed?),
+    }
 }
 
 /// Syncs the directories that files were renamed into, replaced files are kept in, and folders were made in, each once, or all together if they are many.

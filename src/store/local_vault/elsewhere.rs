@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use rustix::fs::{Mode, OFlags, openat};
 
 use super::{refuse_meeting, refuse_taken};
 use crate::apart::Own;
@@ -18,7 +19,12 @@ use crate::store::Elsewhere;
 /// # Errors
 /// Why not, for the log: where it is on the machine is in it.
 pub(super) fn open(data: &Path, apart: Option<&Vec<Own>>, path: &Path) -> Result<Dir> {
-    let there = Dir::open_ambient_dir(path, ambient_authority()).map_err(|err| {
+    let opened = Dir::open_ambient_dir(path, ambient_authority()).and_then(|dir| {
+        // It is open for its path alone by then, which no sandbox refuses.
+        openat(&dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(dir)
+    });
+    let there = opened.map_err(|err| {
         let error = Error::file(path.display(), err);
         // The sandbox knows the disks that were mounted when the server started.
         let hint = "; if a disk was mounted there since the server started, that takes a restart";
