@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::account::{Account, Bound, Promise, Sum};
 use super::commit::keep_old_one;
 use super::jail::Jail;
-use super::names::{check_below, look_below, rename_new, replace_with, sum_of_file, sync};
+use super::names::{check_below, look, look_below, rename_new, replace_with, sum_of_file, sync};
 use super::owned::{Going, Share, Sums};
 use super::root::is_same_file;
 use super::seen;
@@ -184,7 +184,7 @@ fn may_come(from: &End<'_>, to: &End<'_>, seen_there: &SeenAt, replace: bool) ->
     seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there.path.as_ref())?;
     seen::check(to.jail(), to.path, (&to_dir, to_name), seen_there.other.as_ref())?;
     let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| from.failed(err))?;
-    let there = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    let there = look(&to_dir, to_name).map_err(|err| to.failed(err))?;
     refuse(from, to, (&stat, there.as_ref()), replace)
 }
 
@@ -261,7 +261,7 @@ fn put(
     if is_folder && !is_looked {
         check_below(from.path, to.path, from_dir, from_name)?;
     }
-    let there = statat(to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    let there = look(to_dir, to_name).map_err(|err| to.failed(err))?;
     // As far as it can be known: what will not be moved stays whose it is.
     refuse(from, to, (&stat, there.as_ref()), replace)?;
     if is_same_place((from, (from_dir, from_name)), (to, (to_dir, to_name)))? {

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use cap_std::fs::Dir;
 use rustix::fs::{
     AtFlags, FileType, Mode, Stat, StatxFlags, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat, fsync, futimens,
-    renameat, statat, statx,
+    renameat, statx,
 };
 use rustix::io::Errno;
 
 use super::account::Sum;
 use super::compare::Comparison;
 use super::jail::Jail;
-use super::names::{Touched, rename_new};
+use super::names::{Touched, look, name_staged};
 use super::owned::Going;
 use super::partial;
 use super::source::{meta, mtime};
-use super::staging::{Stage, Temp};
+use super::staging::Stage;
 use super::trash::{self, Kept, Trash, is_worth_keeping};
 use super::trash_room::{self, Room};
 use super::upload::LocalUpload;
@@ -46,10 +46,10 @@ pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Pre
             Err(error) => order.push(Err(error)),
         }
     }
-    match durable {
-        true => sync::data(&mut uploads),
-        false => sync::handed_over(&mut uploads),
+    if durable {
+        sync::data(&mut uploads);
     }
+    sync::handed_over(&mut uploads);
     let mut placed: Vec<Result<Placed>> =
         uploads.into_iter().map(|upload| upload.and_then(|upload| place_known(jail, stage, *upload))).collect();
     if durable {
@@ -193,12 +193,10 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
 
 /// Gives an upload its name if nothing has it, and says where.
 fn put_beside(jail: &Jail, upload: &mut LocalUpload) -> Result<Result<Arc<Dir>, Errno>> {
-    let _steady = jail.steady(&upload.path)?;
-    let (dir, name) = jail.parent(&upload.path)?;
-    let put = put_new(&upload.temp, &dir, name);
-    if put.is_ok() {
-        jail.settled(upload, Sum::NONE);
-    }
+    let path = upload.path.clone();
+    let _steady = jail.steady(&path)?;
+    let (dir, name) = jail.parent(&path)?;
+    let put = put_new(jail, upload, None, (&dir, name));
     Ok(put.map(|()| dir))
 }
 
@@ -288,19 +286,31 @@ pub(super) fn failed(path: &RelPath, err: impl Into<io::Error>) -> Error {
     Error::file(path, err)
 }
 
-/// Gives a staged file this name if nothing has it.
-pub(super) fn put_new(temp: &Temp, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
+/// Gives an upload this name if nothing has it; `path` is that of the name, if it is another one than the upload was for. It counts where
+/// it is from then on, and nothing that can fail comes in between.
+pub(super) fn put_new(
+    jail: &Jail,
+    upload: &mut LocalUpload,
+    path: Option<RelPath>,
+    (dir, name): (&Dir, &[u8]),
+) -> Result<(), Errno> {
+    let temp = &upload.temp;
     match &temp.name {
-        Some(staged) => rename_new(temp.can.new_name, &temp.dir, staged, dir, name),
-        None => temp.link(dir, name),
+        Some(staged) => name_staged(temp.can.new_name, (&temp.dir, staged), (dir, name))?,
+        None => temp.link(dir, name)?,
     }
+    if let Some(path) = path {
+        upload.path = path;
+    }
+    jail.settled(upload, Sum::NONE);
+    Ok(())
 }
 
 /// Puts an upload over the file that has its name, for whoever is alone with it. Says whether there was one.
 fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: Arc<Dir>, name: &[u8]) -> Result<Over> {
     let path = upload.path.clone();
     let temp = &mut upload.temp;
-    let old = statat(&*dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    let old = look(&dir, name).map_err(|err| failed(&path, err))?;
     let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), Sum::NONE);
     if old.is_some_and(|old| stage.placed.has_as_another(&old, &path)) {
         return Err(placed::refusal(&path));

@@ -7,7 +7,6 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, fsync, statat};
 use rustix::io::Errno;
 
-use super::account::Sum;
 use super::commit::{changed, failed, put_new};
 use super::compare::Comparison;
 use super::jail::Jail;
@@ -32,11 +31,8 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Op
         if !matches!(upload.spec.condition, Condition::Hash(_)) {
             let _steady = jail.steady(path)?;
             let (dir, name) = jail.parent(path)?;
-            match put_new(&upload.temp, &dir, name) {
-                Ok(()) => {
-                    jail.settled(upload, Sum::NONE);
-                    return Ok((dir, None));
-                }
+            match put_new(jail, upload, None, (&dir, name)) {
+                Ok(()) => return Ok((dir, None)),
                 Err(Errno::EXIST) => {}
                 Err(err) => return Err(failed(path, err)),
             }

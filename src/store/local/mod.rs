@@ -38,6 +38,9 @@ mod tree;
 mod unnamed;
 mod upload;
 
+#[cfg(test)]
+mod fault_tests;
+
 use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;

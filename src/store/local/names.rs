@@ -44,7 +44,38 @@ fn link_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), 
         };
     }
     linkat(from_dir, from, to_dir, to, AtFlags::empty())?;
-    unlinkat(from_dir, from, AtFlags::empty())
+    match unlinkat(from_dir, from, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(err) => {
+            // It failed, so the new name is not to be there.
+            let (old, new) = (look(from_dir, from), look(to_dir, to));
+            if matches!((old, new), (Ok(Some(old)), Ok(Some(new))) if is_same_file(&old, &new)) {
+                let _it_has_both = unlinkat(to_dir, to, AtFlags::empty());
+            }
+            Err(err)
+        }
+    }
+}
+
+/// Gives a file that waits under a name of ours another one if nothing has it. Once it has that, it is done: where the name it waited
+/// under cannot be taken away it has both until somebody sweeps.
+pub(super) fn name_staged(way: NewName, staged: (&Dir, &[u8]), (dir, name): (&Dir, &[u8])) -> Result<(), Errno> {
+    if way != NewName::Link {
+        return rename_new(way, staged.0, staged.1, dir, name);
+    }
+    linkat(staged.0, staged.1, dir, name, AtFlags::empty())?;
+    let _whoever_sweeps_tries_again = unlinkat(staged.0, staged.1, AtFlags::empty());
+    Ok(())
+}
+
+/// What has this name, if anything does. That it cannot be looked at does not say that there is nothing: what takes its place would be
+/// put over what nobody has kept or counted.
+pub(super) fn look(dir: &Dir, name: &[u8]) -> Result<Option<Stat>, Errno> {
+    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(err) => Err(err),
+    }
 }
 
 /// [`crate::files::Store::rename`].
@@ -75,23 +106,23 @@ pub(super) fn rename(
     if directory && looked != Some(jail.tree().arrivals()) {
         check_below(from, to, &from_dir, from_name)?;
     }
-    let (stored, replaced) = match statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
+    let there = look(&to_dir, to_name).map_err(|err| Error::file(to, err.into()))?;
+    let (stored, replaced) = match &there {
         // Its own name, or the same one in another spelling.
-        Ok(there) if from == to || (stat.st_nlink == 1 && is_same_file(&there, &stat)) => (Stored::Same, Sum::NONE),
+        Some(there) if from == to || (stat.st_nlink == 1 && is_same_file(there, &stat)) => (Stored::Same, Sum::NONE),
         // With two names of one file one name goes, and what is counted under it.
-        Ok(there) => (Stored::Replaced, sum_of_file(&there)),
-        Err(_) => (Stored::Created, Sum::NONE),
+        Some(there) => (Stored::Replaced, sum_of_file(there)),
+        None => (Stored::Created, Sum::NONE),
     };
     // rename(2) would put a directory over an empty one.
     let (mut replaced, mut kept_in, mut going) = (replaced, None, None);
     let renamed = if replace && !directory {
-        let old = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok().filter(|old| !is_same_file(old, &stat));
+        let old = there.as_ref().filter(|old| !is_same_file(old, &stat));
         let trash = stage.trash().map_err(|err| Error::file("the trash", err))?;
         if stored == Stored::Replaced && jail.tree().is_shared() {
-            let there = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
             going = Going::of(jail, to, (&to_dir, to_name), there.as_ref());
         }
-        let kept = keep_old_one(trash.as_deref(), old.as_ref(), (&to_dir, to_name), to);
+        let kept = keep_old_one(trash.as_deref(), old, (&to_dir, to_name), to);
         let kept = kept.map_err(|err| Error::file(to, err.into()))?;
         let done = replace_with(&stat, (&from_dir, from_name), (&to_dir, to_name), from == to);
         match (&done, kept) {
@@ -294,10 +325,10 @@ fn make_one(jail: &Jail, mode: FolderModes, path: &RelPath) -> Result<(RelPath, 
     let (dir, name) = jail.parent(path)?;
     let (FolderModes::LessUmask(at_first) | FolderModes::Exactly(at_first)) = mode;
     mkdirat(&dir, name, at_first).map_err(|err| Error::file(path, err.into()))?;
+    jail.tree().arrived();
     if let FolderModes::Exactly(mode) = mode {
         give_mode(&dir, name, mode).map_err(|err| Error::file(path, err.into()))?;
     }
-    jail.tree().arrived();
     Ok((path.clone(), dir))
 }
 

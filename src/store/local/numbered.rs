@@ -6,7 +6,6 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, statat};
 use rustix::io::Errno;
 
-use super::account::Sum;
 use super::commit::{failed, put_new};
 use super::jail::Jail;
 use super::upload::LocalUpload;
@@ -21,19 +20,17 @@ const LOOKS: u32 = limits::NUMBERED_MAX.ilog2();
 /// upload's path is that one from then on.
 ///
 /// # Errors
-/// [`Kind::TooMany`] if there are as many files of that name as are counted.
+/// [`Kind::TooMany`] if there are as many files of that name as are counted; [`Kind::PathTooLong`] if there is no path of the name with a
+/// number.
 pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, u32)> {
     let asked = upload.path.clone();
     for _ in 0..limits::NAME_TRIES {
         let _steady = jail.steady(&asked)?;
         let (dir, name) = jail.parent(&asked)?;
         let number = free(&dir, name);
-        match put_new(&upload.temp, &dir, &numbered_name(name, number)) {
-            Ok(()) => {
-                upload.path = numbered(&asked, number)?;
-                jail.settled(upload, Sum::NONE);
-                return Ok((dir, number));
-            }
+        let path = numbered(&asked, number)?;
+        match put_new(jail, upload, Some(path), (&dir, &numbered_name(name, number))) {
+            Ok(()) => return Ok((dir, number)),
             // Somebody has taken it just now.
             Err(Errno::EXIST) => {}
             Err(err) => return Err(failed(&asked, err)),
@@ -54,4 +51,39 @@ fn free(dir: &Dir, name: &[u8]) -> u32 {
         if is_taken(middle) { taken = middle } else { free = middle }
     }
     if is_plain_free { 1 } else { free }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LocalOptions, LocalStore, Staging};
+    use super::*;
+    use crate::files::{Durability, Overwrite, RelPath, Store as _, UploadSpec};
+
+    #[test]
+    fn what_has_no_path_with_its_number_is_not_put_there_and_told_to_have_failed() {
+        let home = tempfile::tempdir().unwrap();
+        let options = LocalOptions::new(Durability::None, Staging::Hidden);
+        let store = LocalStore::open_path(home.path(), options).unwrap().bounded(1 << 20, "full".to_owned());
+        // As long as a path may be, and its names are not.
+        let names = vec!["n".repeat(240); 17];
+        let path = RelPath::parse(names.join("/").as_bytes()).unwrap();
+        assert_eq!(path.as_bytes().len(), limits::PATH_MAX);
+        let folder = path.parent().unwrap();
+        store.make_dir(&folder, true).unwrap();
+        let put = || {
+            let spec = UploadSpec { overwrite: Overwrite::Numbered, ..UploadSpec::default() };
+            let mut upload = store.begin(&path, spec).unwrap();
+            upload.append(b"text").unwrap();
+            store.commit_one(upload).map(drop).map_err(|error| error.kind())
+        };
+        let count = || {
+            std::iter::from_fn({
+                let mut listing = store.list(&folder, false).unwrap();
+                move || listing.next()
+            })
+            .count()
+        };
+        assert_eq!((put(), count()), (Ok(()), 1));
+        assert_eq!((put(), count()), (Err(Kind::PathTooLong), 1));
+    }
 }

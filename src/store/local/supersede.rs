@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::account::Sum;
 use super::aside_name;
 use super::capabilities::NewName;
-use super::names::{check_below, count, rename_new, sum_of_file, sync};
+use super::names::{check_below, count, look, rename_new, sum_of_file, sync};
 use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
@@ -40,11 +40,7 @@ pub(super) fn supersede(
     seen::check(jail, from, (&from_dir, from_name), seen.path.as_ref())?;
     seen::check(jail, to, (&to_dir, to_name), seen.other.as_ref())?;
     let what = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
-    let there = match statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(there) => Some(there),
-        Err(Errno::NOENT) => None,
-        Err(err) => return Err(Error::file(to, err.into())),
-    };
+    let there = look(&to_dir, to_name).map_err(|err| Error::file(to, err.into()))?;
     if is(&what, FileType::Directory) {
         check_below(from, to, &from_dir, from_name)?;
     }
@@ -55,7 +51,7 @@ pub(super) fn supersede(
     {
         return Err(Error::new(Kind::BadPath, format!("{from}: is a link to {to}, which would be gone")));
     }
-    let way = Way { can: can.new_name, to_dir: &to_dir, to_name };
+    let way = Way { can: can.new_name, to, to_dir: &to_dir, to_name };
     let failed = |err| match err {
         Errno::XDEV => Error::new(Kind::CrossDevice, format!("{from}: {to} is on another file system")),
         err => Error::file(to, err.into()),
@@ -70,14 +66,11 @@ pub(super) fn supersede(
     count(jail, (from, to), size(&what), Sum::NONE);
     let stored = if there.is_some() { Stored::Replaced } else { Stored::Created };
     // It is called as what takes its place, and not as it was for a moment.
-    let kept_in = old.as_ref().and_then(|name| keep(stage, (&to_dir, name), there.as_ref(), to));
-    let old = match kept_in {
-        Some(_) => {
-            trash::left(jail, to, there.as_ref().and_then(size));
-            None
-        }
-        None => old.map(|name| to.parent().unwrap_or_default().join(&name)).transpose()?,
-    };
+    let kept_in = old.as_ref().and_then(|old| keep(stage, (&to_dir, name_of(old)), there.as_ref(), to));
+    if kept_in.is_some() {
+        trash::left(jail, to, there.as_ref().and_then(size));
+    }
+    let old = old.filter(|_| kept_in.is_none());
     if let (Some(old), Some(there)) = (&old, &there) {
         count(jail, (to, old), size(there), Sum::NONE);
     }
@@ -106,6 +99,7 @@ fn is(stat: &Stat, kind: FileType) -> bool {
 /// How names change in the folder of what is superseded.
 struct Way<'a> {
     can: NewName,
+    to: &'a RelPath,
     to_dir: &'a Dir,
     to_name: &'a [u8],
 }
@@ -116,23 +110,23 @@ impl Way<'_> {
     }
 
     /// First beside, so that whatever breaks off here leaves the old one in its place or beside, and never under the name of what
-    /// was to come. Says what the old one is called then.
-    fn put_over(&self, from: (&Dir, &[u8])) -> Result<Vec<u8>, Errno> {
-        let beside = self.free_name()?;
-        self.rename(from, &beside)?;
+    /// was to come. Says where the old one is then.
+    fn put_over(&self, from: (&Dir, &[u8])) -> Result<RelPath, Errno> {
+        let beside = self.free_path()?;
+        self.rename(from, name_of(&beside))?;
         let back = |err| {
             // If that fails too, it stays beside, where it is seen.
-            let _ = rename_new(self.can, self.to_dir, &beside, from.0, from.1);
+            let _ = rename_new(self.can, self.to_dir, name_of(&beside), from.0, from.1);
             err
         };
-        match renameat_with(self.to_dir, &*beside, self.to_dir, self.to_name, RenameFlags::EXCHANGE) {
+        match renameat_with(self.to_dir, name_of(&beside), self.to_dir, self.to_name, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(beside),
             // A file system, or a kernel, that exchanges no names: for a moment nothing is there.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                let old = self.free_name().map_err(back)?;
-                self.rename((self.to_dir, self.to_name), &old).map_err(back)?;
-                if let Err(err) = self.rename((self.to_dir, &beside), self.to_name) {
-                    let _ = self.rename((self.to_dir, &old), self.to_name);
+                let old = self.free_path().map_err(back)?;
+                self.rename((self.to_dir, self.to_name), name_of(&old)).map_err(back)?;
+                if let Err(err) = self.rename((self.to_dir, name_of(&beside)), self.to_name) {
+                    let _ = self.rename((self.to_dir, name_of(&old)), self.to_name);
                     return Err(back(err));
                 }
                 Ok(old)
@@ -141,7 +135,36 @@ impl Way<'_> {
         }
     }
 
-    fn free_name(&self) -> Result<Vec<u8>, Errno> {
-        aside_name(self.to_name).map_err(|err| Errno::from_io_error(&err).unwrap_or(Errno::IO))
+    /// Beside it. Known to be a path before anything gets it: whoever is told that nothing was done finds nothing done.
+    fn free_path(&self) -> Result<RelPath, Errno> {
+        let name = aside_name(self.to_name).map_err(|err| Errno::from_io_error(&err).unwrap_or(Errno::IO))?;
+        self.to.parent().unwrap_or_default().join(&name).map_err(|_| Errno::NAMETOOLONG)
+    }
+}
+
+fn name_of(path: &RelPath) -> &[u8] {
+    path.file_name().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LocalOptions, LocalStore, Staging};
+    use super::*;
+    use crate::files::{Durability, EntryKind, Store as _};
+    use crate::limits;
+
+    #[test]
+    fn where_what_is_superseded_could_have_no_path_beside_nothing_is_done() {
+        let home = tempfile::tempdir().unwrap();
+        let options = LocalOptions::new(Durability::None, Staging::Hidden);
+        let store = LocalStore::open_path(home.path(), options).unwrap();
+        let from = RelPath::parse(b"file").unwrap();
+        let to = RelPath::parse(vec!["n".repeat(240); 17].join("/").as_bytes()).unwrap();
+        assert_eq!(to.as_bytes().len(), limits::PATH_MAX);
+        store.make_dir(&to, true).unwrap();
+        std::fs::write(home.path().join("file"), "text").unwrap();
+        assert_eq!(store.supersede(&from, &to).map_err(|error| error.kind()), Err(Kind::PathTooLong));
+        assert_eq!(store.stat(&to).unwrap().kind, EntryKind::Directory);
+        assert_eq!(store.stat(&from).unwrap().kind, EntryKind::File);
     }
 }

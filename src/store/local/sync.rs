@@ -55,9 +55,9 @@ pub(super) fn data(uploads: &mut [Result<Box<LocalUpload>>]) {
     }
 }
 
-/// Has the file systems of others say that they have what the staged files hold, where nobody waits for the disk: those of a network or of
-/// a program may tell only at a close that a quota or a disk was full, and a file that is dropped hears nothing. On the file systems of
-/// this machine, where a write tells, nothing is done.
+/// Has the file systems of others say that they have what the staged files hold: those of a network or of a program may tell only at a
+/// close that a quota or a disk was full, and a file that is dropped hears nothing. Also after a sync, which such a program may never be
+/// asked for, or say yes to without more. On the file systems of this machine, where a write tells, nothing is done.
 pub(super) fn handed_over(uploads: &mut [Result<Box<LocalUpload>>]) {
     for slot in uploads {
         let Ok(upload) = slot else { continue };
@@ -136,12 +136,15 @@ mod tests {
     /// Tells the copy of this process which folder to work on.
     const FOLDER: &str = "SEALIFT_TEST_CLOSES_FOLDER";
 
-    /// What runs while closes fail: a file for a place that is not of this machine, and one for a place that is.
+    /// What runs while closes fail: a file for a place that is not of this machine, and one for a place that is, whether or not the disk is
+    /// waited for.
     #[test]
     #[ignore = "a part of the test below, run by it"]
     fn while_closes_fail() {
         let folder = std::env::var_os(FOLDER).unwrap();
-        for syncs in [false, true] {
+        let each = [Durability::None, Durability::Full].map(|durability| [(durability, false), (durability, true)]);
+        for (durability, syncs) in each.into_iter().flatten() {
+            std::fs::write(Path::new(&folder).join("f"), "old").unwrap();
             let dir = Dir::open_ambient_dir(&folder, ambient_authority()).unwrap();
             let known = Arc::new(FileSystems::default());
             let can = Capabilities {
@@ -153,12 +156,12 @@ mod tests {
                 syncs,
             };
             known.of(fstat(&dir).unwrap().st_dev, || Ok(can)).unwrap();
-            let options = LocalOptions::new(Durability::None, Staging::Beside);
+            let options = LocalOptions::new(durability, Staging::Beside);
             let store = LocalStore::sharing(Arc::new(Root::alone(&dir).unwrap()), options, known);
             let mut upload = store.begin(&RelPath::parse(b"f").unwrap(), UploadSpec::default()).unwrap();
             upload.append(b"new").unwrap();
             let kind = store.commit_one(upload).map(drop).map_err(|error| error.kind());
-            assert_eq!(kind, if syncs { Ok(()) } else { Err(Kind::Quota) });
+            assert_eq!(kind, if syncs { Ok(()) } else { Err(Kind::Quota) }, "{durability:?}");
             let bytes = std::fs::read(Path::new(&folder).join("f")).unwrap();
             assert_eq!(bytes, if syncs { b"new" } else { b"old" });
         }

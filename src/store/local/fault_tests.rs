@@ -1,0 +1,120 @@
+//! File systems on which single calls fail: `strace` has them do so, for one name, in a copy of this process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::fstat;
+
+use super::capabilities::{Capabilities, FileSystems, NewName};
+use super::{LocalOptions, LocalStore, Root, Staging};
+use crate::error::{Kind, Result};
+use crate::files::{Durability, RelPath, Store as _, UploadSpec};
+use crate::not_run::not_run;
+
+/// Tells the copy of this process which folder to work on.
+const FOLDER: &str = "SEALIFT_TEST_CALLS_FOLDER";
+
+/// The name for which they fail; nothing else has it.
+const NAME: &str = "named-by-fault-tests";
+
+fn folder() -> PathBuf {
+    std::env::var_os(FOLDER).unwrap().into()
+}
+
+fn path(name: &str) -> RelPath {
+    RelPath::parse(name.as_bytes()).unwrap()
+}
+
+fn kind<T>(done: Result<T>) -> Result<(), Kind> {
+    done.map(drop).map_err(|error| error.kind())
+}
+
+fn put(store: &LocalStore, name: &str, bytes: &[u8]) -> Result<(), Kind> {
+    let mut upload = store.begin(&path(name), UploadSpec::default()).unwrap();
+    upload.append(bytes).unwrap();
+    kind(store.commit_one(upload))
+}
+
+/// Runs a part in a folder where this call fails with this error for what has this name.
+fn run_failing(part: &str, (call, error): (&str, &str), name: &str, folder: &Path) {
+    let ran = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-P", name])
+        .args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:error={error}")])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("store::local::fault_tests::{part}"), "--ignored", "--nocapture"])
+        .env(FOLDER, folder)
+        .output();
+    let output = match ran {
+        Ok(output) => output,
+        Err(err) => return not_run(&format!("strace: {err}")),
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("ptrace") {
+        return not_run("strace may not trace here");
+    }
+    assert!(output.status.success(), "{said}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+}
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_what_is_there_cannot_be_looked_at() {
+    let options = LocalOptions::new(Durability::None, Staging::Hidden);
+    let (home, elsewhere) = (folder().join("home"), folder().join("elsewhere"));
+    let store = LocalStore::open_path(&home, options).unwrap().keeping(true);
+    let other = LocalStore::open_path(&elsewhere, options).unwrap();
+    assert_eq!(put(&store, NAME, b"new"), Err(Kind::Io), "an upload");
+    assert_eq!(kind(store.rename(&path("one"), &path(NAME), true)), Err(Kind::Io), "another name");
+    let seen = crate::files::SeenAt::ANYTHING;
+    assert_eq!(kind(store.rename_from(&other, &path("two"), &path(NAME), true, &seen)), Err(Kind::Io), "a move");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_not_replaced_as_if_nothing_were_there() {
+    let place = tempfile::tempdir().unwrap();
+    let (home, elsewhere) = (place.path().join("home"), place.path().join("elsewhere"));
+    for folder in [&home, &elsewhere] {
+        fs::create_dir(folder).unwrap();
+    }
+    let files = [(home.join(NAME), "old"), (home.join("one"), "one"), (elsewhere.join("two"), "two")];
+    for (file, text) in &files {
+        fs::write(file, text).unwrap();
+    }
+    run_failing("while_what_is_there_cannot_be_looked_at", ("newfstatat", "EIO"), NAME, place.path());
+    for (file, text) in &files {
+        assert_eq!(fs::read_to_string(file).unwrap(), *text, "{}", file.display());
+    }
+}
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_names_cannot_be_taken_away() {
+    let dir = Dir::open_ambient_dir(folder(), ambient_authority()).unwrap();
+    let can =
+        Capabilities { nameless: None, new_name: NewName::Link, locks: true, notes: true, exact: true, syncs: true };
+    let known = Arc::new(FileSystems::default());
+    known.of(fstat(&dir).unwrap().st_dev, || Ok(can)).unwrap();
+    let options = LocalOptions::new(Durability::None, Staging::Beside);
+    let store = LocalStore::sharing(Arc::new(Root::alone(&dir).unwrap()), options, known);
+    let store = store.bounded(1 << 20, "full".to_owned());
+    let used = || store.usage().unwrap().unwrap().used;
+    assert_eq!(used(), 3);
+    assert_eq!(put(&store, NAME, b"whole"), Ok(()), "it is there");
+    assert_eq!(used(), 8);
+    let before = format!(".{NAME}.sealift-part");
+    assert_eq!(kind(store.rename(&path(&before), &path("another"), false)), Err(Kind::Denied), "another name");
+}
+
+#[test]
+fn what_has_its_name_is_there_and_counts_whether_or_not_the_one_before_can_be_taken_away() {
+    let place = tempfile::tempdir().unwrap();
+    let before = format!(".{NAME}.sealift-part");
+    fs::write(place.path().join("old"), "old").unwrap();
+    run_failing("while_names_cannot_be_taken_away", ("unlinkat", "EPERM"), &before, place.path());
+    assert_eq!(fs::read_to_string(place.path().join(NAME)).unwrap(), "whole");
+    assert!(!place.path().join("another").exists(), "what is said to have failed is not there");
+}
