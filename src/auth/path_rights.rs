@@ -62,16 +62,25 @@ impl Grants {
 
     /// The rights at this path and all that are, or may come to be, below it.
     pub fn access_below(&self, path: &RelPath) -> Spread {
+        let spread = self.access_in_folder(path);
+        if self.folder_at(path).is_some() {
+            return spread;
+        }
+        let folders = self.folders.iter().filter(|folder| folder.at.is_within(path)).map(|folder| folder.access);
+        folders.fold(spread, Spread::with)
+    }
+
+    /// The same of what is in the home, or in the shared folder, that this path is in: of what is shared below it nothing.
+    pub fn access_in_folder(&self, path: &RelPath) -> Spread {
         let here = self.access_at(path);
         let spread = Spread { all: here, any: here };
         if self.folder_at(path).is_some() {
             return spread;
         }
         let rules = self.rules.iter().filter(|rule| rule.reaches_into(path)).map(|rule| rule.access);
-        let folders = self.folders.iter().filter(|folder| folder.at.is_within(path)).map(|folder| folder.access);
         // Below a rule of one path alone, or of none, the rest of the home's rights count too.
         let rest = self.rules.iter().any(|rule| rule.is_about(path) && !rule.reaches_into(path)).then_some(self.access);
-        rules.chain(folders).chain(rest).fold(spread, Spread::with)
+        rules.chain(rest).fold(spread, Spread::with)
     }
 
     /// The rights that there are somewhere.
@@ -166,6 +175,21 @@ mod tests {
             ("", Access::NONE, Access::FULL),
         ] {
             assert_eq!(grants.access_below(&path(at)), Spread { all, any }, "{at}");
+        }
+    }
+
+    #[test]
+    fn what_is_shared_below_counts_for_a_tree_and_not_for_what_is_in_the_folder_itself() {
+        let grants = grants(&[("/a/b/**", Access::READ)], &[("team/box", Access::LIST), ("full", Access::FULL)]);
+        for (at, below, inside) in [
+            ("", Access::LIST, Access::READ),
+            ("a", Access::READ, Access::READ),
+            ("team", Access::LIST, Access::FULL),
+            ("team/box", Access::LIST, Access::LIST),
+            ("full", Access::FULL, Access::FULL),
+        ] {
+            let at = path(at);
+            assert_eq!((grants.access_below(&at).all, grants.access_in_folder(&at).all), (below, inside), "{at}");
         }
     }
 

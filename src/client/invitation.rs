@@ -2,6 +2,9 @@
 //!
 //! `sealift://alice@host:port/#PIN.SECRET.CHECK`, each part in base64 for URLs. The check is over all before it, so that a
 //! word that lost its end on the way, or a host that was mistyped, is noticed before anything is sent.
+//!
+//! A browser takes `https://host:port/.sealift-web/join/alice#SECRET`: it checks the server by its certificate, and sends nothing of what
+//! is behind the `#` by itself.
 
 use std::fmt;
 use std::str::FromStr;
@@ -46,6 +49,13 @@ impl InvitationLink {
         let server = self.server.to_string().replace('%', "%25");
         let link = format!("sealift://{user}@{server}/#{pin}.{secret}");
         format!("{link}.{}", check(&link))
+    }
+
+    /// The same for a browser: where its user joins.
+    pub fn reveal_for_browser(&self) -> String {
+        let user = utf8_percent_encode(&self.user, OTHERS);
+        let secret = String::from_utf8_lossy(self.secret.expose());
+        format!("https://{}/.sealift-web/join/{user}#{secret}", self.server.to_string().replace('%', "%25"))
     }
 }
 
@@ -130,6 +140,14 @@ mod tests {
             let error = changed.parse::<InvitationLink>().unwrap_err();
             assert!(error.text().contains("not complete") && !error.text().contains("aaa"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_browser_is_told_the_name_before_the_mark_and_the_secret_behind_it() {
+        let secret = "a".repeat(limits::INVITATION_SECRET);
+        let url = link("ü a/#", "files.example").reveal_for_browser();
+        assert_eq!(url, format!("https://files.example:4456/.sealift-web/join/%C3%BC%20a%2F%23#{secret}"));
+        assert!(link("a", "::1").reveal_for_browser().starts_with("https://[::1]:4456/.sealift-web/join/a#"));
     }
 
     proptest! {

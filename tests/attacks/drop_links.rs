@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sealift::limits;
 
 use crate::common::web::{Got, RawWeb, curl};
-use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually, section, staged};
+use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually, section, snapshot, staged};
 
 /// Has a user make a link: where it is.
 pub(super) fn make(client: &mut RawClient, arguments: &str) -> String {
@@ -343,6 +343,29 @@ fn drop_link_names_are_text() {
     assert!(list.contains("&lt;script&gt;") && !list.contains("<script>alert"), "{list}");
     let file = curl(&daemon, &["-u", &alice], &format!("/~alice/inbox/{name}"));
     assert!(file.header("content-disposition").starts_with("attachment"), "{file:?}");
+}
+
+#[test]
+fn drop_link_coded_parts() {
+    let world = world();
+    let daemon = world.start();
+    let url = make(&mut enter(&daemon, "alice"), "inbox drop=yes");
+    let file = world.place().join("sent");
+    fs::write(&file, "as it is").unwrap();
+    let inbox = world.home("alice").join("inbox");
+    let before = snapshot(&inbox);
+    // As curl codes the parts of a form for mail.
+    for encoder in ["base64", "quoted-printable", "7bit", "8bit", "binary"] {
+        let part = format!("f=@{};filename={encoder};encoder={encoder}", file.display());
+        let sent = curl(&daemon, &["-F", &part], &url);
+        let is_plain = ["7bit", "8bit", "binary"].contains(&encoder);
+        assert_eq!(sent.status, if is_plain { 201 } else { 400 }, "{encoder}: {}", sent.text());
+        if is_plain {
+            assert_eq!(fs::read_to_string(inbox.join(encoder)).unwrap(), "as it is");
+            fs::remove_file(inbox.join(encoder)).unwrap();
+        }
+    }
+    assert_eq!(snapshot(&inbox), before, "nothing coded is stored");
 }
 
 #[test]

@@ -45,6 +45,7 @@ mod turns;
 mod visitors;
 mod watching;
 mod web;
+mod web_accounts;
 mod web_frames;
 mod web_pages;
 mod web_writes;

@@ -1,5 +1,6 @@
 //! Browsers and curl, on the same port as everybody else.
 
+mod account;
 mod archives;
 mod browser;
 mod browser_links;
@@ -9,6 +10,7 @@ mod choice;
 mod chosen;
 mod digests;
 mod drop_links;
+mod join;
 mod links;
 mod login;
 mod look_alikes;
@@ -18,6 +20,7 @@ mod page_says;
 mod pressed;
 mod put;
 mod resumable;
+mod said;
 mod search;
 mod tls12;
 mod trash;

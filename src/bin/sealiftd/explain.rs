@@ -335,7 +335,9 @@ impl Question<'_> {
                 format!("{has}\n  To allow it, write access = {} in that rule.", wanted(rule.access))
             }
             // What is below has rules of its own: which of them is in the way is for people to see.
-            Some((_, Extent::Tree | Extent::Moved | Extent::Somewhere)) if !granted.is_uniform() => has,
+            Some((_, Extent::Tree | Extent::Linked | Extent::Moved | Extent::Somewhere)) if !granted.is_uniform() => {
+                has
+            }
             // What a key is bounded by stands with the key.
             Some((GivenBy::Rule(_) | GivenBy::Home, _)) | None if self.key.is_some() => {
                 format!("{has}{}", change(self.user(), &format!("access = {}", wanted(granted.access))))
@@ -350,11 +352,15 @@ impl Question<'_> {
     /// What of the users file gives the rights where this is demanded.
     fn rule(&self, granted: &Grants, demand: Demand<'_>, section: &str) -> String {
         let Some(path) = demand.path.filter(|_| !granted.is_uniform()) else { return section.to_owned() };
+        let below = match demand.extent {
+            Extent::Linked => granted.access_in_folder(path).all,
+            _ => granted.access_below(path).all,
+        };
         match granted.given_at(path) {
             GivenBy::Folder(folder) => {
                 format!("({}, [folders.{}], access of {})", self.file(), key(&folder.name), shown(&folder.given_to))
             }
-            _ if demand.extent != Extent::Itself && granted.access_below(path).all != granted.access_at(path) => {
+            _ if demand.extent != Extent::Itself && below != granted.access_at(path) => {
                 format!(
                     "in all of it ({}, {}, with the rules and shared folders below {path})",
                     self.file(),

@@ -22,6 +22,7 @@ use crate::process;
 use crate::serving::Held;
 use crate::usage;
 use crate::user_key::with_own;
+use crate::web_args::WebArg;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +31,9 @@ Examples:
   sealiftd invite bob --access read --expires 7d --host 192.0.2.7:4456
   sealiftd invite --list
   sealiftd invite --revoke 5f0c3a9be1d27744
+
+Whoever has no sealift joins in a browser, at the address that is printed below the line, unless `web` is off or read-only. It works \
+once, too, and instead of the line.
 
 The line has the pin of this server's key and a secret that works once. Whoever uses it first is let in and chooses \
 the password: send it over a channel that others cannot read. An existing user chooses a new password with it.";
@@ -65,6 +69,9 @@ pub struct Invite {
     /// Where a server that runs has written its port, as its own option says it.
     #[arg(long, hide = true, env = "SEALIFT_PORT_FILE", hide_env_values = true)]
     pub port_file: Option<PathBuf>,
+    /// What browsers may do, as the server's own option says it: where they may not write, nobody joins by one.
+    #[arg(long, hide = true, env = "SEALIFT_WEB", value_enum, default_value = "on", hide_env_values = true)]
+    pub web: WebArg,
     /// Show the invitations that can still be used
     #[arg(long, conflicts_with_all = ["name", "access", "host", "revoke"])]
     pub list: bool,
@@ -156,6 +163,15 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         if is_there { "This line" } else { "The user is made. This line" },
         spaced(&humantime::format_duration(lifetime).to_string())
     ));
+    if args.web == WebArg::On {
+        let certificate = match places.web_files().describe() {
+            Ok(Some(_)) => "",
+            _ => {
+                " (Without a certificate for browsers, --web-cert, they warn of this server before they show anything.)"
+            }
+        };
+        complain(&format!("Without sealift, in a browser: {}{certificate}", link.reveal_for_browser()));
+    }
     match earlier.as_slice() {
         [] => {}
         [one] => complain(&format!(

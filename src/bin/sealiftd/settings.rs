@@ -32,11 +32,12 @@ const COLUMN: usize = 50;
 const SERVING: [&str; 2] = ["serve", "check"];
 
 /// The commands that go by one option of serving, whatever else they call as serving does.
-const BORROWING: [(&str, &str); 6] = [
+const BORROWING: [(&str, &str); 7] = [
     ("audit", "audit"),
     ("scrub", "audit"),
     ("invite", "listen"),
     ("invite", "port_file"),
+    ("invite", "web"),
     ("reload", "shared"),
     ("reload", "node"),
 ];

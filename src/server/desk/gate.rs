@@ -54,6 +54,8 @@ pub enum Extent {
     Itself,
     /// All of it, with what is, or could be, in it.
     Tree,
+    /// All of it that a link to it gives: what is shared with its maker below it is no part of that.
+    Linked,
     /// All of it, which gets another name: under that, it may come to be under other rules.
     Moved,
     /// Some of it: what lacks the rights is left out.
@@ -137,7 +139,7 @@ pub fn need_of_link(path: &RelPath, inbox: bool) -> Need<'_> {
 pub fn need_of_link_to_folder(path: &RelPath, inbox: bool) -> Need<'_> {
     let rights = if inbox { Access::UPLOAD } else { Access::READ };
     Need::Rights(Demands {
-        at: Demand { rights: Access::LINK.union(rights), path: Some(path), extent: Extent::Tree },
+        at: Demand { rights: Access::LINK.union(rights), path: Some(path), extent: Extent::Linked },
         to: None,
     })
 }
@@ -205,6 +207,7 @@ pub fn rights_at(grants: &Grants, demand: Demand<'_>) -> Access {
         (None, _) => grants.access_anywhere(),
         (Some(path), Extent::Itself) => grants.access_at(path),
         (Some(path), Extent::Tree | Extent::Moved) => grants.access_below(path).all,
+        (Some(path), Extent::Linked) => grants.access_in_folder(path).all,
         (Some(path), Extent::Somewhere) => grants.access_below(path).any,
     }
 }
@@ -214,7 +217,7 @@ pub fn rights_at(grants: &Grants, demand: Demand<'_>) -> Access {
 fn lack_of_move<'a>(grants: &Grants, at: Demand<'a>, to: Demand<'a>) -> Option<Lack<'a>> {
     let (out, into_it) = match at.extent {
         _ if grants.is_uniform() => return None,
-        Extent::Itself | Extent::Tree | Extent::Somewhere => return None,
+        Extent::Itself | Extent::Tree | Extent::Linked | Extent::Somewhere => return None,
         Extent::Moved => (TAKE, PUT),
     };
     // What comes back to the very same place comes under the rules that it was under.

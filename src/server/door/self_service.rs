@@ -81,13 +81,26 @@ impl SelfService {
         block_on(self.accounts.hash(self.peer, password))
     }
 
-    /// Makes a change. Blocks for as long as the check, a hash and the disk take. `renewed` is told who the user is then who
-    /// has the new password, before sessions end because of it; nobody, if it was no password that changed.
+    /// Makes a change as [`SelfService::changing`] does. Blocks for as long as the check, a hash and the disk take.
+    ///
+    /// # Errors
+    /// As [`SelfService::changing`].
+    pub fn change(
+        &self,
+        claim: Claim,
+        change: Change,
+        renewed: impl FnOnce(Option<&Principal>) + Send + 'static,
+    ) -> Result<Option<Principal>> {
+        block_on(self.changing(claim, change, renewed))
+    }
+
+    /// Makes a change. `renewed` is told who the user is then who has the new password, before sessions end because of it; nobody, if
+    /// it was no password that changed.
     ///
     /// # Errors
     /// [`Kind::LoginFailed`], [`Kind::Busy`], [`Kind::Denied`], [`Kind::Revoked`], [`Kind::BadSequence`] without a nonce where
     /// one is needed, those of [`Users::enrol`] and [`Users::revoke`], and those of the disk.
-    pub fn change(
+    pub async fn changing(
         &self,
         claim: Claim,
         change: Change,
@@ -97,10 +110,10 @@ impl SelfService {
         let (source, from, pin) = (Source::from(self.peer), self.peer, self.pin);
         let hashes = matches!(claim.evidence, Evidence::Password(_)) || matches!(change, Change::Password(_));
         let check = move |users: &Users| prepared(users, claim, change, (from, pin));
-        let changed = block_on(self.accounts.change_own(&source, hashes, check, renewed));
+        let changed = self.accounts.change_own(&source, hashes, check, renewed).await;
         if changed.as_ref().is_err_and(|error| error.kind() == Kind::LoginFailed) {
             self.admission.penalise(self.peer, Offence::LoginFailed, Instant::now());
-            block_on(sleep(limits::LOGIN_FAILED_PAUSE));
+            sleep(limits::LOGIN_FAILED_PAUSE).await;
         }
         changed
     }

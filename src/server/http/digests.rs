@@ -26,12 +26,18 @@ impl Digests {
     pub fn parse(headers: &HeaderMap, names: &[HeaderName]) -> Result<Digests> {
         let mut digests = Vec::new();
         for name in names {
+            let mut said = Vec::new();
             for value in headers.get_all(name) {
                 let bad = || Error::new(Kind::BadCommand, format!("{name} is not what RFC 9530 says"));
                 let text = value.to_str().map_err(|_| bad())?;
                 for member in text.split(',').map(str::trim).filter(|member| !member.is_empty()) {
                     let (key, value) = member.split_once('=').ok_or_else(bad)?;
-                    let Some((_, algorithm)) = algorithm(key) else { continue };
+                    let Some((key, algorithm)) = algorithm(key) else { continue };
+                    // Of a dictionary the last one would count (RFC 9651, section 4.2.2), and another program takes the first.
+                    if said.contains(&key) {
+                        return Err(Error::new(Kind::BadCommand, format!("{name} has {key} several times")));
+                    }
+                    said.push(key);
                     let encoded = value.strip_prefix(':').and_then(|value| value.strip_suffix(':')).ok_or_else(bad)?;
                     let digest = STANDARD.decode(encoded).map_err(|_| bad())?;
                     if digest.len() != algorithm.output_len() {
@@ -100,6 +106,9 @@ mod tests {
         assert_eq!(check(&format!("{sha512},{sha256}"), &[b"hellO"]), Err(Kind::Integrity));
         assert_eq!(check(&sha256, &[]), Err(Kind::Integrity));
         assert_eq!(check("md5=:AAAA:", &[b"x"]), Ok(()), "unknown ones are nobody's promise");
+        for twice in [format!("{sha256}, {sha256}"), format!("{sha256},{sha512},{sha256}")] {
+            assert_eq!(check(&twice, &[b"hello"]), Err(Kind::BadCommand), "{twice}");
+        }
         for bad in ["sha-256", "sha-256=abc", "sha-256=:!:", "sha-256=:AAAA:", "sha-256=:", "sha-256=::"] {
             assert_eq!(check(bad, &[b"x"]), Err(Kind::BadCommand), "{bad}");
         }

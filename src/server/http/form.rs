@@ -32,6 +32,12 @@ impl Fields {
         Ok(Fields(bytes))
     }
 
+    /// Those of this text.
+    #[cfg(test)]
+    pub fn of(text: Zeroizing<Vec<u8>>) -> Fields {
+        Fields(text)
+    }
+
     /// The first field of this name; empty if there is none.
     pub fn get(&self, name: &str) -> Zeroizing<Vec<u8>> {
         let pairs = self.0.split(|byte| *byte == b'&');

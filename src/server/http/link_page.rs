@@ -1,11 +1,10 @@
 //! The pages of links: what somebody was sent, the form for its password, and where files are put in.
 
-use maud::html;
+use maud::{Markup, html};
 
 use super::answer::Ids;
 use super::dropped::Brought;
-use super::page::{alone, of_user, uploads};
-use super::rows::minutes;
+use super::page::{alone, local_times, of_user, uploads, when};
 use super::target::encode;
 use super::types::Type;
 use super::viewer::{LINKS, Viewer};
@@ -25,12 +24,13 @@ pub fn file(name: &[u8], meta: &Meta, downloads: Option<u32>, ids: Ids) -> Strin
     let (title, url) = (escape::for_people(name), format!("./{}", encode(name)));
     let is_harmless = RelPath::parse(name).is_ok_and(|path| Type::of(&path).is_harmless);
     let what = html! {
-        p .sum { (readable::size(meta.size)) " · changed " (minutes(meta.mtime)) " UTC" }
+        p .sum { (readable::size(meta.size)) " · changed " (when(meta.mtime)) }
         p .buttons .begin {
             a .button .main href=(format!("{url}?download")) download { "Download" }
             // Where it counts, one look would be a download.
             @if is_harmless && downloads.is_none() { a .button href=(url) { "Open" } }
         }
+        (local_times())
     };
     alone(&title, &what, ids)
 }
@@ -106,6 +106,7 @@ pub fn made(viewer: &Viewer, Made { url, link }: &Made<'_>, ids: Ids) -> String 
         p { "Whoever has this link can " (can(link)) " " (ends(link)) ":" }
         p .card .url { code { (url) } }
         p { "It is shown this once. " a href=(LINKS) { "Your links" } " has what it is called, and withdraws it." }
+        (local_times())
     };
     of_user("A link", (viewer, ""), &what, ids)
 }
@@ -136,6 +137,7 @@ pub fn mine(viewer: &Viewer, links: &[Shown<'_>], (may_write, ids): (bool, Ids))
             @if !may_write { p .note { "Here they can be looked at: " code { "sealift link remove" } " withdraws one." } }
             p .note { "The URL of a link is shown when it is made, and is kept by nobody." }
         }
+        (local_times())
     };
     of_user("Your links", (viewer, LINKS), &what, ids)
 }
@@ -147,8 +149,8 @@ fn can(link: &Link) -> &'static str {
     }
 }
 
-fn ends(link: &Link) -> String {
-    link.expires.map_or_else(|| "until you withdraw it".to_owned(), |end| format!("until {} UTC", minutes(at(end))))
+fn ends(link: &Link) -> Markup {
+    html! { @match link.expires { Some(end) => { "until " (when(at(end))) } None => "until you withdraw it" } }
 }
 
 fn at(seconds: u64) -> Mtime {
@@ -156,21 +158,21 @@ fn at(seconds: u64) -> Mtime {
 }
 
 /// What a link is for, and what bounds it.
-fn about(LinkShown { link, used, is_void, .. }: &LinkShown) -> String {
-    let mut words = vec![match link.to {
-        LinkTo::File => "File".to_owned(),
-        LinkTo::Folder => "Folder".to_owned(),
-        LinkTo::Inbox(bounds) => {
-            let (came, all) = (readable::size(used.bytes), readable::size(bounds.bytes));
-            format!("For files to be put in: {} of {} came, {came} of {all}", used.files, bounds.files)
+fn about(LinkShown { link, used, is_void, .. }: &LinkShown) -> Markup {
+    html! {
+        @match link.to {
+            LinkTo::File => "File",
+            LinkTo::Folder => "Folder",
+            LinkTo::Inbox(bounds) => {
+                "For files to be put in: " (used.files) " of " (bounds.files) " came, "
+                (readable::size(used.bytes)) " of " (readable::size(bounds.bytes))
+            }
         }
-    }];
-    words.push(match () {
-        () if link.is_over() => "over".to_owned(),
-        () if *is_void => "gives nothing now: you may not do there what it gives".to_owned(),
-        () => ends(link),
-    });
-    words.extend(link.has_password().then(|| "password".to_owned()));
-    words.extend(link.downloads.map(|most| format!("{} of {most} downloads", used.downloads)));
-    words.join(" · ")
+        " · "
+        @if link.is_over() { "over" }
+        @else if *is_void { "gives nothing now: you may not do there what it gives" }
+        @else { (ends(link)) }
+        @if link.has_password() { " · password" }
+        @if let Some(most) = link.downloads { " · " (used.downloads) " of " (most) " downloads" }
+    }
 }

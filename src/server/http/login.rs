@@ -13,6 +13,7 @@ use super::same_site;
 use super::target::{Place, Target, Whose, encode};
 use super::viewer;
 use super::visitors::{Claimed, Visitors};
+use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
 use crate::limits;
@@ -137,10 +138,24 @@ pub async fn log_in(visitors: &Visitors, request: &Request<()>, body: &mut Reque
     let mut answer =
         redirect(StatusCode::SEE_OTHER, &to.unwrap_or_else(|| home(web_session.is_anonymous(), web_session.name())));
     if !web_session.is_anonymous() {
-        let cookie = table.add(web_session.principal().clone(), Instant::now())?;
-        set_cookie(&mut answer, &String::from_utf8_lossy(cookie.expose()), "");
+        give_cookie(&mut answer, visitors, web_session.principal().clone())?;
     }
     Ok(answer)
+}
+
+/// Logs the browser in as whoever has proven to be this.
+///
+/// # Errors
+/// [`Kind::Internal`] without random numbers.
+pub fn give_cookie(answer: &mut Answer, visitors: &Visitors, principal: Principal) -> Result<()> {
+    let cookie = visitors.shared().signed_in.add(principal, Instant::now())?;
+    set_cookie(answer, &String::from_utf8_lossy(cookie.expose()), "");
+    Ok(())
+}
+
+/// Has the browser forget its login.
+pub fn take_cookie(answer: &mut Answer) {
+    set_cookie(answer, "", "; Max-Age=0");
 }
 
 /// The button that ends a login.
@@ -153,7 +168,7 @@ pub fn log_out(visitors: &Visitors, request: &Request<()>) -> Result<Answer> {
         visitors.shared().signed_in.remove(&cookie);
     }
     let mut answer = redirect(StatusCode::SEE_OTHER, "/");
-    set_cookie(&mut answer, "", "; Max-Age=0");
+    take_cookie(&mut answer);
     Ok(answer)
 }
 

@@ -3,6 +3,8 @@
 //! A request becomes an operation by a principal on a home, as a line of sealift/1 does, through the same accounts, the same
 //! gate and the same turns. This folder is the only place with headers and pages in it, and the only one that names hyper.
 
+mod account;
+mod account_page;
 mod adapter;
 mod answer;
 mod archive;
@@ -23,6 +25,8 @@ mod entries;
 mod file;
 mod folder;
 mod form;
+mod join;
+mod join_page;
 mod link;
 mod link_page;
 mod login;
@@ -50,6 +54,7 @@ pub mod sans_io;
 mod service;
 mod shared_desk;
 pub mod signed_in;
+mod singletons;
 mod taking_in;
 mod target;
 mod trash;

@@ -121,6 +121,9 @@ impl Form {
                 let head = self.waiting.split_to(end);
                 self.waiting.advance(b"\r\n\r\n".len());
                 self.stage = Stage::Body;
+                if let Some(why) = meant_otherwise(&head) {
+                    return Err(bad(why));
+                }
                 match filename(&head) {
                     // Left out, it would be taken for one that came.
                     None if is_of_a_file(&head) => Err(bad("has a file whose name is not written as browsers do")),
@@ -164,6 +167,29 @@ fn boundary(kind: &str) -> Option<&str> {
     })?;
     let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
     ((1..=70).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())).then_some(value)
+}
+
+/// Why the bytes of a part with this head are not what is meant, or not told for certain what they are called: nobody takes a coding off
+/// here, and RFC 7578 has none any more (section 4.7).
+fn meant_otherwise(head: &[u8]) -> Option<&'static str> {
+    let mut is_named = false;
+    for line in head.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = (line.get(..colon)?.trim_ascii(), line.get(colon + 1..)?.trim_ascii());
+        let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
+        if is(b"content-transfer-encoding")
+            && ![&b"7bit"[..], b"8bit", b"binary"].iter().any(|plain| value.eq_ignore_ascii_case(plain))
+        {
+            return Some("has a part with a Content-Transfer-Encoding: send it as it is");
+        }
+        if is(b"content-encoding") && !value.eq_ignore_ascii_case(b"identity") {
+            return Some("has a part with a Content-Encoding: send it as it is");
+        }
+        if is(b"content-disposition") && std::mem::replace(&mut is_named, true) {
+            return Some("has a part with several Content-Dispositions");
+        }
+    }
+    None
 }
 
 /// The `filename` of a part's `Content-Disposition`. Some give a whole path: only its last name is meant.
@@ -273,6 +299,38 @@ mod tests {
         let long = format!("--B\r\nX: {}\r\n\r\nx\r\n--B--", "x".repeat(limits::WEB_PART_HEAD));
         assert_eq!(parts(long.as_bytes(), 1000, 1), Err(Kind::BadCommand));
         assert_eq!(parts(b"--Bx\r\n\r\nx\r\n--B--", 100, 1), Err(Kind::BadCommand));
+    }
+
+    #[test]
+    fn what_is_coded_or_named_twice_is_refused_and_what_is_as_it_is_comes() {
+        let with = |more: &str| {
+            let text = format!(
+                "--B\r\nContent-Disposition: form-data; name=\"a\"; filename=\"a\"\r\n{more}\r\n\r\neA==\r\n--B--"
+            );
+            parts(text.as_bytes(), 7, 1)
+        };
+        let as_it_is = Ok(vec![(Some("a".to_owned()), b"eA==".to_vec())]);
+        for plain in [
+            "X: base64",
+            "Content-Transfer-Encoding: binary",
+            "content-transfer-encoding:8BIT ",
+            "Content-Encoding: identity",
+        ] {
+            assert_eq!(with(plain), as_it_is, "{plain}");
+        }
+        for coded in [
+            "Content-Transfer-Encoding: base64",
+            "CONTENT-TRANSFER-ENCODING:quoted-printable",
+            "Content-Transfer-Encoding: x-uuencode",
+            "Content-Transfer-Encoding: ",
+            "Content-Transfer-Encoding:\r\n base64",
+            "Content-Transfer-Encoding : base64",
+            "Content-Transfer-Encoding: binary\r\nContent-Transfer-Encoding: base64",
+            "Content-Encoding: gzip",
+            "Content-Disposition: form-data; name=\"a\"; filename=\"b\"",
+        ] {
+            assert_eq!(with(coded), Err(Kind::BadCommand), "{coded}");
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub struct Kept(pub HomeTerms);
 
 impl Kept {
     /// For how long it is in the trash, in words; empty: it is gone for good.
-    fn told(self) -> String {
+    pub fn told(self) -> String {
         let Some(age) = self.0.trash else { return String::new() };
         let time = match (age.as_secs() / 3600, age.as_secs().is_multiple_of(3600)) {
             (24, true) => String::from("a day"),
@@ -118,7 +118,7 @@ fn in_folder(grants: &Grants, folder: &RelPath) -> Access {
         false => Access::NONE,
     };
     // What a link to a folder gives, it gives of all of it.
-    let link = gate::rights_at(grants, Demand { rights: Access::LINK, path: Some(folder), extent: Extent::Tree });
+    let link = gate::rights_at(grants, Demand { rights: Access::LINK, path: Some(folder), extent: Extent::Linked });
     let making = Access::UPLOAD.union(Access::MKDIR).union(Access::OVERWRITE);
     let asked = making.union(Access::DOWNLOAD).union(Access::LINK);
     here.without(asked).union(new.intersection(making)).union(fetch).union(link.intersection(Access::LINK))
@@ -134,7 +134,7 @@ pub fn with_entry(grants: &Grants, path: &RelPath, kind: EntryKind) -> Access {
     // A shared folder itself, and what one is in, stay where they are.
     let is_fixed = grants.folders.iter().any(|folder| folder.at.is_within(path));
     let at = |rights, extent| Need::Rights(gate::Demands { at: Demand { rights, path: Some(path), extent }, to: None });
-    let all = if is_folder { Extent::Tree } else { Extent::Itself };
+    let all = if is_folder { Extent::Linked } else { Extent::Itself };
     let fetch = match is_folder {
         true => gate::need_of_gathering(path),
         false => at(Access::DOWNLOAD, Extent::Itself),

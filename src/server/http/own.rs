@@ -5,8 +5,10 @@ use std::sync::OnceLock;
 use hyper::header::{CACHE_CONTROL, ETAG, HeaderValue};
 use hyper::{HeaderMap, Request, StatusCode};
 
+use super::account;
 use super::answer::{Answer, Ids, answer, set, text};
 use super::conditions::{Decision, Validators};
+use super::join;
 use super::login;
 use super::my_links;
 use super::request_body::RequestBody;
@@ -27,6 +29,8 @@ static CHOSEN_SCRIPT: Fixed = Fixed::new(include_str!("script/chosen.js"), "text
 static DIALOGS_SCRIPT: Fixed = Fixed::new(include_str!("script/dialogs.js"), "text/javascript; charset=utf-8");
 static FOLDERS_SCRIPT: Fixed = Fixed::new(include_str!("script/folders.js"), "text/javascript; charset=utf-8");
 static SHARE_SCRIPT: Fixed = Fixed::new(include_str!("script/share.js"), "text/javascript; charset=utf-8");
+static JOIN_SCRIPT: Fixed = Fixed::new(include_str!("script/join.js"), "text/javascript; charset=utf-8");
+static TIMES_SCRIPT: Fixed = Fixed::new(include_str!("script/times.js"), "text/javascript; charset=utf-8");
 static BLAKE3_SCRIPT: Fixed = Fixed::new(include_str!("script/blake3.js"), "text/javascript; charset=utf-8");
 static UPLOAD_SCRIPT: Fixed = Fixed::new(include_str!("script/upload.js"), "text/javascript; charset=utf-8");
 
@@ -57,6 +61,8 @@ pub async fn serve(
         "dialogs.js" => Ok(DIALOGS_SCRIPT.answer(headers)),
         "folders.js" => Ok(FOLDERS_SCRIPT.answer(headers)),
         "share.js" => Ok(SHARE_SCRIPT.answer(headers)),
+        "join.js" => Ok(JOIN_SCRIPT.answer(headers)),
+        "times.js" => Ok(TIMES_SCRIPT.answer(headers)),
         "blake3.js" => Ok(BLAKE3_SCRIPT.answer(headers)),
         "item.js" => Ok(ITEM_SCRIPT.answer(headers)),
         "upload.js" => Ok(UPLOAD_SCRIPT.answer(headers)),
@@ -66,8 +72,12 @@ pub async fn serve(
         "icon.svg" => Ok(ICON.answer(headers)),
         my_links::PATH => my_links::list(visitors, request, for_browser, ids).await,
         trash::PATH => trash::list(visitors, request, for_browser, ids).await,
+        account::PATH => account::show(visitors, request, for_browser, ids).await,
         "login" => login::form(visitors, request, for_browser, ids).await,
-        _ => Err(no_such_page()),
+        path => match join::invited(path) {
+            Some(user) => Ok(join::form(visitors, user, for_browser, ids)),
+            None => Err(no_such_page()),
+        },
     }
 }
 
@@ -87,6 +97,10 @@ pub async fn post(
         my_links::REMOVE => my_links::remove(visitors, request, body, (for_browser, ids)).await,
         trash::RESTORE => trash::restore(visitors, request, body, (for_browser, ids)).await,
         trash::EMPTY => trash::empty(visitors, request, body, (for_browser, ids)).await,
+        account::PASSWORD => account::change_password(visitors, request, body, (for_browser, ids)).await,
+        account::REMOVE_KEY => account::remove_key(visitors, request, body, (for_browser, ids)).await,
+        account::LOG_OUT => account::log_out(visitors, request).await,
+        join::PATH => join::join(visitors, request, body, ids).await,
         "login" => login::log_in(visitors, request, body, ids).await,
         "logout" => login::log_out(visitors, request),
         _ => Err(no_such_page()),

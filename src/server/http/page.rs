@@ -10,10 +10,10 @@ use super::rows::{Scene, minutes};
 use super::target::{Place, Whose, encode};
 use super::trash;
 use super::types::Type;
-use super::viewer::{LOGIN, Viewer, home, who};
+use super::viewer::{ACCOUNT, LOGIN, Viewer, home, who};
 use crate::auth::Access;
 use crate::escape;
-use crate::files::{Entry, EntryKind, RelPath, UsageNow};
+use crate::files::{Entry, EntryKind, Mtime, RelPath, UsageNow};
 use crate::limits;
 use crate::readable;
 
@@ -22,6 +22,9 @@ pub const STYLE: &str = "/.sealift-web/style.css";
 
 /// What a folder's page does beyond its links.
 const SCRIPT: &str = "/.sealift-web/page.js";
+
+/// What puts times into the zone of whoever looks.
+const TIMES: &str = "/.sealift-web/times.js";
 
 /// Where the icon is.
 pub const ICON: &str = "/.sealift-web/icon.svg";
@@ -224,6 +227,7 @@ pub fn uploads() -> Markup {
             div .buttons {
                 button .keep type="button" hidden { "Keep all" }
                 button .replace type="button" hidden { "Replace all" }
+                button .again type="button" hidden { "Try all again" }
                 button .stop type="button" { "Stop" }
                 button .clear type="button" { "Close" }
             }
@@ -284,12 +288,12 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
     let may_upload = scene.is_writable && scene.offered.here.contains(Access::UPLOAD);
     out.push_str("</tbody></table>");
     html! {
-        p .sum {
+        p .sum .empty[entries == 0] {
             @match entries {
                 0 if scene.is_cut => "Nothing that was looked at has that in its name.",
                 0 if scene.query.search.is_some() => "Nothing here or below has that in its name.",
-                0 if may_upload => { "Nothing is here." span data-script hidden { " Drop files on this page, or upload them." } }
-                0 => "Nothing is here.",
+                0 if may_upload => { "Nothing is here yet." span data-script hidden { " Drop files on this page, or upload them." } }
+                0 => "Nothing is here yet.",
                 1 => { "1 entry, " (readable::size(bytes)) }
                 n => { (n) " entries, " (readable::size(bytes)) }
             }
@@ -301,7 +305,7 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
                 UsageNow::Known(None) => {}
                 UsageNow::Uncounted => span .counting { " · what is used is being counted" }
             }
-            @if entries > 0 { " · times are UTC" }
+            @if entries > 0 { " · " span .zone { "times are UTC" } }
         }
     }
     .render_to(out);
@@ -394,15 +398,58 @@ pub fn of_user(title: &str, (viewer, here): (&Viewer, &str), what: &Markup, ids:
     whole(title, Some(viewer), here, what, ids)
 }
 
+/// The way to choose a password: twice, so that it is what was meant.
+pub fn password_fields() -> Markup {
+    html! {
+        label for="new" { "New password" }
+        input #new name="new" type="password" autocomplete="new-password" maxlength=(limits::PASSWORD_MAX) required;
+        label for="again" { "The same again" }
+        input #again name="again" type="password" autocomplete="new-password" maxlength=(limits::PASSWORD_MAX) required;
+    }
+}
+
+/// A time, for people: in UTC, and with a script in the zone of whoever looks.
+pub fn when(mtime: Mtime) -> Markup {
+    let time = minutes(mtime);
+    html! { time datetime=(format!("{}Z", time.replace(' ', "T"))) { (time) " UTC" } }
+}
+
+/// Puts the times of a page into the zone of whoever looks.
+pub fn local_times() -> Markup {
+    html! { script src=(TIMES) type="module" {} }
+}
+
+/// What a person may do about it.
+fn next_step(status: StatusCode) -> Option<&'static str> {
+    match status {
+        StatusCode::NOT_FOUND => {
+            Some("It may have been renamed, moved or deleted since. The folder that it was in may tell.")
+        }
+        StatusCode::FORBIDDEN => Some("If you need it, ask whoever shares it with you, or whoever runs this server."),
+        StatusCode::PAYLOAD_TOO_LARGE => Some("Less at a time may do."),
+        StatusCode::INSUFFICIENT_STORAGE => {
+            Some("Room comes free when something is deleted, and when the trash is emptied.")
+        }
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => Some("That passes: try again in a moment."),
+        StatusCode::PRECONDITION_FAILED => Some("Somebody has changed it meanwhile: look at it again."),
+        StatusCode::LOCKED => Some("Somebody is working on it: try again when they are done."),
+        _ => None,
+    }
+}
+
 /// Why not.
 pub fn error(status: StatusCode, why: &str, viewer: Option<&Viewer>, ids: Ids) -> String {
     let title = status.canonical_reason().unwrap_or("Error");
     let what = html! {
         p { (escape::for_people(why.as_bytes())) }
+        @if let Some(next) = next_step(status) { p .next { (next) } }
         p .links {
             a href="/" { "Public folder" }
             @match viewer {
-                Some(viewer) => { " · " a href=(viewer.home()) { "Your folder" } }
+                Some(viewer) => {
+                    " · " a href=(viewer.home()) { "Your folder" }
+                    @if status == StatusCode::INSUFFICIENT_STORAGE { " · " a href=(ACCOUNT) { "Your account" } }
+                }
                 None if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND) => { " · " a href=(LOGIN) { "Log in" } }
                 None => {}
             }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use hyper::{Request, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use super::join;
 use super::resumable;
 use super::target::{LINK, OWN};
 use super::visitors::Visitors;
@@ -76,7 +77,8 @@ impl Turned<'_> {
     }
 }
 
-/// The path of a URL as it was sent, but for what opens something: the secret of a link, and the token of an upload.
+/// The path of a URL as it was sent, but for what opens something: the secret of a link, the token of an upload, and that of an
+/// invitation whose `#` was encoded by whatever handed it on.
 fn shown(path: &str) -> String {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let names: Vec<&str> = decoded.split('/').filter(|name| !name.is_empty()).collect();
@@ -85,6 +87,7 @@ fn shown(path: &str) -> String {
         [own, kind, _, rest @ ..] if *own == OWN && (*kind == LINK || *kind == uploads) => {
             [&["", own, kind, "-"], rest].concat().join("/")
         }
+        [own, kind, _, ..] if *own == OWN && *kind == join::PATH => format!("/{own}/{kind}/-"),
         _ => path.to_owned(),
     }
 }
@@ -102,6 +105,8 @@ mod tests {
             ("/.sealift-web/l/SECRET/%00", "/.sealift-web/l/-/\0"),
             ("//%2esealift-web/%6c//SECRET%2fx", "/.sealift-web/l/-/x"),
             ("/.sealift-web/uploads/TOKEN", "/.sealift-web/uploads/-"),
+            ("/.sealift-web/join/alice%23SECRET", "/.sealift-web/join/-"),
+            ("/.sealift-web/join/alice/SECRET", "/.sealift-web/join/-"),
             ("/.sealift-web/links/remove", "/.sealift-web/links/remove"),
         ] {
             assert_eq!(shown(path), told);

@@ -16,6 +16,7 @@ use super::query::Query;
 use super::ranges;
 use super::resumable;
 use super::same_site;
+use super::singletons;
 use super::target::{Place, Target, check_host, destination};
 use super::types::{Type, disposition};
 use super::visitors::Claimed;
@@ -60,6 +61,7 @@ pub fn read(head: &[u8]) -> Option<Read> {
     let mut read = Read::default();
     let mut note = |error: Option<Error>| read.refused.extend(error);
     note(check_host(uri, request.version(), headers, None).err());
+    note(singletons::check(headers).err());
     note(same_site::check(uri, headers).err());
     note(Claimed::of(headers).err());
     note(put::mtime(headers).err());

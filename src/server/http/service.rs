@@ -28,6 +28,7 @@ use super::query::Query;
 use super::refused_requests::{Arrival, Turned};
 use super::request_body::RequestBody;
 use super::same_site;
+use super::singletons;
 use super::target::{Place, Target, Whose, check_host, destination, no_query};
 use super::uploads::{Token, Upload};
 use super::viewer::Viewer;
@@ -187,6 +188,7 @@ impl Connection {
     async fn decide(&self, head: &Head, body: &mut RequestBody, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
         check_host(request.uri(), request.version(), request.headers(), self.server_name.as_deref())?;
+        singletons::check(request.headers())?;
         if let Ok(Target::Link(at)) = Target::parse(request.uri()) {
             let for_browser = head.is_for_browser;
             let asker = Asker { visitors: &self.visitors, request, for_browser, arrival: &head.arrival };

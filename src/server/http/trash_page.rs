@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 
 use super::answer::Ids;
-use super::page::of_user;
-use super::rows::minutes;
+use super::page::{of_user, when};
 use super::target::{OWN, Place};
 use super::trash;
 use super::viewer::Viewer;
@@ -118,7 +117,7 @@ fn row(Shown { entry, href, may_restore, may_purge }: &Shown<'_>, back: &str) ->
                         EntryKind::Link | EntryKind::Other => "Link",
                     }
                     @if let Some(above) = &above { " · in " (above) }
-                    " · " time { (minutes(id.deleted())) " UTC" }
+                    " · " (when(id.deleted()))
                 }
             }
             @if *may_restore {

@@ -12,8 +12,11 @@ pub const LOGIN: &str = "/.sealift-web/login";
 /// Where one's links are.
 pub const LINKS: &str = "/.sealift-web/links";
 
+/// Where one's account is.
+pub const ACCOUNT: &str = "/.sealift-web/account";
+
 /// Where one logs out.
-const LOGOUT: &str = "/.sealift-web/logout";
+pub const LOGOUT: &str = "/.sealift-web/logout";
 
 /// Somebody who is logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,11 @@ impl From<&Principal> for Viewer {
 }
 
 impl Viewer {
+    /// Whether they may make links, wherever that is.
+    pub fn has_links(&self) -> bool {
+        self.has_links
+    }
+
     /// Where their home is.
     pub fn home(&self) -> String {
         home(&self.name)
@@ -53,6 +61,7 @@ pub fn who(viewer: Option<&Viewer>, here: &str) -> Markup {
                 (way(&viewer.home(), &format!("~{}", viewer.name)))
                 @if viewer.has_links { (way(LINKS, "Links")) }
                 (way("/", "Public"))
+                (way(ACCOUNT, "Account"))
                 form method="post" action=(LOGOUT) { button .plain type="submit" { "Log out" } }
             }
             None => a href=(LOGIN) { "Log in" },

@@ -20,6 +20,7 @@ use super::viewer::Viewer;
 use super::web_session::{Openings, WebSession};
 use crate::auth::{Principal, is_anonymous};
 use crate::error::{Error, Kind, Result};
+use crate::keys::Evidence;
 use crate::limits;
 use crate::machine::source::Origin;
 use crate::secret::Secret;
@@ -27,6 +28,7 @@ use crate::server::Shared;
 use crate::server::desk::registry::Ending;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::{Credentials, Proven, authenticate};
+use crate::server::door::self_service::{Change, Claim, SelfService};
 use crate::server::events::Protocol;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -370,6 +372,47 @@ impl Visitors {
                 Err(error)
             }
         }
+    }
+
+    /// Has a user change something about the own login, proven by the password of now. A wrong one counts as a login that failed.
+    /// `renewed` as in [`SelfService::changing`].
+    ///
+    /// # Errors
+    /// As [`SelfService::changing`].
+    pub async fn change_own(
+        &self,
+        user: &str,
+        present: Secret,
+        change: Change,
+        renewed: impl FnOnce(Option<&Principal>) + Send + 'static,
+    ) -> Result<Option<Principal>> {
+        self.may_guess()?;
+        let _one_at_a_time = self.logging_in.lock().await;
+        self.may_guess()?;
+        let _we_are_at_work = self.progress.working();
+        let (accounts, admission) = (self.shared.accounts.clone(), self.shared.admission.clone());
+        let own = SelfService::new(accounts, admission, self.peer.ip(), self.shared.keys.now().pin);
+        let claim = Claim { user: user.to_owned(), evidence: Evidence::Password(present), nonce: None };
+        own.changing(claim, change, renewed).await.inspect_err(|error| self.count_failure(error))
+    }
+
+    /// Lets somebody with an invitation choose a password: who they are then.
+    ///
+    /// # Errors
+    /// As [`authenticate`].
+    pub async fn join(&self, user: String, (secret, password): (Secret, Secret)) -> Result<Principal> {
+        self.may_guess()?;
+        let _one_at_a_time = self.logging_in.lock().await;
+        self.may_guess()?;
+        let _we_are_at_work = self.progress.working();
+        let credentials = Credentials::Invitation { user, secret, password };
+        let proven = authenticate(credentials, self.peer, Protocol::Http, &self.shared).await;
+        proven.map(|Proven { principal, .. }| principal).inspect_err(|error| self.count_failure(error))
+    }
+
+    /// This session serves what is under way in it, and nothing that is asked from now on.
+    pub fn let_go(&self, web_session: &Arc<WebSession>) {
+        self.guests().retain(|guest| !Arc::ptr_eq(guest, web_session));
     }
 
     async fn enter(&self, principal: Principal) -> Result<Arc<WebSession>> {

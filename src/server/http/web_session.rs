@@ -163,6 +163,12 @@ impl WebSession {
         &self.principal
     }
 
+    /// The session goes on as who its user is now: it does not end because of what it changed itself.
+    pub fn renew(&self, now: Principal) {
+        self.ticket.renew(&now);
+        self.desk.note(move |shared_desk| shared_desk.desk.renew(now));
+    }
+
     /// The users in force.
     pub fn users(&self) -> Arc<Users> {
         self.shared.users.latest()

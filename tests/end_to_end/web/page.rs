@@ -235,7 +235,18 @@ fn a_screen_reader_is_told_what_everything_is_and_the_keyboard_goes_through_it_i
         assert!(list.contains(&(role.to_owned(), name.to_owned())), "{role} {name}: {list:?}");
     }
     // From the top to the end by Tab alone, each once and as it is seen, and with something to see where one is.
-    let order = ["~alice", "Links", "Public", "Log out", "Search", "Upload", "Upload a folder", "New folder", "Share"];
+    let order = [
+        "~alice",
+        "Links",
+        "Public",
+        "Account",
+        "Log out",
+        "Search",
+        "Upload",
+        "Upload a folder",
+        "New folder",
+        "Share",
+    ];
     let of = |name: &'static str, actions: &'static str, choose: &'static str| [choose, name, actions];
     let rows = [
         of("pictures", "Actions for pictures", "Choose pictures"),

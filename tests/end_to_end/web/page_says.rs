@@ -216,10 +216,11 @@ fn what_is_said_of_what_is_replaced_is_what_becomes_of_it_in_its_own_folder() {
 #[test]
 fn a_share_that_is_sent_twice_is_one_link() {
     let world = World::of(&["alice"]);
-    fs::write(world.home("alice").join("a.txt"), "x").unwrap();
+    fs::create_dir(world.home("alice").join("docs")).unwrap();
+    fs::write(world.home("alice").join("docs/a.txt"), "x").unwrap();
     let daemon = world.start();
     let browser = Chromium::start();
-    log_in(&browser, &daemon, "alice", "/~alice/");
+    log_in(&browser, &daemon, "alice", "/~alice/docs/");
     browser.wait("!!document.querySelector('.more')");
     browser.eval(
         "globalThis.real = fetch; globalThis.held = []; \
@@ -236,6 +237,44 @@ fn a_share_that_is_sent_twice_is_one_link() {
     browser.wait("document.querySelector('#made')?.value.startsWith('https://')");
     let links = curl(&daemon, &["-u", &alice()], "/.sealift-web/links?json").text();
     assert_eq!(links.matches("\"name\"").count(), 1, "{links}");
+    is_clean(&browser, &daemon);
+}
+
+#[test]
+fn a_home_with_a_drop_box_in_it_can_be_shared_and_it_is_asked_before_whether_all_of_it_is_meant() {
+    let world = World::of(&["alice"]);
+    let folders = "\n[folders.box]\naccess = { \"*\" = [\"upload\", \"list\"] }\n";
+    world.set_users(&(section("alice", "\"full\"", "alice") + folders));
+    for folder in ["alice", "box"] {
+        fs::create_dir_all(world.home(folder)).unwrap();
+    }
+    fs::write(world.home("alice/a.txt"), "alice's").unwrap();
+    fs::write(world.home("box/theirs.txt"), "SECRET").unwrap();
+    let daemon = world.start();
+    let browser = Chromium::start();
+    browser.look(1280, 800, false);
+    log_in(&browser, &daemon, "alice", "/~alice/");
+    browser.wait("document.querySelectorAll('.more').length === 2");
+    assert_eq!(browser.text(TOOLS), "Upload,Upload a folder,New folder,Share,Zip,Tar");
+    browser.eval("document.querySelector('#share').click()");
+    let asked = browser.text(QUESTION);
+    assert!(asked.starts_with("This is all of your own folder"), "{asked}");
+    browser.picture("share-home");
+    browser.press("Escape");
+    browser.wait("!document.querySelector('dialog')");
+    browser.eval("document.querySelector('#share').click()");
+    browser.wait("!!document.querySelector('dialog .grave')");
+    browser.eval("document.querySelector('dialog .grave').click()");
+    browser.wait("document.activeElement.id === 'kind'");
+    browser.eval("document.querySelector('dialog [type=submit]').click()");
+    browser.wait("document.querySelector('#made')?.value.startsWith('https://')");
+    let link = browser.text("new URL(document.querySelector('#made').value).pathname");
+    // What is in the box is no part of it.
+    assert_eq!(curl(&daemon, &[], &format!("{link}a.txt")).text(), "alice's");
+    let all = curl(&daemon, &[], &format!("{link}?tar")).text();
+    assert!(all.contains("alice's") && !all.contains("SECRET"), "{all}");
+    assert_eq!(curl(&daemon, &[], &format!("{link}box/theirs.txt")).status, 404);
+    assert_eq!(enter(&daemon, "alice").ask("LINK box").1, "denied", "and of the box itself none is to be had");
     is_clean(&browser, &daemon);
 }
 

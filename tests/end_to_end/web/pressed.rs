@@ -62,6 +62,8 @@ fn a_key_that_is_held_down_and_the_second_click_of_two_press_nothing_that_came_s
     log_in(&browser, &daemon, "alice", "/~alice/");
     // The link that was made is shown this once: it stays.
     browser.eval("document.querySelector('#share').click()");
+    // All of one's own folder: whether that is meant is asked first.
+    browser.eval(&format!("{}.click()", button("dialog.ask", "Share all of it")));
     browser.wait("document.activeElement.id === 'kind'");
     browser.eval("document.querySelector('dialog #password').focus()");
     browser.press("Enter");

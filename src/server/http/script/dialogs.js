@@ -25,7 +25,9 @@ export async function refusal(method, url, headers = {}) {
     const answer = await fetch(url, { method, headers: { Accept: "text/plain", ...headers } });
     if (answer.ok) return "";
     if (answer.status === 401) { leaving.is = true; location.reload(); return "You have been logged out."; }
-    return answer.status === 412 ? "There is one of this name already." : said({ status: answer.status, text: await answer.text() });
+    // A folder cannot be made where something is.
+    const isTaken = answer.status === 412 || (method === "MKCOL" && answer.status === 405);
+    return isTaken ? "There is one of this name already." : said({ status: answer.status, text: await answer.text() });
   } catch {
     return "The server cannot be reached.";
   }
@@ -37,19 +39,33 @@ export async function ask(method, url, headers = {}) {
   return !why;
 }
 
-// A question in a dialog; the answer is null if there is none. `more` is what helps to answer it: an element for its input.
-export function question({ title, text = "", label = "", value = "", yes, isGrave = false, select = value.length, more = null }) {
+// A question in a dialog; the answer is null if there is none. `more` is what helps to answer it: an element for its input. `act` does
+// what was answered, and says why it could not, or nothing: what was typed stays there then, to be mended.
+export function question({ title, text = "", label = "", value = "", yes, isGrave = false, select = value.length, more = null, act = null }) {
   return new Promise((done) => {
+    const why = el("p", { className: "wrong", role: "alert", hidden: true });
+    const send = el("button", { type: "submit", value: "yes", className: isGrave ? "grave" : "main" }, yes);
     const input = label ? el("input", { value, required: !more, autocapitalize: "none", spellcheck: false, id: "answer" }) : null;
     const form = el("form", { method: "dialog" },
       el("h2", { id: "question" }, title),
       ...(text ? [el("p", {}, text)] : []),
       ...(label ? [el("label", { htmlFor: "answer" }, label), input] : []),
       ...(more ? [more(input)] : []),
+      why,
       el("div", { className: "buttons" },
         el("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
-        el("button", { type: "submit", value: "yes", className: isGrave ? "grave" : "main" }, yes)));
+        send));
     const dialog = el("dialog", { className: "ask", "aria-labelledby": "question" }, form);
+    form.onsubmit = async (event) => {
+      if (!act) return;
+      event.preventDefault();
+      if (send.disabled) return;
+      send.disabled = true;
+      why.textContent = await act(input.value);
+      why.hidden = !why.textContent;
+      send.disabled = false;
+      if (why.hidden) dialog.close("yes"); else input.focus();
+    };
     dialog.onclose = () => {
       dialog.remove();
       done(dialog.returnValue === "yes" ? (input ? input.value : true) : null);
@@ -89,6 +105,9 @@ export function listOf(title, lines) {
   $("button", dialog).focus();
   say(title);
 }
+
+// Why nothing can be called so; empty: it can.
+export const nameless = (name) => (isName(name) ? "" : "A name has no slash in it, and is neither . nor ..");
 
 export const isName = (name) => name !== "" && name !== "." && name !== ".." && !name.includes("/");
 export const encode = (path) => path.split("/").map(encodeURIComponent).join("/");

@@ -2,12 +2,13 @@
 
 import { Chosen, destination } from "./chosen.js";
 import {
-  $, ask, encode, fate, folderOf, isEmpty, isFolder, isName, keptAt, keptWith, may, mayWith, menuOf, nameOf, note, question, spelled,
+  $, ask, encode, fate, folderOf, isEmpty, isFolder, keptAt, keptWith, may, mayWith, menuOf, nameOf, nameless, note, question, refusal, spelled,
 } from "./dialogs.js";
 import { moveByDragging } from "./drag.js";
 import { chooseFolder } from "./folders.js";
 import { el, onDrop, panel, say, tellOfInterrupted } from "./panel.js";
 import { share, waysToShare } from "./share.js";
+import { localTimes } from "./times.js";
 import { Uploads, dropped } from "./upload.js";
 
 const main = $("main");
@@ -28,6 +29,7 @@ function take() {
     }
   }
   chosen.take(rows);
+  localTimes();
   find();
   for (const element of document.querySelectorAll("[data-script]")) element.hidden = false;
 }
@@ -138,11 +140,18 @@ search?.addEventListener("keydown", (event) => {
 async function rename(link) {
   const name = nameOf(link);
   const dot = name.lastIndexOf(".");
-  const answer = await question({ title: "Rename", label: "New name", value: name, yes: "Rename", select: dot > 0 ? dot : name.length });
+  const to = (name) => new URL(folderOf(link) + encodeURIComponent(name) + (isFolder(link) ? "/" : ""), location.origin).href;
+  const act = (answer) => {
+    if (answer === name) return "";
+    return nameless(answer) || refusal("MOVE", link.href, { Destination: to(answer), Overwrite: "F" });
+  };
+  const answer = await question({
+    title: isFolder(link) ? "Rename the folder" : "Rename the file", label: "New name", value: name, yes: "Rename", act,
+    select: dot > 0 && !isFolder(link) ? dot : name.length,
+  });
   if (answer === null || answer === name) return;
-  if (!isName(answer)) return note("A name has no slash in it, and is neither . nor ..", true);
-  const to = new URL(folderOf(link) + encodeURIComponent(answer) + (isFolder(link) ? "/" : ""), location.origin).href;
-  if (await move(link, to)) { note(`Renamed to ${answer}.`); await reload(to); }
+  note(`Renamed to ${answer}.`);
+  await reload(to(answer));
 }
 
 async function moveTo(link) {
@@ -306,10 +315,11 @@ if (may.has("upload")) {
 }
 
 $("#folder")?.addEventListener("click", async () => {
-  const name = await question({ title: "New folder", label: "Name", yes: "Make it" });
+  const act = (name) => nameless(name) || refusal("MKCOL", `${base + encode(name)}/`);
+  const name = await question({ title: "New folder", label: "Name", yes: "Make it", act });
   if (name === null) return;
-  if (!isName(name)) return note("A name has no slash in it, and is neither . nor ..", true);
-  if (await ask("MKCOL", `${base + encode(name)}/`)) { note(`${name} is there.`); await reload(`${location.origin}${base}${encode(name)}/`); }
+  note(`${name} is there.`);
+  await reload(`${location.origin}${base}${encode(name)}/`);
 });
 
 for (const element of document.querySelectorAll("[data-plain]")) element.hidden = true;

@@ -79,6 +79,7 @@ export function panel({ make, fateOf = null, loggedOut = "You have been logged o
     const { all, folders, done, failed } = sum;
     const busy = uploads.isBusy;
     const taken = uploads.taken();
+    const lost = uploads.failed();
     // Told of all at once when it is over, of each where they do not all fare alike.
     const fates = new Set(busy || !fateOf ? [] : taken.map((item) => fateOf([item])));
     const isTold = fateOf && (busy || fates.size > 1);
@@ -107,6 +108,8 @@ export function panel({ make, fateOf = null, loggedOut = "You have been logged o
     // One by one they are decided on in the list.
     $(".replace").hidden = !fateOf || taken.length < 2;
     $(".replace").textContent = `Replace all ${taken.length}`;
+    $(".again").hidden = busy || lost.length < 2;
+    $(".again").textContent = `Try all ${lost.length} again`;
     $(".keep").hidden = taken.length < 2;
     $(".keep").textContent = `Keep all ${taken.length}`;
     // Those that move and those that need a decision; whatever is done is in the list of the folder.
@@ -129,6 +132,7 @@ export function panel({ make, fateOf = null, loggedOut = "You have been logged o
   }
 
   $(".replace").addEventListener("click", () => uploads.replaceAll());
+  $(".again").addEventListener("click", () => uploads.failedAgain());
   $(".keep").addEventListener("click", () => uploads.keepAll());
   $(".stop").addEventListener("click", () => uploads.stop());
   $(".clear").addEventListener("click", () => uploads.clear());

@@ -1,7 +1,9 @@
 // Links for others: asked for, made, and shown once.
 
 import { el, say } from "./panel.js";
+import { question } from "./dialogs.js";
 import { said } from "./item.js";
+import { local } from "./times.js";
 
 // What a link to this could give, where this may be done with it. Of the folder for everybody no links are made.
 export function waysToShare(isFolder, may) {
@@ -10,8 +12,16 @@ export function waysToShare(isFolder, may) {
   return [...(may.has("download") && may.has("list") ? ["read"] : []), ...(may.has("upload") ? ["drop"] : [])];
 }
 
-// Asks what the link is to be, makes it, and shows it.
-export function share(path, name, ways, isFolder = true) {
+// Asks what the link is to be, makes it, and shows it. Who gives all of their own folder away is asked before whether they mean it.
+export async function share(path, name, ways, isFolder = true) {
+  if (/^\/~[^/]+\/$/.test(path)) {
+    const gives = [
+      ...(ways.includes("read") ? ["see and download all that is in it, now and later"] : []),
+      ...(ways.includes("drop") ? ["put files into it"] : []),
+    ];
+    const text = `This is all of your own folder: whoever has the link can ${gives.join(", or ")}. What others share with you is no part of it. To give less, share a folder or a file in it.`;
+    if (await question({ title: "Share your whole folder?", text, yes: "Share all of it", isGrave: true }) === null) return;
+  }
   const field = (label, id, input) => [el("label", { htmlFor: id }, label), Object.assign(input, { id, name: id })];
   const told = { read: isFolder ? "See and download all that is in it" : "Download it", drop: "Put files into it, and see nothing" };
   const kind = el("select", {}, ...ways.map((way) => el("option", { value: way }, told[way])));
@@ -71,11 +81,10 @@ function shared(dialog, made) {
       say("The link is copied.");
     } catch { /* It is selected. */ }
   };
-  // In the zone of all times here.
-  const until = made.expires ? `until ${new Date(made.expires * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC` : "until you withdraw it";
+  const until = made.expires ? ["until ", el("time", {}, local(new Date(made.expires * 1000)))] : ["until you withdraw it"];
   dialog.replaceChildren(el("form", { method: "dialog" },
     el("h2", { id: "sharing" }, "The link"),
-    el("p", {}, `Whoever has it can ${made.kind === "drop" ? "put files there, and see nothing," : "read it"} ${until}.`),
+    el("p", {}, `Whoever has it can ${made.kind === "drop" ? "put files there, and see nothing," : "read it"} `, ...until, "."),
     el("label", { htmlFor: "made" }, "It is shown this once"), input,
     el("div", { className: "buttons" },
       el("a", { className: "button", href: "/.sealift-web/links" }, "Your links"),

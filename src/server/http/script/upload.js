@@ -137,6 +137,13 @@ export class Uploads {
   // Those whose names are taken, which somebody has to decide on.
   taken() { return this.items.filter((item) => item.state === "taken"); }
 
+  // Those that did not come for another reason, each of which may pass.
+  failed() { return this.items.filter((item) => item.state === "failed"); }
+
+  failedAgain() {
+    for (const item of this.failed()) this.allAgain([item], item.replace);
+  }
+
   replaceAll() { this.allAgain(this.taken(), true); }
 
   // What is there stays.

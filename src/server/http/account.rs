@@ -1,0 +1,363 @@
+//! One's own account, from a page: who one is and what one may, another password, the keys that log in, and an end of all logins by
+//! browsers. What STATUS, PASSWD, KEYS and REVOKE are for `sealift/1`, by the same steps, and all of it without a script.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hyper::header::{CACHE_CONTROL, HeaderValue};
+use hyper::{Request, StatusCode};
+use serde_json::{Value, json};
+use tracing::info;
+
+use super::Web;
+use super::account_page::{self, About, KeyShown, Shown};
+use super::answer::{Answer, Ids, Reader, not_allowed, redirect, status, text};
+use super::form::Fields;
+use super::login;
+use super::my_links::user;
+use super::request_body::RequestBody;
+use super::same_site;
+use super::target::OWN;
+use super::viewer::Viewer;
+use super::visitors::Visitors;
+use super::web_session::WebSession;
+use crate::auth::{EnrolledKey, Principal, User};
+use crate::error::{Error, Kind, Result};
+use crate::files::{RelPath, UsageNow};
+use crate::limits;
+use crate::secret::Secret;
+use crate::server::desk::Desk;
+use crate::server::desk::running::Running;
+use crate::server::desk::session_request::SessionRequest;
+use crate::server::door::self_service::Change;
+
+/// Where it is, below the server's own folder.
+pub const PATH: &str = "account";
+
+/// Where another password is chosen.
+pub const PASSWORD: &str = "account/password";
+
+/// Where a key is taken away.
+pub const REMOVE_KEY: &str = "account/keys/remove";
+
+/// Where all logins by browsers end.
+pub const LOG_OUT: &str = "account/logout";
+
+/// In the query of its own page: what was just done.
+const CHANGED: &str = "changed";
+
+/// As [`CHANGED`].
+const REMOVED: &str = "removed";
+
+/// Shows one's account, to a person or a program.
+///
+/// # Errors
+/// [`Kind::LoginRequired`] for nobody in particular; those of a login.
+pub async fn show(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
+    let web_session = user(visitors, request).await?;
+    let query = request.uri().query();
+    if for_browser && query != Some("json") {
+        let told = match query {
+            Some(CHANGED) => {
+                Some("Your new password is right from now on. Whoever was logged in with the old one is logged out.")
+            }
+            Some(REMOVED) => Some("The key logs in no more."),
+            _ => None,
+        };
+        return page(visitors, &web_session, (StatusCode::OK, told, None), ids).await;
+    }
+    let about = look(&web_session).await?;
+    Ok(text(StatusCode::OK, "application/json", format!("{}\n", object(web_session.name(), &about))))
+}
+
+/// Puts the password `new` in the place of the `present` one. The user's other logins by that end, as those of PASSWD do.
+///
+/// # Errors
+/// [`Kind::Denied`] for what another site sent, and where the administrator sets the password; for a program also those of
+/// [`Visitors::change_own`].
+pub async fn change_password(
+    visitors: &Visitors,
+    request: &Request<()>,
+    body: &mut RequestBody,
+    (for_browser, ids): (bool, Ids),
+) -> Result<Answer> {
+    let Some((web_session, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
+    let renewed = {
+        let web_session = web_session.clone();
+        move |now: Option<&Principal>| {
+            if let Some(now) = now.cloned() {
+                web_session.renew(now);
+            }
+        }
+    };
+    let changed = async {
+        let new = chosen(&fields)?;
+        let running = admit(&web_session, SessionRequest::ChangePassword, "passwd").await?;
+        let present = Secret::new(std::mem::take(&mut *fields.get("present")));
+        let done = visitors.change_own(web_session.name(), present, Change::Password(new), renewed).await;
+        end(&web_session, running, done, |desk| {
+            let (ticket, user) = (desk.ticket(), desk.principal().name());
+            desk.resources().void_tokens_of(user);
+            // Whatever else is left out of the log, this is not.
+            info!(session = %ticket.id(), peer = %ticket.peer(), user, "password changed by its user");
+        })
+        .await
+    };
+    match changed.await {
+        Ok(principal) => {
+            // Who this was is nobody any more: what is asked next is asked by whoever has the new password.
+            visitors.let_go(&web_session);
+            let mut answer = done(CHANGED, for_browser);
+            if let (Some(_), Some(principal)) = (login::cookie(request.headers()), principal) {
+                login::give_cookie(&mut answer, visitors, principal)?;
+            }
+            Ok(answer)
+        }
+        Err(error) => refused(visitors, &web_session, error, (for_browser, ids)).await,
+    }
+}
+
+/// Takes the key of this `fingerprint` away, which the user enrolled, and ends its sessions. `present` is the password.
+///
+/// # Errors
+/// As [`change_password`].
+pub async fn remove_key(
+    visitors: &Visitors,
+    request: &Request<()>,
+    body: &mut RequestBody,
+    (for_browser, ids): (bool, Ids),
+) -> Result<Answer> {
+    let Some((web_session, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
+    let fingerprint = String::from_utf8_lossy(&fields.get("fingerprint")).trim().to_owned();
+    let present = Secret::new(std::mem::take(&mut *fields.get("present")));
+    let removed = async {
+        let running = admit(&web_session, SessionRequest::ChangeKeys, "revoke").await?;
+        let change = Change::Revoke(fingerprint.clone());
+        let done = visitors.change_own(web_session.name(), present, change, |_| {}).await;
+        end(&web_session, running, done, move |desk| {
+            let (ticket, user) = (desk.ticket(), desk.principal().name());
+            info!(session = %ticket.id(), peer = %ticket.peer(), user, fingerprint, by = "password", "key revoked by its user");
+        })
+        .await
+    };
+    match removed.await {
+        Ok(_) => Ok(done(REMOVED, for_browser)),
+        Err(error) => refused(visitors, &web_session, error, (for_browser, ids)).await,
+    }
+}
+
+/// Ends all logins of the user by browsers, this one too.
+///
+/// # Errors
+/// [`Kind::Denied`] for what another site sent; [`Kind::LoginRequired`]; those of a login.
+pub async fn log_out(visitors: &Visitors, request: &Request<()>) -> Result<Answer> {
+    same_site::check(request.uri(), request.headers())?;
+    let web_session = user(visitors, request).await?;
+    let browsers = visitors.shared().signed_in.remove_user(web_session.name());
+    info!(peer = %visitors.peer(), user = web_session.name(), browsers, "logged out of all browsers by its user");
+    let mut answer = redirect(StatusCode::SEE_OTHER, "/");
+    login::take_cookie(&mut answer);
+    Ok(answer)
+}
+
+/// The password that a form has twice: of its length, and no more. What else it takes is asked where it is hashed.
+///
+/// # Errors
+/// [`Kind::BadCommand`].
+pub fn chosen(fields: &Fields) -> Result<Secret> {
+    let bad = |why: String| Err(Error::new(Kind::BadCommand, why));
+    let (mut new, again) = (fields.get("new"), fields.get("again"));
+    match () {
+        () if new.is_empty() => bad("no new password was typed".to_owned()),
+        () if new.len() > limits::PASSWORD_MAX => {
+            bad(format!("the new password is longer than {} bytes", limits::PASSWORD_MAX))
+        }
+        () if *new != *again => bad("the two new passwords are not the same".to_owned()),
+        () => Ok(Secret::new(std::mem::take(&mut *new))),
+    }
+}
+
+/// What a page sends, and whose it is; none where nothing may be written.
+async fn sent(
+    visitors: &Visitors,
+    request: &Request<()>,
+    body: &mut RequestBody,
+) -> Result<Option<(Arc<WebSession>, Fields)>> {
+    if visitors.shared().web != Web::On {
+        return Ok(None);
+    }
+    same_site::check(request.uri(), request.headers())?;
+    let web_session = user(visitors, request).await?;
+    Ok(Some((web_session, Fields::read(request.headers(), body).await?)))
+}
+
+fn read_only(visitors: &Visitors, ids: Ids) -> Answer {
+    not_allowed("POST", visitors.shared().web, &Reader::Program, ids)
+}
+
+async fn admit(web_session: &WebSession, request: SessionRequest, name: &'static str) -> Result<Running> {
+    web_session.step(move |desk: &mut Desk| desk.admit(request, name, &mut |_| {})).await
+}
+
+/// Writes down what came of it.
+async fn end<T: Send + 'static>(
+    web_session: &WebSession,
+    running: Running,
+    done: Result<T>,
+    also: impl FnOnce(&Desk) + Send + 'static,
+) -> Result<T> {
+    match done {
+        Ok(done) => {
+            let note = move |desk: &mut Desk, _: &mut _| {
+                also(desk);
+                desk.succeeded(&running);
+                desk.rest();
+            };
+            // It is done, whatever has become of the session.
+            let _ = web_session.give_up(note).await;
+            Ok(done)
+        }
+        Err(error) => {
+            let note = move |desk: &mut Desk| {
+                let error = desk.failed(running, error);
+                desk.rest();
+                Err(error)
+            };
+            web_session.step(note).await
+        }
+    }
+}
+
+fn done(word: &str, for_browser: bool) -> Answer {
+    match for_browser {
+        true => redirect(StatusCode::SEE_OTHER, &format!("/{OWN}/{PATH}?{word}")),
+        false => text(StatusCode::OK, "application/json", format!("{}\n", json!({ word: true }))),
+    }
+}
+
+/// Why it was not done: for a person on the page itself.
+async fn refused(
+    visitors: &Visitors,
+    web_session: &Arc<WebSession>,
+    error: Error,
+    (for_browser, ids): (bool, Ids),
+) -> Result<Answer> {
+    if !for_browser || !web_session.is_welcome() {
+        return Err(error);
+    }
+    let (kind, why) = error.told_by_server();
+    let (status, why) = match kind {
+        // Who this is, is known: what was typed is not the password of who it is.
+        Kind::LoginFailed => (StatusCode::FORBIDDEN, "Your present password is another one.".into()),
+        Kind::Usage => (StatusCode::BAD_REQUEST, why),
+        kind => (status(kind), why),
+    };
+    page(visitors, web_session, (status, None, Some(&why)), ids).await
+}
+
+async fn page(
+    visitors: &Visitors,
+    web_session: &Arc<WebSession>,
+    (status, told, why): (StatusCode, Option<&str>, Option<&str>),
+    ids: Ids,
+) -> Result<Answer> {
+    let about = look(web_session).await?;
+    let viewer = Viewer::from(web_session.principal());
+    let shown = Shown { viewer: &viewer, about: &about, told, why, may_write: visitors.shared().web == Web::On };
+    let mut answer = text(status, "text/html; charset=utf-8", account_page::account(&shown, ids));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
+}
+
+/// What is to be told of an account, by the rights of now.
+async fn look(web_session: &Arc<WebSession>) -> Result<About> {
+    let looking = web_session.step(|desk: &mut Desk| {
+        let running = desk.admit(SessionRequest::Talk, "account", &mut |_| {})?;
+        let (users, grants) = (desk.users().latest(), desk.principal().grants().clone());
+        let user = users.get(desk.principal().name());
+        let keys = user.map(keys_of).unwrap_or_default();
+        let groups = users.shares().groups_of(desk.principal().name()).into_iter().map(str::to_owned).collect();
+        let usage = desk.usage_now(&RelPath::root());
+        let counter = (usage == UsageNow::Uncounted).then(|| desk.counter(&RelPath::root()));
+        let terms = desk.principal().home_terms();
+        desk.succeeded(&running);
+        desk.rest();
+        Ok((About { grants, terms, groups, keys, usage }, counter))
+    });
+    let (mut about, counter) = looking.await?;
+    if let Some(counting) = counter.and_then(|counter| web_session.counting(counter)) {
+        let _we_are_at_work = web_session.working();
+        about.usage = counting.awhile().await;
+    }
+    Ok(about)
+}
+
+/// The keys that log this user in, those of the administrator first.
+fn keys_of(user: &User) -> Vec<KeyShown> {
+    let shown = |key: &crate::auth::UserKey, added: Option<SystemTime>| KeyShown {
+        name: key.name().to_owned(),
+        fingerprint: key.public().fingerprint(),
+        access: key.access(),
+        expires: key.expires(),
+        added,
+    };
+    let given = user.keys().iter().map(|key| shown(key, None));
+    let enrolled = user.enrolled_keys();
+    let enrolled = enrolled.iter().map(|EnrolledKey { key, added, .. }| shown(key, Some(*added)));
+    given.chain(enrolled).collect()
+}
+
+fn object(name: &str, About { grants, terms, groups, keys, usage }: &About) -> Value {
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let usage = match usage {
+        UsageNow::Known(usage) => *usage,
+        UsageNow::Uncounted => None,
+    };
+    let keys: Vec<Value> = keys
+        .iter()
+        .map(|key| {
+            json!({
+                "name": key.name,
+                "fingerprint": key.fingerprint.to_string(),
+                "by": if key.added.is_some() { "user" } else { "administrator" },
+                "added": key.added.map(seconds),
+                "expires": key.expires.map(seconds),
+            })
+        })
+        .collect();
+    let folders: Vec<Value> = account_page::folders(grants)
+        .map(|folder| json!({ "path": folder.at.to_string(), "access": folder.access.names().collect::<Vec<_>>() }))
+        .collect();
+    json!({
+        "user": name,
+        "access": grants.access.names().collect::<Vec<_>>(),
+        "admin": grants.admin,
+        "groups": groups,
+        "folders": folders,
+        "quota": terms.quota,
+        "quota_files": terms.quota_files,
+        "used": usage.map(|usage| usage.used),
+        "expires": grants.expires.map(seconds),
+        "may_choose_password": grants.self_service.password,
+        "keys": keys,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn a_new_password_is_typed_twice_and_has_a_length() {
+        let chosen = |form: &str| {
+            let fields = Fields::of(Zeroizing::new(form.as_bytes().to_vec()));
+            chosen(&fields).map(|new| new.expose().to_vec()).map_err(|error| error.kind())
+        };
+        assert_eq!(chosen("new=a+b&again=a+b"), Ok(b"a b".to_vec()));
+        let long = "x".repeat(limits::PASSWORD_MAX + 1);
+        for wrong in ["", "new=&again=", "new=a", "new=a&again=b", &format!("new={long}&again={long}")] {
+            assert_eq!(chosen(wrong), Err(Kind::BadCommand), "{wrong}");
+        }
+    }
+}
