@@ -1,12 +1,16 @@
 //! Copies that the server makes by itself.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use super::Client;
 use super::listing::{self, Listing};
 use super::many;
+use super::observer::Skip;
 use crate::error::{Error, Kind, Result};
-use crate::files::{EntryKind, Hash, RelPath};
+use crate::files::{EntryKind, Hash, Mark, RelPath};
 use crate::proto::{Command, Feature, Reply};
 
 /// What became of a tree that was copied.
@@ -20,6 +24,8 @@ pub struct CopiedTree {
     pub failed: Vec<(PathBuf, Error)>,
     /// Links and devices, which are left out.
     pub skipped: Vec<RelPath>,
+    /// Folders in it that the user may not read, which are left out with all in them, and why.
+    pub denied: Vec<(PathBuf, Skip)>,
 }
 
 impl Client {
@@ -39,7 +45,7 @@ impl Client {
     }
 
     /// Has the server copy a folder with all in it. Folders that are there are kept, and so is what else is in them.
-    /// Links and devices are left out.
+    /// Links, devices, and folders in it that the user may not read are left out.
     ///
     /// # Errors
     /// Those of listing the folder and of making the other one, [`Kind::Usage`] if that is in the first, and those that end
@@ -53,11 +59,21 @@ impl Client {
             if !session.has(Feature::Copy) {
                 return Err(Feature::Copy.missing());
             }
-            listing::ask(session, &from, true)?;
+            listing::ask_marked(session, &from, true)?;
             let Listing { entries, unread } = listing::read_all(session, true)?;
-            let mut copied = CopiedTree { failed: unread.errors(&from), ..CopiedTree::default() };
+            let denied = unread.denied(&from).map(|path| (path, Skip::Unlistable)).collect();
+            let mut copied = CopiedTree { failed: unread.errors(&from), denied, ..CopiedTree::default() };
+            let mut left_out: HashSet<Vec<u8>> = unread.denied.iter().cloned().collect();
             let (mut folders, mut files) = (vec![to.clone()], Vec::new());
             for entry in entries {
+                if entry.mark == Some(Mark::SharedListOnly) {
+                    let path = from.as_path().join(OsStr::from_bytes(&entry.path));
+                    copied.denied.push((path, Skip::ListOnly));
+                    left_out.insert(entry.path.clone());
+                }
+                if is_in_one(&entry.path, &left_out) {
+                    continue;
+                }
                 match (from.join(&entry.path), to.join(&entry.path)) {
                     (Ok(source), Ok(target)) => match entry.kind {
                         EntryKind::Directory => folders.push(target),
@@ -93,6 +109,12 @@ impl Client {
         })
         .await
     }
+}
+
+/// Whether this is one of these folders, or in one.
+fn is_in_one(path: &[u8], folders: &HashSet<Vec<u8>>) -> bool {
+    let above = path.iter().enumerate().filter(|(_, b)| **b == b'/').filter_map(|(at, _)| path.get(..at));
+    above.chain([path]).any(|path| folders.contains(path))
 }
 
 impl CopiedTree {

@@ -124,6 +124,11 @@ impl Filter {
             && self.not_after.is_none_or(|last| time <= (last.secs, last.nanos))
     }
 
+    /// Whether a folder and all those above it are looked at.
+    pub(super) fn takes_with_above(&self, folder: &[u8]) -> bool {
+        folders_above(folder).chain([folder]).all(|folder| self.takes(folder, true))
+    }
+
     /// Whether something is looked at; `path` is relative to the top of the tree. The folders above it have been
     /// asked for already: one that is not taken is not entered.
     pub fn takes(&self, path: &[u8], is_folder: bool) -> bool {

@@ -17,7 +17,7 @@ use super::sift;
 use super::streams::{Crowd, LargeDownload, fetch_files, is_large, probe};
 use super::symlinks::ServerLinks;
 use super::{listing, requests};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Entry, EntryKind, Mark, Mtime, RelPath};
 use crate::limits;
 use crate::proto::Command;
@@ -45,8 +45,8 @@ impl Client {
     }
 
     /// Fetches the folder `from` with all below it to `to` inside the destination, made if it is missing (the root
-    /// path stands for the destination itself). Empty folders and the folders' modification times come too; links and
-    /// special files are skipped.
+    /// path stands for the destination itself). Empty folders and the folders' modification times come too; links,
+    /// special files, and folders in it that the user may not read ([`Skip::Unlistable`], [`Skip::ListOnly`]) are skipped.
     ///
     /// # Errors
     /// As [`Client::download`], those of the listing, and [`crate::Kind::Integrity`] for a listing that names anything
@@ -196,6 +196,7 @@ impl Tree {
     ) -> Result<Folders> {
         let reading = ReadingSign::new(observer);
         let (top, Listing { entries, unread }) = self.list(session)?;
+        let is_new = !ledger.how.dry_run && !self.to.is_root() && into.store().stat(&self.to).is_err();
         if !ledger.how.dry_run {
             into.store().make_dir(&self.to, true)?;
         }
@@ -204,7 +205,12 @@ impl Tree {
                 ledger.fail(path, error, observer);
             }
         }
-        let mut steps = self.plan(entries, observer, ledger);
+        let denied: HashSet<Vec<u8>> =
+            unread.denied.iter().filter(|name| self.filter.takes_with_above(name)).cloned().collect();
+        for name in unread.denied.iter().filter(|name| denied.contains(*name)) {
+            self.skip(name, Skip::Unlistable, observer, ledger);
+        }
+        let mut steps = self.plan(entries, &denied, observer, ledger);
         drop(reading);
         sift(session, &mut steps, into, observer, ledger)?;
         if ledger.how.dry_run {
@@ -219,31 +225,42 @@ impl Tree {
             return Ok(Folders::default());
         }
 
-        let mut made: Vec<(RelPath, Mtime)> = Vec::new();
-        if !self.to.is_root() {
-            made.push((self.to.clone(), top));
-        }
-        // All folders are there before anything in them is asked for.
-        let (mut jobs, mut links) = (Vec::with_capacity(steps.len()), Vec::new());
+        // A folder is made when the first file in it comes, so that nothing is left of what does not even begin; those without any
+        // come behind all files.
+        ledger.how.parents = true;
+        let (mut jobs, mut folders, mut links) = (Vec::with_capacity(steps.len()), Vec::new(), Vec::new());
         for step in steps {
             match step {
                 Step::File(job, announced) => match &mut large {
                     Some(large) if is_large(announced.size) => large.push(LargeDownload { job, announced }),
                     _ => jobs.push(job),
                 },
-                Step::Directory { from, to, mtime } => match into.store().make_dir(&to, true) {
-                    Ok(()) => made.push((to, mtime)),
-                    Err(error) => {
-                        let path = PathBuf::from(from.as_path());
-                        if ledger.is_news(&path) {
-                            ledger.fail(path, error, observer);
-                        }
-                    }
-                },
+                Step::Directory { from, to, mtime } => folders.push((from, to, mtime)),
                 Step::Link(link) => links.push(link),
             }
         }
-        fetch_files(session, jobs.into_iter(), crowd, into, observer, ledger)?;
+        let fetched = fetch_files(session, jobs.into_iter(), crowd, into, observer, ledger);
+        if let (Err(_), true, (Some(folder), Some(name))) = (&fetched, is_new, (self.to.parent(), self.to.file_name()))
+        {
+            // One with something in it stays.
+            let _ = into.remove_name(&folder, name, true);
+        }
+        fetched?;
+        let mut made: Vec<(RelPath, Mtime)> = Vec::new();
+        if !self.to.is_root() {
+            made.push((self.to.clone(), top));
+        }
+        for (from, to, mtime) in folders {
+            match into.store().make_dir(&to, true) {
+                Ok(()) => made.push((to, mtime)),
+                Err(error) => {
+                    let path = PathBuf::from(from.as_path());
+                    if ledger.is_news(&path) {
+                        ledger.fail(path, error, observer);
+                    }
+                }
+            }
+        }
         // After the folders and what went into them here. Large files come later over several connections, and come through
         // none of these either: a path of the store goes through no link that leads to a folder.
         for link in links {
@@ -257,10 +274,7 @@ impl Tree {
     fn list(&self, session: &mut Session) -> Result<(Mtime, Listing)> {
         self.links.check(session)?;
         session.command(&Command::stat(self.from.clone()))?;
-        match self.links.needs_marks() {
-            true => listing::ask_marked(session, &self.from, true)?,
-            false => listing::ask(session, &self.from, true)?,
-        }
+        listing::ask_marked(session, &self.from, true)?;
         let top = session.expect(213).and_then(|reply| requests::stat(&reply));
         // Both are answered, also when the first is refused.
         let listing = listing::read_all(session, true);
@@ -295,9 +309,27 @@ impl Tree {
         }
     }
 
-    fn plan(&self, entries: Vec<Entry>, observer: &dyn Observer, ledger: &mut Ledger) -> Vec<Step> {
+    /// Leaves something in it out, and tells so once.
+    fn skip(&self, inside: &[u8], why: Skip, observer: &dyn Observer, ledger: &mut Ledger) {
+        let shown = source_path(&self.from, inside);
+        if ledger.is_news(&shown) {
+            observer.skipped(&shown, why);
+            ledger.summary.skipped += 1;
+        }
+    }
+
+    /// What is to be done about these entries. Of the folders that are `denied` only what is in folders in them may be listed.
+    fn plan(
+        &self,
+        entries: Vec<Entry>,
+        denied: &HashSet<Vec<u8>>,
+        observer: &dyn Observer,
+        ledger: &mut Ledger,
+    ) -> Vec<Step> {
         let mut steps = Vec::with_capacity(entries.len());
         let (mut files, mut bytes) = (0, 0u64);
+        // The folders that a file may be in: no other ones are made for it.
+        let mut folders = HashSet::from([Vec::new()]);
         let mut skipped = HashSet::new();
         for entry in entries {
             let name = entry.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
@@ -305,6 +337,7 @@ impl Tree {
                 EntryKind::Link if entry.mark.is_some() => Skip::by_name(name),
                 EntryKind::Link => Some(self.links.why_skipped()),
                 EntryKind::Other => Some(Skip::Special),
+                EntryKind::Directory if entry.mark == Some(Mark::SharedListOnly) => Some(Skip::ListOnly),
                 EntryKind::File | EntryKind::Directory => Skip::by_name(name),
             };
             if inside_skipped(&entry.path, &skipped) {
@@ -320,10 +353,7 @@ impl Tree {
             }
             let shown = || source_path(&self.from, &entry.path);
             if let Some(why) = skip {
-                if ledger.is_news(&shown()) {
-                    observer.skipped(&shown(), why);
-                    ledger.summary.skipped += 1;
-                }
+                self.skip(&entry.path, why, observer, ledger);
                 // Nothing can be in anything else: what a server lists in a link fails, for want of a folder.
                 if entry.kind == EntryKind::Directory {
                     skipped.insert(entry.path);
@@ -341,7 +371,18 @@ impl Tree {
                 }
             };
             if entry.kind == EntryKind::Directory {
-                steps.push(Step::Directory { from, to, mtime: entry.mtime });
+                if !denied.contains(&entry.path) {
+                    steps.push(Step::Directory { from, to, mtime: entry.mtime });
+                    folders.insert(entry.path);
+                }
+                continue;
+            }
+            let folder = entry.path.iter().rposition(|b| *b == b'/').and_then(|at| entry.path.get(..at));
+            if !folders.contains(folder.unwrap_or_default()) && !inside_skipped(&entry.path, denied) {
+                if ledger.is_news(&shown()) {
+                    let text = format!("{from}: the server lists it in a folder that it does not list");
+                    ledger.fail(shown(), Error::new(Kind::Integrity, text), observer);
+                }
                 continue;
             }
             if let Some(Mark::Symlink(text)) = entry.mark {
@@ -383,7 +424,7 @@ fn sift(
     Ok(())
 }
 
-/// Whether a path is in a folder that is left out.
+/// Whether a path is in one of these folders.
 fn inside_skipped(path: &[u8], skipped: &HashSet<Vec<u8>>) -> bool {
     let folders = path.iter().enumerate().filter(|(_, b)| **b == b'/').filter_map(|(at, _)| path.get(..at));
     !skipped.is_empty() && folders.into_iter().any(|folder| skipped.contains(folder))

@@ -22,8 +22,8 @@ pub(super) type Reading = Box<dyn FnOnce(&mut Session) -> Result<Unread> + Send>
 
 /// The entries of a folder, one by one as they come: a [`Stream`].
 ///
-/// A folder that the server could not read is an error after the last entry, one for each; anything else that goes wrong is the
-/// last item. Only a stream that has ended without one has told of all there is. An entry that is named twice is not noticed, as
+/// A folder that the server could not read, or that the user may not list ([`Kind::Denied`](crate::Kind::Denied)), is an error after the
+/// last entry, one for each; anything else that goes wrong is the last item. Only a stream that has ended without one has told of all there is. An entry that is named twice is not noticed, as
 /// [`Client::list`](super::Client::list) does, which holds all of them.
 ///
 /// Dropped before its end it ends its connection, because the rest is on its way.
@@ -74,7 +74,8 @@ impl Stream for ListStream<'_> {
                 Some(entries) => this.entries = entries.into_iter(),
                 None => match this.flow.done() {
                     Some(Ok(unread)) => {
-                        this.errors = unread.errors(&this.folder).into_iter().map(|(_, error)| error).collect();
+                        let failed = unread.errors(&this.folder).into_iter().map(|(_, error)| error);
+                        this.errors = failed.chain(unread.denied_errors(&this.folder)).collect();
                     }
                     Some(Err(error)) => this.errors.push_back(error),
                     None => return Poll::Ready(None),

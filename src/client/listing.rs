@@ -23,16 +23,19 @@ pub struct Listing {
     pub unread: Unread,
 }
 
-/// Folders that the server could not read: those in them are not in the listing.
+/// Folders that the server did not read: those in them are not in the listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use = "a folder that could not be read is not in the listing"]
 #[non_exhaustive]
 pub struct Unread {
-    /// How many.
+    /// How many could not be read.
     pub count: u64,
     /// Their paths relative to the listed folder, empty for that one itself; not all if there are many, and none from an
     /// old server.
     pub names: Vec<Vec<u8>>,
+    /// Beside those, folders below the listed one that the user may not list, as the drop boxes among shared folders; at a server that
+    /// tells them from those that could not be read.
+    pub denied: Vec<Vec<u8>>,
 }
 
 impl Unread {
@@ -65,6 +68,19 @@ impl Unread {
             failed(top, &format!("{others} of the folders in it"))
         });
         named.chain(others).collect()
+    }
+
+    /// The folders that the user may not list.
+    pub fn denied(&self, folder: &RelPath) -> impl Iterator<Item = PathBuf> {
+        self.denied.iter().map(|name| folder.as_path().join(OsStr::from_bytes(name)))
+    }
+
+    /// The same as errors.
+    pub fn denied_errors(&self, folder: &RelPath) -> impl Iterator<Item = Error> {
+        self.denied(folder).map(|path| {
+            let text = format!("{}: you may not list it", for_people(path.as_os_str().as_bytes()));
+            Error::new(Kind::Denied, text).of_server().at(path)
+        })
     }
 }
 
@@ -129,7 +145,15 @@ pub(super) fn entries(
     let count = done.get("unreadable").map_or(Ok(0), |_| done.parsed("unreadable"))?;
     let names = done.list("unread")?;
     names.iter().filter(|name| !name.is_empty()).try_for_each(|name| check(name, recursive))?;
-    Ok(Unread { count: count.max(names.len() as u64), names })
+    let denied = done.get("denied").map_or(Ok(0), |_| done.parsed("denied"))?;
+    let count = count.max(names.len() as u64);
+    let (mut denied, mut names): (Vec<_>, Vec<_>) = {
+        let (first, rest) = names.split_at(names.len().min(denied));
+        (first.to_vec(), rest.to_vec())
+    };
+    // Who asked for a folder by its name is not told that there is nothing wrong with it.
+    names.extend(denied.extract_if(.., |name| name.is_empty()));
+    Ok(Unread { count: count.saturating_sub(denied.len() as u64), names, denied })
 }
 
 /// Bytes that an entry takes as long as a listing is held: itself, its path, the text of a link, and its places in two tables
@@ -137,7 +161,7 @@ pub(super) fn entries(
 pub(super) fn held_by(entry: &Entry) -> usize {
     let text = match &entry.mark {
         Some(Mark::Symlink(text)) => text.len(),
-        Some(Mark::Shared) | None => 0,
+        Some(Mark::Shared | Mark::SharedListOnly) | None => 0,
     };
     size_of::<Entry>() + entry.path.len() + text + 4 * size_of::<&[u8]>()
 }

@@ -2,12 +2,15 @@
 //! place of a folder, and have files sent that the one who sends may read and they may not (as rsync's CVE-2024-12747): on the way
 //! to what is in a tree no link is followed, unless it was asked for.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, Stat, openat, openat2, statat};
 use rustix::io::Errno;
+
+use crate::error::Error;
 
 /// How something local is opened, by its path.
 #[derive(Debug, Clone)]
@@ -27,6 +30,35 @@ pub(super) struct TreeTop {
     path: PathBuf,
 }
 
+/// A local folder that what is sent lies below: on the way from it no link is followed, so whoever may write there cannot have anything
+/// sent from elsewhere. Open as long as it lives; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LocalBase(Arc<TreeTop>);
+
+impl LocalBase {
+    /// The folder at this path, which itself may be a link.
+    ///
+    /// # Errors
+    /// As for any file: not found, not a folder, permission denied.
+    pub fn open(folder: impl AsRef<Path>) -> Result<LocalBase, Error> {
+        let folder = folder.as_ref();
+        TreeTop::new(folder).map(LocalBase).map_err(|err| Error::file(folder.display(), err.into()))
+    }
+
+    /// Opens what is at this path, which begins with that of the folder. For a pipe it waits until somebody writes into it.
+    ///
+    /// # Errors
+    /// As for any file, and for a link on the way.
+    pub fn open_waiting(&self, path: &Path) -> Result<File, Error> {
+        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        self.0.resolve(path, flags).map(File::from).map_err(|err| Error::file(path.display(), err.into()))
+    }
+
+    pub(super) fn access(&self) -> LocalAccess {
+        LocalAccess::Below(Arc::clone(&self.0))
+    }
+}
+
 const OPEN: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
@@ -36,8 +68,7 @@ impl LocalAccess {
     /// # Errors
     /// If it cannot be opened as a folder.
     pub(super) fn below(top: &Path) -> Result<LocalAccess, Errno> {
-        let folder = rustix::fs::open(top, OFlags::CLOEXEC | OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
-        Ok(LocalAccess::Below(Arc::new(TreeTop { folder, path: top.to_owned() })))
+        TreeTop::new(top).map(LocalAccess::Below)
     }
 
     /// Opens a file to be read. A pipe in its place is not waited for.
@@ -77,10 +108,18 @@ impl LocalAccess {
 }
 
 impl TreeTop {
+    fn new(top: &Path) -> Result<Arc<TreeTop>, Errno> {
+        let folder = rustix::fs::open(top, OFlags::CLOEXEC | OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(Arc::new(TreeTop { folder, path: top.to_owned() }))
+    }
+
     fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         // openat2 takes no other flags with a path alone.
-        let flags =
-            OFlags::CLOEXEC | OFlags::NOFOLLOW | if flags.contains(OFlags::PATH) { flags } else { OPEN | flags };
+        let flags = if flags.contains(OFlags::PATH) { flags } else { OPEN | flags };
+        self.resolve(path, OFlags::CLOEXEC | OFlags::NOFOLLOW | flags)
+    }
+
+    fn resolve(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         let inside = path.strip_prefix(&self.path).map_err(|_| Errno::XDEV)?;
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         match openat2(&self.folder, inside, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {

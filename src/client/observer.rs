@@ -28,6 +28,10 @@ pub enum Skip {
     Exists,
     /// A folder that others share, in which a mirror of what is around it removes nothing.
     Shared,
+    /// A folder in the source that the user may not list, as a drop box among shared folders.
+    Unlistable,
+    /// A shared folder in the source of which the user may list everything, and download nothing.
+    ListOnly,
     /// Another spelling of what a mirror has just put there, which is no other file where it went.
     Spelling,
 }
@@ -54,6 +58,8 @@ impl Skip {
             Skip::Aside => "what a mirror has moved aside",
             Skip::Exists => "it exists already",
             Skip::Shared => "a shared folder: only a mirror of the folder itself removes something in it",
+            Skip::Unlistable => "you may not list what is in this folder",
+            Skip::ListOnly => "you may list what is in this folder, but not download it",
             Skip::Spelling => "not removed: where it is, this is another spelling of a name that has just come there",
         }
     }
@@ -68,6 +74,7 @@ impl Skip {
             Skip::Aside => "moved aside",
             Skip::Exists => "there already",
             Skip::Shared => "shared folder",
+            Skip::Unlistable | Skip::ListOnly => "folder that you may not read",
             Skip::Spelling => "other spelling",
         }
     }
@@ -82,6 +89,7 @@ impl Skip {
             Skip::Aside => "moved aside",
             Skip::Exists => "there already",
             Skip::Shared => "shared folders",
+            Skip::Unlistable | Skip::ListOnly => "folders that you may not read",
             Skip::Spelling => "other spellings",
         }
     }

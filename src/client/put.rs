@@ -11,7 +11,7 @@ use super::connection::Client;
 use super::filter::Filter;
 use super::jobs::{Summary, Upload, UploadSource};
 use super::ledger::Ledger;
-use super::local_access::LocalAccess;
+use super::local_access::{LocalAccess, LocalBase};
 use super::observer::Observer;
 use super::send::Task;
 use super::session::Session;
@@ -31,7 +31,7 @@ impl Client {
     pub async fn upload(&mut self, jobs: Vec<Upload>, observer: Arc<dyn Observer>) -> Result<Summary> {
         self.run(move |session| {
             let mut ledger = Ledger::default();
-            send_all(session, jobs, &*observer, &mut ledger, (None, None)).map(|()| ledger.summary)
+            send_all(session, jobs, &*observer, &mut ledger, (None, None), &LocalAccess::Named).map(|()| ledger.summary)
         })
         .await
     }
@@ -66,19 +66,20 @@ pub(super) fn send_all(
     observer: &dyn Observer,
     ledger: &mut Ledger,
     (mut large, crowd): (Option<&mut Vec<Task>>, Option<&Crowd>),
+    access: &LocalAccess,
 ) -> Result<()> {
     let count_first = observer.wants_totals();
     if count_first {
         for upload in &jobs {
             let size = match &upload.from {
-                UploadSource::File(path) => path.metadata().map_or(0, |meta| meta.len()),
+                UploadSource::File(path) => access.stat(path).map_or(0, |stat| stat.st_size.unsigned_abs()),
                 UploadSource::Memory(bytes) => (**bytes).as_ref().len() as u64,
                 UploadSource::Stream(_) | UploadSource::Reader(_) | UploadSource::Fed(_) | UploadSource::Spent => 0,
             };
             observer.expected(1, size);
         }
     }
-    let tasks = jobs.into_iter().map(|upload| Task::File { upload, access: LocalAccess::Named });
+    let tasks = jobs.into_iter().map(|upload| Task::File { upload, access: access.clone() });
     let tasks = sifted(session, tasks, None, observer, ledger)?;
     let tasks = with_parents(tasks, ledger.how.parents);
     let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
@@ -122,12 +123,14 @@ pub(super) struct LocalTree {
     pub(super) condition: Condition,
     pub(super) filter: Filter,
     pub(super) follow_links: bool,
+    /// Where it lies: no link is followed on the way from there.
+    pub(super) base: Option<LocalBase>,
 }
 
 impl LocalTree {
     pub(super) fn new(from: &Path, to: &RelPath, condition: Condition) -> LocalTree {
         let (from, to) = (from.to_owned(), to.clone());
-        LocalTree { from, to, condition, filter: Filter::new(), follow_links: false }
+        LocalTree { from, to, condition, filter: Filter::new(), follow_links: false, base: None }
     }
 
     /// Begins to tell the observer how much there is, if it wants to know.

@@ -263,7 +263,7 @@ impl Receiver<'_> {
         let mode = mode.map(|mode| SourceMode { mode, perms });
         let spec = UploadSpec { size: size_here, mtime, mode, allocated, condition, ..UploadSpec::default() };
         let mut local = match after {
-            None => self.into.begin(to, spec),
+            None => begin(self.into, to, spec, self.ledger.how.parents),
             Some(Partial { len, hash }) => {
                 self.ledger.resumed(to, len);
                 self.observer.resumed(from.as_path(), len);
@@ -349,6 +349,17 @@ impl Receiver<'_> {
     fn failed(&mut self, job: &Job, error: Error) {
         let Download { from, to, condition } = &job.file;
         self.ledger.failed(PathBuf::from(from.as_path()), to, *condition, error, self.observer);
+    }
+}
+
+/// Begins a file that is to be `to`, and makes the folder that it goes into if that is missing and is to be made.
+pub(super) fn begin(into: &dyn Store, to: &RelPath, spec: UploadSpec, makes_parents: bool) -> Result<Box<dyn Upload>> {
+    match into.begin(to, spec) {
+        Err(error) if makes_parents && error.kind() == Kind::NotFound => {
+            into.make_dir(&to.parent().unwrap_or_default(), true)?;
+            into.begin(to, spec)
+        }
+        begun => begun,
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_std::task::sleep;
 
@@ -14,15 +13,17 @@ use super::filter::Filter;
 use super::get::{Tree, fetch_all};
 use super::jobs::{Download, Summary, Upload, UploadSource};
 use super::ledger::{How, Ledger};
+use super::local_access::{LocalAccess, LocalBase};
 use super::observer::Observer;
+use super::patience::{Patience, is_lost_line};
 use super::put::{Counting, LocalTree, send_all};
 use super::streams::{Streams, crowded, get_all, put_all};
 use super::symlinks::ServerLinks;
-use crate::error::{Error, Kind, Result, Side};
+use crate::error::{Error, Result};
 use crate::files::{Condition, RelPath};
+#[cfg(doc)]
 use crate::limits;
 use crate::proto::Feature;
-use crate::random;
 use crate::setters::setters;
 use crate::sync::Mutex;
 
@@ -122,7 +123,7 @@ pub struct Transfer {
 
 enum Work {
     Downloads(Vec<Download>, Destination),
-    Uploads(Vec<Upload>),
+    Uploads(Vec<Upload>, LocalAccess),
     GetTree(Tree, Destination),
     PutTree(LocalTree),
 }
@@ -135,7 +136,7 @@ impl Transfer {
 
     /// As [`Client::upload`].
     pub fn upload(jobs: Vec<Upload>, options: TransferOptions) -> Self {
-        Self::new(Work::Uploads(jobs), options)
+        Self::new(Work::Uploads(jobs, LocalAccess::Named), options)
     }
 
     /// As [`Client::get_tree`].
@@ -160,7 +161,19 @@ impl Transfer {
         match &mut self.work {
             Work::GetTree(tree, _) => tree.filter = filter.clone(),
             Work::PutTree(tree) => tree.filter = filter.clone(),
-            Work::Downloads(..) | Work::Uploads(_) => {}
+            Work::Downloads(..) | Work::Uploads(..) => {}
+        }
+        self
+    }
+
+    /// Takes local files and folders as what lies below this folder, whose path theirs begin with: no link is followed on the way from
+    /// there.
+    #[must_use]
+    pub fn below(mut self, base: &LocalBase) -> Self {
+        match &mut self.work {
+            Work::Uploads(_, access) => *access = base.access(),
+            Work::PutTree(tree) => tree.base = Some(base.clone()),
+            Work::Downloads(..) | Work::GetTree(..) => {}
         }
         self
     }
@@ -196,7 +209,7 @@ impl Transfer {
         if self.options.perms {
             client.must_have(match self.work {
                 Work::Downloads(..) | Work::GetTree(..) => Feature::Mode,
-                Work::Uploads(_) | Work::PutTree(_) => Feature::Perms,
+                Work::Uploads(..) | Work::PutTree(_) => Feature::Perms,
             })?;
         }
         self.attempts += 1;
@@ -235,13 +248,13 @@ impl Transfer {
                 self.ledger.lock().absorb(rest);
                 get_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large?, into).await
             }
-            Work::Uploads(jobs) => {
-                let jobs: Vec<Upload> = jobs.iter_mut().map(Upload::take).collect();
+            Work::Uploads(jobs, access) => {
+                let (jobs, access): (Vec<Upload>, _) = (jobs.iter_mut().map(Upload::take).collect(), access.clone());
                 let count = !observer.wants_totals();
                 let (large, rest) = crowded(client, spread, &observer, move |session, crowd| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    send_all(session, jobs, &*told, &mut ledger.lock(), (aside, crowd)).map(|()| large)
+                    send_all(session, jobs, &*told, &mut ledger.lock(), (aside, crowd), &access).map(|()| large)
                 })
                 .await;
                 self.ledger.lock().absorb(rest);
@@ -289,7 +302,7 @@ impl Transfer {
     fn is_spent(&self) -> bool {
         let ledger = self.ledger.lock();
         match &self.work {
-            Work::Uploads(jobs) => {
+            Work::Uploads(jobs, _) => {
                 jobs.iter().any(|job| matches!(job.from, UploadSource::Spent) && !ledger.is_settled(&job.to))
             }
             _ => false,
@@ -391,109 +404,5 @@ impl Transfer {
     /// here of a download, and what at least has reached the server of an upload.
     pub fn kept(&self) -> u64 {
         self.ledger.lock().kept
-    }
-}
-
-/// How often, and after which pauses, something is tried again on a new connection: one rule for everything.
-#[derive(Debug)]
-pub struct Patience {
-    retries: u32,
-    tries: u32,
-}
-
-impl Patience {
-    /// For so many tries in a row that get no farther; [`limits::RETRIES`] is a good number.
-    pub fn new(retries: u32) -> Self {
-        Patience { retries, tries: 0 }
-    }
-
-    /// Something was reached since the last try: bytes were proven, a file was finished.
-    pub fn renew(&mut self) {
-        self.tries = 0;
-    }
-
-    /// Whether another try is to come if this one fails.
-    pub fn has_more(&self) -> bool {
-        self.tries < self.retries
-    }
-
-    /// The pause before the next try; none if it is time to give up. Three quarters to the whole of a time that doubles up
-    /// to [`limits::RETRY_PAUSE_MAX`], so that clients which lost the same server do not come back together.
-    ///
-    /// # Errors
-    /// [`Kind::Internal`] without random numbers.
-    pub fn pause(&mut self) -> Result<Option<Duration>> {
-        if self.tries >= self.retries {
-            return Ok(None);
-        }
-        let factor = 1u32.checked_shl(self.tries).unwrap_or(u32::MAX);
-        self.tries += 1;
-        let longest = limits::RETRY_PAUSE.saturating_mul(factor).min(limits::RETRY_PAUSE_MAX);
-        let mut chance = [0];
-        random::fill(&mut chance)?;
-        let [chance] = chance;
-        Ok(Some(longest - longest / 4 * u32::from(chance) / 255))
-    }
-}
-
-/// Whether this error of a connection that was there means that the line is lost, or that the server is too busy, ends, or
-/// has fallen silent: then the same may succeed on a new connection. The one rule for everything that is tried again.
-pub fn is_lost_line(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Network | Kind::TimedOut | Kind::Busy | Kind::Stopping)
-}
-
-/// Whether an error of connecting says that nobody answers there at all: no name, no route, no program at that port. Whoever
-/// has not been connected before has probably mistyped it, so nothing is tried again.
-pub fn is_unreached(error: &Error) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    let is_cut = |source: &std::io::Error| {
-        matches!(source.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
-    };
-    match error.kind() {
-        Kind::Network => !source.is_none_or(is_cut),
-        // Else a server has said it, to somebody who said nothing for too long.
-        Kind::TimedOut => error.side() == Side::Local,
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_up_to_a_bound_and_last_two_minutes_in_all() {
-        let mut patience = Patience::new(limits::RETRIES);
-        let (mut tries, mut least) = (0, Duration::ZERO);
-        while let Some(pause) = patience.pause().unwrap() {
-            let longest = limits::RETRY_PAUSE.saturating_mul(1 << tries).min(limits::RETRY_PAUSE_MAX);
-            assert!(pause >= longest / 4 * 3 && pause <= longest, "{tries}: {pause:?}");
-            least += longest / 4 * 3;
-            tries += 1;
-        }
-        assert_eq!(tries, limits::RETRIES);
-        assert!(least >= Duration::from_secs(120), "{least:?}");
-        patience.renew();
-        assert!(patience.pause().unwrap().unwrap() <= limits::RETRY_PAUSE);
-        assert_eq!(Patience::new(0).pause().unwrap(), None);
-    }
-
-    #[test]
-    fn a_line_that_is_lost_is_not_a_server_that_is_not_there() {
-        use std::io::ErrorKind::{ConnectionRefused, ConnectionReset};
-        for (error, is_unreached) in [
-            (Error::network("x", ConnectionReset.into()), false),
-            (Error::new(Kind::Network, "the server closed the connection"), false),
-            (Error::new(Kind::TimedOut, "nothing came").of_server(), false),
-            (Error::new(Kind::Stopping, "it ends").of_server(), false),
-            (Error::network("x", ConnectionRefused.into()), true),
-            (Error::new(Kind::TimedOut, "no answer"), true),
-        ] {
-            assert!(is_lost_line(&error), "{error}");
-            assert_eq!(super::is_unreached(&error), is_unreached, "{error}");
-        }
-        assert!(!is_lost_line(&Error::new(Kind::LoginFailed, "no").of_server()));
-        assert!(!is_lost_line(&Error::new(Kind::Kicked, "no").of_server()));
     }
 }

@@ -70,7 +70,7 @@ impl ServerLinks {
                     entry.mark = None;
                 }
                 (_, Some(Mark::Symlink(_))) => entry.mark = None,
-                (_, Some(Mark::Shared) | None) => {}
+                (_, Some(Mark::Shared | Mark::SharedListOnly) | None) => {}
             }
         }
         Ok(listing)
@@ -164,7 +164,7 @@ impl Follow {
         for entry in listing.entries {
             let mut entry = Entry { path: below(&entry.path), ..entry };
             let mark = entry.mark.take();
-            entry.mark = mark.clone().filter(|mark| *mark == Mark::Shared);
+            entry.mark = mark.clone().filter(Mark::is_shared);
             if let Some(Mark::Symlink(text)) = mark {
                 let path = entry.path.strip_prefix(shown).unwrap_or(&entry.path);
                 let path = real.join(path.strip_prefix(b"/").unwrap_or(path)).ok();
@@ -187,10 +187,13 @@ impl Follow {
             listing::check_held(self.held)?;
         }
         self.done.unread.count = self.done.unread.count.saturating_add(listing.unread.count);
-        for name in &listing.unread.names {
-            let name = below(name);
-            self.held += size_of::<Vec<u8>>() + name.len();
-            self.done.unread.names.push(name);
+        let unread = &mut self.done.unread;
+        for (names, all) in [(&listing.unread.names, &mut unread.names), (&listing.unread.denied, &mut unread.denied)] {
+            for name in names {
+                let name = below(name);
+                self.held += size_of::<Vec<u8>>() + name.len();
+                all.push(name);
+            }
         }
         listing::check_held(self.held)
     }

@@ -1,6 +1,8 @@
 //! Having a server read a whole folder and compare it with what it recorded.
 
-use std::os::unix::ffi::OsStringExt as _;
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_std::channel::bounded;
@@ -8,10 +10,11 @@ use futures::join;
 
 use super::connection::Client;
 use super::listing::Listing;
+use super::observer::Skip;
 use super::session::Session;
 use super::{listing, requests};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind, RelPath};
+use crate::files::{Entry, EntryKind, Mark, RelPath};
 use crate::limits;
 use crate::proto::{Command, Feature, HashOf};
 use crate::sync::Mutex;
@@ -28,6 +31,8 @@ pub struct Verified {
     pub rotten: u64,
     /// Files and folders that could not be read.
     pub failed: u64,
+    /// Folders in it that the user may not read: nothing in them was asked for.
+    pub denied: u64,
     /// Bytes read.
     pub bytes: u64,
 }
@@ -58,6 +63,8 @@ struct State {
     verified: Verified,
     /// The files, once they were listed.
     files: Option<Vec<RelPath>>,
+    /// The folders that the user may not read.
+    denied: Vec<(PathBuf, Skip)>,
     /// How many of them, from the first on, were answered.
     answered: usize,
 }
@@ -72,6 +79,11 @@ impl Inspection {
     pub fn steps(&self) -> u64 {
         let state = self.state.lock();
         state.answered as u64 + u64::from(state.files.is_some())
+    }
+
+    /// The folders in it that the user may not read, and why, once they were listed.
+    pub fn denied(&self) -> Vec<(PathBuf, Skip)> {
+        self.state.lock().denied.clone()
     }
 
     /// Does what is left over this connection. `each` is told of every doubt once over all attempts.
@@ -110,10 +122,14 @@ fn verify(
     if !session.has(Feature::Record) {
         return Err(Feature::Record.missing());
     }
-    let State { verified, files, answered } = state;
+    let State { verified, files, denied, answered } = state;
     let files = match files {
         Some(files) => files,
-        None => files.insert(self::files(session, top, verified, &mut each)?),
+        None => {
+            let found = self::files(session, top, verified, denied, &mut each)?;
+            verified.denied = denied.len() as u64;
+            files.insert(found)
+        }
     };
     // Those from here on have not been asked for over this connection.
     let mut next = *answered;
@@ -167,9 +183,10 @@ fn files(
     session: &mut Session,
     top: &RelPath,
     verified: &mut Verified,
+    denied: &mut Vec<(PathBuf, Skip)>,
     each: &mut impl FnMut(Doubt) -> Result<()>,
 ) -> Result<Vec<RelPath>> {
-    listing::ask(session, top, true)?;
+    listing::ask_marked(session, top, true)?;
     let Listing { entries, unread } = match listing::read_all(session, true) {
         Err(error) if error.kind() == Kind::NotDirectory && !session.is_broken() => return Ok(vec![top.clone()]),
         listed => listed?,
@@ -178,9 +195,15 @@ fn files(
     for (path, error) in unread.errors(top) {
         each((path.into_os_string().into_vec(), error))?;
     }
+    *denied = unread.denied(top).map(|path| (path, Skip::Unlistable)).collect();
     let mut files = Vec::new();
-    for Entry { kind, path, .. } in entries {
-        if kind != EntryKind::File {
+    let mut list_only = Vec::new();
+    for Entry { kind, path, mark, .. } in entries {
+        if mark == Some(Mark::SharedListOnly) {
+            denied.push((top.as_path().join(OsStr::from_bytes(&path)), Skip::ListOnly));
+            list_only.push([&path, b"/".as_slice()].concat());
+        }
+        if kind != EntryKind::File || list_only.iter().any(|folder| path.starts_with(folder)) {
             continue;
         }
         // What cannot be asked for is found now, so that what is left is always a number of files.

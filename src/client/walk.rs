@@ -44,9 +44,13 @@ impl Walk {
     /// # Errors
     /// If it cannot be read as a folder.
     pub(super) fn new(tree: &LocalTree) -> Result<Walk> {
-        let LocalTree { from, to, condition, filter, follow_links } = tree.clone();
+        let LocalTree { from, to, condition, filter, follow_links, base } = tree.clone();
         let failed = |err: Errno| Error::file(from.display(), err.into());
-        let access = if follow_links { LocalAccess::Seen } else { LocalAccess::below(&from).map_err(failed)? };
+        let access = match base {
+            _ if follow_links => LocalAccess::Seen,
+            Some(base) => base.access(),
+            None => LocalAccess::below(&from).map_err(failed)?,
+        };
         let mut walk = Walk { top: from.clone(), access, open: Vec::new(), condition, filter, follow_links };
         let top = walk.level(from.clone(), to).map_err(failed)?;
         walk.open.push(top);

@@ -30,6 +30,7 @@ impl Entry {
                 out.push(b' ');
             }
             Some(Mark::Shared) => out.extend_from_slice(b"shared=yes "),
+            Some(Mark::SharedListOnly) => out.extend_from_slice(b"shared=yes download=no "),
         }
         out.extend(encode(&self.path).bytes());
         out.push(b'\n');
@@ -54,7 +55,7 @@ impl Entry {
         let mtime = words.next()?.strip_prefix("mtime=")?.parse().ok()?;
         // The path is last; before it may be more, which only whoever asked for it gets.
         let path = decode(words.next_back()?.as_bytes()).ok()?.into_owned();
-        let (mut rotten, mut mode, mut mark) = (false, None, None);
+        let (mut rotten, mut mode, mut mark, mut is_list_only) = (false, None, None, false);
         for word in words {
             let (key, value) = word.split_once('=')?;
             match key {
@@ -62,8 +63,12 @@ impl Entry {
                 "mode" => mode = Some(value.parse().ok()?),
                 "symlink" => mark = Some(Mark::Symlink(link_text(value)?)),
                 "shared" if value == "yes" => mark = Some(Mark::Shared),
+                "download" => is_list_only |= value == "no",
                 _ => {}
             }
+        }
+        if is_list_only && mark == Some(Mark::Shared) {
+            mark = Some(Mark::SharedListOnly);
         }
         if path.is_empty() {
             return None;
@@ -120,9 +125,10 @@ mod tests {
             path in proptest::collection::vec(any::<u8>(), 1..300),
         ) {
             let mode = rotten.then(|| FileMode::of(nanos));
-            let mark = match secs % 3 {
+            let mark = match secs % 4 {
                 0 => None,
                 1 => Some(Mark::Symlink(path.iter().rev().copied().collect())),
+                2 => Some(Mark::SharedListOnly),
                 _ => Some(Mark::Shared),
             };
             let entry = Entry { kind, size, mtime: Mtime { secs, nanos }, mode, rotten, mark, path };

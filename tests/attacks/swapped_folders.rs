@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_std::task::block_on;
-use sealift::client::{MirrorOptions, MirrorRun, Observer, Summary};
+use sealift::client::{LocalBase, MirrorOptions, MirrorRun, Observer, Summary, Transfer, TransferOptions, Upload};
 use sealift::files::Condition;
 use tempfile::TempDir;
 
@@ -74,6 +74,33 @@ fn folder_swapped_for_a_link() {
         let tree = Tree::new();
         let sent = client.put_tree(&tree.top(), &p("to"), Condition::Any, tree.clone()).await.unwrap();
         nothing_came_from_elsewhere(&server, &tree, &sent);
+    });
+}
+
+/// As a list of names is sent: first files, then folders.
+#[test]
+fn folder_of_listed_files_swapped_for_a_link() {
+    block_on(async {
+        let server = Running::start().await;
+        let mut client = server.client("alice").await;
+        let tree = Tree::new();
+        let base = LocalBase::open(tree.top()).unwrap();
+        let file = |number| {
+            let name = format!("d/{number}");
+            Upload::file(tree.top().join(&name), p(&format!("to/{name}")))
+        };
+        let options = TransferOptions::new().parents(true);
+        let observer: Arc<dyn Observer> = tree.clone();
+        let mut files = Transfer::upload((0..FILES).map(file).collect(), options).below(&base);
+        files.attempt(&mut client, &observer).await.unwrap();
+        let mut sent = files.summary();
+        let inner = tree.top().join("d/inner");
+        let mut folder = Transfer::put_tree(&inner, &p("to/d/inner"), Condition::Any, options).below(&base);
+        folder.attempt(&mut client, &observer).await.unwrap_err();
+        sent.add(folder.summary());
+        nothing_came_from_elsewhere(&server, &tree, &sent);
+        let inside = |name: &str| base.open_waiting(&tree.top().join(name)).is_ok();
+        assert!(inside("was/1") && !inside("d/1"), "what takes time to open is opened in the same way");
     });
 }
 

@@ -52,5 +52,6 @@ mod supervised_refused;
 mod trash;
 mod trash_room;
 mod umask;
+mod unreadable_folders;
 mod users;
 mod web;

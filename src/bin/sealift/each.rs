@@ -145,7 +145,8 @@ impl Context {
                             .await
                     }
                     (true, _) => {
-                        line.run(Repeat::Asks, async |client| expand::expand(client, &word.target).await).await
+                        line.run(Repeat::Asks, async |client| expand::expand(self.out, client, &word.target).await)
+                            .await
                     }
                 };
                 let Meant { names: meant, failures, .. } = match found {

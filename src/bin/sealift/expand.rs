@@ -5,12 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use sealift::client::glob::{self, Word};
-use sealift::client::{Expansion, Target};
+use sealift::client::{Expansion, Skip, Target};
 use sealift::escape::for_people;
 use sealift::files::{Entry, RelPath};
 use sealift::{Client, Error, Kind};
 
+use crate::commands::unread;
 use crate::failure::{Failure, Outcome};
+use crate::output::Output;
 
 /// Which names a command takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +77,7 @@ pub fn may_be_pattern(typed: &OsStr) -> bool {
 ///
 /// # Errors
 /// What ends the connection, and what [`Client::expand`] says of the folder before the first wildcard.
-pub async fn expand(client: &mut Client, target: &Target) -> Outcome<Meant> {
+pub async fn expand(out: Output, client: &mut Client, target: &Target) -> Outcome<Meant> {
     let typed = target.path.as_bytes();
     if glob::has_wildcards(typed) {
         match client.stat(&target.path).await {
@@ -89,14 +91,14 @@ pub async fn expand(client: &mut Client, target: &Target) -> Outcome<Meant> {
             }
         }
     }
-    expand_quoted(client, target).await
+    expand_quoted(out, client, target).await
 }
 
 /// The same in a conversation, where everything that is to be taken as it stands was quoted.
 ///
 /// # Errors
 /// As [`expand`].
-pub async fn expand_quoted(client: &mut Client, target: &Target) -> Outcome<Meant> {
+pub async fn expand_quoted(out: Output, client: &mut Client, target: &Target) -> Outcome<Meant> {
     let mut meant = Meant { names: Vec::new(), failures: Vec::new(), is_pattern: false };
     let words = glob::words(target.path.as_bytes())?;
     meant.is_pattern = words.len() > 1;
@@ -111,7 +113,8 @@ pub async fn expand_quoted(client: &mut Client, target: &Target) -> Outcome<Mean
         };
         meant.is_pattern = true;
         let only_folders = target.is_folder;
-        let Expansion { entries, unread, .. } = client.expand(&glob, only_folders).await?;
+        let Expansion { entries, unread, denied, .. } = client.expand(&glob, only_folders).await?;
+        denied.iter().try_for_each(|folder| unread::skipped(out, folder, Skip::Unlistable))?;
         if entries.is_empty() {
             let text = format!("{target}: nothing matches");
             let hint = "`sealift ls` shows what is there. A name that begins with a dot matches only a pattern that does, and after a backslash a wildcard is an ordinary character.";

@@ -80,6 +80,11 @@ impl Failure {
         }
     }
 
+    /// Whether the server refuses it for want of a right.
+    pub fn is_denied_by_server(&self) -> bool {
+        matches!(self, Failure::Error { error, .. } if error.kind() == Kind::Denied && error.side() == Side::Server)
+    }
+
     /// Says which line of a file of commands it was. Of what was shown already, that comes behind it.
     pub fn at_line(self, file: &str, number: u64, out: Output) -> Self {
         match self {

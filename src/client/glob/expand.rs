@@ -1,6 +1,6 @@
 //! Finding what matches: one listing for each folder that may hold something, many of them under way at once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 
 use super::{Glob, Part, matches};
@@ -10,9 +10,9 @@ use crate::client::listing::{self, Unread, held_by};
 use crate::client::requests;
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind, RelPath};
+use crate::files::{Entry, EntryKind, Mark, RelPath};
 use crate::limits;
-use crate::proto::Command;
+use crate::proto::{Command, Feature};
 
 /// What matches, and what could not be looked into.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ pub struct Expansion {
     pub entries: Vec<Entry>,
     /// An error for each folder that could not be read.
     pub unread: Vec<(PathBuf, Error)>,
+    /// Folders that were not named and that the user may not list, as the drop boxes among shared folders.
+    pub denied: Vec<PathBuf>,
 }
 
 impl Client {
@@ -34,9 +36,11 @@ impl Client {
     pub async fn expand(&mut self, glob: &Glob, only_folders: bool) -> Result<Expansion> {
         let glob = glob.clone();
         self.run(move |session| {
-            let mut search = Search { only_folders, found: BTreeMap::new(), held: 0, unread: Vec::new() };
+            let (found, unread, denied) = Default::default();
+            let mut search = Search { only_folders, found, held: 0, unread, denied };
             search.run(session, glob.folder, &glob.parts)?;
-            Ok(Expansion { entries: search.found.into_values().collect(), unread: search.unread })
+            let Search { found, unread, denied, .. } = search;
+            Ok(Expansion { entries: found.into_values().collect(), unread, denied: denied.into_iter().collect() })
         })
         .await
     }
@@ -49,6 +53,7 @@ struct Search {
     /// Bytes that what is held takes.
     held: usize,
     unread: Vec<(PathBuf, Error)>,
+    denied: BTreeSet<PathBuf>,
 }
 
 impl Search {
@@ -118,7 +123,8 @@ impl Search {
         mut each: impl FnMut(&mut Self, &RelPath, Entry) -> Result<()>,
     ) -> Result<()> {
         let features = session.features();
-        let command = |path: &RelPath| listing::command(features, path.clone(), recursive, false);
+        let marks = features.has(Feature::Marks);
+        let command = |path: &RelPath| listing::command(features, path.clone(), recursive, marks);
         ask(session, folders, command, |session, folder| {
             let reply = session.reply()?;
             if reply.is_error() {
@@ -131,7 +137,9 @@ impl Search {
             let unread = listing::entries(session, recursive, |entries| {
                 entries.into_iter().try_for_each(|entry| each(self, folder, entry))
             })?;
-            self.unread.extend(visible(unread).errors(folder));
+            let unread = visible(unread);
+            self.unread.extend(unread.errors(folder));
+            self.denied.extend(unread.denied(folder));
             Ok(())
         })
     }
@@ -146,7 +154,14 @@ impl Search {
                 let reply = session.reply()?;
                 if reply.is_error() {
                     let error = reply.to_error();
-                    return self.refused(session, path, error, false);
+                    // Of what is in a folder that may not be looked at, nobody knows whether it is there.
+                    let folder = path.parent().unwrap_or_default();
+                    return self.refused(
+                        session,
+                        if error.kind() == Kind::Denied { &folder } else { path },
+                        error,
+                        false,
+                    );
                 }
                 if reply.digits != 213 {
                     return Err(session.out_of_order());
@@ -162,8 +177,11 @@ impl Search {
     fn refused(&mut self, session: &Session, path: &RelPath, error: Error, was_typed: bool) -> Result<()> {
         let error = error.about(&path.to_string());
         match error.kind() {
-            Kind::Denied => Err(error),
             _ if was_typed || session.is_broken() => Err(error),
+            Kind::Denied => {
+                self.denied.insert(path.as_path().to_owned());
+                Ok(())
+            }
             Kind::NotFound | Kind::NotDirectory => Ok(()),
             _ => {
                 self.unread.push((path.as_path().to_owned(), error));
@@ -176,6 +194,7 @@ impl Search {
         if self.only_folders && entry.kind != EntryKind::Directory {
             return Ok(());
         }
+        entry.mark = entry.mark.filter(Mark::is_shared);
         if !folder.is_root() {
             entry.path = [folder.as_bytes(), b"/", &entry.path].concat();
         }
@@ -218,5 +237,6 @@ fn ask(
 fn visible(unread: Unread) -> Unread {
     let is_hidden = |path: &[u8]| path.split(|byte| *byte == b'/').any(|name| name.starts_with(b"."));
     let (hidden, names): (Vec<_>, Vec<_>) = unread.names.into_iter().partition(|name| is_hidden(name));
-    Unread { count: unread.count.saturating_sub(hidden.len() as u64), names }
+    let denied = unread.denied.into_iter().filter(|name| !is_hidden(name)).collect();
+    Unread { count: unread.count.saturating_sub(hidden.len() as u64), names, denied }
 }

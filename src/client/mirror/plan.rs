@@ -38,9 +38,10 @@ pub struct Tree {
     pub strays: Vec<Stray>,
     /// The texts of its links, where links are kept.
     pub links: HashMap<RelPath, Vec<u8>>,
-    /// Folders in it that the server's administrator shares: at a server that tells which, and of a source where something may be
-    /// deleted.
+    /// Folders in it that the server's administrator shares: at a server that tells which.
     pub shared: Vec<RelPath>,
+    /// Of a destination: folders in it that may not be listed, so that nobody knows what is in them.
+    pub unlistable: Vec<RelPath>,
     /// The most of a file's mode that is taken over there.
     pub max_mode: FileMode,
     /// All of it could be read.
@@ -56,6 +57,7 @@ impl Default for Tree {
             strays: Vec::new(),
             links: HashMap::new(),
             shared: Vec::new(),
+            unlistable: Vec::new(),
             max_mode: FileMode::ALL,
             is_whole: true,
         }
@@ -99,6 +101,17 @@ impl Tree {
             is_any
         };
         self.shared.iter().filter(|folder| spares(folder)).cloned().collect()
+    }
+
+    /// Leaves alone what may not be listed and is not at the source. Gives those folders.
+    pub(super) fn spare_unlistable(&mut self, source: &Tree) -> Vec<RelPath> {
+        let unlistable = std::mem::take(&mut self.unlistable);
+        let spared: Vec<RelPath> = unlistable.into_iter().filter(|path| !source.items.contains_key(path)).collect();
+        for path in &spared {
+            self.items.remove(path);
+            self.untouchable.insert(path.as_bytes().to_vec());
+        }
+        spared
     }
 
     /// Whether nothing has this name.

@@ -87,7 +87,9 @@ fn pull(
         }
     }
     destination.spare(&source, &options.filter);
-    let mut plan = make_plan(session, (&source, &destination), (into, &LocalAccess::Seen, from), options)?;
+    // Nothing is compared where there is no such folder.
+    let access = LocalAccess::below(into).unwrap_or(LocalAccess::Seen);
+    let mut plan = make_plan(session, (&source, &destination), (into, &access, from), options)?;
     plan.transfer.retain(|path| !run.has_failed(path));
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     let at = |path: &RelPath| into.join(path.as_path());

@@ -81,8 +81,10 @@ fn push(
         return Err(Error::new(Kind::NotDirectory, format!("{to}: not a folder")).of_server().at(to.as_path()));
     }
     destination.spare(&source, &options.filter);
+    let unlistable = destination.spare_unlistable(&source);
     let spared = destination.spare_shared(&source);
     if options.delete {
+        unlistable.iter().for_each(|folder| report.skipped(&to.as_path().join(folder.as_path()), Skip::Unlistable));
         spared.iter().for_each(|folder| report.skipped(&to.as_path().join(folder.as_path()), Skip::Shared));
     }
     let mut plan = make_plan(session, (&source, &destination), (from, &access, to), options)?;

@@ -9,7 +9,7 @@ use super::MirrorOptions;
 use super::plan::{Item, Tree};
 use super::report::Report;
 use crate::client::filter::Filter;
-use crate::client::listing::Listing;
+use crate::client::listing::{Listing, Unread};
 use crate::client::observer::Skip;
 use crate::client::session::Session;
 use crate::client::symlinks::ServerLinks;
@@ -30,7 +30,7 @@ pub(super) fn source(
     report: &mut Report<'_>,
 ) -> Result<Tree> {
     options.server_links.check(session)?;
-    tree(session, root, &options.filter, report, Which::Source { links: options.server_links, delete: options.delete })
+    tree(session, root, &options.filter, report, Which::Source { links: options.server_links })
 }
 
 /// Lists a folder of the server that is to become like another; an empty tree if it is missing. What is to be removed
@@ -59,16 +59,13 @@ pub(super) fn names_in(session: &mut Session, folder: &RelPath) -> Result<HashSe
 /// Which side of a mirror is listed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
-    Source { links: ServerLinks, delete: bool },
+    Source { links: ServerLinks },
     Destination { delete: bool },
 }
 
 fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which) -> Result<Tree> {
     session.command(&Command::stat(root.clone()))?;
-    match which {
-        Which::Source { links, delete: false } if !links.needs_marks() => listing::ask(session, root, true)?,
-        Which::Source { .. } | Which::Destination { .. } => listing::ask_marked(session, root, true)?,
-    }
+    listing::ask_marked(session, root, true)?;
     let top = session.expect(213).and_then(|reply| requests::stat(&reply));
     // Both are answered, also when the first is refused.
     let listed = listing::read_with_mode(session, true);
@@ -77,7 +74,8 @@ fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Rep
     if let Which::Source { links, .. } = which {
         listed = links.apply(session, root, listed)?;
     }
-    let Listing { entries, unread } = listed;
+    let Listing { entries, mut unread } = listed;
+    unread.denied.retain(|name| filter.takes_with_above(name));
 
     let max_mode = max_mode.unwrap_or(FileMode::ALL);
     let mut tree = Tree { is_whole: unread.count == 0, max_mode, ..Tree::default() };
@@ -91,7 +89,25 @@ fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Rep
     for entry in entries {
         take(entry, root, filter, report, which, &mut tree);
     }
+    leave_denied(&unread, root, report, which, &mut tree);
     Ok(tree)
+}
+
+/// Leaves out what the user may not list, which is no failure: it is no part of what was asked for. What else is in such a folder, here and at
+/// the other side, stays as it is. Of a destination it is there for all that, and what may only be sent there is sent.
+fn leave_denied(unread: &Unread, root: &RelPath, report: &mut Report<'_>, which: Which, tree: &mut Tree) {
+    for (name, shown) in unread.denied.iter().zip(unread.denied(root)) {
+        match which {
+            Which::Source { .. } => {
+                report.skipped(&shown, Skip::Unlistable);
+                if let Ok(path) = RelPath::parse(name) {
+                    tree.items.remove(&path);
+                }
+                tree.untouchable.insert(name.clone());
+            }
+            Which::Destination { .. } => tree.unlistable.extend(RelPath::parse(name)),
+        }
+    }
 }
 
 fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which, tree: &mut Tree) {
@@ -119,6 +135,7 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
     let skip = match (which, kind) {
         (Which::Source { links, .. }, EntryKind::Link) if mark.is_none() => Some(links.why_skipped()),
         (Which::Source { .. }, EntryKind::Other) => Some(Skip::Special),
+        (Which::Source { .. }, EntryKind::Directory) if mark == Some(Mark::SharedListOnly) => Some(Skip::ListOnly),
         _ => Skip::by_name(path.rsplit(|b| *b == b'/').next().unwrap_or_default()),
     };
     if let Some(why) = skip {
@@ -135,7 +152,7 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
             let size = if kind == EntryKind::File { size } else { 0 };
             match (which, mark) {
                 (Which::Source { .. }, Some(Mark::Symlink(text))) => drop(tree.links.insert(inside.clone(), text)),
-                (_, Some(Mark::Shared)) => tree.shared.push(inside.clone()),
+                (_, Some(Mark::Shared | Mark::SharedListOnly)) => tree.shared.push(inside.clone()),
                 _ => {}
             }
             tree.items.insert(inside, Item { kind, size, mtime, rotten, mode });

@@ -62,6 +62,8 @@ impl<'a> Report<'a> {
         // A mirror is done again when it was cut off, and then goes on with the file it was at.
         (ledger.how.keep, ledger.how.resume) = (true, true);
         ledger.how.notes_failures = true;
+        // Of those on the way to what may be listed, some may not be themselves.
+        ledger.how.parents = true;
         ledger.how.perms = self.perms;
         ledger.how.growing = self.growing;
         ledger.how.puts_off = self.run.puts_off();

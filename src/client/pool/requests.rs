@@ -14,7 +14,7 @@ use crate::client::jobs::{Download, Summary, Upload};
 use crate::client::list_stream::ListStream;
 use crate::client::listing::Listing;
 use crate::client::observer::Observer;
-use crate::client::retry::is_lost_line;
+use crate::client::patience::is_lost_line;
 use crate::error::Result;
 use crate::files::{IntoPath, RelPath};
 

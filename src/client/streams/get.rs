@@ -11,7 +11,7 @@ use crate::client::answers::{Ids, Transferred};
 use crate::client::destination::Destination;
 use crate::client::jobs::Download;
 use crate::client::observer::Observer;
-use crate::client::receive::{Announced, Job, Receiver, data, finish, hashed, whole_hash};
+use crate::client::receive::{Announced, Job, Receiver, begin, data, finish, hashed, whole_hash};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Hash, Partial, RelPath, SourceMode, Staged, UploadSpec};
@@ -122,20 +122,20 @@ async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination
         true => proven(streams, &from, &to, into).await?,
         false => None,
     };
-    let perms = streams.with_ledger(|ledger| ledger.how.perms);
-    let staged = match stage(into, &to, condition, (announced, perms), partial) {
+    let (perms, parents) = streams.with_ledger(|ledger| (ledger.how.perms, ledger.how.parents));
+    let staged = match stage(into, &to, condition, (announced, perms, parents), partial) {
         Ok(staged) => staged,
         Err(error) => {
             failed(streams, &job.file, error);
             return Ok(());
         }
     };
-    let begin = partial.map_or(0, |partial| partial.len);
-    if begin > 0 {
-        streams.with_ledger(|ledger| ledger.resumed(&to, begin));
-        observer.resumed(from.as_path(), begin);
+    let there = partial.map_or(0, |partial| partial.len);
+    if there > 0 {
+        streams.with_ledger(|ledger| ledger.resumed(&to, there));
+        observer.resumed(from.as_path(), there);
     }
-    let ranges = Ranges::new(begin, announced.size, streams.client.streams());
+    let ranges = Ranges::new(there, announced.size, streams.client.streams());
     let fetch = Arc::new(Fetch { from, announced, ranges, staged: Mutex::new(Some(staged)), observer });
     let (lead, help, target) = (Arc::clone(&fetch), Arc::clone(&fetch), into.clone());
     let led = streams
@@ -223,7 +223,7 @@ fn stage(
     into: &Destination,
     to: &RelPath,
     condition: Condition,
-    (announced, perms): (Announced, bool),
+    (announced, perms, parents): (Announced, bool, bool),
     partial: Option<Partial>,
 ) -> Result<Box<dyn Staged>> {
     let Announced { size, mtime, mode, allocated } = announced;
@@ -231,7 +231,7 @@ fn stage(
     let mode = mode.map(|mode| SourceMode { mode, perms });
     let spec = UploadSpec { size, mtime, mode, allocated, condition, ..UploadSpec::default() };
     match partial {
-        None => into.store().begin(to, spec)?.into_parts(),
+        None => begin(into.store(), to, spec, parents)?.into_parts(),
         Some(Partial { len, hash }) => into.store().resume(to, spec, len, hash)?.into_parts(),
     }
 }

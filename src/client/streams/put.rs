@@ -17,7 +17,7 @@ use crate::client::local_access::LocalAccess;
 use crate::client::local_file::LocalFile;
 use crate::client::observer::Observer;
 use crate::client::part_there::part_of;
-use crate::client::retry::is_lost_line;
+use crate::client::patience::is_lost_line;
 use crate::client::send::{Sender, Task, of_destination};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};

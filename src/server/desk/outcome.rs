@@ -43,6 +43,8 @@ pub enum Outcome {
         unreadable: u64,
         /// Their names, as far as [`crate::limits::UNREAD_NAMES`] goes.
         unread: Vec<Vec<u8>>,
+        /// The first of these, so many, are folders that the user may not list.
+        denied: usize,
     },
     /// The bytes were read, and the file stood still.
     Read {

@@ -187,7 +187,7 @@ pub async fn between(ctx: &Context, names: &[OsString], how: Moving) -> Outcome 
         let mut several = from.len() > 1;
         for ((_, target), typed) in from.iter().zip(names) {
             let meant = match may_be_pattern(typed) {
-                true => ask(client, Some(&way), async |client| expand::expand(client, target).await).await?,
+                true => ask(client, Some(&way), async |client| expand::expand(ctx.out, client, target).await).await?,
                 false => expand::as_it_stands(target),
             };
             several |= meant.is_pattern;

@@ -8,6 +8,7 @@ use sealift::files::RelPath;
 use sealift::{Client, Error, Kind};
 
 use super::change::{self, Act, Moving};
+use super::unread;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::how_args::CpHow;
@@ -61,6 +62,7 @@ pub async fn copy_one(
         Err(err) => return Err(explained(err, &from.path)),
     }
     let copied = client.copy_tree(&from.path, to, force).await.map_err(|err| explained(err, &from.path))?;
+    copied.denied.iter().try_for_each(|(folder, why)| unread::skipped(out, folder, *why))?;
     for path in &copied.skipped {
         out.warn(&format!("{path}: left out, it is no file"));
     }

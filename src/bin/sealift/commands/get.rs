@@ -1,14 +1,15 @@
 //! `get`: files and folders from servers, as `cp -r` reads.
 
+mod names;
+
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use sealift::client::{Config, Download, Observer as _, ServerLinks, Skip, Summary, Target, Transfer};
-use sealift::escape::for_people;
-use sealift::files::{Condition, EntryKind, RelPath};
+use sealift::client::{Download, Observer as _, ServerLinks, Skip, Summary, Target, Transfer};
+use sealift::files::{Condition, EntryKind, Mark, RelPath};
 use sealift::{Client, Error, Kind};
 
 use super::cat::{self, Cat};
@@ -28,6 +29,7 @@ use crate::login::Login;
 use crate::output;
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
+use names::{refuse_remote_destination, split};
 
 /// Runs the command.
 ///
@@ -126,28 +128,17 @@ async fn listed(ctx: &Context, args: &Get) -> Outcome {
     .await
 }
 
-/// With two or more names the last is the local one, unless it can only be a remote one.
-fn split<'a>(config: &Config, names: &'a [OsString]) -> (&'a [OsString], &'a OsStr) {
-    let is_remote = |name: &OsStr| name.as_bytes().starts_with(b"sealift://") || config.is_named(name.as_bytes());
-    match names {
-        [remotes @ .., last] if !remotes.is_empty() && !is_remote(last) => (remotes, last),
-        remotes => (remotes, OsStr::new(".")),
-    }
+/// A folder to fetch.
+struct Folder {
+    from: RelPath,
+    to: RelPath,
+    /// It was named, and not found by a pattern.
+    is_named: bool,
 }
 
-/// `work:` and `host:folder` are places on a server to whoever types them, and no names for a file here.
-fn refuse_remote_destination(remotes: &[OsString], local: &OsStr) -> Outcome {
-    let first = local.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
-    let is_one_of_them = |remote: &OsString| remote.as_bytes().starts_with(first);
-    if !first.contains(&b':') || remotes.iter().any(is_one_of_them) || Path::new(local).symlink_metadata().is_ok() {
-        return Ok(());
-    }
-    let shown = for_people(local.as_bytes());
-    let hint = format!(
-        "The last name is the local destination: write ./{shown} for that. `sealift cp` copies within one server."
-    );
-    let text = format!("{shown} looks like a place on a server, and nothing has this name here");
-    Err(Failure::new(Kind::Usage, text, hint))
+/// Whether this was found by a pattern, and nothing in it may be downloaded.
+fn may_not_download(named: &Named) -> bool {
+    named.entry.as_ref().is_some_and(|entry| entry.mark == Some(Mark::SharedListOnly))
 }
 
 /// One command's downloads, over one connection after another.
@@ -186,7 +177,7 @@ impl<'a> Fetch<'a> {
         let mut names = Vec::new();
         for ((_, target), reads) in targets {
             let meant = match reads {
-                Reads::Pattern => expand::expand(client, target).await,
+                Reads::Pattern => expand::expand(self.ctx.out, client, target).await,
                 Reads::Plainly => Ok(expand::as_it_stands(target)),
                 Reads::Contents => Ok(expand::as_it_stands(target).contents()),
             };
@@ -287,7 +278,8 @@ impl<'a> Fetch<'a> {
         let mut trees = Vec::new();
         for target in targets {
             match self.job(client, way, target).await {
-                Ok((from, to, true)) => trees.push((from, to)),
+                Ok((from, _, true)) if may_not_download(target) => self.skip(&from, Skip::ListOnly),
+                Ok((from, to, true)) => trees.push(Folder { from, to, is_named: target.entry.is_none() }),
                 Ok((from, to, false)) => files.push(Download::new(from, to).condition(condition)),
                 Err(failure) if failure.ends_connection() => return Err(failure),
                 Err(failure) => self.tally.show(failure.while_at(&target.target.path), self.ctx.out)?,
@@ -315,7 +307,7 @@ impl<'a> Fetch<'a> {
         for (Listed { path, is_folder }, kind) in listed.into_iter().zip(kinds) {
             let from = folder.join(path.as_bytes())?;
             match kind {
-                Some(EntryKind::Directory) => trees.push((from, path)),
+                Some(EntryKind::Directory) => trees.push(Folder { from, to: path, is_named: true }),
                 None if is_folder && !self.recursive => {
                     let error = Error::new(Kind::IsDirectory, format!("{from}: is a folder"));
                     self.tally.show(Failure::from(error).at_server(&from), self.ctx.out)?;
@@ -335,14 +327,14 @@ impl<'a> Fetch<'a> {
         client: &mut Client,
         way: Option<&Way<'_>>,
         mut files: Vec<Download>,
-        mut trees: Vec<(RelPath, RelPath)>,
+        mut trees: Vec<Folder>,
     ) -> Outcome {
         let (condition, options) = (self.how.condition, self.how.options());
         if files.is_empty() && trees.is_empty() {
             return Ok(());
         }
         if let Local::Through(place) = self.local {
-            if let Some((from, _)) = trees.first() {
+            if let Some(Folder { from, .. }) = trees.first() {
                 let text = format!("{}: is no folder, and {from} is one", place.shown());
                 return Err(Error::new(Kind::NotDirectory, text).into());
             }
@@ -355,7 +347,7 @@ impl<'a> Fetch<'a> {
             true => {
                 let (into, below) = self.local.nearest()?;
                 let of_files = files.iter_mut().map(|file| &mut file.to);
-                for to in of_files.chain(trees.iter_mut().map(|(_, to)| to)) {
+                for to in of_files.chain(trees.iter_mut().map(|tree| &mut tree.to)) {
                     *to = below.join(to.as_bytes())?;
                 }
                 into
@@ -377,7 +369,7 @@ impl<'a> Fetch<'a> {
             transfer(work, client, way, &self.progress, &mut self.summary).await?;
         }
         let mut left = trees.len();
-        for (from, to) in trees {
+        for Folder { from, to, is_named } in trees {
             left -= 1;
             self.progress.next_part(left);
             let work = Transfer::get_tree(&from, &into, &to, condition, options).with_filter(&self.how.filter);
@@ -389,10 +381,20 @@ impl<'a> Fetch<'a> {
                 if failure.ends_connection() {
                     return Err(failure);
                 }
-                self.tally.show(failure, self.ctx.out)?;
+                // What a pattern found was not asked for by its name.
+                match failure.is_denied_by_server() && !is_named {
+                    true => self.skip(&from, Skip::Unlistable),
+                    false => self.tally.show(failure, self.ctx.out)?,
+                }
             }
         }
         Ok(())
+    }
+
+    /// Leaves a folder out.
+    fn skip(&mut self, folder: &RelPath, why: Skip) {
+        self.summary.skipped += 1;
+        self.progress.skipped(folder.as_path(), why);
     }
 
     /// Fetches one file into what is no file. The bytes go there as they come, and are verified at the end.
@@ -476,25 +478,5 @@ impl<'a> Fetch<'a> {
             self.local.check_place(&to)?;
         }
         Ok((from, to, is_folder))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_name_is_local_unless_it_is_alone_or_a_url() {
-        let names = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-        for (words, remotes, local) in [
-            (&["h/a"][..], 1, "."),
-            (&["h/a", "h/b"], 1, "h/b"),
-            (&["h/a", "h/b", "."], 2, "."),
-            (&["h/a", "sealift://h/b"], 2, "."),
-        ] {
-            let names = names(words);
-            let (found, last) = split(&Config::default(), &names);
-            assert_eq!((found.len(), last), (remotes, OsStr::new(local)));
-        }
     }
 }

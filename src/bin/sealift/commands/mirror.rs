@@ -431,7 +431,8 @@ fn show_summary(
             object.value("deleted_bytes", deletes.bytes)
         });
         let object = object.value("failed", totals.failed);
-        object.value("skipped", summary.transfer.skipped).value("links", totals.links).ids(ids)
+        let object = object.value("skipped", summary.transfer.skipped).value("unreadable", totals.skipped.unreadable());
+        object.value("links", totals.links).ids(ids)
     };
     if !out.json(done)? {
         out.note(&match dry_run {

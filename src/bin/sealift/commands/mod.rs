@@ -32,7 +32,7 @@ pub mod trash;
 pub mod tree;
 pub mod trust;
 mod typed;
-mod unread;
+pub mod unread;
 pub mod verify;
 
 use crate::args::Command;

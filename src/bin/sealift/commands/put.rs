@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_std::future::timeout;
 use async_std::task::spawn_blocking;
-use sealift::client::{Observer as _, Skip, Summary, Target, Transfer, Upload};
+use sealift::client::{LocalBase, Observer as _, Skip, Summary, Target, Transfer, Upload};
 use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath};
 use sealift::limits;
@@ -79,7 +79,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     if let Some(path) = first
         && !send.how.is_dry_run()
     {
-        send.opened = Some((path.clone(), open_pipe(ctx, path).await?));
+        send.opened = Some((path.clone(), open_pipe(ctx, path, None).await?));
     }
     let connected = ctx.connect(&login).await?;
     let way = Way::back_to(ctx, &login, &connected);
@@ -126,6 +126,8 @@ pub struct Jobs {
     trees: Vec<(PathBuf, RelPath)>,
     /// A folder gets the name of the target.
     gives_a_name: bool,
+    /// All of it lies below this folder, and not behind links.
+    base: Option<LocalBase>,
 }
 
 impl Jobs {
@@ -223,7 +225,9 @@ impl<'a> Send<'a> {
     /// # Errors
     /// For a path that is too long.
     pub fn listed(&mut self, folder: &Path, to: &RelPath, paths: Vec<Listed>) -> Outcome<Jobs> {
-        let mut jobs = Jobs::default();
+        // Opened before anything in it is looked at, so that nothing is sent but what is below it.
+        let base = (!self.follows_links).then(|| LocalBase::open(folder)).transpose()?;
+        let mut jobs = Jobs { base, ..Jobs::default() };
         for Listed { path, .. } in paths {
             let to = to.join(path.as_bytes())?;
             let local = folder.join(path.as_path());
@@ -301,7 +305,8 @@ impl<'a> Send<'a> {
     /// Sends all of these.
     async fn send(&mut self, client: &mut Client, way: Option<&Way<'_>>, jobs: Jobs) -> Outcome {
         let (condition, options) = (self.how.condition, self.how.options());
-        let Jobs { mut files, pipes, trees, gives_a_name } = jobs;
+        let Jobs { mut files, pipes, trees, gives_a_name, base } = jobs;
+        let based = |work: Transfer| base.iter().fold(work, Transfer::below);
         // What came through a pipe does not come again.
         let is_file = |file: &Upload| matches!(file.from, sealift::client::UploadSource::File(_));
         let can_go_on = files.iter().any(is_file) || !trees.is_empty();
@@ -313,7 +318,7 @@ impl<'a> Send<'a> {
             for file in &mut files {
                 file.condition = condition;
             }
-            let work = Transfer::upload(files, options);
+            let work = based(Transfer::upload(files, options));
             transfer(work, client, way, &self.progress, &mut self.summary).await?;
         }
         // One after the other, as `cat` opens them: whoever writes into them may do so in order.
@@ -325,7 +330,7 @@ impl<'a> Send<'a> {
             }
             let pipe = match self.opened.take_if(|(opened, _)| *opened == path) {
                 Some((_, pipe)) => pipe,
-                None => open_pipe(self.ctx, &path).await?,
+                None => open_pipe(self.ctx, &path, base.as_ref()).await?,
             };
             let mut upload = Upload::stream(pipe, to);
             upload.condition = condition;
@@ -339,7 +344,7 @@ impl<'a> Send<'a> {
         for (path, to) in trees {
             left -= 1;
             self.progress.next_part(left);
-            let work = Transfer::put_tree(&path, &to, condition, options);
+            let work = based(Transfer::put_tree(&path, &to, condition, options));
             let work = work.with_filter(&self.how.filter).following_links(self.follows_links);
             if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
                 let failure = failure.about(&path.display().to_string());
@@ -354,10 +359,14 @@ impl<'a> Send<'a> {
 }
 
 /// Opens a pipe, which takes until somebody writes into it. A person is told what is waited for.
-async fn open_pipe(ctx: &Context, path: &Path) -> Outcome<File> {
-    let opening = path.to_owned();
+async fn open_pipe(ctx: &Context, path: &Path, base: Option<&LocalBase>) -> Outcome<File> {
+    let (opening, base) = (path.to_owned(), base.cloned());
+    let open = move || match base {
+        Some(base) => base.open_waiting(&opening),
+        None => File::open(&opening).map_err(|err| Error::file(opening.display(), err)),
+    };
     // Apart, so that an interruption is heard meanwhile.
-    let mut opened = pin!(spawn_blocking(move || File::open(opening)));
+    let mut opened = pin!(spawn_blocking(open));
     let opened = match timeout(limits::PIPE_SAID_AFTER, &mut opened).await {
         Ok(opened) => opened,
         Err(_) => {
@@ -365,7 +374,7 @@ async fn open_pipe(ctx: &Context, path: &Path) -> Outcome<File> {
             opened.await
         }
     };
-    Ok(opened.map_err(|err| Error::file(path.display(), err))?)
+    Ok(opened?)
 }
 
 /// What a target is to what is sent.

@@ -38,11 +38,12 @@ pub async fn around(client: &mut Client, path: &RelPath) -> Option<RelPath> {
 async fn is_shared(client: &mut Client, path: &RelPath) -> bool {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
     let listed = client.list_marked(folder).await;
-    listed
-        .is_ok_and(|listing| listing.entries.iter().any(|entry| entry.path == name && entry.mark == Some(Mark::Shared)))
+    listed.is_ok_and(|listing| {
+        listing.entries.iter().any(|entry| entry.path == name && entry.mark.as_ref().is_some_and(Mark::is_shared))
+    })
 }
 
 async fn has_shared(client: &mut Client, path: &RelPath) -> bool {
     let listed = client.list_marked(path.clone()).await;
-    listed.is_ok_and(|listing| listing.entries.iter().any(|entry| entry.mark == Some(Mark::Shared)))
+    listed.is_ok_and(|listing| listing.entries.iter().any(|entry| entry.mark.as_ref().is_some_and(Mark::is_shared)))
 }

@@ -6,6 +6,7 @@ use sealift::client::{Doubt, Inspection, Target, Verified};
 use sealift::escape::for_people;
 use sealift::{Client, Exit, Kind, limits};
 
+use super::unread;
 use crate::context::{Context, Repeat};
 use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
@@ -49,11 +50,12 @@ async fn go_on(out: Output, client: &mut Client, target: &Target, inspection: &I
     let path = &target.path;
     let found = inspection.attempt(client, |doubt| tell(out, &doubt)).await;
     let verified = found.map_err(|err| Failure::from(err).about(&path.to_string()))?;
-    let Verified { confirmed, unrecorded, rotten, failed, bytes, .. } = verified;
+    inspection.denied().iter().try_for_each(|(folder, why)| unread::skipped(out, folder, *why))?;
+    let Verified { confirmed, unrecorded, rotten, failed, denied, bytes, .. } = verified;
     let object = || {
         let object = Object::of(Event::Verified).name("path", path.as_bytes()).value("confirmed", confirmed);
         let object = object.value("unrecorded", unrecorded).value("rotten", rotten).value("failed", failed);
-        object.value("bytes", bytes).ids(client.last_ids())
+        object.value("unreadable", denied).value("bytes", bytes).ids(client.last_ids())
     };
     if !out.json(object)? {
         let name = if several {
@@ -61,9 +63,13 @@ async fn go_on(out: Output, client: &mut Client, target: &Target, inspection: &I
         } else {
             String::new()
         };
+        let left_out = match denied {
+            0 => String::new(),
+            _ => format!("; {} left out", format::count(denied, "folder")),
+        };
         out.line(format!(
             "{name}{confirmed} as stored, {rotten} rotten, {unrecorded} without a record (below {}, or not stored by Sealift), \
-             {failed} not read; {} read",
+             {failed} not read; {} read{left_out}",
             format::size(limits::RECORD_MIN),
             format::size(bytes)
         ))?;

@@ -246,6 +246,7 @@ impl Progress {
             .value("failed", tally.failures())
             .value("unchanged", summary.unchanged)
             .value("skipped", summary.skipped)
+            .value("unreadable", totals.skipped.unreadable())
             .value("links", summary.links)
             .value("dry_run", dry_run)
             .value("seconds", totals.time.unwrap_or_default().as_secs_f64())

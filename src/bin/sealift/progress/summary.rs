@@ -62,13 +62,27 @@ impl Skipped {
         }
     }
 
+    /// How many folders were left out since whoever asks may not read them.
+    pub fn unreadable(&self) -> u64 {
+        let is_so = |why: &Skip| matches!(why, Skip::Unlistable | Skip::ListOnly);
+        self.0.iter().filter(|(why, _)| is_so(why)).map(|(_, count)| count).sum()
+    }
+
     fn words(&self) -> Option<String> {
         let all: u64 = self.0.iter().map(|(_, count)| count).sum();
+        // Different reasons may have one word.
+        let mut alike: Vec<(Skip, u64)> = Vec::new();
+        for (why, count) in &self.0 {
+            match alike.iter_mut().find(|(known, _)| known.word() == why.word()) {
+                Some((_, sum)) => *sum += count,
+                None => alike.push((*why, *count)),
+            }
+        }
         let one = |(why, count): &(Skip, u64)| {
             let word = if *count == 1 { why.word() } else { why.words_for_many() };
-            if self.0.len() == 1 { word.to_owned() } else { format!("{count} {word}") }
+            if alike.len() == 1 { word.to_owned() } else { format!("{count} {word}") }
         };
-        (all > 0).then(|| format!("{all} skipped ({})", self.0.iter().map(one).collect::<Vec<_>>().join(", ")))
+        (all > 0).then(|| format!("{all} skipped ({})", alike.iter().map(one).collect::<Vec<_>>().join(", ")))
     }
 }
 

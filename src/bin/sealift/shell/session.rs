@@ -377,7 +377,7 @@ impl<'a> ShellSession<'a> {
         }
         let mut tally = Tally::default();
         for word in &words {
-            let meant = match word.meant(client).await {
+            let meant = match word.meant(out, client).await {
                 Ok(meant) => meant,
                 Err(failure) if failure.ends_connection() => return Err(failure),
                 Err(failure) => {

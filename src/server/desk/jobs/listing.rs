@@ -33,16 +33,42 @@ pub struct ListJob {
     /// Whether it is to be told what else entries are.
     marks: bool,
     entries: u64,
-    unreadable: u64,
+    /// What could not be read.
+    failed: LeftOut,
+    /// Folders that may not be listed.
+    denied: LeftOut,
     /// How many of those may be read another time: what has a name that no path has never is.
     missing: u64,
     /// Why the folder itself could not be read to its end.
     broken: Option<Error>,
-    /// The names of those that could not be read, as many as are kept.
-    unread: Vec<Vec<u8>>,
-    /// What they take.
-    unread_bytes: usize,
     running: Running,
+}
+
+/// What a listing leaves out.
+#[derive(Default)]
+struct LeftOut {
+    count: u64,
+    /// The names of the first ones, as many as are kept.
+    names: Vec<Vec<u8>>,
+    /// What they take.
+    bytes: usize,
+}
+
+impl LeftOut {
+    /// One more. It is named as long as there is room for all that came before.
+    fn add(&mut self, path: Vec<u8>) {
+        self.count += 1;
+        let more = path.len() + 1;
+        if self.has_all_names_but(1) && self.bytes + more <= limits::UNREAD_NAMES {
+            self.bytes += more;
+            self.names.push(path);
+        }
+    }
+
+    /// Whether so many have no name, and all others do.
+    fn has_all_names_but(&self, unnamed: u64) -> bool {
+        self.names.len() as u64 + unnamed == self.count
+    }
 }
 
 impl ListJob {
@@ -62,14 +88,10 @@ impl ListJob {
         &self.running
     }
 
-    /// Something could not be read. It is named as long as there is room.
-    fn count_unread(&mut self, path: Vec<u8>) {
-        self.unreadable += 1;
-        let more = path.len() + 1;
-        if self.unread_bytes + more <= limits::UNREAD_NAMES {
-            self.unread_bytes += more;
-            self.unread.push(path);
-        }
+    /// Whether this is in a folder that may not be listed, or is it.
+    fn is_in_unlisted(&self, path: &[u8]) -> bool {
+        let known = |path: RelPath| self.unlisted.as_ref().is_some_and(|known| path.is_within(known));
+        self.real.join(path).is_ok_and(known)
     }
 }
 
@@ -94,11 +116,10 @@ impl Desk {
                 marks,
                 modes: modes.then_some(self.most),
                 entries: 0,
-                unreadable: 0,
+                failed: LeftOut::default(),
+                denied: LeftOut::default(),
                 missing: 0,
                 broken: None,
-                unread: Vec::new(),
-                unread_bytes: 0,
                 running,
             }),
         }
@@ -124,9 +145,14 @@ impl Desk {
                     }
                     entry.mode = entry.mode.filter(|_| job.modes.is_some());
                     entry.mark = entry.mark.filter(|mark| self.may_tell(job, &entry.path, mark));
+                    if entry.mark == Some(Mark::Shared) && self.is_list_only(job, &entry.path) {
+                        entry.mark = Some(Mark::SharedListOnly);
+                    }
                     job.entries += 1;
                     return Some(entry);
                 }
+                // What is in it is told to nobody who may not look.
+                Err(unread) if job.is_in_unlisted(&unread.path) => {}
                 Err(unread) => {
                     self.audit.warn("not listed", &unread.error);
                     job.missing += u64::from(!matches!(unread.error.kind(), Kind::BadPath | Kind::PathTooLong));
@@ -135,7 +161,7 @@ impl Desk {
                         job.broken = Some(unread.error);
                         return None;
                     }
-                    job.count_unread(unread.path);
+                    job.failed.add(unread.path);
                 }
             }
         }
@@ -158,7 +184,7 @@ impl Desk {
         }
     }
 
-    /// Whether the folder that this is in may be listed. One that may not counts as one that could not be read.
+    /// Whether the folder that this is in may be listed. One that may not is counted.
     fn may_see(&self, job: &mut ListJob, entry: &Entry) -> bool {
         if !job.screened {
             return true;
@@ -170,7 +196,7 @@ impl Desk {
         if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) {
             let name = folder.strip_prefix(&job.real).unwrap_or_default().as_bytes().to_vec();
             job.unlisted = Some(folder);
-            job.count_unread(name);
+            job.denied.add(name);
         }
         false
     }
@@ -184,7 +210,7 @@ impl Desk {
         }
         job.listing.skip(path);
         if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) {
-            job.count_unread(path.to_vec());
+            job.denied.add(path.to_vec());
             job.unlisted = Some(folder);
         }
     }
@@ -198,6 +224,13 @@ impl Desk {
         job.marks && seen_in.is_some_and(|folder| self.principal.grants().access_at(&folder).contains(Access::LIST))
     }
 
+    /// Whether what is in this folder may be listed, and not downloaded.
+    fn is_list_only(&self, job: &ListJob, path: &[u8]) -> bool {
+        let Ok(folder) = job.real.join(path) else { return false };
+        let access = self.principal.grants().access_below(&folder).any;
+        access.contains(Access::LIST) && !access.contains(Access::DOWNLOAD)
+    }
+
     /// All entries were given.
     ///
     /// # Errors
@@ -206,8 +239,15 @@ impl Desk {
         if let Some(error) = job.broken.take() {
             return Err(self.drop_list(job, error));
         }
-        let ListJob { entries, unreadable, unread, running, .. } = job;
-        Ok(self.audit.done(&self.principal, running, Outcome::Listed { entries, unreadable, unread }))
+        let ListJob { entries, failed, denied, running, .. } = job;
+        let unreadable = failed.count + denied.count;
+        // Those that may not be listed come first: so their number says which they are.
+        let (is_named, mut unread) = (denied.has_all_names_but(0), denied.names);
+        let denied = unread.len();
+        if is_named {
+            unread.extend(failed.names);
+        }
+        Ok(self.audit.done(&self.principal, running, Outcome::Listed { entries, unreadable, unread, denied }))
     }
 
     /// Gives a listing up, for this reason.

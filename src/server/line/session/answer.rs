@@ -123,13 +123,17 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
                 None => reply,
             }
         }
-        Outcome::Listed { entries, unreadable, unread } => {
+        Outcome::Listed { entries, unreadable, unread, denied } => {
             let reply = ReplyWriter::new(line, 226, "done").field("entries", entries);
             let unread = that_fit(unread);
-            match unreadable {
-                0 => reply,
-                _ if unread.is_empty() => reply.field("unreadable", unreadable),
+            let reply = match unreadable {
+                0 => return reply,
+                _ if unread.is_empty() => return reply.field("unreadable", unreadable),
                 _ => reply.field("unreadable", unreadable).list("unread", unread),
+            };
+            match (*denied).min(unread.len()) {
+                0 => reply,
+                denied => reply.field("denied", denied),
             }
         }
         Outcome::Read { size, hash } => ReplyWriter::new(line, 226, "done").field("size", size).field("hash", hash),

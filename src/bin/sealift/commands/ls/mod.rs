@@ -152,9 +152,10 @@ pub async fn list(out: Output, client: &mut Client, target: &Target, look: &Look
         Err(err) => return Err(Failure::from(err).about(&target.path.to_string())),
     };
     let Counts { shown, hidden } = printer.finish()?;
+    unread::tell_denied(out, &unread, &target.path)?;
     out.json(|| {
         let object = Object::of(Event::Summary).name("path", target.path.as_bytes()).value("entries", shown);
-        object.value("unreadable", unread.count)
+        object.value("unreadable", unread.count.saturating_add(unread.denied.len() as u64))
     })?;
     if unread == Unread::default() {
         match (shown, hidden) {
@@ -164,7 +165,7 @@ pub async fn list(out: Output, client: &mut Client, target: &Target, look: &Look
             _ => {}
         }
     }
-    unread::tell(out, &unread, &target.path)
+    unread::tell_failed(out, &unread, &target.path)
 }
 
 /// Entries of a tree by their folders, each sorted by name.

@@ -9,6 +9,7 @@ use sealift::{Client, Result};
 
 use crate::expand::{self, Meant};
 use crate::failure::Outcome;
+use crate::output::Output;
 use crate::shell::request::literal;
 
 /// A name typed in the current folder.
@@ -24,9 +25,9 @@ impl Word {
     ///
     /// # Errors
     /// As [`expand::expand_quoted`].
-    pub(super) async fn meant(&self, client: &mut Client) -> Outcome<Meant> {
+    pub(super) async fn meant(&self, out: Output, client: &mut Client) -> Outcome<Meant> {
         match self.is_pattern {
-            true => expand::expand_quoted(client, &self.target).await,
+            true => expand::expand_quoted(out, client, &self.target).await,
             false if self.is_contents => Ok(expand::as_it_stands(&self.target).contents()),
             false => Ok(expand::as_it_stands(&self.target)),
         }

@@ -19,7 +19,7 @@ impl ShellSession<'_> {
         let client = self.client().await?;
         let mut all = Vec::new();
         for word in &words {
-            match word.meant(client).await {
+            match word.meant(out, client).await {
                 Ok(meant) => {
                     meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
                     all.extend(meant.names);
@@ -73,7 +73,7 @@ impl ShellSession<'_> {
         let (mut sources, mut several) = (Vec::new(), from.len() > 1);
         let client = self.client().await?;
         for word in &words {
-            let meant = match word.meant(client).await {
+            let meant = match word.meant(out, client).await {
                 Ok(meant) => meant,
                 Err(failure) if failure.ends_connection() || words.len() == 1 => return Err(failure),
                 Err(failure) => {

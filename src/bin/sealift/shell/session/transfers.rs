@@ -91,7 +91,7 @@ impl ShellSession<'_> {
             fetch.how = how;
             let mut names = Vec::new();
             for word in &words {
-                match word.meant(client).await {
+                match word.meant(ctx.out, client).await {
                     Ok(meant) => names.extend(fetch.take(meant)?),
                     Err(failure) if failure.ends_connection() => return Err(failure),
                     Err(failure) => fetch.missed(failure)?,
