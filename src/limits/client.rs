@@ -167,9 +167,13 @@ pub const PIPE_SAID_AFTER: Duration = Duration::from_millis(300);
 
 // ---- Mirrors ----
 
-/// Files at a mirror's destination up to which `--delete` may remove any number of them without being asked: few enough
+/// Files at a mirror's destination up to which `--delete` may remove most of them without being asked: few enough
 /// to be looked over before.
 pub const MIRROR_FILES_FREE: u64 = 20;
+
+/// So many files and more at a mirror's destination `--delete` does not remove all of without being asked, however few they are: it may be
+/// another folder that was meant.
+pub const MIRROR_ALL_ASKED: u64 = 3;
 
 /// Of a hundred files at a mirror's destination, how many `--delete` removes without being told that so many are meant.
 /// A source that lost more than half of its files since the last time was probably not all there.

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use async_std::task::sleep;
 use sealift::client::keys::LoginKey;
 use sealift::client::{
-    Config, ConnectOptions, DEFAULT_PORT, Endpoint, Family, Patience, RateLimit, Target, Verification, Welcome,
-    is_unreached,
+    Bookmark, Config, ConnectOptions, DEFAULT_PORT, Endpoint, Family, Patience, RateLimit, Target, Verification,
+    Welcome, is_unreached,
 };
 use sealift::escape::for_people;
 use sealift::secret::Secret;
@@ -25,6 +25,7 @@ use super::login::{ANONYMOUS, Login};
 use super::netrc::Netrc;
 use super::output::Output;
 use super::password::{self, Passwords};
+use super::suggest::nearest;
 use super::unreached;
 use super::verify::{follow, verification};
 
@@ -362,6 +363,7 @@ impl Context {
                 }
                 Err(err) => {
                     let failure = Failure::from(err).about(&login.to_string());
+                    let failure = failure.hinted_if(Kind::LoginFailed, || self.user_meant(login));
                     return Err(match login.user {
                         Some(_) => match credential.password().and_then(|given| self.source_of(given)) {
                             Some(source) => failure.hinted(Kind::LoginFailed, || {
@@ -378,6 +380,22 @@ impl Context {
                 }
             }
         }
+    }
+
+    /// What to do if a bookmark for this server has a user who is called almost so.
+    fn user_meant(&self, login: &Login) -> Option<String> {
+        let typed = login.user.as_deref()?;
+        let config = self.config().ok()?;
+        let is_here = |bookmark: &Bookmark| {
+            let port = bookmark.settings.port.or(config.defaults.port).unwrap_or(DEFAULT_PORT);
+            bookmark.host == login.server.host && port == login.server.port
+        };
+        let users = config.servers.values().filter(|bookmark| is_here(bookmark)).filter_map(|one| one.user.as_deref());
+        let meant = nearest(typed, users.filter(|user| *user != typed))?;
+        Some(format!(
+            "A bookmark of yours has {meant}@{} there. The server says of nobody whether there is such a user.",
+            login.server
+        ))
     }
 
     fn welcomed(&self, login: &Login, client: Client, welcome: Welcome, credential: Credential) -> Connected {

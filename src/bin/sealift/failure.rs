@@ -71,6 +71,14 @@ impl Failure {
         }
     }
 
+    /// The same where there is one.
+    pub fn hinted_if(self, kind: Kind, better: impl FnOnce() -> Option<String>) -> Self {
+        match self {
+            Failure::Error { error, hint: None } if error.kind() == kind => Failure::Error { hint: better(), error },
+            other => other,
+        }
+    }
+
     /// Gives what the server refuses for want of a right a better next step, unless it has one. What this machine
     /// refuses is another matter.
     pub fn denied_by_server(self, better: impl FnOnce() -> String) -> Self {

@@ -20,6 +20,8 @@ pub const COMMANDS: &[(&[&str], &str)] = &[
     (&["rmdir"], "`sealift rm HOST/folder` removes an empty folder, and with -r one with everything in it."),
     (&["curl", "wget"], "`sealift get HOST/file` fetches, `sealift put FILE HOST/folder/` sends."),
     (&["version"], "`sealift --version` shows it."),
+    (&["whoami", "id"], "`sealift status HOST` shows who you are there and what you may do."),
+    (&["quota", "free"], "`sealift df HOST` shows your quota, and how much room is left."),
     (
         &["undelete", "undo", "restore"],
         "`sealift trash restore HOST/file` brings back what was deleted, where the server keeps that.",
@@ -71,6 +73,8 @@ pub const SHELL_COMMANDS: &[(&[&str], &str)] = &[
     (&["history"], "The arrow keys and Ctrl-R find earlier commands."),
     (&["touch"], "`!touch NAME` makes an empty file on this machine, `put NAME` sends it."),
     (&["version"], "`status` shows the server's, `!sealift --version` that of this program."),
+    (&["whoami", "id"], "`status` shows who you are there and what you may do."),
+    (&["quota", "free"], "`df` shows your quota, and how much room is left."),
     (&["vi", "vim", "nano", "edit"], "`get` the file, `!vi` it, and `put` it back."),
 ];
 

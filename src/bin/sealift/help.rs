@@ -114,7 +114,7 @@ const CONNECTION_HELP: &str = "For every command: --json, -v, -q, and the other 
 const CONNECTION_HEADINGS: [&str; 2] = ["Connection", "Key and password"];
 
 /// Options that few need: they stand in `sealift help COMMAND`, and not in the page of `--help`.
-const RARE: [&str; 20] = [
+const RARE: [&str; 18] = [
     "nul",
     "include",
     "exclude-from",
@@ -133,14 +133,15 @@ const RARE: [&str; 20] = [
     "checksum",
     "unsorted",
     "one",
-    "max_downloads",
-    "max_files",
 ];
+
+/// Of these some are what a command is often used for.
+const NOT_RARE: [(&str, &str); 1] = [("link", "max_size")];
 
 /// A page of `--help` has no more lines than this: with the line that it was typed in, and the next one, it fits a screen of 30.
 const SCREEN: usize = 28;
 
-/// So many examples stand in a page that would be longer.
+/// So many examples stand at most in a page that would be longer.
 const FEW_EXAMPLES: usize = 3;
 
 const CONNECTION_EXAMPLES: &str = "\
@@ -160,10 +161,13 @@ pub fn command() -> clap::Command {
             let whole = fitted(&format!("{after}{CONNECTION_HELP}"), width());
             let command = command.after_help(whole.clone()).after_long_help(whole);
             let command = with_fitted_usage(in_short(command), width());
-            let command = match is_too_long(&command) {
-                true => command.after_help(fitted(&format!("{}{CONNECTION_HELP}", few_examples(&after)), width())),
+            // As many of the examples as there is room for.
+            let command = (1..=FEW_EXAMPLES).rev().fold(command, |command, most| match is_too_long(&command) {
+                true => {
+                    command.after_help(fitted(&format!("{}{CONNECTION_HELP}", few_examples(&after, most)), width()))
+                }
                 false => command,
-            };
+            });
             // Those below it, such as `trust add`.
             command.mut_subcommands(|inner| match inner.get_after_help().map(|after| after.ansi().to_string()) {
                 Some(after) => inner.after_help(fitted(&after, width())),
@@ -196,10 +200,10 @@ fn is_too_long(command: &clap::Command) -> bool {
     page.render_help().to_string().trim_end().lines().count() > SCREEN
 }
 
-/// Of what stands behind the options, some of the examples alone.
-fn few_examples(after: &str) -> String {
+/// Of what stands behind the options, so many of the examples alone.
+fn few_examples(after: &str, most: usize) -> String {
     let examples = after.split("\n\n").find(|paragraph| paragraph.starts_with("Example")).unwrap_or_default();
-    let few: Vec<&str> = examples.lines().take(1 + FEW_EXAMPLES).collect();
+    let few: Vec<&str> = examples.lines().take(1 + most).collect();
     if few.is_empty() { String::new() } else { format!("{}\n\n", few.join("\n")) }
 }
 
@@ -207,7 +211,9 @@ fn few_examples(after: &str) -> String {
 fn in_short(command: clap::Command) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let command = names.into_iter().fold(command, |all, name| all.mut_subcommand(name, in_short));
-    let command = command.mut_args(|arg| match RARE.contains(&arg.get_id().as_str()) {
+    let is_rare = |name: &str, arg: &str| RARE.contains(&arg) && !NOT_RARE.contains(&(name, arg));
+    let name = command.get_name().to_owned();
+    let command = command.mut_args(|arg| match is_rare(&name, arg.get_id().as_str()) {
         true => arg.hide_short_help(true),
         false => arg,
     });

@@ -248,7 +248,7 @@ fn unknown_option(option: &str, command: &Command, whole: &str, place: Typed) ->
 }
 
 /// The name that is so near to this one that it was probably meant: it begins with it, or few letters are wrong.
-fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let most = match typed.chars().count() {
         0 | 1 => 0,
         2 | 3 => 1,

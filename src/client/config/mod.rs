@@ -116,7 +116,7 @@ pub fn check_name(name: &str) -> Result<()> {
     let wrong = |why: &str| Err(Error::new(Kind::Usage, format!("`{name}` cannot be a server's name: {why}")));
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     match name.len() {
-        0 | 1 => wrong("it has two characters at least"),
+        0 | 1 => wrong("it has two characters at least, so that it is no drive's letter"),
         _ if !is_plain || name.starts_with('-') => wrong("it has letters, digits, hyphens and underscores, and no dot"),
         limits::BOOKMARK_MAX.. => wrong("it is longer than 62 characters"),
         _ => Ok(()),

@@ -65,6 +65,7 @@ pub(super) fn check(plan: &Plan, source: &Tree, destination: &Tree, options: &Mi
     let allowed = match options.max_delete {
         Some(most) => most.allows(gone, all),
         None if options.allow_empty_source && !source.has_content() => true,
+        None if gone == all && all >= limits::MIRROR_ALL_ASKED => false,
         None => all <= limits::MIRROR_FILES_FREE || MaxDelete::Percent(limits::MIRROR_DELETE_PERCENT).allows(gone, all),
     };
     if allowed {
@@ -177,6 +178,24 @@ mod tests {
         // Asked for by number, it holds for an empty source too.
         let both = |o: &mut MirrorOptions| (o.allow_empty_source, o.max_delete) = (true, Some(MaxDelete::Files(1)));
         assert_eq!(refusal(0, 3, both), Some(Kind::ManyDeletes));
+    }
+
+    #[test]
+    fn all_of_a_small_tree_is_not_removed_unasked_either() {
+        let refusal = |there: &[&str], change: fn(&mut MirrorOptions)| {
+            let mut options = MirrorOptions { delete: true, ..MirrorOptions::default() };
+            change(&mut options);
+            let mut destination = tree(0);
+            let file = *tree(1).items.get(&RelPath::parse(b"f0").unwrap()).unwrap();
+            destination.items.extend(there.iter().map(|name| (RelPath::parse(name.as_bytes()).unwrap(), file)));
+            let (source, also) = (tree(5), super::super::plan::Also { delete: true, ..Default::default() });
+            let plan = super::super::plan::plan(&source, &destination, super::super::plan::Compare::Times, also);
+            check(&plan, &source, &destination, &options).err().map(|error| error.kind())
+        };
+        assert_eq!(refusal(&["a", "b", "c"], |_| ()), Some(Kind::ManyDeletes));
+        assert_eq!(refusal(&["a", "b", "c", "f0"], |_| ()), None, "something of it stays");
+        assert_eq!(refusal(&["a", "b"], |_| ()), None, "two may have been renamed");
+        assert_eq!(refusal(&["a", "b", "c"], |o| o.max_delete = Some(MaxDelete::Percent(100))), None);
     }
 
     #[test]

@@ -62,7 +62,8 @@ pub struct MirrorOptions {
     pub delete: bool,
     /// How many files `delete` may remove. If absent, half of the destination's
     /// ([`limits::MIRROR_DELETE_PERCENT`](crate::limits::MIRROR_DELETE_PERCENT)) if it has more than
-    /// [`limits::MIRROR_FILES_FREE`](crate::limits::MIRROR_FILES_FREE), else all. More is refused
+    /// [`limits::MIRROR_FILES_FREE`](crate::limits::MIRROR_FILES_FREE), else all but the last, if there are
+    /// [`limits::MIRROR_ALL_ASKED`](crate::limits::MIRROR_ALL_ASKED) of them. More is refused
     /// ([`Kind::ManyDeletes`]) before anything is done.
     pub max_delete: Option<MaxDelete>,
     /// Let `delete` remove everything because the source has no files; else that is refused ([`Kind::EmptySource`]).

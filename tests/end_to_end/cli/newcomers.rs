@@ -263,3 +263,84 @@ fn a_no_is_no_wrong_usage_and_times_at_a_terminal_are_those_of_its_place() {
     assert!(list.wait().success() && !list.whole().contains("Z  "), "{}", list.whole());
     assert!(world.run(["trash", "list", &world.alice("")]).stdout().contains("Z  "));
 }
+
+#[test]
+fn what_is_typed_for_who_one_is_and_how_much_is_left_is_answered() {
+    let world = World::trusting();
+    for (typed, meant) in [("whoami", "`sealift status HOST`"), ("quota", "`sealift df HOST`")] {
+        world.run([typed]).code(2).said(meant);
+        world.run([typed, "alice@host"]).code(2).said(meant);
+    }
+    world.run_with(["shell", &world.alice("")], b"whoami\n").code(2).said("`status` shows who you are");
+}
+
+#[test]
+fn who_mistypes_a_user_is_led_to_the_bookmark_that_has_one_like_it() {
+    let world = World::trusting();
+    let server = world.server.address();
+    world.run(["bookmark", "add", "work", &world.alice("")]).code(0);
+    let hint = format!("A bookmark of yours has alice@{server}");
+    world.run(["ls", &format!("alcie@{server}/")]).code(4).said(&hint);
+    let other = world.run(["ls", &format!("zacharias@{server}/")]).code(4);
+    assert!(!other.stderr.contains("bookmark"), "{}", other.stderr);
+    world.run(["bookmark", "add", "w", &world.alice("")]).code(2).said("so that it is no drive's letter");
+}
+
+#[test]
+fn a_person_is_shown_how_curl_fetches_by_a_link_and_which_names_are_folders() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "d/e")).unwrap();
+    fs::write(world.remote("alice", "d/f"), "f").unwrap();
+    let screen = |args: &[&str]| world.screen(args, 200, &[]);
+    let made = screen(&["link", &world.alice("d/f")]);
+    assert!(made.contains("And with curl:") && made.contains("-OJ -G -d download 'URL'"), "{made}");
+    assert!(!screen(&["link", &world.alice("d")]).contains("curl"));
+    assert_eq!(screen(&["find", &world.alice("d")]), "d/e/\nd/f\n");
+    assert_eq!(world.run(["find", &world.alice("d")]).stdout(), "d/e\nd/f\n", "to a program they are paths");
+}
+
+#[test]
+fn who_may_put_files_somewhere_and_make_no_folders_is_told_what_to_do_with_one() {
+    let world = World::trusting();
+    fs::create_dir_all(world.local("my pics/sub")).unwrap();
+    fs::write(world.local("my pics/a"), "a").unwrap();
+    let bob = format!("bob@{}/", world.server.address());
+    let refused = world.run(["put", "-r", "my pics", &bob]);
+    assert_ne!(refused.code, Some(0));
+    refused.said("You may not make folders there").said("`tar czf 'my pics'.tgz 'my pics'`");
+}
+
+#[test]
+fn who_logs_in_by_a_key_is_told_why_no_present_password_is_asked_for() {
+    let world = World::trusting();
+    world.run(["login", &world.alice("")]).code(0);
+    let mut passwd = world.terminal(["passwd", &world.alice("")]);
+    passwd.expect("The present password is not asked for: the key").expect("New password").line("my own words");
+    passwd.expect("The same again").line("my own words");
+    assert_eq!(passwd.wait().code(), Some(0));
+}
+
+#[test]
+fn all_that_was_deleted_since_a_time_comes_back_at_once() {
+    let world = World::trusting();
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    for name in ["photos/a", "photos/2024/b", "photos/gone/c", "other/d"] {
+        fs::create_dir_all(world.remote("alice", name).parent().unwrap()).unwrap();
+        fs::write(world.remote("alice", name), name).unwrap();
+    }
+    for name in ["photos/a", "photos/2024/b", "other/d"] {
+        world.run(["rm", &world.alice(name)]).code(0);
+    }
+    world.run(["rm", "-r", &world.alice("photos/gone")]).code(0);
+    let photos = world.alice("photos");
+    world.run(["trash", "restore", &photos]).code(3).said("`sealift trash restore --since 1h");
+    world.run(["trash", "restore", "--since", "1h", "--to", "x", &photos]).code(2);
+    world.run(["trash", "restore", "--since", "1h", &photos]).code(0).said("/photos/gone is there again");
+    let there = names(&world.remote("alice", "photos"));
+    assert_eq!(there, ["2024", "2024/b", "a", "gone", "gone/c"]);
+    assert!(!world.remote("alice", "other/d").exists());
+    world.run(["trash", "restore", "--since", "1h", &photos]).code(3).said("nothing was deleted there since then");
+    world.run_with(["shell", &world.alice("")], b"trash restore --since 1h other\n").code(0);
+    assert!(world.remote("alice", "other/d").exists());
+}

@@ -260,6 +260,9 @@ fn show(out: Output, folder: &RelPath, entry: &Entry, filter: &Filter) -> sealif
         writes();
         return std::io::stdout().lock().write_all(&[&path, b"\0".as_slice()].concat()).map_err(stdout_failed);
     }
+    // A program reads the paths as they are.
+    let slash: &[u8] = if entry.kind == EntryKind::Directory && out.stdout_is_terminal() { b"/" } else { b"" };
+    let path = [&path, slash].concat();
     let details = filter.clock.as_ref().map(|clock| ls::details(entry, &ls::size(entry), ls::SIZE_WIDTH, clock));
     out.line([details.unwrap_or_default().as_bytes(), &out.name(&path)].concat())
 }

@@ -61,7 +61,7 @@ pub struct Make {
     /// A file or folder on a server
     #[arg(required = true, value_name = "TARGET")]
     pub target: Option<OsString>,
-    /// How long the link is good for, like 12h or 30d, or `never` for no end
+    /// How long it is good, like 12h or 30d; `never` for no end
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = lifetime)]
     pub expires: Lifetime,
     /// Have the link ask for a password, too; you choose it now
@@ -72,13 +72,13 @@ pub struct Make {
     /// Allow this many downloads
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_downloads: Option<u32>,
-    /// Let others put files into this folder without seeing anything in it
+    /// Let others put files into this folder, and see nothing in it
     #[arg(long, conflicts_with = "max_downloads")]
     pub drop: bool,
-    /// With --drop: accept at most this many bytes in total, like 500M [default: 10 GiB]
+    /// With --drop: take this many bytes in all, like 500M [default: 10 GiB]
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "drop")]
     pub max_size: Option<u64>,
-    /// With --drop: accept at most this many files in total [default: 1000]
+    /// With --drop: take this many files in all [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "drop")]
     pub max_files: Option<u32>,
     /// Your name for the link [default: the name of what it leads to]
@@ -247,8 +247,10 @@ async fn make_there(
             }
             false => ctx.out.note("With Sealift they fetch it like this:\n  sealift get 'URL'"),
         }
-        // What only looks at a link, as programs for messages do, uses up no download: the file itself has to be asked for.
-        if args.max_downloads.is_some() && made.kind == "file" {
+        // What only looks at a link, as programs for messages do, uses up no download: the file itself has to be asked for. Of others
+        // who have no Sealift a person thinks who has just made one.
+        let is_wanted = args.max_downloads.is_some() || ctx.out.stderr_is_terminal;
+        if is_wanted && made.kind == "file" {
             let curl = by_link::curl_get(pin_of_curl, has_password);
             ctx.out.note(&format!("And with curl:\n  {curl} 'URL'"));
         }

@@ -55,7 +55,14 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
                 None if by_key && !client.features().has(Feature::Enrol) => {
                     Present::Password(password::ask(&login.to_string())?)
                 }
-                _ => credential.present(),
+                _ => {
+                    if by_key {
+                        ctx.out.note(
+                            "The present password is not asked for: the key that has logged you in proves who you are.",
+                        );
+                    }
+                    credential.present()
+                }
             };
             let new = ctx.new_password(&login.to_string(), password::LONGER).map_err(|failure| {
                 let lines = "Two lines are read: the present password, and below it the new one; one line, the new one, where a key of \

@@ -4,12 +4,13 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
+use std::time::{Duration, SystemTime};
 use std::{iter, slice};
 
 use clap::{Args, Subcommand};
 use sealift::client::{ServerTrash, ServerTrashList, Target, glob};
 use sealift::escape::for_people;
-use sealift::files::{EntryKind, RelPath, TrashId};
+use sealift::files::{EntryKind, Mtime, RelPath, TrashId};
 use sealift::readable::shell_word;
 use sealift::{Client, Exit, Kind};
 
@@ -17,6 +18,7 @@ use crate::ask;
 use crate::context::{Context, Repeat};
 use crate::expand::{Named, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
+use crate::filter_args::age;
 use crate::format;
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
@@ -31,6 +33,7 @@ Examples:
   sealift trash restore alice@files.example/reports/summer.pdf
   sealift trash restore alice@files.example/reports --to reports-of-monday
   sealift trash restore 'alice@files.example/photos/*.jpg'
+  sealift trash restore --since 2h alice@files.example/photos
   sealift trash empty alice@files.example/photos
 
 A server keeps what is deleted or replaced if its administrator has set a time for it, and for that long. It counts in the quota; \
@@ -62,6 +65,9 @@ pub enum TrashCommand {
         /// Its new name, in the folder that it was in; or, with a slash, its new path in the user's folder
         #[arg(long, value_name = "PATH")]
         to: Option<OsString>,
+        /// Everything that was in these folders and was deleted since so long ago, like 1h
+        #[arg(long, value_name = "TIME", value_parser = age, conflicts_with_all = ["id", "to"])]
+        since: Option<Duration>,
     },
     /// Remove for good what was deleted or replaced, here and in all folders below
     #[command(visible_alias = "purge")]
@@ -88,7 +94,11 @@ pub async fn run(ctx: &Context, args: &Trash) -> Outcome {
             let work = async |client: &mut Client, meant: &[Named]| list(ctx.out, client, meant, *times).await;
             ctx.for_each_login(slice::from_ref(target), Names::Kept, Repeat::Asks, work).await
         }
-        TrashCommand::Restore { targets, id, to } => {
+        TrashCommand::Restore { targets, since: Some(since), .. } => {
+            let work = async |client: &mut Client, meant: &[Named]| restore_since(ctx.out, client, meant, *since).await;
+            ctx.for_each_login(targets, Names::Kept, Repeat::ActsOften, work).await
+        }
+        TrashCommand::Restore { targets, id, to, since: None } => {
             refuse_several(targets, id.is_some(), to.is_some())?;
             let to = match to {
                 None => None,
@@ -218,6 +228,12 @@ pub async fn restore(
                             for_people(folder.as_bytes())
                         )
                     }
+                    None if has_kept_below(client, &target.path).await => {
+                        let shown = shell_word(&target.to_string());
+                        format!(
+                            "Of what was in it something is kept: `sealift trash restore --since 1h {shown}` brings back what went since then."
+                        )
+                    }
                     None => listed(),
                 };
                 let failure =
@@ -230,11 +246,55 @@ pub async fn restore(
         let taken = || "Something has that name: --to says another one.".to_owned();
         Failure::from(error).hinted(Kind::Exists, taken).hinted(Kind::NotFound, listed)
     })?;
+    told(out, &target.path, to)
+}
+
+/// Brings back over a connection all that these are and that was in them, as far as it was deleted since so long ago; of several things
+/// that had one name the one that went last. What has its name taken meanwhile stays where it is, and is told.
+///
+/// # Errors
+/// [`Kind::NotFound`] if there is nothing; as [`Tally::outcome`].
+pub async fn restore_since(out: Output, client: &mut Client, meant: &[Named], since: Duration) -> Outcome {
+    let from = SystemTime::now().checked_sub(since).map(Mtime::from);
+    let list = kept(client, meant).await?;
+    let mut seen = HashSet::new();
+    let is_young = |thing: &ServerTrash| from.is_none_or(|from| thing.id.deleted() >= from);
+    let mut things: Vec<&ServerTrash> =
+        list.entries.iter().filter(|thing| is_young(thing) && seen.insert(&thing.path)).collect();
+    if things.is_empty() {
+        let hint = "`sealift trash list` shows what is kept, and when it went.";
+        return Err(Failure::new(Kind::NotFound, "nothing was deleted there since then", voice::here(hint)));
+    }
+    // A folder before what went from it sooner.
+    things.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut tally = Tally::default();
+    for thing in things {
+        let restored = client.restore(&thing.path, thing.id, &thing.path).await;
+        match restored {
+            Ok(()) => {
+                tally.add_done(1);
+                told(out, &thing.path, &thing.path)?;
+            }
+            Err(error) => {
+                let taken = || "Something has that name: `trash restore --to` gives it another one.".to_owned();
+                let failure = Failure::from(error).about(&thing.path.to_string()).hinted(Kind::Exists, taken);
+                tally.settle(Err(failure.at_server(&thing.path)), out)?;
+            }
+        }
+    }
+    if list.is_cut {
+        out.note("There is more: name a folder, to bring back what was in it.");
+    }
+    tally.outcome()
+}
+
+/// Says that something is there again.
+fn told(out: Output, from: &RelPath, to: &RelPath) -> Outcome {
     if !out.json(|| Object::of(Event::Restored).name("path", to.as_bytes()))? {
         let shown = |path: &RelPath| for_people(path.as_bytes());
-        out.note(&match to == &target.path {
+        out.note(&match to == from {
             true => format!("/{} is there again.", shown(to)),
-            false => format!("What was /{} is back as /{}.", shown(&target.path), shown(to)),
+            false => format!("What was /{} is back as /{}.", shown(from), shown(to)),
         });
     }
     Ok(())
@@ -274,6 +334,11 @@ async fn folder_of(client: &mut Client, path: &RelPath) -> Option<RelPath> {
     let kept = client.trash(&RelPath::root()).await.ok()?.entries.into_iter();
     let mut folders = kept.filter(|thing| thing.kind == EntryKind::Directory && above.contains(&thing.path));
     folders.next().map(|thing| thing.path)
+}
+
+/// Whether anything is kept that was in this folder, which is there itself.
+async fn has_kept_below(client: &mut Client, path: &RelPath) -> bool {
+    client.trash(path).await.is_ok_and(|list| !list.entries.is_empty())
 }
 
 /// Removes over a connection, for good, what is kept of these, which are what `typed` stands for, and below them; asks first unless

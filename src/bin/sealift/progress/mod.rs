@@ -387,7 +387,15 @@ impl Observer for Progress {
             failure = failure.hinted(sealift::Kind::IsDirectory, || hint.to_owned());
         }
         if let Some(login) = self.login.lock().as_ref() {
-            failure = failure.denied_by_server(|| login.denied_hint());
+            let makes_folder = login.user.is_some() && error.text().contains("may not MKDIR");
+            failure = failure.denied_by_server(|| match makes_folder {
+                true => format!(
+                    "You may not make folders there: send the files alone, or all as one file: `tar czf {0}.tgz {0}`, then `sealift put \
+                     {0}.tgz` there.",
+                    sealift::readable::shell_word(&for_people(path.file_name().unwrap_or_default().as_bytes()))
+                ),
+                false => login.denied_hint(),
+            });
             // Only a folder can be missing where something is sent to.
             let folder = error.path().filter(|_| (self.direction, error.side()) == (Direction::Send, Side::Server));
             if let Some(folder) = folder.map(|folder| for_people(folder.as_os_str().as_bytes()))

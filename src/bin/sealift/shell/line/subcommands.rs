@@ -1,11 +1,13 @@
 //! Commands of the shell that have commands of their own, and those whose arguments are read in another way than elsewhere.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use sealift::files::TrashId;
 
 use crate::commands::{df, link};
+use crate::filter_args::age;
 use crate::mirror_args;
 use crate::times::TimeArgs;
 
@@ -92,6 +94,9 @@ pub enum TrashCommand {
         /// Its new name [default: as before]
         #[arg(long, value_name = "NAME")]
         to: Option<OsString>,
+        /// Everything that was in these folders and was deleted since so long ago, like 1h
+        #[arg(long, value_name = "TIME", value_parser = age, conflicts_with_all = ["id", "to"])]
+        since: Option<Duration>,
     },
     /// Remove for good what was deleted or replaced, here and in all folders below
     #[command(visible_alias = "purge")]

@@ -55,7 +55,13 @@ impl ShellSession<'_> {
                 }
                 tally.outcome()
             }
-            TrashCommand::Restore { names, id, to } => {
+            TrashCommand::Restore { names, since: Some(since), .. } => {
+                let (meant, mut tally) = self.kept(names).await?;
+                let client = self.client().await?;
+                tally.settle(trash::restore_since(out, client, &meant, *since).await, out)?;
+                tally.outcome()
+            }
+            TrashCommand::Restore { names, id, to, since: None } => {
                 trash::refuse_several(names, id.is_some(), to.is_some())?;
                 let to = to.as_deref().map(|to| self.target(to)).transpose()?.map(|to| to.path);
                 let (meant, mut tally) = self.kept(names).await?;
