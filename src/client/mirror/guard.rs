@@ -52,6 +52,8 @@ pub(super) fn check(plan: &Plan, source: &Tree, destination: &Tree, options: &Mi
     let is_file = |path: &RelPath| destination.items.get(path).is_some_and(|item| item.kind != EntryKind::Directory);
     let strays = plan.strays.iter().filter(|stray| stray.kind != EntryKind::Directory).count() as u64;
     let gone = plan.removed().filter(|path| is_file(path)).count() as u64 + strays;
+    // Of these nothing takes the place.
+    let bare = plan.delete.iter().filter(|path| is_file(path)).count() as u64 + strays;
     let all = destination.files() + destination.strays.len() as u64;
     let removes_any = plan.removed().next().is_some() || !plan.strays.is_empty();
     if !source.has_content() && removes_any && !options.allow_empty_source {
@@ -65,7 +67,7 @@ pub(super) fn check(plan: &Plan, source: &Tree, destination: &Tree, options: &Mi
     let allowed = match options.max_delete {
         Some(most) => most.allows(gone, all),
         None if options.allow_empty_source && !source.has_content() => true,
-        None if gone == all && all >= limits::MIRROR_ALL_ASKED => false,
+        None if bare == all && all >= limits::MIRROR_ALL_ASKED => false,
         None => all <= limits::MIRROR_FILES_FREE || MaxDelete::Percent(limits::MIRROR_DELETE_PERCENT).allows(gone, all),
     };
     if allowed {

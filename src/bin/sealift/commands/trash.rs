@@ -33,7 +33,6 @@ Examples:
   sealift trash restore alice@files.example/reports/summer.pdf
   sealift trash restore alice@files.example/reports --to reports-of-monday
   sealift trash restore 'alice@files.example/photos/*.jpg'
-  sealift trash restore --since 2h alice@files.example/photos
   sealift trash empty alice@files.example/photos
 
 A server keeps what is deleted or replaced if its administrator has set a time for it, and for that long. It counts in the quota; \
