@@ -10,7 +10,7 @@ use super::hash::StoredHash;
 use super::own::Own;
 use super::shared::Shares;
 use super::users::User;
-use super::{Grants, HiddenRule, PathRule, RateLimits, folders_table, grants_table, names, rate_limit, rule_order};
+use super::{Grants, HiddenRule, RateLimits, folders_table, grants_table, names, rate_limit, rule_order};
 use crate::error::Result;
 use crate::limits;
 use crate::toml_form::{Section, parse};
@@ -70,13 +70,7 @@ pub(super) fn hidden_rules(text: &str, file: &str) -> Result<Vec<HiddenRule>> {
         let user = key.get_ref().as_ref();
         let section = root.place.section(key, value, &format!("user '{user}'"))?;
         let rules = section.rules_in_lines()?.unwrap_or_default();
-        let named = |(rule, line): (&PathRule, usize)| (rule.path().to_owned(), line);
-        found.extend(rule_order::hidden(&rules).map(|(rule, by, hiding)| HiddenRule {
-            user: user.to_owned(),
-            rule: named(rule),
-            by: named(by),
-            hiding,
-        }));
+        found.extend(rule_order::hidden(user, &rules));
     }
     found.sort_by_key(|hidden| hidden.rule.1);
     Ok(found)

@@ -25,27 +25,42 @@ pub struct HiddenRule {
     pub by: (String, usize),
     /// How much of it that is.
     pub hiding: Hiding,
+    /// Whether it would count once it was added anew, with the same rights: [`PathRule::put_into`].
+    pub counts_if_set_again: bool,
 }
 
 impl PathRule {
     /// Adds it to these rules, or gives the one that is written with the same path these rights. It stands before those that are about all
-    /// of its paths, and before those that are about some of them and give more there, as far as it hides nothing on the way: so
-    /// nothing that a rule takes away is opened by the order in which rules were added. One that was there moves forward at most.
+    /// of its paths, and before those that are about some of them and give more there. A rule that it would hide on the way there goes
+    /// forward with it and stays before it: so nothing that a rule takes away is opened by the order in which rules were added. One that
+    /// was there moves back only if it would hide others by what it gives now.
     pub fn put_into(self, rules: &mut Vec<PathRule>) {
         let known = rules.iter().position(|rule| rule.path() == self.path());
-        if let Some(known) = known {
-            rules.remove(known);
-        }
+        let known = known.map(|at| (at, rules.remove(at).access));
         let wider = rules.iter().position(|rule| self.hidden_by(rule) == Some(Hiding::Whole));
-        let last = wider.unwrap_or(rules.len()).min(known.unwrap_or(rules.len()));
-        let mut place = last;
+        let mut last = wider.unwrap_or(rules.len());
+        if let Some((at, access)) = known {
+            let opens_none = || !rules.iter().take(last).skip(at).any(|rule| rule.hidden_by(&self).is_some());
+            if access.contains(self.access) || opens_none() {
+                last = last.min(at);
+            }
+        }
+        // From there forward: what goes with it, and how far it is worth to go.
+        let (mut with_it, mut place) = (Vec::new(), (last, 0));
         for (at, rule) in rules.iter().enumerate().take(last).rev() {
-            if rule.hidden_by(&self).is_some() {
-                break;
+            let is_hidden_by = |other: &usize| rules.get(*other).is_some_and(|other| rule.hidden_by(other).is_some());
+            if rule.hidden_by(&self).is_some() || with_it.iter().any(is_hidden_by) {
+                with_it.push(at);
+            } else if self.hidden_by(rule).is_some() {
+                place = (at, with_it.len());
             }
-            if self.hidden_by(rule).is_some() {
-                place = at;
-            }
+        }
+        let (mut place, moving) = place;
+        with_it.truncate(moving);
+        for at in with_it.into_iter().rev() {
+            let rule = rules.remove(at);
+            rules.insert(place, rule);
+            place += 1;
         }
         rules.insert(place, self);
     }
@@ -62,16 +77,26 @@ impl PathRule {
     }
 }
 
-/// The rules that do not count as they say, each with the first one before it that is why; with all that is given of each.
-pub(super) fn hidden<T: Copy>(
-    rules: &[(PathRule, T)],
-) -> impl Iterator<Item = ((&PathRule, T), (&PathRule, T), Hiding)> {
-    rules.iter().enumerate().filter_map(|(at, (rule, about))| {
-        let before = || rules.iter().take(at).map(|(before, about)| ((before, *about), rule.hidden_by(before)));
+/// Those of these rules of a user, each with its line in the file, that do not count as they say.
+pub(super) fn hidden(user: &str, rules: &[(PathRule, usize)]) -> Vec<HiddenRule> {
+    let named = |(rule, line): &(PathRule, usize)| (rule.path().to_owned(), *line);
+    let hidden = rules.iter().enumerate().filter_map(|(at, hidden)| {
+        let (rule, _) = hidden;
+        let before = || rules.iter().take(at).map(|before| (before, rule.hidden_by(&before.0)));
         let by = |wanted| before().find(|(_, hiding)| *hiding == Some(wanted)).map(|(before, _)| (before, wanted));
         let (before, hiding) = by(Hiding::Whole).or_else(|| by(Hiding::Part))?;
-        Some(((rule, *about), before, hiding))
-    })
+        let mut again: Vec<PathRule> = rules.iter().map(|(rule, _)| rule.clone()).collect();
+        rule.clone().put_into(&mut again);
+        let mut before_it = again.iter().take_while(|other| other.path() != rule.path());
+        Some(HiddenRule {
+            user: user.to_owned(),
+            rule: named(hidden),
+            by: named(before),
+            hiding,
+            counts_if_set_again: !before_it.any(|other| rule.hidden_by(other).is_some()),
+        })
+    });
+    hidden.collect()
 }
 
 impl Pattern {
@@ -196,8 +221,8 @@ mod tests {
     #[test]
     fn no_rule_is_put_before_one_that_takes_away_what_it_gives() {
         for (denied, expected) in [
-            ("/*/private/**", "/*/drafts/** /*/private/** /alice/** /**"),
-            ("/alice/private/**", "/*/drafts/** /alice/private/** /alice/** /**"),
+            ("/*/private/**", "/*/private/** /alice/** /*/drafts/** /**"),
+            ("/alice/private/**", "/alice/private/** /alice/** /*/drafts/** /**"),
         ] {
             let mut rules =
                 vec![rule("/*/drafts/**", Access::FULL), rule(denied, Access::NONE), rule("/**", Access::LIST)];
@@ -231,7 +256,79 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_rule_that_would_be_hidden_on_the_way_goes_with_it() {
+        let shown = |rules: &[PathRule]| rules.iter().map(PathRule::path).collect::<Vec<_>>().join(" ");
+        let (full, read, list, none) = (Access::FULL, Access::READ, Access::LIST, Access::NONE);
+        let mut rules = vec![rule("/*/drafts/**", full), rule("/alice/x/**", read), rule("/**", list)];
+        rule("/alice/**", none).put_into(&mut rules);
+        assert_eq!(shown(&rules), "/alice/x/** /alice/** /*/drafts/** /**");
+        // Each before what it was before, also where one is narrower than the other.
+        let mut rules = vec![rule("/*/a/**", full), rule("/z/b/**", list), rule("/z/b*/**", read), rule("/q", full)];
+        rule("/z/**", none).put_into(&mut rules);
+        assert_eq!(shown(&rules), "/z/b/** /z/b*/** /z/** /*/a/** /q");
+    }
+
+    #[test]
+    fn a_rule_that_gives_more_than_it_did_goes_behind_those_that_it_would_open() {
+        let shown = |rules: &[PathRule]| rules.iter().map(PathRule::path).collect::<Vec<_>>().join(" ");
+        let mut rules = Vec::new();
+        rule("/alice/**", Access::NONE).put_into(&mut rules);
+        rule("/*/private/**", Access::READ).put_into(&mut rules);
+        assert_eq!(shown(&rules), "/alice/** /*/private/**");
+        rule("/alice/**", Access::FULL).put_into(&mut rules);
+        assert_eq!(shown(&rules), "/*/private/** /alice/**");
+        // One that opens nothing stays where it is.
+        let mut rules = vec![rule("/b/**", Access::NONE), rule("/c/**", Access::NONE)];
+        rule("/b/**", Access::FULL).put_into(&mut rules);
+        assert_eq!(shown(&rules), "/b/** /c/**");
+    }
+
+    #[test]
+    fn setting_a_hidden_rule_again_is_said_to_help_only_where_it_does() {
+        let hidden = |rules: &[PathRule]| {
+            let lines: Vec<_> = rules.iter().cloned().zip(1..).collect();
+            hidden("alice", &lines).pop().unwrap().counts_if_set_again
+        };
+        assert!(hidden(&[rule("/bob/**", Access::FULL), rule("/*/private/**", Access::NONE)]));
+        // Each of the two gives something that the other one does not: whichever is first, it hides some of the other.
+        assert!(!hidden(&[rule("/bob/**", Access::READ), rule("/*/private/**", Access::UPLOAD)]));
+    }
+
     proptest::proptest! {
+        #[test]
+        fn nothing_that_a_rule_takes_away_is_opened_by_the_order_in_which_rules_were_added(
+            added in proptest::collection::vec(("(/[ab*]){1,2}(/\\*\\*)?", 0..4usize), 1..8)
+        ) {
+            // Of any two one gives less.
+            let rights = [Access::NONE, Access::LIST, Access::READ, Access::FULL];
+            let mut rules: Vec<PathRule> = Vec::new();
+            for (path, access) in added {
+                let new = rule(&path, rights[access]);
+                let before = rules.clone();
+                new.clone().put_into(&mut rules);
+                let place = |rules: &[PathRule], path: &str| rules.iter().position(|rule| rule.path() == path);
+                let at = place(&rules, &path).unwrap();
+                let known = place(&before, &path);
+                let gives_more = known.is_none_or(|at| !before[at].access.contains(new.access));
+                for (one, behind) in rules.iter().enumerate() {
+                    // What counted before the new one does still.
+                    let was_hidden = known.is_some_and(|known| place(&before, behind.path()) > Some(known));
+                    if one > at && (gives_more || !was_hidden) {
+                        proptest::prop_assert_eq!(behind.hidden_by(&new), None, "{:?} before {:?}", new, behind);
+                    }
+                    // No other rule comes to hide one that it did not hide.
+                    for before_it in rules.iter().take(one).filter(|rule| rule.path() != path && behind.path() != path) {
+                        let was_before = place(&before, before_it.path()) < place(&before, behind.path());
+                        proptest::prop_assert!(was_before || behind.hidden_by(before_it).is_none());
+                    }
+                }
+                let settled = rules.clone();
+                new.put_into(&mut rules);
+                proptest::prop_assert_eq!(&rules, &settled);
+            }
+        }
+
         #[test]
         fn names_are_compared_as_paths_are_matched(one in "[ab*?]{1,6}", other in "[ab*?]{1,6}", name in "[ab]{1,6}") {
             proptest::prop_assume!(!one.contains("**") && !other.contains("**"));

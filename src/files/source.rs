@@ -77,13 +77,4 @@ pub trait Source: Send {
     /// Reads at this offset, at most as many bytes as the buffer holds. 0 only at the end of the file; fewer bytes
     /// than asked for only there.
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
-
-    /// The same of a full buffer, if that waits for no disk. False: it would, or nobody knows, and what is in the buffer means nothing.
-    ///
-    /// # Errors
-    /// As [`Source::read_at`].
-    fn read_now(&mut self, offset: u64, buffer: &mut [u8]) -> Result<bool> {
-        let _nobody_knows = (offset, buffer);
-        Ok(false)
-    }
 }

@@ -74,7 +74,7 @@ pub use self::options::{ServerOptions, Storage};
 pub use self::reloaded::{ReloadOutcome, Reloaded};
 pub use crate::apart::Own;
 use crate::auth::UsersFrom;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::files::{Location, Vault};
 use crate::limits;
 use crate::machine::turns::{Places, Turns};
@@ -118,8 +118,6 @@ struct Shared {
     opening: Arc<Turns>,
     /// Writing down what is used up of links: each waits for the one before it, and for the disk.
     link_writes: Arc<Turns>,
-    /// Had by each answer that sends a file.
-    sending: Arc<()>,
     /// Homes whose files are being counted for a page.
     counts: Counts,
     liveness: Liveness,
@@ -336,7 +334,6 @@ impl Server {
             connections_max: plan.connections,
             turns: Turns::new("session", Places::of_sessions()),
             opening,
-            sending: Arc::default(),
             counts: Counts::default(),
             liveness: Liveness::default(),
         });
@@ -349,11 +346,13 @@ impl Server {
         });
         let homes = users.iter().map(|user| user.grants().home.as_str()).chain(users.anonymous_home());
         shared.vault.refuse_taken(&homes.chain(folders.clone()).collect())?;
-        for folder in folders {
-            shared.vault.prepare(folder)?;
-        }
-        if let Some(home) = users.anonymous_home() {
-            shared.vault.prepare(home)?;
+        for home in folders.chain(users.anonymous_home()) {
+            match shared.vault.prepare(home) {
+                // One that lies in somebody's home may have given its name to a file of theirs: that keeps people from it, which sweeping
+                // says, and not from all.
+                Err(error) if error.kind() == Kind::NotDirectory => {}
+                prepared => prepared?,
+            }
         }
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();
         let addresses = addresses.map_err(|err| Error::network("cannot listen", err))?;

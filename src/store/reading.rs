@@ -163,21 +163,6 @@ impl Reading {
         Ok(n)
     }
 
-    /// [`Reading::read`] of a full room that is less than what is left, if that waits for no disk. False: nothing was read.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn read_now(&mut self, room: &mut [u8]) -> Result<bool> {
-        if self.left() <= room.len() as u64 || !self.source.read_now(self.at, room)? {
-            return Ok(false);
-        }
-        if let Digest::Computed(hasher) = &mut self.digest {
-            hasher.update(room);
-        }
-        self.at += room.len() as u64;
-        Ok(true)
-    }
-
     /// Whether all that was read is of one file that stood still meanwhile, and if it is all of the file, how it
     /// compares with its record. To be called when nothing is left, until the answer is [`Checked::Done`].
     ///

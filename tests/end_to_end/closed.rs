@@ -10,7 +10,7 @@ use rustix::process::geteuid;
 use tempfile::TempDir;
 
 use crate::common::not_run::not_run;
-use crate::common::{Daemon, sealiftd, text};
+use crate::common::{Daemon, PASSWORD, Typed, World, sealiftd, section, text};
 
 /// A place in which a server was started once.
 fn place() -> TempDir {
@@ -100,6 +100,76 @@ fn a_unit_without_the_sockets_of_its_manager_is_told_which_setting_lacks_them() 
     }
     assert!(said.contains("NOTIFY_SOCKET") && said.contains("RestrictAddressFamilies="), "{said}");
     assert!(fs::metadata(place.path().join("port")).is_err());
+}
+
+#[test]
+fn a_server_that_cannot_be_followed_does_not_outlive_the_start_that_failed() {
+    let place = place();
+    let said = fs::File::create(place.path().join("said")).unwrap();
+    let mut command = Command::new("strace");
+    command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pidfd_open", "-e"]);
+    command.arg("inject=pidfd_open:error=EPERM").arg(env!("CARGO_BIN_EXE_sealiftd")).args([
+        "--supervise",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    command.current_dir(place.path()).stdin(Stdio::null()).stderr(said);
+    let Ok(status) = command.status() else { return not_run("there is no strace here") };
+    let said = fs::read_to_string(place.path().join("said")).unwrap();
+    if said.contains("strace: ") {
+        return not_run(&said);
+    }
+    assert!(!status.success() && said.contains("starting a server"), "{said}");
+    // Nobody holds the lock of what is there.
+    Daemon::builder().within(place.path()).start().stop();
+}
+
+#[test]
+fn a_file_in_the_place_of_a_folder_for_others_keeps_nobody_else_out() {
+    let world = World::of(&["alice", "bob"]);
+    let folders =
+        "[anonymous]\nhome = \"alice/public\"\n[folders.team]\npath = \"alice/team\"\naccess = { bob = \"full\" }\n";
+    world.set_users(&[folders, &section("alice", "\"full\"", "alice"), &section("bob", "\"full\"", "bob")].concat());
+    let daemon = world.start();
+    let mut alice = Typed::login(&daemon, "alice", PASSWORD);
+    for name in ["public", "team"] {
+        assert!(alice.ask(&format!("DELETE {name} recursive=yes")).starts_with("250 "));
+        fs::write(world.home("alice").join(name), "mine\n").unwrap();
+    }
+    daemon.stop();
+    let daemon = world.start();
+    assert!(Typed::login(&daemon, "alice", PASSWORD).ask("STAT public").starts_with("213 stat type=file "));
+    let mut bob = Typed::login(&daemon, "bob", PASSWORD);
+    assert!(bob.ask("LIST").starts_with("150 "));
+    assert!(bob.ask("STAT team/x").starts_with("451 unavailable "));
+    for home in ["alice/public", "alice/team"] {
+        daemon.log_with(&[&format!("cannot be swept home=\"{home}\"")]);
+    }
+}
+
+#[test]
+fn a_command_whose_output_cannot_be_written_does_not_end_well_and_one_that_nobody_reads_does() {
+    let world = World::of(&["alice"]);
+    for args in [
+        &["user", "list"][..],
+        &["user", "show", "alice"],
+        &["config", "show"],
+        &["check"],
+        &["explain", "alice", "LIST"],
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = sealiftd(world.place()).args(args).stdout(full).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(
+            output.status.code() == Some(9) && said.contains("standard output"),
+            "{args:?} {:?} {said}",
+            output.status
+        );
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = sealiftd(world.place()).args(args).stdout(writer).output().unwrap();
+        assert!(output.status.success(), "{args:?} {output:?}");
+    }
 }
 
 #[test]

@@ -29,7 +29,14 @@ pub fn of(places: &Places) -> Vec<HiddenRule> {
             ),
         };
         let (word, path) = (shell_word(&user), shell_word(&format!("{path}=RIGHTS")));
-        let next = format!("`sealiftd user set {word} --rule {path}` puts it where it counts, --no-rule takes it away");
+        let next = match hidden.counts_if_set_again {
+            true => {
+                format!("`sealiftd user set {word} --rule {path}` puts it where it counts, --no-rule takes it away")
+            }
+            false => format!(
+                "each gives what the other one does not, so the first one counts: put them in the order you want in {file}"
+            ),
+        };
         HiddenRule { user, what, next }
     });
     told.collect()

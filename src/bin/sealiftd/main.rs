@@ -109,7 +109,11 @@ fn main() -> ExitCode {
             {
                 cli.places.bucket = store_args::usual_bucket(settings.as_ref());
             }
-            run(cli, Start { words, matches }, settings.as_ref())
+            let serves = matches!(cli.command, None | Some(Command::Serve(_)));
+            let done = run(cli, Start { words, matches }, settings.as_ref());
+            done.and_then(
+                |code| if serves { Ok(code) } else { output::written().map(|()| code).map_err(Failure::from) },
+            )
         }
         Err(err) => Err(usage::explain(&err)),
     };

@@ -1,17 +1,38 @@
-//! Writing to people. A closed standard output or error is no reason to stop serving, so failures are ignored;
-//! names from outside are shown escaped.
+//! Writing to people. A closed standard output or error is no reason to stop serving, so what fails is only remembered, for those commands
+//! whose output is what they are for; names from outside are shown escaped.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
 
 use console::Term;
 use sealift::escape::for_people;
-use sealift::readable;
 use sealift::wrap::{fitted, wrap};
+use sealift::{Error, Result, readable};
+
+/// Why standard output did not take all that was written to it, the first time.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
 
 /// Writes text to standard output as it is: lines of our own, their names already escaped.
 pub fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let mut out = io::stdout().lock();
+    if let Err(err) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // One is kept; those after it say the same.
+        let _ = UNWRITTEN.set(err);
+    }
+}
+
+/// Whether standard output has taken all that was written to it. That nobody reads it any more, as in `sealiftd audit | head`, is fine.
+///
+/// # Errors
+/// Why it has not: a full disk.
+pub fn written() -> Result<()> {
+    match UNWRITTEN.get() {
+        Some(err) if err.kind() != io::ErrorKind::BrokenPipe => {
+            let err = err.raw_os_error().map_or_else(|| err.kind().into(), io::Error::from_raw_os_error);
+            Err(Error::file("standard output", err))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The same for running text, whose lines end where words do if it is read at a terminal.

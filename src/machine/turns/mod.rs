@@ -196,16 +196,6 @@ impl Turns {
         }
     }
 
-    /// The cores that there are, as far as heavy work is done here.
-    pub fn cores(&self) -> usize {
-        self.places.heavy
-    }
-
-    /// Whether anybody waits for a turn.
-    pub fn is_wanted(&self) -> bool {
-        [&self.light_waiting, &self.heavy_waiting].iter().any(|waiting| waiting.load(Ordering::Relaxed) > 0)
-    }
-
     /// Asks for a turn of this class.
     pub fn ask(self: &Arc<Self>, source: &Source, class: Class, turn: Arc<dyn Turn>) {
         let mut state = self.lock();

@@ -27,11 +27,6 @@ impl Desk {
         self.rest.more_waits = more;
     }
 
-    /// Whether nothing has changed for the session since its last step, and nothing of it waits to be committed.
-    pub fn is_as_it_was(&self) -> bool {
-        self.ticket().ended().is_none() && self.users.version() == self.version && self.batch.is_empty()
-    }
-
     /// Nothing waits to be done here.
     pub fn is_left(&mut self) {
         self.rest.more_waits = false;

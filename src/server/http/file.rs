@@ -234,24 +234,15 @@ fn send(web_session: &Arc<WebSession>, asked: &Asked, sending: Sending, right: O
         false => {
             let (ready, handed_on) = (first.into_iter().collect(), reader.handed_on().clone());
             let held = Ok(Some(held));
-            let going = FileBody {
-                web_session: web_session.clone(),
-                ready,
-                then: held,
-                ahead: None,
-                handed_on,
-                is_in_memory: true,
-                _sending: web_session.sending(),
-                _right: right,
-            };
+            let going =
+                FileBody { web_session: web_session.clone(), ready, then: held, ahead: None, handed_on, _right: right };
             Body::stream(try_unfold(going, FileBody::next))
         }
     };
     answer
 }
 
-/// A body that takes more than one turn. What is in memory is read when the connection can take it, once there is no core to do so beside
-/// that; else the next of it is read while some is sent, where there is memory for both.
+/// A body that takes more than one turn: the next of it is read while some is sent, where there is memory for both.
 struct FileBody {
     web_session: Arc<WebSession>,
     /// What was read and is not given yet.
@@ -261,9 +252,6 @@ struct FileBody {
     /// The turn that has the rest.
     ahead: Option<Errand<Result<Run>>>,
     handed_on: HandedOn,
-    /// As far as is known the rest is in memory, and read where it is sent.
-    is_in_memory: bool,
-    _sending: Arc<()>,
     _right: Option<OpenFile>,
 }
 
@@ -276,9 +264,6 @@ struct Run {
 impl FileBody {
     async fn next(mut self) -> Result<Option<(Bytes, FileBody)>> {
         while self.ready.is_empty() {
-            if let Some(piece) = self.piece_now() {
-                return Ok(Some(self.give(piece)));
-            }
             let Some(turn) = self.ahead.take() else {
                 match self.read_on()? {
                     true => continue,
@@ -296,28 +281,11 @@ impl FileBody {
     fn give(mut self, piece: Piece) -> (Bytes, FileBody) {
         self.handed_on.add(&piece);
         // Where memory is short, whoever is slow has the piece that they are at and no more. What failed is told behind what is ready.
-        let is_low = self.ready.len() < limits::OUTBOX_LOW && !self.reads_here();
+        let is_low = self.ready.len() < limits::OUTBOX_LOW;
         if is_low && self.then.is_ok() && self.web_session.account().is_rich() {
             let _whether_there_is_more = self.read_on();
         }
         (piece.bytes, self)
-    }
-
-    /// Whether what comes next is read where it is sent.
-    fn reads_here(&self) -> bool {
-        self.is_in_memory && self.web_session.are_cores_taken()
-    }
-
-    /// The next piece, if it is in memory.
-    fn piece_now(&mut self) -> Option<Piece> {
-        let account = self.web_session.account().clone();
-        if !self.reads_here() || !account.is_rich() {
-            return None;
-        }
-        let Ok(Some(held)) = &mut self.then else { return None };
-        let piece = held.web_session.at_once(|desk| held.reader.piece_now(desk, &account))?;
-        self.is_in_memory = piece.is_some();
-        piece
     }
 
     /// Asks for the turn that reads the next pieces, if there are any and no turn has been asked for.

@@ -161,19 +161,6 @@ impl Reader {
         Ok(None)
     }
 
-    /// The next piece of one file, if it is in memory and not the last: it waits for nothing. None: it is to be read in a turn.
-    pub fn piece_now(&mut self, desk: &Desk, account: &Arc<Account>) -> Option<Piece> {
-        let job = self.now.as_mut().filter(|job| self.several.is_none() && desk.may_go_on(job.running()).is_ok())?;
-        job.gives(self.handed_on.0.swap(0, Ordering::Relaxed));
-        let mut buffer = Buffer::take_for(account);
-        let room = buffer.room().get_mut(..limits::CHUNK)?;
-        if !job.read_now(room) {
-            return None;
-        }
-        buffer.fill(limits::CHUNK);
-        Some(Piece { bytes: Bytes::from_owner(Owned(buffer)), counted: limits::CHUNK })
-    }
-
     /// The next pieces, as many as may wait to be sent: one, and where memory is plenty more, so that one turn is worth the waking of
     /// two threads. What was read before it failed is in `pieces` too.
     ///

@@ -222,15 +222,6 @@ impl<S: Sat> Queue<S> {
         }
     }
 
-    /// Does this here and now, if nobody is at the desk or waits for it, and nobody waits for a thread: what waits for nothing is not worth
-    /// the waking of one.
-    pub fn at_once<T>(&self, work: impl FnOnce(&mut S) -> T) -> Option<T> {
-        if self.0.turns.is_wanted() || self.0.line.lock().is_called {
-            return None;
-        }
-        self.0.shared_desk.try_lock().map(|mut shared_desk| work(&mut shared_desk))
-    }
-
     fn push(&self, class: Class, errand: Box<dyn Work<S>>) {
         let mut line = self.0.line.lock();
         line.waiting.push_back((class, errand));

@@ -262,23 +262,6 @@ impl WebSession {
         })
     }
 
-    /// One more answer sends a file, until this is dropped.
-    pub fn sending(&self) -> Arc<()> {
-        self.shared.sending.clone()
-    }
-
-    /// Whether so many files are sent that each keeps a core busy alone. With fewer, one core reads and hashes a file while another
-    /// enciphers it.
-    pub fn are_cores_taken(&self) -> bool {
-        2 * (Arc::strong_count(&self.shared.sending) - 1) >= self.shared.turns.cores()
-    }
-
-    /// Does this at the desk here and now, for what waits for nothing. None: only in a turn, since somebody else is at it or wants one, or the
-    /// session is not what it was.
-    pub fn at_once<T>(&self, work: impl FnOnce(&Desk) -> T) -> Option<T> {
-        self.desk.at_once(|shared_desk| shared_desk.desk.is_as_it_was().then(|| work(&shared_desk.desk))).flatten()
-    }
-
     /// The same for a change, which may share the commit of those before it. Those are told through the second argument.
     ///
     /// # Errors

@@ -1,13 +1,13 @@
 //! Looking at and reading files.
 
 use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use cap_std::fs::Dir;
 use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, Stat, fadvise, fstat, openat, statat};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::io::Errno;
 
 use super::jail::Jail;
 use super::record;
@@ -64,16 +64,6 @@ pub(super) struct LocalSource {
     stamp: Stamp,
     allocated: Option<u64>,
     path: RelPath,
-    without_waiting: WithoutWaiting,
-}
-
-/// How what is in memory is read.
-#[derive(Clone, Copy)]
-enum WithoutWaiting {
-    /// By asking for nothing else.
-    Asked,
-    /// Nobody can tell.
-    Never,
 }
 
 impl LocalSource {
@@ -106,14 +96,7 @@ impl LocalSource {
         match meta.kind {
             EntryKind::File => {
                 let (stamp, allocated) = (Stamp::from(&stat), holes::allocated(&file, &stat));
-                Ok(LocalSource {
-                    file,
-                    meta,
-                    stamp,
-                    allocated,
-                    path: path.clone(),
-                    without_waiting: WithoutWaiting::Asked,
-                })
+                Ok(LocalSource { file, meta, stamp, allocated, path: path.clone() })
             }
             EntryKind::Directory => Err(Error::file(path, Errno::ISDIR.into())),
             EntryKind::Link | EntryKind::Other => Err(not_regular(path)),
@@ -201,18 +184,5 @@ impl Source for LocalSource {
             }
         }
         Ok(done)
-    }
-
-    fn read_now(&mut self, offset: u64, buffer: &mut [u8]) -> Result<bool> {
-        if let WithoutWaiting::Asked = self.without_waiting {
-            match preadv2(&self.file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT) {
-                Ok(read) => return Ok(read == buffer.len()),
-                // As those of a network and of tmpfs, of which some would wait to be asked anything.
-                Err(Errno::OPNOTSUPP) => self.without_waiting = WithoutWaiting::Never,
-                // Whoever waits is told of what went wrong.
-                Err(_) => return Ok(false),
-            }
-        }
-        Ok(false)
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -66,19 +66,19 @@ impl ServerProcess {
             .process_group(0)
             .spawn();
         drop(inherited);
-        let mut child = spawned.map_err(failed)?;
-        let handle = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(|err| failed(err.into()));
-        let pid = child.id();
+        let mut child = Unfollowed(spawned.map_err(failed)?);
+        let pid = child.0.id();
+        let handle = pidfd_open(Pid::from_child(&child.0), PidfdFlags::empty()).map_err(|err| failed(err.into()))?;
+        notices::follow(ours, number, events.clone()).map_err(failed)?;
         let told = events.clone();
         let wait = move || {
-            let ended = child.wait();
+            let ended = child.0.wait();
             // Nobody hears it when the supervisor has ended.
             let _ = told.send(Event::Ended(number, ended.ok()));
         };
         std::thread::Builder::new().name("server".to_owned()).spawn(wait).map_err(failed)?;
-        notices::follow(ours, number, events.clone()).map_err(failed)?;
         let due = Instant::now().checked_add(limits::SUPERVISED_START);
-        Ok(ServerProcess { number, pid, handle: handle?, is_ready: false, is_ending: false, is_late: false, due })
+        Ok(ServerProcess { number, pid, handle, is_ready: false, is_ending: false, is_late: false, due })
     }
 
     /// It serves.
@@ -107,6 +107,18 @@ impl ServerProcess {
             self.signal(Signal::KILL);
         }
         !is_late
+    }
+}
+
+/// A process that is killed when this is dropped, unless it has ended: a server that nobody follows would hold sockets and the state's
+/// lock, and no other could begin.
+struct Unfollowed(Child);
+
+impl Drop for Unfollowed {
+    fn drop(&mut self) {
+        // What has been waited for is sent nothing.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -67,12 +67,6 @@ impl Download {
         self.running.moves(bytes);
     }
 
-    /// Fills this room with the next bytes, if they are in memory and not the last. False: nothing was read, and they are to be pulled.
-    pub fn read_now(&mut self, room: &mut [u8]) -> bool {
-        // What goes wrong does so again when it is pulled, and is told then.
-        self.reading.read_now(room).unwrap_or(false)
-    }
-
     /// What it is about.
     pub fn running(&self) -> &Running {
         &self.running
