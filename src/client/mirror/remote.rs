@@ -50,10 +50,15 @@ pub(super) fn destination(
     }
 }
 
-/// The names in a folder, as they are written there.
-pub(super) fn names_in(session: &mut Session, folder: &RelPath) -> Result<HashSet<Vec<u8>>> {
+/// The names in a folder, as they are written there. None if the server refuses to tell them: the folder has gone, or may not be listed
+/// any more.
+pub(super) fn names_in(session: &mut Session, folder: &RelPath) -> Result<Option<HashSet<Vec<u8>>>> {
     listing::ask(session, folder, false)?;
-    Ok(listing::read_all(session, false)?.entries.into_iter().map(|entry| entry.path).collect())
+    match listing::read_all(session, false) {
+        Ok(listed) => Ok(Some(listed.entries.into_iter().map(|entry| entry.path).collect())),
+        Err(_) if !session.is_broken() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Which side of a mirror is listed.

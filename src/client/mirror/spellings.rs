@@ -35,14 +35,15 @@ fn parting<'a>(one: &'a RelPath, other: &'a RelPath) -> Option<(RelPath, &'a [u8
 }
 
 /// Those of the names that are to go which may be what has come, at a place that tells no file's identity. Of two names that are alike
-/// both are in the listing of their folder if they are two, and no more than one is if both are one.
+/// both are in the listing of their folder if they are two, and no more than one is if both are one. Where a folder cannot be listed
+/// (None) they may be one.
 ///
 /// # Errors
-/// Those of listing: the names in a folder, as they are written there.
+/// Those of listing the names in a folder, as they are written there, that end all of it.
 pub(super) fn by_listing(
     gone: &[RelPath],
     came: &[RelPath],
-    mut names_in: impl FnMut(&RelPath) -> Result<HashSet<Vec<u8>>>,
+    mut names_in: impl FnMut(&RelPath) -> Result<Option<HashSet<Vec<u8>>>>,
 ) -> Result<HashSet<RelPath>> {
     let mut listed = HashMap::new();
     let mut spellings = HashSet::new();
@@ -55,7 +56,7 @@ pub(super) fn by_listing(
                 new.insert(names)
             }
         };
-        if !(names.contains(one) && names.contains(other)) {
+        if !names.as_ref().is_some_and(|names| names.contains(one) && names.contains(other)) {
             spellings.insert(old.clone());
         }
     }
@@ -114,7 +115,7 @@ mod tests {
         fn spellings(&mut self, gone: &[RelPath], came: &[RelPath]) -> Result<HashSet<RelPath>> {
             by_listing(gone, came, |folder| {
                 let inside = self.names.values().filter(|path| path.parent().as_ref() == Some(folder));
-                Ok(inside.filter_map(|path| path.file_name().map(<[u8]>::to_vec)).collect())
+                Ok(Some(inside.filter_map(|path| path.file_name().map(<[u8]>::to_vec)).collect()))
             })
         }
 
@@ -224,10 +225,13 @@ mod tests {
         let two = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<HashSet<_>>();
         // The folder has the decomposed name for the first that came, and `readme` under its old spelling.
         let names = two(&["U\u{308}ber", "\u{fc}ber", "README", "readme."]);
-        let found = by_listing(&gone, &came, |_| Ok(names.clone())).unwrap();
+        let found = by_listing(&gone, &came, |_| Ok(Some(names.clone()))).unwrap();
         assert_eq!(found, HashSet::from([rel("U\u{308}ber"), rel("README")]));
         // All are there, so that each is one of its own.
         let names = two(&["U\u{308}ber", "\u{dc}ber", "\u{fc}ber", "README", "readme", "readme."]);
-        assert!(by_listing(&gone, &came, |_| Ok(names.clone())).unwrap().is_empty());
+        assert!(by_listing(&gone, &came, |_| Ok(Some(names.clone()))).unwrap().is_empty());
+        // Nobody knows.
+        let found = by_listing(&gone, &came, |_| Ok(None)).unwrap();
+        assert_eq!(found, HashSet::from([rel("U\u{308}ber"), rel("README")]));
     }
 }
