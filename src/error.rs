@@ -310,6 +310,12 @@ impl Error {
         Error { text: format!("{what}: {}", self.text).into(), ..self }
     }
 
+    /// The same in these words, about this path if one is given.
+    pub(crate) fn reworded(self, text: String, path: Option<PathBuf>) -> Self {
+        let path = path.map(PathBuf::into_boxed_path).or(self.path);
+        Error { text: text.into(), path, ..self }
+    }
+
     /// The same of a path in a folder that shows at `at`: the text names it as its user does, if it begins with the path in the
     /// folder.
     pub fn of_path_in(self, path: &str, at: &str) -> Self {

@@ -110,7 +110,7 @@ impl Destination {
             Some(FileType::Symlink) if is_link_of(&dir, name, text) => return Ok(Linked::Same),
             Some(_) if !replaces => return Err(failed(Errno::EXIST.into())),
             Some(FileType::RegularFile | FileType::Symlink) => {
-                there.map_or(Ok(()), |there| self.inner.store.check_over(&there, path))?;
+                there.map_or(Ok(()), |there| self.inner.store.check_over(&there, (&dir, name), path))?;
                 let part = part_name(name).map_err(failed)?;
                 symlinkat(text, &dir, &*part).map_err(|err| failed(err.into()))?;
                 if let Err(err) = renameat(&dir, &*part, &dir, name) {

@@ -40,8 +40,10 @@ pub struct ServerTrashList {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Purged {
-    /// Things that are gone for good.
+    /// Things that are gone for good, of those that may be listed.
     pub gone: u64,
+    /// There may have been others, of which the server tells nothing.
+    pub is_part: bool,
     /// More that were seen there: they may not be removed, or could not be.
     pub left: u64,
     /// Shared folders there that the server cannot look into.
@@ -87,7 +89,12 @@ impl Client {
     pub async fn purge(&mut self, path: impl IntoPath, id: Option<TrashId>) -> Result<Purged> {
         self.ask(Command::Purge { path: path.into_path()?, id }, 250, |reply| {
             let or_none = |key| if reply.get(key).is_some() { reply.parsed(key) } else { Ok(0) };
-            Ok(Purged { gone: reply.parsed("gone")?, left: or_none("left")?, unreached: or_none("unreached")? })
+            Ok(Purged {
+                gone: reply.parsed("gone")?,
+                is_part: reply.get("unlisted").is_some(),
+                left: or_none("left")?,
+                unreached: or_none("unreached")?,
+            })
         })
         .await
     }

@@ -6,6 +6,10 @@
 mod lease;
 mod listing;
 mod names;
+mod route;
+mod source;
+#[cfg(test)]
+mod tests;
 mod trash;
 mod uploads;
 
@@ -15,6 +19,8 @@ use std::time::SystemTime;
 
 pub use self::lease::{Lease, WeakLease};
 use self::listing::JoinedListing;
+use self::route::{Route, ShownListing, ShownPath};
+use self::source::ShownSource;
 use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
@@ -51,32 +57,18 @@ pub struct JoinedStore {
 }
 
 enum Joint {
-    /// To be committed by this store.
-    In(Arc<dyn Store>, Prepared),
+    /// To be committed by this store, which calls the path so.
+    In { store: Arc<dyn Store>, change: Prepared, path: ShownPath },
     /// Nothing has to be done.
     Nothing,
 }
 
-/// Where a path leads.
-struct Route<'s> {
+/// Changes right behind each other in one store.
+struct Run {
     store: Arc<dyn Store>,
-    path: RelPath,
-    /// Where the store shows; none: it is the home.
-    at: Option<&'s RelPath>,
-}
-
-impl Route<'_> {
-    /// An error of the store, with the path that the user knows.
-    fn told(&self, error: Error) -> Error {
-        match self.at {
-            None => error,
-            Some(at) => error.of_path_in(&self.path.to_string(), &at.to_string()),
-        }
-    }
-
-    fn with<T>(&self, done: impl FnOnce(&dyn Store, &RelPath) -> Result<T>) -> Result<T> {
-        done(&*self.store, &self.path).map_err(|error| self.told(error))
-    }
+    changes: Vec<Prepared>,
+    /// What each is of, in a folder that shows in the home.
+    paths: Vec<Option<ShownPath>>,
 }
 
 impl JoinedStore {
@@ -159,11 +151,19 @@ impl JoinedStore {
         self.make_room(path)?;
         let route = self.route(path)?;
         let upload = route.with(begin)?;
-        if route.at.is_none() {
-            return Ok(upload);
-        }
-        let way = Way { store: route.store.clone(), prepared: self.prepared.clone() };
+        let Some(path) = route.shown() else { return Ok(upload) };
+        let way = Way { store: route.store, prepared: self.prepared.clone(), path };
         Ok(Box::new(JoinedUpload { upload, way }))
+    }
+
+    /// What the one store that this is in has in this folder.
+    fn list_one(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>> {
+        let route = self.route(path)?;
+        let listing = route.with(|store, path| store.list(path, recursive))?;
+        Ok(match route.shown() {
+            None => listing,
+            Some(folder) => Box::new(ShownListing { listing, folder }),
+        })
     }
 
     /// What shows right in this folder: the names, with what they lead to.
@@ -207,7 +207,12 @@ impl Store for JoinedStore {
 
     fn open(&self, path: &RelPath) -> Result<Box<dyn Source>> {
         self.refuse_folder(path)?;
-        self.at(path, |store, path| store.open(path))
+        let route = self.route(path)?;
+        let source = route.with(|store, path| store.open(path))?;
+        Ok(match route.shown() {
+            None => source,
+            Some(path) => Box::new(ShownSource { source, path }),
+        })
     }
 
     fn begins_by_counting(&self) -> bool {
@@ -235,23 +240,37 @@ impl Store for JoinedStore {
     fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
         let mut results = Vec::with_capacity(changes.len());
         // Those right behind each other in one store share their syncs, and all are done in order.
-        let mut run: Option<(Arc<dyn Store>, Vec<Prepared>)> = None;
-        let end = |run: Option<(Arc<dyn Store>, Vec<Prepared>)>, results: &mut Vec<Result<Done>>| {
-            if let Some((store, changes)) = run {
-                results.extend(store.commit(changes));
+        let mut run: Option<Run> = None;
+        let end = |run: Option<Run>, results: &mut Vec<Result<Done>>| {
+            if let Some(Run { store, changes, paths }) = run {
+                let done = store.commit(changes).into_iter().zip(paths);
+                let told = |(done, path): (Result<Done>, Option<ShownPath>)| match path {
+                    None => done,
+                    Some(path) => done.map_err(|error| path.told(error)),
+                };
+                results.extend(done.map(told));
             }
         };
         for change in changes {
             let joint = match self.prepared.owns(&change) {
-                true => self.prepared.take(change),
-                false => Ok(Joint::In(self.home.clone(), change)),
+                true => self.prepared.take(change).map(|joint| match joint {
+                    Joint::In { store, change, path } => Some((store, change, Some(path))),
+                    Joint::Nothing => None,
+                }),
+                false => Ok(Some((self.home.clone(), change, None))),
             };
             match joint {
-                Ok(Joint::In(store, change)) => match &mut run {
-                    Some((known, changes)) if Arc::ptr_eq(known, &store) => changes.push(change),
-                    _ => end(run.replace((store, vec![change])), &mut results),
+                Ok(Some((store, change, path))) => match &mut run {
+                    Some(run) if Arc::ptr_eq(&run.store, &store) => {
+                        run.changes.push(change);
+                        run.paths.push(path);
+                    }
+                    _ => {
+                        let next = Run { store, changes: vec![change], paths: vec![path] };
+                        end(run.replace(next), &mut results);
+                    }
                 },
-                Ok(Joint::Nothing) => {
+                Ok(None) => {
                     end(run.take(), &mut results);
                     results.push(Ok(Done::Folder { made: 0 }));
                 }
@@ -267,7 +286,7 @@ impl Store for JoinedStore {
 
     fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>> {
         let shown = self.shown_in(path);
-        let listed = self.at(path, |store, path| store.list(path, recursive));
+        let listed = self.list_one(path, recursive);
         if shown.is_empty() {
             return listed;
         }
@@ -413,10 +432,10 @@ impl Store for JoinedStore {
         }
         self.make_room(path)?;
         let route = self.route(path)?;
-        let folder = route.with(|store, path| store.begin_dir(path, parents, umask))?;
-        Ok(match route.at {
-            None => folder,
-            Some(_) => self.prepared.add(Joint::In(route.store.clone(), folder)),
+        let change = route.with(|store, path| store.begin_dir(path, parents, umask))?;
+        Ok(match route.shown() {
+            None => change,
+            Some(path) => self.prepared.add(Joint::In { store: route.store, change, path }),
         })
     }
 

@@ -34,7 +34,7 @@ impl Desk {
 
     pub(super) fn set_mode(&self, path: &RelPath, mode: SourceMode, running: Running) -> Begun {
         let now = turns::block_in_place(|| self.store.set_mode(path, mode.within(self.most)));
-        self.over(running, now.map(Outcome::ModeSet))
+        self.over(running, now.map(|mode| Outcome::ModeSet(Some(mode))))
     }
 
     pub(super) fn set_properties(
@@ -96,10 +96,18 @@ impl Desk {
         turns::block_in_place(|| self.store.usage_now_at(path)).unwrap_or(UsageNow::Known(None))
     }
 
-    /// What counts it elsewhere than at this desk, which others may have meanwhile.
-    pub fn counter(&self, path: &RelPath) -> impl FnOnce() -> Option<Usage> + Send + use<> {
-        let (store, path) = (self.store.clone(), path.clone());
-        move || turns::block_in_place(|| store.usage_at(&path)).ok().flatten()
+    /// What counts the folders of these paths elsewhere than at this desk, which others may have meanwhile, one after the other; the usage
+    /// of the first.
+    pub fn counter(&self, paths: Vec<RelPath>) -> impl FnOnce() -> Option<Usage> + Send + use<> {
+        let store = self.store.clone();
+        move || {
+            turns::block_in_place(|| {
+                let mut counted = paths.iter().map(|path| store.usage_at(path).ok().flatten());
+                let first = counted.next().flatten();
+                counted.for_each(drop);
+                first
+            })
+        }
     }
 
     /// What the storage has left for everybody, for whoever may put something there; nothing if that is not known.

@@ -188,6 +188,13 @@ pub fn tells_of_gone(grants: &Grants, path: &RelPath) -> bool {
     access.contains(Access::LIST) && has_use_of_gone(access)
 }
 
+/// Whether somebody to whom this is granted may be told what is at exactly this path, beyond that something is: whoever sees it in a list,
+/// or may fetch it.
+pub(super) fn tells_what_is_there(grants: &Grants, path: &RelPath) -> bool {
+    let access = grants.access_at(path);
+    access.contains(Access::LIST) || access.contains(Access::DOWNLOAD)
+}
+
 /// Whether these rights are enough to bring back what is gone, or to remove it for good.
 fn has_use_of_gone(access: Access) -> bool {
     access.contains(Access::DELETE) || access.contains(BRING_BACK)

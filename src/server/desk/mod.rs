@@ -85,8 +85,8 @@ pub struct Desk {
     /// The session has waited for its next operation.
     rested: bool,
     rest: Rest,
-    rooms: SessionStore,
-    /// All of the rooms.
+    session_store: SessionStore,
+    /// All of it as one store.
     store: Arc<dyn Store>,
     /// The most of a file's mode that may be taken over.
     most: FileMode,
@@ -119,12 +119,12 @@ pub enum Rights {
 }
 
 impl Desk {
-    /// For this principal, who is of this version of the users, over the principal's own rooms, in which files may take over
+    /// For this principal, who is of this version of the users, over the principal's own home and shared folders, in which files may take over
     /// so much of their modes.
     pub fn new(
         principal: Principal,
         (users, version): (Arc<CurrentUsers>, u64),
-        (rooms, most): (SessionStore, FileMode),
+        (session_store, most): (SessionStore, FileMode),
         ticket: Arc<Ticket>,
         resources: SessionResources,
     ) -> Self {
@@ -134,8 +134,8 @@ impl Desk {
             version,
             rested: true,
             rest: Rest::default(),
-            store: rooms.store(),
-            rooms,
+            store: session_store.store(),
+            session_store,
             most,
             audit: Audit::new(ticket),
             resources,
@@ -223,8 +223,8 @@ impl Desk {
         let other_folders = !before.has_same_folders(after);
         self.principal = now;
         if other_folders {
-            turns::block_in_place(|| self.rooms.share(self.principal.grants()));
-            self.store = self.rooms.store();
+            turns::block_in_place(|| self.session_store.share(self.principal.grants()));
+            self.store = self.session_store.store();
         }
         Ok(if is_less { Rights::Fewer } else { Rights::Kept })
     }
@@ -402,8 +402,11 @@ impl Desk {
         self.audit.failed(&self.principal, running, error)
     }
 
+    /// Writes down what it came to, and says as much of it as its user may know.
     fn ended(&self, running: Running, result: Result<Outcome>) -> Result<Outcome> {
-        self.audit.ended(&self.principal, running, result)
+        let is_told = self.may_be_told(&running, &result);
+        let ended = self.audit.ended(&self.principal, running, result);
+        if is_told { ended } else { ended.map(Outcome::untold) }
     }
 
     fn over(&self, running: Running, result: Result<Outcome>) -> Begun {

@@ -300,11 +300,11 @@ impl Op {
                 Facts::new(Action::Accept, path, need, Writes::Itself(path)).behind_links(CHANGE)
             }
             Op::Put { path, spec, .. } => {
-                let need = at(path, uploading(spec), Itself);
+                let need = at(path, uploading(spec.condition), Itself);
                 Facts::new(Action::Upload, path, need, Writes::Upload(path)).sharing_syncs()
             }
             Op::Stage { path, spec, .. } => {
-                Facts::new(Action::Stage, path, at(path, uploading(spec), Itself), Writes::Upload(path))
+                Facts::new(Action::Stage, path, at(path, uploading(spec.condition), Itself), Writes::Upload(path))
             }
             Op::Part { .. } => Facts::staged(Action::Part),
             Op::Commit { .. } => Facts::staged(Action::Commit),
@@ -348,7 +348,7 @@ impl Op {
             }
             // As if it had been downloaded and uploaded again.
             Op::Copy { from, to, over: condition } => {
-                let rights = Access::UPLOAD.union(over(*condition != Condition::Absent));
+                let rights = uploading(*condition).union(over(*condition != Condition::Absent));
                 let need = between((from, Access::DOWNLOAD, Itself), (to, rights, Itself));
                 let facts = Facts::new(Action::Copy, from, need, Writes::Tree(to)).to(to);
                 facts.behind_links(Access::DOWNLOAD).sharing_syncs()
@@ -371,8 +371,8 @@ impl Op {
 }
 
 /// The rights that a file takes which comes. Whether a file has this hash tells what is in it to whoever guesses.
-fn uploading(spec: &UploadSpec) -> Access {
-    match spec.condition {
+fn uploading(condition: Condition) -> Access {
+    match condition {
         Condition::Hash(_) => Access::UPLOAD.union(Access::DOWNLOAD),
         _ => Access::UPLOAD,
     }

@@ -68,8 +68,8 @@ pub enum Outcome {
     Partial(Partial),
     /// These bytes are right from now on.
     Accepted {
-        /// How many.
-        size: u64,
+        /// How many, for whoever may know what is there.
+        size: Option<u64>,
     },
     /// The file is in its place.
     Stored {
@@ -87,8 +87,8 @@ pub enum Outcome {
     },
     /// The staged upload is gone.
     Discarded,
-    /// The file has this mode now.
-    ModeSet(FileMode),
+    /// The file has this mode now, for whoever may know what is there.
+    ModeSet(Option<FileMode>),
     /// It is gone, and this was all of it.
     Removed(Removed),
     /// The folder is there.
@@ -104,6 +104,10 @@ pub enum Outcome {
     Purged {
         /// How many things were.
         gone: u64,
+        /// How many of them may not be listed, and so are not told of.
+        unlisted: u64,
+        /// Some things there may not be listed, whether or not there are any.
+        is_part: bool,
         /// How many more there are, of those that may be listed: they may not go, or could not.
         left: u64,
         /// How many shared folders could not be looked into.
@@ -137,7 +141,8 @@ impl Outcome {
             Outcome::Read { size, hash } | Outcome::Hashed { size, hash, .. } => {
                 Came { size: Some(*size), hash: Some(*hash), ..Came::DONE }
             }
-            Outcome::Accepted { size } | Outcome::PartCame { size } => Came { size: Some(*size), ..Came::DONE },
+            Outcome::Accepted { size } => Came { size: *size, ..Came::DONE },
+            Outcome::PartCame { size } => Came { size: Some(*size), ..Came::DONE },
             Outcome::Listed { entries, .. } => Came { entries: Some(*entries), ..Came::DONE },
             Outcome::Removed(Removed { files, folders, .. }) => {
                 Came { files: Some(*files), folders: Some(*folders), ..Came::DONE }
@@ -156,6 +161,33 @@ impl Outcome {
             | Outcome::PropertiesSet
             | Outcome::Locked { .. }
             | Outcome::Unlocked => Came::DONE,
+        }
+    }
+
+    /// Whether it says something of what was there before, which is for those alone who may know that.
+    pub(super) fn tells_what_is_there(&self) -> bool {
+        match self {
+            Outcome::Accepted { .. } | Outcome::ModeSet(_) | Outcome::Purged { .. } => true,
+            // Who may look, or fetch, has asked for it.
+            Outcome::Found { .. } | Outcome::Listed { .. } | Outcome::Read { .. } | Outcome::Hashed { .. } => false,
+            Outcome::Trash(..) => false,
+            // Of what was sent, or made; and whether the name was free, which whoever gives names is told anyway.
+            Outcome::Partial(_) | Outcome::Stored { .. } | Outcome::Staged(_) | Outcome::PartCame { .. } => false,
+            Outcome::Discarded | Outcome::Removed(_) | Outcome::FolderMade { .. } | Outcome::Restored => false,
+            Outcome::Renamed(_) | Outcome::PropertiesSet | Outcome::Locked { .. } | Outcome::Unlocked => false,
+        }
+    }
+
+    /// The same for whoever may not know what is there: after it was written down, and before it is told.
+    pub(super) fn untold(self) -> Outcome {
+        match self {
+            Outcome::Accepted { .. } => Outcome::Accepted { size: None },
+            Outcome::ModeSet(_) => Outcome::ModeSet(None),
+            Outcome::Purged { gone, unlisted, is_part, left, unreached } => {
+                let gone = gone.saturating_sub(unlisted);
+                Outcome::Purged { gone, unlisted: 0, is_part, left, unreached }
+            }
+            outcome => outcome,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::locks::Place;
 use super::op::Op;
+use super::outcome::Outcome;
 use super::running::Running;
 use super::{Desk, Earlier, gate};
 use crate::auth::Access;
@@ -46,6 +47,20 @@ impl Desk {
                 false => Error::file(path, std::io::ErrorKind::NotFound.into()),
             }
         })
+    }
+
+    /// Whether the user may be told all of what an operation came to: not of what was there before if the user may not know that, at its
+    /// path and where it leads. What went of the trash is counted by what may be listed.
+    pub(super) fn may_be_told(&self, running: &Running, result: &Result<Outcome>) -> bool {
+        match result {
+            Ok(Outcome::Purged { .. }) => false,
+            Ok(outcome) if outcome.tells_what_is_there() => running.path().is_some_and(|path| {
+                let is_told = gate::tells_what_is_there(self.principal.grants(), path);
+                let leads = |right| self.check_real(path, right, running.name()).is_ok();
+                is_told && (leads(Access::LIST) || leads(Access::DOWNLOAD))
+            }),
+            Ok(_) | Err(_) => true,
+        }
     }
 
     /// What is at this path for who has these rights where it leads to; of a link into what the user may not list, the link.

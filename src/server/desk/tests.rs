@@ -3,6 +3,7 @@
 mod compare;
 mod properties;
 mod seen;
+mod shared;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{FileExt, PermissionsExt};

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 
 use super::Desk;
-use super::gate;
+use super::gate::{self, Demand, Extent};
 use super::outcome::{Begun, Outcome};
 use super::running::Running;
 use crate::auth::Access;
@@ -58,7 +58,9 @@ impl Desk {
     pub(super) fn purge(&self, path: &RelPath, id: Option<TrashId>, running: Running) -> Begun {
         let purged = turns::block_in_place(|| match id {
             Some(_) => {
-                self.store.purge(path, id, &|_| true).map(|gone| Outcome::Purged { gone, left: 0, unreached: 0 })
+                // Whoever names it knows of it.
+                let purged = |gone| Outcome::Purged { gone, unlisted: 0, is_part: false, left: 0, unreached: 0 };
+                self.store.purge(path, id, &|_| true).map(purged)
             }
             None => self.purge_all(path),
         });
@@ -67,14 +69,15 @@ impl Desk {
 
     /// Removes for good what may go of all that came from there. The rest stays.
     fn purge_all(&self, path: &RelPath) -> Result<Outcome> {
-        let (mut gone, mut failed, mut why) = (0, HashSet::new(), None);
+        let grants = self.principal.grants();
+        let is_told = |inner: &RelPath| gate::tells_of_gone(grants, inner);
+        let (mut gone, mut unlisted, mut failed, mut stayed, mut why) = (0, 0, HashSet::new(), 0, None);
         let kept = loop {
             let kept = Cell::new(0);
             let shown = |inner: &RelPath| match self.may_purge(inner) {
                 true => true,
                 false => {
-                    let is_told = gate::tells_of_gone(self.principal.grants(), inner);
-                    kept.set(kept.get() + u64::from(is_told));
+                    kept.set(kept.get() + u64::from(is_told(inner)));
                     false
                 }
             };
@@ -85,12 +88,19 @@ impl Desk {
                     continue;
                 }
                 match self.store.purge(&thing.path, Some(thing.id), &|_| true) {
-                    Ok(one) => gone += one,
+                    Ok(one) => {
+                        gone += one;
+                        unlisted += if is_told(&thing.path) { 0 } else { one };
+                    }
                     // Somebody else was faster.
                     Err(error) if error.kind() == Kind::NotFound => {}
                     Err(error) => {
                         failed.insert(thing.id);
-                        why.get_or_insert(error);
+                        // What may not be listed is not named either.
+                        if is_told(&thing.path) {
+                            stayed += 1;
+                            why.get_or_insert(error);
+                        }
                     }
                 }
             }
@@ -101,13 +111,17 @@ impl Desk {
         };
         if self.may_purge(path) && failed.is_empty() {
             // Also what nobody knows the path of any more. A folder that cannot be reached is counted below.
-            gone += self.store.purge(path, None, &|inner| self.may_purge(inner)).unwrap_or(0);
+            let more = self.store.purge(path, None, &|inner| self.may_purge(inner)).unwrap_or(0);
+            gone += more;
+            unlisted += if is_told(path) { 0 } else { more };
         }
         match why {
             Some(error) if gone == 0 => Err(error),
             Some(_) | None => {
-                let left = kept + failed.len() as u64;
-                Ok(Outcome::Purged { gone, left, unreached: self.unreached(path) })
+                let looking = Demand { rights: Access::LIST, path: Some(path), extent: Extent::Tree };
+                let is_part = !gate::rights_at(grants, looking).contains(Access::LIST);
+                let (left, unreached) = (kept + stayed, self.unreached(path));
+                Ok(Outcome::Purged { gone, unlisted, is_part, left, unreached })
             }
         }
     }

@@ -21,7 +21,7 @@ pub struct Entry {
     /// The version of the users that they are from.
     pub version: u64,
     /// Their home, and what is shared with them.
-    pub rooms: SessionStore,
+    pub session_store: SessionStore,
     /// The session's own entry in the registry.
     pub ticket: Ticket,
     /// Its end, if somebody else decides that.
@@ -58,7 +58,7 @@ pub async fn enter(
         let version = users.version();
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
         ticket.record().bound(&principal);
-        let rooms = match principal.link() {
+        let session_store = match principal.link() {
             None => SessionStore::open(vault, leases, &principal)?,
             Some(link) if !downloads.has_room(users.latest().links(), link, Origin::from(peer.ip())) => {
                 return Err(Error::new(Kind::LoginFailed, "there is no such link, or it is over"));
@@ -70,7 +70,7 @@ pub async fn enter(
                 )
             }
         };
-        Ok(Entry { principal, version, rooms, ticket, ending })
+        Ok(Entry { principal, version, session_store, ticket, ending })
     });
     opening.await?
 }

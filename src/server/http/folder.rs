@@ -47,7 +47,7 @@ pub async fn serve(web_session: &Arc<WebSession>, asked: Asked, form: Form, ids:
         .step(move |desk| match begin(desk, op, method)? {
             Begun::List(job) => {
                 let offered = Offered::now(desk, &path, shown);
-                let counter = (offered.usage == UsageNow::Uncounted).then(|| desk.counter(&path));
+                let counter = (offered.usage == UsageNow::Uncounted).then(|| desk.counter(vec![path]));
                 Ok((job, offered, counter))
             }
             _ => Err(unexpected()),

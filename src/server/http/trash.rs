@@ -119,7 +119,7 @@ pub async fn empty(
     }
     let purged = web_session.step(move |desk: &mut Desk| {
         let purged = match begin(desk, Op::Purge { path, id }, "PURGE") {
-            Ok(Begun::Done(Ok(Outcome::Purged { gone, left, unreached }))) => Ok((gone, left + unreached)),
+            Ok(Begun::Done(Ok(Outcome::Purged { gone, left, unreached, .. }))) => Ok((gone, left + unreached)),
             Ok(_) => Err(unexpected()),
             Err(error) => Err(error),
         };

@@ -81,14 +81,15 @@ impl WebSession {
         is_there: Sender<()>,
     ) -> Result<(WebSession, Ending)> {
         let source = Source::of(&principal, peer.ip());
-        let Entry { principal, version, rooms, ticket, ending } =
+        let Entry { principal, version, session_store, ticket, ending } =
             enter(principal, Way::Request, peer, &source, shared).await?;
         let ticket = Arc::new(ticket);
         let resources =
             SessionResources::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
         let resources = resources.going_on_with(shared.uploads.clone());
         let users = (shared.users.clone(), version);
-        let desk = Desk::new(principal.clone(), users, (rooms, shared.live().max_mode), ticket.clone(), resources);
+        let desk =
+            Desk::new(principal.clone(), users, (session_store, shared.live().max_mode), ticket.clone(), resources);
         let web_session = WebSession {
             shared: shared.clone(),
             principal,

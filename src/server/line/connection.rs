@@ -104,13 +104,15 @@ async fn open(
     source: &Source,
     shared: &Arc<Shared>,
 ) -> Result<(Session, Ending)> {
-    let Entry { principal, version, rooms, ticket, ending } = enter(principal, way, peer, source, shared).await?;
+    let Entry { principal, version, session_store, ticket, ending } =
+        enter(principal, way, peer, source, shared).await?;
     let resources =
         SessionResources::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
     let resources = resources.going_on_with(shared.uploads.clone());
     let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip(), pin);
     let (users, ticket) = ((shared.users.clone(), version), Arc::new(ticket));
-    let session = Session::new(principal, users, (rooms, shared.live().max_mode), ticket, resources, self_service);
+    let session =
+        Session::new(principal, users, (session_store, shared.live().max_mode), ticket, resources, self_service);
     Ok((session.counting(shared.downloads.clone()), ending))
 }
 

@@ -51,7 +51,7 @@ impl SansIo {
     /// # Errors
     /// Those of the file system.
     pub fn open(principal: Principal, data: &Path) -> Result<SansIo> {
-        let rooms =
+        let session_store =
             SessionStore::open(Arc::new(LocalVault::open(data, Durability::None)?), Arc::default(), &principal)?;
         let ticket = Registry::new().enter(Way::Login, &principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
@@ -61,8 +61,14 @@ impl SansIo {
         let admission = Admission::new(AdmissionOptions::default());
         let (accounts, nowhere) = (Arc::new(Accounts::new(users.clone())), Ipv4Addr::LOCALHOST.into());
         let self_service = SelfService::new(accounts, admission, nowhere, Pin::from_bytes([0; 32]));
-        let session =
-            Session::new(principal, (users, 0), (rooms, FileMode::ALL), Arc::new(ticket), resources, self_service);
+        let session = Session::new(
+            principal,
+            (users, 0),
+            (session_store, FileMode::ALL),
+            Arc::new(ticket),
+            resources,
+            self_service,
+        );
         let account = Budget::new(1 << 30).portion().account();
         Ok(SansIo { session, sent: Sent::default(), account, ids })
     }

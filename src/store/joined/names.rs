@@ -15,12 +15,14 @@ impl JoinedStore {
             source.with(|store, from| store.stat(from))?;
             self.refuse_folder(to)?;
             self.make_room(to)?;
-            return target.with(|store, to| store.rename_from(&*source.store, &source.path, to, replace, seen));
+            let (from, to) = (&source.path, &target.path);
+            return source.with_both(&target, || target.store.rename_from(&*source.store, from, to, replace, seen));
         }
         self.make_room(to)?;
-        source.with(|store, from| match seen.is_said() {
-            false => store.rename(from, &target.path, replace),
-            true => store.rename_seen(from, &target.path, replace, seen),
+        let (from, to) = (&source.path, &target.path);
+        source.with_both(&target, || match seen.is_said() {
+            false => source.store.rename(from, to, replace),
+            true => source.store.rename_seen(from, to, replace, seen),
         })
     }
 
@@ -36,9 +38,10 @@ impl JoinedStore {
         if route.at != target.at {
             return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
         }
-        let (stored, old) = route.with(|store, from| match seen.is_said() {
-            false => store.supersede(from, &target.path),
-            true => store.supersede_seen(from, &target.path, seen),
+        let (from, to) = (&route.path, &target.path);
+        let (stored, old) = route.with_both(&target, || match seen.is_said() {
+            false => route.store.supersede(from, to),
+            true => route.store.supersede_seen(from, to, seen),
         })?;
         let old = match (old, route.at) {
             (Some(old), Some(at)) => Some(at.join(old.as_bytes())?),

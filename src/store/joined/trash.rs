@@ -50,7 +50,7 @@ impl JoinedStore {
             return Err(Error::new(Kind::OtherFolder, format!("{path}: {to} is in another shared folder")));
         }
         self.make_room(to)?;
-        source.with(|store, path| store.restore(path, id, &target.path))
+        source.with_both(&target, || source.store.restore(&source.path, id, &target.path))
     }
 
     pub(super) fn purge_all(

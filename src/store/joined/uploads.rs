@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Joint;
+use super::route::ShownPath;
 use crate::error::Result;
 use crate::files::{Compared, Hash, Part, Prepared, PreparedSet, Source, Staged, Store, Upload};
 
@@ -11,6 +12,13 @@ use crate::files::{Compared, Hash, Part, Prepared, PreparedSet, Source, Staged, 
 pub(super) struct Way {
     pub(super) store: Arc<dyn Store>,
     pub(super) prepared: PreparedSet<Joint>,
+    pub(super) path: ShownPath,
+}
+
+impl Way {
+    fn told<T>(&self, done: Result<T>) -> Result<T> {
+        done.map_err(|error| self.path.told(error))
+    }
 }
 
 /// An upload into one of the folders.
@@ -21,7 +29,7 @@ pub(super) struct JoinedUpload {
 
 impl Upload for JoinedUpload {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.upload.append(bytes)
+        self.way.told(self.upload.append(bytes))
     }
 
     fn share(&mut self, source: &dyn Source) -> bool {
@@ -45,7 +53,7 @@ impl Upload for JoinedUpload {
     }
 
     fn compare(&mut self, most: u64) -> Result<Compared> {
-        self.upload.compare(most)
+        self.way.told(self.upload.compare(most))
     }
 
     fn refuse_overwrite(&mut self) {
@@ -54,12 +62,12 @@ impl Upload for JoinedUpload {
 
     fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {
         let JoinedUpload { upload, way } = *self;
-        Ok(Box::new(JoinedStaged { staged: upload.into_parts()?, way }))
+        Ok(Box::new(JoinedStaged { staged: way.told(upload.into_parts())?, way }))
     }
 
     fn prepare(self: Box<Self>) -> Prepared {
-        let JoinedUpload { upload, way: Way { store, prepared } } = *self;
-        prepared.add(Joint::In(store, upload.prepare()))
+        let JoinedUpload { upload, way: Way { store, prepared, path } } = *self;
+        prepared.add(Joint::In { store, change: upload.prepare(), path })
     }
 }
 
@@ -71,15 +79,33 @@ struct JoinedStaged {
 
 impl Staged for JoinedStaged {
     fn part(&self, offset: u64, length: u64) -> Result<Box<dyn Part>> {
-        self.staged.part(offset, length)
+        let part = self.way.told(self.staged.part(offset, length))?;
+        Ok(Box::new(JoinedPart { part, path: self.way.path.clone() }))
     }
 
     fn into_upload(self: Box<Self>) -> Result<Box<dyn Upload>> {
         let JoinedStaged { staged, way } = *self;
-        Ok(Box::new(JoinedUpload { upload: staged.into_upload()?, way }))
+        Ok(Box::new(JoinedUpload { upload: way.told(staged.into_upload())?, way }))
     }
 
     fn keep(self: Box<Self>) -> u64 {
         self.staged.keep()
+    }
+}
+
+/// One of the parts.
+struct JoinedPart {
+    part: Box<dyn Part>,
+    path: ShownPath,
+}
+
+impl Part for JoinedPart {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.part.append(bytes).map_err(|error| self.path.told(error))
+    }
+
+    fn finish(self: Box<Self>) -> Result<u64> {
+        let JoinedPart { part, path } = *self;
+        part.finish().map_err(|error| path.told(error))
     }
 }

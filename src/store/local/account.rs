@@ -264,18 +264,30 @@ impl Bound {
             return Ok(());
         }
         let begun = Instant::now();
+        let tree = self.jail.tree();
         let reserved = &mut |reserved: &Dir| {
             // What cannot be read there was not put there by us.
-            let tree = self.jail.tree();
             let among = sweep::Among { can: self.can.get().copied(), is_across: tree.is_across() };
             let _ = tree.may_change().and_then(|_| sweep::clear(among, reserved, &|| alone.goes_on()));
         };
-        let files = measure::sum(&*self.jail.root()?, reserved, &|| alone.goes_on())?;
-        let mut counts = self.account.lock();
-        counts.files = Some(files);
-        counts.measured += 1;
-        (counts.at, counts.is_old) = (Some((begun, begun.elapsed())), false);
-        Ok(())
+        for _ in 0..=limits::LOOKS_BELOW {
+            let moves = tree.moves();
+            let files = measure::sum(&*self.jail.root()?, reserved, &|| alone.goes_on())?;
+            #[cfg(test)]
+            if let Some(work) = tree.behind_a_count.lock().clone() {
+                work();
+            }
+            let mut counts = self.account.lock();
+            // No store of the tree moves anything now. But other programs may have put another directory in the place of this one, which
+            // whoever works there meets: then this is what the one before held.
+            if tree.moves() == moves {
+                counts.files = Some(files);
+                counts.measured += 1;
+                (counts.at, counts.is_old) = (Some((begun, begun.elapsed())), false);
+                return Ok(());
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is replaced faster than it is counted"))
     }
 
     /// Whether it is known what there is. Where other nodes store too, what was measured holds for a while only.
@@ -296,6 +308,58 @@ mod tests {
     use super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
     use super::*;
     use crate::files::{Durability, Store as _, UploadSpec};
+
+    /// A bounded store over the directory at this path, found as this says.
+    fn bounded(path: &std::path::Path, place: Place) -> (Arc<Root>, LocalStore) {
+        let dir = Dir::open_ambient_dir(path, ambient_authority()).unwrap();
+        let root = Arc::new(Root::within(&dir, place).unwrap());
+        let options = LocalOptions::new(Durability::None, Staging::Hidden);
+        (root.clone(), LocalStore::over(root, options).bounded(100, "too much".to_owned()))
+    }
+
+    /// Puts another directory in the place of this one, with a file of so many bytes.
+    fn replace(path: &std::path::Path, bytes: usize) {
+        fs::rename(path, path.with_extension("before")).unwrap();
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("new"), vec![7; bytes]).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_is_replaced_while_it_is_counted_has_the_count_of_the_new_one() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("folder");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("old"), [7; 10]).unwrap();
+        let opened = path.clone();
+        let open = move || Dir::open_ambient_dir(&opened, ambient_authority()).map_err(|err| Error::file("it", err));
+        let tree = Arc::new(Tree::default());
+        let elsewhere = Some(Arc::new(super::super::Elsewhere::new(path.clone(), open)));
+        let (root, store) = bounded(&path, Place { tree: tree.clone(), elsewhere, ..Place::default() });
+        let once = Mutex::new(Some(()));
+        let meanwhile = move || {
+            if once.lock().take().is_some() {
+                replace(&path, 3);
+                // Somebody else works there.
+                root.dir_now().unwrap();
+            }
+        };
+        *tree.behind_a_count.lock() = Some(Arc::new(meanwhile));
+        assert_eq!(store.usage().unwrap().unwrap().used, 3);
+    }
+
+    #[test]
+    fn a_folder_in_a_tree_that_was_replaced_is_counted_anew() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("folder");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("old"), [7; 10]).unwrap();
+        let start = Some(Arc::new(Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap()));
+        let (root, store) = bounded(&path, Place { start, folder: b"folder".to_vec(), ..Place::default() });
+        assert_eq!(store.usage().unwrap().unwrap().used, 10);
+        replace(&path, 3);
+        root.dir_now().unwrap();
+        assert_eq!(store.usage().unwrap().unwrap().used, 3);
+    }
 
     /// What other nodes stored meanwhile is counted later.
     #[test]

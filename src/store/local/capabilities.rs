@@ -5,7 +5,10 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
+
+use rustix::fs::{IFlags, ioctl_getflags};
 
 use super::unnamed::Way;
 use crate::sync::Mutex;
@@ -99,13 +102,18 @@ impl Capabilities {
 
 /// The file systems that were tried, by their device numbers: each once.
 #[derive(Default, Debug)]
-pub struct FileSystems(Mutex<HashMap<u64, Arc<Mutex<Option<Capabilities>>>>>);
+pub struct FileSystems {
+    tried: Mutex<HashMap<u64, Arc<Mutex<Option<Capabilities>>>>>,
+    /// The inodes of folders that are said to fold case.
+    #[cfg(test)]
+    pub(super) folding: Mutex<Vec<u64>>,
+}
 
 impl FileSystems {
     /// What is known of this one; it is tried now if that is nothing yet. A failure is not remembered: the disk may only
     /// be full.
     pub(super) fn of(&self, device: u64, probe: impl FnOnce() -> io::Result<Capabilities>) -> io::Result<Capabilities> {
-        let one = Arc::clone(self.0.lock().entry(device).or_default());
+        let one = Arc::clone(self.tried.lock().entry(device).or_default());
         // Held meanwhile: two sessions that begin at once need not both try. Those on other file systems do not wait for
         // one that hangs.
         let mut known = one.lock();
@@ -115,6 +123,18 @@ impl FileSystems {
         let found = probe()?;
         *known = Some(found);
         Ok(found)
+    }
+
+    /// Whether this folder finds names in another case, as some may on a file system where others do not (ext4, f2fs, tmpfs, bcachefs):
+    /// it says so itself.
+    pub(super) fn folds_case(&self, folder: impl AsFd) -> bool {
+        /// `FS_CASEFOLD_FL` of the kernel.
+        const CASEFOLD: IFlags = IFlags::from_bits_retain(0x4000_0000);
+        #[cfg(test)]
+        if rustix::fs::fstat(&folder).is_ok_and(|stat| self.folding.lock().contains(&stat.st_ino)) {
+            return true;
+        }
+        ioctl_getflags(folder).is_ok_and(|flags| flags.contains(CASEFOLD))
     }
 }
 

@@ -131,7 +131,7 @@ fn place_known(jail: &Jail, stage: &Stage, upload: LocalUpload) -> Result<Placed
     let path = upload.path.clone();
     let file = fstat(&upload.temp.file).map_err(|err| failed(&path, err))?;
     // Before it is there: another thread may be about to put another one over it.
-    stage.placed.add(&file, &path);
+    stage.placed.add((&upload.temp.file, &file), &path);
     let placed = place(jail, stage, upload);
     if placed.is_err() {
         stage.placed.forget(&file, &path);
@@ -312,7 +312,7 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: Arc<Dir>,
     let temp = &mut upload.temp;
     let old = look(&dir, name).map_err(|err| failed(&path, err))?;
     let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), Sum::NONE);
-    if old.is_some_and(|old| stage.placed.has_as_another(&old, &path)) {
+    if old.is_some_and(|old| stage.placed.has_as_another(&old, (&*dir, name), &path)) {
         return Err(placed::refusal(&path));
     }
     if let (Some(FileType::RegularFile), Some(old)) = (kind, old) {

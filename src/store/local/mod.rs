@@ -152,8 +152,8 @@ impl LocalStore {
     ///
     /// # Errors
     /// [`Kind::Exists`].
-    pub(crate) fn check_over(&self, there: &Stat, path: &RelPath) -> Result<()> {
-        if self.stage.placed.has_as_another(there, path) { Err(placed::refusal(path)) } else { Ok(()) }
+    pub(crate) fn check_over(&self, there: &Stat, place: (&Dir, &[u8]), path: &RelPath) -> Result<()> {
+        if self.stage.placed.has_as_another(there, place, path) { Err(placed::refusal(path)) } else { Ok(()) }
     }
 
     /// Remembers a link that was put there for [`LocalStore::check_over`].
@@ -163,7 +163,7 @@ impl LocalStore {
             && let Some(name) = path.file_name()
             && let Ok(found) = statat(&*dir, name, AtFlags::SYMLINK_NOFOLLOW)
         {
-            self.stage.placed.add(&found, path);
+            self.stage.placed.add_at((&*dir, name), &found, path);
         }
     }
 

@@ -176,19 +176,16 @@ impl Root {
         let before = self.current.read().dir.clone();
         let dir = match (&self.place.start, &self.place.elsewhere) {
             (Some(start), _) => match self.still_there(start, &before) {
-                Ok(true) => before,
+                Ok(true) => Arc::clone(&before),
                 Ok(false) => Arc::new(self.walk(start).map_err(gone)?),
                 Err(err) => return Err(gone(err)),
             },
-            (None, Some(elsewhere)) => {
-                let dir = elsewhere.now(&before)?;
-                if !Arc::ptr_eq(&dir, &before) {
-                    self.place.tree.is_another();
-                }
-                dir
-            }
-            (None, None) => before,
+            (None, Some(elsewhere)) => elsewhere.now(&before)?,
+            (None, None) => Arc::clone(&before),
         };
+        if !Arc::ptr_eq(&dir, &before) {
+            self.place.tree.is_another(&self.place.folder);
+        }
         *self.current.write() = Current { dir: Arc::clone(&dir), since: now };
         Ok((dir, now))
     }

@@ -222,7 +222,9 @@ impl Stage {
             return Ok(*can);
         }
         let device = fstat(dir)?.st_dev;
-        let can = self.file_systems.of(device, || self.try_out(dir, device))?;
+        let mut can = self.file_systems.of(device, || self.try_out(dir, device))?;
+        // Where a server's names come into a person's folder it matters what each does.
+        can.exact &= !(self.is_beside() && self.file_systems.folds_case(dir));
         *self.last.lock() = Some((Arc::downgrade(dir), can));
         Ok(can)
     }

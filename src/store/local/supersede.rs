@@ -49,7 +49,7 @@ pub(super) fn supersede(
         && is(&what, FileType::Symlink)
         && leads_there().is_ok_and(|target| is_same_file(&target, there))
     {
-        return Err(Error::new(Kind::BadPath, format!("{from}: is a link to {to}, which would be gone")));
+        return Err(Error::new(Kind::BadPath, format!("{from}: {to} is what this link leads to, and would be gone")));
     }
     let way = Way { can: can.new_name, to, to_dir: &to_dir, to_name };
     let failed = |err| match err {

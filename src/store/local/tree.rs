@@ -58,6 +58,9 @@ pub struct Tree {
     /// Called between the batches of whoever marks files.
     #[cfg(test)]
     pub(in crate::store) between_batches: crate::sync::Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+    /// Called when a folder was measured, before what was found counts.
+    #[cfg(test)]
+    pub(in crate::store) behind_a_count: crate::sync::Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
     /// Called when something was moved here from another store, and the tree is given up.
     #[cfg(test)]
     pub(in crate::store) behind_a_move: crate::sync::Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
@@ -375,11 +378,11 @@ impl Tree {
         self.moves.fetch_add(1, Ordering::Release);
     }
 
-    /// Another directory has come in the place of all of it: what was opened or counted before is of the one that is gone.
-    pub(super) fn is_another(&self) {
+    /// Another directory has come in the place of this one: what was opened or counted before is of the one that is gone.
+    pub(super) fn is_another(&self, folder: &[u8]) {
         self.moved();
-        self.accounts_below(b"").iter().for_each(|account| account.forget());
-        self.shares_below(b"").iter().for_each(|share| share.forget());
+        self.accounts_below(folder).iter().for_each(|account| account.forget());
+        self.shares_below(folder).iter().for_each(|share| share.forget());
     }
 
     /// How often something has got a name. Asked for alone, it tells whether what was found before is all there is.

@@ -11,4 +11,5 @@ mod live;
 mod overwrite;
 mod own;
 mod rsa_keys;
+mod told;
 mod users_file;

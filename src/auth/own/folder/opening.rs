@@ -136,7 +136,8 @@ impl StateFolder {
     /// # Errors
     /// Those of the file system.
     pub fn sweep_left(&self) -> Result<usize> {
-        // The locks of other machines may not be seen here, and what is old goes by the clocks of all.
+        // The locks of other machines may not be seen here, and what is old goes by the clocks of all. On one machine the lock decides:
+        // what a program from before there was one is writing at this very moment goes too, and its command fails and is repeated.
         let least = match &self.changes {
             None => Duration::ZERO,
             Some(changes) if changes.goes_by_age() => limits::SHARED_STATE_LEFT,

@@ -364,13 +364,14 @@ pub async fn empty(
             (_, true) => confirm(out, &format!("{things} things and more"), typed)?,
         }
     }
-    let (mut gone, mut left, mut unreached) = (0u64, 0u64, 0u64);
+    let (mut gone, mut is_part, mut left, mut unreached) = (0u64, false, 0u64, 0u64);
     let (names, mut tally) = (outermost(meant), Tally::default());
     for path in &names {
         match client.purge(*path, id).await {
             Ok(purged) => {
                 tally.add_done(1);
                 gone = gone.saturating_add(purged.gone);
+                is_part |= purged.is_part;
                 left = left.saturating_add(purged.left);
                 unreached = unreached.saturating_add(purged.unreached);
             }
@@ -385,6 +386,9 @@ pub async fn empty(
     let told = || Object::of(Event::Purged).value("things", gone).value("left", left).value("unreached", unreached);
     if !out.json(told)? {
         out.note(&match (gone, left.saturating_add(unreached)) {
+            (0, _) if is_part => {
+                "What you may remove there is gone for good; how much that was is not told.".to_owned()
+            }
             (0, 0) => "Nothing is kept there that was deleted or replaced.".to_owned(),
             (1, _) => "1 thing is gone for good.".to_owned(),
             _ => format!("{gone} things are gone for good."),

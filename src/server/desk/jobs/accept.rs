@@ -30,7 +30,7 @@ impl Job for AcceptJob {
             Ok(true) => {
                 let (size, hash) = desk.read_all(self.0);
                 desk.audit.accepted(&running, hash);
-                desk.done(Ok(Outcome::Accepted { size }), running, earlier)
+                desk.done(Ok(Outcome::Accepted { size: Some(size) }), running, earlier)
             }
         }
     }

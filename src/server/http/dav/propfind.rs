@@ -14,7 +14,7 @@ use super::properties::{Live, More, Resource, Wanted};
 use super::xml::Document;
 use crate::budget::Claim;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind, Mtime, Properties, RelPath, Usage};
+use crate::files::{Entry, EntryKind, Mtime, Properties, RelPath, Usage, UsageNow};
 use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::listing::ListJob;
@@ -58,6 +58,9 @@ pub async fn serve(web_session: &Arc<WebSession>, place: Place, headers: &Header
         Depth::Zero => None,
         Depth::One | Depth::Infinity => Some(web_session.account().claim(limits::DAV_PORTION).ok_or_else(busy)?),
     };
+    if wanted.has_usage() {
+        count(web_session, place.path.clone(), depth).await?;
+    }
     let gathering = web_session.gathering().await;
     let reading = Reading { place, wanted, usage: None };
     let (itself, portion, reading) = web_session.step(move |desk| open(desk, reading, depth)).await?;
@@ -135,6 +138,37 @@ pub fn wanted(asked: &[u8]) -> Result<Wanted> {
     }
 }
 
+/// Has what is not counted yet be counted in the background, of the folder and of those that show right in it, and waits a moment for
+/// that. What takes longer is told the next time.
+async fn count(web_session: &Arc<WebSession>, path: RelPath, depth: Depth) -> Result<()> {
+    let counter = web_session.step(move |desk| {
+        let uncounted = uncounted(desk, &path, depth);
+        Ok((!uncounted.is_empty()).then(|| desk.counter(uncounted)))
+    });
+    if let Some(counting) = counter.await?.and_then(|counter| web_session.counting(counter)) {
+        counting.awhile().await;
+    }
+    Ok(())
+}
+
+fn uncounted(desk: &Desk, path: &RelPath, depth: Depth) -> Vec<RelPath> {
+    if desk.allows(&Op::Stat(path.clone()), METHOD).is_err() {
+        return Vec::new();
+    }
+    let folders = desk.principal().grants().folders.iter().map(|folder| &folder.at);
+    let inside = folders.filter(|at| depth == Depth::One && at.parent().as_ref() == Some(path));
+    let all = std::iter::once(path).chain(inside);
+    all.filter(|path| desk.usage_now(path) == UsageNow::Uncounted).cloned().collect()
+}
+
+/// What is counted by now.
+fn usage_now(desk: &Desk, path: &RelPath) -> Option<Usage> {
+    match desk.usage_now(path) {
+        UsageNow::Known(usage) => usage,
+        UsageNow::Uncounted => None,
+    }
+}
+
 /// Looks at the place, and begins with what is in it.
 fn open(desk: &mut Desk, mut reading: Reading, depth: Depth) -> Result<(Resource, Portion, Reading)> {
     let place = reading.place.clone();
@@ -144,7 +178,7 @@ fn open(desk: &mut Desk, mut reading: Reading, depth: Depth) -> Result<(Resource
     };
     let is_folder = meta.kind == EntryKind::Directory;
     if is_folder && reading.wanted.has_usage() {
-        reading.usage = desk.usage(&place.path);
+        reading.usage = usage_now(desk, &place.path);
     }
     let itself = Resource {
         href: place.url(is_folder),
@@ -182,7 +216,7 @@ fn usage(desk: &Desk, path: &RelPath, kind: EntryKind, reading: &Reading) -> Opt
     let grants = desk.principal().grants();
     let of = |path: &RelPath| grants.folder_at(path).map(|folder| &folder.at);
     let is_other = kind == EntryKind::Directory && of(path) != of(&reading.place.path);
-    if is_other && reading.wanted.has_usage() { desk.usage(path) } else { reading.usage }
+    if is_other && reading.wanted.has_usage() { usage_now(desk, path) } else { reading.usage }
 }
 
 /// Reads as much of the folder as one turn is for.

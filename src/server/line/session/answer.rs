@@ -148,16 +148,23 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
         Outcome::Partial(partial) => {
             ReplyWriter::new(line, 213, "hash").field("size", partial.len).field("hash", partial.hash)
         }
-        Outcome::Accepted { size } => ReplyWriter::new(line, 250, "done").field("size", size),
+        Outcome::Accepted { size } => {
+            let reply = ReplyWriter::new(line, 250, "done");
+            if let Some(size) = size { reply.field("size", size) } else { reply }
+        }
         Outcome::Stored { committed, .. } => {
             ReplyWriter::new(line, 226, "done").field("size", committed.size).field("hash", committed.hash)
         }
         Outcome::Staged(id) => ReplyWriter::new(line, 200, "staged").field("id", id),
         Outcome::PartCame { size } => ReplyWriter::new(line, 226, "done").field("size", size),
-        Outcome::ModeSet(now) => ReplyWriter::new(line, 250, "done").field("mode", now),
+        Outcome::ModeSet(now) => {
+            let reply = ReplyWriter::new(line, 250, "done");
+            if let Some(now) = now { reply.field("mode", now) } else { reply }
+        }
         Outcome::FolderMade { made } => ReplyWriter::new(line, 250, "done").field("made", made),
-        Outcome::Purged { gone, left, unreached } => {
+        Outcome::Purged { gone, is_part, left, unreached, .. } => {
             let reply = ReplyWriter::new(line, 250, "done").field("gone", gone);
+            let reply = if *is_part { reply.field("unlisted", "yes") } else { reply };
             let reply = if *left > 0 { reply.field("left", left) } else { reply };
             if *unreached > 0 { reply.field("unreached", unreached) } else { reply }
         }

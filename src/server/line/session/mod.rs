@@ -95,14 +95,14 @@ impl Session {
     pub fn new(
         principal: Principal,
         users: (Arc<CurrentUsers>, u64),
-        rooms: (SessionStore, FileMode),
+        session_store: (SessionStore, FileMode),
         ticket: Arc<Ticket>,
         resources: SessionResources,
         self_service: SelfService,
     ) -> Self {
         let replies = Replies::new(format!(" pid={} session={}", std::process::id(), ticket.id()));
         let talk = Talk {
-            desk: Desk::new(principal, users, rooms, ticket, resources),
+            desk: Desk::new(principal, users, session_store, ticket, resources),
             self_service,
             counted: None,
             lines: LineDecoder::new(limits::LINE_MAX),
