@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Access, Link, Network, PathRule, SelfService, SharedFolder, UserKey};
+use super::{Access, Link, Network, PasswordRule, PathRule, SelfService, SharedFolder, UserKey};
 use crate::files::{HomeTerms, Umask};
 
 /// What the users file grants a login name. It opens nothing: for that there must be a [`super::Principal`], who has one of
@@ -158,23 +158,32 @@ impl Grants {
     }
 }
 
-/// What a users file grants those of its users whose own sections say nothing of it.
+/// What a users file says of all its users: what it grants those whose own sections say nothing of it, and what their passwords have to
+/// be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Defaults(Grants);
+pub(super) struct Defaults {
+    grants: Grants,
+    pub(super) passwords: PasswordRule,
+}
 
 impl Defaults {
     /// Those of a file without `[defaults]`.
     pub(super) fn none() -> Defaults {
-        Defaults(Grants::new(""))
+        Defaults { grants: Grants::new(""), passwords: PasswordRule::default() }
+    }
+
+    /// The same with this rule for passwords.
+    pub(super) fn asking(self, passwords: PasswordRule) -> Defaults {
+        Defaults { passwords, ..self }
     }
 
     /// What these are read over.
     pub(super) fn map<E>(self, read: impl FnOnce(Grants) -> Result<Grants, E>) -> Result<Defaults, E> {
-        read(self.0).map(Defaults)
+        read(self.grants).map(|grants| Defaults { grants, passwords: self.passwords })
     }
 
     /// Those of a user of this name, whose home is called so too.
     pub(super) fn of(&self, name: &str) -> Grants {
-        Grants { home: name.to_owned(), ..self.0.clone() }
+        Grants { home: name.to_owned(), ..self.grants.clone() }
     }
 }

@@ -10,7 +10,7 @@ use toml_edit::{Array, Item, TableLike, value};
 
 use super::expiry::{end_of, render_expiry};
 use super::grants::Defaults;
-use super::{Access, Grants, Network, SelfService, names, rate_limit, rules_table};
+use super::{Access, Grants, Network, PasswordRule, SelfService, names, password_rule, rate_limit, rules_table};
 use crate::byte_size;
 use crate::error::Result;
 use crate::files::{HomeTerms, Umask};
@@ -47,6 +47,7 @@ const DEFAULTS: &[&str] = &[
     "limit_rate",
     "trash",
     "umask",
+    password_rule::KEY,
 ];
 
 /// The words that lift what `[defaults]` says.
@@ -81,7 +82,8 @@ pub(super) fn read(section: &Section<'_>, defaults: Grants) -> Result<Grants> {
 /// What `[defaults]` grants all users.
 pub(super) fn read_defaults(section: &Section<'_>) -> Result<Defaults> {
     section.allow_only(DEFAULTS)?;
-    Defaults::none().map(|grants| read(section, grants))
+    let passwords = PasswordRule::read(section)?;
+    Defaults::none().asking(passwords).map(|grants| read(section, grants))
 }
 
 /// Writes what a user is granted into the user's section, as far as it differs from `before`. `defaults` is what the user has

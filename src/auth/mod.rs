@@ -41,6 +41,7 @@
 //! trash = "30d"              # of shared folders too
 //! umask = "027"
 //! self_service = ["password", "keys"]
+//! min_password = 8           # the least characters of passwords that are chosen from now on; default: 8
 //! ```
 
 mod access;
@@ -63,6 +64,7 @@ mod mistakes;
 mod names;
 mod network;
 mod own;
+mod password_rule;
 mod path_rights;
 mod path_rule;
 mod principal;
@@ -99,6 +101,7 @@ pub use own::{
     AtLink, EnrolledKey, Followed, InboxBounds, Invitation, Link, LinkFolder, LinkShown, LinkTerms, LinkTo, LinkUse,
     Links, OwnChange, SelfService, StateFolder, Turn, still_changing,
 };
+pub use password_rule::PasswordRule;
 pub use path_rights::{GivenBy, Spread};
 pub use path_rule::PathRule;
 pub use principal::Principal;

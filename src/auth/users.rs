@@ -13,7 +13,7 @@ use super::grants::Defaults;
 use super::hash::StoredHash;
 use super::own::{EntryTag, Links, Own, Record};
 use super::reader::{self, Contents};
-use super::{Barred, Grants, Principal, Secret, Shares, UserKey, names, users_file};
+use super::{Barred, Grants, PasswordRule, Principal, Secret, Shares, UserKey, names, users_file};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
 
@@ -158,6 +158,11 @@ impl Users {
             return Err(Error::new(Kind::BadConfig, format!("{file}: is empty")));
         }
         Users::parse(&text, &file)
+    }
+
+    /// What passwords have to be that are chosen from now on.
+    pub fn password_rule(&self) -> PasswordRule {
+        self.defaults.passwords
     }
 
     /// The text for a first start: anonymous reading, no named user.

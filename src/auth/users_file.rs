@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, OFlags};
 
 use super::editor::{self, NewUser};
-use super::{Grants, HiddenRule, UserKey, Users, groups_editor, reader};
+use super::{Grants, HiddenRule, PasswordRule, UserKey, Users, groups_editor, reader};
 use crate::error::{Error, Kind, Result};
 use crate::files::Location;
 use crate::fresh_file::{Fresh, beside, failed, remove_beside, sync_parent};
@@ -254,6 +254,11 @@ impl Checked<'_> {
     /// What the file grants a new user of this name whose section says nothing.
     pub fn defaults_of(&self, name: &str) -> Grants {
         self.users.defaults_of(name)
+    }
+
+    /// What a new user's password has to be.
+    pub fn password_rule(&self) -> PasswordRule {
+        self.users.password_rule()
     }
 
     /// Fails if a home of this name is a folder that others have, holds one or lies in one: a shared folder of the file, or where

@@ -115,13 +115,17 @@ pub const INVITATION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest that an invitation can be open: what lies about for longer is forgotten.
 pub const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// Least characters of a new password. Fewer are a slip and no choice: a stray key, an empty variable. How good a password is
-/// nobody can tell from its length, so what is above is warned of ([`PASSWORD_SHORT`]) and taken; hashes that are there stay right.
+/// Least characters of any new password, whatever a users file allows. Fewer are a slip and no choice: a stray key, an empty variable.
 pub const PASSWORD_MIN: usize = 4;
 
-/// Characters below which a password deserves a warning: the least that NIST SP 800-63B (section 3.1.1.2) allows one that a
-/// person chose.
-pub const PASSWORD_SHORT: usize = 8;
+/// Least characters of a new password of a user unless the users file says otherwise (`min_password`), and those below which a link's
+/// deserves a warning: the least that NIST SP 800-63B (section 3.1.1.2) allows one that a person chose. Passwords that are there stay
+/// right.
+pub const PASSWORD_MIN_USUAL: usize = 8;
+
+/// The most that a users file can ask for: as many as that section has every server take. Whoever asks for more would ask for what
+/// nobody types.
+pub const PASSWORD_MIN_MOST: usize = 64;
 
 /// From this many users on it is said loudly when a change of the users file takes more than half of them away.
 pub const USERS_MANY: usize = 10;
@@ -202,6 +206,9 @@ pub const PEM_LINE: usize = 70;
 
 /// Homes that cannot be entered of which the log says at the start which they are: the check names them all.
 pub const HOMES_TOLD: usize = 10;
+
+/// Servers elsewhere on the machine that somebody is told of who typed a command where there is none.
+pub const SERVERS_TOLD: usize = 3;
 
 /// Folders that a users file shares: each is looked at for every operation of those who have it.
 pub const FOLDERS_MAX: usize = 256;

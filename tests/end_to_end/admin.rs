@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -247,7 +248,7 @@ fn users_that_cannot_be_are_refused_before_a_password_is_asked_for() {
 }
 
 #[test]
-fn unusable_passwords_are_refused_and_weak_ones_warned_about() {
+fn unusable_and_short_passwords_are_refused_with_the_number_that_counts() {
     let place = TempDir::new().unwrap();
     let add = |name: &str, password: &str| run(place.path(), &["user", "add", name, "--password-stdin"], password);
     for password in ["", "\n", &"x".repeat(1025)] {
@@ -255,10 +256,49 @@ fn unusable_passwords_are_refused_and_weak_ones_warned_about() {
         assert_eq!(code, 2, "{said}");
         assert!(said.contains("password"), "{said}");
     }
-    let (code, _, said) = add("bob", "seven77\n");
-    assert!(code == 0 && said.contains("warning: "), "{said}");
+    let refused = |(code, _, said): (i32, String, String), why: &str| {
+        assert!(code == 2 && said.contains(why) && said.contains("min_password"), "{said}");
+    };
+    refused(add("bob", "seven77\n"), "has fewer than 8 characters");
+    // In characters.
+    refused(add("bob", "äöüäöüä\n"), "has fewer than 8 characters");
+    refused(add("margaret", "Margaret\n"), "is the user's name");
+    assert!(!place.path().join("users.toml").exists());
+    let file = place.path().join("users.toml");
+    fs::write(&file, "# Nobody yet.\n[defaults]\nmin_password = 12\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    refused(add("bob", "eleven char\n"), "has fewer than 12 characters");
     let (code, _, said) = add("eve", &"x".repeat(1024));
     assert!(code == 0 && said.is_empty(), "{said}");
+    let passwd = |password: &str| run(place.path(), &["user", "passwd", "eve", "--password-stdin"], password);
+    refused(passwd("eleven char"), "has fewer than 12 characters");
+    assert_eq!(passwd("twelve chars").0, 0);
+    fs::write(&file, "[defaults]\nmin_password = 3\n").unwrap();
+    let (code, _, said) = add("bob", "correct-horse");
+    assert!(
+        code == 2 && said.contains("users.toml:2: min_password of [defaults] must be a whole number from 4"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_an_invited_user_has_who_is_made_is_given_with_the_invitation() {
+    let daemon = Daemon::start();
+    let place = daemon.place();
+    done(place, &["group", "add", "editors"], "");
+    let invite = |name: &str, more: &[&str]| run(place, &[&["invite", name, "--host", "127.0.0.1"], more].concat(), "");
+    let (code, _, said) = invite("bob", &["--groups", "editors", "--quota", "1GiB"]);
+    assert_eq!(code, 0, "{said}");
+    let shown = done(place, &["user", "show", "bob"], "");
+    assert!(shown.contains("quota         1 GiB\n") && shown.contains("groups        editors\n"), "{shown}");
+    // Nobody is made who would not have it all.
+    let (code, line, said) = invite("carol", &["--groups", "editor"]);
+    assert!(code == 3 && line.is_empty() && said.contains("`sealiftd group list`"), "{said}");
+    assert_eq!(run(place, &["user", "show", "carol"], "").0, 3);
+    for (option, value) in [("--groups", "editors"), ("--quota", "2GiB"), ("--access", "read")] {
+        let (code, line, said) = invite("bob", &[option, value]);
+        assert!(code == 2 && line.is_empty() && said.contains(&format!("`sealiftd user set bob {option}`")), "{said}");
+    }
 }
 
 #[test]

@@ -307,7 +307,7 @@ fn the_first_command_makes_a_users_file_and_a_wrong_one_makes_none() {
     assert_eq!(run(place.path(), &words("folder add docs --access carol=read", &[])).0, 3);
     assert_eq!(run(place.path(), &words("group add editors carol", &[])).0, 3);
     assert!(!file.exists());
-    let said = done(place.path(), &words("folder add docs --access *=read", &[]));
-    assert!(said.contains("did not exist and has been made"), "{said}");
+    let (code, _, said) = run(place.path(), &words("folder add docs --access *=read", &[]));
+    assert!(code == 0 && said.contains("did not exist and has been made"), "{said}");
     assert!(fs::read_to_string(&file).unwrap().ends_with("\n[folders.docs]\naccess = { \"*\" = \"read\" }\n"));
 }

@@ -122,6 +122,7 @@ fn a_wrong_value_is_refused_on_the_command_line() {
         (&["user", "set", "alice", "--enabled", "maybe"], 2, "--enabled"),
         (&["user", "set", "alice", "--home", "../x"], 2, ".."),
         (&["user", "set", "nobody", "--admin", "no"], 3, "user list"),
+        (&["user", "set", "alice", "--admin=maybe"], 2, "--admin"),
         (&["user", "show", "nobody"], 3, "user list"),
     ] {
         let (found, _, said) = run(place.path(), args, "");
@@ -253,7 +254,7 @@ fn who_is_refused_is_told_what_helps() {
     let rsa = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQDGqvYkMBP0Lm0Jzn1n alice@old";
     for (args, input, hint) in [
         (&["user", "add", "bob", "--key", rsa][..], "", "`ssh-keygen -t ed25519`"),
-        (&["user", "add", "bob", "--password-stdin"], "\n", "at least 4 characters; one of fewer than 8"),
+        (&["user", "add", "bob", "--password-stdin"], "\n", "at least 8 characters"),
         (&["user", "set", "anonymous", "--access", "full"], "", "are all that can be set for it"),
         (&["user", "passwd", "anonymous"], "", "`sealiftd user set anonymous --enabled no`"),
         (&["user", "rename", "alice", "bob"], "", "`sealiftd user add NEW --home OLD`"),
@@ -263,6 +264,28 @@ fn who_is_refused_is_told_what_helps() {
         assert!(code != 0 && said.contains(hint), "{args:?}: {said}");
     }
     done(place, &["user", "add", "bob", "--home", "alice", "--password-stdin"]);
+}
+
+/// A flag to one command, with a value to the other: whoever learned one of them types it for both.
+#[test]
+fn an_administrator_is_named_alike_by_add_and_set() {
+    let place = TempDir::new().unwrap();
+    let is_admin = |name: &str| done(place.path(), &["user", "show", name, "--json"]).contains("\"admin\":true");
+    for (name, words, expected) in [
+        ("a", &["add", "a", "--admin"][..], true),
+        ("b", &["add", "--admin", "b"], true),
+        ("c", &["add", "c", "--admin", "yes"], true),
+        ("d", &["add", "--admin", "no", "d"], false),
+        ("e", &["add", "e", "--admin=yes"], true),
+        ("d", &["set", "d", "--admin"], true),
+        ("d", &["set", "d", "--admin", "no"], false),
+        ("d", &["set", "--admin", "d"], true),
+        ("d", &["set", "d", "--admin=no"], false),
+    ] {
+        let password = if words[0] == "add" { &["--password-stdin"][..] } else { &[] };
+        done(place.path(), &[&["user"], words, password].concat());
+        assert_eq!(is_admin(name), expected, "{words:?}");
+    }
 }
 
 /// What a real bash makes of a line, by the script that the program writes.

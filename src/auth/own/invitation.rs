@@ -139,6 +139,18 @@ impl StateFolder {
         }
     }
 
+    /// Withdraws what this user could use beside the invitation of this id.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(in crate::auth) fn withdraw_others(&self, user: &User, used: &str) -> Result<()> {
+        let others = self.invitations()?.into_iter().filter(|other| other.is_for(user) && other.id() != used);
+        others.map(|other| self.revoke(other.id())).try_for_each(|withdrawn| match withdrawn {
+            Err(err) if err.kind() != Kind::NotFound => Err(err),
+            _ => Ok(()),
+        })
+    }
+
     /// The invitation with this secret that this user, as the users file has her now, can use.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::changes::{Followed, News, Turn};
 use super::key::is_name;
 use super::proof_basis::ProofBasis;
-use super::{After, Changed, EntryTag, Invitation, Own, OwnChange, OwnKey, Record, StateFolder, used};
+use super::{After, Changed, EntryTag, Invitation, Own, OwnChange, OwnKey, Record, StateFolder, for_users, used};
 use crate::auth::hash::StoredHash;
 use crate::auth::users::{User, Users};
 use crate::auth::{Principal, Secret};
@@ -208,7 +208,7 @@ impl Users {
         self.invitation(folder, user, secret, from).map(drop)
     }
 
-    /// The same as [`Users::choose_password`] for whoever has an invitation, which is used up by that.
+    /// The same as [`Users::choose_password`] for whoever has an invitation, which is used up by that. The user's others are void then.
     ///
     /// # Errors
     /// As [`Users::check_invitation`] and [`Users::choose_password`].
@@ -220,6 +220,9 @@ impl Users {
         from: IpAddr,
     ) -> Result<OwnChange> {
         let (user, invitation) = self.invitation(folder, user, secret, from)?;
+        // Whoever has another line, lost or sent twice, is not let in after her. Before this one counts as used: a server that is killed
+        // in between leaves this one, which she has.
+        folder.withdraw_others(user, invitation.id()).map_err(for_users)?;
         own_password(folder, user, (hash, from), None, Some(invitation.id().to_owned()))
     }
 

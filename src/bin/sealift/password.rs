@@ -111,7 +111,7 @@ impl Passwords {
                 format!("the new password has fewer than {} characters", limits::PASSWORD_MIN),
                 "Choose a longer one.",
             )),
-            n if n < limits::PASSWORD_SHORT => {
+            n if n < limits::PASSWORD_MIN_USUAL => {
                 out.warn(&format!("a password of so few characters is easily guessed; {longer}"));
                 Ok(password)
             }

@@ -10,6 +10,7 @@ use sealift::{Error, Kind, limits};
 use crate::args::Places;
 use crate::cert_args::CertCommand;
 use crate::failure::Failure;
+use crate::in_force::Reach;
 use crate::output::tell;
 use crate::process;
 
@@ -29,10 +30,10 @@ pub fn run(places: &Places, command: CertCommand) -> Result<(), Failure> {
             tell(&format!("{pin}\n"));
             Ok(())
         }
-        CertCommand::New { force, names } => new(&places.certs, force, names),
-        CertCommand::Renew { names } => renew(&places.certs, names),
-        CertCommand::Next { force, names } => next(&places.certs, force, names),
-        CertCommand::Switch { force } => switch(&places.certs, force),
+        CertCommand::New { force, names } => new(places, force, names),
+        CertCommand::Renew { names } => renew(places, names),
+        CertCommand::Next { force, names } => next(places, force, names),
+        CertCommand::Switch { force } => switch(places, force),
     }
 }
 
@@ -96,7 +97,8 @@ fn said(described: &Description, files: &str) -> String {
     format!("names        {names}\nvalid from   {from}\nvalid until  {until} ({left})\nfiles        {files}\n")
 }
 
-fn new(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
+fn new(places: &Places, force: bool, names: Vec<String>) -> Result<(), Failure> {
+    let certs = places.certs.as_path();
     let names = if names.is_empty() { default_names() } else { names };
     let identity = Identity::generate(&names)?;
     let kept = identity.save(certs, force).map_err(|err| match err.kind() {
@@ -112,15 +114,16 @@ fn new(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
         tell(&format!("The old one is kept as {}.\n", for_people(old.to_string_lossy().as_bytes())));
     }
     if force {
-        tell(
-            "A running server uses them within seconds, for new connections. Clients that pinned the old key must be told the new pin:\n  \
-             sealift trust remove HOST; sealift trust add HOST\n",
-        );
+        tell(&format!(
+            "{} Clients that pinned the old key must be told the new pin:\n  sealift trust remove HOST; sealift trust add HOST\n",
+            reached(places, "uses them within seconds, for new connections")
+        ));
     }
     Ok(())
 }
 
-fn renew(certs: &Path, names: Vec<String>) -> Result<(), Failure> {
+fn renew(places: &Places, names: Vec<String>) -> Result<(), Failure> {
+    let certs = places.certs.as_path();
     let present = load(certs)?;
     let names = if names.is_empty() { present.describe()?.names } else { names };
     let renewed = present.renew(&names)?;
@@ -129,13 +132,15 @@ fn renew(certs: &Path, names: Vec<String>) -> Result<(), Failure> {
     let folder = for_people(certs.to_string_lossy().as_bytes());
     tell(&format!(
         "Made a new certificate over the same key in {folder}, valid until {until}.\npin  {}\n\
-         A running server uses it within seconds. Clients that pinned the key notice nothing.\n",
-        renewed.pin()
+         {} Clients that pinned the key notice nothing.\n",
+        renewed.pin(),
+        reached(places, "uses it within seconds")
     ));
     Ok(())
 }
 
-fn next(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
+fn next(places: &Places, force: bool, names: Vec<String>) -> Result<(), Failure> {
+    let certs = places.certs.as_path();
     let present = load(certs)?;
     let names = if names.is_empty() { present.describe()?.names } else { names };
     let next = Identity::generate(&names)?;
@@ -149,14 +154,18 @@ fn next(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
     let folder = for_people(certs.to_string_lossy().as_bytes());
     tell(&format!(
         "Made the next key in {folder} (key.next.pem, cert.next.pem).\nnext pin  {}\n\
-         A running server announces it within seconds to every client that logs in, and those that know the server remember it.\n\
-         When all clients that matter have logged in: sealiftd cert switch\n",
-        next.pin()
+         {}\nWhen all clients that matter have logged in: sealiftd cert switch\n",
+        next.pin(),
+        reached(
+            places,
+            "announces it within seconds to every client that logs in, and those that know the server remember it"
+        )
     ));
     Ok(())
 }
 
-fn switch(certs: &Path, force: bool) -> Result<(), Failure> {
+fn switch(places: &Places, force: bool) -> Result<(), Failure> {
+    let certs = places.certs.as_path();
     if !force && let Some(made) = Identity::next_made(certs)? {
         // A clock that was put back makes it no younger.
         let age = SystemTime::now().duration_since(made).unwrap_or_default();
@@ -179,11 +188,16 @@ fn switch(certs: &Path, force: bool) -> Result<(), Failure> {
     for old in kept {
         tell(&format!("The old one is kept as {}.\n", for_people(old.to_string_lossy().as_bytes())));
     }
-    tell(
-        "A running server uses it within seconds, for new connections. Clients that have learned it notice nothing; others must be \
-         told the pin.\n",
-    );
+    tell(&format!(
+        "{} Clients that have learned it notice nothing; others must be told the pin.\n",
+        reached(places, "uses it within seconds, for new connections")
+    ));
     Ok(())
+}
+
+/// That a server does this with what is in the folder now, or that there is none.
+fn reached(places: &Places, does: &str) -> String {
+    Reach::of_certs(places).says(does, "this folder of keys")
 }
 
 fn no_next(certs: &Path) -> Failure {

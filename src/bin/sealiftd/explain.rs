@@ -278,7 +278,12 @@ impl Question<'_> {
             text.push_str(&format!("  {name} logs in from {} alone.\n", shown(&from.join(", "))));
         }
         if allowed && matches!(op, Some(Op::Put { .. } | Op::Stage { .. } | Op::Commit { .. })) {
-            text.push_str(&replacing(user, granted, op.and_then(Op::path)));
+            text.push_str(&match op.and_then(Op::path).filter(|path| granted.locate(path).1.is_root()) {
+                Some(folder) => format!(
+                    "  But {folder} is a folder, in whose place no file comes: one in it is named with it, such as {folder}/NAME.\n"
+                ),
+                None => replacing(user, granted, op.and_then(Op::path)),
+            });
         }
         if let (true, Some(Op::Put { path, .. } | Op::Stage { path, .. } | Op::MakeFolder { path, .. })) = (allowed, op)
             && let Some(umask) = granted.umask_at(path)

@@ -15,6 +15,7 @@ use crate::args::{Places, ServeArgs};
 use crate::common_args::{Listed, Named, Shown};
 use crate::failure::Failure;
 use crate::in_force::InForce;
+use crate::other_places;
 use crate::output::{complain, line_width, say, shell_word, tell};
 use crate::share_args::FolderCommand;
 use crate::shared_folders::{self, Trouble};
@@ -45,16 +46,13 @@ pub fn run(places: &Places, args: &ServeArgs, command: FolderCommand) -> Result<
                 "The folder {} is shared ({}).{}\n{}{}",
                 shown(&name),
                 place(places, folder),
-                in_force.when(" A running server knows within a second."),
+                in_force.knows("within a second"),
                 rows_of(&given(folder)),
                 first_command(places, &users, folder),
             ));
             in_force.warn();
             if is_new {
-                tell(&format!(
-                    "{} did not exist and has been made: a server that is started here, or with --users, reads it.\n",
-                    shown(&places.users.to_string_lossy()),
-                ));
+                other_places::tell_made(places);
             }
             warn(places, &users, folder);
             Ok(())
@@ -78,7 +76,7 @@ pub fn run(places: &Places, args: &ServeArgs, command: FolderCommand) -> Result<
             tell(&format!(
                 "Changed the shared folder {}.{}\n{}",
                 shown(&name),
-                in_force.when(" A running server knows within a second, for open sessions too."),
+                in_force.knows("within a second, for open sessions too"),
                 differences(&before, &after),
             ));
             in_force.warn();
@@ -106,7 +104,7 @@ pub fn run(places: &Places, args: &ServeArgs, command: FolderCommand) -> Result<
             let before = file.list()?;
             file.remove_folder(&name).map_err(|err| explain(err.into(), &name))?;
             let in_force = InForce::look(places);
-            let knows = in_force.when(" A running server knows within a second.");
+            let knows = in_force.knows("within a second");
             tell(&format!("The folder {} is shared no more.{knows}\n", shown(&name)));
             in_force.warn();
             if let Some(folder) = before.shares().folder(&name) {
@@ -197,7 +195,9 @@ fn first_command(places: &Places, users: &Users, folder: &Definition) -> String 
         // To those whose home it is, it is that.
         let at = if is_home(users, user.name(), folder) { "" } else { &at };
         if access.contains(Access::UPLOAD) {
-            puts.get_or_insert_with(|| format!("  sealift put FILE {who}@{host}/{at}\n").replace("//", "/"));
+            // Who may not look there says so: the client cannot find out that it is a folder.
+            let slash = if access.contains(Access::LIST) || at.is_empty() { "" } else { "/" };
+            puts.get_or_insert_with(|| format!("  sealift put FILE {who}@{host}/{at}{slash}\n").replace("//", "/"));
         }
         if access.contains(Access::LIST) {
             lists.get_or_insert_with(|| format!("  sealift ls {who}@{host}/{at}\n"));

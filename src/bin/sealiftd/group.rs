@@ -12,6 +12,7 @@ use crate::args::Places;
 use crate::common_args::{Listed, Named, Shown};
 use crate::failure::Failure;
 use crate::in_force::InForce;
+use crate::other_places;
 use crate::output::{complain, line_width, say, shell_word, tell};
 use crate::share_args::GroupCommand;
 
@@ -24,6 +25,7 @@ pub fn run(places: &Places, command: GroupCommand) -> Result<(), Failure> {
     let explain = |err: Error, name: &str| explain(&file, err, name);
     match command {
         GroupCommand::Add { name, members } => {
+            let is_new = !places.users.exists();
             file.add_group(&name, &members).map_err(|err| explain(err, &name))?;
             let in_force = InForce::look(places);
             let word = shell_word(&name);
@@ -31,9 +33,12 @@ pub fn run(places: &Places, command: GroupCommand) -> Result<(), Failure> {
             tell(&format!(
                 "Added the group {}, with {who}.{}\nGive it something:\n  sealiftd folder add NAME --access @{word}=full\n",
                 shown(&name),
-                in_force.when(" A running server knows within a second."),
+                in_force.knows("within a second"),
             ));
             in_force.warn();
+            if is_new {
+                other_places::tell_made(places);
+            }
             Ok(())
         }
         GroupCommand::Set { name, members, add, remove } => {
@@ -53,7 +58,7 @@ pub fn run(places: &Places, command: GroupCommand) -> Result<(), Failure> {
             tell(&format!(
                 "Changed the group {}.{}\n  members  {before} -> {after}\n",
                 shown(&name),
-                in_force.when(" A running server knows within a second, for open sessions too."),
+                in_force.knows("within a second, for open sessions too"),
             ));
             in_force.warn();
             Ok(())
@@ -72,7 +77,7 @@ pub fn run(places: &Places, command: GroupCommand) -> Result<(), Failure> {
             file.remove_group(&name).map_err(|err| explain(err, &name))?;
             let in_force = InForce::look(places);
             let text = " Its members stay users, and nothing was given to it.";
-            tell(&format!("Removed the group {}.{}\n", shown(&name), in_force.when(text)));
+            tell(&format!("Removed the group {}.{text}{}\n", shown(&name), in_force.knows("within a second")));
             in_force.warn();
             Ok(())
         }

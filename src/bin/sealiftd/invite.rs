@@ -16,11 +16,12 @@ use sealift::{Error, Kind, limits};
 use crate::args::{Places, parse_access, parse_address};
 use crate::failure::Failure;
 use crate::in_force::InForce;
-use crate::output::{complain, line_width, say};
+use crate::output::{complain, line_width, say, shell_word};
 use crate::port_file;
 use crate::process;
 use crate::serving::Held;
 use crate::usage;
+use crate::user_args::{Groups, Quota, parse_groups, parse_quota};
 use crate::user_key::with_own;
 use crate::web_args::WebArg;
 
@@ -29,6 +30,8 @@ Examples:
   sealiftd invite alice --host files.example.org
       Make alice if she is missing, and print the line that she types to join.
   sealiftd invite bob --access read --expires 7d --host 192.0.2.7:4456
+  sealiftd invite carol --quota 10GiB --host files.example.org
+      Make carol, with so much room; --groups makes her a member of groups at once.
   sealiftd invite --list
   sealiftd invite --revoke 5f0c3a9be1d27744
 
@@ -36,7 +39,8 @@ Whoever has no sealift joins in a browser, at the address that is printed below 
 once, too, and instead of the line.
 
 The line has the pin of this server's key and a secret that works once. Whoever uses it first is let in and chooses \
-the password: send it over a channel that others cannot read. An existing user chooses a new password with it.";
+the password: send it over a channel that others cannot read. The user's other invitations are void then. An existing user chooses \
+a new password with it.";
 
 /// What to do where there is nothing of a server.
 const FIRST_START: &str =
@@ -56,6 +60,12 @@ pub struct Invite {
     /// [default: full]
     #[arg(long, value_name = "LIST", value_parser = parse_access)]
     pub access: Option<Access>,
+    /// The groups that a newly made user is a member of, with commas
+    #[arg(long, value_name = "LIST", value_parser = parse_groups)]
+    pub groups: Option<Groups>,
+    /// The most bytes in a newly made user's folder, such as 10G or "500 MB"; none: no bound
+    #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
+    pub quota: Option<Quota>,
     /// How long the invitation can be used, such as 1h or 7d
     #[arg(long, value_name = "TIME", default_value_t = limits::INVITATION_LIFETIME.into())]
     pub expires: humantime::Duration,
@@ -73,10 +83,10 @@ pub struct Invite {
     #[arg(long, hide = true, env = "SEALIFT_WEB", value_enum, default_value = "on", hide_env_values = true)]
     pub web: WebArg,
     /// Show the invitations that can still be used
-    #[arg(long, conflicts_with_all = ["name", "access", "host", "revoke"])]
+    #[arg(long, conflicts_with_all = ["name", "access", "groups", "quota", "host", "revoke"])]
     pub list: bool,
     /// Withdraw an invitation, by the id that --list shows
-    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "access", "host"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "access", "groups", "quota", "host"])]
     pub revoke: Option<String>,
 }
 
@@ -133,9 +143,11 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     let known = if places.users.exists() { Some(with_own(places)?) } else { None };
     let user = known.as_ref().and_then(|users| users.get(&name));
     let (is_there, has_password) = (user.is_some(), user.is_some_and(|user| user.has_password() && !user.is_invited()));
-    if is_there && args.access.is_some() {
-        return Err(Failure::usage(format!("{} is there already; --access is for users who are made", shown(&name)))
-            .hint("Leave it out, and write the access into the users file."));
+    let given =
+        [("--access", args.access.is_some()), ("--groups", args.groups.is_some()), ("--quota", args.quota.is_some())];
+    if let Some((option, _)) = given.into_iter().find(|(_, is_given)| is_there && *is_given) {
+        return Err(Failure::usage(format!("{} is there already; {option} is for users who are made", shown(&name)))
+            .hint(format!("Leave it out; `sealiftd user set {} {option}` changes it.", shell_word(&name))));
     }
     if !is_there {
         let checked = file.check_new(&name, &name)?;
@@ -145,8 +157,16 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         })?;
         let mut grants = checked.defaults_of(&name);
         grants.access = args.access.unwrap_or(grants.access);
+        args.quota.into_iter().for_each(|Quota(quota)| grants.terms.quota = quota);
         // Until the invitation is used, no password is right.
         file.add(&name, &unchosen_password()?, grants)?;
+        if let Some(Groups(groups)) = &args.groups
+            && let Err(err) = file.set_with_groups(&name, groups, |_| {})
+        {
+            file.remove(&name)?;
+            return Err(Failure::from(err)
+                .hint("`sealiftd group list` shows the groups there are, `sealiftd group add NAME` makes one."));
+        }
     }
     let earlier = user.map_or_else(|| Ok(Vec::new()), |user| open_ids(&folder, user))?;
     let invited = invitation(&file, &folder, &name, places, lifetime);
@@ -175,11 +195,11 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     match earlier.as_slice() {
         [] => {}
         [one] => complain(&format!(
-            "note: {called} has another invitation, {one}, which can still be used after this one: `sealiftd invite --revoke \
+            "note: {called} has another invitation, {one}, which can be used as long as this one is not: `sealiftd invite --revoke \
              {one}` withdraws it."
         )),
         several => complain(&format!(
-            "note: {called} has {} other invitations, which can still be used after this one: `sealiftd invite --list` shows \
+            "note: {called} has {} other invitations, which can be used as long as this one is not: `sealiftd invite --list` shows \
              them, --revoke withdraws one.",
             several.len()
         )),

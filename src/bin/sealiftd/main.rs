@@ -16,6 +16,7 @@ mod failure;
 mod folder;
 mod ground;
 mod group;
+mod habits;
 mod hang_up;
 mod hidden_rules;
 mod hooks;
@@ -26,6 +27,7 @@ mod log_queue;
 mod logging;
 mod node_args;
 mod obstacle;
+mod other_places;
 mod output;
 mod overdue;
 mod password;
@@ -73,7 +75,7 @@ use crate::settings::Settings;
 fn main() -> ExitCode {
     // A supervisor may have started it by the number of an open file. It is only what others call it.
     let _named = rustix::thread::set_name(c"sealiftd");
-    let words: Vec<OsString> = env::args_os().collect();
+    let words = user_args::with_admin_joined(env::args_os());
     if words.get(1).is_some_and(|word| word == hooks::runner::COMMAND) {
         return run_hooks(words.get(1..).unwrap_or_default());
     }
@@ -147,17 +149,18 @@ fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, 
         Some(command) => {
             args::refuse_misplaced(&start.matches)?;
             answering::prove(answering::places_of(&command, &cli.places))?;
+            let placed = |failure| other_places::explain(&cli.places, failure);
             match command {
                 Command::Serve(args) => return serve(&cli.places, args, start),
                 Command::Reload(args) => supervisor::ask(&cli.places, &args),
-                Command::User { command } => user::run(&cli.places, command),
-                Command::Group { command } => group::run(&cli.places, command),
-                Command::Folder { command } => folder::run(&cli.places, &cli.serve, command),
+                Command::User { command } => user::run(&cli.places, command).map_err(placed),
+                Command::Group { command } => group::run(&cli.places, command).map_err(placed),
+                Command::Folder { command } => folder::run(&cli.places, &cli.serve, command).map_err(placed),
                 Command::Invite(args) => invite::run(&cli.places, args),
                 Command::Cert { command } => cert::run(&cli.places, command.unwrap_or(CertCommand::Show)),
                 Command::Config { command: ConfigCommand::Show } => settings::show(&start.matches, settings),
                 Command::Check(args) => return check::run(&cli.places, &args),
-                Command::Explain(args) => return explain::run(&cli.places, &args),
+                Command::Explain(args) => return explain::run(&cli.places, &args).map_err(placed),
                 Command::Audit(args) => return audit::run(&args),
                 Command::Scrub(args) => return scrub::run(&cli.places, &args),
                 Command::Completion(args) => definition::write_completion(&args),

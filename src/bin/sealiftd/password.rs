@@ -3,32 +3,23 @@
 use std::io::{self, BufRead as _, Read as _};
 
 use sealift::Error;
-use sealift::auth::Secret;
-use sealift::limits::{PASSWORD_MAX, PASSWORD_MIN, PASSWORD_SHORT};
+use sealift::auth::{PasswordRule, Secret};
+use sealift::limits::PASSWORD_MAX;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::output;
 use crate::user_args::PasswordArgs;
 
 /// A new password for `user`: the first line of standard input, or typed twice without being shown.
 ///
 /// # Errors
-/// Usage: an empty or too long one, two that differ, or nobody to ask.
-pub fn new(user: &str, args: &PasswordArgs) -> Result<Secret, Failure> {
+/// Usage: an empty or too long one, one that the rule refuses, two that differ, or nobody to ask.
+pub fn new(user: &str, args: &PasswordArgs, rule: PasswordRule) -> Result<Secret, Failure> {
     let password = if args.password_stdin { from_stdin()? } else { from_terminal(user)? };
-    match String::from_utf8_lossy(password.expose()).chars().count() {
-        0 => return Err(Failure::usage("the password is empty").hint(how_long())),
-        n if n < PASSWORD_MIN => {
-            return Err(
-                Failure::usage(format!("the password has fewer than {PASSWORD_MIN} characters")).hint(how_long())
-            );
-        }
-        n if n < PASSWORD_SHORT => output::complain(&format!(
-            "warning: a password of {n} characters is easily guessed; `sealiftd user passwd` gives a longer one"
-        )),
-        _ => {}
+    if password.expose().is_empty() {
+        return Err(Failure::usage("the password is empty").hint(how_long(rule)));
     }
+    rule.check(user, &password).map_err(|why| Failure::usage(why).hint(how_long(rule)))?;
     if password.expose().len() > PASSWORD_MAX {
         return Err(
             Failure::usage(format!("the password is longer than {PASSWORD_MAX} bytes")).hint("Choose a shorter one.")
@@ -37,8 +28,11 @@ pub fn new(user: &str, args: &PasswordArgs) -> Result<Secret, Failure> {
     Ok(password)
 }
 
-fn how_long() -> String {
-    format!("Give one of at least {PASSWORD_MIN} characters; one of fewer than {PASSWORD_SHORT} is easily guessed.")
+fn how_long(rule: PasswordRule) -> String {
+    format!(
+        "Give one of at least {} characters; min_password under [defaults] of the users file says how many it takes.",
+        rule.min()
+    )
 }
 
 fn from_stdin() -> Result<Secret, Failure> {

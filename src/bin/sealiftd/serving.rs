@@ -1,5 +1,6 @@
-//! Where a running server is reached, and which process it is, written down for `sealiftd check`, to which what it holds is no obstacle to the
-//! one that is started in its place, and for `sealiftd reload`. The file is locked as long as that server lives, so that nothing is believed that one has left which was killed.
+//! Where a running server is reached, which process it is and by which files it goes, written down for `sealiftd check`, to which what
+//! it holds is no obstacle to the one that is started in its place, for `sealiftd reload`, and for those that change these files. It is
+//! locked as long as that server lives, so that nothing is believed that one has left which was killed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -11,6 +12,7 @@ use rustix::fs::{FlockOperation, OFlags, fcntl_lock, flock};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType, Pid, fcntl_getlk};
 use sealift::limits;
+use sealift::proto::percent::encode;
 use sealift::server::{Listeners, MetricsAt};
 use sealift::store::process_numbering;
 
@@ -25,6 +27,10 @@ const METRICS: &str = "metrics ";
 /// In front of the process, and of where its number counts; and what SIGHUP does, where that is no wish to read files again.
 const PROCESS: &str = "process ";
 const HANGUP_ENDS: &str = "hangup ends";
+
+/// In front of what tells its users file, and the folder of its keys, from all others.
+const USERS: &str = "users ";
+const CERTS: &str = "certs ";
 
 /// What the file of a server is called that has its folder for itself.
 const ALONE: &str = "serving";
@@ -69,10 +75,21 @@ impl Serving {
         let tells = metrics.iter().map(|at| format!("{METRICS}{at}\n"));
         let process = format!("{PROCESS}{} {}\n", std::process::id(), process_numbering());
         let hangup = hangup_ends.then(|| format!("{HANGUP_ENDS}\n"));
-        let text: String = listens.chain(tells).chain([process]).chain(hangup).collect();
+        let users = mark_of(&places.users).map(|mark| format!("{USERS}{mark}\n"));
+        let certs = mark_of(&places.certs).map(|mark| format!("{CERTS}{mark}\n"));
+        let text: String = listens.chain(tells).chain([process]).chain(hangup).chain(users).chain(certs).collect();
         file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, &path)).map_err(failed)?;
         Ok(Serving { path, locked: file })
     }
+}
+
+/// What tells a file that is replaced when it changes, or a folder, from all others, by whatever path it is reached: its name, and the
+/// folder that it is in. None: it is not there.
+fn mark_of(path: &Path) -> Option<String> {
+    let path = path.canonicalize().ok()?;
+    let folder = path.parent()?.metadata().ok()?;
+    let name = encode(path.file_name()?.as_encoded_bytes()).into_owned();
+    Some(format!("{} {} {name}", folder.dev(), folder.ino()))
 }
 
 impl Drop for Serving {
@@ -108,6 +125,8 @@ pub struct Held {
     file: File,
     listens: Vec<SocketAddr>,
     metrics: Option<String>,
+    users: Option<String>,
+    certs: Option<String>,
 }
 
 impl Held {
@@ -130,18 +149,36 @@ impl Held {
 
     /// The same of the server that has these places for itself, else of one of those that share them.
     pub fn any(places: &Places) -> Option<Held> {
-        let alone = Held::at(&places.state().join(ALONE)).ok().flatten();
-        let nodes = || {
-            let mut names: Vec<PathBuf> =
-                fs::read_dir(places.state()).ok()?.flatten().map(|entry| entry.path()).collect();
-            names.sort();
-            let is_node = |path: &&PathBuf| {
-                let name = path.file_name().and_then(|name| name.to_str());
-                name.is_some_and(|name| name.strip_prefix(ALONE).is_some_and(|rest| rest.starts_with('-')))
-            };
-            names.iter().filter(is_node).find_map(|path| Held::at(path).ok().flatten())
+        Held::in_folder(&places.state()).ok()?.into_iter().next()
+    }
+
+    /// The same of all servers that have this folder of state: first of the one that has it for itself.
+    ///
+    /// # Errors
+    /// That this account may not look there.
+    pub fn in_folder(state: &Path) -> io::Result<Vec<Held>> {
+        let entries = match fs::read_dir(state) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
         };
-        alone.or_else(nodes)
+        let is_one = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let rest = name.and_then(|name| name.strip_prefix(ALONE));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_one).collect();
+        paths.sort();
+        Ok(paths.iter().filter_map(|path| Held::at(path).ok().flatten()).collect())
+    }
+
+    /// Whether it goes by this users file. One of an earlier version does not say so, and has mostly that of its place.
+    pub fn goes_by_users(&self, users: &Path) -> bool {
+        self.users.is_none() || self.users == mark_of(users)
+    }
+
+    /// The same of the folder of its keys.
+    pub fn goes_by_certs(&self, certs: &Path) -> bool {
+        self.certs.is_none() || self.certs == mark_of(certs)
     }
 
     /// Whether the server that said so lives still.
@@ -176,8 +213,10 @@ impl Held {
         let process = process.and_then(|(number, numbering)| {
             Some(Named { number: number.parse().ok()?, numbering: numbering.to_owned(), hangup_ends })
         });
+        let after = |start: &str| text.lines().find_map(|line| line.strip_prefix(start)).map(str::to_owned);
+        let (users, certs) = (after(USERS), after(CERTS));
         let owner = file.metadata()?.uid();
-        Ok(Held { path, owner, process, file, listens, metrics })
+        Ok(Held { path, owner, process, file, listens, metrics, users, certs })
     }
 
     /// Whether it is what keeps others from this address.

@@ -69,22 +69,27 @@ pub fn of_home(places: &Places, whose: &str, home: &str) -> Option<Trouble> {
 
 fn place(places: &Places, folder: &Definition) -> Option<Trouble> {
     let (called, is_changed) = (format!("the shared folder {}", folder.name()), folder.is_changed());
+    let make = "make it, or mend path in the users file; then start the server again";
     let (path, looked) = match folder.location() {
         Location::Below(name) => {
-            (places.data.join(name), look_at_home(&places.data, name).map_err(|err| err.to_string()))
+            let looked = look_at_home(&places.data, name).map_err(|err| (err.to_string(), make));
+            (places.data.join(name), looked)
         }
         Location::Elsewhere(path) if path.is_dir() => (path.clone(), Ok(true)),
-        Location::Elsewhere(path) => (path.clone(), Err(format!("{}: no such folder", path.display()))),
+        Location::Elsewhere(path) => {
+            // One that cannot be seen may be there all the same, as in a unit that hides it.
+            let hidden = obstacle(path, Want::Look).filter(|found| !found.is_missing());
+            let missing = || (format!("{}: no such folder", path.display()), make);
+            let why = hidden.map_or_else(missing, |found| (found.to_string(), found.next_step()));
+            (path.clone(), Err(why))
+        }
     };
     match looked {
-        Err(why) => {
-            let next = "make it, or mend path in the users file; then start the server again";
-            Some(Trouble { is_error: true, what: format!("{called}: {why}"), next })
-        }
+        Err((why, next)) => Some(Trouble { is_error: true, what: format!("{called}: {why}"), next }),
         // The start makes it.
         Ok(false) => None,
         Ok(true) => in_the_way(&path, is_changed).map(|(obstacle, what)| {
-            let next = "give it to the account that runs sealiftd";
+            let next = obstacle.next_step();
             Trouble { is_error: false, what: format!("nobody could {what} in {called}: {obstacle}"), next }
         }),
     }
@@ -107,7 +112,7 @@ pub fn in_the_way(folder: &Path, is_changed: bool) -> Option<(Obstacle, &'static
 
 /// Homes that see what is in a folder, or are seen in it, whatever its own rights are.
 fn meeting(users: &Users, folder: &Definition) -> Vec<Trouble> {
-    let (mut around, mut inside) = (Vec::new(), Vec::new());
+    let (mut around, mut inside, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     let named = users.iter().map(|user| (user.name(), user.grants().home.as_str()));
     for (name, home) in users.anonymous_home().map(|home| ("anonymous", home)).into_iter().chain(named) {
         let home = Location::Below(home.to_owned());
@@ -115,7 +120,7 @@ fn meeting(users: &Users, folder: &Definition) -> Vec<Trouble> {
             (true, false) => around.push(name),
             (false, true) => inside.push(name),
             // The home itself is one that is shared, as the folder of anonymous mostly is.
-            (true, true) if name != "anonymous" => around.push(name),
+            (true, true) if name != "anonymous" => whole.push(name),
             (true, true) | (false, false) => {}
         }
     }
@@ -127,6 +132,15 @@ fn meeting(users: &Users, folder: &Definition) -> Vec<Trouble> {
             folder.name(),
             folder.location(),
             some_of(&around)
+        );
+        found.push(Trouble { is_error: false, what, next });
+    }
+    if !whole.is_empty() {
+        let what = format!(
+            "the shared folder {} ({}) is the whole home of {}: whoever has the folder has all that is in the home, by the folder's rights",
+            folder.name(),
+            folder.location(),
+            some_of(&whole)
         );
         found.push(Trouble { is_error: false, what, next });
     }

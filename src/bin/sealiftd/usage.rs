@@ -68,6 +68,12 @@ pub fn explain(err: &clap::Error) -> Failure {
                      `sealiftd user remove OLD` removes the first.",
                 );
             }
+            // By whatever name the program is called.
+            let is_first =
+                usage.as_ref().and_then(|usage| usage.split(' ').nth(1)).is_some_and(|next| next.starts_with('['));
+            if let Some(hint) = crate::habits::meant(typed).filter(|_| is_first) {
+                return Failure::usage(format!("{shown} is no command")).hint(hint);
+            }
             let near = near(ContextKind::SuggestedSubcommand).unwrap_or_default();
             Failure::usage(format!("{shown} is no command")).hint(format!("{near}{how}"))
         }
@@ -147,6 +153,24 @@ mod tests {
         let err = Cli::command().try_get_matches_from(["sealiftd", "user", "rename", "a", "b"]).unwrap_err();
         let failure = format!("{:?}", explain(&err));
         assert!(failure.contains("sealiftd user add NEW --home OLD") && !failure.contains("Did you mean"), "{failure}");
+    }
+
+    #[test]
+    fn words_of_other_programs_are_led_to_ours_and_those_of_our_commands_are_left_to_them() {
+        for (line, meant) in [
+            ("users", "`sealiftd user list`"),
+            ("adduser bob", "`sealiftd user add NAME`"),
+            ("useradd -m bob", "`sealiftd user add NAME`"),
+            ("passwd alice", "`sealiftd user passwd NAME`"),
+            ("status", "`systemctl status sealiftd`"),
+            ("who", "`sealift who ADMIN@HOST`"),
+            ("stop", "`systemctl stop sealiftd`"),
+            ("user users", "It is written like this: sealiftd user "),
+        ] {
+            let words = ["sealiftd"].into_iter().chain(line.split(' '));
+            let failure = explain(&Cli::command().try_get_matches_from(words).unwrap_err());
+            assert!(format!("{failure:?}").contains(meant), "{line}: {failure:?}");
+        }
     }
 
     #[test]

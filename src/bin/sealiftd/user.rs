@@ -16,6 +16,7 @@ use crate::common_args::{Listed, Named, Shown};
 use crate::failure::Failure;
 use crate::hidden_rules::{self, HiddenRule};
 use crate::in_force::InForce;
+use crate::other_places;
 use crate::output::{complain, line_width, say, shell_word, tell};
 use crate::password;
 use crate::serving;
@@ -44,10 +45,11 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             }
             let keys = user_key::keys_of(&keys)?;
             let hash = match keys.is_empty() || password.password_stdin {
-                true => Some(hash_password(&password::new(&name, &password)?)?),
+                true => Some(hash_password(&password::new(&name, &password, checked.password_rule())?)?),
                 false => None,
             };
             let mut grants = checked.defaults_of(&name);
+            let admin = admin == Some(YesNo::Yes);
             grants.admin = admin;
             granted.apply(&mut grants);
             let (home, folder) = (grants.home.clone(), places.of_home(&grants.home));
@@ -62,7 +64,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                 "Added {}, with the rights: {access}{room}.{}\n\
                  Files are kept in {}. Try:\n  {}\n",
                 shown(&name),
-                in_force.when(" A running server knows at once."),
+                in_force.knows("at once"),
                 match places.knows_data() {
                     true => shown(&folder),
                     false => format!("the folder {} of the server's data folder", shown(&home)),
@@ -81,10 +83,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             warn_of_hidden(places, &name);
             warn_of_end(&name, expires);
             if is_new {
-                tell(&format!(
-                    "{} did not exist and has been made: a server that is started here, or with --users, reads it.\n",
-                    shown(&places.users.to_string_lossy()),
-                ));
+                other_places::tell_made(places);
             }
             warn_of_file(places)
         }
@@ -103,10 +102,11 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
         }
         UserCommand::Passwd { name, password } => {
             // Before a password is asked for.
-            if file.list()?.get(&name).is_none() {
+            let users = file.list()?;
+            if users.get(&name).is_none() {
                 return Err(absent(places, &name));
             }
-            let hash = hash_password(&password::new(&name, &password)?)?;
+            let hash = hash_password(&password::new(&name, &password, users.password_rule())?)?;
             let enrolled = user_key::enrolled(places, &name);
             file.passwd(&name, &hash).map_err(|err| explain(err, &name))?;
             let kept = user_key::enrolled(places, &name);
@@ -228,7 +228,7 @@ fn set(
         return Ok(());
     }
     let in_force = InForce::look(places);
-    let knows = in_force.when(" A running server knows within a second, for open sessions too.");
+    let knows = in_force.knows("within a second, for open sessions too");
     tell(&format!("Changed {}.{knows}\n{}", shown(name), changed.concat()));
     in_force.warn();
     let folder =
@@ -260,7 +260,8 @@ fn set_anonymous(
         rows.retain(|(label, _)| ["folder", "limit down", "limit up"].contains(label));
         (grants.enabled, rows)
     };
-    let now = if places.users.exists() { Some(file.anonymous()?) } else { None };
+    let is_new = !places.users.exists();
+    let now = if is_new { None } else { Some(file.anonymous()?) };
     let before = now.as_ref().map(rows);
     let mut change = granted.of_anonymous(now.as_ref())?;
     change.enabled = enabled.map(|word| word == YesNo::Yes);
@@ -272,7 +273,7 @@ fn set_anonymous(
         return Ok(());
     }
     let in_force = InForce::look(places);
-    let knows = in_force.when(" A running server knows within a second.");
+    let knows = in_force.knows("within a second");
     let folder = shown(&places.of_home(&said.home));
     let was_on = before.as_ref().is_none_or(|(is_on, _)| *is_on);
     let what = match (said.enabled, was_on) {
@@ -291,6 +292,9 @@ fn set_anonymous(
     };
     tell(&format!("{what}\n"));
     in_force.warn();
+    if is_new {
+        other_places::tell_made(places);
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The command line of `sealiftd user`.
 
+use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -36,6 +37,21 @@ Examples:
   sealiftd user show alice
       What she may, in full.";
 
+/// These words with `--admin yes` as one: it can also stand alone, whatever word comes behind it.
+pub fn with_admin_joined(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for word in words {
+        match joined.last_mut().filter(|last| *last == "--admin") {
+            Some(last) if word == "yes" || word == "no" => {
+                last.push("=");
+                last.push(word);
+            }
+            _ => joined.push(word),
+        }
+    }
+    joined
+}
+
 /// What to do with users.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
@@ -44,9 +60,9 @@ pub enum UserCommand {
     Add {
         /// The user's name
         name: String,
-        /// May see who is connected, end sessions, and stop the server
-        #[arg(long)]
-        admin: bool,
+        /// Whether the user may see who is connected, end sessions, and stop the server: --admin, or --admin yes
+        #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true, default_missing_value = "yes", hide_possible_values = true)]
+        admin: Option<YesNo>,
         /// What the user may.
         #[command(flatten)]
         granted: GrantArgs,
@@ -66,8 +82,8 @@ pub enum UserCommand {
         /// Whether the user may log in at all; with no, open sessions end, too
         #[arg(long, value_name = "yes|no", hide_possible_values = true)]
         enabled: Option<YesNo>,
-        /// Whether the user may see who is connected, end sessions, and stop the server
-        #[arg(long, value_name = "yes|no", hide_possible_values = true)]
+        /// Whether the user may see who is connected, end sessions, and stop the server: --admin, --admin yes, or --admin no
+        #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true, default_missing_value = "yes", hide_possible_values = true)]
         admin: Option<YesNo>,
         /// Exactly the groups that the user is a member of, with commas; or none
         #[arg(long, value_name = "LIST", value_parser = parse_groups)]
@@ -272,7 +288,7 @@ fn parse_rule(text: &str) -> Result<PathRule, String> {
     PathRule::new(path, parse_access(rights)?).map_err(|why| format!("the path {path} {why}"))
 }
 
-fn parse_groups(text: &str) -> Result<Groups, String> {
+pub fn parse_groups(text: &str) -> Result<Groups, String> {
     let groups = text.split(',').map(|group| group.trim().trim_start_matches('@')).filter(|group| *group != "none");
     match groups.clone().any(str::is_empty) {
         true => Err("write the names of groups with commas between them, or none".to_owned()),

@@ -92,7 +92,7 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
             tell(&format!(
                 "{which} {log_in} {} in.{} Try, where it is:\n  sealift ls {}@{}/\n",
                 for_people(name.as_bytes()),
-                in_force.when(" A running server knows at once."),
+                in_force.knows("at once"),
                 shell_word(&name),
                 serving::host_shown(places),
             ));

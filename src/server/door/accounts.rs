@@ -128,6 +128,8 @@ impl Accounts {
     ) -> Result<Principal> {
         let source = &Source::from(from);
         self.look_at_invitation(from, user.clone(), secret.clone()).await?;
+        let rule = self.current.latest().password_rule();
+        rule.check(&user, &password).map_err(|why| Error::new(Kind::BadCommand, why))?;
         let permit = self.permit(source).await?;
         let accounts = self.clone();
         let redeemed = self.turns.run(source, move || {

@@ -138,6 +138,9 @@ fn prepared(users: &Users, claim: Claim, change: Change, (from, pin): (IpAddr, P
             "the key that is to be enrolled has not signed this connection's nonce",
         ));
     }
+    if let Change::Password(new) = &change {
+        users.password_rule().check(&user, new).map_err(|why| Error::new(Kind::BadCommand, why))?;
+    }
     let proven = match evidence {
         Evidence::Password(present) => users.verify(&user, &present, from)?,
         Evidence::Keys(proofs) => users.verify_keys(&statement(change.purpose())?, &proofs, from)?,

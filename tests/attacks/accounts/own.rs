@@ -281,3 +281,50 @@ fn a_kill_leaves_an_invitation_used_or_usable() {
         assert!(was_used != works, "turn {turn}: used {was_used}, usable {works}");
     }
 }
+
+#[test]
+fn an_invitation_that_was_used_voids_the_users_others() {
+    let daemon = Daemon::start();
+    ["alice", "bob"].iter().for_each(|user| daemon.add_user(user, "correct-horse", "full"));
+    let lost: Vec<String> = (0..3).map(|_| invited(&daemon)).collect();
+    let of_bob = daemon.command(&["invite", "bob", "--host", "127.0.0.1"]).output().unwrap();
+    let of_bob = text(&of_bob.stdout).rsplit('.').nth(1).unwrap().to_owned();
+    let used = invited(&daemon);
+    assert_eq!(redeem(&daemon, "alice", &used, "chosen-by-alice"), "welcome");
+    for secret in lost.iter().chain([&used]) {
+        assert_eq!(redeem(&daemon, "alice", secret, "somebody-else"), "login-failed");
+    }
+    assert_eq!(login(&daemon, "chosen-by-alice"), "welcome");
+    // Somebody else's counts on, and so does one that was made since.
+    assert_eq!(redeem(&daemon, "bob", &of_bob, "chosen-by-bob"), "welcome");
+    let later = invited(&daemon);
+    assert_eq!(redeem(&daemon, "alice", &later, "chosen-again"), "welcome");
+}
+
+/// Neither is told to whom it is wrong: the length is said to whoever has proven who they are, or has an invitation.
+#[test]
+fn a_short_password_or_ones_own_name_is_taken_at_no_door() {
+    let daemon = Daemon::start();
+    daemon.add_user("margaret", "correct-horse", "full");
+    let file = daemon.place().join("users.toml");
+    let users = fs::read_to_string(&file).unwrap();
+    let mut client = RawClient::logged_in(&daemon, "margaret", "correct-horse");
+    for new in ["seven77", "%C3%A4%C3%B6%C3%BC%C3%A4%C3%B6%C3%BC%C3%A4", "margaret", "MARGARET"] {
+        assert_eq!(word(&mut client, &format!("PASSWD {new} present=correct-horse")), "bad-command", "{new}");
+    }
+    let output = daemon.command(&["invite", "margaret", "--host", "127.0.0.1"]).output().unwrap();
+    let secret = text(&output.stdout).rsplit('.').nth(1).unwrap().to_owned();
+    for new in ["seven77", "Margaret"] {
+        assert_eq!(redeem(&daemon, "margaret", &secret, new), "bad-command", "{new}");
+        // Who has no invitation is not told what would be one's password.
+        assert_eq!(redeem(&daemon, "margaret", &secret.replace(&secret[..4], "AAAA"), new), "login-failed");
+    }
+    // What there is stays right under another rule, and nothing was used up.
+    fs::write(&file, format!("{users}\n[defaults]\nmin_password = 20\n")).unwrap();
+    // Whoever is added now is known once the whole file is.
+    daemon.add_user("bob", "a-password-of-bob-himself", "full");
+    drop(RawClient::logged_in(&daemon, "bob", "a-password-of-bob-himself"));
+    assert_eq!(redeem(&daemon, "margaret", &secret, "nineteen-characters"), "bad-command");
+    assert_eq!(RawClient::connect(&daemon).try_login("margaret", "correct-horse").1, "welcome");
+    assert_eq!(redeem(&daemon, "margaret", &secret, "at-least-20-characters"), "welcome");
+}

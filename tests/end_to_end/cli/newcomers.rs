@@ -146,6 +146,25 @@ fn who_is_added_is_told_what_to_try_first_and_that_the_last_day_is_over() {
     }
 }
 
+/// Who may not look into a folder cannot find out that it is one.
+#[test]
+fn who_may_only_deliver_into_a_shared_folder_is_told_what_delivers() {
+    let world = World::trusting();
+    let done = |words: &[&str]| finish(world.server.command(words), b"").code(0);
+    let said = done(&["folder", "add", "inbox", "--access", "*=upload"]);
+    let first = format!("Try:\n  sealift put FILE alice@HOST:{}/inbox/\n", world.server.port());
+    assert!(said.stdout().contains(&first), "{said:?}");
+    let named = done(&["explain", "alice", "put", "inbox/f"]);
+    assert!(named.stdout().contains("It creates the file"), "{named:?}");
+    let unnamed = done(&["explain", "alice", "put", "inbox"]);
+    assert!(unnamed.stdout().contains("But inbox is a folder, in whose place no file comes"), "{unnamed:?}");
+    assert!(!unnamed.stdout().contains("It creates the file"), "{unnamed:?}");
+    fs::write(world.local("f"), "delivered").unwrap();
+    world.run(["put", "f", &world.alice("inbox")]).code(1).said("write a slash behind it");
+    world.run(["put", "f", &world.alice("inbox/")]).code(0);
+    assert_eq!(fs::read(world.server.data().join("inbox/f")).unwrap(), b"delivered");
+}
+
 #[test]
 fn kicking_somebody_who_is_not_there_leads_to_who_is() {
     let world = World::trusting();

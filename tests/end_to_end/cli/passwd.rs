@@ -30,8 +30,25 @@ fn two_lines_change_a_password_and_the_old_one_is_wrong_from_then_on() {
     let log = world.server.log_with(&["password changed by its user"]);
     assert!(!log.contains(OWN) && !log.contains(PASSWORD), "{log}");
     // The own one, too.
-    passwd(&world, &format!("{OWN}\nshort\n")).code(0).said("easily guessed");
-    assert_eq!((ls(&world, OWN), ls(&world, "short")), (Some(4), Some(0)));
+    passwd(&world, &format!("{OWN}\nas short\n")).code(0);
+    assert_eq!((ls(&world, OWN), ls(&world, "as short")), (Some(4), Some(0)));
+}
+
+#[test]
+fn how_long_a_new_password_is_at_least_the_server_says_and_the_one_there_was_goes_on() {
+    let world = World::trusting();
+    let short = passwd(&world, &format!("{PASSWORD}\nshorter\n")).code(2);
+    short.said("has fewer than 8 characters").said("the old password still counts");
+    let users = world.server.place().join("users.toml");
+    let text = fs::read_to_string(&users).unwrap();
+    fs::write(&users, format!("{text}\n[defaults]\nmin_password = 14\n")).unwrap();
+    let change = |new: &str| passwd(&world, &format!("{PASSWORD}\n{new}\n"));
+    crate::common::eventually("it is read", || change("shorter").stderr.contains("has fewer than 14 characters"));
+    change("thirteen char").said("has fewer than 14 characters");
+    // Longer than what is there now.
+    assert_eq!(ls(&world, PASSWORD), Some(0));
+    change("fourteen chars").code(0);
+    assert_eq!((ls(&world, PASSWORD), ls(&world, "fourteen chars")), (Some(4), Some(0)));
 }
 
 #[test]

@@ -374,15 +374,15 @@ fn typed_by_hand(port: u16) {
     ask("KICK nobody", "not-found");
     ask("PENALTIES", "done");
     ask("UNBAN 192.0.2.1", "not-found");
-    ask("PASSWD mine present=wrong", "login-failed");
+    ask("PASSWD mine%20alone present=wrong", "login-failed");
     let mut stranger = connect();
-    let answer = stranger.ask(format!("REDEEM ada {} password=my%20own", "a".repeat(43)));
+    let answer = stranger.ask(format!("REDEEM ada {} password=my%20own%20words", "a".repeat(43)));
     assert_eq!(answer.1, "login-failed");
     let answer = stranger.ask(format!("REDEEM ada {}", "a".repeat(43)));
     assert_eq!(answer.1, "login-failed");
     let mut reader = connect();
     reader.login("reader", ENCODED);
-    assert_eq!(reader.ask(format!("PASSWD my%20own present={ENCODED}")).1, "changed");
+    assert_eq!(reader.ask(format!("PASSWD my%20own%20words present={ENCODED}")).1, "changed");
     client.data("DOWNLOAD staged offset=3 length=4").unwrap();
     client.data("DOWNLOAD staged growing=yes").unwrap();
     client.data("LIST docs recursive=yes").unwrap();

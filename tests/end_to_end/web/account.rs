@@ -102,6 +102,7 @@ fn another_password_is_chosen_and_the_old_one_is_worth_nothing_at_once() {
     for (present, new, again, status, why) in [
         (PASSWORD, OWN, "another", 400, "not the same"),
         (PASSWORD, "", "", 400, "no new password"),
+        (PASSWORD, "seven77", "seven77", 400, "fewer than 8 characters"),
         ("wrong", OWN, OWN, 403, "Your present password is another one."),
     ] {
         let got = with(present, new, again);

@@ -112,6 +112,8 @@ fn an_invitation_gives_a_user_who_is_there_another_password_and_ends_the_old_log
     let mut native = crate::common::enter(&daemon, "alice");
     let old = super::account::cookie(&daemon, "alice", crate::common::PASSWORD);
     let (_, secret) = invite(&daemon, "alice");
+    let got = post(&daemon, &[("user", "alice"), ("invitation", &secret), ("new", "seven77"), ("again", "seven77")]);
+    assert!(got.status == 400 && got.text().contains("fewer than 8 characters"), "{got:?}");
     let got = post(&daemon, &[("user", "alice"), ("invitation", &secret), ("new", OWN), ("again", OWN)]);
     assert_eq!((got.status, got.header("location")), (303, "/~alice/"));
     let status = |cookie: &str| curl(&daemon, &["-H", &format!("Cookie: {cookie}")], "/~alice/").status;

@@ -115,7 +115,8 @@ fn not_usable(error: Error, name: &str) -> Failure {
              another one: `sealiftd invite` makes it."
         )
     };
-    Failure::from(error).about(name).hinted(Kind::LoginFailed, ask)
+    let longer = || "Choose another one: the invitation can still be used.".to_owned();
+    Failure::from(error).about(name).hinted(Kind::LoginFailed, ask).hinted(Kind::BadCommand, longer)
 }
 
 /// What was refused on this machine before anything was sent.

@@ -94,7 +94,9 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
             }
         }
         Err(error) => {
-            return Err(Failure::from(error).about(&login.to_string()).hinted(Kind::Denied, || denied(&login)));
+            let longer = || "Choose another one; the old password still counts.".to_owned();
+            let failure = Failure::from(error).about(&login.to_string()).hinted(Kind::Denied, || denied(&login));
+            return Err(failure.hinted(Kind::BadCommand, longer));
         }
     }
     let object = || Object::of(Event::PasswordChanged).text("user", login.name()).text("server", &login.server);

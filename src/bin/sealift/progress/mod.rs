@@ -376,7 +376,8 @@ impl Observer for Progress {
         let mut failure = self.named(path, error).at(self.happened_to(path, error));
         let in_the_way = match (self.direction, error.side()) {
             (Direction::Send, Side::Server) => Some(
-                "A folder on the server has that name: choose another one. Without -T a file goes into the folder.",
+                "A folder on the server has that name: choose another one, or write a slash behind it to put the file into the folder. \
+                 Without -T a file goes into the folder.",
             ),
             (Direction::Fetch, Side::Local) => Some(
                 "A folder on this machine has that name: choose another one. A folder of the server comes with -r.",

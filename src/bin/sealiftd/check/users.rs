@@ -31,6 +31,8 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
         findings.add(Severity::Warning, "nobody can log in: there is no user, and anonymous reading is off", next);
     }
     keys(places, users, findings);
+    short_passwords(users, findings);
+    nothing_kept(places, users, findings);
     for user in users.iter() {
         if let Some(parameters) = user.weak_hash() {
             let what = format!(
@@ -60,6 +62,31 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
     }
     for Trouble { is_error, what, next } in shared_folders::look(places, users) {
         findings.add(if is_error { Severity::Error } else { Severity::Warning }, what, next);
+    }
+}
+
+/// A users file that lets people choose shorter passwords than are thought safe.
+fn short_passwords(users: &Users, findings: &mut Findings) {
+    let min = users.password_rule().min();
+    if min < limits::PASSWORD_MIN_USUAL {
+        let what = format!("passwords of {min} characters can be chosen (min_password)");
+        let next = format!("{} are the fewest that NIST SP 800-63B allows", limits::PASSWORD_MIN_USUAL);
+        findings.add(Severity::Note, what, next);
+    }
+}
+
+/// That whatever is deleted or replaced is gone at once, where nobody has said anything of a trash. Files in a bucket have none.
+fn nothing_kept(places: &Places, users: &Users, findings: &mut Findings) {
+    let takes_away = |user: &User| {
+        let access = user.grants().access;
+        access.contains(Access::DELETE) || access.contains(Access::OVERWRITE)
+    };
+    let keeps = users.iter().any(|user| user.grants().terms.trash.is_some())
+        || users.shares().folders().iter().any(|folder| folder.terms().trash.is_some());
+    if places.bucket.is_none() && !keeps && users.iter().any(takes_away) {
+        let what = "what users delete or replace is gone at once: no trash is kept";
+        let next = "trash = \"30d\" under [defaults] of the users file keeps it for so long, and counts it in quotas";
+        findings.add(Severity::Note, what, next);
     }
 }
 
@@ -167,8 +194,8 @@ fn home(places: &Places, name: &str, home: &str, writes: bool, findings: &mut Fi
     match look_at_home(&places.data, home) {
         Ok(false) => {}
         Ok(true) => {
-            let next = "give it to the account that runs sealiftd";
             if let Some((obstacle, what)) = shared_folders::in_the_way(&places.data.join(home), writes) {
+                let next = obstacle.next_step();
                 findings.add(Severity::Warning, format!("{name} could not {what}: {obstacle}"), next);
             }
         }
