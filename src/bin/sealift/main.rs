@@ -68,9 +68,11 @@ fn main() -> ExitCode {
     let outcome = outcome.and_then(|()| closing::stdout().map_err(Failure::from));
     let exit = outcome.map_or_else(|failure| failure.show(ctx.out), |()| Exit::Done);
     alike::tell_more();
-    if tells_programs(&cli.command) {
-        ctx.out.sum_up(false);
-    }
+    let summed_up = if tells_programs(&cli.command) { ctx.out.sum_up(false) } else { Ok(()) };
+    let exit = match (exit, summed_up) {
+        (Exit::Done, Err(error)) => Failure::from(error).show(ctx.out),
+        (exit, _) => exit,
+    };
     ExitCode::from(exit as u8)
 }
 

@@ -200,16 +200,19 @@ impl Output {
 
     /// Ends what a command tells a program: with how much it has told, and how many errors, unless it has summed up what it did
     /// itself. `is_failing`: one more error is about to be told. So whoever reads knows that nothing more comes.
-    pub fn sum_up(self, is_failing: bool) {
+    ///
+    /// # Errors
+    /// If stdout cannot be written to.
+    pub fn sum_up(self, is_failing: bool) -> Result<()> {
         let is_over = TOLD.is_summed_up.load(Ordering::Relaxed) || TOLD.hands_on_bytes.load(Ordering::Relaxed);
         if self.json && !is_over {
             let (results, errors) = (TOLD.results.load(Ordering::Relaxed), TOLD.errors.load(Ordering::Relaxed));
-            // A stdout that is gone is nobody to tell.
-            let _ = self.json(|| {
+            self.json(|| {
                 let object = Object::of(Event::Summary).value("entries", results);
                 object.value("failed", errors + u64::from(is_failing))
-            });
+            })?;
         }
+        Ok(())
     }
 
     /// A name for stdout: harmless for a terminal, exact for a program.

@@ -148,7 +148,8 @@ impl<'a> ShellSession<'a> {
 
     /// Ends what a command tells a program, unless it has done so itself.
     pub fn sum_up(&self, done: &Outcome<Next>) {
-        self.ctx.out.sum_up(matches!(done, Err(Failure::Error { .. })));
+        // A stdout that is gone is nobody to tell, and the next line of the shell is for it too.
+        let _ = self.ctx.out.sum_up(matches!(done, Err(Failure::Error { .. })));
     }
 
     /// Does what a line says. What only asks is done over if its connection is lost on the way.
