@@ -1,6 +1,7 @@
 //! The desk over a real home, asked without any protocol.
 
 mod compare;
+mod listing;
 mod properties;
 mod seen;
 mod shared;

@@ -387,17 +387,19 @@ impl State {
                     left.add(&entry.path, UNNAMEABLE);
                     return Ok(());
                 };
-                let op = Op::Read { path, offset: 0, length: None, growing: false };
+                let op = Op::Read { path: path.clone(), offset: 0, length: None, growing: false };
                 let job = match begin(desk, op, self.method) {
                     Ok(Begun::Download(job)) => job,
                     Ok(_) => return Err(unexpected()),
-                    Err(error) => match why_not(error.kind()) {
-                        Some(why) => {
-                            left.add(&entry.path, why);
-                            return Ok(());
+                    Err(error) => {
+                        let why = why_not(error.kind()).ok_or(error)?;
+                        // It may have been listed before rules came by which it may not be.
+                        match desk.may_list_beside(&path) {
+                            true => left.add(&entry.path, why),
+                            false => left.add_unnamed(1),
                         }
-                        None => return Err(error),
-                    },
+                        return Ok(());
+                    }
                 };
                 let meta = job.meta();
                 if pack.file(&name, meta.size, meta.mtime).is_err() {

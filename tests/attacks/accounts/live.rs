@@ -4,9 +4,10 @@ use std::fs;
 
 use sealift::files::Hash;
 
+use crate::common::web::curl_command;
 use crate::common::{
-    Answer, RawClient, World, assert_nothing_staged, enter, eventually, frames_of, half_an_upload, part_bytes, section,
-    upload_bytes,
+    Answer, PASSWORD, RawClient, World, assert_nothing_staged, enter, eventually, frames_of, half_an_upload,
+    part_bytes, section, upload_bytes,
 };
 
 /// More than all buffers on the way hold together.
@@ -135,6 +136,45 @@ fn rights_narrowed_live() {
     finish(&mut sends, b"rest", b"halfrest");
     assert_eq!(word(sends.reply()), "denied", "the commit is what replaces");
     assert_eq!(fs::read(home.join("old")).unwrap(), b"another");
+}
+
+/// Rules that come while a list or an archive is on its way: nothing more is told of what they close.
+#[test]
+fn rules_come_in_the_middle_of_a_list() {
+    /// Far more than is on its way at once.
+    const FILES: usize = 12_000;
+    let world = World::of(&["alice"]);
+    let slowly = format!("{}limit_rate = {{ down = \"256 KiB\" }}\n", as_section("alice", "\"full\""));
+    world.set_users(&slowly);
+    let daemon = world.start();
+    let private = world.home("alice").join("all/private");
+    fs::create_dir_all(&private).unwrap();
+    (0..FILES).for_each(|n| drop(fs::File::create(private.join(format!("{n:0>200}"))).unwrap()));
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    let login = format!("alice:{PASSWORD}");
+    let to = ["--user", &login, "--output", archive.to_str().unwrap()];
+    let mut fetching = curl_command(&daemon, &to, "/~alice/all/?tar").spawn().unwrap();
+    let mut lists = enter(&daemon, "alice");
+    lists.line("LIST all recursive=yes");
+    assert_eq!(lists.reply().0, 150);
+    eventually("the archive is on its way", || fs::metadata(&archive).is_ok_and(|meta| meta.len() > 64 << 10));
+
+    world.set_users(&format!("{slowly}[[users.alice.rules]]\npath = \"/all/private/**\"\naccess = []\n"));
+    assert_eq!(word(enter(&daemon, "alice").ask("STAT all/private")), "denied");
+    let listed = lists.frames().expect("what may be listed is");
+    let names = listed.split(|byte| *byte == b'\n').count();
+    assert!(names < FILES / 2, "{names} lines");
+    assert_eq!(lists.reply().1, "done");
+    // It is broken off if a file was in the middle of it; else it says that something was left out, and not what.
+    let is_whole = fetching.wait().unwrap().success();
+    let got = fs::read(&archive).unwrap();
+    assert!(got.len() < FILES / 2 * 512, "{} bytes", got.len());
+    let note = b"LEFT-OUT-BY-SEALIFT.txt";
+    let at = got.windows(note.len()).position(|bytes| bytes == note);
+    assert_eq!(at.is_some(), is_whole);
+    let told = String::from_utf8_lossy(at.and_then(|at| got.get(at..)).unwrap_or_default());
+    assert!(!told.contains(&"0".repeat(100)), "{told}");
 }
 
 /// The rest of an upload that was begun, its end and its trailer.

@@ -20,12 +20,11 @@ pub(in crate::server::desk) struct Told {
 pub struct ListJob {
     listing: Box<dyn Listing>,
     folder: RelPath,
-    /// The same without links on its way: rules are about that.
-    real: RelPath,
+    /// The same without links on its way: rules are about that. None: it was not asked, since there were no rules.
+    real: Option<RelPath>,
+    recursive: bool,
     /// Whether it is to be told which files are rotten.
     rotten: bool,
-    /// Whether there are folders in it that may not be listed.
-    screened: bool,
     /// The last folder in it that may not be.
     unlisted: Option<RelPath>,
     /// Whether the modes are to be told, and the most that one may be here.
@@ -88,10 +87,15 @@ impl ListJob {
         &self.running
     }
 
+    /// The folder without links on its way, as far as it was asked.
+    fn real(&self) -> &RelPath {
+        self.real.as_ref().unwrap_or(&self.folder)
+    }
+
     /// Whether this is in a folder that may not be listed, or is it.
     fn is_in_unlisted(&self, path: &[u8]) -> bool {
         let known = |path: RelPath| self.unlisted.as_ref().is_some_and(|known| path.is_within(known));
-        self.real.join(path).is_ok_and(known)
+        self.real().join(path).is_ok_and(known)
     }
 }
 
@@ -103,15 +107,15 @@ impl Desk {
         Told { rotten, modes, marks }: Told,
         running: Running,
     ) -> Begun {
-        let screened = recursive && !self.principal.grants().is_uniform();
         match self.store.list(&path, recursive) {
             Err(error) => self.over(running, Err(error)),
             Ok(listing) => Begun::List(ListJob {
                 listing,
-                real: self.real_folder(&path),
+                // The folder that is open is that of now, wherever a link leads when rules come.
+                real: (recursive || !self.principal.grants().rules.is_empty()).then(|| self.real_folder(&path)),
                 folder: path,
+                recursive,
                 rotten,
-                screened,
                 unlisted: None,
                 marks,
                 modes: modes.then_some(self.most),
@@ -130,11 +134,17 @@ impl Desk {
         loop {
             match job.listing.next()? {
                 Ok(mut entry) => {
-                    if job.screened && entry.kind == EntryKind::Directory {
-                        self.skip_unlisted(job, &entry.path);
-                    }
-                    if !self.may_see(job, &entry) {
-                        continue;
+                    // By the rights of now: rules may have come since it began.
+                    if let Some(real) = self.screen(job) {
+                        if job.recursive && entry.kind == EntryKind::Directory {
+                            self.skip_unlisted(job, &real, &entry.path);
+                        }
+                        if !self.may_see(job, &real, &entry) {
+                            match job.broken {
+                                None => continue,
+                                Some(_) => return None,
+                            }
+                        }
                     }
                     // What has no path here can be asked for by none.
                     if (job.rotten || entry.kind == EntryKind::Link)
@@ -168,10 +178,16 @@ impl Desk {
     }
 
     fn real_folder(&self, path: &RelPath) -> RelPath {
-        match self.principal.grants().rules.is_empty() {
-            true => path.clone(),
-            false => turns::block_in_place(|| self.store.real_path(path)).unwrap_or_else(|_| path.clone()),
+        turns::block_in_place(|| self.store.real_path(path)).unwrap_or_else(|_| path.clone())
+    }
+
+    /// The folder without links on its way, if there may be folders in it, or it itself, that may not be listed.
+    fn screen(&self, job: &mut ListJob) -> Option<RelPath> {
+        let grants = self.principal.grants();
+        if grants.is_uniform() || !job.recursive && grants.rules.is_empty() {
+            return None;
         }
+        Some(job.real.get_or_insert_with(|| self.real_folder(&job.folder)).clone())
     }
 
     /// Tells of a link to a file what that file is, if it may be told.
@@ -185,16 +201,18 @@ impl Desk {
     }
 
     /// Whether the folder that this is in may be listed. One that may not is counted.
-    fn may_see(&self, job: &mut ListJob, entry: &Entry) -> bool {
-        if !job.screened {
-            return true;
-        }
-        let Some(folder) = job.real.join(&entry.path).ok().and_then(|path| path.parent()) else { return true };
+    fn may_see(&self, job: &mut ListJob, real: &RelPath, entry: &Entry) -> bool {
+        let Some(folder) = real.join(&entry.path).ok().and_then(|path| path.parent()) else { return true };
         if self.principal.grants().access_at(&folder).contains(Access::LIST) {
             return true;
         }
+        if !job.recursive {
+            let text = format!("{}: may not be listed any more", job.folder);
+            job.broken = Some(Error::new(Kind::Denied, text));
+            return false;
+        }
         if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) {
-            let name = folder.strip_prefix(&job.real).unwrap_or_default().as_bytes().to_vec();
+            let name = folder.strip_prefix(real).unwrap_or_default().as_bytes().to_vec();
             job.unlisted = Some(folder);
             job.denied.add(name);
         }
@@ -202,8 +220,8 @@ impl Desk {
     }
 
     /// Does not go into a folder of which nothing may be listed, however much is in it.
-    fn skip_unlisted(&self, job: &mut ListJob, path: &[u8]) {
-        let Ok(folder) = job.real.join(path) else { return };
+    fn skip_unlisted(&self, job: &mut ListJob, real: &RelPath, path: &[u8]) {
+        let Ok(folder) = real.join(path) else { return };
         let grants = self.principal.grants();
         if grants.access_below(&folder).any.contains(Access::LIST) {
             return;
@@ -215,10 +233,15 @@ impl Desk {
         }
     }
 
+    /// Whether the folder that this path is in may be listed by the rights of now.
+    pub fn may_list_beside(&self, path: &RelPath) -> bool {
+        self.principal.grants().access_at(&path.parent().unwrap_or_default()).contains(Access::LIST)
+    }
+
     /// Whether this is told of the entry of this path. Where a link leads is, if the user may look there.
     fn may_tell(&self, job: &ListJob, path: &[u8], mark: &Mark) -> bool {
         let Mark::Symlink(text) = mark else { return job.marks };
-        let folder = job.real.join(path).ok().and_then(|path| path.parent());
+        let folder = job.real().join(path).ok().and_then(|path| path.parent());
         let leads_to = folder.and_then(|folder| symlink_target(&folder, text));
         let seen_in = leads_to.map(|path| path.parent().unwrap_or_default());
         job.marks && seen_in.is_some_and(|folder| self.principal.grants().access_at(&folder).contains(Access::LIST))
@@ -226,7 +249,7 @@ impl Desk {
 
     /// Whether what is in this folder may be listed, and not downloaded.
     fn is_list_only(&self, job: &ListJob, path: &[u8]) -> bool {
-        let Ok(folder) = job.real.join(path) else { return false };
+        let Ok(folder) = job.real().join(path) else { return false };
         let access = self.principal.grants().access_below(&folder).any;
         access.contains(Access::LIST) && !access.contains(Access::DOWNLOAD)
     }

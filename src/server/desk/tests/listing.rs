@@ -1,0 +1,53 @@
+//! Lists that are under way while the rights of who reads them change.
+
+use std::os::unix::fs::symlink;
+
+use super::*;
+use crate::server::desk::jobs::listing::ListJob;
+
+/// Alice, as somebody who may not list what is in `private` any more.
+fn with_rules() -> Principal {
+    let hash = hash_password(&Secret::new("secret")).unwrap();
+    let rule = "[[users.alice.rules]]\npath = \"/private/**\"\naccess = []\n";
+    let text = format!("[users.alice]\npassword = \"{hash}\"\naccess = \"full\"\n{rule}");
+    let users = Users::parse(&text, "users.toml").unwrap();
+    users.verify("alice", &Secret::new("secret"), Ipv4Addr::LOCALHOST.into()).unwrap()
+}
+
+fn begin(bench: &mut Bench, folder: &str, recursive: bool) -> ListJob {
+    let op = Op::List { path: path(folder), recursive, rotten: false, modes: false, marks: false };
+    match bench.desk.begin(op, "LIST", &mut nobody) {
+        Begun::List(job) => job,
+        _ => panic!("it is a list"),
+    }
+}
+
+#[test]
+fn nothing_more_is_told_of_what_rules_close_that_come_while_it_is_listed() {
+    let mut bench = Bench::new("full");
+    let private = bench.at("private/deep");
+    std::fs::create_dir_all(&private).unwrap();
+    (0..50).for_each(|n| std::fs::write(private.join(format!("f{n}")), "").unwrap());
+    (0..50).for_each(|n| bench.write(&format!("private/f{n}"), b""));
+    bench.write("open", b"");
+    std::fs::create_dir(bench.at("pub")).unwrap();
+    symlink("../private", bench.at("pub/link")).unwrap();
+
+    let all = begin(&mut bench, "", true);
+    let (linked, beside) = (begin(&mut bench, "pub/link", true), begin(&mut bench, "pub/link", false));
+    let mut jobs = [(all, 2, "private/"), (linked, 1, ""), (beside, 1, "")];
+    for (job, _, start) in &mut jobs {
+        while !bench.desk.next_entry(job).unwrap().path.starts_with(start.as_bytes()) {}
+    }
+    bench.desk.renew(with_rules());
+    for (mut job, _, start) in jobs {
+        while let Some(entry) = bench.desk.next_entry(&mut job) {
+            let name = String::from_utf8(entry.path).unwrap();
+            assert!(!start.is_empty() && !name.starts_with(start), "{name} in {:?}", job.running().path());
+        }
+        match bench.desk.listed(job) {
+            Ok(Outcome::Listed { unreadable, .. }) => assert!(unreadable > 0, "it is said that there is more"),
+            result => assert_eq!(result.unwrap_err().kind(), Kind::Denied),
+        }
+    }
+}
