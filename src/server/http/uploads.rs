@@ -198,7 +198,9 @@ impl Uploads {
     /// [`Kind::TooMany`] beyond [`limits::WEB_UPLOADS_PER_SOURCE`], [`limits::WEB_UPLOADS_BY_LINK`], [`limits::WEB_UPLOADS_BY_LINKS`] and
     /// [`limits::WEB_UPLOADS_MAX`].
     pub fn check(&self, owner: &Principal, source: &Source) -> Result<()> {
-        self.lock().make_room(owner, source)
+        let (over, room) = self.lock().make_room(owner, source, None);
+        drop(over);
+        room
     }
 
     /// Takes one in.
@@ -215,15 +217,18 @@ impl Uploads {
     /// # Errors
     /// As [`Uploads::check`].
     pub fn put_in(self: &Arc<Self>, token: Token, upload: Arc<Upload>) -> Result<()> {
-        let before = {
+        // Neither what goes nor what finds no room is dropped under the lock: what they had is removed then.
+        let (over, put) = {
             let mut table = self.lock();
-            let before = table.all.remove(&token);
-            table.make_room(&upload.owner, &upload.source)?;
-            table.all.insert(token, upload);
-            before
+            let (over, room) = table.make_room(&upload.owner, &upload.source, Some(token));
+            let put = match room {
+                Ok(()) => Ok(table.all.insert(token, upload)),
+                Err(error) => Err((error, upload)),
+            };
+            (over, put)
         };
-        // Not under the lock: what it had is removed.
-        drop(before);
+        drop(over);
+        drop(put.map_err(|(error, _)| error)?);
         if !std::mem::replace(&mut self.lock().is_swept, true) {
             spawn(sweep(Arc::downgrade(self)));
         }
@@ -253,7 +258,9 @@ impl Uploads {
 
     /// It is over.
     pub fn forget(&self, token: Token) {
-        self.lock().all.remove(&token);
+        let over = self.lock().all.remove(&token);
+        // Not under the lock.
+        drop(over);
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -308,19 +315,28 @@ impl Table {
         (over, !self.is_swept)
     }
 
-    /// What failed or is in its place needs no file, and goes first.
-    fn make_room(&mut self, owner: &Principal, source: &Source) -> Result<()> {
-        if self.is_full_for(owner, source) {
-            self.all.retain(|_, upload| !upload.is_over());
+    /// Room for one more, also where it takes the place of that of this token, which stays until it does. What failed or is in its place needs
+    /// no file, and goes first: it is given to be dropped, not under the lock.
+    fn make_room(
+        &mut self,
+        owner: &Principal,
+        source: &Source,
+        instead: Option<Token>,
+    ) -> (Vec<Arc<Upload>>, Result<()>) {
+        let mut over = Vec::new();
+        if self.is_full_for(owner, source, instead) {
+            over.extend(self.all.extract_if(|_, upload| upload.is_over()).map(|(_, upload)| upload));
         }
-        match self.is_full_for(owner, source) {
+        let room = match self.is_full_for(owner, source, instead) {
             true => Err(Error::new(Kind::TooMany, "too many uploads are not finished")),
             false => Ok(()),
-        }
+        };
+        (over, room)
     }
 
-    fn is_full_for(&self, owner: &Principal, source: &Source) -> bool {
-        let count = |is_one: &dyn Fn(&Upload) -> bool| self.all.values().filter(|upload| is_one(upload)).count();
+    fn is_full_for(&self, owner: &Principal, source: &Source, instead: Option<Token>) -> bool {
+        let others = || self.all.iter().filter(|(token, _)| instead != Some(**token)).map(|(_, upload)| upload);
+        let count = |is_one: &dyn Fn(&Upload) -> bool| others().filter(|upload| is_one(upload)).count();
         // Who comes by a link has no name, and may have many addresses: a part is left to those who have one.
         let is_by_link = |upload: &Upload| upload.owner.link().is_some();
         let is_by_this = |upload: &Upload| owner.is_same_user(&upload.owner);
@@ -328,7 +344,7 @@ impl Table {
             || count(&is_by_this) >= limits::WEB_UPLOADS_BY_LINK || count(&is_by_link) >= limits::WEB_UPLOADS_BY_LINKS;
         count(&|upload| upload.source == *source) >= limits::WEB_UPLOADS_PER_SOURCE
             || owner.link().is_some() && is_full_for_links()
-            || self.all.len() >= limits::WEB_UPLOADS_MAX
+            || others().count() >= limits::WEB_UPLOADS_MAX
     }
 }
 
@@ -430,6 +446,30 @@ mod tests {
             assert!(uploads.get(kept).is_some(), "it goes on");
             assert!(uploads.get(over).is_none(), "it has failed");
         });
+    }
+
+    #[test]
+    fn an_upload_stays_until_another_one_has_its_place_and_needs_no_room_beside_it() {
+        let uploads = Arc::new(Uploads::default());
+        let mut held = Vec::new();
+        let mut add = |source| {
+            let upload = upload(source);
+            held.push(async_std::task::block_on(upload.take_over()));
+            uploads.add(upload)
+        };
+        let first = add(1).unwrap();
+        for _ in 1..limits::WEB_UPLOADS_PER_SOURCE {
+            add(1).unwrap();
+        }
+        let other = add(2).unwrap();
+        let kept = uploads.get(other).unwrap();
+        // All that this source may have is under way.
+        let kind = |done: Result<()>| done.map_err(|error| error.kind());
+        assert_eq!(kind(uploads.put_in(other, upload(1))), Err(Kind::TooMany));
+        assert!(uploads.get(other).is_some_and(|there| Arc::ptr_eq(&there, &kept)), "it is still there");
+        let instead = upload(1);
+        assert_eq!(kind(uploads.put_in(first, instead.clone())), Ok(()), "one goes for it");
+        assert!(uploads.get(first).is_some_and(|there| Arc::ptr_eq(&there, &instead)));
     }
 
     #[test]
