@@ -8,17 +8,17 @@ use crate::common::web::{Got, curl, curl_each, curl_output};
 use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually, section};
 
 /// Has a user make a link: its secret.
-fn make(client: &mut RawClient, arguments: &str) -> String {
+pub fn make(client: &mut RawClient, arguments: &str) -> String {
     let (_, word, fields) = client.ask(format!("LINK {arguments}"));
     assert_eq!(word, "linked", "{arguments}");
     fields["secret"].clone()
 }
 
-fn url(secret: &str) -> String {
+pub fn url(secret: &str) -> String {
     format!("/.sealift-web/l/{secret}/")
 }
 
-fn get(daemon: &Daemon, path: &str) -> Got {
+pub fn get(daemon: &Daemon, path: &str) -> Got {
     curl(daemon, &[], path)
 }
 
@@ -27,7 +27,7 @@ fn told(got: &Got) -> (u16, String) {
     (got.status, got.text().split('(').next().unwrap().to_owned())
 }
 
-fn world() -> World {
+pub fn world() -> World {
     let world = World::of(&["alice", "bob"]);
     let home = world.home("alice");
     fs::create_dir_all(home.join("shared/sub")).unwrap();

@@ -31,6 +31,7 @@ mod fairness;
 mod folder_links;
 mod hooks;
 mod left_behind;
+mod link_counts;
 mod links;
 mod login;
 mod memory;

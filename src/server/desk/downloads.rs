@@ -11,12 +11,14 @@ use std::time::Instant;
 
 use tracing::warn;
 
+use super::Desk;
+use super::jobs::download::Download;
 use crate::auth::{Link, Links};
 use crate::error::Result;
 use crate::files::RelPath;
 use crate::limits;
 use crate::machine::source::{Origin, Source};
-use crate::machine::turns::Turns;
+use crate::machine::turns::{self, Turns};
 use crate::sync::{Mutex, MutexGuard};
 
 /// What somebody is told who comes by a link that is used up.
@@ -73,6 +75,55 @@ pub enum Part {
         /// The bytes of the file.
         of: u64,
     },
+}
+
+/// Which bytes of a file are asked for, as far as that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// How much of it.
+    pub part: Part,
+    /// Whether the last byte of the file is among them.
+    pub to_its_end: bool,
+}
+
+impl Asked {
+    /// All.
+    pub const WHOLE: Asked = Asked { part: Part::Whole, to_its_end: true };
+
+    /// So many from this one on, of a file of so many.
+    pub fn range(first: u64, length: u64, of: u64) -> Asked {
+        Asked { part: Part::Range { length, of }, to_its_end: first.saturating_add(length) >= of }
+    }
+
+    /// Several ranges of so many bytes together. It counts as if the last byte were among them.
+    pub fn several(length: u64) -> Asked {
+        Asked { part: Part::Range { length, of: length }, to_its_end: true }
+    }
+}
+
+impl Desk {
+    /// Takes a place for a download, if its principal came by a link that allows so many: between its opening and its first byte, so that
+    /// nothing is read, sent or written down of one that has none.
+    ///
+    /// # Errors
+    /// As [`Downloads::begin`].
+    pub fn take_place(
+        &self,
+        downloads: &Arc<Downloads>,
+        job: &Download,
+        Asked { part, to_its_end }: Asked,
+    ) -> Result<Option<Counted>> {
+        let Some(link) = self.principal().link().filter(|link| link.downloads.is_some()) else { return Ok(None) };
+        let meta = job.meta();
+        let what = What {
+            origin: Origin::from(self.ticket().peer().ip()),
+            path: job.running().path().cloned().unwrap_or_default(),
+            state: format!("{} {}", meta.size, meta.mtime),
+        };
+        let users = self.users().latest();
+        let begun = turns::block_in_place(|| downloads.begin(users.links(), link, what, part));
+        begun.map(|counted| Some(counted.reaching_its_end(to_its_end)))
+    }
 }
 
 /// A request that has its place. Dropped before it is finished it gives that back, unless another one has it too.

@@ -16,6 +16,7 @@ use super::answer::{Answer, Body, answer, set};
 use super::archive_writer::{ArchiveWriter, Format, LeftOut};
 use super::entries::{Batch, batch};
 use super::file::Asked;
+use super::open_at_desk::{GiveUp, OpenAtDesk};
 use super::reader::{Reader, Step};
 use super::target::{Place, Whose};
 use super::types::disposition;
@@ -73,7 +74,7 @@ pub async fn serve(session: &Arc<WebSession>, asked: Asked, format: Format) -> R
         path,
         method,
         top: name,
-        list,
+        list: list.map(OpenAtDesk::take).transpose()?.map(|(list, _)| list),
         below: Vec::new(),
         chosen: chosen.into_iter().rev().collect(),
         entries: Vec::new(),
@@ -84,7 +85,8 @@ pub async fn serve(session: &Arc<WebSession>, asked: Asked, format: Format) -> R
         left_out: Some(LeftOut::new(limits::UNREAD_NAMES)),
         is_counted: format == Format::Zip,
     };
-    let going = ArchiveBody { session: session.clone(), state: Some(Box::new(state)), _right: right };
+    let state = Some(OpenAtDesk::new(Box::new(state), session));
+    let going = ArchiveBody { session: session.clone(), state, _right: right };
     *answer.body_mut() = Body::stream(try_unfold(going, ArchiveBody::next));
     Ok(answer)
 }
@@ -124,7 +126,7 @@ async fn list_of_all(
     path: &RelPath,
     method: &'static str,
     is_to_be_counted: bool,
-) -> Result<Option<ListJob>> {
+) -> Result<Option<OpenAtDesk<ListJob>>> {
     let job = begin_list(session, path, method).await?;
     if !is_to_be_counted {
         return Ok(Some(job));
@@ -167,7 +169,7 @@ async fn find_one(session: &Arc<WebSession>, folder: &RelPath, chosen: &[RelPath
 }
 
 /// How many there are with those of this list.
-async fn count(session: &Arc<WebSession>, job: ListJob, before: usize) -> Result<usize> {
+async fn count(session: &Arc<WebSession>, job: OpenAtDesk<ListJob>, before: usize) -> Result<usize> {
     let (mut list, mut count) = (Some(job), before);
     while let Some(job) = list.take() {
         let Batch { rest, entries, .. } =
@@ -175,7 +177,7 @@ async fn count(session: &Arc<WebSession>, job: ListJob, before: usize) -> Result
         (list, count) = (rest, count + entries.len());
         if count > limits::WEB_ZIP_ENTRIES {
             if let Some(job) = list {
-                session.note(|desk| drop(desk.drop_list(job, too_many())));
+                job.give_up(too_many());
             }
             return Err(too_many());
         }
@@ -187,9 +189,9 @@ fn too_many() -> Error {
     Error::new(Kind::BadCommand, format!("more than {} files and folders: take ?tar", limits::WEB_ZIP_ENTRIES))
 }
 
-async fn end_list(session: &Arc<WebSession>, list: ListJob) -> Result<()> {
+async fn end_list(session: &Arc<WebSession>, list: OpenAtDesk<ListJob>) -> Result<()> {
     let ended = move |desk: &mut Desk| {
-        let listed = desk.listed(list);
+        let listed = desk.listed(list.take()?.0);
         desk.rest();
         listed.map(drop)
     };
@@ -202,15 +204,15 @@ async fn open_one(
     folder: &RelPath,
     name: &RelPath,
     method: &'static str,
-) -> Result<Option<ListJob>> {
-    let (folder, name) = (folder.clone(), name.clone());
+) -> Result<Option<OpenAtDesk<ListJob>>> {
+    let (folder, name, holder) = (folder.clone(), name.clone(), session.clone());
     let opening = session.step(move |desk| {
         desk.allows_gathering(&folder, method)?;
         let (_, list) = open(desk, &folder, &name, method)?;
         if list.is_none() {
             desk.rest();
         }
-        Ok(list)
+        Ok(list.map(|list| OpenAtDesk::new(list, &holder)))
     });
     opening.await
 }
@@ -228,9 +230,9 @@ fn open(desk: &mut Desk, folder: &RelPath, name: &RelPath, method: &'static str)
     Ok((entry, list))
 }
 
-async fn begin_list(session: &Arc<WebSession>, path: &RelPath, method: &'static str) -> Result<ListJob> {
-    let path = path.clone();
-    session.step(move |desk| list_now(desk, &path, method)).await
+async fn begin_list(session: &Arc<WebSession>, path: &RelPath, method: &'static str) -> Result<OpenAtDesk<ListJob>> {
+    let (path, holder) = (path.clone(), session.clone());
+    session.step(move |desk| list_now(desk, &path, method).map(|list| OpenAtDesk::new(list, &holder))).await
 }
 
 fn list_now(desk: &mut Desk, path: &RelPath, method: &'static str) -> Result<ListJob> {
@@ -448,28 +450,28 @@ fn why_not(kind: Kind) -> Option<&'static str> {
 
 struct ArchiveBody {
     session: Arc<WebSession>,
-    /// None while a turn has it, and once that has failed.
-    state: Option<Box<State>>,
+    /// None while a turn has it, and once that has failed or was the last one.
+    state: Option<OpenAtDesk<Box<State>>>,
     _right: OpenFile,
 }
 
 impl ArchiveBody {
     async fn next(mut self) -> Result<Option<(Bytes, ArchiveBody)>> {
         loop {
-            let Some(mut state) = self.state.take().filter(|state| state.pack.is_some()) else { return Ok(None) };
+            let Some(state) = self.state.take() else { return Ok(None) };
             let account = self.session.account().clone();
             let step = move |desk: &mut Desk| {
-                let done = state.step(desk, &account);
-                match done {
-                    Ok(bytes) => Ok((state, bytes)),
+                let (mut state, session) = state.take()?;
+                match state.step(desk, &account) {
+                    Ok(bytes) => Ok((state.pack.is_some().then(|| OpenAtDesk::new(state, &session)), bytes)),
                     Err(error) => {
-                        state.give_up(desk, Kind::Aborted, "the archive was given up");
+                        state.give_up(desk, Error::new(Kind::Aborted, "the archive was given up"));
                         Err(error)
                     }
                 }
             };
             let (state, bytes) = self.session.step(step).await?;
-            self.state = Some(state);
+            self.state = state;
             if !bytes.is_empty() {
                 return Ok(Some((bytes, self)));
             }
@@ -477,23 +479,13 @@ impl ArchiveBody {
     }
 }
 
-impl State {
-    /// Writes down what was under way.
-    fn give_up(&mut self, desk: &Desk, kind: Kind, why: &str) {
+impl GiveUp for Box<State> {
+    fn give_up(mut self, desk: &mut Desk, why: Error) {
         if let Some(job) = self.list.take() {
-            drop(desk.drop_list(job, Error::new(kind, why)));
+            drop(desk.drop_list(job, Error::new(why.kind(), why.to_string())));
         }
         if let Some(job) = self.now.take().and_then(|mut reader| reader.give_up()) {
-            drop(desk.drop_download(job, Error::new(kind, why)));
-        }
-    }
-}
-
-impl Drop for ArchiveBody {
-    /// Whoever left in the middle is written down.
-    fn drop(&mut self) {
-        if let Some(mut state) = self.state.take() {
-            self.session.note(move |desk| state.give_up(desk, Kind::Aborted, "the client is gone"));
+            drop(desk.drop_download(job, why));
         }
     }
 }

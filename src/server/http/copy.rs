@@ -9,6 +9,7 @@ use super::answer::{Answer, answer};
 use super::before_commit::{BeforeCommit, work_until_commit};
 use super::change::{Way, apart, aside, is_flat, look, make, missing, no_place, remove, rename_at, supersede};
 use super::entries::{Batch, batch};
+use super::open_at_desk::OpenAtDesk;
 use super::put::{self, Looks};
 use super::web_session::{Pending, WebSession, begin, begin_seen, unexpected};
 use crate::error::{Error, Kind, Result};
@@ -160,8 +161,9 @@ async fn copy_folder(web_session: &Arc<WebSession>, from: &RelPath, to: &RelPath
         return Ok(());
     }
     let op = Op::List { path: from.clone(), recursive: true, rotten: false, modes: false, marks: false };
+    let holder = web_session.clone();
     let listed = web_session.step(move |desk| match begin(desk, op, "COPY")? {
-        Begun::List(job) => Ok(job),
+        Begun::List(job) => Ok(OpenAtDesk::new(job, &holder)),
         _ => Err(unexpected()),
     });
     let mut rest = Some(listed.await?);

@@ -1,5 +1,6 @@
 //! What is in a folder, as much of it as is read in one turn.
 
+use super::open_at_desk::OpenAtDesk;
 use crate::error::Result;
 use crate::files::Entry;
 use crate::server::desk::Desk;
@@ -9,7 +10,7 @@ use crate::server::desk::outcome::Outcome;
 /// What one turn read.
 pub struct Batch {
     /// What is left to read.
-    pub rest: Option<ListJob>,
+    pub rest: Option<OpenAtDesk<ListJob>>,
     /// What was read.
     pub entries: Vec<Entry>,
     /// What could not be read of the whole folder; known at its end.
@@ -22,7 +23,8 @@ pub struct Batch {
 ///
 /// # Errors
 /// That its user may not go on with it, or that the folder itself cannot be read to its end.
-pub fn batch(desk: &mut Desk, mut job: ListJob, most: usize) -> Result<Batch> {
+pub fn batch(desk: &mut Desk, list: OpenAtDesk<ListJob>, most: usize) -> Result<Batch> {
+    let (mut job, web_session) = list.take()?;
     if let Err(error) = desk.may_go_on(job.running()) {
         return Err(desk.drop_list(job, error));
     }
@@ -40,5 +42,5 @@ pub fn batch(desk: &mut Desk, mut job: ListJob, most: usize) -> Result<Batch> {
         };
         entries.push(entry);
     }
-    Ok(Batch { rest: Some(job), entries, unread: 0, missing: 0 })
+    Ok(Batch { rest: Some(OpenAtDesk::new(job, &web_session)), entries, unread: 0, missing: 0 })
 }

@@ -16,7 +16,9 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, Body, answer, of_user, set};
 use super::conditions::{Decision, Validators};
+use super::counted;
 use super::digesting;
+use super::open_at_desk::OpenAtDesk;
 use super::query::Query;
 use super::ranges::Wanted;
 use super::reader::{HandedOn, Piece, Reader};
@@ -28,6 +30,8 @@ use super::web_session::{OpenFile, WebSession, begin, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::server::desk::Desk;
+use crate::server::desk::downloads::{self, Counted, Downloads};
+use crate::server::desk::jobs::download::Download;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
 
@@ -37,8 +41,8 @@ enum Found {
     Decided(Decision, Validators),
     /// None of the bytes that are asked for; the size.
     NoSuchRange(u64),
-    /// It takes more than one turn, and so the right to have it open.
-    Large,
+    /// It takes more than one turn, and so the right to have it open. Its place among the downloads of a link that counts them it has.
+    Large(Option<Counted>),
     /// It is to be sent.
     Sending(Box<Sending>),
 }
@@ -49,6 +53,7 @@ struct Sending {
     part: Part,
     held: Held,
     first: Option<Piece>,
+    counted: Option<Counted>,
 }
 
 /// How much of a file is sent.
@@ -61,7 +66,8 @@ enum Part {
     Ranges,
 }
 
-/// A reader, of which the log tells if it is dropped before its end: by whoever left, wherever it was at that moment.
+/// A reader, of which the log tells if it is dropped before its end: by whoever left, wherever it was at that moment. What it has open is
+/// closed at the desk.
 struct Held {
     web_session: Arc<WebSession>,
     reader: Reader,
@@ -69,12 +75,7 @@ struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(job) = self.reader.give_up() {
-            self.web_session.note(|desk| {
-                desk.drop_download(job, Error::new(Kind::Aborted, "the client is gone"));
-                desk.rest();
-            });
-        }
+        drop(self.reader.leave().map(|left| OpenAtDesk::new(left, &self.web_session)));
     }
 }
 
@@ -106,10 +107,10 @@ pub async fn serve(web_session: &Arc<WebSession>, asked: Asked) -> Result<Answer
 }
 
 async fn serve_bytes(web_session: &Arc<WebSession>, asked: Asked) -> Result<Answer> {
-    let (found, right) = match open(web_session, &asked, false).await? {
-        Found::Large => {
+    let (found, right) = match open(web_session, &asked, false, None).await? {
+        Found::Large(counted) => {
             let right = web_session.open_file().await;
-            (open(web_session, &asked, true).await?, Some(right))
+            (open(web_session, &asked, true, counted).await?, Some(right))
         }
         found => (found, None),
     };
@@ -126,12 +127,18 @@ async fn serve_bytes(web_session: &Arc<WebSession>, asked: Asked) -> Result<Answ
             Ok(answer)
         }
         // Asked for with the right.
-        Found::Large => Err(unexpected()),
+        Found::Large(_) => Err(unexpected()),
         Found::Sending(sending) => Ok(send(web_session, &asked, *sending, right)),
     }
 }
 
-async fn open(web_session: &Arc<WebSession>, asked: &Asked, may_stay_open: bool) -> Result<Found> {
+/// `counted` is the place that it has already.
+async fn open(
+    web_session: &Arc<WebSession>,
+    asked: &Asked,
+    may_stay_open: bool,
+    counted: Option<Counted>,
+) -> Result<Found> {
     let (path, headers, method) = (asked.place.path.clone(), asked.headers.clone(), asked.method);
     let (account, holder) = (web_session.account().clone(), web_session.clone());
     let look = move |desk: &mut Desk| {
@@ -149,6 +156,10 @@ async fn open(web_session: &Arc<WebSession>, asked: &Asked, may_stay_open: bool)
         let wanted = match !is_head && validators.allow_range(&headers, SystemTime::now()) {
             true => Wanted::of(&headers, meta.size),
             false => Wanted::Whole,
+        };
+        let (job, counted) = match (counted, wanted.counts_as(meta.size).filter(|_| !is_head)) {
+            (None, Some(counts)) => take_place(desk, holder.downloads(), job, counts)?,
+            (counted, _) => (job, counted),
         };
         let (mut reader, part) = match wanted {
             Wanted::Nothing => {
@@ -181,7 +192,7 @@ async fn open(web_session: &Arc<WebSession>, asked: &Asked, may_stay_open: bool)
             if let Some(job) = reader.give_up() {
                 job.forget();
             }
-            return Ok(Found::Large);
+            return Ok(Found::Large(counted));
         }
         let first = if is_head { None } else { reader.step_to_bytes(desk, &account)? };
         if !is_head && !reader.is_over() && !may_stay_open {
@@ -189,14 +200,37 @@ async fn open(web_session: &Arc<WebSession>, asked: &Asked, may_stay_open: bool)
             if let Some(job) = reader.give_up() {
                 job.forget();
             }
-            return Ok(Found::Large);
+            return Ok(Found::Large(counted));
         }
         if is_head || reader.is_over() {
             desk.rest();
         }
-        Ok(Found::Sending(Box::new(Sending { validators, part, held: Held { web_session: holder, reader }, first })))
+        let held = Held { web_session: holder, reader };
+        Ok(Found::Sending(Box::new(Sending { validators, part, held, first, counted })))
     };
     web_session.step(look).await
+}
+
+/// Takes the place of a download by a link that counts them, before anything of it is read.
+///
+/// # Errors
+/// [`Kind::LoginFailed`] if none is left, as for a link that is not there; what is written down says why.
+fn take_place(
+    desk: &mut Desk,
+    downloads: &Arc<Downloads>,
+    job: Download,
+    counts: downloads::Asked,
+) -> Result<(Download, Option<Counted>)> {
+    match desk.take_place(downloads, &job, counts) {
+        Ok(counted) => Ok((job, counted)),
+        Err(error) => {
+            let is_used_up = error.kind() == Kind::LoginFailed;
+            let told = if is_used_up { Error::new(Kind::Denied, downloads::USED_UP) } else { error };
+            let told = desk.drop_download(job, told);
+            desk.rest();
+            Err(if is_used_up { Error::new(Kind::LoginFailed, downloads::USED_UP) } else { told })
+        }
+    }
 }
 
 fn validate(answer: &mut Answer, validators: &Validators) {
@@ -207,7 +241,7 @@ fn validate(answer: &mut Answer, validators: &Validators) {
 }
 
 fn send(web_session: &Arc<WebSession>, asked: &Asked, sending: Sending, right: Option<OpenFile>) -> Answer {
-    let Sending { validators, part, held, first } = sending;
+    let Sending { validators, part, held, first, counted } = sending;
     let (path, reader) = (&asked.place.path, &held.reader);
     let kind = Type::of(path);
     let mut answer = answer(match part {
@@ -226,6 +260,9 @@ fn send(web_session: &Arc<WebSession>, asked: &Asked, sending: Sending, right: O
         set(&mut answer, CONTENT_RANGE, range);
     }
     set(&mut answer, CONTENT_LENGTH, reader.length());
+    if let Some(counted) = counted {
+        counted::holding(&mut answer, counted);
+    }
     if asked.method == "HEAD" {
         return answer;
     }

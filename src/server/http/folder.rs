@@ -16,6 +16,7 @@ use super::answer::{Answer, Body, Ids, answer, redirect};
 use super::entries::{Batch, batch};
 use super::file::Asked;
 use super::offers::Offered;
+use super::open_at_desk::OpenAtDesk;
 use super::page;
 use super::query::{Query, Sort};
 use super::rows::{Form, Rows, Scene};
@@ -43,12 +44,13 @@ pub async fn serve(web_session: &Arc<WebSession>, asked: Asked, form: Form, ids:
     // Of what is only a redirect, or a head, nobody sees anything.
     let shown = if asked.place.is_folder && method != "HEAD" { form } else { Form::Text };
     let gathering = web_session.gathering().await;
+    let holder = web_session.clone();
     let (job, offered, counter) = web_session
         .step(move |desk| match begin(desk, op, method)? {
             Begun::List(job) => {
                 let offered = Offered::now(desk, &path, shown);
                 let counter = (offered.usage == UsageNow::Uncounted).then(|| desk.counter(vec![path]));
-                Ok((job, offered, counter))
+                Ok((OpenAtDesk::new(job, &holder), offered, counter))
             }
             _ => Err(unexpected()),
         })
@@ -56,7 +58,7 @@ pub async fn serve(web_session: &Arc<WebSession>, asked: Asked, form: Form, ids:
     let counting = counter.and_then(|counter| web_session.counting(counter));
     if !asked.place.is_folder || asked.method == "HEAD" {
         let listed = move |desk: &mut Desk| {
-            let listed = desk.listed(job);
+            let listed = desk.listed(job.take()?.0);
             desk.rest();
             listed.map(drop)
         };
@@ -136,13 +138,17 @@ struct Gathered {
     sorted: Vec<Entry>,
     _claims: Vec<Claim>,
     /// What had no room.
-    rest: Option<ListJob>,
+    rest: Option<OpenAtDesk<ListJob>>,
     unread: u64,
     /// A search has found more, or has not looked at all.
     is_cut: bool,
 }
 
-async fn gather(web_session: &Arc<WebSession>, job: ListJob, Asked { place, query, .. }: &Asked) -> Result<Gathered> {
+async fn gather(
+    web_session: &Arc<WebSession>,
+    job: OpenAtDesk<ListJob>,
+    Asked { place, query, .. }: &Asked,
+) -> Result<Gathered> {
     let mut gathered = Gathered { sorted: Vec::new(), _claims: Vec::new(), rest: Some(job), unread: 0, is_cut: false };
     let search = query.search.as_ref().map(|text| folded_text(text));
     let (mut bytes, mut looked) = (0, 0);
@@ -158,9 +164,8 @@ async fn gather(web_session: &Arc<WebSession>, job: ListJob, Asked { place, quer
         let claim = if bytes < limits::WEB_FOLDER_BYTES { web_session.account().claim(more) } else { None };
         // What a search finds is shown when it is over.
         if claim.is_none() && (gathered._claims.is_empty() || search.is_some()) {
-            if let Some(job) = rest {
-                web_session
-                    .note(|desk| drop(desk.drop_list(job, Error::new(Kind::Busy, "there is no room for a listing"))));
+            if let Some(list) = rest {
+                list.give_up(Error::new(Kind::Busy, "there is no room for a listing"));
             }
             return Err(Error::new(Kind::Busy, "there is no room for a listing now"));
         }
@@ -171,7 +176,7 @@ async fn gather(web_session: &Arc<WebSession>, job: ListJob, Asked { place, quer
         let found = gathered.sorted.len();
         if search.is_some() && (looked >= limits::WEB_SEARCH_LOOKED || found > limits::WEB_SEARCH_FOUND) {
             let ended = move |desk: &mut Desk| {
-                let listed = desk.listed(rest);
+                let listed = desk.listed(rest.take()?.0);
                 desk.rest();
                 listed
             };
@@ -282,15 +287,6 @@ impl FolderBody {
             self.gathered.sorted.reverse();
         }
         Ok(Some((Bytes::from(piece), self)))
-    }
-}
-
-impl Drop for FolderBody {
-    /// Whoever left in the middle is written down.
-    fn drop(&mut self) {
-        if let Some(job) = self.gathered.rest.take() {
-            self.web_session.note(|desk| drop(desk.drop_list(job, Error::new(Kind::Aborted, "the client is gone"))));
-        }
     }
 }
 

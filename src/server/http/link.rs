@@ -279,12 +279,11 @@ async fn read(
     let is_archive = place.is_folder && query.archive.is_some();
     let what =
         What { origin: Origin::from(asker.visitors.peer().ip()), path: place.path.clone(), state: String::new() };
-    let is_listing = place.is_folder && !is_archive;
     let asked = Asked { method, place, query, viewer: None, headers };
     let answer = place::serve(web_session, asked, asker.for_browser, ids).await?;
     match (link.downloads, method) {
-        (Some(_), "GET") if !is_listing => counted::counted(web_session, link, what, (is_archive, answer)).await,
-        _ => Ok(answer),
+        (Some(_), "GET") if is_archive => counted::archive(web_session, link, what, answer).await,
+        _ => Ok(counted::until_sent(answer)),
     }
 }
 

@@ -33,6 +33,7 @@ mod login;
 mod multipart;
 mod my_links;
 mod offers;
+mod open_at_desk;
 mod own;
 mod page;
 mod parked_uploads;

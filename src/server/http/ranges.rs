@@ -4,6 +4,7 @@ use hyper::HeaderMap;
 use hyper::header::RANGE;
 
 use crate::limits;
+use crate::server::desk::downloads;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,18 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// As what it counts where a link allows so many downloads, of a file of this size; none: nothing is sent.
+    pub fn counts_as(&self, size: u64) -> Option<downloads::Asked> {
+        match self {
+            Wanted::Whole => Some(downloads::Asked::WHOLE),
+            Wanted::Parts(parts) => Some(match parts[..] {
+                [(first, length)] => downloads::Asked::range(first, length, size),
+                _ => downloads::Asked::several(parts.iter().map(|(_, length)| length).sum()),
+            }),
+            Wanted::Nothing => None,
+        }
+    }
+
     /// What these headers ask for of a file of this size. Whoever asks for more than [`limits::WEB_RANGES_MAX`] ranges, or for
     /// more bytes than the file has, gets the file.
     pub fn of(headers: &HeaderMap, size: u64) -> Wanted {

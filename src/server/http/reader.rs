@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
+use super::open_at_desk::GiveUp;
 use super::web_session::{begin, unexpected};
 use crate::budget::Account;
 use crate::buffers::Buffer;
@@ -144,6 +145,12 @@ impl Reader {
         self.now.take().inspect(|job| self.count(job))
     }
 
+    /// No more of it: all that it has open.
+    pub fn leave(&mut self) -> Option<Left> {
+        let (now, file) = (self.give_up(), self.several.take().map(|several| several.file));
+        (now.is_some() || file.is_some()).then_some(Left { now, _file: file })
+    }
+
     fn count(&self, job: &Download) {
         job.gives(self.handed_on.0.swap(0, Ordering::Relaxed));
     }
@@ -223,7 +230,10 @@ impl Reader {
         }
         let Some((offset, length)) = several.ranges.pop() else {
             self.is_over = true;
-            return Ok(head(several.end()));
+            let end = several.end();
+            // The file is closed in this turn, which may wait for it.
+            self.several = None;
+            return Ok(head(end));
         };
         let op = Op::Read { path: several.path.clone(), offset, length: Some(length), growing: false };
         let Begun::Download(job) = begin(desk, op, several.method)? else { return Err(unexpected()) };
@@ -232,6 +242,20 @@ impl Reader {
         }
         self.now = Some(job);
         Ok(head(several.head((offset, length))))
+    }
+}
+
+/// What a reader had open when it was left.
+pub struct Left {
+    now: Option<Download>,
+    _file: Option<Box<dyn Source>>,
+}
+
+impl GiveUp for Left {
+    fn give_up(self, desk: &mut Desk, why: Error) {
+        if let Some(job) = self.now {
+            drop(desk.drop_download(job, why));
+        }
     }
 }
 

@@ -123,7 +123,7 @@ struct Line<S> {
 
 impl<S> Line<S> {
     /// Takes those away that nobody waits for any more, once many wait: whoever asks and takes it back again and again at a desk that
-    /// is busy would have them pile up. What they hold may go to this line when it is dropped: only after its lock is let go of.
+    /// is busy would have them pile up. What they hold open goes to this line when it is dropped: only after its lock is let go of.
     #[must_use]
     fn sweep(&mut self) -> VecDeque<Waits<S>> {
         if self.waiting.len() < self.sweep_at {
@@ -213,13 +213,10 @@ impl<S: Sat> Queue<S> {
         Errand(done)
     }
 
-    /// Does this without a turn if nobody is at the desk or waits for it, and else in its turn.
+    /// Does this in its turn, whether or not anybody waits for it: it gives up what is open, and whoever asks for that may be on a thread that
+    /// must not wait for a disk.
     pub fn note(&self, work: impl FnOnce(&mut S) + Send + 'static) {
-        let is_called = self.0.line.lock().is_called;
-        match if is_called { None } else { self.0.shared_desk.try_lock() } {
-            Some(mut shared_desk) => work(&mut shared_desk),
-            None => self.push(Class::Light, Box::new(Note(work))),
-        }
+        self.push(Class::Light, Box::new(Note(work)));
     }
 
     fn push(&self, class: Class, errand: Box<dyn Work<S>>) {
@@ -369,6 +366,14 @@ mod tests {
         assert_eq!(block_on(last.done()).unwrap(), [1, 3]);
         queue.note(|shared_desk| shared_desk.push(4));
         assert_eq!(block_on(queue.ask(Class::Light, |shared_desk| shared_desk.clone()).done()).unwrap(), [1, 3, 4]);
+    }
+
+    #[test]
+    fn what_is_given_up_is_closed_in_a_turn_and_never_where_it_is_dropped() {
+        let queue = queue();
+        let (told, closed) = sync_channel(1);
+        queue.note(move |_| told.send(std::thread::current().id()).unwrap());
+        assert_ne!(closed.recv().unwrap(), std::thread::current().id());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::machine::throttle::Course;
 use crate::machine::turns::Class;
 use crate::server::Shared;
 use crate::server::desk::Desk;
-use crate::server::desk::downloads::{Counted, Part, What};
+use crate::server::desk::downloads::{Counted, Downloads, Part, What};
 use crate::server::desk::inbox_room::InboxRoom;
 use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
@@ -347,10 +347,15 @@ impl WebSession {
         self.shared.counts.begin(self.name(), (&self.shared.turns, &self.source), counter)
     }
 
+    /// Those that are counted.
+    pub fn downloads(&self) -> &Arc<Downloads> {
+        &self.shared.downloads
+    }
+
     /// Takes a place for a download by this link. The disk is waited for elsewhere.
     ///
     /// # Errors
-    /// As [`Downloads::begin`](crate::server::desk::downloads::Downloads::begin).
+    /// As [`Downloads::begin`].
     pub async fn count(&self, link: Arc<Link>, what: What, part: Part) -> Result<Counted> {
         let _we_are_at_work = self.progress.working();
         let (downloads, users) = (self.shared.downloads.clone(), self.shared.users.latest());
@@ -378,7 +383,7 @@ impl WebSession {
         room.count().await.map(Some)
     }
 
-    /// Does this at the desk without a turn, or as soon as nobody else is at it: for what is only written down.
+    /// Does this in a turn at the desk for which nobody waits: what is given up is written down and closed there.
     pub fn note(&self, work: impl FnOnce(&mut Desk) + Send + 'static) {
         self.desk.note(move |shared_desk| work(&mut shared_desk.desk));
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
+mod closes;
 mod conditional;
 mod copies;
 mod disk_full;

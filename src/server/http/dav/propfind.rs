@@ -22,6 +22,7 @@ use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::http::answer::{Answer, Body};
 use crate::server::http::entries::{Batch, batch};
+use crate::server::http::open_at_desk::OpenAtDesk;
 use crate::server::http::target::{Place, Whose};
 use crate::server::http::web_session::{OpenFile, WebSession, begin, unexpected};
 
@@ -29,7 +30,7 @@ const METHOD: &str = "PROPFIND";
 
 /// What of a folder came in one turn.
 struct Portion {
-    rest: Option<ListJob>,
+    rest: Option<OpenAtDesk<ListJob>>,
     /// Of which no more is known yet; the next one last.
     bare: Vec<Entry>,
     /// With what more is known of each; the next one last.
@@ -63,7 +64,8 @@ pub async fn serve(web_session: &Arc<WebSession>, place: Place, headers: &Header
     }
     let gathering = web_session.gathering().await;
     let reading = Reading { place, wanted, usage: None };
-    let (itself, portion, reading) = web_session.step(move |desk| open(desk, reading, depth)).await?;
+    let holder = web_session.clone();
+    let (itself, portion, reading) = web_session.step(move |desk| open(desk, &holder, reading, depth)).await?;
     // What goes on while the client reads keeps the folder open.
     let right = match portion.rest.is_some() || !portion.bare.is_empty() {
         true => Some(web_session.open_file().await),
@@ -170,7 +172,12 @@ fn usage_now(desk: &Desk, path: &RelPath) -> Option<Usage> {
 }
 
 /// Looks at the place, and begins with what is in it.
-fn open(desk: &mut Desk, mut reading: Reading, depth: Depth) -> Result<(Resource, Portion, Reading)> {
+fn open(
+    desk: &mut Desk,
+    web_session: &Arc<WebSession>,
+    mut reading: Reading,
+    depth: Depth,
+) -> Result<(Resource, Portion, Reading)> {
     let place = reading.place.clone();
     let meta = match begin(desk, Op::Stat(place.path.clone()), METHOD)? {
         Begun::Done(Ok(Outcome::Found { meta, .. })) => meta,
@@ -194,7 +201,7 @@ fn open(desk: &mut Desk, mut reading: Reading, depth: Depth) -> Result<(Resource
     }
     let op = Op::List { path: place.path.clone(), recursive: false, rotten: false, modes: false, marks: false };
     match begin(desk, op, METHOD)? {
-        Begun::List(job) => Ok((itself, portion(desk, job, &reading)?, reading)),
+        Begun::List(job) => Ok((itself, portion(desk, OpenAtDesk::new(job, web_session), &reading)?, reading)),
         _ => Err(unexpected()),
     }
 }
@@ -220,7 +227,7 @@ fn usage(desk: &Desk, path: &RelPath, kind: EntryKind, reading: &Reading) -> Opt
 }
 
 /// Reads as much of the folder as one turn is for.
-fn portion(desk: &mut Desk, job: ListJob, reading: &Reading) -> Result<Portion> {
+fn portion(desk: &mut Desk, job: OpenAtDesk<ListJob>, reading: &Reading) -> Result<Portion> {
     let Batch { rest, mut entries, missing, .. } = batch(desk, job, limits::WEB_ENTRIES_A_TURN)?;
     // No word of WebDAV's is understood for it by those that keep folders alike: they would remove their copies.
     if missing > 0 {
@@ -233,7 +240,12 @@ fn portion(desk: &mut Desk, job: ListJob, reading: &Reading) -> Result<Portion> 
 }
 
 /// Finds out more of these entries, until that takes as much as a portion may.
-fn look_closer(desk: &Desk, rest: Option<ListJob>, mut bare: Vec<Entry>, reading: &Reading) -> Result<Portion> {
+fn look_closer(
+    desk: &Desk,
+    rest: Option<OpenAtDesk<ListJob>>,
+    mut bare: Vec<Entry>,
+    reading: &Reading,
+) -> Result<Portion> {
     let (mut entries, mut taken) = (Vec::new(), 0);
     while taken < limits::DAV_MORE {
         let Some(entry) = bare.pop() else { break };
@@ -297,15 +309,6 @@ impl PropfindBody {
             };
         }
         Ok(Some((Bytes::from(piece), self)))
-    }
-}
-
-impl Drop for PropfindBody {
-    /// Whoever left in the middle is written down.
-    fn drop(&mut self) {
-        if let Some(job) = self.portion.rest.take() {
-            self.web_session.note(|desk| drop(desk.drop_list(job, Error::new(Kind::Aborted, "the client is gone"))));
-        }
     }
 }
 

@@ -5,10 +5,9 @@ use super::{State, Talk};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::lane::Outgoing;
-use crate::machine::source::Origin;
-use crate::machine::turns::{self, Class};
+use crate::machine::turns::Class;
 use crate::proto::{ReplyWriter, frame, listing};
-use crate::server::desk::downloads::{Counted, Part, USED_UP, What};
+use crate::server::desk::downloads::{Asked, Counted, USED_UP};
 use crate::server::desk::jobs::download::{Download, Pulled};
 use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::jobs::work::{Work, Worked};
@@ -41,22 +40,12 @@ impl Talk {
 
     /// Takes a place for a download, where a link allows so many.
     fn count(&self, job: &Download, offset: u64) -> Result<Option<Counted>> {
-        let principal = self.desk.principal();
-        let Some(link) = principal.link().filter(|link| link.downloads.is_some()) else { return Ok(None) };
         let Some(downloads) = self.desk.downloads() else { return Ok(None) };
-        let (meta, left) = (job.meta(), job.left());
-        let what = What {
-            origin: Origin::from(self.desk.ticket().peer().ip()),
-            path: job.running().path().cloned().unwrap_or_default(),
-            state: format!("{} {}", meta.size, meta.mtime),
-        };
-        let part = if left < meta.size { Part::Range { length: left, of: meta.size } } else { Part::Whole };
-        let begun = turns::block_in_place(|| downloads.begin(self.desk.users().latest().links(), link, what, part));
-        begun.map(|counted| Some(counted.reaching_its_end(offset.saturating_add(left) >= meta.size))).map_err(|error| {
-            match error.kind() {
-                Kind::LoginFailed => Error::new(Kind::Denied, USED_UP),
-                _ => error,
-            }
+        let (left, size) = (job.left(), job.meta().size);
+        let asked = if left < size { Asked::range(offset, left, size) } else { Asked::WHOLE };
+        self.desk.take_place(downloads, job, asked).map_err(|error| match error.kind() {
+            Kind::LoginFailed => Error::new(Kind::Denied, USED_UP),
+            _ => error,
         })
     }
 
