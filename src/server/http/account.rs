@@ -278,7 +278,7 @@ async fn look(web_session: &Arc<WebSession>) -> Result<About> {
         let keys = user.map(keys_of).unwrap_or_default();
         let groups = users.shares().groups_of(desk.principal().name()).into_iter().map(str::to_owned).collect();
         let usage = desk.usage_now(&RelPath::root());
-        let counter = (usage == UsageNow::Uncounted).then(|| desk.counter(&RelPath::root()));
+        let counter = (usage == UsageNow::Uncounted).then(|| desk.counter(vec![RelPath::root()]));
         let terms = desk.principal().home_terms();
         desk.succeeded(&running);
         desk.rest();

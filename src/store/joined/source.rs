@@ -52,8 +52,4 @@ impl Source for ShownSource {
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         self.source.read_at(offset, buffer).map_err(|error| self.path.told(error))
     }
-
-    fn read_now(&mut self, offset: u64, buffer: &mut [u8]) -> Result<bool> {
-        self.source.read_now(offset, buffer).map_err(|error| self.path.told(error))
-    }
 }

@@ -173,10 +173,6 @@ impl Source for BrokenSource {
     fn read_at(&mut self, _: u64, _: &mut [u8]) -> Result<usize> {
         broken(&self.0)
     }
-
-    fn read_now(&mut self, _: u64, _: &mut [u8]) -> Result<bool> {
-        broken(&self.0)
-    }
 }
 
 struct BrokenUpload {
@@ -352,7 +348,6 @@ fn what_fails_later_names_the_path_that_its_user_knows() {
         "our/team/a/x",
         &[
             ("read_at", &|store| store.open(&x)?.read_at(0, &mut []).map(drop)),
-            ("read_now", &|store| store.open(&x)?.read_now(0, &mut []).map(drop)),
             ("change", &|store| store.open(&x)?.change().map(drop)),
             ("accept", &|store| store.open(&x)?.accept(&Hash::of(b""))),
             ("append", &|store| store.begin(&x, spec)?.append(b"x")),
