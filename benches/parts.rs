@@ -99,6 +99,7 @@ fn lines() -> Vec<u8> {
             mode: None,
             rotten: false,
             mark: None,
+            identity: None,
             path: path(number).as_bytes().to_vec(),
         }
         .render(&mut lines);

@@ -276,7 +276,7 @@ impl Listing for Entries {
         let (path, object) = self.0.next()?;
         let Meta { kind, size, mtime, mode } = object.meta();
         let path = path.as_bytes().to_vec();
-        Some(Ok(Entry { kind, size, mtime, mode: Some(mode), rotten: false, mark: None, path }))
+        Some(Ok(Entry { kind, size, mtime, mode: Some(mode), rotten: false, mark: None, identity: None, path }))
     }
 }
 

@@ -252,6 +252,17 @@ pub const RECORD_MIN: u64 = 1024 * 1024;
 /// one tick of a file system's clock, at worst two seconds (FAT), have the same time.
 pub const RECORD_AGE_MIN: Duration = Duration::from_secs(3);
 
+/// How far ahead a machine's clock may be of what it showed before, and the time that has passed since, before nothing is removed by its
+/// age: a weekend may pass while no server runs, and what is kept is kept for longer.
+pub const CLOCK_LEAP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+/// How long such a clock has to go on from what it shows before it is believed: less than the pause between two sweeps, and long enough
+/// for somebody, or a time server, to set it right.
+pub const CLOCK_LASTS: Duration = Duration::from_secs(4 * 60 * 60);
+
+/// A day.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often a file that must have a certain hash to be replaced is hashed, because it was touched meanwhile, before the
 /// answer is that it changed.
 pub const CONDITION_LOOKS: usize = 8;

@@ -233,6 +233,7 @@ mod tests {
             mode: None,
             rotten: false,
             mark: Some(Mark::Symlink(b"x".to_vec())),
+            identity: None,
             path: format!("l{at}").into_bytes(),
         };
         Listing { entries: (0..count).map(link).collect(), ..Listing::default() }

@@ -1,6 +1,6 @@
 //! What is in a folder.
 
-use super::{FileMode, Mtime};
+use super::{FileMode, Identity, Mtime};
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +75,9 @@ pub struct Entry {
     /// What else it is. Known only if it was asked for.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub mark: Option<Mark>,
+    /// What tells a file from those that had its name before it, where the storage's listings say so. It is told to nobody else.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub identity: Option<Identity>,
     /// Bytes relative to the listed folder. As the disk has them: they may hold control characters, and whoever
     /// uses them as a path parses them first.
     #[cfg_attr(feature = "serde", serde(with = "super::serde_forms::bytes"))]

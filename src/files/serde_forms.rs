@@ -96,6 +96,7 @@ mod tests {
                 mode: Some(FileMode::ALL),
                 rotten: false,
                 mark: None,
+                identity: None,
                 path: path.to_vec(),
             };
             let text = serde_json::to_string(&entry).unwrap();

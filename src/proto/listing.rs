@@ -73,7 +73,7 @@ impl Entry {
         if path.is_empty() {
             return None;
         }
-        Some(Entry { kind, size, mtime, mode, rotten, mark, path })
+        Some(Entry { kind, size, mtime, mode, rotten, mark, identity: None, path })
     }
 }
 
@@ -97,6 +97,7 @@ mod tests {
             mode: None,
             rotten: false,
             mark: None,
+            identity: None,
             path: b"a b\n".to_vec(),
         };
         let mut out = Vec::new();
@@ -131,7 +132,8 @@ mod tests {
                 2 => Some(Mark::SharedListOnly),
                 _ => Some(Mark::Shared),
             };
-            let entry = Entry { kind, size, mtime: Mtime { secs, nanos }, mode, rotten, mark, path };
+            let mtime = Mtime { secs, nanos };
+            let entry = Entry { kind, size, mtime, mode, rotten, mark, identity: None, path };
             let mut line = Vec::new();
             entry.render(&mut line);
             prop_assert!(line.len() <= LINE_MAX);

@@ -307,6 +307,7 @@ impl Store for JoinedStore {
                 mode: Some(meta.mode),
                 rotten: false,
                 mark: self.mounts.iter().any(|mount| mount.at == *shown).then_some(Mark::Shared),
+                identity: None,
                 path: name.clone(),
             }));
             if recursive {

@@ -71,7 +71,16 @@ impl Store for OneFile {
             path if path.is_root() => {
                 let Meta { kind, size, mtime, mode } = self.meta()?;
                 let path = self.name.as_bytes().to_vec();
-                Ok(Box::new(One(Some(Entry { kind, size, mtime, mode: Some(mode), rotten: false, mark: None, path }))))
+                Ok(Box::new(One(Some(Entry {
+                    kind,
+                    size,
+                    mtime,
+                    mode: Some(mode),
+                    rotten: false,
+                    mark: None,
+                    identity: None,
+                    path,
+                }))))
             }
             path if *path == self.name => Err(Error::new(Kind::NotDirectory, format!("{path}: no folder"))),
             path => Err(missing(path)),

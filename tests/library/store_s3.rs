@@ -56,6 +56,7 @@ checked! {
     a_batch_is_committed_in_order_and_one_failure_is_alone
     folders_and_files_of_one_commit_are_answered_in_its_order_and_a_foreign_one_is_refused_alone
     an_open_file_is_the_one_that_was_opened
+    what_replaces_a_file_of_its_size_and_time_is_told_apart
     a_replaced_file_keeps_its_mode_and_a_new_one_is_no_wider_than_its_source
     what_is_recorded_of_a_large_file_is_its_hash_until_somebody_reads_another
     names_change_only_as_asked

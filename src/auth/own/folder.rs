@@ -13,6 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::fs::OFlags;
 
 use super::changes::{self, Changes, Followed, News, Turn};
+use super::clock::Clock;
 use super::{Own, Record, for_users};
 use crate::auth::User;
 use crate::error::{Error, Kind, Result};
@@ -33,6 +34,9 @@ pub(super) const LINKS: &str = "links";
 
 /// What a server that ended in order left to the next one; of several to the next one of the same name.
 const LEFT: &str = "left.json";
+
+/// What the clock showed when a server last removed what was old.
+const CLOCK: &str = "clock";
 
 /// The characters of a user's name that stand for themselves in the name of a file are small letters and digits: where
 /// case does not count, `Alice` and `alice` must not share one.
@@ -60,12 +64,18 @@ pub struct StateFolder {
     turn: Option<Arc<Mutex<Turn>>>,
     /// What is left to the next server.
     left: PathBuf,
+    clock: Clock,
 }
 
 impl StateFolder {
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What says whether something in it, or of what the server serves, may be removed because it is old.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// What this user did, if it holds for the entry that the user has. With why it cannot be read, if that is so.

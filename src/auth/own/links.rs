@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::changes::{Changes, Followed};
+use super::clock::Clock;
 use super::folder::StateFolder;
 use super::for_users;
 use super::link::{Kept, Link, LinkTo, LinkUse};
@@ -35,6 +36,7 @@ pub struct Links {
     /// What other servers change there, if there are any, and up to where that is taken over.
     changes: Option<Changes>,
     followed: Mutex<Followed>,
+    clock: Clock,
     /// What was taken over is more than what was used up, and nobody was told yet.
     is_changed: AtomicBool,
     table: Mutex<HashMap<Hash, Kept>>,
@@ -103,6 +105,7 @@ impl Links {
             folder: Some(path),
             changes: folder.changes().cloned(),
             followed: Mutex::new(followed),
+            clock: folder.clock().clone(),
             is_changed: AtomicBool::new(false),
             table: Mutex::new(table),
             writing: Mutex::default(),

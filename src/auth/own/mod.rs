@@ -7,6 +7,7 @@
 //! was done by proof of a key that the administrator gave holds, moreover, as long as that key does, and no farther.
 
 mod changes;
+mod clock;
 mod folder;
 mod incoming;
 mod invitation;
@@ -24,6 +25,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use changes::{Followed, Turn, still_changing};
+pub use clock::Clock;
 pub use folder::StateFolder;
 pub use invitation::Invitation;
 pub(super) use invitation::used;

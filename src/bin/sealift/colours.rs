@@ -42,6 +42,7 @@ mod tests {
             mode: None,
             rotten: false,
             mark: None,
+            identity: None,
             path: name.as_bytes().to_vec(),
         };
         colours.paint(&entry, name)

@@ -168,7 +168,7 @@ impl Search {
                 }
                 let Stat { kind, size, mtime, mode, rotten } = requests::stat(&reply)?;
                 let path = path.as_bytes().to_vec();
-                self.keep(&RelPath::root(), Entry { kind, size, mtime, mode, rotten, mark: None, path })
+                self.keep(&RelPath::root(), Entry { kind, size, mtime, mode, rotten, mark: None, identity: None, path })
             },
         )
     }

@@ -116,7 +116,7 @@ fn leave_denied(unread: &Unread, root: &RelPath, report: &mut Report<'_>, which:
 }
 
 fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which, tree: &mut Tree) {
-    let Entry { kind, size, mtime, mode, rotten, mark, path } = entry;
+    let Entry { kind, size, mtime, mode, rotten, mark, path, .. } = entry;
     let is_inside_another = path
         .iter()
         .enumerate()

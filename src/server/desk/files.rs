@@ -6,7 +6,9 @@ use super::outcome::{Begun, Outcome, Room};
 use super::running::Running;
 use crate::auth::Access;
 use crate::error::{Kind, Result};
-use crate::files::{EntryKind, Hash, Keep, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage, UsageNow};
+use crate::files::{
+    EntryKind, Hash, Identity, Keep, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage, UsageNow,
+};
 use crate::limits;
 use crate::machine::turns;
 use crate::store::local::name_before;
@@ -168,16 +170,26 @@ impl Desk {
         self.over(running, superseded.map(|(stored, _)| Outcome::Renamed(stored)))
     }
 
-    /// The BLAKE3 that is recorded of the bytes of this file of so many, for whoever may read them; nothing is read for it.
-    pub fn recorded(&self, path: &RelPath, kind: EntryKind, size: u64) -> Option<Hash> {
+    /// The BLAKE3 that is recorded of the bytes of this file of so many, and what tells it from those that had its name before it, for
+    /// whoever may read it; nothing is read for it. A listing may have `told` the latter.
+    pub fn told_apart(
+        &self,
+        path: &RelPath,
+        (kind, size): (EntryKind, u64),
+        told: Option<Identity>,
+    ) -> (Option<Hash>, Option<Identity>) {
         let may_read = self.principal.grants().access_at(path).contains(Access::DOWNLOAD)
             && self.check_real(path, Access::DOWNLOAD, "").is_ok();
-        if !may_read || kind != EntryKind::File || size < limits::RECORD_MIN {
-            return None;
+        if !may_read || kind != EntryKind::File {
+            return (None, None);
         }
-        match self.store.open(path).ok()?.record() {
-            Some(Record::Sound(hash)) => Some(hash),
-            Some(Record::Rotten(_)) | None => None,
+        if size < limits::RECORD_MIN && told.is_some() {
+            return (None, told);
+        }
+        let Ok(source) = self.store.open(path) else { return (None, told) };
+        match source.record() {
+            Some(Record::Sound(hash)) => (Some(hash), source.identity()),
+            Some(Record::Rotten(_)) | None => (None, source.identity()),
         }
     }
 

@@ -14,7 +14,7 @@ use futures::future::{Either, select};
 use tracing::{info, warn};
 
 use super::registry::Registry;
-use crate::auth::{StateFolder, Users};
+use crate::auth::{Clock, StateFolder, Users};
 use crate::error::{Error, Kind};
 use crate::files::{HomeTerms, Location, NodePlace, Swept, Vault};
 use crate::limits;
@@ -28,20 +28,22 @@ pub fn begin(
     registry: Arc<Registry>,
     (pause, died): (Duration, Receiver<()>),
 ) -> JoinHandle<()> {
+    let clock = state.as_ref().map(|state| state.clock().clone()).unwrap_or_default();
     spawn(async move {
         let mut after_a_death = false;
         loop {
             if !know_the_time(&*vault, &registry).await {
                 return;
             }
-            let (vault, state, (users, are_missed)) = (vault.clone(), state.clone(), users());
+            let (vault, state, clock, (users, are_missed)) = (vault.clone(), state.clone(), clock.clone(), users());
             let sweeping = move || {
                 state.iter().for_each(sweep_state);
-                sweep_all(&*vault, &users);
+                sweep_all(&*vault, &users, &clock);
                 // Whose users are gone goes by the second sweep, and that is to be one of long after the first.
                 for error in users.sweep_links(are_missed || after_a_death) {
                     warn!(%error, "a link that is over stays where it was");
                 }
+                clock.remember();
             };
             spawn_blocking(sweeping).await;
             let another_died = async {
@@ -101,7 +103,7 @@ async fn know_the_time(vault: &dyn Vault, registry: &Registry) -> bool {
     true
 }
 
-fn sweep_all(vault: &dyn Vault, users: &Users) {
+fn sweep_all(vault: &dyn Vault, users: &Users, clock: &Clock) {
     let mut names = vault.names().unwrap_or_else(|error| {
         warn!(%error, "cannot look for the homes of former users");
         BTreeSet::new()
@@ -117,11 +119,12 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
     let homes = users.iter().map(|user| (&user.grants().home, is_bounded(user.grants().terms)));
     let bounded = homes.chain(shared).filter(|(_, is_bounded)| *is_bounded).map(|(name, _)| Path::new(name));
     let bounded: BTreeSet<&Path> = bounded.collect();
+    // Interrupted uploads are not counted: where that matters there are none.
+    let max_age = |is_bounded: bool| (!is_bounded).then(|| old_by(clock));
     let mut all = Swept::default();
     for home in &names {
         let bounded = Path::new(home).ancestors().any(|above| bounded.contains(above));
-        // Interrupted uploads are not counted: where that matters there are none.
-        match vault.sweep(home, (!bounded).then_some(limits::PARTIAL_MAX_AGE)) {
+        match vault.sweep(home, max_age(bounded)) {
             Ok(swept) => {
                 all.removed += swept.removed;
                 all.saved += swept.saved;
@@ -133,9 +136,7 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
     for folder in users.shares().folders() {
         // What nobody changes has nothing left over in it.
         if matches!(folder.location(), Location::Elsewhere(_)) && folder.is_changed() {
-            match vault
-                .sweep_folder(folder.location(), (!is_bounded(folder.terms())).then_some(limits::PARTIAL_MAX_AGE))
-            {
+            match vault.sweep_folder(folder.location(), max_age(is_bounded(folder.terms()))) {
                 Ok(swept) => {
                     all.removed += swept.removed;
                     all.saved += swept.saved;
@@ -145,8 +146,13 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
             }
         }
     }
-    let trash = sweep_trash(vault, users);
+    let trash = sweep_trash(vault, users, clock);
     info!(target: "sealift::server::start", homes = names.len(), removed = all.removed, saved = all.saved, trash, "swept");
+}
+
+/// How old an interrupted upload is that goes: by a clock that may be wrong nothing is old enough.
+fn old_by(clock: &Clock) -> Duration {
+    if clock.is_believed() { limits::PARTIAL_MAX_AGE } else { Duration::MAX }
 }
 
 /// What commands and servers that were killed left of what they wrote.
@@ -173,8 +179,9 @@ fn is_bounded(terms: HomeTerms) -> bool {
 }
 
 /// What was deleted or replaced goes for good when it is older than what is said of its folder; of several that say something the
-/// longest time counts. Where nothing is kept any more, what is there stays until somebody empties it.
-fn sweep_trash(vault: &dyn Vault, users: &Users) -> usize {
+/// longest time counts. Where nothing is kept any more, what is there stays until somebody empties it; and so does everything as long as the
+/// clock may be wrong.
+fn sweep_trash(vault: &dyn Vault, users: &Users, clock: &Clock) -> usize {
     let mut ages: BTreeMap<Location, Duration> = BTreeMap::new();
     let homes = users.iter().map(|user| (Location::Below(user.grants().home.clone()), user.grants().terms.trash));
     let folders = users.shares().folders().iter().map(|folder| (folder.location().clone(), folder.terms().trash));
@@ -185,7 +192,7 @@ fn sweep_trash(vault: &dyn Vault, users: &Users) -> usize {
         }
     }
     let mut gone = 0;
-    for (place, age) in &ages {
+    for (place, age) in ages.iter().filter(|_| clock.is_believed()) {
         match vault.sweep_trash(place, *age) {
             Ok(some) => gone += some,
             Err(error) if is_all_over(vault, &error) => return gone,
@@ -208,6 +215,7 @@ mod tests {
     use crate::error::Result;
     use crate::files::{Durability, Store};
     use crate::store::LocalVault;
+    use crate::sync::Mutex;
 
     #[test]
     fn what_is_left_over_goes_while_the_server_runs_and_what_is_young_stays() {
@@ -290,8 +298,61 @@ mod tests {
     #[test]
     fn one_that_has_lost_its_place_is_told_so_once_and_not_for_each_home() {
         let vault = Lost(AtomicUsize::new(0));
-        sweep_all(&vault, &Users::parse("", "users.toml").unwrap());
+        sweep_all(&vault, &Users::parse("", "users.toml").unwrap(), &Clock::default());
         assert_eq!(vault.0.into_inner(), 1);
+    }
+
+    /// It keeps how old what it sweeps has to be.
+    #[derive(Default)]
+    struct Asked(Mutex<(Vec<Option<Duration>>, Vec<Duration>)>);
+
+    impl Vault for Asked {
+        fn open(&self, home: &str, _: HomeTerms) -> Result<Arc<dyn Store>> {
+            Err(Error::new(Kind::NotFound, home))
+        }
+
+        fn prepare(&self, _: &str) -> Result<()> {
+            Ok(())
+        }
+
+        fn names(&self) -> Result<BTreeSet<String>> {
+            Ok(BTreeSet::new())
+        }
+
+        fn sweep(&self, _: &str, max_age: Option<Duration>) -> Result<Swept> {
+            self.0.lock().0.push(max_age);
+            Ok(Swept::default())
+        }
+
+        fn sweep_trash(&self, _: &Location, max_age: Duration) -> Result<usize> {
+            self.0.lock().1.push(max_age);
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn nothing_goes_by_its_age_after_a_start_with_a_clock_that_is_weeks_ahead() {
+        let place = tempfile::tempdir().unwrap();
+        let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let users = |bound| format!("[users.alice]\npassword = \"{hash}\"\ntrash = \"30d\"\n{bound}");
+        let swept = |bound| {
+            let (vault, state) = (Asked::default(), StateFolder::open(place.path()).unwrap());
+            let users = Users::parse(&users(bound), "users.toml").unwrap();
+            sweep_all(&vault, &users, state.clock());
+            state.clock().remember();
+            vault.0.into_inner()
+        };
+        let (day, as_ever) = (limits::DAY, (vec![Some(limits::PARTIAL_MAX_AGE)], vec![30 * limits::DAY]));
+        assert_eq!(swept(""), as_ever);
+        let file = place.path().join("clock");
+        let shown: u64 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+        // As if it were right and is 40 days ahead now.
+        fs::write(&file, (shown - 40 * day.as_secs()).to_string()).unwrap();
+        assert_eq!(swept(""), (vec![Some(Duration::MAX)], vec![]));
+        assert_eq!(swept("quota = \"1 GiB\"\n"), (vec![None], vec![]), "what goes there goes at any age");
+        // It is set right before the next start.
+        fs::write(&file, shown.to_string()).unwrap();
+        assert_eq!(swept(""), as_ever);
     }
 
     /// How often it says that it does not know.

@@ -226,7 +226,16 @@ fn open(desk: &mut Desk, folder: &RelPath, name: &RelPath, method: &'static str)
     };
     let Meta { kind, size, mtime, .. } = meta;
     let list = if kind == EntryKind::Directory { Some(list_now(desk, &path, method)?) } else { None };
-    let entry = Entry { kind, size, mtime, mode: None, rotten: false, mark: None, path: name.as_bytes().to_vec() };
+    let entry = Entry {
+        kind,
+        size,
+        mtime,
+        mode: None,
+        rotten: false,
+        mark: None,
+        identity: None,
+        path: name.as_bytes().to_vec(),
+    };
     Ok((entry, list))
 }
 

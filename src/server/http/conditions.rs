@@ -7,8 +7,9 @@ use hyper::header::{
     HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
 };
 
-use crate::files::{Hash, Meta, Mtime};
+use crate::files::{Hash, Identity, Mtime};
 use crate::limits;
+use crate::server::desk::jobs::download::Download;
 
 /// What tells one state of a file from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,16 +33,20 @@ pub enum Decision {
 
 impl Validators {
     /// Those of a file, by the recorded hash of its bytes if there is one.
-    pub fn of(meta: &Meta, recorded: Option<&Hash>) -> Validators {
-        Validators::of_state(meta.size, meta.mtime, recorded)
+    pub fn of(file: &Download) -> Validators {
+        let (meta, recorded) = (file.meta(), file.recorded());
+        let identity = if recorded.is_none() { file.identity() } else { None };
+        Validators::of_state((meta.size, meta.mtime), identity, recorded.as_ref())
     }
 
-    /// The same of a file of so many bytes that was modified then.
-    pub fn of_state(size: u64, mtime: Mtime, recorded: Option<&Hash>) -> Validators {
-        let etag = match recorded {
-            Some(hash) => format!("\"{hash}\""),
-            // Two changes within a tick of a file system's clock look alike: a weak one.
-            None => format!("W/\"{size:x}-{:x}.{:x}\"", mtime.secs, mtime.nanos),
+    /// The same of a file of so many bytes that was modified then, and is told from those that had its name before it by its identity.
+    pub fn of_state((size, mtime): (u64, Mtime), identity: Option<Identity>, recorded: Option<&Hash>) -> Validators {
+        let etag = match (recorded, identity) {
+            (Some(hash), _) => format!("\"{hash}\""),
+            // Two changes of one file within a tick of a file system's clock look alike: a weak one. Size and time alone say too little,
+            // since whoever replaces a file says what time the new one has.
+            (None, Some(identity)) => format!("W/\"{size:x}-{:x}.{:x}-{identity}\"", mtime.secs, mtime.nanos),
+            (None, None) => format!("W/\"{size:x}-{:x}.{:x}\"", mtime.secs, mtime.nanos),
         };
         let secs = u64::try_from(mtime.secs).ok().filter(|secs| *secs < limits::HTTP_DATE_END);
         Validators { etag, modified: secs.and_then(|secs| UNIX_EPOCH.checked_add(Duration::from_secs(secs))) }
@@ -72,17 +77,10 @@ impl Validators {
     }
 
     /// Whether a range may be sent: the client names no state of the file that its part is of, or names this one for
-    /// certain.
-    pub fn allow_range(&self, headers: &HeaderMap, now: SystemTime) -> bool {
+    /// certain. A date never does (RFC 9110, section 8.8.2.2): whoever replaces a file says what time the new one has.
+    pub fn allow_range(&self, headers: &HeaderMap) -> bool {
         let Some(condition) = headers.get(IF_RANGE) else { return true };
-        let Ok(text) = condition.to_str() else { return false };
-        if text.starts_with('"') || text.starts_with("W/") {
-            return self.is_strongly(text.trim());
-        }
-        // A date tells for certain only once nothing can change within its second any more.
-        let settled =
-            |modified: &SystemTime| now.duration_since(*modified).is_ok_and(|age| age >= limits::RECORD_AGE_MIN);
-        self.modified.filter(settled).is_some_and(|modified| parse_date(condition) == Some(modified))
+        condition.to_str().is_ok_and(|tag| self.is_strongly(tag.trim()))
     }
 
     fn is_strongly(&self, tag: &str) -> bool {
@@ -99,6 +97,19 @@ pub enum Expected<'h> {
     This(Hash),
     /// What only a look at what is there can tell.
     State(State<'h>),
+}
+
+/// A file that is there.
+#[derive(Debug, Clone, Copy)]
+pub struct There {
+    /// The BLAKE3 of its bytes.
+    pub hash: Hash,
+    /// How many those are.
+    pub size: u64,
+    /// When it was last modified.
+    pub mtime: Mtime,
+    /// What tells it from those that had its name before it, if that is known.
+    pub identity: Option<Identity>,
 }
 
 /// What must hold of what is there.
@@ -125,13 +136,13 @@ impl Expected<'_> {
 }
 
 impl State<'_> {
-    /// Whether it holds of a file with this hash, of so many bytes, modified then, or of nothing. The weak tag that is told of a
+    /// Whether it holds of this file, or of nothing. The weak tag that is told of a
     /// file without a record holds too: davfs2 knows no other, sends it back without its `W/`, and gives up what it was to write
     /// if it does not hold.
-    pub fn holds(&self, there: Option<(&Hash, u64, Mtime)>) -> bool {
+    pub fn holds(&self, there: Option<&There>) -> bool {
         let State(headers) = self;
-        let tags =
-            there.map(|(hash, size, mtime)| (format!("\"{hash}\""), Validators::of_state(size, mtime, None).etag));
+        let weak = |there: &There| Validators::of_state((there.size, there.mtime), there.identity, None).etag;
+        let tags = there.map(|there| (format!("\"{}\"", there.hash), weak(there)));
         let bare = |tag: &str| tag.trim_start_matches("W/").to_owned();
         let is = |given: &str| {
             tags.as_ref().is_some_and(|(tag, weak)| given == "*" || given == tag || bare(given) == bare(weak))
@@ -140,9 +151,9 @@ impl State<'_> {
             if !values(headers, &IF_MATCH).any(|list| lists(list, is)) {
                 return false;
             }
-        } else if let (Some(since), Some((_, _, mtime))) = (date(headers, &IF_UNMODIFIED_SINCE), there) {
+        } else if let (Some(since), Some(there)) = (date(headers, &IF_UNMODIFIED_SINCE), there) {
             // Dates are in whole seconds.
-            let whole = Mtime { nanos: 0, ..mtime }.to_system_time();
+            let whole = Mtime { nanos: 0, ..there.mtime }.to_system_time();
             if whole.is_none_or(|modified| modified > since) {
                 return false;
             }
@@ -229,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_time_that_no_header_can_say_is_left_out() {
-        let modified = |secs| Validators::of_state(0, Mtime { secs, nanos: 0 }, None).modified;
+        let modified = |secs| Validators::of_state((0, Mtime { secs, nanos: 0 }), None, None).modified;
         assert!(modified(-1).is_none() && modified(i64::MAX).is_none());
         let last = modified(i64::try_from(limits::HTTP_DATE_END).unwrap() - 1).unwrap();
         assert_eq!(httpdate::fmt_http_date(last), "Fri, 31 Dec 9999 23:59:59 GMT");
@@ -239,8 +250,9 @@ mod tests {
     fn a_change_depends_on_nothing_on_a_hash_or_on_what_is_found() {
         let hash = Hash::of(b"x");
         let tag = format!("\"{hash}\"");
+        let file = There { hash, size: 3, mtime: Mtime { secs: 1000, nanos: 5 }, identity: None };
         let holds = |pairs: &[(HeaderName, &str)], there: bool| match Expected::of(&headers(pairs)) {
-            Expected::State(state) => Some(state.holds(there.then_some((&hash, 3, Mtime { secs: 1000, nanos: 5 })))),
+            Expected::State(state) => Some(state.holds(there.then_some(&file))),
             Expected::Absent | Expected::This(_) => None,
         };
         assert!(matches!(Expected::of(&headers(&[(IF_NONE_MATCH, "*")])), Expected::Absent));
@@ -268,16 +280,27 @@ mod tests {
     }
 
     #[test]
-    fn a_range_goes_with_a_strong_tag_or_a_date_that_has_settled() {
+    fn a_weak_tag_tells_files_of_one_size_and_time_apart() {
+        let [old, new] = [b"old", b"new"].map(|number| Some(Identity::of(number)));
+        let state = (3, Mtime { secs: 1000, nanos: 5 });
+        let [was, is] = [old, new].map(|identity| Validators::of_state(state, identity, None).etag);
+        assert!(was.starts_with("W/\"3-3e8.5-") && was != is, "{was} {is}");
+        assert_eq!(Validators::of_state(state, old, None).etag, was);
+        let there = There { hash: Hash::of(b"new"), size: state.0, mtime: state.1, identity: new };
+        let holds = |tag: &str| State(&headers(&[(IF_MATCH, tag)])).holds(Some(&there));
+        assert!(holds(&is) && holds(is.trim_start_matches("W/")), "as davfs2 sends it");
+        assert!(!holds(&was) && !holds(was.trim_start_matches("W/")) && !holds("W/\"3-3e8.5\""));
+    }
+
+    #[test]
+    fn a_range_goes_with_a_strong_tag_and_with_no_date() {
         let modified = UNIX_EPOCH + Duration::from_secs(1000);
         let strong = Validators { etag: "\"abc\"".into(), modified: Some(modified) };
         let weak = Validators { etag: "W/\"abc\"".into(), ..strong.clone() };
-        let later = modified + limits::RECORD_AGE_MIN;
-        let allows = |of: &Validators, value: &str, now| of.allow_range(&headers(&[(IF_RANGE, value)]), now);
-        assert!(strong.allow_range(&HeaderMap::new(), later));
-        assert!(allows(&strong, "\"abc\"", later) && !allows(&strong, "\"x\"", later));
-        assert!(!allows(&weak, "W/\"abc\"", later));
-        assert!(allows(&strong, &at(1000), later) && !allows(&strong, &at(1001), later));
-        assert!(!allows(&strong, &at(1000), modified + Duration::from_secs(1)));
+        let allows = |of: &Validators, value: &str| of.allow_range(&headers(&[(IF_RANGE, value)]));
+        assert!(strong.allow_range(&HeaderMap::new()));
+        assert!(allows(&strong, "\"abc\"") && !allows(&strong, "\"x\""));
+        assert!(!allows(&weak, "W/\"abc\"") && !allows(&weak, "\"abc\""));
+        assert!(!allows(&strong, &at(1000)) && !allows(&strong, &at(1001)) && !allows(&weak, &at(1000)));
     }
 }

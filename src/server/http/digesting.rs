@@ -2,7 +2,6 @@
 //! file is read for them before it is sent: in steps that take their turns with other heavy work, and none that is very large.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -57,7 +56,7 @@ pub async fn digest(web_session: &Arc<WebSession>, asked: &Asked) -> Result<Opti
     let opened = web_session.step(move |desk: &mut Desk| {
         let op = Op::Read { path, offset: 0, length: None, growing: false };
         let Begun::Download(job) = begin(desk, op, method)? else { return Err(unexpected()) };
-        let validators = Validators::of(&job.meta(), job.recorded().as_ref());
+        let validators = Validators::of(&job);
         let source = job.into_source();
         desk.rest();
         let is_sent = validators.decide(&headers) == Decision::Go && source.meta().size <= limits::WEB_DIGEST_MAX;
@@ -104,7 +103,7 @@ impl Hashing {
     ) -> Hashing {
         let size = source.meta().size;
         let is_head = method == "HEAD";
-        let wanted = match !is_head && validators.allow_range(headers, SystemTime::now()) {
+        let wanted = match !is_head && validators.allow_range(headers) {
             true => Wanted::of(headers, size),
             false => Wanted::Whole,
         };

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::stream::try_unfold;
@@ -145,7 +144,7 @@ async fn open(
         let op = Op::Read { path: path.clone(), offset: 0, length: None, growing: false };
         let Begun::Download(job) = begin(desk, op, method)? else { return Err(unexpected()) };
         let meta = job.meta();
-        let validators = Validators::of(&meta, job.recorded().as_ref());
+        let validators = Validators::of(&job);
         let decision = validators.decide(&headers);
         if decision != Decision::Go {
             desk.succeeded(job.running());
@@ -153,7 +152,7 @@ async fn open(
             return Ok(Found::Decided(decision, validators));
         }
         let is_head = method == "HEAD";
-        let wanted = match !is_head && validators.allow_range(&headers, SystemTime::now()) {
+        let wanted = match !is_head && validators.allow_range(&headers) {
             true => Wanted::of(&headers, meta.size),
             false => Wanted::Whole,
         };

@@ -297,7 +297,16 @@ mod tests {
 
     fn entry(name: &str, kind: EntryKind, size: u64, secs: i64) -> Entry {
         let mtime = Mtime { secs, nanos: 0 };
-        Entry { kind, size, mtime, mode: None, rotten: false, mark: None, path: name.as_bytes().to_vec() }
+        Entry {
+            kind,
+            size,
+            mtime,
+            mode: None,
+            rotten: false,
+            mark: None,
+            identity: None,
+            path: name.as_bytes().to_vec(),
+        }
     }
 
     #[test]

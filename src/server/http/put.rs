@@ -8,7 +8,7 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer, set, text};
 use super::codings;
-use super::conditions::{Expected, hold_of_folder};
+use super::conditions::{Expected, There, hold_of_folder};
 use super::digests::{self, Digests};
 use super::receiving::{self, Wanted};
 use super::request_body::RequestBody;
@@ -17,7 +17,7 @@ use super::target::{OWN, Place};
 use super::uploads::Uploads;
 use super::web_session::{Waiting, WebSession, begin, unexpected};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, Condition, Hash, Interrupted, Mtime, RelPath, Seen, Stored, UploadSpec};
+use crate::files::{Committed, Condition, Interrupted, Mtime, RelPath, Seen, Stored, UploadSpec};
 use crate::limits;
 use crate::machine::source::Source;
 use crate::server::desk::Desk;
@@ -146,8 +146,8 @@ pub async fn condition(web_session: &Arc<WebSession>, path: &RelPath, headers: &
         Expected::State(expected) => {
             // What is there now decides, and it must still be that when the file is put in its place.
             let now = hash_now(web_session, path).await?;
-            match expected.holds(now.as_ref().map(|(hash, size, mtime)| (hash, *size, *mtime))) {
-                true => Ok(now.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash))),
+            match expected.holds(now.as_ref()) {
+                true => Ok(now.map_or(Condition::Absent, |there| Condition::Hash(there.hash))),
                 false => Err(not_that(path)),
             }
         }
@@ -171,7 +171,7 @@ async fn condition_with_if(web_session: &Arc<WebSession>, path: &RelPath, header
 /// # Errors
 /// [`Kind::Changed`] if it is something else by now; those of the gate and the store.
 pub async fn still(web_session: &Arc<WebSession>, path: &RelPath, before: &Seen) -> Result<Condition> {
-    let now = hash_now(web_session, path).await?.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash));
+    let now = hash_now(web_session, path).await?.map_or(Condition::Absent, |there| Condition::Hash(there.hash));
     // If that is there which was there before, it is that which has this hash. Its attributes have changed if the hash was recorded.
     let at = path.clone();
     let is_that = web_session.step(move |desk| desk.seen(&at)).await?.is_still(before);
@@ -242,7 +242,7 @@ async fn check(web_session: &Arc<WebSession>, path: &RelPath, headers: &HeaderMa
         Ok::<_, Error>(match condition(web_session, path, headers).await? {
             Condition::Any => true,
             Condition::Absent => hash_now(web_session, path).await?.is_none(),
-            Condition::Hash(expected) => hash_now(web_session, path).await?.is_some_and(|there| there.0 == expected),
+            Condition::Hash(expected) => hash_now(web_session, path).await?.is_some_and(|there| there.hash == expected),
         })
     };
     let holds = match holds.await {
@@ -257,8 +257,8 @@ fn not_that(path: &RelPath) -> Error {
     Error::new(Kind::Changed, format!("{path}: not what the request said it must be"))
 }
 
-/// The hash of a file as it is now, its bytes, and when it was modified; none where none is.
-async fn hash_now(web_session: &Arc<WebSession>, path: &RelPath) -> Result<Option<(Hash, u64, Mtime)>> {
+/// A file as it is now, with the hash of its bytes; none where none is.
+async fn hash_now(web_session: &Arc<WebSession>, path: &RelPath) -> Result<Option<There>> {
     let path = path.clone();
     let op = Op::Hash { path, length: None, of: Hashing::Record };
     let mut begun = web_session
@@ -270,7 +270,9 @@ async fn hash_now(web_session: &Arc<WebSession>, path: &RelPath) -> Result<Optio
     loop {
         match begun {
             None => return Ok(None),
-            Some(Begun::Done(Ok(Outcome::Hashed { size, hash, mtime, .. }))) => return Ok(Some((hash, size, mtime))),
+            Some(Begun::Done(Ok(Outcome::Hashed { size, hash, mtime, identity, .. }))) => {
+                return Ok(Some(There { hash, size, mtime, identity }));
+            }
             Some(Begun::Work(work)) => {
                 let class = work.class();
                 let work = move |desk: &mut Desk, waiting: &mut Waiting| {

@@ -205,6 +205,7 @@ mod tests {
                 mode: None,
                 rotten: false,
                 mark: None,
+                identity: None,
                 path: name.to_vec(),
             };
             rows.row(&entry, &mut out);

@@ -1,13 +1,11 @@
 //! What is made of a request before anybody is asked who it is from, without a connection: bytes in, what they ask for out. Whoever
 //! fuzzes or tests it needs a way to it that no TLS and no server stands in.
 
-use std::time::UNIX_EPOCH;
-
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, Version};
 
 use super::change::{Way, is_flat};
-use super::conditions::{Expected, Validators};
+use super::conditions::{Expected, There, Validators};
 use super::dav::{self, Xml};
 use super::digests::{self, Digests};
 use super::login;
@@ -21,7 +19,7 @@ use super::target::{Place, Target, check_host, destination};
 use super::types::{Type, disposition};
 use super::visitors::Claimed;
 use crate::error::Error;
-use crate::files::{Hash, Mtime, RelPath};
+use crate::files::{Hash, Identity, Mtime, RelPath};
 
 /// A place that a request names: whoever's folder it is in, it is this path in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,12 +74,13 @@ pub fn read(head: &[u8]) -> Option<Read> {
     let _whatever_it_wishes = (Query::parse(uri), resumable::is_complete(headers), resumable::length(headers));
     let _whoever_asks = (login::cookie(headers), login::is_script(headers), login::is_from_elsewhere(&request));
     let (hash, mtime) = (Hash::of(b"file"), Mtime { secs: 1_000_000_000, nanos: 7 });
+    let identity = Some(Identity::of(b"number"));
     for recorded in [Some(&hash), None] {
-        let validators = Validators::of_state(FILE, mtime, recorded);
-        let _whatever_it_comes_to = (validators.decide(headers), validators.allow_range(headers, UNIX_EPOCH));
+        let validators = Validators::of_state((FILE, mtime), identity, recorded);
+        let _whatever_it_comes_to = (validators.decide(headers), validators.allow_range(headers));
     }
     if let Expected::State(state) = Expected::of(headers) {
-        let _whether_or_not = (state.holds(None), state.holds(Some((&hash, FILE, mtime))));
+        let _whether_or_not = (state.holds(None), state.holds(Some(&There { hash, size: FILE, mtime, identity })));
     }
     if let ranges::Wanted::Parts(parts) = ranges::Wanted::of(headers, FILE) {
         read.ranges = parts;

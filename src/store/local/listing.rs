@@ -68,7 +68,7 @@ impl LocalListing {
         };
         let mark = if found.kind == EntryKind::Link { self.text(dir, name) } else { None };
         let Meta { kind, size, mtime, mode } = found;
-        Some(Ok(Entry { path, kind, size, mtime, mode: Some(mode), rotten: false, mark }))
+        Some(Ok(Entry { path, kind, size, mtime, mode: Some(mode), rotten: false, mark, identity: None }))
     }
 
     /// The text of this link in the folder being read, if it leads to something below the root.

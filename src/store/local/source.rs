@@ -6,14 +6,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use cap_std::fs::Dir;
-use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, Stat, fadvise, fstat, openat, statat};
+use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, Stat, StatxFlags, fadvise, fstat, openat, statat, statx};
 use rustix::io::Errno;
 
 use super::jail::Jail;
 use super::record;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Change, EntryKind, FileMode, Finding, Hash, Meta, Mtime, Record, RelPath, Rot, Source, stamp::Stamp,
+    Change, EntryKind, FileMode, Finding, Hash, Identity, Meta, Mtime, Record, RelPath, Rot, Source, stamp::Stamp,
 };
 use crate::holes;
 use crate::limits;
@@ -133,6 +133,18 @@ impl Source for LocalSource {
 
     fn allocated(&self) -> Option<u64> {
         self.allocated
+    }
+
+    /// By its number, and when that was given to it: what replaces it has another one, or the same at another time. Where the file
+    /// system does not say when, by the number alone. Nobody can set either, the hash that is recorded changes neither, and both are the
+    /// same at all servers of one file system.
+    fn identity(&self) -> Option<Identity> {
+        let asked = StatxFlags::INO.union(StatxFlags::BTIME);
+        let told = statx(&self.file, "", AtFlags::EMPTY_PATH, asked).ok()?;
+        let has_begun = StatxFlags::from_bits_retain(told.stx_mask).contains(StatxFlags::BTIME);
+        let begun = if has_begun { (told.stx_btime.tv_sec, told.stx_btime.tv_nsec) } else { (0, 0) };
+        let known_by = [&told.stx_ino.to_be_bytes()[..], &begun.0.to_be_bytes(), &begun.1.to_be_bytes()].concat();
+        Some(Identity::of(&known_by))
     }
 
     fn change(&self) -> Result<Change> {

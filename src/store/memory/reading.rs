@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::tree::{File, Trees};
 use crate::error::Result;
-use crate::files::{Change, Entry, EntryKind, Finding, Hash, Listing, Meta, Record, RelPath, Rot, Source, Unread};
+use crate::files::{
+    Change, Entry, EntryKind, Finding, Hash, Identity, Listing, Meta, Record, RelPath, Rot, Source, Unread,
+};
 use crate::limits;
 
 /// A file as it was when it was opened: nobody changes its bytes.
@@ -17,6 +19,10 @@ impl Source for MemorySource {
 
     fn allocated(&self) -> Option<u64> {
         None
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(self.0.identity())
     }
 
     fn change(&self) -> Result<Change> {
@@ -86,6 +92,7 @@ impl Listing for MemoryListing {
             mode: Some(meta.mode),
             rotten: false,
             mark: None,
+            identity: None,
             path,
         }))
     }

@@ -164,6 +164,7 @@ impl S3Listing {
                 mode: Some(meta.mode),
                 rotten: false,
                 mark: None,
+                identity: None,
                 path,
             };
             match one {
@@ -174,7 +175,10 @@ impl S3Listing {
                 },
                 Told::File(relative, _) if place(&relative).is_none() => self.ready.push_back(Err(odd(relative))),
                 Told::File(relative, _) => match (known.next(), path_of(&relative)) {
-                    (Some(Ok(Some(object))), Some(path)) => self.ready.push_back(Ok(entry(object.meta(), path))),
+                    (Some(Ok(Some(object))), Some(path)) => {
+                        let identity = Some(object.identity());
+                        self.ready.push_back(Ok(Entry { identity, ..entry(object.meta(), path) }));
+                    }
                     (Some(Err(why)), Some(path)) => {
                         let error = why.at(crate::escape::for_people(&path));
                         if error.kind() == Kind::Unavailable {

@@ -13,7 +13,7 @@ use super::engine::{Call, Engine, Why};
 use super::health::Outcome;
 use super::xml::{Document, Listed, Page};
 use crate::error::Error;
-use crate::files::{EntryKind, FileMode, Hash, Meta, Mtime, Record, Rot};
+use crate::files::{EntryKind, FileMode, Hash, Identity, Meta, Mtime, Record, Rot};
 use crate::limits;
 use crate::outgoing::{Answer, Payload};
 
@@ -83,6 +83,11 @@ impl Object {
     pub(super) fn meta(&self) -> Meta {
         let mode = self.kept.mode.unwrap_or(FileMode::of(limits::SERVED_FILE_MODE));
         Meta { kind: EntryKind::File, size: self.size, mtime: self.kept.mtime.unwrap_or(self.modified), mode }
+    }
+
+    /// What listings of the storage tell it by, too. Its number is not in them.
+    pub(super) fn identity(&self) -> Identity {
+        Identity::of(self.etag.as_bytes())
     }
 
     /// Whether more is written beside it, or may be.

@@ -10,7 +10,7 @@ use super::names::Spot;
 use super::object::{Kept, Object};
 use super::shared::Shared;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Change, Finding, Hash, Meta, Record, RelPath, Rot, Source};
+use crate::files::{Change, Finding, Hash, Identity, Meta, Record, RelPath, Rot, Source};
 use crate::limits;
 use crate::outgoing::Answer;
 use crate::sync::Mutex;
@@ -122,6 +122,10 @@ impl Source for S3Source {
 
     fn allocated(&self) -> Option<u64> {
         None
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(self.object.lock().identity())
     }
 
     /// Whatever takes its name: what was read is of the object that was opened, or reading has failed.

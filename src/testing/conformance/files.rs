@@ -198,6 +198,26 @@ pub fn folders_and_files_of_one_commit_are_answered_in_its_order_and_a_foreign_o
     ensure(list(&*other, "", true)?.is_empty(), "nothing is stored in the other store")
 }
 
+/// Where the store tells files apart at all; and its listings and its files say the same of one.
+pub fn what_replaces_a_file_of_its_size_and_time_is_told_apart(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let store = home.open()?;
+    let spec = UploadSpec { mtime: Some(Mtime { secs: 1_000_000_000, nanos: 0 }), ..UploadSpec::default() };
+    let identity = || Ok::<_, Failure>(store.open(&p("x")?)?.identity());
+    let mut before = Vec::new();
+    for bytes in [b"one", b"two", b"six"] {
+        store.commit_one(begun(&*store, "x", spec, bytes)?)?;
+        let is = identity()?;
+        ensure(is.is_none() || !before.contains(&is), "another file is taken for what it replaced")?;
+        same(identity()?, is, "looked at again")?;
+        if let Some(Ok(listed)) = store.list(&p("")?, false)?.next() {
+            ensure(listed.identity.is_none() || listed.identity == is, "a listing tells it by something else")?;
+        }
+        before.push(is);
+    }
+    Ok(())
+}
+
 /// Whatever takes its name meanwhile.
 pub fn an_open_file_is_the_one_that_was_opened(fresh: &dyn Fn() -> Home) -> Checked {
     let home = fresh();

@@ -102,6 +102,43 @@ fn conditions_of_http_count_for_every_method_that_changes_something() {
 }
 
 #[test]
+fn a_listing_and_the_file_itself_have_the_same_tag_and_what_replaces_it_has_another() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let mut native = enter(&daemon, "alice");
+    let listed = |depth: &str, path: &str| {
+        let told = super::ask(&daemon, "alice", "PROPFIND", &[depth], "", path).text();
+        super::between(&told, "<D:getetag>", "<").iter().map(|tag| tag.replace("&quot;", "\"")).collect::<Vec<_>>()
+    };
+    let itself = || super::ask(&daemon, "alice", "GET", &[], "", "/~alice/f").header("etag").to_owned();
+    let set = "<propertyupdate xmlns='DAV:'><set><prop><x xmlns='u'>1</x></prop></set></propertyupdate>";
+    let lock = "<lockinfo xmlns='DAV:'><lockscope><shared/></lockscope><locktype><write/></locktype></lockinfo>";
+    let mut tags = Vec::new();
+    for bytes in [b"one", b"two"] {
+        assert_eq!(native.upload("f mtime=1000000000", bytes).1, "done");
+        let tag = itself();
+        assert_eq!(
+            (listed("Depth: 1", "/~alice/"), listed("Depth: 0", "/~alice/f")),
+            (vec![tag.clone()], vec![tag.clone()])
+        );
+        assert_eq!(super::ask(&daemon, "alice", "PROPPATCH", &[], set, "/~alice/f").status, 207);
+        assert_eq!(itself(), tag, "the bytes are the same");
+        tags.push(tag);
+    }
+    assert!(tags[0] != tags[1], "{tags:?}");
+    let to = format!("Destination: https://127.0.0.1:{}/~alice/g", daemon.port());
+    let go = |method: &str, body: &str, tag: &str| {
+        super::ask(&daemon, "alice", method, &[&to, &format!("If-Match: {tag}")], body, "/~alice/f").status
+    };
+    for (method, body) in [("LOCK", lock), ("PROPPATCH", set), ("COPY", ""), ("MOVE", "")] {
+        assert_eq!(go(method, body, &tags[0]), 412, "{method}");
+    }
+    for (method, body, done) in [("PROPPATCH", set, 207), ("COPY", "", 201), ("MOVE", "", 204)] {
+        assert_eq!(go(method, body, &tags[1]), done, "{method}");
+    }
+}
+
+#[test]
 fn that_nothing_is_there_is_decided_for_who_may_not_read_too() {
     let world = World::with(&[("alice", "[\"list\", \"mkdir\", \"upload\"]", "alice")]);
     fs::write(world.home("alice").join("f"), "there").unwrap();

@@ -1,7 +1,7 @@
 //! Files that curl and the like store.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -224,6 +224,47 @@ fn what_an_if_said_of_another_url_must_hold_when_the_bytes_have_come() {
         }
     }
     assert_nothing_staged(&world.home("alice"), "what was refused is gone");
+}
+
+#[test]
+fn another_file_of_the_same_size_and_time_is_another_state() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let mut native = enter(&daemon, "alice");
+    let sent = file(&world, "sent", b"lost update");
+    for (name, size) in [("small", 1000), ("large", 2 << 20)] {
+        let url = format!("/~alice/{name}");
+        let ask = |args: &[&str]| put(&daemon, "alice", args, &url);
+        let mut replaced = |byte: u8| {
+            assert_eq!(native.upload(&format!("{name} mtime=1000000000"), &vec![byte; size]).0, 226);
+            ask(&["--head"])
+        };
+        let (old, _) = (replaced(b'A'), replaced(b'B'));
+        let (tag, date) = (old.header("etag").to_owned(), old.header("last-modified").to_owned());
+        let bare = tag.trim_start_matches("W/");
+        for condition in [format!("If-Range: {date}"), format!("If-Range: {tag}"), format!("If-Range: {bare}")] {
+            let got = ask(&["-H", "Range: bytes=500-", "-H", &condition]);
+            assert_eq!((got.status, got.body == vec![b'B'; size]), (200, true), "{name} {condition}");
+        }
+        assert_eq!(ask(&["-H", &format!("If-None-Match: {tag}")]).status, 200, "{name}");
+        for condition in [format!("If-Match: {tag}"), format!("If-Match: {bare}"), format!("If: ([{tag}])")] {
+            assert_eq!(ask(&["-T", &sent, "-H", &condition]).status, 412, "{name} {condition}");
+            assert_eq!(ask(&["-X", "DELETE", "-H", &condition]).status, 412, "{name} {condition}");
+        }
+        // It stays what it is when a third one takes its place and the attributes of that change, and after a restart.
+        let is = replaced(b'C').header("etag").to_owned();
+        fs::set_permissions(world.home("alice").join(name), fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(ask(&[]).header("etag"), is, "{name}");
+        assert!(is != tag && is.starts_with("W/") == (name == "small"), "{name}: {is} {tag}");
+    }
+    let tag = |daemon: &Daemon| put(daemon, "alice", &["--head"], "/~alice/small").header("etag").to_owned();
+    let before = tag(&daemon);
+    drop(native);
+    daemon.stop();
+    let daemon = world.start();
+    assert_eq!(tag(&daemon), before);
+    let matching = ["-T", &sent, "-H", &format!("If-Match: {before}")];
+    assert_eq!(put(&daemon, "alice", &matching, "/~alice/small").status, 204);
 }
 
 #[test]

@@ -13,7 +13,8 @@ use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::super::changes::Changes;
-use super::{INVITATIONS, LEFT, LINKS, StateFolder, USERS};
+use super::super::clock::Clock;
+use super::{CLOCK, INVITATIONS, LEFT, LINKS, StateFolder, USERS};
 use crate::error::{Error, Kind, Result};
 use crate::fresh_file;
 use crate::limits;
@@ -127,7 +128,14 @@ impl StateFolder {
 
     /// The folder as it is, to be read: nothing is made or changed.
     pub fn as_it_is(path: &Path) -> StateFolder {
-        StateFolder { path: path.to_owned(), invitations: None, changes: None, turn: None, left: path.join(LEFT) }
+        StateFolder {
+            path: path.to_owned(),
+            invitations: None,
+            changes: None,
+            turn: None,
+            left: path.join(LEFT),
+            clock: Clock::kept_in(path.join(CLOCK)),
+        }
     }
 
     /// Removes what was being written when a server was killed, or a command that invites somebody; what is being written stays. Says how

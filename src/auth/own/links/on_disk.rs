@@ -68,10 +68,11 @@ impl Links {
         Ok(Writing { across, here })
     }
 
-    /// Those that are over and may go. Where other servers have them, too, none does before it is known that this one's clock is none that
-    /// shows another year: they give nothing as long as it does, and again what they gave when it is set.
+    /// Those that are over and may go. None does before it is known that this machine's clock is none that shows another year, by what it
+    /// showed before and, where other servers have them, too, by theirs: they give nothing as long as it does, and again what they gave
+    /// when it is set.
     pub(super) fn over(&self) -> Vec<Arc<Link>> {
-        match self.changes.as_ref().is_none_or(Changes::goes_by_age) {
+        match self.clock.is_believed() && self.changes.as_ref().is_none_or(Changes::goes_by_age) {
             true => self.those(|kept| kept.link.is_over()),
             false => Vec::new(),
         }
@@ -352,5 +353,28 @@ mod tests {
         let users = users.with_links(Arc::new(Links::load(&folder).0));
         assert!(users.sweep_links(false).is_empty());
         assert_eq!(fs::read_dir(folder.links()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_server_whose_clock_is_weeks_ahead_of_what_it_showed_removes_no_link_or_invitation_that_is_over_by_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let shown = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let clock = dir.path().join("clock");
+        let folder = StateFolder::open(dir.path()).unwrap();
+        let (mut users, maker) = alice(&Arc::new(Links::load(&folder).0));
+        users.make_link(&maker, terms(Some(1))).unwrap();
+        folder.invite(users.get("alice").unwrap(), 0).unwrap();
+        for (days, links, invitations) in [(40, 2, 2), (0, 1, 1)] {
+            fs::write(&clock, (shown - days * limits::DAY.as_secs()).to_string()).unwrap();
+            let folder = StateFolder::open(dir.path()).unwrap();
+            users = users.with_links(Arc::new(Links::load(&folder).0));
+            if days > 0 {
+                users.make_link(&maker, terms(None)).unwrap();
+            }
+            assert!(users.sweep_links(false).is_empty());
+            assert_eq!(fs::read_dir(folder.links()).unwrap().count(), links, "{days}");
+            folder.invite(users.get("alice").unwrap(), 0).unwrap();
+            assert_eq!(folder.invitations().unwrap().len(), invitations, "{days}");
+        }
     }
 }

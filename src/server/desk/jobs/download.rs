@@ -1,7 +1,7 @@
 //! The bytes of a file, or of a range of it, pulled by whoever sends them.
 
 use crate::error::{Error, Result};
-use crate::files::{Finding, Hash, Meta, RelPath, Source};
+use crate::files::{Finding, Hash, Identity, Meta, RelPath, Source};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
@@ -38,6 +38,11 @@ impl Download {
     /// The BLAKE3 that was recorded of all of the file, if that is what is being sent.
     pub fn recorded(&self) -> Option<Hash> {
         self.reading.is_recorded().then(|| self.reading.hash())
+    }
+
+    /// What tells the file from those that had its name before it, if the store knows that.
+    pub fn identity(&self) -> Option<Identity> {
+        self.reading.source().identity()
     }
 
     /// Bytes that are yet to be given.

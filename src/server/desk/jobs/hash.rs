@@ -74,8 +74,8 @@ impl Desk {
     }
 
     fn hashed(&mut self, reading: Reading, record: Option<bool>) -> Outcome {
-        let mtime = reading.source().meta().mtime;
+        let (mtime, identity) = (reading.source().meta().mtime, reading.source().identity());
         let (size, hash) = self.read_all(reading);
-        Outcome::Hashed { size, hash, mtime, record }
+        Outcome::Hashed { size, hash, mtime, identity, record }
     }
 }

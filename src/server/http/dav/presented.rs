@@ -99,8 +99,8 @@ fn is_in(desk: &mut Desk, path: &RelPath, state: &State) -> bool {
         State::Tagged(_) if desk.allows(&Op::Stat(path.clone()), "IF").is_err() => false,
         State::Tagged(tag) => match begin(desk, Op::Stat(path.clone()), "IF") {
             Ok(Begun::Done(Ok(Outcome::Found { meta, .. }))) => {
-                let recorded = desk.recorded(path, meta.kind, meta.size);
-                let is = |recorded| Validators::of(&meta, recorded).etag == *tag;
+                let (recorded, identity) = desk.told_apart(path, (meta.kind, meta.size), None);
+                let is = |recorded| Validators::of_state((meta.size, meta.mtime), identity, recorded).etag == *tag;
                 // The weak one was told before there was a record.
                 is(recorded.as_ref()) || is(None)
             }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::xml::{self, DAV, Name};
-use crate::files::{EntryKind, Hash, Mtime, Properties, RelPath, Usage};
+use crate::files::{EntryKind, Hash, Identity, Mtime, Properties, RelPath, Usage};
 use crate::server::http::conditions::Validators;
 use crate::server::http::types::Type;
 
@@ -131,6 +131,8 @@ pub struct Resource {
 pub struct More {
     /// The BLAKE3 that is recorded of a file.
     pub recorded: Option<Hash>,
+    /// What tells a file from those that had its name before it.
+    pub identity: Option<Identity>,
     /// Its locks, as answers tell of them.
     pub locks: String,
     /// What clients keep with it.
@@ -208,7 +210,7 @@ impl Resource {
         out.push_str("<D:response><D:href>");
         xml::escape(&self.href, out);
         out.push_str("</D:href><D:propstat><D:prop>");
-        let validators = Validators::of_state(self.size, self.mtime, self.more.recorded.as_ref());
+        let validators = Validators::of_state((self.size, self.mtime), self.more.identity, self.more.recorded.as_ref());
         let mut missing: Vec<&Name> = Vec::new();
         match wanted {
             Wanted::All => {

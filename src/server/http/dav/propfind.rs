@@ -14,7 +14,7 @@ use super::properties::{Live, More, Resource, Wanted};
 use super::xml::Document;
 use crate::budget::Claim;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind, Mtime, Properties, RelPath, Usage, UsageNow};
+use crate::files::{Entry, EntryKind, Identity, Mtime, Properties, RelPath, Usage, UsageNow};
 use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::listing::ListJob;
@@ -189,7 +189,7 @@ fn open(
     }
     let itself = Resource {
         href: place.url(is_folder),
-        more: more(desk, &place, (meta.kind, meta.size), &reading)?,
+        more: more(desk, &place, (meta.kind, meta.size, None), &reading)?,
         path: place.path.clone(),
         kind: meta.kind,
         size: meta.size,
@@ -207,11 +207,20 @@ fn open(
 }
 
 /// What is known of a file or folder beyond its entry, as far as it is wanted.
-fn more(desk: &Desk, place: &Place, (kind, size): (EntryKind, u64), reading: &Reading) -> Result<More> {
+fn more(
+    desk: &Desk,
+    place: &Place,
+    (kind, size, told): (EntryKind, u64, Option<Identity>),
+    reading: &Reading,
+) -> Result<More> {
     let wanted = &reading.wanted;
     let is_locked = wanted.has(Live::LockDiscovery);
+    let has_tag = wanted.has(Live::Etag);
+    let (recorded, identity) =
+        if has_tag { desk.told_apart(&place.path, (kind, size), told) } else { Default::default() };
     Ok(More {
-        recorded: wanted.has(Live::Etag).then(|| desk.recorded(&place.path, kind, size)).flatten(),
+        recorded,
+        identity,
         locks: if is_locked { active::all(desk, place, kind == EntryKind::Directory) } else { String::new() },
         kept: if wanted.has_kept() { desk.properties(&place.path)? } else { Properties::new() },
         usage: usage(desk, &place.path, kind, reading),
@@ -254,7 +263,7 @@ fn look_closer(
             matches!(entry.kind, EntryKind::File | EntryKind::Directory) && reading.place.names(&entry.path);
         let Some(path) = reading.place.path.join(&entry.path).ok().filter(|_| is_usable) else { continue };
         let place = Place { path, ..reading.place.clone() };
-        let more = more(desk, &place, (entry.kind, entry.size), reading)?;
+        let more = more(desk, &place, (entry.kind, entry.size, entry.identity), reading)?;
         taken += more.locks.len() + more.kept.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         entries.push((more, entry));
     }

@@ -137,7 +137,7 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
             }
         }
         Outcome::Read { size, hash } => ReplyWriter::new(line, 226, "done").field("size", size).field("hash", hash),
-        Outcome::Hashed { size, hash, mtime, record } => {
+        Outcome::Hashed { size, hash, mtime, record, .. } => {
             let reply = ReplyWriter::new(line, 213, "hash").field("size", size).field("hash", hash);
             let reply = reply.field("mtime", mtime);
             match record {

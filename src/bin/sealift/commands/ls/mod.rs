@@ -191,6 +191,7 @@ fn entry_of(path: &RelPath, stat: &Stat) -> Entry {
         mode: stat.mode,
         rotten: stat.rotten,
         mark: None,
+        identity: None,
         path: whole.to_vec(),
     }
 }
