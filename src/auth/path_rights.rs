@@ -1,8 +1,10 @@
 //! What somebody may do at a path: in the home, by its rules, or in a shared folder.
 
+use std::iter::successors;
 use std::sync::Arc;
 
 use super::{Access, Grants, PathRule, SharedFolder};
+use crate::files::aside::{ASIDE, name_or_start};
 use crate::files::{Location, RelPath, Umask};
 
 /// The rights over a folder with all that may be in it.
@@ -53,11 +55,31 @@ impl Grants {
 
     /// The rights at this path.
     pub fn access_at(&self, path: &RelPath) -> Access {
-        match self.given_at(path) {
-            GivenBy::Home => self.access,
-            GivenBy::Rule(rule) => rule.access,
-            GivenBy::Folder(folder) => folder.access,
+        match (self.folder_at(path), self.before_it_was_aside(path)) {
+            (Some(folder), _) => folder.access,
+            (None, Some(before)) => self.access_in_home(path).intersection(self.access_in_home(&before)),
+            (None, None) => self.access_in_home(path),
         }
+    }
+
+    /// The same in the home, by the path alone.
+    fn access_in_home(&self, path: &RelPath) -> Access {
+        self.rules.iter().find(|rule| rule.is_about(path)).map_or(self.access, |rule| rule.access)
+    }
+
+    /// What this was called before it, or a folder that it is in, was moved out of the way, or what it is to be called: the rules for that count
+    /// for it, too.
+    fn before_it_was_aside(&self, path: &RelPath) -> Option<RelPath> {
+        // The way of nearly all.
+        if self.rules.is_empty() || !path.as_bytes().windows(ASIDE.len()).any(|some| some == ASIDE) {
+            return None;
+        }
+        let known = || self.rules.iter().flat_map(PathRule::names);
+        let is_name = |name: &[u8]| RelPath::parse(name).is_ok();
+        let before = |name| name_or_start(name, known()).filter(|before| is_name(before));
+        // It may have been moved aside more than once.
+        let names = path.components().map(|name| successors(Some(name), |name| before(name)).last().unwrap_or(name));
+        RelPath::parse(&names.collect::<Vec<_>>().join(&b'/')).ok().filter(|before| before != path)
     }
 
     /// The rights at this path and all that are, or may come to be, below it.
@@ -72,11 +94,20 @@ impl Grants {
 
     /// The same of what is in the home, or in the shared folder, that this path is in: of what is shared below it nothing.
     pub fn access_in_folder(&self, path: &RelPath) -> Spread {
-        let here = self.access_at(path);
-        let spread = Spread { all: here, any: here };
-        if self.folder_at(path).is_some() {
-            return spread;
+        if let Some(folder) = self.folder_at(path) {
+            return Spread { all: folder.access, any: folder.access };
         }
+        let spread = self.spread_in_home(path);
+        let before = self.before_it_was_aside(path).map(|before| self.spread_in_home(&before));
+        before.map_or(spread, |before| Spread {
+            all: spread.all.intersection(before.all),
+            any: spread.any.intersection(before.any),
+        })
+    }
+
+    fn spread_in_home(&self, path: &RelPath) -> Spread {
+        let here = self.access_in_home(path);
+        let spread = Spread { all: here, any: here };
         let rules = self.rules.iter().filter(|rule| rule.reaches_into(path)).map(|rule| rule.access);
         // Below a rule of one path alone, or of none, the rest of the home's rights count too.
         let rest = self.rules.iter().any(|rule| rule.is_about(path) && !rule.reaches_into(path)).then_some(self.access);
@@ -110,6 +141,7 @@ mod tests {
     use super::*;
     use crate::auth::path_rule::Pattern;
     use crate::files::HomeTerms;
+    use crate::files::aside::hidden;
 
     fn path(text: &str) -> RelPath {
         RelPath::parse(text.as_bytes()).unwrap()
@@ -158,6 +190,44 @@ mod tests {
         ] {
             assert_eq!(grants.access_at(&path(at)), access, "{at}");
         }
+    }
+
+    #[test]
+    fn the_rules_for_a_name_count_for_what_stands_aside_of_it() {
+        let long = "s".repeat(250);
+        let known = format!("/{long}/**");
+        let grants = grants(
+            &[
+                ("/secret/**", Access::NONE),
+                (&known, Access::NONE),
+                ("/tree/in/**", Access::READ),
+                ("/hide*", Access::NONE),
+                ("/.open.0123456789abcdef.sealift-aside/**", Access::READ),
+            ],
+            &[],
+        );
+        let aside = |name: &str| {
+            let hidden = hidden(name.as_bytes(), Some("0123456789abcdef"), ASIDE);
+            String::from_utf8(hidden).unwrap()
+        };
+        for (at, access) in [
+            (aside("secret"), Access::NONE),
+            (format!("{}/file", aside("secret")), Access::NONE),
+            (format!("{}/in/x", aside("tree")), Access::READ),
+            (format!("{}/x", aside("tree")), Access::FULL),
+            (format!("tree/{}/x", aside("in")), Access::READ),
+            (aside(&aside("secret")), Access::NONE),
+            (aside(&long), Access::NONE),
+            (aside(&"h".repeat(250)), Access::FULL),
+            (aside(&format!("hide{}", "h".repeat(250))), Access::NONE),
+            (aside("open"), Access::READ),
+            (".secret.sealift-aside".to_owned(), Access::FULL),
+        ] {
+            assert_eq!(grants.access_at(&path(&at)), access, "{at}");
+        }
+        let below = |at: &str| grants.access_below(&path(at));
+        assert_eq!(below(&aside("tree")), Spread { all: Access::READ, any: Access::FULL });
+        assert_eq!(below(&aside("secret")), Spread { all: Access::NONE, any: Access::NONE });
     }
 
     #[test]

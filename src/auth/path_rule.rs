@@ -25,6 +25,11 @@ impl PathRule {
         &self.pattern.text
     }
 
+    /// The names that it says.
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.pattern.names.iter().map(String::as_bytes)
+    }
+
     /// Whether it is about this path.
     pub fn is_about(&self, path: &RelPath) -> bool {
         self.pattern.matches(path)

@@ -1,6 +1,7 @@
 //! What a file is: its path, entry, mode, time and hash, and the traits of the storage that keeps it. Knows no wire, no
 //! users, and no particular storage.
 
+pub(crate) mod aside;
 mod condition;
 mod entry;
 pub mod hash;

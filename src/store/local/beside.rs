@@ -19,14 +19,13 @@ use super::capabilities::Capabilities;
 use super::names::rename_new;
 use super::staging::{CREATE, Temp, random_name};
 use crate::error::{Error, Kind};
-use crate::files::{Hash, RelPath};
+use crate::files::RelPath;
+pub(crate) use crate::files::aside::name_before;
+use crate::files::aside::{ASIDE, MARK, hidden};
 use crate::limits;
 
 /// How such a name ends.
 const END: &[u8] = b".sealift-part";
-
-/// Digits of a mark.
-const MARK: usize = 2 * size_of::<u64>();
 
 /// Whether a name is one of ours, which nobody else may use in such a store.
 pub(crate) fn is_ours(name: &[u8]) -> bool {
@@ -183,9 +182,6 @@ fn name(target: &[u8], mark: Option<&str>) -> Vec<u8> {
     hidden(target, mark, END)
 }
 
-/// How the name of something ends that a mirror has moved out of the way for a while.
-const ASIDE: &[u8] = b".sealift-aside";
-
 /// A name for what is moved out of the way for a while, `.NAME.MARK.sealift-aside`.
 pub(crate) fn aside_name(target: &[u8]) -> io::Result<Vec<u8>> {
     Ok(hidden(target, Some(&random_name()?), ASIDE))
@@ -194,36 +190,6 @@ pub(crate) fn aside_name(target: &[u8]) -> io::Result<Vec<u8>> {
 /// Whether a name is such a one.
 pub(crate) fn is_aside(name: &[u8]) -> bool {
     name.starts_with(b".") && name.ends_with(ASIDE)
-}
-
-/// The name that something had before it was moved aside. A long one was cut then, and is only known if it is among these.
-pub(crate) fn name_before<'a>(aside: &'a [u8], mut known: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
-    let rest = aside.strip_prefix(b".")?.strip_suffix(ASIDE)?;
-    let (name, mark) = rest.split_at(rest.iter().rposition(|b| *b == b'.')?);
-    let mark = std::str::from_utf8(mark).ok()?.strip_prefix('.')?;
-    let is_mark = mark.len() == MARK && mark.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if !is_mark || name.is_empty() {
-        return None;
-    }
-    if aside.len() < limits::NAME_MAX {
-        return Some(name);
-    }
-    known.find(|known| hidden(known, Some(mark), ASIDE) == aside)
-}
-
-/// `.NAME.MARK` and this end. A name that does not fit is cut, and its hash takes the place.
-fn hidden(target: &[u8], mark: Option<&str>, end: &[u8]) -> Vec<u8> {
-    let mark = mark.map_or(String::new(), |mark| format!(".{mark}"));
-    let room = limits::NAME_MAX.saturating_sub(1 + mark.len() + end.len());
-    let start = match target.get(..room) {
-        Some(_) if target.len() > room => {
-            let hash = Hash::of(target).to_string();
-            let (kept, _) = target.split_at(room.saturating_sub(hash.len()));
-            [kept, hash.as_bytes()].concat()
-        }
-        _ => target.to_vec(),
-    };
-    [b".", &*start, mark.as_bytes(), end].concat()
 }
 
 #[cfg(test)]

@@ -1,0 +1,48 @@
+//! Names for what is beside its place for a while: `.NAME.MARK` and an end that says why.
+
+use super::Hash;
+use crate::limits;
+
+/// Digits of a mark.
+pub(crate) const MARK: usize = 2 * size_of::<u64>();
+
+/// How the name of something ends that was moved out of the way, or is built up beside its place.
+pub(crate) const ASIDE: &[u8] = b".sealift-aside";
+
+/// What a name that stands aside begins with: that which it had before, or, of a long one, its start. None: it does not stand aside.
+pub(crate) fn name_or_start<'a>(aside: &'a [u8], known: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    name_before(aside, known).or_else(|| {
+        let rest = aside.strip_prefix(b".")?.strip_suffix(ASIDE)?;
+        rest.get(..rest.len().checked_sub(1 + MARK)?).filter(|_| aside.len() >= limits::NAME_MAX)
+    })
+}
+
+/// The name that something had before it was moved aside. A long one was cut then, and is only known if it is among these.
+pub(crate) fn name_before<'a>(aside: &'a [u8], mut known: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    let rest = aside.strip_prefix(b".")?.strip_suffix(ASIDE)?;
+    let (name, mark) = rest.split_at(rest.iter().rposition(|b| *b == b'.')?);
+    let mark = std::str::from_utf8(mark).ok()?.strip_prefix('.')?;
+    let is_mark = mark.len() == MARK && mark.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if !is_mark || name.is_empty() {
+        return None;
+    }
+    if aside.len() < limits::NAME_MAX {
+        return Some(name);
+    }
+    known.find(|known| hidden(known, Some(mark), ASIDE) == aside)
+}
+
+/// `.NAME.MARK` and this end. A name that does not fit is cut, and its hash takes the place.
+pub(crate) fn hidden(target: &[u8], mark: Option<&str>, end: &[u8]) -> Vec<u8> {
+    let mark = mark.map_or(String::new(), |mark| format!(".{mark}"));
+    let room = limits::NAME_MAX.saturating_sub(1 + mark.len() + end.len());
+    let start = match target.get(..room) {
+        Some(_) if target.len() > room => {
+            let hash = Hash::of(target).to_string();
+            let (kept, _) = target.split_at(room.saturating_sub(hash.len()));
+            [kept, hash.as_bytes()].concat()
+        }
+        _ => target.to_vec(),
+    };
+    [b".", &*start, mark.as_bytes(), end].concat()
+}
