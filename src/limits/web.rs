@@ -233,6 +233,10 @@ pub const LOCKS_PER_USER: usize = 256;
 /// Locks of all users together: with the longest paths and owners some 6 KiB each, and all are looked through when one is taken.
 pub const LOCKS_MAX: usize = 4096;
 
+/// How long a LOCK waits for what is being written where it is to hold, and the removal of a link for what comes by it: longer than a
+/// disk syncs, and shorter than clients wait for an answer.
+pub const CLAIMS_WAIT: Duration = Duration::from_secs(10);
+
 /// Bytes of what a client says of who has a lock.
 pub const LOCK_OWNER_MAX: usize = 1024;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use sealift::files::Hash;
 
@@ -227,4 +228,42 @@ fn drop_link_session_ends_with_its_link() {
     assert!(gone.starts_with("550 not-found"), "{gone}");
     assert_eq!(fs::read_dir(world.home("alice").join("private")).unwrap().count(), 0);
     eventually("all room is given back", || came(&mut alice) == ("0".to_owned(), "0".to_owned()));
+}
+
+#[test]
+fn drop_link_that_is_removed_brings_nothing_more() {
+    const ROUNDS: usize = 25;
+    let world = world();
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    let names = || {
+        let entries = fs::read_dir(world.home("alice").join("inbox")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>()
+    };
+    for round in 0..ROUNDS {
+        let url = make(&mut alice, &format!("inbox drop=yes name=box{round}"));
+        let came = AtomicUsize::new(0);
+        let (removed, in_the_end) = thread::scope(|scope| {
+            let senders: Vec<_> = (0..3)
+                .map(|sender| {
+                    let (mut client, came) = (visit(&daemon, &url), &came);
+                    scope.spawn(move || {
+                        for turn in 0..1000 {
+                            if client.upload(&format!("{round}-{sender}-{turn} size=1"), b"x").0 != 226 {
+                                break;
+                            }
+                            came.fetch_add(1, Ordering::Relaxed);
+                        }
+                    })
+                })
+                .collect();
+            eventually("files come by it", || came.load(Ordering::Relaxed) >= 6);
+            assert_eq!(alice.ask(format!("UNLINK box{round}")).0, 200);
+            let removed = names();
+            // Each ends by itself: its session is over, maybe in the middle of a reply.
+            senders.into_iter().for_each(|sender| drop(sender.join()));
+            (removed, names())
+        });
+        assert_eq!(removed, in_the_end, "round {round}: what came after the answer");
+    }
 }

@@ -33,6 +33,14 @@ impl Links {
         Ok(())
     }
 
+    /// Whether this link is there yet, and was not withdrawn.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`] if it is over.
+    pub fn expect_link(&self, link: &Link) -> Result<()> {
+        self.get(link).map(drop).ok_or_else(void)
+    }
+
     /// So many of those do not come.
     pub fn expect_no_more(&self, link: &Link, (less, bytes): (u32, u64)) {
         if let Some(kept) = self.table().get_mut(&link.secret) {

@@ -259,7 +259,16 @@ pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// What tells a link from all others, and gives nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkTag(Hash);
+
 impl Link {
+    /// What tells it from all others.
+    pub(crate) fn tag(&self) -> LinkTag {
+        LinkTag(self.secret)
+    }
+
     /// Whether both are the same one.
     pub(in crate::auth) fn is_same(&self, other: &Link) -> bool {
         self.secret == other.secret

@@ -172,7 +172,7 @@ impl Links {
     }
 
     /// This very link, if it is there still and was not withdrawn.
-    fn get(&self, link: &Link) -> Option<Arc<Link>> {
+    pub(super) fn get(&self, link: &Link) -> Option<Arc<Link>> {
         self.table().get(&link.secret).filter(|kept| !kept.is_withdrawn).map(|kept| kept.link.clone())
     }
 

@@ -31,7 +31,7 @@ pub use invitation::Invitation;
 pub(super) use invitation::used;
 pub use key::EnrolledKey;
 pub(super) use key::OwnKey;
-pub use link::{InboxBounds, Link, LinkFolder, LinkTerms, LinkTo, LinkUse};
+pub use link::{InboxBounds, Link, LinkFolder, LinkTag, LinkTerms, LinkTo, LinkUse};
 pub use links::{AtLink, LinkShown, Links};
 pub(super) use record::Record;
 

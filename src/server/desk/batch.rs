@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::locking::UnderWay;
 use super::running::Running;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Done, Overwrite, Prepared, RelPath, Store, Upload};
@@ -21,8 +22,9 @@ pub struct Batch {
     committing: Option<Committing>,
 }
 
-/// Whether a file may be put in its place now, and whether in that of another: it may be less than when the bytes came.
-pub type May<'a> = &'a dyn Fn(&Running) -> Result<Overwrite>;
+/// Whether a file may be put in its place now, and whether in that of another: it may be less than when the bytes came. What others wait
+/// for comes with it, and is held until the file is there.
+pub(super) type May<'a> = &'a dyn Fn(&Running) -> Result<(Overwrite, UnderWay)>;
 
 /// Who is told what became of each change, in their order.
 pub type Told<'a> = &'a mut dyn FnMut(Running, Result<Done>);
@@ -96,20 +98,25 @@ impl Batch {
 
     /// Commits what has gathered on another thread, while the next uploads come in; what was on its way before is waited
     /// for and told of first.
-    pub fn commit_aside(&mut self, store: &Arc<dyn Store>, may: May<'_>, told: Told<'_>) {
+    pub(super) fn commit_aside(&mut self, store: &Arc<dyn Store>, may: May<'_>, told: Told<'_>) {
         self.settle(told);
-        let (changes, order) = self.take_pending(may);
+        let (changes, under_way, order) = self.take_pending(may);
         let store = Arc::clone(store);
-        let results = Background::start(move || store.commit(changes));
+        let results = Background::start(move || {
+            let results = store.commit(changes);
+            drop(under_way);
+            results
+        });
         self.committing = Some(Committing { order, results });
     }
 
     /// Commits all there is, in order and with shared syncs, and tells of it.
-    pub fn commit(&mut self, store: &Arc<dyn Store>, may: May<'_>, told: Told<'_>) {
+    pub(super) fn commit(&mut self, store: &Arc<dyn Store>, may: May<'_>, told: Told<'_>) {
         self.settle(told);
         if !self.pending.is_empty() {
-            let (changes, order) = self.take_pending(may);
+            let (changes, under_way, order) = self.take_pending(may);
             let results = turns::block_in_place(|| store.commit(changes));
+            drop(under_way);
             tell(order, results, told);
         }
     }
@@ -128,17 +135,20 @@ impl Batch {
         self.pending.clear();
     }
 
-    fn take_pending(&mut self, may: May<'_>) -> (Vec<Prepared>, Vec<Unanswered>) {
+    fn take_pending(&mut self, may: May<'_>) -> (Vec<Prepared>, Vec<UnderWay>, Vec<Unanswered>) {
+        let mut all_under_way = Vec::new();
         let (mut changes, mut order) = (Vec::with_capacity(self.pending.len()), Vec::with_capacity(self.pending.len()));
         for Pending { what, running } in self.pending.drain(..) {
             let is_file = matches!(what, Change::File(_));
             let change = match what {
-                Change::File(mut upload) => may(&running).map(|overwrite| {
+                Change::File(mut upload) => may(&running).map(|(overwrite, under_way)| {
+                    all_under_way.push(under_way);
                     if overwrite == Overwrite::Refused {
                         upload.refuse_overwrite();
                     }
                     upload.prepare()
                 }),
+                // It is there since it was asked for, and only its sync is left.
                 Change::Folder(folder) => Ok(folder),
             };
             let refused = match change {
@@ -150,7 +160,7 @@ impl Batch {
             };
             order.push(Unanswered { is_file, running, refused });
         }
-        (changes, order)
+        (changes, all_under_way, order)
     }
 }
 

@@ -87,10 +87,11 @@ impl Desk {
             Ok(checked) => checked,
             Err(error) => return self.refuse_in_inbox(error, verb, earlier),
         };
-        let running = match self.let_through(&Op::Put { path: path.clone(), spec, resume: None }, verb, earlier) {
-            Ok(running) => running,
-            Err(error) => return Begun::Done(Err(error)),
-        };
+        let (running, _under_way) =
+            match self.let_through(&Op::Put { path: path.clone(), spec, resume: None }, verb, earlier) {
+                Ok(passed) => passed,
+                Err(error) => return Begun::Done(Err(error)),
+            };
         match self.room_of(link, bounds, size) {
             Ok(room) => {
                 let mut running = running.in_room(room);

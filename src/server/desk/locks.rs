@@ -5,13 +5,16 @@
 //! presents it. Locks are kept in memory, by the place below the data folder, so that a home inside of another has the same
 //! ones; they end after their time by themselves, and with a server that is killed: one that ends in order hands them on to the next.
 
+pub mod claims;
 mod handed;
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use self::claims::{Claim, Claims};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Location, RelPath};
 use crate::limits;
@@ -147,6 +150,27 @@ pub struct Locks {
     held: Mutex<Held>,
     /// How many there are, maybe with some whose time is over: who writes looks at nothing else while there are none.
     count: AtomicUsize,
+    /// What is being written, which a lock that is taken meanwhile waits for.
+    written: Arc<Claims<Written>>,
+}
+
+/// What one change writes.
+#[derive(Debug)]
+pub struct Written(Vec<(Place, Extent)>);
+
+impl Written {
+    /// Whether a lock of this place stands against it.
+    fn is_under(&self, lock: &Place, deep: bool) -> bool {
+        let is_over = |place: &[u8]| {
+            let inside = place.strip_prefix(lock.0.as_slice());
+            inside.is_some_and(|inside| inside.is_empty() || deep && inside.starts_with(b"/"))
+        };
+        self.0.iter().any(|(place, extent)| {
+            is_over(&place.0)
+                || *extent != Extent::Itself && place.parent().is_some_and(is_over)
+                || *extent == Extent::Tree && lock.is_in(place)
+        })
+    }
 }
 
 /// By their places.
@@ -158,9 +182,16 @@ struct Entry {
     terms: Terms,
     user: String,
     until: Instant,
+    /// What was being written when it was taken is not done yet. It keeps others out already.
+    is_waiting: bool,
 }
 
 impl Entry {
+    /// Whether its time is not over.
+    fn holds(&self, now: Instant) -> bool {
+        self.is_waiting || self.until > now
+    }
+
     fn told(&self, place: &[u8], now: Instant) -> Lock {
         Lock {
             token: self.token,
@@ -173,11 +204,33 @@ impl Entry {
 }
 
 impl Locks {
-    /// Takes a lock for this user, whose path is to be named in what is said.
+    /// Takes a lock for this user, whose path is to be named in what is said. What was let through before is waited for: once this
+    /// returns, whatever the lock keeps out is done or will not be.
     ///
     /// # Errors
-    /// [`Kind::Locked`] if there is one that does not go with it, [`Kind::TooMany`] if the user or all have as many as they may.
+    /// [`Kind::Locked`] if there is one that does not go with it, [`Kind::TooMany`] if the user or all have as many as they may,
+    /// [`Kind::Busy`] if something is being written there for longer than [`limits::CLAIMS_WAIT`].
     pub fn take(&self, place: &Place, user: &str, terms: Terms, now: Instant) -> Result<Lock> {
+        let (token, deep) = self.keep_others_out(place, user, terms, now)?;
+        let waited = self.written.wait(|written| written.is_under(place, deep), limits::CLAIMS_WAIT);
+        let mut held = self.lock();
+        let entry = held.get_mut(&place.0).and_then(|entries| entries.iter_mut().find(|entry| entry.token == token));
+        match (entry, waited) {
+            (Some(entry), Some(waited)) => {
+                let now = now + waited;
+                entry.is_waiting = false;
+                entry.until = now + entry.terms.lasts;
+                Ok(entry.told(&place.0, now))
+            }
+            // Without an entry its user is not there any more.
+            _ => {
+                self.remove(&mut held, &place.0, |entry| entry.token == token);
+                Err(Error::new(Kind::Busy, "somebody is writing there just now; try again"))
+            }
+        }
+    }
+
+    fn keep_others_out(&self, place: &Place, user: &str, terms: Terms, now: Instant) -> Result<(LockToken, bool)> {
         let mut held = self.now(now);
         let goes_with = |entry: &Entry| entry.terms.scope == Scope::Shared && terms.scope == Scope::Shared;
         let mut found: Vec<&Entry> = over(&held, &place.0).map(|(_, entry)| entry).collect();
@@ -192,11 +245,28 @@ impl Locks {
             return Err(Error::new(Kind::TooMany, "there are as many locks as there may be"));
         }
         let terms = Terms { lasts: terms.lasts.min(limits::LOCK_MAX), ..terms };
-        let entry = Entry { token: LockToken::fresh()?, until: now + terms.lasts, terms, user: user.to_owned() };
-        let told = entry.told(&place.0, now);
+        let (token, deep, until) = (LockToken::fresh()?, terms.deep, now + terms.lasts);
+        let entry = Entry { token, until, terms, user: user.to_owned(), is_waiting: true };
         held.entry(place.0.clone()).or_default().push(entry);
         self.count.fetch_add(1, Ordering::Relaxed);
-        Ok(told)
+        Ok((token, deep))
+    }
+
+    /// These are being written until the claim is dropped, if the user who presents these tokens may write so much of them. A lock that
+    /// is taken later waits for it. It is to be held for the step of the change alone.
+    ///
+    /// # Errors
+    /// [`Kind::Locked`].
+    pub fn claim(
+        &self,
+        places: Vec<(Place, Extent)>,
+        who: (&str, &[LockToken]),
+        now: Instant,
+    ) -> Result<Claim<Written>> {
+        // First said and then looked at. Who takes a lock does it the other way round, so that one of the two sees the other.
+        let claim = self.written.take(Written(places.clone()));
+        places.iter().try_for_each(|(place, extent)| self.check(place, *extent, who, now))?;
+        Ok(claim)
     }
 
     /// Lets one of these of this user, which is over this place, last so long from now on.
@@ -246,7 +316,7 @@ impl Locks {
             return Vec::new();
         }
         let held = self.lock();
-        let over = over(&held, &place.0).filter(|(_, entry)| entry.until > now);
+        let over = over(&held, &place.0).filter(|(_, entry)| entry.holds(now));
         over.map(|(at, entry)| entry.told(at, now)).collect()
     }
 
@@ -267,7 +337,7 @@ impl Locks {
         let held = self.lock();
         let may = |entries: &mut dyn Iterator<Item = &Entry>| {
             let mut other = None;
-            for entry in entries.filter(|entry| entry.until > now) {
+            for entry in entries.filter(|entry| entry.holds(now)) {
                 // Of several who share one each may write.
                 if entry.user == user && presented.contains(&entry.token) {
                     return Ok(());
@@ -290,7 +360,8 @@ impl Locks {
         Ok(())
     }
 
-    /// What was at this place is gone, and all that was in it: so are the locks of it.
+    /// What was at this place is gone, and all that was in it: so are the locks of it, but for those that are being taken and wait for
+    /// just that.
     pub fn forget(&self, place: &Place) {
         if self.is_empty() {
             return;
@@ -298,7 +369,7 @@ impl Locks {
         let mut held = self.lock();
         let gone: Vec<Vec<u8>> = below(&held, &place.0).map(|(at, _)| at.clone()).collect();
         for at in gone.iter().chain([&place.0]) {
-            self.remove(&mut held, at, |_| true);
+            self.remove(&mut held, at, |entry| !entry.is_waiting);
         }
     }
 
@@ -334,7 +405,7 @@ impl Locks {
         let mut held = self.lock();
         held.retain(|_, entries| {
             let before = entries.len();
-            entries.retain(|entry| entry.until > now);
+            entries.retain(|entry| entry.holds(now));
             self.count.fetch_sub(before - entries.len(), Ordering::Relaxed);
             !entries.is_empty()
         });
@@ -368,113 +439,4 @@ fn refusal(entry: &Entry, now: Instant) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn below(home: &str) -> Location {
-        Location::Below(home.to_owned())
-    }
-
-    fn place(path: &str) -> Place {
-        Place::new(&below("alice"), &RelPath::parse(path.as_bytes()).unwrap())
-    }
-
-    fn terms(scope: Scope, deep: bool) -> Terms {
-        Terms { scope, deep, owner: String::new(), lasts: Duration::from_secs(60) }
-    }
-
-    fn kind<T>(result: Result<T>) -> Result<(), Kind> {
-        result.map(drop).map_err(|error| error.kind())
-    }
-
-    #[test]
-    fn one_lock_keeps_all_others_out_and_a_shared_one_only_those_that_are_not() {
-        let (locks, now) = (Locks::default(), Instant::now());
-        let take = |path: &str, scope, deep| kind(locks.take(&place(path), "alice", terms(scope, deep), now));
-        assert_eq!(take("a", Scope::Exclusive, false), Ok(()));
-        assert_eq!(take("a", Scope::Exclusive, false), Err(Kind::Locked));
-        assert_eq!(take("a", Scope::Shared, false), Err(Kind::Locked));
-        assert_eq!(take("d/s", Scope::Shared, false), Ok(()));
-        assert_eq!(take("d/s", Scope::Shared, false), Ok(()));
-        assert_eq!(take("d/s", Scope::Exclusive, false), Err(Kind::Locked));
-        assert_eq!(take("d", Scope::Exclusive, true), Err(Kind::Locked), "something in it is locked");
-        assert_eq!(take("d", Scope::Exclusive, false), Ok(()));
-        assert_eq!(take("e", Scope::Exclusive, true), Ok(()));
-        assert_eq!(take("e/x/y", Scope::Shared, false), Err(Kind::Locked), "all of the folder is");
-        assert_eq!(take("e2", Scope::Exclusive, false), Ok(()), "a name that only begins so");
-    }
-
-    #[test]
-    fn a_write_takes_the_token_of_every_lock_in_its_way_from_the_user_who_has_it() {
-        let (locks, now) = (Locks::default(), Instant::now());
-        let token =
-            |path: &str, deep| locks.take(&place(path), "alice", terms(Scope::Exclusive, deep), now).unwrap().token;
-        let (folder, file) = (token("d", false), token("d/f", false));
-        let check = |path: &str, extent, user: &str, tokens: &[LockToken]| {
-            kind(locks.check(&place(path), extent, (user, tokens), now))
-        };
-        use Extent as E;
-        assert_eq!(check("d/f", E::Itself, "alice", &[]), Err(Kind::Locked));
-        assert_eq!(check("d/f", E::Itself, "bob", &[file]), Err(Kind::Locked), "another's token");
-        assert_eq!(check("d/f", E::Itself, "alice", &[file]), Ok(()));
-        assert_eq!(check("d/g", E::Itself, "alice", &[]), Ok(()), "a folder alone is locked");
-        assert_eq!(check("d/g", E::Member, "alice", &[]), Err(Kind::Locked), "and what is in it");
-        assert_eq!(check("d", E::Tree, "alice", &[folder]), Err(Kind::Locked));
-        assert_eq!(check("d", E::Tree, "alice", &[folder, file]), Ok(()));
-        assert_eq!(check("x", E::Tree, "alice", &[]), Ok(()));
-        let outer = Place::new(&below(""), &RelPath::root());
-        assert!(locks.over(&outer, now).is_empty());
-        assert_eq!(locks.over(&place("d/f"), now).len(), 1);
-        locks.forget(&place("d"));
-        assert_eq!(check("d", E::Tree, "bob", &[]), Ok(()));
-        assert!(locks.is_empty());
-    }
-
-    #[test]
-    fn a_home_inside_of_another_has_the_same_locks() {
-        let (locks, now) = (Locks::default(), Instant::now());
-        let inner = Place::new(&below("team/alice"), &RelPath::parse(b"f").unwrap());
-        locks.take(&inner, "alice", terms(Scope::Exclusive, false), now).unwrap();
-        let outer = Place::new(&below("team"), &RelPath::parse(b"alice/f").unwrap());
-        assert_eq!(kind(locks.check(&outer, Extent::Itself, ("lead", &[]), now)), Err(Kind::Locked));
-        assert_eq!(locks.over(&outer, now)[0].place.within(&below("team")), Some(RelPath::parse(b"alice/f").unwrap()));
-        assert_eq!(outer.within(&below("team/alice")), Some(RelPath::parse(b"f").unwrap()));
-        assert_eq!(outer.within(&below("tea")), None);
-    }
-
-    #[test]
-    fn a_lock_ends_after_its_time_or_is_renewed_or_given_up_by_who_has_it() {
-        let (locks, now) = (Locks::default(), Instant::now());
-        let lock = locks.take(&place("d"), "alice", terms(Scope::Exclusive, true), now).unwrap();
-        let later = now + Duration::from_secs(59);
-        let over = now + Duration::from_secs(60);
-        let is_free = |at| locks.check(&place("d/f"), Extent::Itself, ("bob", &[]), at).is_ok();
-        assert!(!is_free(later) && is_free(over));
-        let renew = |user: &str, tokens: &[LockToken], at| {
-            kind(locks.renew(&place("d/f"), user, tokens, Duration::from_secs(60), at))
-        };
-        assert_eq!(renew("alice", &[lock.token], later), Ok(()));
-        assert!(!is_free(over));
-        assert_eq!(renew("bob", &[lock.token], later), Err(Kind::Changed));
-        assert_eq!(renew("alice", &[LockToken::from_bits(1)], later), Err(Kind::Changed));
-        let release = |user: &str, token| kind(locks.release(&place("d/f"), user, token, later));
-        assert_eq!(release("bob", lock.token), Err(Kind::Denied));
-        assert_eq!(release("alice", LockToken::from_bits(1)), Err(Kind::Changed));
-        assert_eq!(release("alice", lock.token), Ok(()));
-        assert!(is_free(later) && locks.is_empty());
-    }
-
-    #[test]
-    fn nobody_has_more_than_so_many_and_none_for_longer_than_so_long() {
-        let (locks, now) = (Locks::default(), Instant::now());
-        for n in 0..limits::LOCKS_PER_USER {
-            locks.take(&place(&n.to_string()), "alice", terms(Scope::Exclusive, false), now).unwrap();
-        }
-        let one_more = |user: &str, at| kind(locks.take(&place("x"), user, terms(Scope::Shared, false), at));
-        assert_eq!(one_more("alice", now), Err(Kind::TooMany));
-        assert_eq!(one_more("bob", now), Ok(()), "others have theirs");
-        assert_eq!(one_more("alice", now + Duration::from_secs(60)), Ok(()), "what is over does not count");
-        let long = Terms { lasts: Duration::MAX, ..terms(Scope::Exclusive, false) };
-        assert_eq!(locks.take(&place("y"), "bob", long, now).unwrap().left, limits::LOCK_MAX);
-    }
-}
+mod tests;

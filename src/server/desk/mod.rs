@@ -53,7 +53,8 @@ use self::batch::Batch;
 use self::current_users::CurrentUsers;
 use self::downloads::Downloads;
 use self::gate::Need;
-use self::locks::{Extent, LockToken};
+use self::locking::UnderWay;
+use self::locks::LockToken;
 use self::op::Op;
 use self::outcome::{Begun, Outcome};
 use self::registry::Ticket;
@@ -281,8 +282,9 @@ impl Desk {
     /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
     /// them, unless this one shares their commit.
     pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {
-        let running = match self.let_through(&op, name, earlier) {
-            Ok(running) => running,
+        // Dropped when this step is over, and with it what is done in it.
+        let (running, _under_way) = match self.let_through(&op, name, earlier) {
+            Ok(passed) => passed,
             Err(error) => return Begun::Done(Err(error)),
         };
         match op {
@@ -320,14 +322,15 @@ impl Desk {
     ///
     /// # Errors
     /// Why not, written down already.
-    fn let_through(&mut self, op: &Op, name: &'static str, earlier: Earlier<'_>) -> Result<Running> {
+    fn let_through(&mut self, op: &Op, name: &'static str, earlier: Earlier<'_>) -> Result<(Running, UnderWay)> {
         let running = Running::new(op, name, self.principal.grants()).presenting(self.presented.clone());
         let facts = op.facts();
         let running = self.pass(running, facts.need, facts.shares_syncs, earlier)?;
-        let running = self.keep_locks(op, running, earlier)?;
+        let (running, under_way) = self.keep_locks(op, running, earlier)?;
         let running = self.follow_links(op, running, earlier)?;
         let running = self.keep_elsewhere(op, running, earlier)?;
-        self.keep_count(op, running, earlier)
+        let running = self.keep_count(op, running, earlier)?;
+        Ok((running, under_way))
     }
 
     /// Lets an operation pass that gives nothing past the count of a link: from the hashes of the first byte, the first two and so
@@ -418,9 +421,9 @@ impl Desk {
         if self.batch.is_empty() {
             return;
         }
-        let Desk { principal, store, audit, batch, .. } = self;
+        let Desk { principal, users, store, audit, batch, .. } = self;
         let told = &mut |running, done| earlier(ended(audit, principal, running, done));
-        batch.commit(store, &|running| may_store(principal, audit, running), told);
+        batch.commit(store, &|running| may_store((principal, users), audit, &**store, running), told);
     }
 
     /// If it has gathered enough, the batch is committed while the next bytes come in.
@@ -428,9 +431,9 @@ impl Desk {
         if !self.batch.is_full() {
             return;
         }
-        let Desk { principal, store, audit, batch, .. } = self;
+        let Desk { principal, users, store, audit, batch, .. } = self;
         let told = &mut |running, done| earlier(ended(audit, principal, running, done));
-        batch.commit_aside(store, &|running| may_store(principal, audit, running), told);
+        batch.commit_aside(store, &|running| may_store((principal, users), audit, &**store, running), told);
     }
 
     /// Before a farewell to somebody whose account is gone: what is not in its place by now is not put there any more.
@@ -468,18 +471,16 @@ impl Desk {
     }
 }
 
-/// Whether a file may be put in its place now, and whether in that of another.
-fn may_store(principal: &Principal, audit: &Audit, running: &Running) -> Result<Overwrite> {
+/// Whether a file may be put in its place now, and whether in that of another. What comes with it is held until it is there.
+fn may_store(
+    (principal, users): (&Principal, &CurrentUsers),
+    audit: &Audit,
+    store: &dyn Store,
+    running: &Running,
+) -> Result<(Overwrite, UnderWay)> {
     running.check(principal)?;
-    if let Some(path) = running.target() {
-        locking::check_upload(
-            audit.ticket().registry().locks(),
-            principal,
-            (path, Extent::Itself),
-            running.presented(),
-        )?;
-    }
-    Ok(overwrite(principal, running.target()))
+    let under_way = locking::take_place(audit.ticket().registry(), (principal, users), store, running)?;
+    Ok((overwrite(principal, running.target()), under_way))
 }
 
 /// Whether an upload of this principal to this path may replace a file now.

@@ -11,9 +11,10 @@ use async_std::channel::{Receiver, Sender, bounded};
 
 pub use self::record::{Activity, Ending, Record, SessionId, Ticket, Way, WhoRow};
 use super::locks::Locks;
+use super::locks::claims::Claims;
 use super::log_shares::LogShares;
 use super::throttles::Throttles;
-use crate::auth::{Principal, Users};
+use crate::auth::{LinkTag, Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::{NodePlace, StorageHealth, Vault};
 use crate::server::audit::AuditLog;
@@ -36,6 +37,7 @@ pub struct Registry {
     counters: Counters,
     throttles: Throttles,
     locks: Locks,
+    by_links: Arc<Claims<LinkTag>>,
     /// Who is told of what happens, if anybody is.
     listener: OnceLock<Listener>,
     /// Where it is written down, if anywhere.
@@ -101,6 +103,7 @@ impl Registry {
             counters: Counters::default(),
             throttles: Throttles::default(),
             locks: Locks::default(),
+            by_links: Arc::default(),
             listener: OnceLock::new(),
             audit: OnceLock::new(),
             on_kick: OnceLock::new(),
@@ -229,6 +232,11 @@ impl Registry {
     /// What users have locked.
     pub fn locks(&self) -> &Locks {
         &self.locks
+    }
+
+    /// What takes its place just now that came by links.
+    pub fn by_links(&self) -> &Arc<Claims<LinkTag>> {
+        &self.by_links
     }
 
     /// How long the server has been running.

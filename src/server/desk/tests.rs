@@ -2,6 +2,7 @@
 
 mod compare;
 mod listing;
+mod locks;
 mod properties;
 mod seen;
 mod shared;

@@ -1,10 +1,13 @@
 //! Locks, as clients of WebDAV take them and as everybody else meets them.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use super::{ask, between};
 use crate::common::web::Got;
-use crate::common::{Daemon, World, enter, eventually};
+use crate::common::{Daemon, RawClient, World, enter, eventually};
 
 /// The XML of a lock that nobody else can have beside it.
 const EXCLUSIVE: &str = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype>\
@@ -173,4 +176,74 @@ fn a_lock_outlives_a_restart_and_its_time_goes_on() {
     daemon.kill();
     let daemon = world.start();
     assert_eq!(ask(&daemon, "bob", "PUT", &[], "bob's", "/~bob/file").status, 204);
+}
+
+/// Says that it is over when it is dropped, also by a panic.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn nothing_changes_what_is_locked_once_the_lock_is_answered() {
+    const ROUNDS: usize = 12;
+    let world = World::with(&[("alice", "\"full\"", "team"), ("bob", "\"full\"", "team")]);
+    let daemon = world.start();
+    let file = world.home("team").join("file");
+    fs::write(&file, "old").unwrap();
+    // What each writes is refused while there is a lock, and that is all right.
+    let writers: [fn(&mut RawClient, usize); 4] = [
+        |bob, turn| drop(bob.upload("file", turn.to_string().as_bytes())),
+        |bob, turn| {
+            bob.upload("copied", turn.to_string().as_bytes());
+            bob.ask("COPY copied file replace=yes");
+        },
+        |bob, turn| {
+            bob.upload("renamed", turn.to_string().as_bytes());
+            bob.ask("RENAME renamed file replace=yes");
+        },
+        |bob, _| drop(bob.ask("DELETE file")),
+    ];
+    let (is_over, turns) = (AtomicBool::new(false), [(); 4].map(|()| AtomicUsize::new(0)));
+    let changed = thread::scope(|scope| {
+        let _ends_them = Ends(&is_over);
+        for (write, turns) in writers.iter().zip(&turns) {
+            let (daemon, is_over) = (&daemon, &is_over);
+            scope.spawn(move || {
+                let mut bob = enter(daemon, "bob");
+                while !is_over.load(Ordering::Relaxed) {
+                    write(&mut bob, turns.fetch_add(1, Ordering::Relaxed));
+                }
+            });
+        }
+        let look = || fs::metadata(&file).ok().map(|meta| (meta.ino(), fs::read(&file).unwrap_or_default()));
+        // Each writer has ended what it was at, and has tried once more.
+        let all_tried = |before: &[usize]| {
+            let now = turns.iter().map(|turns| turns.load(Ordering::Relaxed));
+            now.zip(before).all(|(now, before)| now >= before + 2)
+        };
+        let mut changed = Vec::new();
+        for round in 0..ROUNDS {
+            let locked = lock(&daemon, "alice", &[], "/~alice/file");
+            let (then, before) = (look(), turns.each_ref().map(|turns| turns.load(Ordering::Relaxed)));
+            if !matches!(locked.status, 200 | 201) {
+                changed.push((round, locked.status, None, None));
+                break;
+            }
+            while !all_tried(&before) {
+                thread::yield_now();
+            }
+            let now = look();
+            if then.is_none() || then != now {
+                changed.push((round, locked.status, then, now));
+            }
+            let token = format!("Lock-Token: {}", locked.header("lock-token"));
+            ask(&daemon, "alice", "UNLOCK", &[&token], "", "/~alice/file");
+        }
+        changed
+    });
+    assert!(changed.is_empty(), "{} of {ROUNDS}: {changed:?}", changed.len());
 }

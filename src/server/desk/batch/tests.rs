@@ -20,8 +20,8 @@ fn path(name: &str) -> RelPath {
     RelPath::parse(name.as_bytes()).unwrap()
 }
 
-fn allowed(_: &Running) -> Result<Overwrite> {
-    Ok(Overwrite::Allowed)
+fn allowed(_: &Running) -> Result<(Overwrite, UnderWay)> {
+    Ok((Overwrite::Allowed, UnderWay::default()))
 }
 
 fn word(told: &mut Vec<String>) -> impl FnMut(Running, Result<Done>) + '_ {
@@ -102,13 +102,13 @@ fn what_the_user_may_not_do_any_more_is_not_done_and_the_rest_is() {
     bench.file("b", b"b");
     let may = |running: &Running| match running.path().map(RelPath::as_bytes) {
         Some(b"a") => Err(Error::new(Kind::Denied, "not any more")),
-        _ => Ok(Overwrite::Allowed),
+        _ => allowed(running),
     };
     assert_eq!(bench.commit(&may), ["a denied", "d folder", "b created"]);
     assert_eq!((bench.read("a"), bench.read("b")), (None, Some(b"b".to_vec())));
     bench.file("old", b"new");
     bench.file("c", b"c");
-    assert_eq!(bench.commit(&|_: &Running| Ok(Overwrite::Refused)), ["old denied", "c created"]);
+    assert_eq!(bench.commit(&|_: &Running| Ok((Overwrite::Refused, UnderWay::default()))), ["old denied", "c created"]);
     assert_eq!(bench.read("old").unwrap(), b"old");
 }
 

@@ -18,7 +18,7 @@ impl Job for AcceptJob {
 
     fn step(mut self: Box<Self>, desk: &mut Desk, running: Running, earlier: Earlier<'_>) -> Worked {
         let done = match self.0.left() {
-            0 => self.0.accept(),
+            0 => desk.claim_path(&running).and_then(|_under_way| self.0.accept()),
             _ => self.0.read(Buffer::take().room()).map(|_| false),
         };
         match done {

@@ -7,10 +7,9 @@ use super::work::{Job, Work, Worked};
 use crate::error::Result;
 use crate::files::{Committed, Compared, Overwrite, Store, Upload};
 use crate::limits;
-use crate::server::desk::locks::Extent;
 use crate::server::desk::outcome::Outcome;
 use crate::server::desk::running::Running;
-use crate::server::desk::{Desk, Earlier};
+use crate::server::desk::{Desk, Earlier, may_store};
 
 /// An upload that has all its bytes, while what has its name is compared.
 pub struct Comparing {
@@ -103,14 +102,13 @@ impl Desk {
         Alone { came, store }: Alone,
         running: &Running,
     ) -> Result<Outcome> {
-        running.check(&self.principal)?;
-        if let Some(path) = running.target() {
-            self.check_upload_locks((path, Extent::Itself), running)?;
-        }
-        if self.overwrite(running.target()) == Overwrite::Refused {
+        let who = (&self.principal, &*self.users);
+        let (overwrite, under_way) = may_store(who, &self.audit, &*store, running)?;
+        if overwrite == Overwrite::Refused {
             upload.refuse_overwrite();
         }
         let committed: Result<Committed> = crate::machine::turns::block_in_place(|| store.commit_one(upload));
+        drop(under_way);
         store.forget_handles();
         let committed = committed?;
         Ok(Outcome::Stored { committed, came })

@@ -16,7 +16,7 @@ impl Locks {
     pub fn to_hand_on(&self, users: &Users, moment: &Moment) -> Vec<HandedLock> {
         let held = self.now(moment.now);
         let all = held.iter().flat_map(|(place, entries)| entries.iter().map(move |entry| (place, entry)));
-        let told = all.filter_map(|(place, Entry { token, terms, user, until })| {
+        let told = all.filter_map(|(place, Entry { token, terms, user, until, .. })| {
             Some(HandedLock {
                 place: STANDARD.encode(place),
                 token: format!("{:032x}", token.bits()),
@@ -46,7 +46,7 @@ impl Locks {
             let scope = if lock.is_shared { Scope::Shared } else { Scope::Exclusive };
             let lasts = Duration::from_secs(lock.lasts).min(limits::LOCK_MAX);
             let terms = Terms { scope, deep: lock.deep, owner: lock.owner, lasts };
-            held.entry(place).or_default().push(Entry { token, terms, user: lock.user, until });
+            held.entry(place).or_default().push(Entry { token, terms, user: lock.user, until, is_waiting: false });
             self.count.fetch_add(1, Ordering::Relaxed);
         }
         held.values().map(Vec::len).sum()
