@@ -70,6 +70,8 @@ struct Objects {
     begun: BTreeMap<String, Begun>,
     /// The numbers of all parts that came.
     came: Vec<u32>,
+    /// When that was, by their uploads.
+    came_at: BTreeMap<(String, u32), SystemTime>,
     /// The most entries of a page; none: as many as are asked for.
     page: Option<usize>,
     /// It heeds conditions of what changes something.
@@ -172,8 +174,10 @@ impl BadEngine {
     /// From now on all that it has of what begins with this, objects and uploads, is so much older.
     pub fn ages(&self, prefix: &str, by: Duration) {
         let mut objects = self.objects.lock().unwrap();
-        let Objects { whole, begun, .. } = &mut *objects;
+        let Objects { whole, begun, came_at, .. } = &mut *objects;
         whole.iter_mut().filter(|(key, _)| key.starts_with(prefix)).for_each(|(_, object)| object.modified -= by);
+        let of_it = |id: &String| begun.get(id).is_some_and(|upload: &Begun| upload.key.starts_with(prefix));
+        came_at.iter_mut().filter(|((id, _), _)| of_it(id)).for_each(|(_, at)| *at -= by);
         begun.values_mut().filter(|upload| upload.key.starts_with(prefix)).for_each(|upload| upload.at -= by);
     }
 
@@ -360,6 +364,7 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
             let etag = etag(&bytes);
             parts.insert(number, bytes);
             objects.came.push(number);
+            objects.came_at.insert((id, number), SystemTime::now());
             match is_copy {
                 true => {
                     let body = format!("<CopyPartResult><ETag>{etag}</ETag></CopyPartResult>");
@@ -383,7 +388,11 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
             Some(parts) => {
                 let part = |(number, bytes): (&u32, &Vec<u8>)| {
                     let (etag, size) = (etag(bytes), bytes.len());
-                    format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag><Size>{size}</Size></Part>")
+                    let at = written(objects.came_at[&(id.clone(), *number)]);
+                    format!(
+                        "<Part><PartNumber>{number}</PartNumber><LastModified>{at}</LastModified><ETag>{etag}</ETag>\
+                         <Size>{size}</Size></Part>"
+                    )
                 };
                 let parts: String = parts.iter().map(part).collect();
                 let body = format!("<ListPartsResult><IsTruncated>false</IsTruncated>{parts}</ListPartsResult>");

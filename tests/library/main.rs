@@ -44,6 +44,8 @@ mod store_s3_partial_bad;
 #[cfg(feature = "s3")]
 mod store_s3_quota;
 #[cfg(feature = "s3")]
+mod store_s3_records;
+#[cfg(feature = "s3")]
 mod store_s3_unsure;
 mod tls_layer;
 mod user_directory;

@@ -6,11 +6,11 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use sealift::Kind;
-use sealift::files::{Hash, HomeTerms, Vault};
+use sealift::files::{Hash, HomeTerms, Interrupted, UploadSpec, Vault};
 use sealift::limits;
 
 use crate::common::bad_engine::{Act, Asked, BadEngine};
-use crate::store_s3_bad::{kind, store, vault};
+use crate::store_s3_bad::{kind, p, store, vault};
 use crate::store_s3_holders::{at_first, is_claim, is_end, record, resumed};
 use crate::store_s3_partial_bad::{BLOCK, begun, content, left};
 
@@ -106,6 +106,37 @@ fn an_upload_of_which_nobody_knows_whether_it_was_given_up_is_not_gone_on_with()
         assert_eq!((sweep(&engine).unwrap(), engine.unfinished()), (1, 0));
         assert!(!engine.keys().iter().any(|key| key.starts_with("x/partial-")));
     }
+}
+
+#[test]
+fn an_upload_of_which_nothing_is_recorded_stays_as_long_as_parts_of_it_come() {
+    let engine = BadEngine::start();
+    let (store, _spool) = store(&engine, true);
+    let bytes = content(3 * BLOCK + 5);
+    // As under a quota.
+    let spec = UploadSpec { interrupted: Interrupted::Dropped, ..UploadSpec::default() };
+    let begin = || {
+        let mut upload = store.begin(&p("x"), spec).unwrap();
+        upload.append(&bytes[..BLOCK + 1]).unwrap();
+        upload
+    };
+    let has_come = |number: u32, times: usize| {
+        while engine.came(number) < times {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    let mut upload = begin();
+    has_come(1, 1);
+    engine.ages("", EIGHT_DAYS);
+    upload.append(&bytes[BLOCK + 1..]).unwrap();
+    has_come(2, 1);
+    assert_eq!((sweep(&engine).unwrap(), engine.unfinished()), (0, 1));
+    assert_eq!(store.commit_one(upload).unwrap().hash, Hash::of(&bytes));
+    // Of another one nothing comes any more: its server was killed.
+    std::mem::forget(begin());
+    has_come(1, 2);
+    engine.ages("", EIGHT_DAYS);
+    assert_eq!((sweep(&engine).unwrap(), engine.unfinished()), (1, 0));
 }
 
 #[test]

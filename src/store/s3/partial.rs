@@ -20,7 +20,7 @@ use super::object::odd;
 use super::shared::Shared;
 use super::sign::digits;
 use super::upload::Multipart;
-use super::xml::Document;
+use super::xml::{Document, ListedPart};
 use crate::error::{Error, Kind, Result};
 use crate::files::hash::BlockHash;
 use crate::files::{FileMode, Hash, Hasher, Partial, RelPath};
@@ -400,10 +400,10 @@ impl Shared {
         Ok(Some(left).filter(|left| !left.blocks.is_empty()))
     }
 
-    /// What is written there goes if it is that.
+    /// What is written there goes if it is that, and nobody has written something else since it was read, where the storage heeds that.
     fn forget_partial(&self, record: &str, is_it: impl Fn(&Written) -> bool) -> Result<(), Why> {
-        match self.engine.read::<Written>(record)? {
-            Some(written) if is_it(&written) => self.engine.delete(record, None),
+        match self.engine.read_told::<Written>(record)? {
+            Some((written, etag)) if is_it(&written) => self.forget_record(record, etag.as_deref()),
             _ => Ok(()),
         }
     }
@@ -415,9 +415,9 @@ impl Shared {
 }
 
 /// Whether the storage has this block as that part.
-fn is_part(there: &BTreeMap<u64, (String, u64)>, number: u64, etag: &str) -> bool {
+fn is_part(there: &BTreeMap<u64, ListedPart>, number: u64, etag: &str) -> bool {
     let is_it =
-        |(has, size): &(String, u64)| has.trim_matches('"') == etag.trim_matches('"') && *size == limits::HASH_BLOCK;
+        |part: &ListedPart| part.etag.trim_matches('"') == etag.trim_matches('"') && part.size == limits::HASH_BLOCK;
     there.get(&number).is_some_and(is_it)
 }
 
@@ -431,15 +431,20 @@ fn block_of(text: &str) -> Option<BlockHash> {
 impl Engine {
     /// What is written there of an upload.
     fn read<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Why> {
+        Ok(self.read_told(key)?.map(|(read, _)| read))
+    }
+
+    /// The same, with its ETag.
+    fn read_told<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<(T, Option<String>)>, Why> {
         match self.ask_all(&Call::of("GET", key)) {
-            Ok((_, body)) => Ok(serde_json::from_slice(&body).ok()),
+            Ok((told, body)) => Ok(serde_json::from_slice(&body).ok().map(|read| (read, told.etag))),
             Err(Why::Missing) => Ok(None),
             Err(why) => Err(why),
         }
     }
 
-    /// The parts that the storage has of an upload: their ETags and sizes, by their numbers.
-    fn parts(&self, key: &str, id: &str) -> Result<BTreeMap<u64, (String, u64)>, Why> {
+    /// The parts that the storage has of an upload, by their numbers.
+    pub(super) fn parts(&self, key: &str, id: &str) -> Result<BTreeMap<u64, ListedPart>, Why> {
         let (mut all, mut after) = (BTreeMap::new(), 0);
         loop {
             let mut call = Call::of("GET", key).asking("uploadId", id);
@@ -449,8 +454,8 @@ impl Engine {
             let (_, body) = self.ask_all(&call)?;
             let said = Document::parse(&body, "ListPartsResult").map_err(|why| odd(&why))?;
             let parts = said.parts();
-            let last = parts.iter().map(|(number, ..)| *number).max().unwrap_or(0);
-            all.extend(parts.into_iter().map(|(number, etag, size)| (number, (etag, size))));
+            let last = parts.iter().map(|(number, _)| *number).max().unwrap_or(0);
+            all.extend(parts);
             match said.text("IsTruncated") {
                 Some("true") if last > after && last < limits::ENGINE_PARTS => after = last,
                 Some("true") => return Err(super::object::endless().into()),

@@ -56,12 +56,26 @@ impl Shared {
             return Err(unheeded(path));
         }
         let etag = Some(object.etag.as_str()).filter(|_| sure && heeds.delete_match);
+        let record = self.keys.record(place);
+        // Seen before the file goes: from then on another server may store one anew, with a record of its own.
+        let of_it = match object.has_record() && heeds.delete_match {
+            true => self.engine.look_up(&record).ok(),
+            false => None,
+        };
         self.engine.delete(&self.keys.file(place)?, etag).map_err(|why| why.at(path))?;
-        if object.has_record() {
+        if object.has_record() && (of_it.is_some() || !heeds.delete_match) {
             // It counts for nothing any more.
-            let _stays_of_no_use = self.engine.delete(&self.keys.record(place), None);
+            let _stays_of_no_use = self.forget_record(&record, of_it.as_ref().map(|of_it| &*of_it.etag));
         }
         Ok(())
+    }
+
+    /// A record goes, where the storage heeds it only if it has this ETag still.
+    pub(super) fn forget_record(&self, record: &str, etag: Option<&str>) -> Result<(), Why> {
+        match self.engine.delete(record, etag.filter(|_| self.heeds().delete_match)) {
+            Err(Why::Condition) => Ok(()),
+            forgotten => forgotten,
+        }
     }
 
     fn remove_folder(&self, home: &Spot, (place, path): (&Spot, &RelPath), recursive: bool) -> Result<Removed> {

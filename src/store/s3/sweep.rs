@@ -70,7 +70,8 @@ impl Shared {
                 return Ok(Old::Stays);
             }
             let heard = self.heard_of(&full, id, secs)?;
-            if heard.is_fresh {
+            // Of one that nobody could go on with nothing is written, as under a quota: its parts tell that somebody sends it.
+            if heard.is_fresh || !heard.is_written && self.has_fresh_part(&upload, secs)? {
                 return Ok(Old::Stays);
             }
             if heard.is_written && !upload.is_there(&self.engine)? {
@@ -84,6 +85,19 @@ impl Shared {
             }
         }
         Ok(if upload.abort(&self.engine)? { Old::Removed } else { Old::WasGone })
+    }
+
+    /// Whether a part of it came within so many seconds.
+    fn has_fresh_part(&self, upload: &Multipart, secs: i64) -> Result<bool, Why> {
+        match self.engine.parts(&upload.key, &upload.id) {
+            Ok(parts) => {
+                let is_fresh = |at: i64| self.engine.now().saturating_sub(at) <= secs;
+                Ok(parts.values().any(|part| xml::seconds(&part.modified).is_some_and(is_fresh)))
+            }
+            // Where it lists no parts, or has none, the age of the upload decides.
+            Err(why) if why.is_unavailable() => Err(why),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Each upload in parts to what begins with this, page by page.

@@ -128,13 +128,23 @@ impl Document {
         self.each("Upload").filter_map(upload).collect()
     }
 
-    /// The parts of a page of `ListParts`: number, ETag and size.
-    pub(super) fn parts(&self) -> Vec<(u64, String, u64)> {
+    /// The parts of a page of `ListParts`, by their numbers.
+    pub(super) fn parts(&self) -> Vec<(u64, ListedPart)> {
         let part = |of: Fields<'_>| {
-            Some((of.text("PartNumber")?.parse().ok()?, of.text("ETag")?.to_owned(), of.text("Size")?.parse().ok()?))
+            let modified = of.text("LastModified").unwrap_or_default().to_owned();
+            let (etag, size) = (of.text("ETag")?.to_owned(), of.text("Size")?.parse().ok()?);
+            Some((of.text("PartNumber")?.parse().ok()?, ListedPart { etag, size, modified }))
         };
         self.each("Part").filter_map(part).collect()
     }
+}
+
+/// A part of an upload, as a listing shows it.
+pub(super) struct ListedPart {
+    pub(super) etag: String,
+    pub(super) size: u64,
+    /// When it came, as the storage writes it.
+    pub(super) modified: String,
 }
 
 struct Fields<'a>(&'a [(usize, String, String)]);
