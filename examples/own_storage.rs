@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime};
 
 use sealift::auth::{Grants, UsersFile, hash_password};
 use sealift::files::{
-    Change, Committed, Condition, Done, Entry, EntryKind, FileMode, Finding, Hash, Hasher, HomeTerms, Listing, Meta,
-    Mtime, Overwrite, Partial, Prepared, PreparedSet, Promises, Record, RelPath, Removed, Source, SourceMode, Staged,
-    Store, Stored, Swept, Umask, Unread, Upload, UploadSpec, Vault,
+    Change, Committed, Condition, Done, Entry, EntryKind, FileMode, Finding, Hash, Hasher, HomeTerms, Identity,
+    Listing, Meta, Mtime, Overwrite, Partial, Prepared, PreparedSet, Promises, Record, RelPath, Removed, Source,
+    SourceMode, Staged, Store, Stored, Swept, Umask, Unread, Upload, UploadSpec, Vault,
 };
 use sealift::server::Server;
 use sealift::tls::Identity;
@@ -189,6 +189,11 @@ impl Store for Shelf {
 struct Reading(Object);
 
 impl Source for Reading {
+    /// Nothing but its bytes.
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
     fn meta(&self) -> Meta {
         self.0.meta()
     }

@@ -43,9 +43,7 @@ pub trait Source: Send {
     fn allocated(&self) -> Option<u64>;
 
     /// What tells it from those that had its name before it, if the store knows that. At most one system call.
-    fn identity(&self) -> Option<Identity> {
-        None
-    }
+    fn identity(&self) -> Option<Identity>;
 
     /// What happened to the file since it was opened: whoever has read it knows by this whether the bytes are of one
     /// file. One system call.

@@ -291,6 +291,10 @@ fn what_an_invited_user_has_who_is_made_is_given_with_the_invitation() {
     assert_eq!(code, 0, "{said}");
     let shown = done(place, &["user", "show", "bob"], "");
     assert!(shown.contains("quota         1 GiB\n") && shown.contains("groups        editors\n"), "{shown}");
+    // A command of others is no name.
+    let (code, line, said) = invite("list", &[]);
+    assert!(code == 2 && line.is_empty() && said.contains("--list shows"), "{code} {said}");
+    assert_eq!(run(place, &["user", "show", "list"], "").0, 3);
     // Nobody is made who would not have it all.
     let (code, line, said) = invite("carol", &["--groups", "editor"]);
     assert!(code == 3 && line.is_empty() && said.contains("`sealiftd group list`"), "{said}");

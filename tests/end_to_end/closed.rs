@@ -127,8 +127,7 @@ fn a_server_that_cannot_be_followed_does_not_outlive_the_start_that_failed() {
 #[test]
 fn a_file_in_the_place_of_a_folder_for_others_keeps_nobody_else_out() {
     let world = World::of(&["alice", "bob"]);
-    let folders =
-        "[anonymous]\nhome = \"alice/public\"\n[folders.team]\npath = \"alice/team\"\naccess = { bob = \"full\" }\n";
+    let folders = "[anonymous]\nenabled = true\nhome = \"alice/public\"\n[folders.team]\npath = \"alice/team\"\naccess = { bob = \"full\" }\n";
     world.set_users(&[folders, &section("alice", "\"full\"", "alice"), &section("bob", "\"full\"", "bob")].concat());
     let daemon = world.start();
     let mut alice = Typed::login(&daemon, "alice", PASSWORD);

@@ -480,10 +480,12 @@ fn what_is_called_as_if_it_had_been_aside_is_kept_under_no_name_of_others() {
     world.set_users(&(common::section("alice", "\"full\"", "alice") + rule));
     let daemon = world.start();
     let mut alice = enter(&daemon, "alice");
-    for name in ["fixed", "free"] {
-        let aside = format!(".{name}.0123456789abcdef.sealift-aside");
-        assert_eq!(alice.upload(&aside, b"x").1, "done");
-        assert_eq!(alice.ask(format!("DELETE {aside}")).1, "done");
-    }
-    assert_eq!(paths(&mut alice), ["free", ".fixed.0123456789abcdef.sealift-aside"]);
+    let aside = |name: &str| format!(".{name}.0123456789abcdef.sealift-aside");
+    // What the rules say of a name they say of what stands aside of it.
+    assert_eq!(alice.upload(&aside("fixed"), b"x").1, "denied");
+    std::fs::write(world.home("alice").join(aside("fixed")), "x").unwrap();
+    assert_eq!(alice.ask(format!("DELETE {}", aside("fixed"))).1, "denied");
+    assert_eq!(alice.upload(&aside("free"), b"x").1, "done");
+    assert_eq!(alice.ask(format!("DELETE {}", aside("free"))).1, "done");
+    assert_eq!(paths(&mut alice), ["free"]);
 }

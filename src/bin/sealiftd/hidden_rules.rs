@@ -34,7 +34,7 @@ pub fn of(places: &Places) -> Vec<HiddenRule> {
                 format!("`sealiftd user set {word} --rule {path}` puts it where it counts, --no-rule takes it away")
             }
             false => format!(
-                "each gives what the other one does not, so the first one counts: put them in the order you want in {file}"
+                "these rules are in each other's way: put them in the order that you want in {file}"
             ),
         };
         HiddenRule { user, what, next }

@@ -106,6 +106,19 @@ impl Invite {
     }
 }
 
+/// Fails for what is a command of `user`, `group` and `folder`: nobody is invited by mistake.
+fn refuse_word(name: &str) -> Result<(), Failure> {
+    const WORDS: &[&str] =
+        &["add", "create", "del", "delete", "help", "list", "ls", "new", "remove", "revoke", "rm", "set", "show"];
+    if !WORDS.contains(&name) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("invite has no command {name}")).hint(format!(
+        "`sealiftd invite NAME` invites somebody, --list shows the invitations there are, --revoke ID withdraws one. Whoever is called \
+         {name} is made by `sealiftd user add {name}` first."
+    )))
+}
+
 /// Carries the command out.
 ///
 /// # Errors
@@ -150,6 +163,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
             .hint(format!("Leave it out; `sealiftd user set {} {option}` changes it.", shell_word(&name))));
     }
     if !is_there {
+        refuse_word(&name)?;
         let checked = file.check_new(&name, &name)?;
         checked.refuse_common(&name).map_err(|err| {
             Failure::from(err)

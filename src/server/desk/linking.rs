@@ -176,17 +176,25 @@ impl Desk {
         Ok((secret, link))
     }
 
-    /// Withdraws a link. What takes its place just now that came by it is waited for: nothing comes by it once this returns.
+    /// Withdraws a link.
     ///
     /// # Errors
-    /// As [`Users::remove_link`](crate::auth::Users::remove_link); [`Kind::Busy`] if that takes longer than [`limits::CLAIMS_WAIT`].
+    /// As [`Users::remove_link`](crate::auth::Users::remove_link).
     pub fn remove_link(&self, name: &str) -> Result<Arc<Link>> {
         let link = turns::block_in_place(|| self.users().remove_link(self.principal(), name))?;
         let (ticket, user) = (self.ticket(), self.principal().name());
         info!(session = %ticket.id(), peer = %ticket.peer(), user, link = name, "link removed");
-        let (by_links, tag) = (ticket.registry().by_links(), link.tag());
+        Ok(link)
+    }
+
+    /// Waits for what takes its place just now that came by a link which was removed: nothing comes by it once this returns.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] if that takes longer than [`limits::CLAIMS_WAIT`].
+    pub fn wait_for_link(&self, link: &Link) -> Result<()> {
+        let (by_links, tag) = (self.ticket().registry().by_links(), link.tag());
         match turns::block_in_place(|| by_links.wait(|came_by| *came_by == tag, limits::CLAIMS_WAIT)) {
-            Some(_) => Ok(link),
+            Some(_) => Ok(()),
             None => {
                 let text = "the link is removed and takes nothing more, but what came by it before is being stored yet";
                 Err(Error::new(Kind::Busy, text))

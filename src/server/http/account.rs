@@ -11,8 +11,8 @@ use tracing::info;
 
 use super::Web;
 use super::account_page::{self, About, KeyShown, Shown};
-use super::answer::{Answer, Ids, Reader, not_allowed, redirect, status, text};
-use super::form::Fields;
+use super::answer::{Answer, Ids, redirect, status, text};
+use super::form::{Fields, read_only, sent};
 use super::login;
 use super::my_links::user;
 use super::request_body::RequestBody;
@@ -175,24 +175,6 @@ pub fn chosen(fields: &Fields) -> Result<Secret> {
         () if *new != *again => bad("the two new passwords are not the same".to_owned()),
         () => Ok(Secret::new(std::mem::take(&mut *new))),
     }
-}
-
-/// What a page sends, and whose it is; none where nothing may be written.
-async fn sent(
-    visitors: &Visitors,
-    request: &Request<()>,
-    body: &mut RequestBody,
-) -> Result<Option<(Arc<WebSession>, Fields)>> {
-    if visitors.shared().web != Web::On {
-        return Ok(None);
-    }
-    same_site::check(request.uri(), request.headers())?;
-    let web_session = user(visitors, request).await?;
-    Ok(Some((web_session, Fields::read(request.headers(), body).await?)))
-}
-
-fn read_only(visitors: &Visitors, ids: Ids) -> Answer {
-    not_allowed("POST", visitors.shared().web, &Reader::Program, ids)
 }
 
 async fn admit(web_session: &WebSession, request: SessionRequest, name: &'static str) -> Result<Running> {

@@ -54,6 +54,10 @@ pub async fn digest(web_session: &Arc<WebSession>, asked: &Asked) -> Result<Opti
     let _right = web_session.open_file().await;
     let (path, headers, method) = (asked.place.path.clone(), asked.headers.clone(), asked.method);
     let opened = web_session.step(move |desk: &mut Desk| {
+        // What a link counts is read once it has a place, and then to be sent.
+        if desk.principal().link().is_some_and(|link| link.downloads.is_some()) {
+            return Ok(None);
+        }
         let op = Op::Read { path, offset: 0, length: None, growing: false };
         let Begun::Download(job) = begin(desk, op, method)? else { return Err(unexpected()) };
         let validators = Validators::of(&job);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Web;
 use super::answer::{Answer, Ids, Reader, not_allowed, redirect, set, text};
-use super::form::Fields;
+use super::form::{Fields, read_only, sent};
 use super::link_page::{self, Made, Shown};
 use super::request_body::RequestBody;
 use super::same_site;
@@ -147,20 +147,15 @@ pub async fn remove(
     body: &mut RequestBody,
     (for_browser, ids): (bool, Ids),
 ) -> Result<Answer> {
-    if visitors.shared().web != Web::On {
-        return Ok(not_allowed("POST", visitors.shared().web, &Reader::Program, ids));
-    }
-    same_site::check(request.uri(), request.headers())?;
-    let web_session = user(visitors, request).await?;
-    let name = Fields::read(request.headers(), body).await?.get("name");
-    let name = String::from_utf8_lossy(&name).into_owned();
+    let Some((web_session, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
+    let name = String::from_utf8_lossy(&fields.get("name")).into_owned();
     web_session
         .step(move |desk: &mut Desk| {
             let running = desk.admit(SessionRequest::EndLink, "unlink", &mut |_| {})?;
             let ended = match desk.remove_link(&name) {
                 Ok(link) => {
                     desk.succeeded(&desk.about_link_to(&link.path, running).about(name));
-                    Ok(())
+                    desk.wait_for_link(&link)
                 }
                 Err(error) => Err(desk.failed(running, error)),
             };

@@ -7,13 +7,11 @@ use hyper::{Request, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::Web;
-use super::answer::{Answer, Ids, Reader, not_allowed, redirect, status, text};
-use super::form::Fields;
+use super::answer::{Answer, Ids, redirect, status, text};
+use super::form::{Fields, read_only, sent};
 use super::my_links::user;
 use super::offers::keeps;
 use super::request_body::RequestBody;
-use super::same_site;
 use super::target::{OWN, Place, Target, Whose, encode};
 use super::trash_page::{self, Shown, View};
 use super::viewer::Viewer;
@@ -128,24 +126,6 @@ pub async fn empty(
     });
     let purged = purged.await.map(|(gone, left)| (GONE, json!({ "gone": gone, "left": left })));
     answered(&web_session, &fields, purged, (for_browser, ids)).await
-}
-
-/// What a page sends, and whose it is; none where nothing may be written.
-async fn sent(
-    visitors: &Visitors,
-    request: &Request<()>,
-    body: &mut RequestBody,
-) -> Result<Option<(Arc<WebSession>, Fields)>> {
-    if visitors.shared().web != Web::On {
-        return Ok(None);
-    }
-    same_site::check(request.uri(), request.headers())?;
-    let web_session = user(visitors, request).await?;
-    Ok(Some((web_session, Fields::read(request.headers(), body).await?)))
-}
-
-fn read_only(visitors: &Visitors, ids: Ids) -> Answer {
-    not_allowed("POST", visitors.shared().web, &Reader::Program, ids)
 }
 
 /// Back to where somebody came from, who is told what was done, or on the same page why not.

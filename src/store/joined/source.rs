@@ -4,7 +4,7 @@ use std::fs::File;
 
 use super::route::ShownPath;
 use crate::error::Result;
-use crate::files::{Change, Finding, Hash, Meta, Record, Source};
+use crate::files::{Change, Finding, Hash, Identity, Meta, Record, Source};
 
 /// An open file of one of the folders.
 pub(super) struct ShownSource {
@@ -19,6 +19,10 @@ impl Source for ShownSource {
 
     fn allocated(&self) -> Option<u64> {
         self.source.allocated()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.source.identity()
     }
 
     fn change(&self) -> Result<Change> {

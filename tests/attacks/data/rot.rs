@@ -152,7 +152,8 @@ fn verify_reads_everything_and_counts_what_it_cannot_compare() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let total = text(&output.stdout);
     let bytes = 8 * MIB + 5;
-    let expected = format!("\"confirmed\":3,\"unrecorded\":2,\"rotten\":0,\"failed\":0,\"bytes\":{bytes}");
+    let expected =
+        format!("\"confirmed\":3,\"unrecorded\":2,\"rotten\":0,\"failed\":0,\"unreadable\":0,\"bytes\":{bytes}");
     assert!(total.contains(&expected), "{total}");
 
     place.rots("b");

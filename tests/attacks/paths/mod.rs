@@ -46,11 +46,14 @@ impl Cage {
         Cage { world }
     }
 
-    /// What must stay as it is. The server's own files are not in it: its log grows, and so do the links that it keeps.
+    /// What must stay as it is. The server's own files are not in it: its log grows, and so do the links that it keeps,
+    /// and it keeps what the clock showed.
     pub fn outside(&self) -> Outside {
         let mut place = snapshot(self.world.place());
         place.retain(|path, _| {
-            let ours = ["log", "port", "certs", "server_state/links"].iter().any(|own| path.starts_with(own));
+            let ours = ["log", "port", "certs", "server_state/links", "server_state/clock"]
+                .iter()
+                .any(|own| path.starts_with(own));
             !ours && !path.starts_with("server_data/alice/")
         });
         assert!(place.contains_key(&PathBuf::from("server_data/bob2/folder/canary")));

@@ -377,7 +377,7 @@ impl Observer for Progress {
         let in_the_way = match (self.direction, error.side()) {
             (Direction::Send, Side::Server) => Some(
                 "A folder on the server has that name: choose another one, or write a slash behind it to put the file into the folder. \
-                 Without -T a file goes into the folder.",
+                 Without -T a file goes into the folder, if you may list what is there.",
             ),
             (Direction::Fetch, Side::Local) => Some(
                 "A folder on this machine has that name: choose another one. A folder of the server comes with -r.",

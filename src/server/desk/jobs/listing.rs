@@ -162,7 +162,7 @@ impl Desk {
                     return Some(entry);
                 }
                 // What is in it is told to nobody who may not look.
-                Err(unread) if job.is_in_unlisted(&unread.path) => {}
+                Err(unread) if job.is_in_unlisted(&unread.path) || !self.may_be_named(job, &unread.path) => {}
                 Err(unread) => {
                     self.audit.warn("not listed", &unread.error);
                     job.missing += u64::from(!matches!(unread.error.kind(), Kind::BadPath | Kind::PathTooLong));
@@ -227,10 +227,16 @@ impl Desk {
             return;
         }
         job.listing.skip(path);
-        if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) {
+        // One in a folder that may not be listed itself is told to nobody: that folder is.
+        if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) && self.may_list_beside(&folder) {
             job.denied.add(path.to_vec());
             job.unlisted = Some(folder);
         }
+    }
+
+    /// Whether the folder that this is in may be listed by the rights of now. What is listed itself may be named.
+    fn may_be_named(&self, job: &ListJob, path: &[u8]) -> bool {
+        path.is_empty() || job.real().join(path).is_ok_and(|path| self.may_list_beside(&path))
     }
 
     /// Whether the folder that this path is in may be listed by the rights of now.

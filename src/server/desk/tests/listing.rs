@@ -46,7 +46,12 @@ fn nothing_more_is_told_of_what_rules_close_that_come_while_it_is_listed() {
             assert!(!start.is_empty() && !name.starts_with(start), "{name} in {:?}", job.running().path());
         }
         match bench.desk.listed(job) {
-            Ok(Outcome::Listed { unreadable, .. }) => assert!(unreadable > 0, "it is said that there is more"),
+            Ok(Outcome::Listed { unreadable, unread, .. }) => {
+                assert!(unreadable > 0, "it is said that there is more");
+                // What is in such a folder is not named either, be it a folder.
+                let inside: Vec<_> = unread.iter().filter(|name| name.starts_with(b"private/")).collect();
+                assert!(inside.is_empty(), "{inside:?}");
+            }
             result => assert_eq!(result.unwrap_err().kind(), Kind::Denied),
         }
     }

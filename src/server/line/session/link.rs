@@ -59,13 +59,14 @@ impl Talk {
         match self.desk.remove_link(name) {
             Ok(link) => {
                 // Not where it fails: what is no link's name may be the secret of one.
-                let running = self.desk.about_link_to(&link.path, running).about(name);
-                self.done(
-                    &running,
-                    |line| ReplyWriter::new(line, 200, "removed"),
-                    "The link gives nothing any more.",
-                    out,
-                );
+                self.desk.succeeded(&self.desk.about_link_to(&link.path, running).about(name));
+                match self.desk.wait_for_link(&link) {
+                    Ok(()) => {
+                        let text = "The link gives nothing any more.";
+                        self.replies.done(|line| ReplyWriter::new(line, 200, "removed"), text, out);
+                    }
+                    Err(error) => self.replies.refuse(&error, out),
+                }
             }
             Err(error) => self.fail(running, error, out),
         }
