@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use sealift::auth::{Grants, UsersFile, hash_password};
 use sealift::files::{
-    Change, Committed, Condition, Done, Entry, EntryKind, FileMode, Finding, Hash, Hasher, HomeTerms, Identity,
+    Change, Committed, Condition, Done, Entry, EntryKind, FileIdentity, FileMode, Finding, Hash, Hasher, HomeTerms,
     Listing, Meta, Mtime, Overwrite, Partial, Prepared, PreparedSet, Promises, Record, RelPath, Removed, Source,
     SourceMode, Staged, Store, Stored, Swept, Umask, Unread, Upload, UploadSpec, Vault,
 };
@@ -190,7 +190,7 @@ struct Reading(Object);
 
 impl Source for Reading {
     /// Nothing but its bytes.
-    fn identity(&self) -> Option<Identity> {
+    fn identity(&self) -> Option<FileIdentity> {
         None
     }
 

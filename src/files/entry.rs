@@ -1,6 +1,6 @@
 //! What is in a folder.
 
-use super::{FileMode, Identity, Mtime};
+use super::{FileIdentity, FileMode, Mtime};
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +77,7 @@ pub struct Entry {
     pub mark: Option<Mark>,
     /// What tells a file from those that had its name before it, where the storage's listings say so. It is told to nobody else.
     #[cfg_attr(feature = "serde", serde(skip))]
-    pub identity: Option<Identity>,
+    pub identity: Option<FileIdentity>,
     /// Bytes relative to the listed folder. As the disk has them: they may hold control characters, and whoever
     /// uses them as a path parses them first.
     #[cfg_attr(feature = "serde", serde(with = "super::serde_forms::bytes"))]

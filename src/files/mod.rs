@@ -4,9 +4,9 @@
 pub(crate) mod aside;
 mod condition;
 mod entry;
+mod file_identity;
 pub mod hash;
 mod health;
-mod identity;
 mod location;
 mod mode;
 pub mod mtime;
@@ -32,9 +32,9 @@ mod vault;
 
 pub use condition::Condition;
 pub use entry::{Entry, EntryKind, Mark};
+pub use file_identity::FileIdentity;
 pub use hash::{Hash, Hasher};
 pub use health::{StorageHealth, StorageRequests};
-pub use identity::Identity;
 pub use location::Location;
 pub use mode::{FileMode, SourceMode, Umask};
 pub use mtime::Mtime;

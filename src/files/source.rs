@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::{Change, Hash, Identity, Meta};
+use super::{Change, FileIdentity, Hash, Meta};
 use crate::error::Result;
 
 /// What is recorded of a file's bytes.
@@ -43,7 +43,7 @@ pub trait Source: Send {
     fn allocated(&self) -> Option<u64>;
 
     /// What tells it from those that had its name before it, if the store knows that. At most one system call.
-    fn identity(&self) -> Option<Identity>;
+    fn identity(&self) -> Option<FileIdentity>;
 
     /// What happened to the file since it was opened: whoever has read it knows by this whether the bytes are of one
     /// file. One system call.

@@ -7,7 +7,7 @@ use super::running::Running;
 use crate::auth::Access;
 use crate::error::{Kind, Result};
 use crate::files::{
-    EntryKind, Hash, Identity, Keep, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage, UsageNow,
+    EntryKind, FileIdentity, Hash, Keep, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage, UsageNow,
 };
 use crate::limits;
 use crate::machine::turns;
@@ -176,8 +176,8 @@ impl Desk {
         &self,
         path: &RelPath,
         (kind, size): (EntryKind, u64),
-        told: Option<Identity>,
-    ) -> (Option<Hash>, Option<Identity>) {
+        told: Option<FileIdentity>,
+    ) -> (Option<Hash>, Option<FileIdentity>) {
         let may_read = self.principal.grants().access_at(path).contains(Access::DOWNLOAD)
             && self.check_real(path, Access::DOWNLOAD, "").is_ok();
         if !may_read || kind != EntryKind::File {

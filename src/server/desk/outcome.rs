@@ -8,7 +8,7 @@ use super::parts::PartUpload;
 use super::uploads::Put;
 use crate::error::Result;
 use crate::files::{
-    Committed, FileMode, Hash, Identity, Meta, Mtime, Partial, RelPath, Removed, StagedId, Stored, TrashList, Usage,
+    Committed, FileIdentity, FileMode, Hash, Meta, Mtime, Partial, RelPath, Removed, StagedId, Stored, TrashList, Usage,
 };
 use crate::server::events::Came;
 
@@ -62,7 +62,7 @@ pub enum Outcome {
         /// When the file was last modified.
         mtime: Mtime,
         /// What tells the file from those that had its name before it, if the store knows that.
-        identity: Option<Identity>,
+        identity: Option<FileIdentity>,
         /// Whether it is as recorded, if all of it was read; not if nothing is recorded.
         record: Option<bool>,
     },

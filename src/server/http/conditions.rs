@@ -7,7 +7,7 @@ use hyper::header::{
     HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
 };
 
-use crate::files::{Hash, Identity, Mtime};
+use crate::files::{FileIdentity, Hash, Mtime};
 use crate::limits;
 use crate::server::desk::jobs::download::Download;
 
@@ -40,7 +40,11 @@ impl Validators {
     }
 
     /// The same of a file of so many bytes that was modified then, and is told from those that had its name before it by its identity.
-    pub fn of_state((size, mtime): (u64, Mtime), identity: Option<Identity>, recorded: Option<&Hash>) -> Validators {
+    pub fn of_state(
+        (size, mtime): (u64, Mtime),
+        identity: Option<FileIdentity>,
+        recorded: Option<&Hash>,
+    ) -> Validators {
         let etag = match (recorded, identity) {
             (Some(hash), _) => format!("\"{hash}\""),
             // Two changes of one file within a tick of a file system's clock look alike: a weak one. Size and time alone say too little,
@@ -109,7 +113,7 @@ pub struct There {
     /// When it was last modified.
     pub mtime: Mtime,
     /// What tells it from those that had its name before it, if that is known.
-    pub identity: Option<Identity>,
+    pub identity: Option<FileIdentity>,
 }
 
 /// What must hold of what is there.
@@ -281,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_weak_tag_tells_files_of_one_size_and_time_apart() {
-        let [old, new] = [b"old", b"new"].map(|number| Some(Identity::of(number)));
+        let [old, new] = [b"old", b"new"].map(|number| Some(FileIdentity::of(number)));
         let state = (3, Mtime { secs: 1000, nanos: 5 });
         let [was, is] = [old, new].map(|identity| Validators::of_state(state, identity, None).etag);
         assert!(was.starts_with("W/\"3-3e8.5-") && was != is, "{was} {is}");

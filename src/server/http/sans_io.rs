@@ -19,7 +19,7 @@ use super::target::{Place, Target, check_host, destination};
 use super::types::{Type, disposition};
 use super::visitors::Claimed;
 use crate::error::Error;
-use crate::files::{Hash, Identity, Mtime, RelPath};
+use crate::files::{FileIdentity, Hash, Mtime, RelPath};
 
 /// A place that a request names: whoever's folder it is in, it is this path in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub fn read(head: &[u8]) -> Option<Read> {
     let _whatever_it_wishes = (Query::parse(uri), resumable::is_complete(headers), resumable::length(headers));
     let _whoever_asks = (login::cookie(headers), login::is_script(headers), login::is_from_elsewhere(&request));
     let (hash, mtime) = (Hash::of(b"file"), Mtime { secs: 1_000_000_000, nanos: 7 });
-    let identity = Some(Identity::of(b"number"));
+    let identity = Some(FileIdentity::of(b"number"));
     for recorded in [Some(&hash), None] {
         let validators = Validators::of_state((FILE, mtime), identity, recorded);
         let _whatever_it_comes_to = (validators.decide(headers), validators.allow_range(headers));

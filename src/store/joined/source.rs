@@ -4,7 +4,7 @@ use std::fs::File;
 
 use super::route::ShownPath;
 use crate::error::Result;
-use crate::files::{Change, Finding, Hash, Identity, Meta, Record, Source};
+use crate::files::{Change, FileIdentity, Finding, Hash, Meta, Record, Source};
 
 /// An open file of one of the folders.
 pub(super) struct ShownSource {
@@ -21,7 +21,7 @@ impl Source for ShownSource {
         self.source.allocated()
     }
 
-    fn identity(&self) -> Option<Identity> {
+    fn identity(&self) -> Option<FileIdentity> {
         self.source.identity()
     }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use super::*;
-use crate::files::{Change, Compared, Finding, Identity, Part, Record, Staged};
+use crate::files::{Change, Compared, FileIdentity, Finding, Part, Record, Staged};
 
 fn path(name: &str) -> RelPath {
     RelPath::parse(name.as_bytes()).unwrap()
@@ -140,7 +140,7 @@ impl Store for Broken {
 struct BrokenSource(RelPath);
 
 impl Source for BrokenSource {
-    fn identity(&self) -> Option<Identity> {
+    fn identity(&self) -> Option<FileIdentity> {
         None
     }
 

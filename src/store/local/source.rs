@@ -13,7 +13,7 @@ use super::jail::Jail;
 use super::record;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Change, EntryKind, FileMode, Finding, Hash, Identity, Meta, Mtime, Record, RelPath, Rot, Source, stamp::Stamp,
+    Change, EntryKind, FileIdentity, FileMode, Finding, Hash, Meta, Mtime, Record, RelPath, Rot, Source, stamp::Stamp,
 };
 use crate::holes;
 use crate::limits;
@@ -138,13 +138,13 @@ impl Source for LocalSource {
     /// By its number, and when that was given to it: what replaces it has another one, or the same at another time. Where the file
     /// system does not say when, by the number alone. Nobody can set either, the hash that is recorded changes neither, and both are the
     /// same at all servers of one file system.
-    fn identity(&self) -> Option<Identity> {
+    fn identity(&self) -> Option<FileIdentity> {
         let asked = StatxFlags::INO.union(StatxFlags::BTIME);
         let told = statx(&self.file, "", AtFlags::EMPTY_PATH, asked).ok()?;
         let has_begun = StatxFlags::from_bits_retain(told.stx_mask).contains(StatxFlags::BTIME);
         let begun = if has_begun { (told.stx_btime.tv_sec, told.stx_btime.tv_nsec) } else { (0, 0) };
         let known_by = [&told.stx_ino.to_be_bytes()[..], &begun.0.to_be_bytes(), &begun.1.to_be_bytes()].concat();
-        Some(Identity::of(&known_by))
+        Some(FileIdentity::of(&known_by))
     }
 
     fn change(&self) -> Result<Change> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::tree::{File, Trees};
 use crate::error::Result;
 use crate::files::{
-    Change, Entry, EntryKind, Finding, Hash, Identity, Listing, Meta, Record, RelPath, Rot, Source, Unread,
+    Change, Entry, EntryKind, FileIdentity, Finding, Hash, Listing, Meta, Record, RelPath, Rot, Source, Unread,
 };
 use crate::limits;
 
@@ -21,7 +21,7 @@ impl Source for MemorySource {
         None
     }
 
-    fn identity(&self) -> Option<Identity> {
+    fn identity(&self) -> Option<FileIdentity> {
         Some(self.0.identity())
     }
 

@@ -12,8 +12,8 @@ use super::kept::Kept;
 use super::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Committed, Condition, EntryKind, FileMode, Hash, Identity, Meta, Mtime, Overwrite, Record, RelPath, Removed, Seen,
-    SeenAt, SourceMode, Stored, Umask, UploadSpec, numbered,
+    Committed, Condition, EntryKind, FileIdentity, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, Removed,
+    Seen, SeenAt, SourceMode, Stored, Umask, UploadSpec, numbered,
 };
 use crate::limits;
 use crate::store::local::aside_name;
@@ -50,8 +50,8 @@ pub(super) struct File {
 
 impl File {
     /// Its bytes are what it is.
-    pub(super) fn identity(&self) -> Identity {
-        Identity::of(self.hash.as_bytes())
+    pub(super) fn identity(&self) -> FileIdentity {
+        FileIdentity::of(self.hash.as_bytes())
     }
 
     pub(super) fn meta(&self) -> Meta {

@@ -13,7 +13,7 @@ use super::engine::{Call, Engine, Why};
 use super::health::Outcome;
 use super::xml::{Document, Listed, Page};
 use crate::error::Error;
-use crate::files::{EntryKind, FileMode, Hash, Identity, Meta, Mtime, Record, Rot};
+use crate::files::{EntryKind, FileIdentity, FileMode, Hash, Meta, Mtime, Record, Rot};
 use crate::limits;
 use crate::outgoing::{Answer, Payload};
 
@@ -86,8 +86,8 @@ impl Object {
     }
 
     /// What listings of the storage tell it by, too. Its number is not in them.
-    pub(super) fn identity(&self) -> Identity {
-        Identity::of(self.etag.as_bytes())
+    pub(super) fn identity(&self) -> FileIdentity {
+        FileIdentity::of(self.etag.as_bytes())
     }
 
     /// Whether more is written beside it, or may be.

@@ -10,7 +10,7 @@ use super::names::Spot;
 use super::object::{Kept, Object};
 use super::shared::Shared;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Change, Finding, Hash, Identity, Meta, Record, RelPath, Rot, Source};
+use crate::files::{Change, FileIdentity, Finding, Hash, Meta, Record, RelPath, Rot, Source};
 use crate::limits;
 use crate::outgoing::Answer;
 use crate::sync::Mutex;
@@ -124,7 +124,7 @@ impl Source for S3Source {
         None
     }
 
-    fn identity(&self) -> Option<Identity> {
+    fn identity(&self) -> Option<FileIdentity> {
         Some(self.object.lock().identity())
     }
 

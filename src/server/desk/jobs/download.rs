@@ -1,7 +1,7 @@
 //! The bytes of a file, or of a range of it, pulled by whoever sends them.
 
 use crate::error::{Error, Result};
-use crate::files::{Finding, Hash, Identity, Meta, RelPath, Source};
+use crate::files::{FileIdentity, Finding, Hash, Meta, RelPath, Source};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
@@ -41,7 +41,7 @@ impl Download {
     }
 
     /// What tells the file from those that had its name before it, if the store knows that.
-    pub fn identity(&self) -> Option<Identity> {
+    pub fn identity(&self) -> Option<FileIdentity> {
         self.reading.source().identity()
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::xml::{self, DAV, Name};
-use crate::files::{EntryKind, Hash, Identity, Mtime, Properties, RelPath, Usage};
+use crate::files::{EntryKind, FileIdentity, Hash, Mtime, Properties, RelPath, Usage};
 use crate::server::http::conditions::Validators;
 use crate::server::http::types::Type;
 
@@ -132,7 +132,7 @@ pub struct More {
     /// The BLAKE3 that is recorded of a file.
     pub recorded: Option<Hash>,
     /// What tells a file from those that had its name before it.
-    pub identity: Option<Identity>,
+    pub identity: Option<FileIdentity>,
     /// Its locks, as answers tell of them.
     pub locks: String,
     /// What clients keep with it.

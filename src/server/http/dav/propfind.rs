@@ -14,7 +14,7 @@ use super::properties::{Live, More, Resource, Wanted};
 use super::xml::Document;
 use crate::budget::Claim;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind, Identity, Mtime, Properties, RelPath, Usage, UsageNow};
+use crate::files::{Entry, EntryKind, FileIdentity, Mtime, Properties, RelPath, Usage, UsageNow};
 use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::listing::ListJob;
@@ -210,7 +210,7 @@ fn open(
 fn more(
     desk: &Desk,
     place: &Place,
-    (kind, size, told): (EntryKind, u64, Option<Identity>),
+    (kind, size, told): (EntryKind, u64, Option<FileIdentity>),
     reading: &Reading,
 ) -> Result<More> {
     let wanted = &reading.wanted;

@@ -7,17 +7,17 @@ use super::Hash;
 /// What tells a file from every other that had its name before it, or will have it, also where sizes and times are the same: whoever
 /// stores a file says what time it has. It stays what it is when the file's attributes change, and says nothing by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Identity(u64);
+pub struct FileIdentity(u64);
 
-impl Identity {
+impl FileIdentity {
     /// That of the file which its storage knows by this.
-    pub fn of(known_by: &[u8]) -> Identity {
+    pub fn of(known_by: &[u8]) -> FileIdentity {
         let [a, b, c, d, e, f, g, h, ..] = *Hash::of(known_by).as_bytes();
-        Identity(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        FileIdentity(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
 }
 
-impl fmt::Display for Identity {
+impl fmt::Display for FileIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:x}", self.0)
     }
