@@ -60,10 +60,10 @@ pub struct TransferOptions {
     pub transfers: u32,
     /// A file that becomes longer while it is sent or fetched, as a log does, is taken as long as it was at the beginning,
     /// over one connection. Without this, from a server that is too old for it ([`crate::proto::Feature::Growing`]), and if
-    /// its first bytes changed too, that is [`Kind::Torn`].
+    /// its first bytes changed too, that is [`crate::Kind::Torn`].
     pub growing: bool,
     /// Files keep all nine bits of their modes, also where one is replaced, as far as both sides can: a server may allow less,
-    /// and whoever keeps a file may always read it. A server that is too old for it is [`Kind::TooOld`].
+    /// and whoever keeps a file may always read it. A server that is too old for it is [`crate::Kind::TooOld`].
     pub perms: bool,
 }
 
@@ -327,7 +327,7 @@ impl Transfer {
     /// Does all of it, on new connections from `connect` (which logs in) if one is lost: after a growing pause with
     /// some chance in it, and at most `retries` times in a row without getting any farther. `client` is the connection
     /// used last. So it is with single files, over the same connection, while the server's storage does not answer
-    /// ([`Kind::Unavailable`]), unless they are under a condition.
+    /// ([`crate::Kind::Unavailable`]), unless they are under a condition.
     ///
     /// # Errors
     /// The last error if nothing helped, and any that a new connection does not mend.
