@@ -55,6 +55,9 @@ pub const MARKED_AT_ONCE: usize = 32;
 /// somebody else must have changed it, so even a busy folder needs two or three.
 pub const NAME_TRIES: u32 = 100;
 
+/// How many links right in the data folder lead from the name of a home to its folder: nobody needs more than one or two.
+pub const HOME_LINKS: u32 = 8;
+
 /// The highest number that a file gets whose name is taken. A power of two, so that it is always found in as many looks.
 pub const NUMBERED_MAX: u32 = 1 << 17;
 
@@ -95,6 +98,9 @@ pub const FRAME_BEGUN_MIN: usize = 16 * 1024;
 
 /// Bytes of listing lines that make a frame.
 pub const LIST_FRAME: usize = 32 * 1024;
+
+/// Entries of a list that one step of it goes through and gives none of, since rules have come that hide them: about a millisecond.
+pub const LIST_UNSEEN: usize = 512;
 
 /// Default port.
 pub const PORT: u16 = 4456;

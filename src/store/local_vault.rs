@@ -1,9 +1,10 @@
 //! A directory of this machine that holds every home.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
 
 mod elsewhere;
+mod homes;
 mod neighbours;
 mod nodes;
 mod opening;
@@ -222,8 +224,8 @@ impl LocalVault {
     /// directory.
     fn place_of(&self, home: &str) -> Result<Place> {
         // A home may be a link to another.
-        let real = self.root.canonicalize(home).map_err(|err| Error::file("your home folder", err))?;
-        let top = PathBuf::from_iter(real.components().next());
+        let folder = homes::path_of(&self.root, home).map_err(|err| Error::file("your home folder", err))?;
+        let top = PathBuf::from_iter(Path::new(OsStr::from_bytes(&folder)).components().next());
         let mut trees = self.trees.lock();
         trees.retain(|_, tree| tree.strong_count() > 0);
         let tree = match trees.get(&top).and_then(Weak::upgrade) {
@@ -231,24 +233,19 @@ impl LocalVault {
             None => Arc::new(self.tree(top.as_os_str().as_bytes())),
         };
         trees.insert(top, Arc::downgrade(&tree));
-        Ok(Place {
-            tree,
-            start: Some(Arc::clone(&self.root)),
-            folder: real.into_os_string().into_vec(),
-            elsewhere: None,
-        })
+        Ok(Place { tree, start: Some(Arc::clone(&self.root)), folder, elsewhere: None })
     }
 
     fn directory(&self, home: &str, called: &str) -> Result<Dir> {
         let failed = |err| Error::file(called, err);
-        match self.root.open_dir(home) {
+        match homes::open(&self.root, home) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => {}
             opened => return opened.map_err(failed),
         }
         // A store over all homes makes it as durably as anything in it.
         let all = LocalStore::open(self.root.try_clone().map_err(failed)?, self.options)?;
         all.make_dir(&RelPath::parse(home.as_bytes())?, true)?;
-        self.root.open_dir(home).map_err(failed)
+        homes::open(&self.root, home).map_err(failed)
     }
 }
 
@@ -349,7 +346,7 @@ impl Vault for LocalVault {
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
         self.may_sweep(home)?;
         let max_age = self.age_by_all_clocks(max_age);
-        match self.root.open_dir(home) {
+        match homes::open(&self.root, home) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Swept::default()),
             Err(err) => Err(Error::file(home, err)),
             Ok(dir) => {
@@ -378,7 +375,7 @@ impl Vault for LocalVault {
         }
         let root = match folder {
             Location::Elsewhere(path) => self.root_elsewhere(path)?,
-            Location::Below(name) => match self.root.open_dir(name) {
+            Location::Below(name) => match homes::open(&self.root, name) {
                 Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(0),
                 Err(err) => return Err(Error::file(name, err)),
                 Ok(dir) => Arc::new(Root::within(&dir, self.place_of(name)?)?),

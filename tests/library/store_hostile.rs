@@ -183,7 +183,26 @@ fn fifo_device() {
     let condition = Condition::Hash(sealift::files::Hash::of(b""));
     assert_eq!(put_if(&home.store, "fifo", b"x", condition).unwrap_err().kind(), Kind::Changed);
     assert!(fs::metadata(root.join("fifo")).unwrap().file_type().is_fifo());
-    put(&home.store, "fifo", b"replaced").unwrap();
+    // Nothing takes its place, whatever brings it: it is somebody's end of something.
+    put(&home.store, "file", b"whole").unwrap();
+    let other = Home::with(FAST);
+    put(&other.store, "file", b"from elsewhere").unwrap();
+    for name in ["fifo", "socket"] {
+        let refused = |what: &str, done: sealift::Result<()>| {
+            assert_eq!(done.map_err(|error| error.kind()), Err(Kind::NotRegular), "{what} {name}");
+        };
+        refused("upload", put(&home.store, name, b"replaced").map(drop));
+        refused("rename", home.store.rename(&p("file"), &p(name), true).map(drop));
+        refused("supersede", home.store.supersede(&p("file"), &p(name)).map(drop));
+        let seen = sealift::files::SeenAt::ANYTHING;
+        refused("move", home.store.rename_from(&other.store, &p("file"), &p(name), true, &seen).map(drop));
+        assert!(!fs::metadata(root.join(name)).unwrap().is_file());
+        // By its name it can be moved, also onto itself, and removed.
+        home.store.rename(&p(name), &p(name), true).unwrap();
+        home.store.rename(&p(name), &p("moved"), true).unwrap();
+        home.store.rename(&p("moved"), &p(name), true).unwrap();
+    }
+    assert_eq!(read(&other.store, "file").unwrap(), b"from elsewhere");
     home.store.remove(&p("socket"), false).unwrap();
 }
 

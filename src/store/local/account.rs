@@ -361,6 +361,24 @@ mod tests {
         assert_eq!(store.usage().unwrap().unwrap().used, 3);
     }
 
+    #[test]
+    fn a_folder_in_which_another_one_was_replaced_is_counted_anew() {
+        let place = tempfile::tempdir().unwrap();
+        let (home, path) = (place.path().join("home"), place.path().join("home/shared"));
+        fs::create_dir_all(&path).unwrap();
+        fs::write(home.join("own"), [7; 20]).unwrap();
+        fs::write(path.join("old"), [7; 10]).unwrap();
+        let start = Some(Arc::new(Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap()));
+        let around = Place { start, folder: b"home".to_vec(), ..Place::default() };
+        let inside = Place { folder: b"home/shared".to_vec(), ..around.clone() };
+        let ((_, store), (shared, _)) = (bounded(&home, around), bounded(&path, inside));
+        assert_eq!(store.usage().unwrap().unwrap().used, 30);
+        replace(&path, 3);
+        fs::remove_dir_all(path.with_extension("before")).unwrap();
+        shared.dir_now().unwrap();
+        assert_eq!(store.usage().unwrap().unwrap().used, 23);
+    }
+
     /// What other nodes stored meanwhile is counted later.
     #[test]
     fn where_one_call_hangs_what_was_measured_before_counts_until_it_can_be_measured_again() {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::account::{Account, Bound, Promise, Sum};
 use super::commit::keep_old_one;
 use super::jail::Jail;
-use super::names::{check_below, look, look_below, rename_new, replace_with, sum_of_file, sync};
+use super::names::{check_below, look, look_below, refuse_special, rename_new, replace_with, sum_of_file, sync};
 use super::owned::{Going, Share, Sums};
 use super::root::is_same_file;
 use super::seen;
@@ -199,7 +199,8 @@ fn refuse(from: &End<'_>, to: &End<'_>, (stat, there): (&Stat, Option<&Stat>), r
         Some(_) if is_folder => Err(to.failed(Errno::EXIST)),
         Some(FileType::Directory) => Err(to.failed(Errno::ISDIR)),
         _ if is_folder && is_in(from, to) => Err(into_itself(from)),
-        _ => Ok(()),
+        // Of one that has both names, one goes.
+        _ => refuse_special(there.filter(|there| !is_same_file(there, stat)), to.path),
     }
 }
 

@@ -18,7 +18,6 @@ use rustix::process::geteuid;
 use super::capabilities::Capabilities;
 use super::names::rename_new;
 use super::staging::{CREATE, Temp, random_name};
-use crate::error::{Error, Kind};
 use crate::files::RelPath;
 pub(crate) use crate::files::aside::name_before;
 use crate::files::aside::{ASIDE, MARK, hidden};
@@ -30,16 +29,6 @@ const END: &[u8] = b".sealift-part";
 /// Whether a name is one of ours, which nobody else may use in such a store.
 pub(crate) fn is_ours(name: &[u8]) -> bool {
     name.starts_with(b".") && name.ends_with(END)
-}
-
-/// Whether nothing from a server may take the place of this: a device, pipe or socket, which is somebody's end of something.
-pub(super) fn is_special(kind: FileType) -> bool {
-    !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink)
-}
-
-/// What is said then.
-pub(super) fn special(path: &RelPath) -> Error {
-    Error::new(Kind::NotRegular, format!("{path}: a device or pipe has this name, and nothing takes its place"))
 }
 
 /// Whether a staged file has the name under which it would be found again.

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::account::Sum;
 use super::compare::Comparison;
 use super::jail::Jail;
-use super::names::{Touched, look, name_staged};
+use super::names::{Touched, look, name_staged, refuse_special};
 use super::owned::Going;
 use super::partial;
 use super::source::{meta, mtime};
@@ -22,7 +22,7 @@ use super::staging::Stage;
 use super::trash::{self, Kept, Trash, is_worth_keeping};
 use super::trash_room::{self, Room};
 use super::upload::LocalUpload;
-use super::{beside, keep_old, may_come, numbered, placed, properties, record, sync};
+use super::{keep_old, may_come, numbered, placed, properties, record, sync};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Committed, Condition, Done, FileMode, Hash, Overwrite, Prepared, Record, RelPath, SourceMode, Stored, Upload,
@@ -311,6 +311,7 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: Arc<Dir>,
     let path = upload.path.clone();
     let temp = &mut upload.temp;
     let old = look(&dir, name).map_err(|err| failed(&path, err))?;
+    refuse_special(old.as_ref(), &path)?;
     let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), Sum::NONE);
     if old.is_some_and(|old| stage.placed.has_as_another(&old, (&*dir, name), &path)) {
         return Err(placed::refusal(&path));
@@ -328,9 +329,6 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: Arc<Dir>,
             fchmod(&temp.file, Mode::from_raw_mode(mode.bits())).map_err(|err| failed(&path, err))?;
         }
         before = Sum::file(meta(&old).size);
-    }
-    if stage.is_beside() && kind.is_some_and(beside::is_special) {
-        return Err(beside::special(&path));
     }
     let staged = stage.give_name(temp, name).map_err(|err| failed(&path, err))?;
     let trash = stage.trash().map_err(|err| failed(&path, err))?;

@@ -1,11 +1,11 @@
 //! Reading folders, one entry at a time. What is held is one open directory and one buffer of the kernel's entries
 //! for each level, whatever the number of entries.
 
-use rustix::fs::{AtFlags, readlinkat, statat};
+use rustix::fs::readlinkat;
 use rustix::io::Errno;
 
 use super::jail::{Jail, entries, open_directory};
-use super::source::meta;
+use super::source::look;
 use super::{Staging, beside};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
@@ -61,14 +61,14 @@ impl LocalListing {
     /// One entry of the folder being read; nothing if it vanished meanwhile.
     fn entry(&self, dir: &rustix::fs::Dir, name: &[u8]) -> Option<Result<Entry, Unread>> {
         let path = [&*self.path, name].concat();
-        let found = match dir.fd().and_then(|dir| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)) {
-            Ok(stat) => meta(&stat),
+        let (found, identity) = match dir.fd().and_then(|dir| look(dir, name)) {
+            Ok(found) => found,
             Err(Errno::NOENT) => return None,
             Err(err) => return Some(Err(self.failed(&path, err))),
         };
         let mark = if found.kind == EntryKind::Link { self.text(dir, name) } else { None };
         let Meta { kind, size, mtime, mode } = found;
-        Some(Ok(Entry { path, kind, size, mtime, mode: Some(mode), rotten: false, mark, identity: None }))
+        Some(Ok(Entry { path, kind, size, mtime, mode: Some(mode), rotten: false, mark, identity }))
     }
 
     /// The text of this link in the folder being read, if it leads to something below the root.
@@ -159,7 +159,9 @@ mod tests {
     use cap_std::ambient_authority;
 
     use super::super::Root;
+    use super::super::source::LocalSource;
     use super::*;
+    use crate::files::Source as _;
 
     #[test]
     fn what_is_in_a_folder_that_is_skipped_is_not_given_and_all_else_is() {
@@ -187,6 +189,26 @@ mod tests {
         assert_eq!(all(&["a"]), ["a", "b", "b/file", "c", "c/in", "c/in/file"]);
         assert_eq!(all(&["a/deep", "b", "c/in/file"]), ["a", "a/deep", "b", "c", "c/in", "c/in/file"]);
         assert_eq!(all(&["a", "b", "c"]), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_file_is_told_by_what_it_is_told_by_when_it_is_opened_and_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        fs::write(dir.path().join("file"), b"some").unwrap();
+        std::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
+        let root = cap_std::fs::Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
+        let jail = Arc::new(Jail::new(Arc::new(Root::alone(&root).unwrap())));
+        let mut listing = LocalListing::open(&jail, Staging::Hidden, &RelPath::root(), false).unwrap();
+        let mut found: Vec<_> = std::iter::from_fn(|| listing.next()).map(Result::unwrap).collect();
+        found.sort_by(|one, other| one.path.cmp(&other.path));
+        let opened = LocalSource::open(&jail, &RelPath::parse(b"file").unwrap()).unwrap();
+        assert!(opened.identity().is_some());
+        let told: Vec<_> = found.iter().map(|entry| (&*entry.path, entry.identity)).collect();
+        assert_eq!(told, [(&b"file"[..], opened.identity()), (b"folder", None), (b"link", None)]);
+        let stat = super::super::source::stat(&jail, &RelPath::parse(b"file").unwrap()).unwrap();
+        let file = &found[0];
+        assert_eq!((file.kind, file.size, file.mtime, file.mode), (stat.kind, stat.size, stat.mtime, Some(stat.mode)));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Refuses an upload that will not be put in its place, before anything that the trash keeps goes for it.
 
-use rustix::fs::{AtFlags, FileType, statat};
+use rustix::fs::{AtFlags, FileType, Stat, statat};
 use rustix::io::Errno;
 
 use super::commit::{changed, failed};
 use super::keep_old;
+use super::names::refuse_special;
 use super::upload::LocalUpload;
 use crate::error::Result;
 use crate::files::{Condition, Overwrite, Upload};
@@ -19,7 +20,8 @@ pub(super) fn check(upload: &LocalUpload) -> Result<()> {
     let (jail, path) = (&upload.jail, &upload.path);
     // Where there is no folder any more that it could be in, nothing has its name and nothing will.
     let (dir, name) = jail.parent(path)?;
-    let there = || statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    let there = || statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW);
+    let kind = |there: &Stat| FileType::from_raw_mode(there.st_mode);
     match (upload.spec.condition, upload.spec.overwrite) {
         // There is always a name for it.
         (_, Overwrite::Numbered) => Ok(()),
@@ -27,10 +29,13 @@ pub(super) fn check(upload: &LocalUpload) -> Result<()> {
             Ok(_) => Err(failed(path, Errno::EXIST)),
             Err(_) => Ok(()),
         },
-        (Condition::Any, Overwrite::Allowed) => match there() {
-            Ok(FileType::Directory) => Err(failed(path, Errno::ISDIR)),
-            _ => Ok(()),
-        },
+        (Condition::Any, Overwrite::Allowed) => {
+            let there = there().ok();
+            match there.as_ref().map(kind) {
+                Some(FileType::Directory) => Err(failed(path, Errno::ISDIR)),
+                _ => refuse_special(there.as_ref(), path),
+            }
+        }
         (Condition::Hash(_), _) | (_, Overwrite::Refused) => compare(upload),
     }
 }

@@ -78,6 +78,21 @@ pub(super) fn look(dir: &Dir, name: &[u8]) -> Result<Option<Stat>, Errno> {
     }
 }
 
+/// Refuses to put something in the place of a device, pipe or socket, which is somebody's end of something: neither what a client sends
+/// nor what a server does.
+///
+/// # Errors
+/// [`Kind::NotRegular`].
+pub(super) fn refuse_special(there: Option<&Stat>, path: &RelPath) -> Result<()> {
+    match there.map(|there| FileType::from_raw_mode(there.st_mode)) {
+        None | Some(FileType::RegularFile | FileType::Directory | FileType::Symlink) => Ok(()),
+        Some(_) => {
+            let text = format!("{path}: a device or pipe has this name, and nothing takes its place");
+            Err(Error::new(Kind::NotRegular, text))
+        }
+    }
+}
+
 /// [`crate::files::Store::rename`].
 pub(super) fn rename(
     stage: &Stage,
@@ -118,6 +133,7 @@ pub(super) fn rename(
     let (mut replaced, mut kept_in, mut going) = (replaced, None, None);
     let renamed = if replace && !directory {
         let old = there.as_ref().filter(|old| !is_same_file(old, &stat));
+        refuse_special(old, to)?;
         let trash = stage.trash().map_err(|err| Error::file("the trash", err))?;
         if stored == Stored::Replaced && jail.tree().is_shared() {
             going = Going::of(jail, to, (&to_dir, to_name), there.as_ref());

@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use cap_std::fs::Dir;
-use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, Stat, StatxFlags, fadvise, fstat, openat, statat, statx};
+use rustix::fs::{
+    Advice, AtFlags, FileType, Mode, OFlags, Stat, Statx, StatxFlags, fadvise, fstat, openat, statat, statx,
+};
 use rustix::io::Errno;
 
 use super::jail::Jail;
@@ -24,13 +26,46 @@ const READ: OFlags =
 
 /// What the file system says, in our words. A link is a [`EntryKind::Link`] here, wherever it leads.
 pub(super) fn meta(stat: &Stat) -> Meta {
-    let kind = match FileType::from_raw_mode(stat.st_mode) {
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    Meta { kind: kind(stat.st_mode), size, mtime: mtime(stat), mode: FileMode::of(stat.st_mode) }
+}
+
+fn kind(mode: u32) -> EntryKind {
+    match FileType::from_raw_mode(mode) {
         FileType::RegularFile => EntryKind::File,
         FileType::Directory => EntryKind::Directory,
         FileType::Symlink => EntryKind::Link,
         _ => EntryKind::Other,
+    }
+}
+
+/// What has this name in this folder, which no link is followed from, and, of a file, what tells it from those that had its name before
+/// it. One system call.
+pub(super) fn look(dir: impl AsFd, name: &[u8]) -> Result<(Meta, Option<FileIdentity>), Errno> {
+    // As `statat` does, which mounts nothing either.
+    let flags = AtFlags::SYMLINK_NOFOLLOW.union(AtFlags::NO_AUTOMOUNT);
+    let told = match statx(&dir, name, flags, StatxFlags::BASIC_STATS.union(StatxFlags::BTIME)) {
+        // A system that has only the older call, or allows no other.
+        Err(Errno::NOSYS) => return Ok((meta(&statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?), None)),
+        told => told?,
     };
-    Meta { kind, size: u64::try_from(stat.st_size).unwrap_or(0), mtime: mtime(stat), mode: FileMode::of(stat.st_mode) }
+    let mode = u32::from(told.stx_mode);
+    let found = Meta {
+        kind: kind(mode),
+        size: told.stx_size,
+        mtime: Mtime::from_parts(told.stx_mtime.tv_sec, u64::from(told.stx_mtime.tv_nsec)),
+        mode: FileMode::of(mode),
+    };
+    Ok((found, (found.kind == EntryKind::File).then(|| identity(&told))))
+}
+
+/// By its number, and when that was given to it: what replaces it has another one, or the same at another time. Where the file
+/// system does not say when, by the number alone. Nobody can set either, the hash that is recorded changes neither, and both are the
+/// same at all servers of one file system.
+fn identity(told: &Statx) -> FileIdentity {
+    let has_begun = StatxFlags::from_bits_retain(told.stx_mask).contains(StatxFlags::BTIME);
+    let begun = if has_begun { (told.stx_btime.tv_sec, told.stx_btime.tv_nsec) } else { (0, 0) };
+    FileIdentity::of(&[&told.stx_ino.to_be_bytes()[..], &begun.0.to_be_bytes(), &begun.1.to_be_bytes()].concat())
 }
 
 /// The modification time.
@@ -135,16 +170,10 @@ impl Source for LocalSource {
         self.allocated
     }
 
-    /// By its number, and when that was given to it: what replaces it has another one, or the same at another time. Where the file
-    /// system does not say when, by the number alone. Nobody can set either, the hash that is recorded changes neither, and both are the
-    /// same at all servers of one file system.
+    /// As listings tell it.
     fn identity(&self) -> Option<FileIdentity> {
         let asked = StatxFlags::INO.union(StatxFlags::BTIME);
-        let told = statx(&self.file, "", AtFlags::EMPTY_PATH, asked).ok()?;
-        let has_begun = StatxFlags::from_bits_retain(told.stx_mask).contains(StatxFlags::BTIME);
-        let begun = if has_begun { (told.stx_btime.tv_sec, told.stx_btime.tv_nsec) } else { (0, 0) };
-        let known_by = [&told.stx_ino.to_be_bytes()[..], &begun.0.to_be_bytes(), &begun.1.to_be_bytes()].concat();
-        Some(FileIdentity::of(&known_by))
+        statx(&self.file, "", AtFlags::EMPTY_PATH, asked).ok().map(|told| identity(&told))
     }
 
     fn change(&self) -> Result<Change> {

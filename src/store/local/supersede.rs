@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::account::Sum;
 use super::aside_name;
 use super::capabilities::NewName;
-use super::names::{check_below, count, look, rename_new, sum_of_file, sync};
+use super::names::{check_below, count, look, refuse_special, rename_new, sum_of_file, sync};
 use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
@@ -41,6 +41,7 @@ pub(super) fn supersede(
     seen::check(jail, to, (&to_dir, to_name), seen.other.as_ref())?;
     let what = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
     let there = look(&to_dir, to_name).map_err(|err| Error::file(to, err.into()))?;
+    refuse_special(there.as_ref(), to)?;
     if is(&what, FileType::Directory) {
         check_below(from, to, &from_dir, from_name)?;
     }

@@ -378,11 +378,14 @@ impl Tree {
         self.moves.fetch_add(1, Ordering::Release);
     }
 
-    /// Another directory has come in the place of this one: what was opened or counted before is of the one that is gone.
+    /// Another directory has come in the place of this one: what was opened or counted before is of the one that is gone, also what
+    /// was counted of a folder that it is in.
     pub(super) fn is_another(&self, folder: &[u8]) {
         self.moved();
-        self.accounts_below(folder).iter().for_each(|account| account.forget());
-        self.shares_below(folder).iter().for_each(|share| share.forget());
+        let accounts = [self.accounts_below(folder), self.accounts_over(folder)];
+        accounts.iter().flatten().for_each(|account| account.forget());
+        let shares = [self.shares_below(folder), self.shares_over(folder)];
+        shares.iter().flatten().for_each(|share| share.forget());
     }
 
     /// How often something has got a name. Asked for alone, it tells whether what was found before is all there is.

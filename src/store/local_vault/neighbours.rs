@@ -8,7 +8,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use super::super::occupancy;
-use super::refuse_taken;
+use super::{homes, refuse_taken};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
@@ -63,7 +63,7 @@ pub fn look_at_home(data: &Path, home: &str) -> Result<bool> {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
         opened => opened.map_err(failed)?,
     };
-    match root.open_dir(home) {
+    match homes::open(&root, home) {
         Ok(_) => Ok(true),
         Err(err) if err.kind() == io::ErrorKind::NotFound => match root.symlink_metadata(home) {
             Ok(_) => Err(Error::new(Kind::NotDirectory, format!("{}: is a link to nothing", called.display()))),

@@ -93,6 +93,46 @@ fn a_home_that_is_a_link_out_of_the_data_directory_is_refused() {
 }
 
 #[test]
+fn a_home_below_another_folder_is_opened_by_no_link_but_one_right_in_the_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let homes = LocalVault::open(dir.path(), Durability::None).unwrap();
+    for folder in ["bob/in", "team", "groups"] {
+        fs::create_dir_all(dir.path().join(folder)).unwrap();
+    }
+    let link = |text: &str, at: &str| std::os::unix::fs::symlink(text, dir.path().join(at)).unwrap();
+    link("../bob", "team/alice");
+    link("../bob", "groups/team");
+    for home in ["team/alice", "groups/team", "groups/team/in", "team/alice/in", "groups/team/new"] {
+        assert_eq!(homes.prepare(home).unwrap_err().kind(), Kind::Io, "{home}");
+        let opened = homes.open(home, HomeTerms::default());
+        assert_eq!(opened.map(drop).unwrap_err().kind(), Kind::Io, "{home}");
+        let opened = homes.open_folder(&Location::Below(home.to_owned()), HomeTerms::default());
+        assert_eq!(opened.map(drop).unwrap_err().kind(), Kind::Io, "{home}");
+        assert_eq!(look_at_home(dir.path(), home).unwrap_err().kind(), Kind::Io, "{home}");
+        homes.sweep(home, None).map(drop).unwrap_err();
+        homes.sweep_trash(&Location::Below(home.to_owned()), Duration::ZERO).unwrap_err();
+    }
+    assert!(!dir.path().join("bob/new").exists());
+    // Right in the data directory only the administrator puts one, which is another name of a folder there.
+    link("linked-too", "linked");
+    link("./bob", "linked-too");
+    let is_bob = |home: &str, at: &str| {
+        let root = homes.root_of(home).unwrap();
+        assert_eq!(root.place().folder, at.as_bytes(), "{home}");
+        assert!(look_at_home(dir.path(), home).unwrap(), "{home}");
+        assert!(is_same(&root.dir().unwrap(), &homes.root_of(at).unwrap().dir().unwrap()), "{home}");
+    };
+    is_bob("linked", "bob");
+    is_bob("linked/in", "bob/in");
+    link(".", "all");
+    link("round", "round");
+    for home in ["all", "round"] {
+        homes.prepare(home).unwrap_err();
+        look_at_home(dir.path(), home).unwrap_err();
+    }
+}
+
+#[test]
 fn one_of_several_sweeps_nothing_by_its_age_before_it_has_heard_what_the_others_clocks_show() {
     let dir = tempfile::tempdir().unwrap();
     let node = |name: &str| LocalVault::open_shared(dir.path(), Durability::None, &name.parse().unwrap()).unwrap();
