@@ -176,22 +176,26 @@ impl Desk {
         Ok((secret, link))
     }
 
-    /// Withdraws a link.
+    /// Withdraws a link, and waits for what takes its place just now that came by it: nothing comes by it once this returns, also where
+    /// the disk failed. What came of the waiting is beside the link.
     ///
     /// # Errors
-    /// As [`Users::remove_link`](crate::auth::Users::remove_link).
-    pub fn remove_link(&self, name: &str) -> Result<Arc<Link>> {
-        let link = turns::block_in_place(|| self.users().remove_link(self.principal(), name))?;
-        let (ticket, user) = (self.ticket(), self.principal().name());
-        info!(session = %ticket.id(), peer = %ticket.peer(), user, link = name, "link removed");
-        Ok(link)
+    /// As [`Users::remove_link`](crate::auth::Users::remove_link); beside the link, [`Kind::Busy`] if what came by it takes longer than
+    /// [`limits::CLAIMS_WAIT`].
+    pub fn remove_link(&self, name: &str) -> Result<(Arc<Link>, Result<()>)> {
+        let links = self.users().latest().links_of(self.principal());
+        let found = links.into_iter().find(|shown| shown.link.name == name).map(|shown| shown.link);
+        let removed = turns::block_in_place(|| self.users().remove_link(self.principal(), name));
+        if removed.is_ok() {
+            let (ticket, user) = (self.ticket(), self.principal().name());
+            info!(session = %ticket.id(), peer = %ticket.peer(), user, link = name, "link removed");
+        }
+        let link = removed.as_ref().ok().or(found.as_ref());
+        let over = link.map_or(Ok(()), |link| self.wait_for_link(link));
+        removed.map(|link| (link, over))
     }
 
-    /// Waits for what takes its place just now that came by a link which was removed: nothing comes by it once this returns.
-    ///
-    /// # Errors
-    /// [`Kind::Busy`] if that takes longer than [`limits::CLAIMS_WAIT`].
-    pub fn wait_for_link(&self, link: &Link) -> Result<()> {
+    fn wait_for_link(&self, link: &Link) -> Result<()> {
         let (by_links, tag) = (self.ticket().registry().by_links(), link.tag());
         match turns::block_in_place(|| by_links.wait(|came_by| *came_by == tag, limits::CLAIMS_WAIT)) {
             Some(_) => Ok(()),

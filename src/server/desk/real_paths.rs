@@ -49,6 +49,14 @@ impl Desk {
         })
     }
 
+    /// Whether the folder that this path is in, by whatever links, may be listed by the rights of now.
+    pub fn may_list_beside(&self, path: &RelPath) -> bool {
+        let folder = path.parent().unwrap_or_default();
+        let grants = self.principal.grants();
+        let real = if grants.rules.is_empty() { folder } else { turns::block_in_place(|| self.leads_to(&folder)) };
+        grants.access_at(&real).contains(Access::LIST)
+    }
+
     /// Whether the user may be told all of what an operation came to: not of what was there before if the user may not know that, at its
     /// path and where it leads. What went of the trash is counted by what may be listed.
     pub(super) fn may_be_told(&self, running: &Running, result: &Result<Outcome>) -> bool {

@@ -13,7 +13,7 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 
 use super::answer::{Answer, Body, answer, set};
-use super::archive_writer::{ArchiveWriter, Format, LeftOut};
+use super::archive_writer::{ArchiveWriter, Format, LeftOut, MAY_NOT_BE_READ, UNNAMEABLE, why_not};
 use super::entries::{Batch, batch};
 use super::file::Asked;
 use super::open_at_desk::{GiveUp, OpenAtDesk};
@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, Meta, RelPath};
 use crate::limits;
 use crate::server::desk::Desk;
-use crate::server::desk::jobs::listing::ListJob;
+use crate::server::desk::jobs::listing::{ListJob, NextEntry};
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 
@@ -300,25 +300,27 @@ impl State {
                     }
                 }
                 None => match self.next_entry(desk, account)? {
-                    Some(entry) => self.begin(desk, &entry)?,
-                    None => return self.end(desk),
+                    NextEntry::Entry(entry) => self.begin(desk, &entry)?,
+                    NextEntry::NotYet => break,
+                    NextEntry::Over => return self.end(desk),
                 },
             }
         }
         Ok(self.pack.as_mut().map(ArchiveWriter::take).unwrap_or_default())
     }
 
-    fn next_entry(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Option<Entry>> {
-        while self.entries.is_empty() {
+    fn next_entry(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<NextEntry> {
+        if self.entries.is_empty() {
             match self.list.take() {
                 Some(job) => self.read(desk, job, account)?,
                 None => match self.chosen.pop() {
                     Some(name) => self.open(desk, &name, account)?,
-                    None => return Ok(None),
+                    None => return Ok(NextEntry::Over),
                 },
             }
         }
-        Ok(self.entries.pop())
+        // A list that is over, or had nothing to give, is a step as well.
+        Ok(self.entries.pop().map_or(NextEntry::NotYet, NextEntry::Entry))
     }
 
     /// Begins with something that was chosen.
@@ -362,8 +364,11 @@ impl State {
         let mut is_over = false;
         while self.entries.len() < limits::WEB_FILES_A_TURN && !is_over {
             match desk.next_entry(&mut job) {
-                Some(entry) => self.entries.push(Entry { path: [&*self.below, &*entry.path].concat(), ..entry }),
-                None => is_over = true,
+                NextEntry::Entry(entry) => {
+                    self.entries.push(Entry { path: [&*self.below, &*entry.path].concat(), ..entry });
+                }
+                NextEntry::NotYet => break,
+                NextEntry::Over => is_over = true,
             }
         }
         if let Err(error) = self.take_room(account) {
@@ -374,9 +379,13 @@ impl State {
             self.list = Some(job);
             return Ok(());
         }
-        if let (Outcome::Listed { unread, unreadable, .. }, Some(left)) = (desk.listed(job)?, &mut self.left_out) {
-            let below = &self.below;
-            unread.iter().for_each(|name| left.add(&[below, &**name].concat(), "it could not be read"));
+        if let (Outcome::Listed { unread, denied, unreadable, .. }, Some(left)) =
+            (desk.listed(job)?, &mut self.left_out)
+        {
+            for (at, name) in unread.iter().enumerate() {
+                let why = if at < denied { MAY_NOT_BE_READ } else { "it could not be read" };
+                left.add(&[&*self.below, &**name].concat(), why);
+            }
             left.add_unnamed(unreadable.saturating_sub(unread.len() as u64));
         }
         Ok(())
@@ -441,20 +450,6 @@ impl State {
     fn name(&self, path: &[u8]) -> Vec<u8> {
         [&self.top, b"/".as_slice(), path].concat()
     }
-}
-
-const UNNAMEABLE: &str = "it cannot be in such an archive under its name";
-
-/// Why a file that cannot be opened is left out; none if the archive is to be given up instead.
-fn why_not(kind: Kind) -> Option<&'static str> {
-    Some(match kind {
-        Kind::NotFound => "it was gone when its turn came",
-        Kind::Denied => "it may not be read",
-        Kind::Rotten => "its bytes are not those that were stored: it has rotted",
-        Kind::NotRegular | Kind::IsDirectory | Kind::NotDirectory => "it was no file when its turn came",
-        Kind::BadPath | Kind::PathTooLong => UNNAMEABLE,
-        _ => return None,
-    })
 }
 
 struct ArchiveBody {

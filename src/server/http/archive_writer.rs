@@ -270,6 +270,24 @@ impl LeftOut {
     }
 }
 
+/// Of what may not be.
+pub const MAY_NOT_BE_READ: &str = "it may not be read";
+
+/// Of what has a name that no archive of its kind has room for.
+pub const UNNAMEABLE: &str = "it cannot be in such an archive under its name";
+
+/// Why a file that cannot be opened is left out; none if the archive is to be given up instead.
+pub fn why_not(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::NotFound => "it was gone when its turn came",
+        Kind::Denied => MAY_NOT_BE_READ,
+        Kind::Rotten => "its bytes are not those that were stored: it has rotted",
+        Kind::NotRegular | Kind::IsDirectory | Kind::NotDirectory => "it was no file when its turn came",
+        Kind::BadPath | Kind::PathTooLong => UNNAMEABLE,
+        _ => return None,
+    })
+}
+
 /// Memory that an archive is written into and that is taken out of it piece by piece.
 #[derive(Clone, Default)]
 pub struct Sink(Arc<Mutex<Vec<u8>>>);

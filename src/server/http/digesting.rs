@@ -14,10 +14,11 @@ use super::answer::{Answer, set};
 use super::conditions::{Decision, Validators};
 use super::digests::{CONTENT, REPR, algorithm};
 use super::file::Asked;
+use super::open_at_desk::{GiveUp, OpenAtDesk};
 use super::ranges::Wanted;
 use super::web_session::{Waiting, WebSession, begin, unexpected};
 use crate::buffers::Buffer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::{Change, Source};
 use crate::limits;
 use crate::machine::turns::Class;
@@ -53,10 +54,11 @@ pub async fn digest(web_session: &Arc<WebSession>, asked: &Asked) -> Result<Opti
     }
     let _right = web_session.open_file().await;
     let (path, headers, method) = (asked.place.path.clone(), asked.headers.clone(), asked.method);
+    let holder = web_session.clone();
     let opened = web_session.step(move |desk: &mut Desk| {
         // What a link counts is read once it has a place, and then to be sent.
         if desk.principal().link().is_some_and(|link| link.downloads.is_some()) {
-            return Ok(None);
+            return Ok(Step::Over(None));
         }
         let op = Op::Read { path, offset: 0, length: None, growing: false };
         let Begun::Download(job) = begin(desk, op, method)? else { return Err(unexpected()) };
@@ -64,14 +66,32 @@ pub async fn digest(web_session: &Arc<WebSession>, asked: &Asked) -> Result<Opti
         let source = job.into_source();
         desk.rest();
         let is_sent = validators.decide(&headers) == Decision::Go && source.meta().size <= limits::WEB_DIGEST_MAX;
-        Ok(is_sent.then(|| Hashing::new(source, validators, &headers, (method, repr, content))))
+        match is_sent {
+            true => Hashing::new(source, validators, &headers, (method, repr, content)).further(&holder),
+            false => Ok(Step::Over(None)),
+        }
     });
-    let Some(mut hashing) = opened.await? else { return Ok(None) };
-    while hashing.left() > 0 {
-        let class = if hashing.left() <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy };
-        hashing = web_session.change(class, move |_: &mut Desk, _: &mut Waiting| hashing.step()).await?;
+    let mut step = opened.await?;
+    loop {
+        let (hashing, left) = match step {
+            Step::On(hashing, left) => (hashing, left),
+            Step::Over(digested) => return Ok(digested),
+        };
+        let class = if left <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy };
+        let read_on = move |_: &mut Desk, _: &mut Waiting| {
+            let (hashing, holder) = hashing.take()?;
+            hashing.step()?.further(&holder)
+        };
+        step = web_session.change(class, read_on).await?;
     }
-    hashing.over()
+}
+
+/// How far it has come by the end of a turn.
+enum Step {
+    /// So many bytes are left.
+    On(OpenAtDesk<Box<Hashing>>, u64),
+    /// The file is closed again.
+    Over(Option<Digested>),
 }
 
 /// A file that is read for its digests.
@@ -97,6 +117,10 @@ impl Named {
 }
 
 type Query = Option<(&'static str, &'static Algorithm)>;
+
+impl GiveUp for Box<Hashing> {
+    fn give_up(self, _: &mut Desk, _: Error) {}
+}
 
 impl Hashing {
     fn new(
@@ -157,6 +181,14 @@ impl Hashing {
         // One that is shorter by now has changed, which is seen at the end.
         self.at = if read == 0 { self.size } else { self.at.saturating_add(read as u64) };
         Ok(self)
+    }
+
+    /// What there is at the end of a turn. The file is closed in the last one.
+    fn further(self, web_session: &Arc<WebSession>) -> Result<Step> {
+        match self.left() {
+            0 => self.over().map(Step::Over),
+            left => Ok(Step::On(OpenAtDesk::new(Box::new(self), web_session), left)),
+        }
     }
 
     fn over(self) -> Result<Option<Digested>> {

@@ -4,7 +4,7 @@ use super::open_at_desk::OpenAtDesk;
 use crate::error::Result;
 use crate::files::Entry;
 use crate::server::desk::Desk;
-use crate::server::desk::jobs::listing::ListJob;
+use crate::server::desk::jobs::listing::{ListJob, NextEntry};
 use crate::server::desk::outcome::Outcome;
 
 /// What one turn read.
@@ -30,17 +30,20 @@ pub fn batch(desk: &mut Desk, list: OpenAtDesk<ListJob>, most: usize) -> Result<
     }
     let mut entries = Vec::new();
     while entries.len() < most {
-        let Some(entry) = desk.next_entry(&mut job) else {
-            let missing = job.missing();
-            let listed = desk.listed(job);
-            desk.rest();
-            let unread = match listed? {
-                Outcome::Listed { unreadable, .. } => unreadable,
-                _ => 0,
-            };
-            return Ok(Batch { rest: None, entries, unread, missing });
-        };
-        entries.push(entry);
+        match desk.next_entry(&mut job) {
+            NextEntry::Entry(entry) => entries.push(entry),
+            NextEntry::NotYet => break,
+            NextEntry::Over => {
+                let missing = job.missing();
+                let listed = desk.listed(job);
+                desk.rest();
+                let unread = match listed? {
+                    Outcome::Listed { unreadable, .. } => unreadable,
+                    _ => 0,
+                };
+                return Ok(Batch { rest: None, entries, unread, missing });
+            }
+        }
     }
     Ok(Batch { rest: Some(OpenAtDesk::new(job, &web_session)), entries, unread: 0, missing: 0 })
 }

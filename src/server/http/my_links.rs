@@ -153,9 +153,9 @@ pub async fn remove(
         .step(move |desk: &mut Desk| {
             let running = desk.admit(SessionRequest::EndLink, "unlink", &mut |_| {})?;
             let ended = match desk.remove_link(&name) {
-                Ok(link) => {
+                Ok((link, over)) => {
                     desk.succeeded(&desk.about_link_to(&link.path, running).about(name));
-                    desk.wait_for_link(&link)
+                    over
                 }
                 Err(error) => Err(desk.failed(running, error)),
             };

@@ -150,15 +150,21 @@ fn rules_come_in_the_middle_of_a_list() {
     let private = world.home("alice").join("all/private");
     fs::create_dir_all(&private).unwrap();
     (0..FILES).for_each(|n| drop(fs::File::create(private.join(format!("{n:0>200}"))).unwrap()));
+    std::os::unix::fs::symlink("all", world.home("alice").join("link")).unwrap();
     let place = tempfile::tempdir().unwrap();
-    let archive = place.path().join("archive");
     let login = format!("alice:{PASSWORD}");
-    let to = ["--user", &login, "--output", archive.to_str().unwrap()];
-    let mut fetching = curl_command(&daemon, &to, "/~alice/all/?tar").spawn().unwrap();
+    // By a link on the disk as well.
+    let archives = ["all", "link"].map(|name| {
+        let archive = place.path().join(name);
+        let to = ["--user", &login, "--output", archive.to_str().unwrap()];
+        (curl_command(&daemon, &to, &format!("/~alice/{name}/?tar")).spawn().unwrap(), archive)
+    });
     let mut lists = enter(&daemon, "alice");
     lists.line("LIST all recursive=yes");
     assert_eq!(lists.reply().0, 150);
-    eventually("the archive is on its way", || fs::metadata(&archive).is_ok_and(|meta| meta.len() > 64 << 10));
+    for (_, archive) in &archives {
+        eventually("the archive is on its way", || fs::metadata(archive).is_ok_and(|meta| meta.len() > 64 << 10));
+    }
 
     world.set_users(&format!("{slowly}[[users.alice.rules]]\npath = \"/all/private/**\"\naccess = []\n"));
     assert_eq!(word(enter(&daemon, "alice").ask("STAT all/private")), "denied");
@@ -166,15 +172,17 @@ fn rules_come_in_the_middle_of_a_list() {
     let names = listed.split(|byte| *byte == b'\n').count();
     assert!(names < FILES / 2, "{names} lines");
     assert_eq!(lists.reply().1, "done");
-    // It is broken off if a file was in the middle of it; else it says that something was left out, and not what.
-    let is_whole = fetching.wait().unwrap().success();
-    let got = fs::read(&archive).unwrap();
-    assert!(got.len() < FILES / 2 * 512, "{} bytes", got.len());
-    let note = b"LEFT-OUT-BY-SEALIFT.txt";
-    let at = got.windows(note.len()).position(|bytes| bytes == note);
-    assert_eq!(at.is_some(), is_whole);
-    let told = String::from_utf8_lossy(at.and_then(|at| got.get(at..)).unwrap_or_default());
-    assert!(!told.contains(&"0".repeat(100)), "{told}");
+    for (mut fetching, archive) in archives {
+        // It is broken off if a file was in the middle of it; else it says that something was left out, and not what.
+        let is_whole = fetching.wait().unwrap().success();
+        let got = fs::read(&archive).unwrap();
+        assert!(got.len() < FILES / 2 * 512, "{} bytes", got.len());
+        let note = b"LEFT-OUT-BY-SEALIFT.txt";
+        let at = got.windows(note.len()).position(|bytes| bytes == note);
+        assert_eq!(at.is_some(), is_whole);
+        let told = String::from_utf8_lossy(at.and_then(|at| got.get(at..)).unwrap_or_default());
+        assert!(!told.contains(&"0".repeat(100)), "{told}");
+    }
 }
 
 /// The rest of an upload that was begun, its end and its trailer.

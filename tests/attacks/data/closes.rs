@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::process::Stdio;
 
 use super::strace::Strace;
-use crate::common::web::curl_command;
+use crate::common::web::{curl, curl_command};
 use crate::common::{Daemon, PASSWORD, World, eventually};
 
 /// What the thread of this number is called.
@@ -43,12 +43,25 @@ fn closes_in_turns() {
         client.kill().unwrap();
         client.wait().unwrap();
         eventually("it is closed", || open() == 0);
-        let seen = trace.detach();
-        let closed: Vec<_> = seen.lines().filter(|line| line.contains("close(")).collect();
-        assert!(!closed.is_empty(), "{path}: {seen}");
-        for line in closed {
-            let id = line.split_whitespace().next().unwrap();
-            assert_eq!(thread(&daemon, id), "session", "{path}: {line}");
-        }
+        closed_by_sessions(&daemon, &trace.detach(), path);
+    }
+    // Nor do they when it was read to its end for a digest.
+    for (size, path) in [(0, "/~alice/folder/large"), (5 << 20, "/~alice/folder/large")] {
+        fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(size).unwrap();
+        let closes = ["-e", "trace=close", "-P", file.to_str().unwrap()];
+        let Some(trace) = Strace::attach(&daemon, closes) else { return };
+        let got = curl(&daemon, &["--user", &login, "--head", "--header", "Want-Repr-Digest: sha-256=10"], path);
+        assert!(got.header("repr-digest").starts_with("sha-256=:"), "{got:?}");
+        eventually("it is closed", || open() == 0);
+        closed_by_sessions(&daemon, &trace.detach(), path);
+    }
+}
+
+fn closed_by_sessions(daemon: &Daemon, seen: &str, path: &str) {
+    let closed: Vec<_> = seen.lines().filter(|line| line.contains("close(")).collect();
+    assert!(!closed.is_empty(), "{path}: {seen}");
+    for line in closed {
+        let id = line.split_whitespace().next().unwrap();
+        assert_eq!(thread(daemon, id), "session", "{path}: {line}");
     }
 }

@@ -117,6 +117,25 @@ fn an_archive_has_what_was_chosen_each_folder_with_all_in_it_and_each_thing_once
 }
 
 #[test]
+fn an_archive_says_of_a_folder_that_may_not_be_read_that_it_may_not() {
+    let world = World::of(&["alice"]);
+    let home = world.home("alice");
+    for name in ["stuff/open/file", "stuff/closed/file"] {
+        fs::create_dir_all(home.join(name).parent().unwrap()).unwrap();
+        fs::write(home.join(name), "x").unwrap();
+    }
+    let rule = "[[users.alice.rules]]\npath = \"/stuff/closed/**\"\naccess = []\n";
+    world.set_users(&format!("{}{rule}", fs::read_to_string(world.place().join("users.toml")).unwrap()));
+    let daemon = world.start();
+    let auth = format!("alice:{PASSWORD}");
+    for chosen in ["", "&name=open&name=closed"] {
+        let tar = curl(&daemon, &["-u", &auth], &format!("/~alice/stuff/?tar{chosen}")).text();
+        assert!(tar.contains("stuff/open/file") && !tar.contains("stuff/closed/file"), "{tar}");
+        assert!(tar.contains("Left out of this archive:\n\nclosed: it may not be read\n"), "{tar}");
+    }
+}
+
+#[test]
 fn an_archive_takes_the_rights_to_list_and_to_download() {
     let world = World::with(&[("blind", "[\"list\"]", "blind"), ("deaf", "[\"download\"]", "deaf")]);
     for user in ["blind", "deaf"] {

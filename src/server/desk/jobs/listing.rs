@@ -70,6 +70,16 @@ impl LeftOut {
     }
 }
 
+/// What comes next of a list.
+pub enum NextEntry {
+    /// This.
+    Entry(Entry),
+    /// Nothing of [`limits::LIST_UNSEEN`] that were gone through may be seen, and there are more: this step is over.
+    NotYet,
+    /// Nothing.
+    Over,
+}
+
 impl ListJob {
     /// The most that the mode of a file may be here, if the modes of all are told.
     pub fn modes(&self) -> Option<FileMode> {
@@ -129,10 +139,11 @@ impl Desk {
         }
     }
 
-    /// The next entry; none at the end.
-    pub fn next_entry(&self, job: &mut ListJob) -> Option<Entry> {
-        loop {
-            match job.listing.next()? {
+    /// The next entry, of as many as are gone through in one step.
+    pub fn next_entry(&self, job: &mut ListJob) -> NextEntry {
+        for _ in 0..limits::LIST_UNSEEN {
+            let Some(found) = job.listing.next() else { return NextEntry::Over };
+            match found {
                 Ok(mut entry) => {
                     // By the rights of now: rules may have come since it began.
                     if let Some(real) = self.screen(job) {
@@ -142,7 +153,7 @@ impl Desk {
                         if !self.may_see(job, &real, &entry) {
                             match job.broken {
                                 None => continue,
-                                Some(_) => return None,
+                                Some(_) => return NextEntry::Over,
                             }
                         }
                     }
@@ -159,7 +170,7 @@ impl Desk {
                         entry.mark = Some(Mark::SharedListOnly);
                     }
                     job.entries += 1;
-                    return Some(entry);
+                    return NextEntry::Entry(entry);
                 }
                 // What is in it is told to nobody who may not look.
                 Err(unread) if job.is_in_unlisted(&unread.path) || !self.may_be_named(job, &unread.path) => {}
@@ -169,12 +180,13 @@ impl Desk {
                     // What is not known of the folder itself is not known to be nothing.
                     if unread.path.is_empty() {
                         job.broken = Some(unread.error);
-                        return None;
+                        return NextEntry::Over;
                     }
                     job.failed.add(unread.path);
                 }
             }
         }
+        NextEntry::NotYet
     }
 
     fn real_folder(&self, path: &RelPath) -> RelPath {
@@ -228,7 +240,7 @@ impl Desk {
         }
         job.listing.skip(path);
         // One in a folder that may not be listed itself is told to nobody: that folder is.
-        if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) && self.may_list_beside(&folder) {
+        if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) && self.may_list_around(&folder) {
             job.denied.add(path.to_vec());
             job.unlisted = Some(folder);
         }
@@ -236,12 +248,12 @@ impl Desk {
 
     /// Whether the folder that this is in may be listed by the rights of now. What is listed itself may be named.
     fn may_be_named(&self, job: &ListJob, path: &[u8]) -> bool {
-        path.is_empty() || job.real().join(path).is_ok_and(|path| self.may_list_beside(&path))
+        path.is_empty() || job.real().join(path).is_ok_and(|path| self.may_list_around(&path))
     }
 
-    /// Whether the folder that this path is in may be listed by the rights of now.
-    pub fn may_list_beside(&self, path: &RelPath) -> bool {
-        self.principal.grants().access_at(&path.parent().unwrap_or_default()).contains(Access::LIST)
+    /// Whether the folder that this is in may be listed by the rights of now. No link is on the way to it.
+    fn may_list_around(&self, real: &RelPath) -> bool {
+        self.principal.grants().access_at(&real.parent().unwrap_or_default()).contains(Access::LIST)
     }
 
     /// Whether this is told of the entry of this path. Where a link leads is, if the user may look there.

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::auth::{LinkTerms, LinkTo, Links, StateFolder};
 use crate::files::{
     Done, Listing, Meta, Mtime, Partial, Prepared, Promises, Removed, Source, SourceMode, Stored, Umask, Upload,
 };
@@ -107,10 +108,13 @@ struct Shared {
 
 impl Shared {
     fn new() -> Shared {
-        let dir = tempfile::tempdir().unwrap();
         let hash = hash_password(&Secret::new("secret")).unwrap();
         let user = |name| format!("[users.{name}]\npassword = \"{hash}\"\naccess = \"full\"\nhome = \"team\"\n");
-        let users = Users::parse(&(user("alice") + &user("bob")), "users.toml").unwrap();
+        Shared::of(Users::parse(&(user("alice") + &user("bob")), "users.toml").unwrap())
+    }
+
+    fn of(users: Users) -> Shared {
+        let dir = tempfile::tempdir().unwrap();
         let options = LocalOptions { durability: Durability::None, staging: Staging::Hidden };
         let store = LocalStore::open_path(dir.path(), options).unwrap();
         let store = Arc::new(Held { store, gate: Mutex::default() });
@@ -237,6 +241,43 @@ fn a_lock_is_had_once_all_is_done_that_was_let_through_before_it() {
         // What the lock waited for has taken its file away: it is of a new one, and holds.
         assert_eq!(is_new, there == Some(b""), "{what}");
         assert!(shared.is_locked(locked), "{what}");
+    }
+}
+
+#[test]
+fn what_came_by_a_link_is_waited_for_also_where_the_disk_fails_when_it_is_removed() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = StateFolder::open(&state.path().join("state")).unwrap();
+    let hash = hash_password(&Secret::new("secret")).unwrap();
+    let text = format!("[users.alice]\npassword = \"{hash}\"\nid = \"alice\"\naccess = \"full\"\n");
+    let users = Users::parse(&text, "users.toml").unwrap().with_links(Arc::new(Links::load(&folder).0));
+    let shared = Shared::of(users);
+    for fails in [false, true] {
+        let alice = shared.desk("alice");
+        let (to, path) = (LinkTo::Folder, RelPath::root());
+        let terms = LinkTerms { to, path, folder: None, name: None, expires: None, password: None, downloads: None };
+        let (_, link) = alice.make_link(terms).unwrap();
+        if fails {
+            // There is a folder in the place of its file.
+            let files = std::fs::read_dir(state.path().join("state/links")).unwrap().map(|entry| entry.unwrap().path());
+            for file in files.filter(|path| path.extension().is_some_and(|kind| kind == "toml")) {
+                std::fs::rename(&file, state.path().join("aside")).unwrap();
+                std::fs::create_dir(&file).unwrap();
+            }
+        }
+        let came_by_it = shared.registry.by_links().take(link.tag());
+        let (told, hears) = channel();
+        thread::scope(|scope| {
+            let name = link.name.clone();
+            scope.spawn(move || {
+                let removed = alice.remove_link(&name);
+                told.send(removed.map(|(_, over)| over.unwrap()).is_err()).unwrap();
+            });
+            let early = hears.recv_timeout(Duration::from_millis(100));
+            assert_eq!(early, Err(RecvTimeoutError::Timeout), "what came by it is not done yet; fails: {fails}");
+            drop(came_by_it);
+            assert_eq!(hears.recv().unwrap(), fails);
+        });
     }
 }
 

@@ -57,10 +57,10 @@ impl Talk {
 
     pub(super) fn unlink(&mut self, name: &str, running: Running, out: &mut Outgoing) {
         match self.desk.remove_link(name) {
-            Ok(link) => {
+            Ok((link, over)) => {
                 // Not where it fails: what is no link's name may be the secret of one.
                 self.desk.succeeded(&self.desk.about_link_to(&link.path, running).about(name));
-                match self.desk.wait_for_link(&link) {
+                match over {
                     Ok(()) => {
                         let text = "The link gives nothing any more.";
                         self.replies.done(|line| ReplyWriter::new(line, 200, "removed"), text, out);

@@ -9,7 +9,7 @@ use crate::machine::turns::Class;
 use crate::proto::{ReplyWriter, frame, listing};
 use crate::server::desk::downloads::{Asked, Counted, USED_UP};
 use crate::server::desk::jobs::download::{Download, Pulled};
-use crate::server::desk::jobs::listing::ListJob;
+use crate::server::desk::jobs::listing::{ListJob, NextEntry};
 use crate::server::desk::jobs::work::{Work, Worked};
 
 impl Talk {
@@ -104,8 +104,9 @@ impl Talk {
         let mut lines = Vec::with_capacity(limits::LIST_FRAME + listing::LINE_MAX);
         while lines.len() < limits::LIST_FRAME {
             match self.desk.next_entry(&mut job) {
-                Some(entry) => entry.render(&mut lines),
-                None => {
+                NextEntry::Entry(entry) => entry.render(&mut lines),
+                NextEntry::NotYet => break,
+                NextEntry::Over => {
                     put_frame(&lines, out);
                     match self.desk.listed(job) {
                         Ok(outcome) => {
