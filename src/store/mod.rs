@@ -3,6 +3,8 @@
 //! same [`Store`](crate::files::Store) and [`Vault`](crate::files::Vault).
 
 mod bounds;
+#[cfg(feature = "server")]
+mod covered;
 mod file_system;
 #[cfg(feature = "server")]
 mod inbox;
@@ -22,6 +24,8 @@ mod reading;
 pub mod s3;
 mod scrub;
 
+#[cfg(feature = "server")]
+pub use covered::Covered;
 #[cfg(feature = "server")]
 pub use inbox::Inbox;
 pub use joined::{JoinedStore, Lease, Mount, Unusable, WeakLease};

@@ -91,6 +91,52 @@ fn folder_link_leads_nowhere_else() {
     assert!(!world.home("alice/team/x/in/new").exists());
 }
 
+/// What lies in a home where a shared folder shows is hidden there, and so by links to the home, or to what is around it.
+#[test]
+fn link_to_a_home_gives_nothing_that_a_shared_folder_hides() {
+    let world = world();
+    fs::create_dir_all(world.home("alice/deep/in/box/x")).unwrap();
+    fs::write(world.home("alice/deep/in/box/x/file"), "SECRET deep").unwrap();
+    fs::write(world.home("alice/deep/in/seen"), "seen").unwrap();
+    symlink("../team/x", world.home("alice/deep/hidden")).unwrap();
+    symlink("in/box/x/file", world.home("alice/deep/hidden-file")).unwrap();
+    symlink("in", world.home("alice/deep/way")).unwrap();
+    let boxed = "\n[folders.other]\nas = \"deep/in/box\"\naccess = { alice = \"full\" }\n";
+    world.set_users(&users(&format!("{TEAM}{boxed}")));
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    let (home, deep) = (make(&mut alice, "name=home"), make(&mut alice, "deep"));
+    assert_eq!(get(&daemon, &format!("{home}own")).text(), "SECRET own");
+    assert_eq!(get(&daemon, &format!("{home}deep/in/seen")).text(), "seen");
+    assert_eq!(get(&daemon, &format!("{deep}way/seen")).text(), "seen");
+    let hidden = ["team", "team/", "team/x/", "team/x/file", "deep/in/box/", "deep/in/box/x/file"];
+    let by_links = ["deep/hidden/", "deep/hidden/file", "deep/hidden-file", "deep/way/box/x/file"];
+    for path in hidden.iter().chain(&by_links) {
+        assert_eq!(get(&daemon, &format!("{home}{path}")).status, 404, "{path}");
+    }
+    for path in ["in/box/", "in/box/x/file", "hidden-file", "way/box/x/file", "way/box/"] {
+        assert_eq!(get(&daemon, &format!("{deep}{path}")).status, 404, "{path}");
+    }
+    for url in [&home, &deep] {
+        for ask in ["?tar", "?zip", "deep/in/?tar", "in/?tar", "way/?tar", "deep/way/?tar", "in/", "deep/in/", ""] {
+            let got = get(&daemon, &format!("{url}{ask}"));
+            let text = String::from_utf8_lossy(&got.body).replace("SECRET own", "");
+            let names = ["box/", "team/", "SECRET"];
+            assert!(names.iter().all(|name| !text.contains(name)), "{ask}: {text}");
+        }
+    }
+    let mut visitor = RawClient::connect(&daemon);
+    assert_eq!(visitor.ask(format!("VISIT {}", home.split('/').nth(3).unwrap())).1, "welcome");
+    assert_eq!(visitor.ask("LIST recursive=yes").0, 150);
+    let listed = String::from_utf8(visitor.frames().unwrap()).unwrap();
+    assert!(listed.contains("seen") && !listed.contains("box") && !listed.contains("team"), "{listed}");
+    assert_eq!(visitor.reply().1, "done");
+    assert_eq!(visitor.ask("DOWNLOAD team/x/file").1, "not-found");
+    // What shows there no more hides nothing.
+    world.set_users(&users(TEAM));
+    eventually("the file is there", || get(&daemon, &format!("{deep}in/box/x/file")).text() == "SECRET deep");
+}
+
 /// What keeps a shared folder from being used is between its administrator and those who have it.
 #[test]
 fn folder_link_whose_folder_cannot_be_used_tells_nothing_of_it() {

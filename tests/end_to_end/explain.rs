@@ -150,6 +150,38 @@ fn a_running_server_does_what_is_explained() {
     assert!(compared > 300, "{compared}");
 }
 
+/// The shared folders themselves, and those above them, are for the administrator to move: the server refuses it, whatever rights there are.
+#[test]
+fn what_changes_the_name_of_a_shared_folder_is_explained_as_the_server_takes_it() {
+    let world = world(SHARED);
+    for folder in ["alice/own", "alice/team/beside", "inbox/in"] {
+        fs::create_dir_all(world.home(folder)).unwrap();
+    }
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    let shared = "may not DELETE team/inbox, and nobody may: team/inbox is a shared folder";
+    for (line, code, words) in [
+        ("DELETE team/inbox", 5, shared),
+        ("DELETE team", 5, "the shared folder team/inbox is in team"),
+        ("RENAME team/inbox own/x", 5, "team/inbox is a shared folder"),
+        ("RENAME own team", 5, "the shared folder team/inbox is in team"),
+        ("RENAME public own/x", 5, "public is a shared folder"),
+        ("RENAME team/inbox/in team/inbox/out", 0, "alice may RENAME"),
+        ("DELETE team/beside", 0, "alice may DELETE"),
+        ("DELETE own", 0, "alice may DELETE"),
+    ] {
+        let word = alice.ask(line).1;
+        assert_eq!(word == "denied", code == 5, "{line}: {word}");
+        let args: Vec<&str> = line.split(' ').collect();
+        let (status, said) = explain(world.place(), &args_of("alice", &args));
+        assert!(status == code && said.contains(words), "{line}: {status} {said}");
+    }
+}
+
+fn args_of<'a>(user: &'a str, line: &[&'a str]) -> Vec<&'a str> {
+    [&[user], line].concat()
+}
+
 #[test]
 fn a_link_is_explained_as_the_server_takes_it() {
     let world = world(&format!("{SHARED}[[users.alice.rules]]\npath = \"/docs/secret\"\naccess = []\n"));

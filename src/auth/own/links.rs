@@ -297,6 +297,12 @@ impl Users {
         Some(Principal::by_link(link, grants, from))
     }
 
+    /// Where in the folder that this link leads to other folders show to its maker, who does not see what lies there.
+    pub fn covered_by_link(&self, link: &Link) -> Vec<RelPath> {
+        let folders = self.get(&link.maker).map(|maker| &maker.grants.folders);
+        folders.into_iter().flatten().filter_map(|folder| folder.at.strip_prefix(&link.path)).collect()
+    }
+
     /// Whether a file of this path would not be seen by the maker of this link: a folder that is shared with the maker shows there,
     /// or in a folder of that name.
     pub fn covers(&self, link: &Link, path: &RelPath) -> bool {

@@ -135,6 +135,24 @@ fn verb(typed: &str) -> &str {
     }
 }
 
+/// Why nobody changes the name of what this is about, where a folder is shared, whatever rights they have: it, and what it is in, is for the
+/// administrator to move.
+fn fixed(granted: &Grants, op: &Op) -> Option<String> {
+    let paths = match op {
+        Op::Remove { path, .. } => [Some(path), None],
+        Op::Rename { from, to, .. } | Op::Supersede { from, to } => [Some(from), Some(to)],
+        _ => return None,
+    };
+    let (path, at) = paths.into_iter().flatten().find_map(|path| {
+        let folder = granted.folders.iter().find(|folder| folder.at.is_within(path))?;
+        Some((path, &folder.at))
+    })?;
+    Some(match path == at {
+        true => format!("{} is a shared folder: only what is in it can be changed", shown(&path.to_string())),
+        false => format!("the shared folder {} is in {}", shown(&at.to_string()), shown(&path.to_string())),
+    })
+}
+
 /// Whether a line was refused for a path that nobody may name, and not for being no command.
 fn refuses_path(error: &Error) -> bool {
     matches!(error.kind(), Kind::BadPath | Kind::PathTooLong | Kind::NotFound)
@@ -221,6 +239,9 @@ impl Question<'_> {
             None => format!("({}, {})", self.file(), section(user)),
         };
         let decision = gate::decide(granted, need);
+        if let (Decision::Allowed, Some(why)) = (decision, op.and_then(|op| fixed(granted, op))) {
+            return (false, format!("{name} may not {}, and nobody may: {why}.\n", self.action()));
+        }
         let because = match (need, decision) {
             (Need::Login, _) => "everybody who is logged in may.".to_owned(),
             (Need::OwnPassword, Decision::Allowed) => format!("{name} may choose a password {section}."),

@@ -10,9 +10,10 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Store, Vault};
 use crate::machine::source::{Origin, Source};
 use crate::server::Shared;
+use crate::server::desk::current_users::CurrentUsers;
 use crate::server::desk::registry::{Ending, Ticket, Way};
 use crate::server::desk::session_store::{self, SessionStore};
-use crate::store::{Inbox, OneFile, Unusable};
+use crate::store::{Covered, Inbox, OneFile, Unusable};
 
 /// A session that has begun.
 pub struct Entry {
@@ -65,9 +66,8 @@ pub async fn enter(
             }
             Some(link) => {
                 let may_log = || log_shares.allows(&from);
-                SessionStore::from(
-                    narrowed(&*vault, &principal, link).map_err(|error| told_of_link(link, error, may_log))?,
-                )
+                let narrowed = narrowed(&*vault, &principal, link, &users);
+                SessionStore::from(narrowed.map_err(|error| told_of_link(link, error, may_log))?)
             }
         };
         Ok(Entry { principal, version, session_store, ticket, ending })
@@ -91,17 +91,31 @@ fn told_of_link(link: &Link, error: Error, may_log: impl Fn() -> bool) -> Error 
 
 /// What a link leads to, as a store of its own: nothing else of the home, or of the shared folder, is to be had from it. What is put in
 /// there is its maker's.
-fn narrowed(vault: &dyn Vault, principal: &Principal, link: &Link) -> Result<Arc<dyn Store>> {
+fn narrowed(
+    vault: &dyn Vault,
+    principal: &Principal,
+    link: &Arc<Link>,
+    users: &Arc<CurrentUsers>,
+) -> Result<Arc<dyn Store>> {
     let missing = || Error::new(Kind::NotFound, "no such file or folder");
     // One whose shared folder is not its maker's any more has let nobody in.
-    let around = match principal.grants().folders.first() {
+    let folder = principal.grants().folders.first();
+    let around = match folder {
         None => vault.open(principal.home(), principal.home_terms())?,
         Some(folder) => session_store::open(vault, folder, principal.owner().as_ref())
             .map_err(|Unusable { kind, text }| Error::new(kind, text))?,
     };
     let inside = link.inside().ok_or_else(missing)?;
     match link.to {
-        LinkTo::Folder => around.below(&inside),
+        LinkTo::Folder => {
+            let below = around.below(&inside)?;
+            if folder.is_some() {
+                return Ok(below);
+            }
+            // In a home other folders may show, which hide what lies under their names.
+            let (users, link) = (users.clone(), link.clone());
+            Ok(Arc::new(Covered::new(below, move || users.latest().covered_by_link(&link))))
+        }
         LinkTo::File => {
             let folder = around.below(&inside.parent().ok_or_else(missing)?)?;
             let name = RelPath::parse(inside.file_name().ok_or_else(missing)?)?;

@@ -212,7 +212,7 @@ impl Machine for Session {
     }
 
     fn dismiss(&mut self, why: Kind, out: &mut Outgoing) {
-        let error = Error::new(why, farewell(why));
+        let error = Error::new(why, farewell(why, self.talk.desk.principal().link().is_some()));
         self.talk.desk.ticket().is_ending(why);
         self.talk.desk.audit().own_trouble(&error);
         match self.state {
@@ -293,10 +293,12 @@ impl State {
 }
 
 /// What a session that the server ends is told.
-fn farewell(why: Kind) -> &'static str {
+fn farewell(why: Kind, is_by_link: bool) -> &'static str {
     match why {
         Kind::Stopping => "the server is stopping",
         Kind::TimedOut => "nothing came for too long",
+        // Whoever comes by a link has no account.
+        Kind::Revoked if is_by_link => "this link gives nothing any more, or something else",
         Kind::Revoked => "your account has changed since you logged in",
         Kind::Kicked => "an administrator has ended this session",
         _ => "the server ends this session",

@@ -66,7 +66,7 @@ impl Talk {
 
     /// Somebody else ends the session: the answer to what is under way is the last one.
     pub(super) fn end(&mut self, state: State, why: Kind, out: &mut Outgoing) -> Next {
-        let error = Error::new(why, farewell(why));
+        let error = Error::new(why, farewell(why, self.desk.principal().link().is_some()));
         let state = match state {
             State::Download(_) | State::List(_) | State::Work(_) => self.break_off(state, error, out),
             // Put away by the end of the session.
