@@ -87,8 +87,8 @@ pub(super) fn fetch_all(
     observer.expected(jobs.len() as u64, 0);
     let counts = jobs.len() > 1 && observer.wants_totals();
     // Only what is here may be whole.
-    let may_be_whole = ledger.how.whole && jobs.iter().any(|job| into.store().stat(&job.to).is_ok());
-    let sifts = ledger.how.update || ledger.how.dry_run || ledger.how.parents || may_be_whole;
+    let may_be_whole = ledger.looks_for_whole() && jobs.iter().any(|job| into.store().stat(&job.to).is_ok());
+    let sifts = ledger.how.options.update || ledger.how.options.dry_run || ledger.how.options.parents || may_be_whole;
     let jobs = if large.is_some() || counts || sifts {
         let _reading = ReadingSign::new(observer);
         jobs.retain(|job| !ledger.is_settled(&job.to));
@@ -98,7 +98,7 @@ pub(super) fn fetch_all(
             observer.expected(0, sizes.fold(0, u64::saturating_add));
         }
         let found = sift::downloads(session, found, into, observer, ledger)?;
-        if ledger.how.parents {
+        if ledger.how.options.parents {
             make_parents(&found, into);
         }
         set_aside(found, counts, large)
@@ -196,8 +196,8 @@ impl Tree {
     ) -> Result<Folders> {
         let reading = ReadingSign::new(observer);
         let (top, Listing { entries, unread }) = self.list(session)?;
-        let is_new = !ledger.how.dry_run && !self.to.is_root() && into.store().stat(&self.to).is_err();
-        if !ledger.how.dry_run {
+        let is_new = !ledger.how.options.dry_run && !self.to.is_root() && into.store().stat(&self.to).is_err();
+        if !ledger.how.options.dry_run {
             into.store().make_dir(&self.to, true)?;
         }
         for (path, error) in unread.errors(&self.from) {
@@ -213,7 +213,7 @@ impl Tree {
         let mut steps = self.plan(entries, &denied, observer, ledger);
         drop(reading);
         sift(session, &mut steps, into, observer, ledger)?;
-        if ledger.how.dry_run {
+        if ledger.how.options.dry_run {
             for step in &steps {
                 let Step::Link(link) = step else { continue };
                 if into.has_link(&link.to, &link.text) {
@@ -227,7 +227,7 @@ impl Tree {
 
         // A folder is made when the first file in it comes, so that nothing is left of what does not even begin; those without any
         // come behind all files.
-        ledger.how.parents = true;
+        ledger.how.options.parents = true;
         let (mut jobs, mut folders, mut links) = (Vec::with_capacity(steps.len()), Vec::new(), Vec::new());
         for step in steps {
             match step {
@@ -283,7 +283,7 @@ impl Tree {
 
     /// Whether a file that is newer here stays where the link would come, because that was asked for; then it is told.
     fn spares(&self, link: &Link, into: &Destination, observer: &dyn Observer, ledger: &mut Ledger) -> bool {
-        let spares = ledger.how.update && into.has_newer_file(&link.to, link.mtime);
+        let spares = ledger.how.options.update && into.has_newer_file(&link.to, link.mtime);
         if spares {
             ledger.unchanged(link.from.as_path(), &link.to, 0, observer);
         }

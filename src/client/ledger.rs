@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::answers::Transferred;
 use super::jobs::Summary;
 use super::observer::{Observer, Skip};
+use super::retry::TransferOptions;
 use super::stopper::Stopped;
 use crate::error::{Error, Kind, Side};
 use crate::files::{Condition, Hash, RelPath};
@@ -13,32 +14,57 @@ use crate::files::{Condition, Hash, RelPath};
 /// How one connection's share of a transfer is done.
 #[derive(Clone, Default)]
 pub(super) struct How {
-    /// Go on with what is left of an earlier attempt.
-    pub(super) resume: bool,
-    /// Keep what came of a download that was cut off, also if it was ended from here.
-    pub(super) keep: bool,
-    /// A target that exists is skipped and no failure.
-    pub(super) skip_existing: bool,
-    /// A file that is whole in its place already, proven by its hash, is not moved.
-    pub(super) whole: bool,
-    /// A file whose target is as new is not moved.
-    pub(super) update: bool,
-    /// Nothing is changed; it is told what would be moved.
-    pub(super) dry_run: bool,
-    /// A file may become longer meanwhile, and is taken as long as it was.
-    pub(super) growing: bool,
-    /// Files keep all of their modes.
-    pub(super) perms: bool,
-    /// Folders that files go into are made.
-    pub(super) parents: bool,
-    /// It may be tried again, so what is settled must be remembered.
-    pub(super) remember: bool,
-    /// What files failed of is noted with their targets.
-    pub(super) notes_failures: bool,
+    /// What was asked for.
+    pub(super) options: TransferOptions,
+    /// What it is a share of.
+    pub(super) of: ShareOf,
+    /// Other connections do theirs at the same time, so what is settled must be remembered.
+    pub(super) is_shared: bool,
     /// A file that the server cannot reach just now is tried again later, over the same connection.
     pub(super) puts_off: bool,
     /// The connection was ended from here.
     pub(super) stopped: Stopped,
+}
+
+/// What a share is of: by that it is known what of it is kept for what comes after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum ShareOf {
+    /// Of what is done once, over this connection.
+    #[default]
+    Once,
+    /// Of a transfer that takes as many connections as it needs; `again`: an earlier one was cut off.
+    Transfer { again: bool },
+    /// Of a mirror, which is done again when it was cut off, and then goes on with the file it was at.
+    Mirror,
+}
+
+impl How {
+    /// Whether it goes on with what is left of an earlier attempt.
+    pub(super) fn resumes(&self) -> bool {
+        self.options.resume || matches!(self.of, ShareOf::Transfer { again: true } | ShareOf::Mirror)
+    }
+
+    /// From now on it does.
+    pub(super) fn goes_on(&mut self) {
+        if let ShareOf::Transfer { again } = &mut self.of {
+            *again = true;
+        }
+    }
+
+    /// Whether what came of a download that was cut off is kept, also if it was ended from here.
+    fn keeps(&self) -> bool {
+        self.of != ShareOf::Once
+    }
+
+    /// Whether what is settled is remembered: it may be tried again.
+    fn remembers(&self) -> bool {
+        self.is_shared || matches!(self.of, ShareOf::Transfer { .. })
+    }
+
+    /// Whether what files failed of is noted with their targets.
+    fn notes_failures(&self) -> bool {
+        self.of == ShareOf::Mirror
+    }
 }
 
 /// An upload that was sent whole on a connection which broke before the answer.
@@ -115,13 +141,18 @@ impl Ledger {
         self.kept = self.kept.max(other.kept);
     }
 
+    /// Whether files that are whole in their places already, as their hashes prove, are looked for: before anything was moved.
+    pub(super) fn looks_for_whole(&self) -> bool {
+        self.how.options.resume && matches!(self.how.of, ShareOf::Transfer { .. }) && !self.has_looked
+    }
+
     pub(super) fn is_settled(&self, to: &RelPath) -> bool {
         self.settled.contains(to)
     }
 
     /// Whether something without a target is new. It counts as told from now on.
     pub(super) fn is_news(&mut self, path: &Path) -> bool {
-        !self.how.remember || self.told.insert(path.to_owned())
+        !self.how.remembers() || self.told.insert(path.to_owned())
     }
 
     /// A file is gone on with from here.
@@ -134,12 +165,12 @@ impl Ledger {
     /// the bytes are not those of the file. Whoever goes on with them proves them first.
     pub(super) fn keeps_after(&self, error: &Error) -> bool {
         let is_wrong = matches!(error.kind(), Kind::Integrity | Kind::Torn | Kind::Changed | Kind::Rotten);
-        self.how.keep && !is_wrong
+        self.how.keeps() && !is_wrong
     }
 
     pub(super) fn settle(&mut self, to: &RelPath) {
         self.steps += 1;
-        if self.how.remember {
+        if self.how.remembers() {
             self.settled.insert(to.clone());
         }
     }
@@ -205,7 +236,7 @@ impl Ledger {
             return;
         }
         self.settle(to);
-        if self.how.skip_existing && condition == Condition::Absent && error.kind() == Kind::Exists {
+        if self.how.options.skip_existing && condition == Condition::Absent && error.kind() == Kind::Exists {
             self.summary.skipped += 1;
             observer.skipped(&path, Skip::Exists);
         } else {
@@ -215,7 +246,7 @@ impl Ledger {
     }
 
     fn note_failure(&mut self, path: &Path, to: &RelPath, error: &Error) {
-        if self.how.notes_failures {
+        if self.how.notes_failures() {
             self.failures.push(Failed { path: path.to_owned(), to: to.clone(), error: error.retold() });
         }
     }

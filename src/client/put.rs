@@ -81,7 +81,7 @@ pub(super) fn send_all(
     }
     let tasks = jobs.into_iter().map(|upload| Task::File { upload, access: access.clone() });
     let tasks = sifted(session, tasks, None, observer, ledger)?;
-    let tasks = with_parents(tasks, ledger.how.parents);
+    let tasks = with_parents(tasks, ledger.how.options.parents);
     let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
     send_files(session, tasks, crowd, observer, ledger, !count_first)
 }
@@ -109,7 +109,7 @@ fn sifted<'a>(
     observer: &dyn Observer,
     ledger: &mut Ledger,
 ) -> Result<Box<dyn Iterator<Item = Task> + 'a>> {
-    if !ledger.how.update && !ledger.how.dry_run && !ledger.how.whole {
+    if !ledger.how.options.update && !ledger.how.options.dry_run && !ledger.looks_for_whole() {
         return Ok(Box::new(tasks));
     }
     Ok(Box::new(sift::uploads(session, tasks, top, observer, ledger)?.into_iter()))

@@ -141,7 +141,7 @@ impl Receiver<'_> {
                 continue;
             }
             // A part that cannot be read is none: then the file is fetched from its beginning.
-            if self.ledger.how.resume
+            if self.ledger.how.resumes()
                 && job.resumable
                 && let Ok(Some(partial)) = self.into.partial(&job.file.to)
             {
@@ -259,11 +259,11 @@ impl Receiver<'_> {
         self.observer.started(from.as_path(), Some(size));
 
         let (size_here, mtime, condition) = (Some(size), Some(mtime), *condition);
-        let perms = self.ledger.how.perms;
+        let perms = self.ledger.how.options.perms;
         let mode = mode.map(|mode| SourceMode { mode, perms });
         let spec = UploadSpec { size: size_here, mtime, mode, allocated, condition, ..UploadSpec::default() };
         let mut local = match after {
-            None => begin(self.into, to, spec, self.ledger.how.parents),
+            None => begin(self.into, to, spec, self.ledger.how.options.parents),
             Some(Partial { len, hash }) => {
                 self.ledger.resumed(to, len);
                 self.observer.resumed(from.as_path(), len);
@@ -316,7 +316,7 @@ impl Receiver<'_> {
 
     /// Whether files may become longer while they are fetched. An old server sends those alone that do not.
     fn grows(&self) -> bool {
-        self.ledger.how.growing && self.session.has(Feature::Growing)
+        self.ledger.how.options.growing && self.session.has(Feature::Growing)
     }
 
     fn download(&self, job: &Job, offset: u64) -> Command {

@@ -12,7 +12,7 @@ use super::destination::Destination;
 use super::filter::Filter;
 use super::get::{Tree, fetch_all};
 use super::jobs::{Download, Summary, Upload, UploadSource};
-use super::ledger::{How, Ledger};
+use super::ledger::{How, Ledger, ShareOf};
 use super::local_access::{LocalAccess, LocalBase};
 use super::observer::Observer;
 use super::patience::{Patience, is_lost_line};
@@ -214,19 +214,10 @@ impl Transfer {
         }
         self.attempts += 1;
         let again = self.attempts > 1;
-        let whole = self.options.resume && !self.ledger.lock().has_looked;
         self.ledger.lock().how = How {
-            resume: self.options.resume || again,
-            keep: true,
-            skip_existing: self.options.skip_existing,
-            whole,
-            update: self.options.update,
-            dry_run: self.options.dry_run,
-            growing: self.options.growing,
-            perms: self.options.perms,
-            parents: self.options.parents,
-            remember: true,
-            notes_failures: false,
+            options: self.options,
+            of: ShareOf::Transfer { again },
+            is_shared: false,
             puts_off: self.puts_off && !self.is_spent(),
             stopped: client.stopped(),
         };

@@ -209,7 +209,7 @@ impl<'a> Sender<'a> {
         let (path, mut input) = match from {
             UploadSource::File(path) => match LocalFile::open(&path, &access) {
                 Ok(file) if file.hides_its_size() => (path, Input::Stream(file.file)),
-                Ok(file) => (path, Input::File(file.growing(self.ledger.how.growing))),
+                Ok(file) => (path, Input::File(file.growing(self.ledger.how.options.growing))),
                 Err(error) => {
                     self.failed(path, &to, condition, error);
                     return Ok(());
@@ -231,11 +231,11 @@ impl<'a> Sender<'a> {
         };
         let (size, own_mtime) = (input.size(), of_file.map(|file| file.mtime));
         let features = self.session.features();
-        let perms = self.ledger.how.perms;
+        let perms = self.ledger.how.options.perms;
         let mode = of_file.filter(|_| features.has(Feature::Mode)).map(|file| SourceMode { mode: file.mode, perms });
         let allocated = of_file.filter(|_| features.has(Feature::Sparse)).and_then(|file| file.allocated);
         let part = match &mut input {
-            Input::File(file) if first && self.ledger.how.resume && file.size >= self.session.least_kept() => {
+            Input::File(file) if first && self.ledger.how.resumes() && file.size >= self.session.least_kept() => {
                 self.part_of(&to, file)?
             }
             _ => Ok(None),

@@ -49,16 +49,16 @@ pub(super) fn is_to_be_fetched(
     ledger: &mut Ledger,
 ) -> bool {
     let Download { from, to, condition } = file;
-    if !ledger.how.update && !ledger.how.dry_run {
+    if !ledger.how.options.update && !ledger.how.options.dry_run {
         return true;
     }
     let there = into.store().stat(to).ok();
     // Whatever its time is: a folder is no older or newer version of a file, and none is replaced by one.
     let is_folder = there.as_ref().is_some_and(|found| found.kind == EntryKind::Directory);
     let time = there.as_ref().map(|found| found.mtime).filter(|_| !is_folder);
-    if ledger.how.update && is_as_new(time, mtime) {
+    if ledger.how.options.update && is_as_new(time, mtime) {
         ledger.unchanged(from.as_path(), to, size, observer);
-    } else if ledger.how.dry_run {
+    } else if ledger.how.options.dry_run {
         let error = match there {
             Some(_) if *condition == Condition::Absent => Some(exists(to)),
             Some(_) if is_folder => Some(folder_there(to)),
@@ -94,7 +94,7 @@ pub(super) fn downloads(
         match announced {
             Some(_) if whole.contains(&file.to) => {}
             Some(announced) if !is_to_be_fetched(&file, (announced.size, announced.mtime), into, observer, ledger) => {}
-            None if ledger.how.dry_run => {
+            None if ledger.how.options.dry_run => {
                 session.command(&Command::stat(file.from.clone()))?;
                 let error = match session.expect(213).and_then(|reply| requests::stat(&reply)) {
                     Err(error) if session.is_broken() => return Err(error),
@@ -135,7 +135,7 @@ pub(super) fn whole_here<'a>(
     observer: &dyn Observer,
     ledger: &mut Ledger,
 ) -> Result<HashSet<RelPath>> {
-    if !ledger.how.whole {
+    if !ledger.looks_for_whole() {
         return Ok(HashSet::new());
     }
     let (store, mut seeming) = (into.store(), Vec::new());
@@ -158,7 +158,7 @@ fn whole_there(
     observer: &dyn Observer,
     ledger: &mut Ledger,
 ) -> Result<HashSet<RelPath>> {
-    if !ledger.how.whole {
+    if !ledger.looks_for_whole() {
         return Ok(HashSet::new());
     }
     let mut seeming = Vec::new();
@@ -222,7 +222,9 @@ pub(super) fn uploads(
     };
     let there = match there {
         // Who may only send cannot look, and sends all of it.
-        Err(error) if error.kind() == Kind::Denied && !ledger.how.update && !session.is_broken() => HashMap::new(),
+        Err(error) if error.kind() == Kind::Denied && !ledger.how.options.update && !session.is_broken() => {
+            HashMap::new()
+        }
         there => there?,
     };
     let _ = whole_there(session, &tasks, &there, observer, ledger)?;
@@ -235,7 +237,7 @@ pub(super) fn uploads(
                 let upload = |path| Upload { from: UploadSource::File(path), to: to.clone(), condition, mtime };
                 let stat = match stat {
                     Ok(stat) => stat,
-                    Err(err) if ledger.how.dry_run => {
+                    Err(err) if ledger.how.options.dry_run => {
                         let error = Error::file(path.display(), err.into());
                         ledger.failed(path, &to, condition, error, observer);
                         continue;
@@ -249,9 +251,9 @@ pub(super) fn uploads(
                 let (found, size) = (there.get(&to), stat.st_size.unsigned_abs());
                 let is_folder = found.is_some_and(|found| found.kind == EntryKind::Directory);
                 let time = found.map(|found| found.mtime).filter(|_| !is_folder);
-                if ledger.how.update && is_as_new(time, Stamp::from(&stat).mtime()) {
+                if ledger.how.options.update && is_as_new(time, Stamp::from(&stat).mtime()) {
                     ledger.unchanged(&path, &to, size, observer);
-                } else if !ledger.how.dry_run {
+                } else if !ledger.how.options.dry_run {
                     left.push(Task::File { upload: upload(path), access });
                 } else if condition == Condition::Absent && found.is_some() {
                     ledger.failed(path, &to, condition, exists(&to), observer);
@@ -261,10 +263,10 @@ pub(super) fn uploads(
                     ledger.planned(&path, &to, size, observer);
                 }
             }
-            Task::File { upload, .. } if ledger.how.dry_run => {
+            Task::File { upload, .. } if ledger.how.options.dry_run => {
                 ledger.planned(upload.to.as_path(), &upload.to, 0, observer);
             }
-            Task::Directory { .. } if ledger.how.dry_run => {}
+            Task::Directory { .. } if ledger.how.options.dry_run => {}
             other => left.push(other),
         }
     }

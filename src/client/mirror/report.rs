@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::run::MirrorRun;
 use crate::client::jobs::Summary;
-use crate::client::ledger::{Ledger, is_put_off};
+use crate::client::ledger::{Ledger, ShareOf, is_put_off};
 use crate::client::observer::{Observer, Skip};
+use crate::client::retry::TransferOptions;
 use crate::error::{Error, Result};
 use crate::files::{Hash, RelPath};
 
@@ -59,13 +60,9 @@ impl<'a> Report<'a> {
         transfer: impl FnOnce(&mut Ledger) -> Result<T>,
     ) -> Result<T> {
         let mut ledger = Ledger::default();
-        // A mirror is done again when it was cut off, and then goes on with the file it was at.
-        (ledger.how.keep, ledger.how.resume) = (true, true);
-        ledger.how.notes_failures = true;
-        // Of those on the way to what may be listed, some may not be themselves.
-        ledger.how.parents = true;
-        ledger.how.perms = self.perms;
-        ledger.how.growing = self.growing;
+        ledger.how.of = ShareOf::Mirror;
+        // Of the folders on the way to what may be listed, some may not be themselves.
+        ledger.how.options = TransferOptions::new().parents(true).perms(self.perms).growing(self.growing);
         ledger.how.puts_off = self.run.puts_off();
         ledger.whole = whole.is_some().then(Vec::new);
         ledger.summary = std::mem::take(&mut self.summary);

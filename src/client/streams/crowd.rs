@@ -175,7 +175,7 @@ pub(in crate::client) fn fetch(
 impl Crowd {
     /// Moves these files over all connections, and adds to the ledger what became of them.
     fn run(&self, session: &mut Session, files: Files, observer: &dyn Observer, ledger: &mut Ledger) -> Result<()> {
-        let how = How { remember: true, ..ledger.how.clone() };
+        let how = How { is_shared: true, ..ledger.how.clone() };
         let work = Arc::new(Work { files, next: Mutex::default(), how, wants_hashes: ledger.whole.is_some() });
         {
             let mut state = self.state.lock();
@@ -299,7 +299,6 @@ impl Work {
 
     /// Moves over this connection what a lost one had taken and not settled.
     fn run_left(&self, session: &mut Session, observer: &dyn Observer, ledger: &mut Ledger) -> Result<()> {
-        let remembers = ledger.how.remember;
         let is_left = |ledger: &Ledger, to: &RelPath| !ledger.is_settled(to);
         let all_settled = match &self.files {
             Files::Send { files, .. } => files.iter().all(|file| !is_left(ledger, &file.to)),
@@ -308,7 +307,8 @@ impl Work {
         if all_settled {
             return Ok(());
         }
-        (ledger.how.resume, ledger.how.remember) = (true, true);
+        let was_shared = std::mem::replace(&mut ledger.how.is_shared, true);
+        ledger.how.goes_on();
         let done = match &self.files {
             Files::Send { files, .. } => {
                 let left: Vec<_> = files.iter().filter(|file| is_left(ledger, &file.to)).cloned().collect();
@@ -320,7 +320,7 @@ impl Work {
                 Receiver { session, into: into.store(), observer, ledger }.run(left)
             }
         };
-        ledger.how.remember = remembers;
+        ledger.how.is_shared = was_shared;
         done
     }
 }

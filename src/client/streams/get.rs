@@ -118,11 +118,11 @@ async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination
         observer.expected(0, announced.size);
     }
     observer.started(from.as_path(), Some(announced.size));
-    let partial = match streams.with_ledger(|ledger| ledger.how.resume) {
+    let partial = match streams.with_ledger(|ledger| ledger.how.resumes()) {
         true => proven(streams, &from, &to, into).await?,
         false => None,
     };
-    let (perms, parents) = streams.with_ledger(|ledger| (ledger.how.perms, ledger.how.parents));
+    let (perms, parents) = streams.with_ledger(|ledger| (ledger.how.options.perms, ledger.how.options.parents));
     let staged = match stage(into, &to, condition, (announced, perms, parents), partial) {
         Ok(staged) => staged,
         Err(error) => {

@@ -79,7 +79,7 @@ async fn put(streams: &mut Streams<'_>, upload: Upload, access: LocalAccess, cou
     if !streams.widen().await? {
         return alone(streams, again(), count).await;
     }
-    let (resumes, perms) = streams.with_ledger(|ledger| (ledger.how.resume, ledger.how.perms));
+    let (resumes, perms) = streams.with_ledger(|ledger| (ledger.how.resumes(), ledger.how.options.perms));
     let (size, mtime_of_file, workers) = (file.size, file.mtime, streams.client.streams());
     let features = streams.client.features();
     let mode = features.has(Feature::Mode).then_some(SourceMode { mode: file.mode, perms });
