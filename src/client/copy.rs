@@ -9,8 +9,10 @@ use super::Client;
 use super::listing::{self, Listing};
 use super::many;
 use super::observer::Skip;
+use super::session::Session;
+use super::unmade::Unmade;
 use crate::error::{Error, Kind, Result};
-use crate::files::{EntryKind, Hash, Mark, RelPath};
+use crate::files::{Entry, EntryKind, Hash, Mark, RelPath};
 use crate::proto::{Command, Feature, Reply};
 
 /// What became of a tree that was copied.
@@ -22,10 +24,9 @@ pub struct CopiedTree {
     pub files: u64,
     /// What was not, by its path on the server.
     pub failed: Vec<(PathBuf, Error)>,
-    /// Links and devices, which are left out.
-    pub skipped: Vec<RelPath>,
-    /// Folders in it that the user may not read, which are left out with all in them, and why.
-    pub denied: Vec<(PathBuf, Skip)>,
+    /// What was left out, and why: links, devices, and folders in it that the user may not read. Of those that may not be listed
+    /// what may be listed in folders in them was copied.
+    pub skipped: Vec<(PathBuf, Skip)>,
 }
 
 impl Client {
@@ -61,53 +62,121 @@ impl Client {
             }
             listing::ask_marked(session, &from, true)?;
             let Listing { entries, unread } = listing::read_all(session, true)?;
-            let denied = unread.denied(&from).map(|path| (path, Skip::Unlistable)).collect();
-            let mut copied = CopiedTree { failed: unread.errors(&from), denied, ..CopiedTree::default() };
-            let mut left_out: HashSet<Vec<u8>> = unread.denied.iter().cloned().collect();
-            let (mut folders, mut files) = (vec![to.clone()], Vec::new());
-            for entry in entries {
-                if entry.mark == Some(Mark::SharedListOnly) {
-                    let path = from.as_path().join(OsStr::from_bytes(&entry.path));
-                    copied.denied.push((path, Skip::ListOnly));
-                    left_out.insert(entry.path.clone());
-                }
-                if is_in_one(&entry.path, &left_out) {
-                    continue;
-                }
-                match (from.join(&entry.path), to.join(&entry.path)) {
-                    (Ok(source), Ok(target)) => match entry.kind {
-                        EntryKind::Directory => folders.push(target),
-                        EntryKind::File => files.push((source, target)),
-                        EntryKind::Link | EntryKind::Other => copied.skipped.push(source),
-                    },
-                    (Err(error), _) | (_, Err(error)) => {
-                        let shown = crate::escape::for_people(&entry.path);
-                        copied.failed.push((PathBuf::from(&shown), error.at(shown)));
-                    }
-                }
+            let skipped = unread.denied(&from).map(|path| (path, Skip::Unlistable)).collect();
+            let mut copied = CopiedTree { failed: unread.errors(&from), skipped, ..CopiedTree::default() };
+            let denied: HashSet<Vec<u8>> = unread.denied.into_iter().collect();
+            let plan = Plan::new(entries, &denied, (&from, &to), &mut copied);
+            let mut unmade = Unmade::default();
+            plan.make(session, &mut unmade, &mut copied)?;
+            plan.copy(session, replace, &mut unmade, &mut copied)?;
+            for (_, path, error) in unmade.missing(session)? {
+                copied.failed.push((path, error));
             }
-            let make = folders.iter().map(|path| Ok(Command::Mkdir { path: path.clone(), parents: true }));
-            let mut top = Ok(());
-            many::each(
-                session,
-                make,
-                250,
-                |_| Ok(()),
-                |at, made| match (at, made) {
-                    (_, Ok(())) => {}
-                    (0, Err(error)) => top = Err(error),
-                    (at, Err(error)) => copied.fail(folders.get(at), error),
-                },
-            )?;
-            top?;
-            let copy = files.iter().map(|(from, to)| Ok(Command::Copy { from: from.clone(), to: to.clone(), replace }));
-            many::each(session, copy, 226, hash, |at, done| match done {
-                Ok(_) => copied.files += 1,
-                Err(error) => copied.fail(files.get(at).map(|(from, _)| from), error),
-            })?;
             Ok(copied)
         })
         .await
+    }
+}
+
+/// What there is to do.
+struct Plan {
+    /// The folders to make, the one that all goes into first, each with what it comes from.
+    folders: Vec<(RelPath, RelPath)>,
+    /// The files to copy.
+    files: Vec<(RelPath, RelPath)>,
+}
+
+impl Plan {
+    /// Of the folders that are `denied` only what is in folders in them may be listed.
+    fn new(
+        entries: Vec<Entry>,
+        denied: &HashSet<Vec<u8>>,
+        (from, to): (&RelPath, &RelPath),
+        copied: &mut CopiedTree,
+    ) -> Plan {
+        let mut plan = Plan { folders: vec![(from.clone(), to.clone())], files: Vec::new() };
+        let mut left_out = HashSet::new();
+        for Entry { kind, mark, path, .. } in entries {
+            if is_in_one(&path, &left_out) {
+                continue;
+            }
+            let why = match kind {
+                EntryKind::Link => Some(Skip::Link),
+                EntryKind::Other => Some(Skip::Special),
+                EntryKind::Directory => (mark == Some(Mark::SharedListOnly)).then_some(Skip::ListOnly),
+                EntryKind::File => None,
+            };
+            if let Some(why) = why {
+                copied.skipped.push((from.as_path().join(OsStr::from_bytes(&path)), why));
+                if kind == EntryKind::Directory {
+                    left_out.insert(path);
+                }
+                continue;
+            }
+            match (from.join(&path), to.join(&path)) {
+                (Ok(_), Ok(_)) if denied.contains(&path) => {}
+                (Ok(source), Ok(target)) if kind == EntryKind::Directory => plan.folders.push((source, target)),
+                (Ok(source), Ok(target)) => {
+                    // Not every folder on the way to it was listed.
+                    if is_in_one(&path, denied)
+                        && let (Some(source), Some(target)) = (source.parent(), target.parent())
+                    {
+                        plan.folders.push((source, target));
+                    }
+                    plan.files.push((source, target));
+                }
+                (Err(error), _) | (_, Err(error)) => {
+                    let shown = crate::escape::for_people(&path);
+                    copied.failed.push((PathBuf::from(&shown), error.at(shown)));
+                }
+            }
+        }
+        plan
+    }
+
+    /// Makes the folders.
+    ///
+    /// # Errors
+    /// Those of the first one, and those that end the connection.
+    fn make(&self, session: &mut Session, unmade: &mut Unmade, copied: &mut CopiedTree) -> Result<()> {
+        let make = self.folders.iter().map(|(_, to)| Ok(Command::Mkdir { path: to.clone(), parents: true }));
+        let mut top = Ok(());
+        many::each(
+            session,
+            make,
+            250,
+            |_| Ok(()),
+            |at, made| match (at, made, self.folders.get(at)) {
+                (_, Ok(()), _) | (_, _, None) => {}
+                (_, Err(error), Some((from, to))) if at > 0 && Unmade::may_be_there(&error) => {
+                    unmade.refused(to, PathBuf::from(from.as_path()), error);
+                }
+                (0, Err(error), _) => top = Err(error),
+                (_, Err(error), Some((_, to))) => copied.fail(to, error),
+            },
+        )?;
+        top
+    }
+
+    /// Copies the files.
+    ///
+    /// # Errors
+    /// Those that end the connection.
+    fn copy(&self, session: &mut Session, replace: bool, unmade: &mut Unmade, copied: &mut CopiedTree) -> Result<()> {
+        let copy =
+            self.files.iter().map(|(from, to)| Ok(Command::Copy { from: from.clone(), to: to.clone(), replace }));
+        many::each(session, copy, 226, hash, |at, done| match (done, self.files.get(at)) {
+            (_, None) => {}
+            (Ok(_), Some((_, to))) => {
+                unmade.came(to);
+                copied.files += 1;
+            }
+            (Err(error), Some((from, to))) => {
+                let (folder, error) = unmade.explained(to, error);
+                copied.failed.extend(folder);
+                copied.fail(from, error);
+            }
+        })
     }
 }
 
@@ -118,8 +187,7 @@ fn is_in_one(path: &[u8], folders: &HashSet<Vec<u8>>) -> bool {
 }
 
 impl CopiedTree {
-    fn fail(&mut self, path: Option<&RelPath>, error: Error) {
-        let path = path.cloned().unwrap_or_default();
+    fn fail(&mut self, path: &RelPath, error: Error) {
         self.failed.push((path.as_path().to_owned(), error.at(path.to_string())));
     }
 }

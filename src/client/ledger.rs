@@ -2,14 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::answers::Transferred;
 use super::jobs::Summary;
 use super::observer::{Observer, Skip};
 use super::retry::TransferOptions;
 use super::stopper::Stopped;
+use super::unmade::Unmade;
 use crate::error::{Error, Kind, Side};
 use crate::files::{Condition, Hash, RelPath};
+use crate::sync::Mutex;
 
 /// How one connection's share of a transfer is done.
 #[derive(Clone, Default)]
@@ -102,6 +105,8 @@ pub(super) struct Ledger {
     /// What has no target and was told of.
     told: HashSet<PathBuf>,
     pub(super) unsure: Vec<Unsure>,
+    /// Of all connections.
+    pub(super) unmade: Arc<Mutex<Unmade>>,
     put_off: Vec<PutOff>,
     /// If that is asked for: the files that failed.
     pub(super) failures: Vec<Failed>,

@@ -122,6 +122,7 @@ mod streams;
 mod symlinks;
 pub mod target;
 mod trash;
+mod unmade;
 mod verify;
 mod walk;
 mod wire;

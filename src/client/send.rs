@@ -12,6 +12,7 @@ use super::local_file::{LocalFile, Portion};
 use super::observer::{Observer, Skip};
 use super::part_there::{hash_of, part_of};
 use super::session::Session;
+use super::unmade::Unmade;
 use crate::error::{Error, Kind, Result, Side};
 use crate::files::{Condition, Hash, Hasher, Mtime, RelPath, SourceMode};
 use crate::limits;
@@ -391,6 +392,7 @@ impl<'a> Sender<'a> {
         let Sent { path, to, condition, what, again } = sent;
         match (answer, what) {
             (Answer::No(error), what) => {
+                let is_folder = matches!(what, What::Directory);
                 self.refused = self.sending && self.unanswered.is_empty();
                 let error = match what {
                     What::Part(Some(ours)) => ours,
@@ -398,6 +400,9 @@ impl<'a> Sender<'a> {
                 };
                 match again.filter(|_| matches!(error.kind(), Kind::Changed | Kind::Torn)) {
                     Some(again) => self.over.push(again),
+                    None if is_folder && Unmade::may_be_there(&error) => {
+                        self.ledger.unmade.lock().refused(&to, path, error);
+                    }
                     None => self.failed(path, &to, condition, error),
                 }
             }
@@ -408,6 +413,7 @@ impl<'a> Sender<'a> {
             }
             (Answer::Stored { size, hash }, What::Whole { size: sent, hash: ours }) if (size, hash) == (sent, ours) => {
                 let done = Transferred { size, hash, ids: self.session.ids() };
+                self.ledger.unmade.lock().came(&to);
                 self.ledger.finished(&path, &to, &done, self.observer);
             }
             (Answer::Stored { size, hash }, What::Whole { size: sent, hash: ours }) => {
@@ -421,6 +427,12 @@ impl<'a> Sender<'a> {
     }
 
     fn failed(&mut self, path: PathBuf, to: &RelPath, condition: Condition, error: Error) {
+        let (folder, error) = self.ledger.unmade.lock().explained(to, error);
+        if let Some((path, error)) = folder
+            && let Some(to) = to.parent()
+        {
+            self.ledger.failed(path, &to, Condition::Any, error, self.observer);
+        }
         let error = of_destination(error, to);
         self.ledger.failed(path, to, condition, error, self.observer);
     }

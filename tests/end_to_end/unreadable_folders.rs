@@ -223,3 +223,84 @@ fn a_folder_that_cannot_be_read_is_still_a_failure_beside_one_that_may_not_be() 
     let done = setup.run(&["get", "-r", &home, "got"]).code(10).said(&[INBOX, WINDOW]);
     assert!(done.err.contains("closed: it could not be read by the server"), "{}", done.err);
 }
+
+#[test]
+fn a_copy_takes_what_may_be_listed_below_what_may_not_and_says_what_it_leaves_out() {
+    let rule = |path: &str, access: &str| format!("[[users.alice.rules]]\npath = \"{path}\"\naccess = {access}\n");
+    let rules = [rule("/top/shut/open/**", "\"read\""), rule("/top/shut/**", "[]")].concat();
+    let setup = Setup::new(&rules);
+    let top = setup.world.home("alice").join("top");
+    for folder in ["shut/inner", "shut/open/inner"] {
+        fs::create_dir_all(top.join(folder)).unwrap();
+        fs::write(top.join(folder).join("f"), folder).unwrap();
+    }
+    fs::write(top.join("shut/open/beside"), "beside").unwrap();
+    std::os::unix::fs::symlink("shut", top.join("link")).unwrap();
+    let said = ["skipped top/shut: you may not list", "skipped top/link: a symbolic link"];
+    setup.run(&["cp", "-r", &setup.at("top"), &setup.at("copy")]).code(0).said(&said);
+    let copy = setup.world.home("alice").join("copy");
+    assert_eq!((names(&copy), names(&copy.join("shut"))), (vec!["shut".into()], vec!["open".into()]));
+    assert_eq!(fs::read_to_string(copy.join("shut/open/inner/f")).unwrap(), "shut/open/inner");
+    assert_eq!(fs::read_to_string(copy.join("shut/open/beside")).unwrap(), "beside");
+    let told = setup.run(&["cp", "-rf", "--json", &setup.at("top"), &setup.at("copy")]).code(0);
+    let skipped = told.out.lines().filter(|line| line.contains("\"event\":\"skipped\"")).count();
+    assert_eq!(skipped, 2, "{}", told.out);
+}
+
+#[test]
+fn a_file_goes_into_a_drop_box_whether_or_not_a_slash_is_behind_it() {
+    let setup = Setup::new("");
+    let inbox = setup.world.home("inbox");
+    for name in ["one", "two", "three"] {
+        fs::write(setup.local(name), name).unwrap();
+    }
+    setup.run(&["put", "one", &setup.at("team/inbox")]).code(0);
+    setup.run(&["put", "two", &setup.at("team/inbox/")]).code(0);
+    setup.run(&["put", "three", &setup.at("team/inbox/four")]).code(0);
+    setup.run(&["cp", &setup.at("mine"), &setup.at("team/inbox")]).code(0);
+    assert_eq!(names(&inbox), ["deep", "four", "letter", "mine", "one", "two"]);
+    // A name that is taken stays what it is.
+    fs::write(setup.local("one"), "another").unwrap();
+    let taken = setup.run(&["put", "one", &setup.at("team/inbox")]).code(5);
+    let hint = format!("`sealift put FILE {}`", setup.at("team/inbox/NAME"));
+    taken.said(&["is there already", &hint, "--if-exists skip"]);
+    assert_eq!(fs::read_to_string(inbox.join("one")).unwrap(), "one");
+}
+
+#[test]
+fn a_tree_goes_where_no_folders_may_be_made_as_far_as_its_folders_are_there() {
+    let setup = Setup::new("");
+    for folder in ["src/deep", "src/new", "src/bare"] {
+        fs::create_dir_all(setup.local(folder)).unwrap();
+    }
+    for file in ["f", "deep/g", "new/h", "new/i"] {
+        fs::write(setup.local("src").join(file), file).unwrap();
+    }
+    let tar = "`tar czf src.tgz src`";
+    for (folder, home) in [("window", "window"), ("team/inbox", "inbox")] {
+        fs::create_dir(setup.world.home(home).join("bare")).unwrap();
+        for transfers in ["1", "3"] {
+            // The folder for it all is missing.
+            let done =
+                setup.run(&["put", "-r", "--transfers", transfers, "src", &setup.at(folder)]).code(5).said(&[tar]);
+            assert!(!done.err.contains("mkdir -p") && !done.err.contains("deep.tgz"), "{}", done.err);
+            // That one is there, and so are two of the three in it.
+            let into = format!("{}/", setup.at(folder));
+            let done = setup.run(&["put", "-r", "--transfers", transfers, "src/.", &into]).code(10).said(&[tar]);
+            let missing = format!("{folder}/new: no such folder on the server, and you may not make it");
+            assert_eq!(done.err.matches(&missing).count(), 2, "{}", done.err);
+            let denied = done.err.matches("may not MKDIR").count();
+            // Of an empty one that may not be looked at nobody knows.
+            assert_eq!(denied, if home == "window" { 1 } else { 2 }, "{}", done.err);
+            assert_eq!(fs::read_to_string(setup.world.home(home).join("deep/g")).unwrap(), "deep/g");
+            for arrived in ["f", "deep/g"] {
+                fs::remove_file(setup.world.home(home).join(arrived)).unwrap();
+            }
+        }
+    }
+    // With nothing but what is there, all is well.
+    fs::remove_dir_all(setup.local("src/new")).unwrap();
+    let into = setup.at("window/");
+    setup.run(&["put", "-r", "src/.", &into]).code(0);
+    setup.run(&["mirror", "./src", &into]).code(0);
+}

@@ -19,6 +19,7 @@ use crate::client::observer::Observer;
 use crate::client::receive::{Job, Receiver};
 use crate::client::send::{Sender, Task};
 use crate::client::session::Session;
+use crate::client::unmade::Unmade;
 use crate::error::Result;
 use crate::files::{Condition, Mtime, RelPath};
 use crate::limits;
@@ -51,6 +52,7 @@ struct Work {
     /// The first that nobody has taken.
     next: Mutex<usize>,
     how: How,
+    unmade: Arc<Mutex<Unmade>>,
     wants_hashes: bool,
 }
 
@@ -138,7 +140,10 @@ pub(in crate::client) fn send(
     ledger: &mut Ledger,
     count: bool,
 ) -> Result<()> {
-    let Some(crowd) = crowd else { return Sender::new(session, observer, ledger, count).run(tasks) };
+    let Some(crowd) = crowd else {
+        Sender::new(session, observer, ledger, count).run(tasks)?;
+        return tell_unmade(session, observer, ledger);
+    };
     let mut files = Vec::new();
     // Folders first, so that a file finds its own, whichever connection it comes by.
     let others = tasks.filter_map(|task| match task {
@@ -150,7 +155,17 @@ pub(in crate::client) fn send(
     });
     Sender::new(session, observer, ledger, count).run(others)?;
     files.retain(|file| !ledger.is_settled(&file.to));
-    crowd.run(session, Files::Send { files, count }, observer, ledger)
+    crowd.run(session, Files::Send { files, count }, observer, ledger)?;
+    tell_unmade(session, observer, ledger)
+}
+
+/// Tells of the folders that are missing because the user may not make them, as far as nothing did that was to go into them.
+fn tell_unmade(session: &mut Session, observer: &dyn Observer, ledger: &mut Ledger) -> Result<()> {
+    let missing = ledger.unmade.lock().missing(session)?;
+    for (to, path, error) in missing {
+        ledger.failed(path, &to, Condition::Any, error, observer);
+    }
+    Ok(())
 }
 
 /// The same for files to be fetched.
@@ -175,8 +190,8 @@ pub(in crate::client) fn fetch(
 impl Crowd {
     /// Moves these files over all connections, and adds to the ledger what became of them.
     fn run(&self, session: &mut Session, files: Files, observer: &dyn Observer, ledger: &mut Ledger) -> Result<()> {
-        let how = How { is_shared: true, ..ledger.how.clone() };
-        let work = Arc::new(Work { files, next: Mutex::default(), how, wants_hashes: ledger.whole.is_some() });
+        let (how, unmade) = (How { is_shared: true, ..ledger.how.clone() }, Arc::clone(&ledger.unmade));
+        let work = Arc::new(Work { files, next: Mutex::default(), how, unmade, wants_hashes: ledger.whole.is_some() });
         {
             let mut state = self.state.lock();
             state.work = Some(Arc::clone(&work));
@@ -269,6 +284,7 @@ impl Work {
             }
             let mut ledger = Ledger::default();
             ledger.how = self.how.clone();
+            ledger.unmade = Arc::clone(&self.unmade);
             ledger.whole = self.wants_hashes.then(Vec::new);
             let done = self.share(session, some, observer, &mut ledger);
             crowd.done.lock().absorb(ledger);

@@ -10,7 +10,7 @@ use sealift::files::{EntryKind, RelPath};
 use sealift::readable::shell_word;
 use sealift::{Client, Error, Kind};
 
-use super::{cp, shared};
+use super::{cp, seen, shared};
 use crate::args::{Mkdir, Mv, Rm};
 use crate::ask;
 use crate::context::{Context, Repeat};
@@ -354,8 +354,12 @@ async fn is_folder(client: &mut Client, way: Option<&Way<'_>>, to: &Target, seve
         Ok(_) => Ok(Into::Name),
         Err(failure) => match failure.kind() {
             Some(Kind::Denied) if is_meant => Ok(Into::Folder),
+            Some(Kind::Denied) => match seen::from_around(client, way, &to.path).await? {
+                Some(EntryKind::Directory) => Ok(Into::Folder),
+                _ => Ok(Into::Name),
+            },
             Some(Kind::NotFound) if is_meant => Ok(Into::Missing),
-            Some(Kind::Denied | Kind::NotFound) => Ok(Into::Name),
+            Some(Kind::NotFound) => Ok(Into::Name),
             _ => Err(failure),
         },
     }

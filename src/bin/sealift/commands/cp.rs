@@ -59,28 +59,33 @@ pub async fn copy_one(
             return told(out, client, &from.path, to);
         }
         Err(err) if err.kind() == Kind::IsDirectory && recursive => {}
-        Err(err) => return Err(explained(err, &from.path)),
+        Err(err) => return Err(explained(err, (&from.path, to))),
     }
-    let copied = client.copy_tree(&from.path, to, force).await.map_err(|err| explained(err, &from.path))?;
-    copied.denied.iter().try_for_each(|(folder, why)| unread::skipped(out, folder, *why))?;
-    for path in &copied.skipped {
-        out.warn(&format!("{path}: left out, it is no file"));
-    }
+    let copied = client.copy_tree(&from.path, to, force).await.map_err(|err| explained(err, (&from.path, to)))?;
+    copied.skipped.iter().try_for_each(|(path, why)| unread::skipped(out, path, *why))?;
     tally.add_tree(copied.files, 1, copied.failed.is_empty());
     for (path, err) in copied.failed {
-        let failure = explained(err, &RelPath::default()).about(&path.to_string_lossy());
+        let none = RelPath::default();
+        let failure = explained(err, (&none, &none)).about(&path.to_string_lossy());
         tally.show(failure, out)?;
     }
     told(out, client, &from.path, to)
 }
 
-fn explained(err: Error, from: &RelPath) -> Failure {
+fn explained(err: Error, (from, to): (&RelPath, &RelPath)) -> Failure {
     let is_same = err.kind() == Kind::IsDirectory;
+    // Of one that may not be looked at it was not known.
+    let is_there = is_same && err.text().starts_with(&format!("{to}:"));
     let failure = Failure::from(err);
     let failure = if from.is_root() { failure } else { failure.about(&from.to_string()) };
     let folders = || "Add -r to copy a folder with all in it.".to_owned();
+    let into = || "A folder has that name: write a slash behind it to copy into that folder.".to_owned();
     let replace = || "Add --force to replace it.".to_owned();
-    if is_same { failure.hinted(Kind::IsDirectory, folders) } else { failure.hinted(Kind::Exists, replace) }
+    match is_same {
+        true if is_there => failure.hinted(Kind::IsDirectory, into),
+        true => failure.hinted(Kind::IsDirectory, folders),
+        false => failure.hinted(Kind::Exists, replace),
+    }
 }
 
 fn told(out: Output, client: &Client, from: &RelPath, to: &RelPath) -> Outcome {

@@ -20,7 +20,7 @@ pub use self::item::LocalItem;
 use self::item::{item, place};
 use self::standard_input::standard_input;
 use super::local::one_name;
-use super::put_link;
+use super::{put_link, seen};
 use crate::args::Put;
 use crate::context::Context;
 use crate::direction::refuse_get_as_put;
@@ -344,6 +344,7 @@ impl<'a> Send<'a> {
         for (path, to) in trees {
             left -= 1;
             self.progress.next_part(left);
+            self.progress.sends_tree(&path);
             let work = based(Transfer::put_tree(&path, &to, condition, options));
             let work = work.with_filter(&self.how.filter).following_links(self.follows_links);
             if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
@@ -411,6 +412,9 @@ async fn receives(
         // Somebody who may only send cannot look either, and is believed.
         Err(failure) if failure.kind() == Some(Kind::Denied) => {
             return match (target.is_folder, several) {
+                _ if seen::from_around(client, way, &target.path).await? == Some(EntryKind::Directory) => {
+                    Ok(Receives::Folder)
+                }
                 (true, _) if dry_run => Ok(Receives::Folder),
                 (true, _) => match make(client).await {
                     Ok(()) => Ok(Receives::Folder),

@@ -1,6 +1,7 @@
 //! Telling a person how far a transfer is, and what came of it.
 
 mod checksums;
+mod hints;
 mod lines;
 mod screen;
 mod state;
@@ -81,6 +82,8 @@ pub struct Progress {
     login: Mutex<Option<Login>>,
     /// Who sends may make no folder there.
     makes_no_folders: AtomicBool,
+    /// The folder that is sent.
+    tree: Mutex<PathBuf>,
     /// The failure shown last.
     last_shown: Mutex<String>,
     /// When a program was last told how far it is.
@@ -107,6 +110,7 @@ impl Progress {
             skipped: Mutex::default(),
             login: Mutex::default(),
             makes_no_folders: AtomicBool::new(false),
+            tree: Mutex::default(),
             last_shown: Mutex::default(),
             told: Mutex::default(),
         })
@@ -125,6 +129,11 @@ impl Progress {
     /// Who sends may neither see nor make the folder that it goes to.
     pub fn makes_no_folders(&self) {
         self.makes_no_folders.store(true, Ordering::Relaxed);
+    }
+
+    /// This folder is sent from now on.
+    pub fn sends_tree(&self, folder: &Path) {
+        folder.clone_into(&mut self.tree.lock());
     }
 
     /// Whether this failure of everything is that of the file that failed last, which has been shown.
@@ -373,49 +382,7 @@ impl Observer for Progress {
 
     fn failed(&self, path: &Path, error: &Error) {
         self.change(|state| state.given_up(path));
-        let mut failure = self.named(path, error).at(self.happened_to(path, error));
-        let in_the_way = match (self.direction, error.side()) {
-            (Direction::Send, Side::Server) => Some(
-                "A folder on the server has that name: choose another one, or write a slash behind it to put the file into the folder. \
-                 Without -T a file goes into the folder, if you may list what is there.",
-            ),
-            (Direction::Fetch, Side::Local) => Some(
-                "A folder on this machine has that name: choose another one. A folder of the server comes with -r.",
-            ),
-            _ => None,
-        };
-        if let Some(hint) = in_the_way {
-            failure = failure.hinted(sealift::Kind::IsDirectory, || hint.to_owned());
-        }
-        if let Some(login) = self.login.lock().as_ref() {
-            let makes_folder = login.user.is_some() && error.text().contains("may not MKDIR");
-            failure = failure.denied_by_server(|| match makes_folder {
-                true => format!(
-                    "You may not make folders there: send the files alone, or all as one file: `tar czf {0}.tgz {0}`, then `sealift put \
-                     {0}.tgz` there.",
-                    sealift::readable::shell_word(&for_people(path.file_name().unwrap_or_default().as_bytes()))
-                ),
-                false => login.denied_hint(),
-            });
-            // Only a folder can be missing where something is sent to.
-            let folder = error.path().filter(|_| (self.direction, error.side()) == (Direction::Send, Side::Server));
-            if let Some(folder) = folder.map(|folder| for_people(folder.as_os_str().as_bytes()))
-                && error.text().starts_with(&format!("{folder}: no such folder"))
-            {
-                failure = failure.hinted(sealift::Kind::NotFound, || {
-                    if self.makes_no_folders.load(Ordering::Relaxed) {
-                        return "You may neither look there nor make folders: ask whoever sent you here what the folder is called, or the \
-                                server's administrator to make it."
-                            .to_owned();
-                    }
-                    let make = sealift::readable::shell_word(&format!("{login}/{folder}"));
-                    format!(
-                        "`sealift mkdir -p {make}` makes it; a destination that ends with a slash is a folder, and is made if it is \
-                         missing."
-                    )
-                });
-            }
-        }
+        let failure = self.hinted(self.named(path, error).at(self.happened_to(path, error)), error);
         error.text().clone_into(&mut self.last_shown.lock());
         failure.show(self.out);
     }
