@@ -8,10 +8,9 @@ use sealift::client::{Patience, Target};
 use super::context::{Context, Repeat};
 use super::expand::{self, Meant, Named, Names, may_be_pattern};
 use super::failure::{Failure, Outcome, Tally};
-use super::identity::Credential;
-use super::interrupt;
 use super::login::Login;
 use super::output;
+use super::transfer::{Way, over_again};
 
 /// A target, who reaches it, and whether it may stand for others.
 struct Word {
@@ -22,44 +21,30 @@ struct Word {
 
 /// A connection that is made anew when it is lost in the middle of what can be repeated.
 struct Line<'a> {
-    ctx: &'a Context,
-    login: &'a Login,
+    way: Way<'a>,
     client: Client,
-    credential: Credential,
 }
 
 impl Line<'_> {
-    async fn run<T>(&mut self, repeat: Repeat<'_>, mut work: impl AsyncFnMut(&mut Client) -> Outcome<T>) -> Outcome<T> {
+    async fn run<T>(&mut self, repeat: Repeat<'_>, work: impl AsyncFnMut(&mut Client) -> Outcome<T>) -> Outcome<T> {
         if !self.client.is_usable() {
             // It was broken off from this side, in the middle of what nobody wanted any more.
-            self.client = self.ctx.connect_with(self.login, Some(self.credential.clone())).await?.client;
+            self.client = self.way.anew().await?;
         }
-        let (mut patience, mut before) = (Patience::new(self.ctx.retries(self.login)), 0);
-        loop {
-            let written = output::written();
-            let failure = match work(&mut self.client).await {
-                Err(failure) => failure,
-                done => return done,
-            };
-            let may_be_repeated = match repeat {
-                Repeat::Asks => output::written() == written,
-                Repeat::GoesOn(steps) => {
-                    if steps.get() > before {
-                        before = steps.get();
-                        patience.renew();
-                    }
-                    true
+        let (written, mut before) = (output::written(), 0);
+        let may_be_repeated = |failure: &Failure, patience: &mut Patience| match repeat {
+            Repeat::Asks => output::written() == written,
+            Repeat::GoesOn(steps) => {
+                if steps.get() > before {
+                    before = steps.get();
+                    patience.renew();
                 }
-                Repeat::Acts => failure.is_unbegun(),
-                Repeat::ActsOften => false,
-            };
-            let is_over = !may_be_repeated || interrupt::is_stopping();
-            let Some(lost) = failure.lost_line().filter(|_| !is_over) else { return Err(failure) };
-            let lost = (lost.retold(), Some(&self.client));
-            if let Some(client) = self.ctx.again(self.login, &mut patience, lost, &self.credential).await? {
-                self.client = client;
+                true
             }
-        }
+            Repeat::Acts => failure.is_unbegun(),
+            Repeat::ActsOften => false,
+        };
+        over_again(&mut self.client, Some(&self.way), may_be_repeated, work).await
     }
 }
 
@@ -124,7 +109,7 @@ impl Context {
         for group in words.chunk_by(|a, b| a.login == b.login) {
             let Some(Word { login, .. }) = group.first() else { continue };
             let mut line = match self.connect(login).await {
-                Ok(connected) => Line { ctx: self, login, client: connected.client, credential: connected.credential },
+                Ok(connected) => Line { way: Way::back_to(self, login, &connected), client: connected.client },
                 Err(failure) => {
                     let exit = failure.exit();
                     tally.show(failure, self.out)?;
@@ -203,7 +188,7 @@ impl Context {
     /// Shows and counts a failure; gives its exit code if the connection is of no more use after it.
     fn tell(&self, failure: Failure, line: &Line<'_>, tally: &mut Tally) -> Outcome<Option<sealift::Exit>> {
         let lost = failure.ends_connection().then(|| failure.exit());
-        tally.show(failure.denied_by_server(|| line.login.denied_hint()), self.out)?;
+        tally.show(failure.denied_by_server(|| line.way.login().denied_hint()), self.out)?;
         self.out.step_ids("answered", &line.client);
         Ok(lost)
     }

@@ -259,6 +259,19 @@ impl<'a> Way<'a> {
         Way { ctx, login, credential: credential.clone(), pin }
     }
 
+    /// Who goes it.
+    pub fn login(&self) -> &'a Login {
+        self.login
+    }
+
+    /// Another connection in the place of one that was given up.
+    ///
+    /// # Errors
+    /// As [`Context::connect_with`].
+    pub async fn anew(&self) -> Outcome<Client> {
+        Ok(self.ctx.connect_with(self.login, Some(self.credential.clone())).await?.client)
+    }
+
     async fn again(&self) -> Result<Client> {
         if interrupt::is_stopping() {
             return Err(Error::new(Kind::Interrupted, "interrupted"));
@@ -316,7 +329,7 @@ pub async fn ask<T>(
     way: Option<&Way<'_>>,
     question: impl AsyncFnMut(&mut Client) -> Outcome<T>,
 ) -> Outcome<T> {
-    over_again(client, way, |_| true, question).await
+    over_again(client, way, |_, _| true, question).await
 }
 
 /// Changes one thing there. It is asked for again over a new line only where the server says that it has not begun.
@@ -328,13 +341,18 @@ pub async fn act<T>(
     way: Option<&Way<'_>>,
     change: impl AsyncFnMut(&mut Client) -> Outcome<T>,
 ) -> Outcome<T> {
-    over_again(client, way, Failure::is_unbegun, change).await
+    over_again(client, way, |failure, _| failure.is_unbegun(), change).await
 }
 
-async fn over_again<T>(
+/// Does something over this connection, and on the way back once more whenever the line was lost, as long as there is patience and
+/// this says so.
+///
+/// # Errors
+/// Those of the work, and of connecting again.
+pub async fn over_again<T>(
     client: &mut Client,
     way: Option<&Way<'_>>,
-    may_be_repeated: impl Fn(&Failure) -> bool,
+    mut may_be_repeated: impl FnMut(&Failure, &mut Patience) -> bool,
     mut work: impl AsyncFnMut(&mut Client) -> Outcome<T>,
 ) -> Outcome<T> {
     let mut patience = way.map(|way| (way, way.patience()));
@@ -343,13 +361,10 @@ async fn over_again<T>(
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
-        let lost = failure.lost_line().filter(|_| may_be_repeated(&failure) && !interrupt::is_stopping());
-        match (&mut patience, lost) {
-            (Some((way, patience)), Some(lost)) => {
-                way.as_soon_as_possible(client, patience, lost.retold()).await?;
-            }
-            _ => return Err(failure),
-        }
+        let Some((way, patience)) = &mut patience else { return Err(failure) };
+        let may_be = may_be_repeated(&failure, patience) && !interrupt::is_stopping();
+        let Some(lost) = failure.lost_line().filter(|_| may_be) else { return Err(failure) };
+        way.as_soon_as_possible(client, patience, lost.retold()).await?;
     }
 }
 
