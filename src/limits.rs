@@ -105,6 +105,9 @@ pub const LIST_UNSEEN: usize = 512;
 /// Default port.
 pub const PORT: u16 = 4456;
 
+/// Port of a URL with `https://` that names none.
+pub const WEB_PORT: u16 = 443;
+
 // ---- TLS ----
 
 /// Raw bytes a peer may send before its handshake is done. A real ClientHello with every extension is under 4 KiB.

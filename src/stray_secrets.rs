@@ -28,6 +28,9 @@ const OPENSSH_KEY: &[u8] = b"b3BlbnNzaC1rZXktdjE";
 /// What stands before the secret in the URL of a link.
 pub(crate) const LINK: &str = "/.sealift-web/l/";
 
+/// What stands before a user's name, and the secret behind that, in an invitation for a browser.
+pub(crate) const JOIN: &str = "/.sealift-web/join/";
+
 impl Stray {
     /// The first kind of secret that is in these words. A key that a shell has taken apart at its blanks is one too.
     pub fn among<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Option<Stray> {
@@ -46,7 +49,8 @@ impl Stray {
         }
         let (mut password, mut link) = (None, None);
         for url in line.split(u8::is_ascii_whitespace).filter_map(after_scheme) {
-            if url.is_of_sealift && url.rest.contains(&b'#') {
+            let is_to_join = url.is_of_sealift || url.is_of_web && has(url.rest, JOIN.as_bytes());
+            if is_to_join && url.rest.contains(&b'#') {
                 return Some(Stray::Invitation);
             }
             if url.is_of_web && has(url.rest, LINK.as_bytes()) {
@@ -144,6 +148,7 @@ mod tests {
             (&["b3BlbnNzaC1rZXktdjEAAAAABG5vbmU"], Stray::PrivateKey),
             (&["sealift://alice@h:1/#canary.canary.canary"], Stray::Invitation),
             (&["ls", "'SEALIFT://alice@h:1/#canary"], Stray::Invitation),
+            (&["get", "https://h:1/.sealift-web/join/alice#canary"], Stray::Invitation),
             (&["--host=sealift://alice@h:1/#canary"], Stray::Invitation),
             (&["get", "https://alice:canary@h/x"], Stray::Password),
             (&["get", "https://alice:can/ary@h/x"], Stray::Password),

@@ -4,14 +4,14 @@
 //! word that lost its end on the way, or a host that was mistyped, is noticed before anything is sent.
 //!
 //! A browser takes `https://host:port/.sealift-web/join/alice#SECRET`: it checks the server by its certificate, and sends nothing of what
-//! is behind the `#` by itself.
+//! is behind the `#` by itself. The client takes that as well, and knows no pin then.
 
 use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::options::Endpoint;
 use super::target::Target;
@@ -19,6 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 use crate::limits;
 use crate::secret::Secret;
+use crate::stray_secrets::JOIN;
 use crate::tls::Pin;
 
 /// What a name in a URL may hold as it is.
@@ -34,18 +35,19 @@ pub struct InvitationLink {
     pub user: String,
     /// Where to.
     pub server: Endpoint,
-    /// The pin of the server's key.
-    pub pin: Pin,
+    /// The pin of the server's key. What a browser is given has none.
+    pub pin: Option<Pin>,
     /// What the server knows the hash of.
     pub secret: Secret,
 }
 
 impl InvitationLink {
-    /// The link.
+    /// The link; without a pin, that for a browser.
     pub fn reveal(&self) -> String {
+        let Some(pin) = self.pin else { return self.reveal_for_browser() };
         let user = utf8_percent_encode(&self.user, OTHERS);
         let secret = String::from_utf8_lossy(self.secret.expose());
-        let pin = URL_SAFE_NO_PAD.encode(self.pin.as_bytes());
+        let pin = URL_SAFE_NO_PAD.encode(pin.as_bytes());
         let server = self.server.to_string().replace('%', "%25");
         let link = format!("sealift://{user}@{server}/#{pin}.{secret}");
         format!("{link}.{}", check(&link))
@@ -55,7 +57,17 @@ impl InvitationLink {
     pub fn reveal_for_browser(&self) -> String {
         let user = utf8_percent_encode(&self.user, OTHERS);
         let secret = String::from_utf8_lossy(self.secret.expose());
-        format!("https://{}/.sealift-web/join/{user}#{secret}", self.server.to_string().replace('%', "%25"))
+        format!("https://{}{JOIN}{user}#{secret}", self.server.to_string().replace('%', "%25"))
+    }
+
+    /// Reads that, from behind `https://` on.
+    fn of_browser(rest: &str) -> Option<InvitationLink> {
+        let (host, rest) = rest.split_once(JOIN)?;
+        let (user, secret) = rest.split_once('#')?;
+        let user = percent_decode_str(user).decode_utf8().ok().filter(|user| !user.is_empty())?.into_owned();
+        let server = Endpoint::parse(&host.replace("%25", "%"), limits::WEB_PORT).ok()?;
+        let secret = Some(secret).filter(|secret| secret.len() == limits::INVITATION_SECRET)?;
+        Some(InvitationLink { user, server, pin: None, secret: Secret::new(secret) })
     }
 }
 
@@ -75,10 +87,16 @@ impl FromStr for InvitationLink {
         let text = text.trim();
         let (head, fragment) =
             text.split_once('#').ok_or_else(|| wrong("has no `#`: in a shell it must be in quotes"))?;
+        let not_whole = || wrong("is not complete, or was changed: copy all of it, from its beginning to its end");
+        if let Some(rest) = text.strip_prefix("https://") {
+            if !rest.contains(JOIN) {
+                return Err(wrong("is none, but another address"));
+            }
+            return InvitationLink::of_browser(rest).ok_or_else(not_whole);
+        }
         if !head.starts_with("sealift://") {
             return Err(wrong("does not begin with sealift://"));
         }
-        let not_whole = || wrong("is not complete, or was changed: copy all of it, from sealift:// to its end");
         let (link, sum) = text.rsplit_once('.').ok_or_else(not_whole)?;
         if check(link) != sum {
             return Err(not_whole());
@@ -95,7 +113,7 @@ impl FromStr for InvitationLink {
         let target = Target::parse(head.as_bytes()).map_err(|_| not_whole())?;
         let (Some(user), Some(port)) = (target.user, target.port) else { return Err(not_whole()) };
         let server = Endpoint::new(target.host, port);
-        Ok(InvitationLink { user, server, pin: Pin::from_bytes(pin), secret: Secret::new(secret) })
+        Ok(InvitationLink { user, server, pin: Some(Pin::from_bytes(pin)), secret: Secret::new(secret) })
     }
 }
 
@@ -116,7 +134,7 @@ mod tests {
         InvitationLink {
             user: user.to_owned(),
             server: Endpoint::new(host, 4456),
-            pin: Pin::from_bytes([7; 32]),
+            pin: Some(Pin::from_bytes([7; 32])),
             secret,
         }
     }
@@ -148,6 +166,17 @@ mod tests {
         let url = link("ü a/#", "files.example").reveal_for_browser();
         assert_eq!(url, format!("https://files.example:4456/.sealift-web/join/%C3%BC%20a%2F%23#{secret}"));
         assert!(link("a", "::1").reveal_for_browser().starts_with("https://[::1]:4456/.sealift-web/join/a#"));
+        for (user, host) in [("ü a/#", "files.example"), ("a", "::1"), ("b", "fe80::1%eth0")] {
+            let text = link(user, host).reveal_for_browser();
+            let read: InvitationLink = text.parse().unwrap();
+            assert_eq!((&*read.user, &read.server, read.pin), (user, &link(user, host).server, None), "{text}");
+            assert_eq!((read.secret.expose(), read.reveal()), (secret.as_bytes(), text.clone()));
+            assert!(text[..text.len() - 1].parse::<InvitationLink>().is_err());
+        }
+        let usual = format!("https://files.example/.sealift-web/join/a#{secret}").parse::<InvitationLink>().unwrap();
+        assert_eq!(usual.server.port, 443);
+        let other = format!("https://files.example/.sealift-web/l/{secret}/#x").parse::<InvitationLink>().unwrap_err();
+        assert!(!other.text().contains(&secret), "{other}");
     }
 
     proptest! {

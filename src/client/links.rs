@@ -283,7 +283,7 @@ impl FromStr for LinkUrl {
             return Err(wrong("is not complete: copy all of it, from https:// to its end"));
         }
         // What a browser leaves away.
-        let server = Endpoint::parse(&host.replace("%25", "%"), 443)?;
+        let server = Endpoint::parse(&host.replace("%25", "%"), limits::WEB_PORT)?;
         let pin = fragment.filter(|fragment| !fragment.is_empty()).map(Pin::from_str).transpose();
         let pin = pin.map_err(|_| wrong("has something else than a pin behind its `#`"))?;
         Ok(LinkUrl { server, secret: Secret::new(secret), pin })

@@ -155,6 +155,9 @@ fn a_command_whose_output_cannot_be_written_does_not_end_well_and_one_that_nobod
         &["config", "show"],
         &["check"],
         &["explain", "alice", "LIST"],
+        &["--version"],
+        &["--help"],
+        &["help", "user"],
     ] {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
         let output = sealiftd(world.place()).args(args).stdout(full).output().unwrap();

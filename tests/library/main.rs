@@ -13,6 +13,7 @@ mod embedding;
 mod examples;
 mod fuzz_corpus;
 mod habits;
+mod late_folders;
 mod pool;
 #[cfg(feature = "s3")]
 mod put_off;

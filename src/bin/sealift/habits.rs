@@ -33,6 +33,41 @@ pub const COMMANDS: &[(&[&str], &str)] = &[
         "`sealift admin penalties ADMIN@HOST` shows who is held back, `sealift admin unban` lets them in.",
     ),
     (&["invite"], "Invitations are made where the server runs: `sealiftd invite NAME`."),
+    (
+        &["share", "publish"],
+        "`sealift link HOST/file` makes a link that anybody can open. A folder for several users is made where the server runs: \
+         `sealiftd folder add`.",
+    ),
+    (&["ssh", "telnet"], "`sealift HOST` opens a shell for the files there; programs of the server cannot be run."),
+    (
+        &[
+            "user", "users", "useradd", "adduser", "usermod", "userdel", "deluser", "group", "groups", "folder",
+            "folders",
+        ],
+        "Users, groups and shared folders are kept where the server runs: `sealiftd user`, `sealiftd group`, `sealiftd folder`.",
+    ),
+    (
+        &["explain", "check", "audit", "cert", "config", "scrub", "serve", "start", "restart"],
+        "That is done where the server runs: `sealiftd --help` shows how.",
+    ),
+    (&["stop"], "`sealift shutdown ADMIN@HOST` ends a server when running transfers are done."),
+    (
+        &["head", "tail", "less", "more", "view"],
+        "`sealift cat HOST/file` writes a file to standard output, for another program: `sealift cat HOST/file | less`.",
+    ),
+    (
+        &["diff", "cmp", "compare"],
+        "`sealift mirror -n SOURCE DESTINATION` shows in which files two folders differ, with --checksum by every byte.",
+    ),
+    (
+        &["vi", "vim", "nano", "edit"],
+        "`sealift get HOST/file .` fetches it, and `sealift put FILE HOST/folder/` sends it back.",
+    ),
+    (&["exit", "quit", "bye"], "Nothing stays open here; a shell that `sealift HOST` opened is left by `exit`."),
+    (
+        &["mount", "umount", "sshfs"],
+        "WebDAV mounts a folder of the server, as `gio mount davs://alice@HOST:4456/~alice/` does.",
+    ),
     (&["touch"], "`printf '' | sealift put - HOST/name` makes an empty file."),
     (
         &["chmod", "chown", "ln"],

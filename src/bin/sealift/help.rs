@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, CommandFactory as _};
 use console::Term;
+use sealift::Result;
 use sealift::wrap::{fitted, page, width_of_page, wrap};
 
 use super::args::Cli;
+use super::output::stdout_failed;
 
 const GROUPS: &[(&str, &[&str])] = &[
     (
@@ -272,10 +274,17 @@ fn width() -> usize {
     width_of_page(&Term::stdout(), WIDTH)
 }
 
-/// Writes a page of help, each line as wide as the terminal at most.
-pub fn show_help(text: &StyledStr, to: Term) {
-    // Help that nobody reads is no failure.
-    let _ = page(&text.ansi().to_string(), to, WIDTH);
+/// Writes a page of help to standard output, each line as wide as the terminal at most.
+///
+/// # Errors
+/// If that cannot be written to.
+pub fn show_help(text: &StyledStr) -> Result<()> {
+    page(&text.ansi().to_string(), Term::stdout(), WIDTH).map_err(stdout_failed)
+}
+
+/// The same to standard error, in the place of what was not asked for. That nobody reads it is no failure more.
+pub fn show_help_instead(text: &StyledStr) {
+    let _ = page(&text.ansi().to_string(), Term::stderr(), WIDTH);
 }
 
 /// The exit codes in columns, or in one where there is no room for three.

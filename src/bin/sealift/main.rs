@@ -43,17 +43,17 @@ use std::env;
 use std::ffi::OsString;
 use std::process::{ExitCode, exit};
 
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
-use console::Term;
 use sealift::stray_secrets::Stray;
 use sealift::{Exit, Kind};
 
 use args::{Cli, Command};
 use context::Context;
 use failure::{Failure, Outcome};
-use help::show_help;
+use help::{show_help, show_help_instead};
 use output::Output;
 
 fn main() -> ExitCode {
@@ -87,8 +87,7 @@ fn matches() -> ArgMatches {
         && help == "help"
         && let Some(page) = topic.to_str().and_then(help::topic)
     {
-        show_help(&page, Term::stdout());
-        exit(0);
+        exit_with_page(&page, &words);
     }
     help::command().try_get_matches_from(&words).unwrap_or_else(|err| {
         let is_server = |name: &str| name.contains(['@', ':', '/', '.']);
@@ -105,11 +104,11 @@ fn matches() -> ArgMatches {
                 words.insert(at, "shell".into());
                 help::command().try_get_matches_from(&words).unwrap_or_else(|err| match err.use_stderr() {
                     true => refuse(suggest::explain(&err, &words, &help::command(), suggest::Typed::Program)),
-                    false => exit_with_help(&err),
+                    false => exit_with_help(&err, &words),
                 })
             }
             _ if !err.use_stderr() || err.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                exit_with_help(&err)
+                exit_with_help(&err, &words)
             }
             _ => refuse(suggest::explain(&err, &words, &help::command(), suggest::Typed::Program)),
         }
@@ -130,13 +129,20 @@ fn refuse_misplaced(matches: &ArgMatches) -> Outcome {
     Err(Failure::new(Kind::Usage, text, format!("`sealift help {name} {inner}` shows how it is written.")))
 }
 
-/// Shows the help, or the version, that was asked for, and ends.
-fn exit_with_help(err: &clap::Error) -> ! {
-    match err.use_stderr() {
-        true => show_help(&err.render(), Term::stderr()),
-        false => show_help(&err.render(), Term::stdout()),
+/// Shows the help, or the version, that was asked for, or how it is written, and ends.
+fn exit_with_help(err: &clap::Error, words: &[OsString]) -> ! {
+    if !err.use_stderr() {
+        exit_with_page(&err.render(), words);
     }
+    show_help_instead(&err.render());
     exit(err.exit_code())
+}
+
+/// Shows a page that was asked for, and ends.
+fn exit_with_page(page: &StyledStr, words: &[OsString]) -> ! {
+    let shown = show_help(page).and_then(|()| closing::stdout());
+    let shown = shown.map_err(|error| Failure::from(error).show(Output::before_options(words)));
+    exit(i32::from(shown.err().unwrap_or(Exit::Done) as u8))
 }
 
 /// A secret that does not belong on this command line. An invitation belongs to `join`; links belong to `get` and `put`, and the others

@@ -7,11 +7,13 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use sealift::escape::for_people;
 use sealift::secret::Secret;
 use sealift::{Error, Kind, Result, limits};
 
 use super::args::Common;
 use super::ask;
+use super::context::Context;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 
@@ -159,6 +161,17 @@ pub fn ask(who: &str) -> Outcome<Secret> {
 /// What `nobody` says if there is no terminal.
 pub fn ask_or(question: &str, nobody: impl FnOnce() -> Failure) -> Outcome<Secret> {
     ask::password(question)?.ok_or_else(nobody)
+}
+
+/// Whether the new password that a server refuses for what it is was typed, so that another one is asked for. Then it is said why: the
+/// server alone knows the least that it takes.
+pub fn is_asked_again(error: &Error, ctx: &Context) -> bool {
+    let is_typed = !Passwords::is_of_command(&ctx.common);
+    let is_its_rule = error.kind() == Kind::BadCommand && error.text().contains("the new password ");
+    if is_typed && is_its_rule {
+        ctx.out.note(&format!("{}; try again.", for_people(error.text().as_bytes())));
+    }
+    is_typed && is_its_rule
 }
 
 fn choose_at_terminal(who: &str, out: Output) -> Outcome<Secret> {

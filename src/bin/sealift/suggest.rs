@@ -123,7 +123,13 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
                     return Some(Failure::new(Kind::Usage, "`sealift key new` takes no server", hint));
                 }
                 let asked = PASSWORDS.iter().any(|name| names.split(' ').any(|part| part == *name));
-                let hint = if asked { "The password is asked for, and never given on the command line. " } else { "" };
+                let hint = match asked {
+                    true => {
+                        "The user goes before the host, as in alice@HOST; the password is asked for, and never given on the command \
+                         line. "
+                    }
+                    false => "",
+                };
                 Failure::new(Kind::Usage, told, format!("{hint}`{whole} --help` shows how it is written."))
             })
         }
@@ -339,8 +345,15 @@ mod tests {
             ("version", "--version"),
             ("undelete", "trash restore"),
             ("curl", "put FILE"),
+            ("share", "link HOST/file"),
+            ("ssh", "HOST"),
+            ("tail", "cat HOST/file | less"),
+            ("quit", "HOST"),
         ] {
             assert!(said(&format!("sealift {typed} a b")).contains(&format!("sealift {ours}")), "{typed}");
+        }
+        for (typed, meant) in [("user disable", "`sealiftd user`"), ("audit", "`sealiftd --help`")] {
+            assert!(said(&format!("sealift {typed} bob")).contains(meant), "{typed}");
         }
         for same in ["dir", "del", "remove", "move", "rename", "send", "fetch", "connect", "sftp", "checksum", "md"] {
             assert!(crate::help::command().find_subcommand(same).is_some(), "{same}");

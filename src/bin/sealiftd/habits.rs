@@ -85,6 +85,21 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["version"], "`sealiftd --version` shows it."),
 ];
 
+/// What does here what this word, behind `user`, does elsewhere, if that is known: a full sentence.
+pub fn meant_of_user(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "rename" => {
+            "A user cannot be renamed: `sealiftd user add NEW --home OLD` adds another one for the same folder, `sealiftd user \
+             remove OLD` removes the first."
+        }
+        "disable" | "lock" | "block" | "suspend" | "ban" => {
+            "`sealiftd user set NAME --enabled no` keeps a user from logging in, and ends open sessions; the files stay."
+        }
+        "enable" | "unlock" | "unblock" | "unban" => "`sealiftd user set NAME --enabled yes` lets a user log in again.",
+        _ => return None,
+    })
+}
+
 /// What does here what this word does elsewhere, if that is known: a full sentence.
 pub fn meant(word: &str) -> Option<&'static str> {
     let word = word.to_ascii_lowercase();

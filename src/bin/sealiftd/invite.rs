@@ -67,11 +67,11 @@ pub struct Invite {
     #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
     pub quota: Option<Quota>,
     /// How long the invitation can be used, such as 1h or 7d
-    #[arg(long, value_name = "TIME", default_value_t = limits::INVITATION_LIFETIME.into())]
+    #[arg(long, value_name = "TIME", default_value_t = limits::INVITATION_LIFETIME.into(), value_parser = parse_lifetime)]
     pub expires: humantime::Duration,
     /// Where the user reaches this server [default: this machine's name; the port is the one that a running server
     /// listens on, or that its settings say, or 4456]
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = parse_host)]
     pub host: Option<String>,
     /// Where the server listens, as its own option says it: the port of the line, if no other is given.
     #[arg(long, hide = true, env = "SEALIFT_LISTEN", value_delimiter = ',', value_parser = parse_address, hide_env_values = true)]
@@ -190,7 +190,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     }
     let called = shown(&name);
     let shown_server = shown(&server.to_string());
-    let link = InvitationLink { user: name, server, pin, secret: invited? };
+    let link = InvitationLink { user: name, server, pin: Some(pin), secret: invited? };
     say(&format!("sealift join '{}'\n", link.reveal()));
     complain(&format!(
         "{} lets in whoever types it first, once, within {}.",
@@ -240,6 +240,19 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         (Some(_), _) => {}
     }
     Ok(())
+}
+
+fn parse_lifetime(text: &str) -> Result<humantime::Duration, String> {
+    text.parse().map_err(|_| "write a number with a unit, such as 12h or 7d; a year is the most".to_owned())
+}
+
+/// A host, also as the address that a browser shows of it.
+fn parse_host(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or(text.strip_prefix("sealift://")).unwrap_or(text);
+    match host.trim_end_matches('/') {
+        "" => Err("write a name or an address, with :PORT behind it if it is not the usual one".to_owned()),
+        host => Ok(host.to_owned()),
+    }
 }
 
 /// Whether a port is written behind this host.

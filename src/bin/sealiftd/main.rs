@@ -62,9 +62,6 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
-use console::Term;
-use sealift::wrap::page;
-
 use crate::args::{Cli, Command, ConfigCommand, Places, ServeArgs};
 use crate::cert_args::CertCommand;
 use crate::failure::Failure;
@@ -95,10 +92,9 @@ fn main() -> ExitCode {
             return usage::explain(&err).report();
         }
         Err(err) => {
-            // Help that nobody reads is no failure.
-            let to = if err.use_stderr() { Term::stderr() } else { Term::stdout() };
-            let _ = page(&err.render().ansi().to_string(), to, args::WIDTH);
-            return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(2));
+            output::help(&err.render().ansi().to_string(), err.use_stderr());
+            let code = ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(2));
+            return output::written().map_or_else(|err| Failure::from(err).report(), |()| code);
         }
     };
     let (matches, settings) = match settings::applied(&words, matches) {

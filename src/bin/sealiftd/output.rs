@@ -6,8 +6,10 @@ use std::sync::OnceLock;
 
 use console::Term;
 use sealift::escape::for_people;
-use sealift::wrap::{fitted, wrap};
+use sealift::wrap::{fitted, page, wrap};
 use sealift::{Error, Result, readable};
+
+use crate::args::WIDTH;
 
 /// Why standard output did not take all that was written to it, the first time.
 static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
@@ -17,6 +19,14 @@ pub fn say(text: &str) {
     let mut out = io::stdout().lock();
     if let Err(err) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // One is kept; those after it say the same.
+        let _ = UNWRITTEN.set(err);
+    }
+}
+
+/// Writes a page of help to standard output, or to standard error in the place of what was not asked for.
+pub fn help(text: &str, to_stderr: bool) {
+    let to = if to_stderr { Term::stderr() } else { Term::stdout() };
+    if let (Err(err), false) = (page(text, to, WIDTH), to_stderr) {
         let _ = UNWRITTEN.set(err);
     }
 }

@@ -62,11 +62,8 @@ pub fn explain(err: &clap::Error) -> Failure {
             // Anything that is not written as commands are may be a password.
             let typed = text(ContextKind::InvalidSubcommand).unwrap_or_default();
             let shown = if is_like_a_command(typed) { format!("`{typed}`") } else { "that".to_owned() };
-            if typed == "rename" && how.contains("sealiftd user ") {
-                return Failure::usage(format!("{shown} is no command")).hint(
-                    "A user cannot be renamed: `sealiftd user add NEW --home OLD` adds another one for the same folder, \
-                     `sealiftd user remove OLD` removes the first.",
-                );
+            if let Some(hint) = crate::habits::meant_of_user(typed).filter(|_| how.contains("sealiftd user ")) {
+                return Failure::usage(format!("{shown} is no command")).hint(hint);
             }
             // By whatever name the program is called.
             let is_first =
@@ -81,13 +78,13 @@ pub fn explain(err: &clap::Error) -> Failure {
             let typed = text(ContextKind::InvalidArg).unwrap_or_default();
             let option = typed.split('=').next().unwrap_or(typed);
             if !option.starts_with('-') {
-                return Failure::usage("there are too many arguments")
-                    .hint(format!("The password is asked for, and never given on the command line. {how}"));
+                return Failure::usage("there are too many arguments").hint(format!("{}{how}", surplus(typed, &how)));
             }
             let hint = match option {
                 "--password" | "--pass" | "--passwd" | "--password-file" | "-p" => format!(
                     "A password is never given on a command line: it is asked for, or read from standard input by --password-stdin. {how}"
                 ),
+                "--access" | "--without" if how.contains("sealiftd folder remove ") => TAKEN_FROM.trim_end().to_owned(),
                 "--port" | "--host" | "--bind" | "--address" | "--addr" | "--ip" => {
                     format!("Address and port are one option, such as --listen 127.0.0.1:4456. {how}")
                 }
@@ -96,6 +93,28 @@ pub fn explain(err: &clap::Error) -> Failure {
             Failure::usage(format!("`{option}` is no option here")).hint(hint)
         }
         _ => Failure::usage(told(err)).hint(how),
+    }
+}
+
+/// How somebody loses a shared folder that stays.
+const TAKEN_FROM: &str =
+    "`sealiftd folder set NAME --without WHO` takes a folder from somebody; this removes it for all. ";
+
+/// What to do about an argument too many of a command that is written so; empty if nobody knows.
+fn surplus(typed: &str, how: &str) -> &'static str {
+    let unit = typed.to_ascii_lowercase();
+    let is_unit = matches!(unit.trim_end_matches('b').trim_end_matches('i'), "k" | "m" | "g" | "t")
+        || matches!(unit.as_str(), "b" | "bytes");
+    match how {
+        _ if is_unit => "A number and its unit are one word, such as 10GB. ",
+        how if how.contains("sealiftd group remove ") => {
+            "`sealiftd group set NAME --remove MEMBER` takes somebody out of a group; this removes the group. "
+        }
+        how if how.contains("sealiftd folder remove ") => TAKEN_FROM,
+        how if ["user add ", "user set ", "user passwd ", "invite "].iter().any(|command| how.contains(command)) => {
+            "The password is asked for, and never given on the command line. "
+        }
+        _ => "",
     }
 }
 
@@ -170,6 +189,28 @@ mod tests {
             let words = ["sealiftd"].into_iter().chain(line.split(' '));
             let failure = explain(&Cli::command().try_get_matches_from(words).unwrap_err());
             assert!(format!("{failure:?}").contains(meant), "{line}: {failure:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_answered_by_what_it_may_have_been() {
+        for (line, meant) in [
+            ("user set alice --quota 10 GB", "such as 10GB"),
+            ("user add alice canary", "password is asked for"),
+            ("user list alice", "too many arguments"),
+            ("group remove office carla", "--remove MEMBER"),
+            ("folder remove drop alice", "--without WHO"),
+            ("folder remove drop --access alice=none", "--without WHO"),
+            ("user disable alice", "--enabled no"),
+            ("user unlock alice", "--enabled yes"),
+            ("invite bob --expires never", "such as 12h or 7d"),
+            ("invite bob --expires 7", "such as 12h or 7d"),
+        ] {
+            let words = ["sealiftd"].into_iter().chain(line.split(' '));
+            let failure = format!("{:?}", explain(&Cli::command().try_get_matches_from(words).unwrap_err()));
+            assert!(failure.contains(meant) && !failure.contains("--certs"), "{line}: {failure}");
+            let asks = line.starts_with("user add");
+            assert_eq!(failure.contains("password is asked for"), asks, "{line}: {failure}");
         }
     }
 

@@ -170,7 +170,15 @@ fn a_server_that_may_tell_what_it_recorded_is_warned_of_once() {
 fn exit_9_full() {
     let world = World::trusting();
     fs::write(world.remote("public", "a"), "a").unwrap();
-    for words in [&["cat", &world.public("a")][..], &["bookmark", "list", "--json"]] {
+    for words in [
+        &["cat", &world.public("a")][..],
+        &["bookmark", "list", "--json"],
+        &["--version"],
+        &["--help"],
+        &["help"],
+        &["help", "exit-codes"],
+        &["put", "--help"],
+    ] {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
         let output = world.command(words.iter().copied()).stdin(Stdio::null()).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(9), "{words:?} {}", String::from_utf8_lossy(&output.stderr));

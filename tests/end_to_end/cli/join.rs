@@ -268,3 +268,19 @@ fn a_port_is_that_of_the_server_that_runs_or_of_the_settings_and_else_called_a_g
     let known = said(&world, &other, "carol");
     assert!(known.contains(":4999, this machine's own name; --host says another one"), "{known}");
 }
+
+#[test]
+fn the_address_for_a_browser_is_an_invitation_for_the_client_too() {
+    let world = World::new();
+    let host = format!("https://{}/", world.server.address());
+    let output = world.server.command(&["invite", "carol", "--host", &host]).output().unwrap();
+    let told = text(&output.stderr);
+    let address = told.split_whitespace().find(|word| word.contains("/.sealift-web/join/carol#")).unwrap();
+    // It names no key: a server that is not known is not trusted, and the invitation not used up.
+    let refused = join(&world, address, OWN).code(7);
+    assert!(!refused.stderr.contains(address.split_once('#').unwrap().1), "{}", refused.stderr);
+    world.trust(world.server.address());
+    join(&world, address, OWN).code(0).said("You have joined carol@");
+    assert_eq!(ls(&world, &format!("carol@{}/", world.server.address()), OWN), Some(0));
+    world.run(["ls", address]).code(2).said("an invitation stands where none belongs");
+}

@@ -146,7 +146,7 @@ fn who_is_added_is_told_what_to_try_first_and_that_the_last_day_is_over() {
     }
 }
 
-/// Who may not look into a folder cannot find out that it is one.
+/// Who may not look into a folder sees in the one around it that it is one.
 #[test]
 fn who_may_only_deliver_into_a_shared_folder_is_told_what_delivers() {
     let world = World::trusting();
@@ -160,9 +160,11 @@ fn who_may_only_deliver_into_a_shared_folder_is_told_what_delivers() {
     assert!(unnamed.stdout().contains("But inbox is a folder, in whose place no file comes"), "{unnamed:?}");
     assert!(!unnamed.stdout().contains("It creates the file"), "{unnamed:?}");
     fs::write(world.local("f"), "delivered").unwrap();
-    world.run(["put", "f", &world.alice("inbox")]).code(1).said("write a slash behind it");
-    world.run(["put", "f", &world.alice("inbox/")]).code(0);
-    assert_eq!(fs::read(world.server.data().join("inbox/f")).unwrap(), b"delivered");
+    for inbox in ["inbox", "inbox/"] {
+        world.run(["put", "f", &world.alice(inbox)]).code(0);
+        assert_eq!(fs::read(world.server.data().join("inbox/f")).unwrap(), b"delivered");
+        fs::remove_file(world.server.data().join("inbox/f")).unwrap();
+    }
 }
 
 #[test]
@@ -180,6 +182,8 @@ fn who_may_only_deliver_is_not_told_to_make_a_folder() {
     fs::write(world.local("f"), "f").unwrap();
     fs::create_dir(world.remote("bob", "inbox")).unwrap();
     let bob = |path: &str| format!("bob@{}/{path}", world.server.address());
+    // Nor may he list the folder around it.
+    world.run(["put", "f", &bob("inbox")]).code(1).said("write a slash behind it");
     world.run(["put", "f", &bob("inbox/")]).code(0);
     assert!(world.remote("bob", "inbox/f").exists());
     let done = world.run(["put", "f", &bob("other/")]).code(3).said("ask whoever sent you here");

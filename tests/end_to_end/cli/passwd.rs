@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::common::program::{PASSWORD, World, finish};
+use super::join::invite;
+use crate::common::program::{PASSWORD, Terminal, World, finish};
 
 const OWN: &str = "my own words";
 
@@ -54,7 +55,8 @@ fn how_long_a_new_password_is_at_least_the_server_says_and_the_one_there_was_goe
 #[test]
 fn a_wrong_or_missing_password_changes_nothing() {
     let world = World::trusting();
-    passwd(&world, &format!("wrong\n{OWN}\n")).code(4);
+    passwd(&world, &format!("wrong\n{OWN}\n")).code(4).said("Two lines are read");
+    passwd(&world, &format!("{OWN}\n")).code(4).said("Two lines are read");
     passwd(&world, &format!("{PASSWORD}\n")).code(2).said("no password").said("Two lines are read");
     passwd(&world, &format!("{PASSWORD}\n\n")).code(2);
     passwd(&world, &format!("{PASSWORD}\n{}\n", "x".repeat(1025))).code(2);
@@ -74,6 +76,27 @@ fn a_person_is_asked_for_the_present_one_and_twice_for_the_new_one() {
     assert!(terminal.wait().success());
     assert!(!terminal.shown().contains(OWN) && !terminal.shown().contains(PASSWORD), "{}", terminal.shown());
     assert_eq!((ls(&world, PASSWORD), ls(&world, OWN)), (Some(4), Some(0)));
+}
+
+#[test]
+fn who_types_a_password_that_the_server_refuses_is_asked_for_another_one() {
+    let world = World::trusting();
+    let choose = |terminal: &mut Terminal| {
+        terminal.expect("New password for").line("short").expect("The same again:").line("short");
+        terminal.expect("the new password has fewer than 8 characters; try again");
+        terminal.expect("New password for").line(OWN).expect("again:").line(OWN);
+    };
+    let mut terminal = world.terminal(["passwd", &world.alice("")]);
+    terminal.expect("Password for alice@").line(PASSWORD);
+    choose(&mut terminal);
+    terminal.expect("is changed");
+    assert!(terminal.wait().success());
+    assert_eq!((ls(&world, PASSWORD), ls(&world, OWN)), (Some(4), Some(0)));
+    let invitation = invite(&world, &["carol", "--host", &world.server.address()]);
+    let mut terminal = world.terminal(["join", &invitation]);
+    choose(&mut terminal);
+    terminal.expect("You have joined carol@");
+    assert!(terminal.wait().success());
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Event, Object, Output};
+use crate::progress::SoFar;
 use crate::voice;
 
 /// Show how much space folders take
@@ -87,7 +88,15 @@ pub async fn run(ctx: &Context, args: &Du) -> Outcome {
 pub async fn measure(out: Output, client: &mut Client, target: &Target, how: &How) -> Outcome<Sum> {
     let depth = if how.summarize { 0 } else { how.max_depth.unwrap_or(usize::MAX) };
     let mut sums = Sums::new(depth);
-    let listed = client.list_each(&target.path, true, |entry| sums.add(entry.kind, entry.size, &entry.path)).await;
+    let mut so_far = SoFar::new(out);
+    let listed = client.list_each(&target.path, true, |entry| {
+        sums.add(entry.kind, entry.size, &entry.path)?;
+        let Sum { bytes, files } = sums.all();
+        so_far.is(|| format!("{}, {} so far", format::count(files, "file"), format::size(bytes)));
+        Ok(())
+    });
+    let listed = listed.await;
+    drop(so_far);
     let missed = match listed {
         Ok(missed) => missed,
         Err(err) if err.kind() == Kind::NotDirectory && !target.is_folder => {
@@ -98,7 +107,7 @@ pub async fn measure(out: Output, client: &mut Client, target: &Target, how: &Ho
         }
         Err(err) => return Err(Failure::from(err).about(&target.path.to_string())),
     };
-    let all = sums.sums.get(&Vec::new()).copied().unwrap_or_default();
+    let all = sums.all();
     let mut folders: Vec<_> = sums.sums.into_iter().collect();
     folders.sort_by(|(a, _), (b, _)| after_its_parts(a, b));
     for (folder, sum) in folders {
@@ -152,6 +161,11 @@ struct Sums {
 impl Sums {
     fn new(depth: usize) -> Self {
         Sums { depth, sums: BTreeMap::from([(Vec::new(), Sum::default())]), held: 0 }
+    }
+
+    /// That of the folder itself.
+    fn all(&self) -> Sum {
+        self.sums.get(&Vec::new()).copied().unwrap_or_default()
     }
 
     fn add(&mut self, kind: EntryKind, size: u64, path: &[u8]) -> sealift::Result<()> {

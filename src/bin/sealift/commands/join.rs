@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::io::{self, BufRead as _, Read as _};
 
 use clap::Args;
-use sealift::client::{Bookmark, Client, InvitationLink, Settings};
+use sealift::client::{Bookmark, Client, Endpoint, InvitationLink, LinkUrl, Settings};
 use sealift::escape::for_people;
 use sealift::files::RelPath;
 use sealift::proto::Feature;
+use sealift::tls::Pin;
 use sealift::{Error, Exit, Kind, limits};
 use zeroize::Zeroizing;
 
@@ -19,7 +20,7 @@ use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
 use crate::login::Login;
 use crate::output::{Event, Object};
-use crate::password::LONGER;
+use crate::password::{LONGER, is_asked_again};
 use crate::verify::{known_servers, remember, system_known_servers};
 
 /// Join a server that you were invited to
@@ -31,7 +32,8 @@ Examples:
       Read the invitation from standard input: others can see what is on a command line.
 
 It checks that the server has the key which the invitation names, remembers it, has you choose a password, and keeps a \
-bookmark of the server. Then this machine logs in by a key of its own, as with `sealift login`. An invitation works once. \
+bookmark of the server. The address for a browser (`https://…/.sealift-web/join/alice#…`) is taken as well; it names no key, so that \
+you are asked about a server that is not known yet. Then this machine logs in by a key of its own, as with `sealift login`. An invitation works once. \
 With --password-stdin the password is the next line of standard input, with --password-file the first one of the file.")]
 pub struct Join {
     /// The invitation, in quotes; `-` reads it from standard input
@@ -45,7 +47,7 @@ pub struct Join {
 /// As [`Context::dial`] and [`sealift::Client::redeem`].
 pub async fn run(ctx: &Context, args: &Join) -> Outcome {
     let link = link(args)?;
-    if !ctx.common.pin.is_empty() || ctx.common.ca_file.is_some() {
+    if link.pin.is_some() && (!ctx.common.pin.is_empty() || ctx.common.ca_file.is_some()) {
         let text = "an invitation already says which key the server has: leave out --pin and --ca-file";
         return Err(Error::new(Kind::Usage, text).into());
     }
@@ -54,21 +56,10 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
         server: link.server.clone(),
         bookmark: None,
         // What the invitation says of the key decides alone.
-        settings: Settings { pins: vec![link.pin], ..Settings::default() },
+        settings: Settings { pins: link.pin.into_iter().collect(), ..Settings::default() },
     };
-    let mut known = known_servers()?.pins(&link.server)?;
-    if known.is_empty() {
-        known = system_known_servers().pins(&link.server)?;
-    }
-    if !known.is_empty() && !known.contains(&link.pin) {
-        let known = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let text = format!(
-            "{} is known by another key than the one this invitation names: {known}, not {}",
-            link.server, link.pin
-        );
-        let hint = "Nothing was sent. Ask whoever invited you whether the key was changed; if so, `sealift trust remove` \
-                    forgets the old one.";
-        return Err(Failure::new(Kind::PinMismatch, text, hint));
+    if let Some(pin) = link.pin {
+        is_not_known_by_another(&link.server, pin)?;
     }
     let name = login.to_string();
     // What comes of the invitation is written down: if that cannot be, it is not used up.
@@ -82,29 +73,53 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
         let looked = reached.look_at_invitation(&link.user, link.secret.clone()).await;
         looked.map_err(|error| not_usable(error, &name))?;
     }
-    let new = ctx.new_password(&name, LONGER)?;
-    // The person may have taken longer than a server waits for a login.
-    let mut client = match reached.is_alive() {
-        true => reached,
-        false => ctx.dial(&login).await?,
-    };
-    let credential = Credential::Password(new.clone());
-    let client = match client.redeem(&link.user, link.secret.clone(), new).await {
-        Ok(_) => client,
-        // It may have been done all the same: then this password is right.
-        Err(error) if error.exit() == Exit::Network => match ctx.connect_with(&login, Some(credential.clone())).await {
-            Ok(again) => again.client,
-            Err(failure) if failure.kind() == Some(Kind::LoginFailed) => {
-                let hint = "The connection was lost before it was done: the invitation can still be used.";
-                return Err(Failure::Error { error, hint: Some(hint.to_owned()) });
+    let (client, credential) = loop {
+        let new = ctx.new_password(&name, LONGER)?;
+        // The person may have taken longer than a server waits for a login.
+        let mut client = match reached.is_alive() {
+            true => reached,
+            false => ctx.dial(&login).await?,
+        };
+        let credential = Credential::Password(new.clone());
+        match client.redeem(&link.user, link.secret.clone(), new).await {
+            Ok(_) => break (client, credential),
+            Err(error) if is_asked_again(&error, ctx) => reached = client,
+            // It may have been done all the same: then this password is right.
+            Err(error) if error.exit() == Exit::Network => {
+                match ctx.connect_with(&login, Some(credential.clone())).await {
+                    Ok(again) => break (again.client, credential),
+                    Err(failure) if failure.kind() == Some(Kind::LoginFailed) => {
+                        let hint = "The connection was lost before it was done: the invitation can still be used.";
+                        return Err(Failure::Error { error, hint: Some(hint.to_owned()) });
+                    }
+                    Err(failure) => return Err(failure),
+                }
             }
-            Err(failure) => return Err(failure),
-        },
-        Err(error) => return Err(not_usable(error, &name)),
+            Err(error) => return Err(not_usable(error, &name)),
+        }
     };
-    remember(&known_servers()?, &link.server, link.pin, None, ctx.out)?;
+    // Without a pin it is known by now: nobody else was reached.
+    if let Some(pin) = link.pin {
+        remember(&known_servers()?, &link.server, pin, None, ctx.out)?;
+    }
     joined(ctx, &link, &name)?;
     enrolled(ctx, &login, client, &credential).await
+}
+
+/// Whether the server is not known, or known by this key.
+fn is_not_known_by_another(server: &Endpoint, pin: Pin) -> Outcome {
+    let mut known = known_servers()?.pins(server)?;
+    if known.is_empty() {
+        known = system_known_servers().pins(server)?;
+    }
+    if known.is_empty() || known.contains(&pin) {
+        return Ok(());
+    }
+    let known = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let text = format!("{server} is known by another key than the one this invitation names: {known}, not {pin}");
+    let hint = "Nothing was sent. Ask whoever invited you whether the key was changed; if so, `sealift trust remove` forgets the \
+                old one.";
+    Err(Failure::new(Kind::PinMismatch, text, hint))
 }
 
 /// No password was set then.
@@ -162,12 +177,22 @@ fn joined(ctx: &Context, link: &InvitationLink, name: &str) -> Outcome {
 fn link(args: &Join) -> Outcome<InvitationLink> {
     if args.invitation != "-" {
         let text = args.invitation.to_str().ok_or_else(|| Error::new(Kind::Usage, "the invitation is no text"))?;
-        return Ok(as_printed(text).parse()?);
+        return read(text);
     }
     let mut line = Zeroizing::new(String::new());
     let failed = |err| Error::file("standard input", err);
     io::stdin().lock().take(limits::LINE_MAX as u64).read_line(&mut line).map_err(failed)?;
-    Ok(as_printed(&line).parse()?)
+    read(&line)
+}
+
+fn read(line: &str) -> Outcome<InvitationLink> {
+    let typed = as_printed(line);
+    if LinkUrl::is_meant(typed.as_bytes()) {
+        let hint = "`sealift get 'URL'` fetches what a link gives; `sealift put FILE 'URL'` sends a file to one that receives files.";
+        return Err(Failure::new(Kind::Usage, "this is a link, and no invitation", hint));
+    }
+    let copied = || "Copy the line that `sealiftd invite` printed, and put it in quotes.".to_owned();
+    typed.parse().map_err(|error| Failure::from(error).hinted(Kind::Usage, copied))
 }
 
 /// The invitation in the line that `sealiftd invite` printed, which may be handed on as it stands.

@@ -14,6 +14,10 @@ use crate::login::Login;
 use crate::output::{Event, Object};
 use crate::password::{self, Passwords};
 
+/// What is read of standard input or of a file.
+const LINES: &str = "Two lines are read: the present password, and below it the new one; one line, the new one, where a key of yours that \
+                     -i names logs in.";
+
 /// Change your password on a server
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -41,9 +45,17 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
         let hint = format!("Write who you are there, as in alice@{}.", login.server);
         return Err(Failure::new(Kind::Usage, "anonymous has no password to change", hint));
     }
-    let Connected { mut client, credential, .. } = ctx.connect(&login).await?;
+    let of_command = Passwords::is_of_command(&ctx.common);
+    let connected = ctx.connect(&login).await.map_err(|failure| match failure {
+        // Perhaps it was meant to be the new one.
+        Failure::Error { error, .. } if of_command && error.kind() == Kind::LoginFailed => {
+            Failure::Error { error, hint: Some(LINES.to_owned()) }
+        }
+        other => other,
+    });
+    let Connected { mut client, credential, .. } = connected?;
     let by_key = matches!(credential, Credential::Keys(_));
-    let (present, new) = match ctx.given_password()? {
+    let (present, mut new) = match ctx.given_password()? {
         // One line is the new one: a key proves the rest.
         Some(only) if by_key && ctx.is_last_password()? => {
             (credential.present(), Passwords::judge(only, password::LONGER, ctx.out)?)
@@ -64,19 +76,23 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
                     credential.present()
                 }
             };
-            let new = ctx.new_password(&login.to_string(), password::LONGER).map_err(|failure| {
-                let lines = "Two lines are read: the present password, and below it the new one; one line, the new one, where a key of \
-                             yours that -i names logs in.";
-                match Passwords::is_of_command(&ctx.common) {
-                    true => failure.hinted(Kind::Usage, || lines.to_owned()),
-                    false => failure,
-                }
+            let new = ctx.new_password(&login.to_string(), password::LONGER).map_err(|failure| match of_command {
+                true => failure.hinted(Kind::Usage, || LINES.to_owned()),
+                false => failure,
             })?;
             (present, new)
         }
     };
     let mut keys = 0;
-    match client.change_password(login.name(), present, new.clone()).await {
+    let changed = loop {
+        match client.change_password(login.name(), present.clone(), new.clone()).await {
+            Err(error) if client.is_usable() && password::is_asked_again(&error, ctx) => {
+                new = ctx.new_password(&login.to_string(), password::LONGER)?;
+            }
+            changed => break changed,
+        }
+    };
+    match changed {
         Ok(()) => {
             ctx.out.step_ids("answered", &client);
             keys = enrolled(&mut client).await;

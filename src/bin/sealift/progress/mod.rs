@@ -21,7 +21,7 @@ use sealift::files::RelPath;
 use sealift::sync::Mutex;
 use sealift::{Client, Error, Result, limits};
 
-pub use screen::beside;
+pub use screen::{SoFar, beside};
 pub use summary::Totals;
 
 use self::checksums::Checksums;

@@ -62,6 +62,33 @@ pub fn beside<T>(write: impl FnOnce() -> T) -> T {
     }
 }
 
+/// A line at a terminal that says how far something is which tells of itself as it goes on; it goes when this is dropped.
+#[derive(Debug)]
+pub struct SoFar(Option<Instant>);
+
+impl SoFar {
+    /// Soon.
+    pub fn new(out: Output) -> SoFar {
+        let is_shown = matches!(Mode::default().kind(out), Some(Kind::Bars));
+        SoFar(Instant::now().checked_add(limits::PROGRESS_AFTER).filter(|_| is_shown))
+    }
+
+    /// Shows these words, now and then.
+    pub fn is(&mut self, words: impl FnOnce() -> String) {
+        let now = Instant::now();
+        if self.0.is_some_and(|next| next <= now) {
+            self.0 = now.checked_add(limits::PROGRESS_EVERY);
+            show(words());
+        }
+    }
+}
+
+impl Drop for SoFar {
+    fn drop(&mut self) {
+        clear();
+    }
+}
+
 /// A thread that shows the state, until it is dropped.
 #[derive(Debug)]
 pub struct Screen(Arc<Stop>);
@@ -91,9 +118,20 @@ impl Drop for Screen {
     fn drop(&mut self) {
         *self.0.is_over.lock() = true;
         self.0.told.notify_all();
-        if let Some(bar) = SHOWN.lock().take() {
-            bar.finish_and_clear();
-        }
+        clear();
+    }
+}
+
+/// Shows these lines in the place of those before.
+fn show(text: String) {
+    let bar = || ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{msg}");
+    SHOWN.lock().get_or_insert_with(|| style.map_or_else(|_| bar(), |style| bar().with_style(style))).set_message(text);
+}
+
+fn clear() {
+    if let Some(bar) = SHOWN.lock().take() {
+        bar.finish_and_clear();
     }
 }
 
@@ -109,7 +147,6 @@ impl Stop {
 }
 
 fn bars(stop: &Stop, state: &Mutex<State>, direction: Direction) {
-    let Ok(style) = ProgressStyle::with_template("{msg}") else { return };
     let (term, is_ascii) = (Term::stderr(), !is_utf8());
     state.lock().look(Instant::now());
     let mut pause = limits::PROGRESS_AFTER;
@@ -117,13 +154,7 @@ fn bars(stop: &Stop, state: &Mutex<State>, direction: Direction) {
         let look = state.lock().look(Instant::now());
         let (height, width) = term.size();
         let room = Room { width: width.into(), height: height.into(), is_ascii };
-        let text = lines::lines(&look, direction, room).join("\n");
-        SHOWN
-            .lock()
-            .get_or_insert_with(|| {
-                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style.clone())
-            })
-            .set_message(text);
+        show(lines::lines(&look, direction, room).join("\n"));
     };
     while !stop.after(pause, draw) {
         pause = limits::PROGRESS_EVERY;

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use console::Term;
 use sealift::stray_secrets::Stray;
 
 mod subcommands;
@@ -275,7 +274,7 @@ impl Line {
         values::take_as_typed(&mut words, &Line::command());
         Line::try_parse_from(&words).map(Some).or_else(|err| match err.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                show_help(&err.render(), Term::stdout());
+                show_help(&err.render())?;
                 Ok(None)
             }
             _ => Err(suggest::explain(&err, &words, &Line::command(), suggest::Typed::Shell)),
