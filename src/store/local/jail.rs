@@ -396,7 +396,7 @@ fn is_above(above: &[u8], path: &[u8]) -> bool {
 }
 
 /// Opens the directory of this single name; a link is an error.
-pub(crate) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<Dir, Errno> {
+pub(super) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<Dir, Errno> {
     let fd = openat(parent, name, DIRECTORY, Mode::empty())?;
     Ok(Dir::from_std_file(fd.into()))
 }

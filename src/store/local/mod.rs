@@ -63,8 +63,6 @@ pub use across_nodes::TreeLock;
 pub(crate) use beside::{another_name as part_name, aside_name, is_aside, is_ours as is_part, name_before};
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
-#[cfg(feature = "server")]
-pub(crate) use jail::open_directory;
 pub use owned::Share;
 pub use root::{Elsewhere, Place, Root};
 use staging::Stage;

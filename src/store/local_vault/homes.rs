@@ -7,12 +7,14 @@
 use std::io;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use crate::files::{RelPath, symlink_target};
 use crate::limits;
-use crate::store::local::open_directory;
+
+/// For its path alone: whether it may be read is seen by whoever reads it.
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// The path of this home in the data directory without the links right in that.
 ///
@@ -51,7 +53,8 @@ pub(super) fn open(root: &Dir, home: &str) -> io::Result<Dir> {
 }
 
 fn open_one(dir: &Dir, name: &[u8]) -> io::Result<Dir> {
-    open_directory(dir, name).map_err(|err| {
+    let opened = openat(dir, name, FOLDER, Mode::empty()).map(|fd| Dir::from_std_file(fd.into()));
+    opened.map_err(|err| {
         let is_link = |err| matches!(err, Errno::NOTDIR | Errno::LOOP);
         let there = || statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
         match is_link(err) && there().is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::Symlink) {
