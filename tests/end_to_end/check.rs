@@ -469,6 +469,18 @@ fn other_servers_whose_folders_meet_those_of_this_one_are_found() {
 }
 
 #[test]
+fn links_and_invitations_that_are_damaged_are_found_and_told_at_the_start() {
+    let place = good_place();
+    for (folder, text) in [("links", "cut o"), ("invitations", "")] {
+        fs::write(place.path().join("server_state").join(folder).join("0123456789abcdef.toml"), text).unwrap();
+    }
+    found(place.path(), &[], "links/0123456789abcdef.toml: is no link, not whole, or was changed by hand");
+    found(place.path(), &[], "invitations/0123456789abcdef.toml: is no invitation");
+    let daemon = Daemon::builder().within(place.path()).start();
+    daemon.log_with(&["a link cannot be used", "an invitation cannot be used"]);
+}
+
+#[test]
 fn a_log_level_that_is_none_is_found() {
     found(good_place().path(), &["--log-level", "sealift=[["], "error: --log-level sealift=[[: ");
     // As the name of a module it would silence all others.

@@ -125,6 +125,16 @@ impl StateFolder {
         Ok(found)
     }
 
+    /// What is wrong with those that cannot be read: nobody can use them.
+    pub fn damaged_invitations(&self) -> Vec<Error> {
+        let names = fs::read_dir(self.folder_of_invitations()).into_iter().flatten().flatten();
+        let ids = names.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".toml")?.to_owned()));
+        let ids = ids.filter(|id| !id.starts_with('.'));
+        // One that is gone was used or withdrawn meanwhile.
+        let damaged = ids.filter_map(|id| self.invitation(&id).err()).filter(|error| error.kind() != Kind::NotFound);
+        damaged.collect()
+    }
+
     /// Withdraws an invitation.
     ///
     /// # Errors

@@ -58,6 +58,8 @@ pub enum Action {
     Talk,
     /// A login of somebody who is logged in.
     LogIn,
+    /// The logins of one's own browser, or of all of them, end.
+    LogOut,
     /// Further connections of the same login.
     Connect,
     /// Another password of one's own.
@@ -104,7 +106,7 @@ pub enum ActionKind {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Action; 38] = [
+    pub const ALL: [Action; 39] = [
         Action::Stat,
         Action::List,
         Action::Download,
@@ -131,6 +133,7 @@ impl Action {
         Action::Unlock,
         Action::Talk,
         Action::LogIn,
+        Action::LogOut,
         Action::Connect,
         Action::ChangePassword,
         Action::ChangeKeys,
@@ -150,6 +153,7 @@ impl Action {
         match session_request {
             SessionRequest::Talk => Action::Talk,
             SessionRequest::LogIn => Action::LogIn,
+            SessionRequest::LogOut => Action::LogOut,
             SessionRequest::Connect => Action::Connect,
             SessionRequest::ChangePassword => Action::ChangePassword,
             SessionRequest::ChangeKeys => Action::ChangeKeys,
@@ -193,6 +197,7 @@ impl Action {
             Action::Unlock => "unlock",
             Action::Talk => "talk",
             Action::LogIn => "log-in",
+            Action::LogOut => "log-out",
             Action::Connect => "connect",
             Action::ChangePassword => "change-password",
             Action::ChangeKeys => "change-keys",
@@ -237,7 +242,8 @@ impl Action {
             | Action::MakeLink
             | Action::EndLink
             | Action::Connect
-            | Action::LogIn => ActionKind::Account,
+            | Action::LogIn
+            | Action::LogOut => ActionKind::Account,
             Action::ListSessions
             | Action::EndSessions
             | Action::ListPenalties

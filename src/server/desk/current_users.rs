@@ -95,6 +95,9 @@ impl CurrentUsers {
         let followed = own.as_ref().map(StateFolder::followed).unwrap_or_default();
         take_own(&mut users, own.as_ref(), None, true);
         let users = users.with_links(links_of(own.as_ref()));
+        for error in own.iter().flat_map(StateFolder::damaged_invitations) {
+            tracing::error!(%error, "an invitation cannot be used");
+        }
         Ok(CurrentUsers { own, followed: Mutex::new(followed), ..CurrentUsers::new(from, (read, asked), users) })
     }
 

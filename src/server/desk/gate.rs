@@ -109,7 +109,7 @@ pub(super) fn need_at<'a>(at: (&'a RelPath, Access, Extent), to: Option<(&'a Rel
 /// What this needs, which concerns no files.
 pub fn need_of(session_request: SessionRequest) -> Need<'static> {
     match session_request {
-        SessionRequest::Talk | SessionRequest::LogIn | SessionRequest::Connect => Need::Login,
+        SessionRequest::Talk | SessionRequest::LogIn | SessionRequest::LogOut | SessionRequest::Connect => Need::Login,
         // Of nobody but oneself; who has lost the right to make them may still end them.
         SessionRequest::EndLink => Need::Login,
         // Whether it is a folder, which takes the right to list it too, is not known yet.

@@ -7,6 +7,8 @@ pub enum SessionRequest {
     Talk,
     /// To log in, although somebody is logged in already. The gate lets it through, to be answered as out of sequence.
     LogIn,
+    /// The logins of one's own browser, or of all of them, end.
+    LogOut,
     /// More connections of the same user: they get no more rights than this one.
     Connect,
     /// Another password of one's own.

@@ -155,6 +155,7 @@ pub async fn log_out(visitors: &Visitors, request: &Request<()>) -> Result<Answe
     let web_session = user(visitors, request).await?;
     let browsers = visitors.shared().signed_in.remove_user(web_session.name());
     info!(peer = %visitors.peer(), user = web_session.name(), browsers, "logged out of all browsers by its user");
+    login::note_log_out(&web_session).await;
     let mut answer = redirect(StatusCode::SEE_OTHER, "/");
     login::take_cookie(&mut answer);
     Ok(answer)

@@ -13,11 +13,14 @@ use super::same_site;
 use super::target::{Place, Target, Whose, encode};
 use super::viewer;
 use super::visitors::{Claimed, Visitors};
+use super::web_session::WebSession;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
 use crate::limits;
 use crate::secret::Secret;
+use crate::server::desk::Desk;
+use crate::server::desk::session_request::SessionRequest;
 
 /// A name that browsers take from this very host alone, over TLS alone, and for all of its paths.
 const NAME: &str = "__Host-sealift";
@@ -158,18 +161,46 @@ pub fn take_cookie(answer: &mut Answer) {
     set_cookie(answer, "", "; Max-Age=0");
 }
 
+/// A cookie that is void once this is dropped, whatever has become of the request meanwhile.
+struct Void<'a>(&'a Visitors, Secret);
+
+impl Drop for Void<'_> {
+    fn drop(&mut self) {
+        self.0.shared().signed_in.remove(&self.1);
+    }
+}
+
 /// The button that ends a login.
 ///
 /// # Errors
 /// [`Kind::Denied`] for what another site sent.
-pub fn log_out(visitors: &Visitors, request: &Request<()>) -> Result<Answer> {
+pub async fn log_out(visitors: &Visitors, request: &Request<()>) -> Result<Answer> {
     same_site::check(request.uri(), request.headers())?;
     if let Some(cookie) = cookie(request.headers()) {
-        visitors.shared().signed_in.remove(&cookie);
+        let ended = Void(visitors, cookie);
+        // It ends all the same where its user may have no further session.
+        if let Ok(claimed @ Claimed::Cookie(_)) = visitors.claimed(request.headers())
+            && let Ok(web_session) = visitors.web_session(claimed).await
+        {
+            note_log_out(&web_session).await;
+        }
+        drop(ended);
     }
     let mut answer = redirect(StatusCode::SEE_OTHER, "/");
     take_cookie(&mut answer);
     Ok(answer)
+}
+
+/// Writes down that a user has logged out.
+pub async fn note_log_out(web_session: &WebSession) {
+    let note = |desk: &mut Desk| {
+        let running = desk.admit(SessionRequest::LogOut, "logout", &mut |_| {})?;
+        desk.succeeded(&running);
+        desk.rest();
+        Ok(())
+    };
+    // Whoever may not go on has no login that could end.
+    let _ = web_session.step(note).await;
 }
 
 /// Lets no browser ask by itself.

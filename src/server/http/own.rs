@@ -102,7 +102,7 @@ pub async fn post(
         account::LOG_OUT => account::log_out(visitors, request).await,
         join::PATH => join::join(visitors, request, body, ids).await,
         "login" => login::log_in(visitors, request, body, ids).await,
-        "logout" => login::log_out(visitors, request),
+        "logout" => login::log_out(visitors, request).await,
         _ => Err(no_such_page()),
     }
 }

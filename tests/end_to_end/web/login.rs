@@ -30,7 +30,7 @@ fn a_form_logs_in_by_a_cookie_and_a_button_out() {
     let world = World::of(&["alice", "bob"]);
     fs::write(world.home("alice").join("file"), "alice's").unwrap();
     fs::write(world.home("public").join("file"), "everybody's").unwrap();
-    let daemon = world.start();
+    let daemon = world.daemon().args(["--audit", "audit/audit.jsonl"]).start();
     for version in ["--http1.1", "--http2"] {
         let form = curl(&daemon, &[&OURS, &[version][..]].concat(), FORM);
         assert_eq!(form.status, 200);
@@ -65,6 +65,21 @@ fn a_form_logs_in_by_a_cookie_and_a_button_out() {
     // The other way in is as it was.
     assert_eq!(curl(&daemon, &["-u", &format!("alice:{PASSWORD}")], "/~alice/file").text(), "alice's");
     assert!(curl(&daemon, &[], "/~alice/file").headers.contains_key("www-authenticate"));
+    // Nobody logs out who is not logged in.
+    let out =
+        curl(&daemon, &[&OURS, &["-H", "Cookie: __Host-sealift=x", "-X", "POST"][..]].concat(), "/.sealift-web/logout");
+    assert_eq!(out.status, 303);
+    daemon.stop();
+    let audit = fs::read_to_string(world.place().join("audit/audit.jsonl")).unwrap();
+    let lines = audit.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let out: Vec<_> = lines.filter(|line| line["verb"] == "logout").collect();
+    assert_eq!(out.len(), 2, "{audit}");
+    for line in out {
+        assert_eq!(
+            (&line["event"], &line["action"], &line["user"]),
+            (&"account".into(), &"log-out".into(), &"alice".into())
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, SharedHome, StateFolder, User, Users, file_warnings, render_expiry};
+use sealift::auth::{Access, Links, SharedHome, StateFolder, User, Users, file_warnings, render_expiry};
 use sealift::files::Umask;
 use sealift::limits;
 use sealift::server::users_file_trouble;
@@ -90,7 +90,7 @@ fn nothing_kept(places: &Places, users: &Users, findings: &mut Findings) {
     }
 }
 
-/// Keys that log in no more, or several users, and what is kept of users and cannot be used.
+/// Keys that log in no more, or several users, and what is kept of users and cannot be used; links and invitations of that kind, too.
 fn keys(places: &Places, users: &Users, findings: &mut Findings) {
     let mut users = users.clone();
     // Where this account sees nothing, nothing is said of each user.
@@ -100,6 +100,16 @@ fn keys(places: &Places, users: &Users, findings: &mut Findings) {
                 "the user's passwords are refused; removing the file makes the password of the users file valid again";
             findings.add(Severity::Error, error.text(), next);
         }
+    }
+    if places.state().join("links").read_dir().is_ok() {
+        for error in Links::load(&StateFolder::as_it_is(&places.state())).1 {
+            let next = "whoever has this link is told that there is none: remove the file, and have another one made";
+            findings.add(Severity::Warning, error.text(), next);
+        }
+    }
+    for error in StateFolder::as_it_is(&places.state()).damaged_invitations() {
+        let next = "whoever has this invitation is told that there is none: remove the file, and invite them again";
+        findings.add(Severity::Warning, error.text(), next);
     }
     let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for user in users.iter() {
