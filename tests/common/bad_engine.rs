@@ -35,12 +35,48 @@ pub enum Act {
     DoAndSay(&'static str),
     /// What is asked, and then another program puts these bytes there.
     DoAndPut(&'static str, Vec<u8>),
-    /// Waits for a word or for the other end of this to go, and then does what is asked.
-    DoLater(mpsc::Receiver<()>),
-    /// The same, but what is asked is done first, and answered then.
-    DoAndSayLater(mpsc::Receiver<()>),
+    /// Waits, and then does what is asked.
+    DoLater(Hold),
+    /// Does what is asked, waits, and answers then.
+    DoAndSayLater(Hold),
     /// Nothing but to begin an answer of so many bytes, of which one comes now and then until the other side has gone.
     Drip(usize),
+}
+
+/// Where an act waits, until its [`Held`] lets it go on.
+pub struct Hold {
+    is_there: mpsc::Sender<()>,
+    word: mpsc::Receiver<()>,
+}
+
+/// What lets an act go on: it does when this is dropped.
+pub struct Held {
+    comes: mpsc::Receiver<()>,
+    _goes_on: mpsc::Sender<()>,
+}
+
+/// One place where an act waits.
+pub fn hold() -> (Hold, Held) {
+    let ((is_there, comes), (goes_on, word)) = (mpsc::channel(), mpsc::channel());
+    (Hold { is_there, word }, Held { comes, _goes_on: goes_on })
+}
+
+impl Hold {
+    fn wait(self) {
+        // A test that has ended waits for nothing, and holds nothing.
+        let _ = self.is_there.send(());
+        let _ = self.word.recv();
+    }
+}
+
+impl Held {
+    /// Returns when the act has come to where it waits: what it does before that is done.
+    pub fn comes(&self) {
+        self.comes.recv().unwrap();
+    }
+
+    /// Lets the act go on.
+    pub fn goes_on(self) {}
 }
 
 type Decide = dyn FnMut(&Asked) -> Act + Send;
@@ -254,13 +290,13 @@ fn serve(stream: TcpStream, objects: &Mutex<Objects>, decide: &Mutex<Box<Decide>
                 objects.put(key, bytes, vec![]);
                 answer
             }
-            Act::DoLater(word) => {
-                let _ = word.recv();
+            Act::DoLater(hold) => {
+                hold.wait();
                 done(&mut objects.lock().unwrap(), &asked)
             }
-            Act::DoAndSayLater(word) => {
+            Act::DoAndSayLater(hold) => {
                 let answer = done(&mut objects.lock().unwrap(), &asked);
-                let _ = word.recv();
+                hold.wait();
                 answer
             }
             Act::Drip(length) => {

@@ -1,7 +1,7 @@
 //! Uploads in parts that are ended, kept or swept while the storage fails, and what servers have written of who has them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use sealift::Kind;
 use sealift::files::{Hash, HomeTerms, Interrupted, UploadSpec, Vault};
 use sealift::limits;
 
-use crate::common::bad_engine::{Act, Asked, BadEngine};
+use crate::common::bad_engine::{Act, Asked, BadEngine, hold};
 use crate::store_s3_bad::{kind, p, store, vault};
 use crate::store_s3_holders::{at_first, is_claim, is_end, record, resumed};
 use crate::store_s3_partial_bad::{BLOCK, begun, content, left};
@@ -313,26 +313,22 @@ fn an_old_upload_that_somebody_goes_on_with_while_it_is_swept_is_theirs() {
     engine.ages("", EIGHT_DAYS);
     // The sweep has looked, and is about to claim it.
     let (second, _other) = store(&engine, true);
-    let (asked, is_asked) = mpsc::channel();
-    let (goes_on, word) = mpsc::channel();
-    let mut word = Some(word);
+    let (hold, held) = hold();
+    let mut hold = Some(hold);
     let aborts = Arc::new(AtomicUsize::new(0));
     let count = aborts.clone();
     engine.does(move |what| {
         count.fetch_add(usize::from(what.aborts()), Ordering::Relaxed);
-        match is_claim(what).then(|| word.take()).flatten() {
-            Some(word) => {
-                asked.send(()).unwrap();
-                Act::DoLater(word)
-            }
+        match is_claim(what).then(|| hold.take()).flatten() {
+            Some(hold) => Act::DoLater(hold),
             None => Act::Do,
         }
     });
     let (removed, mut upload) = thread::scope(|scope| {
         let sweeps = scope.spawn(|| sweep(&engine).unwrap());
-        is_asked.recv().unwrap();
+        held.comes();
         let upload = resumed(&*second, &bytes).unwrap();
-        drop(goes_on);
+        held.goes_on();
         (sweeps.join().unwrap(), upload)
     });
     upload.append(&bytes[2 * BLOCK..]).unwrap();

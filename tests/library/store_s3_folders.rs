@@ -1,6 +1,6 @@
 //! Folders of a bucket that files go into, as this server has seen them and as others change them.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use sealift::{Kind, limits};
 use tempfile::TempDir;
 
 use super::store_s3_bad::{any, kind, p, store, vault};
-use crate::common::bad_engine::{Act, Asked, BadEngine};
+use crate::common::bad_engine::{Act, Asked, BadEngine, hold};
 
 #[test]
 fn small_files_into_one_folder_take_two_requests_each_and_the_folder_is_looked_at_once() {
@@ -81,21 +81,17 @@ impl Renamed {
 
     /// Renames it, and when the storage is asked for this does something else before it goes on.
     fn with(&self, is_moment: impl Fn(&Asked) -> bool + Send + 'static, meanwhile: impl FnOnce()) -> Result<(), Kind> {
-        let (asked, is_asked) = mpsc::channel();
-        let (goes_on, word) = mpsc::channel();
-        let mut word = Some(word);
+        let (hold, held) = hold();
+        let mut hold = Some(hold);
         self.engine.does(move |what| match is_moment(what) {
-            true => word.take().map_or(Act::Do, |word| {
-                asked.send(()).unwrap();
-                Act::DoAndSayLater(word)
-            }),
+            true => hold.take().map_or(Act::Do, Act::DoAndSayLater),
             false => Act::Do,
         });
         thread::scope(|scope| {
             let renames = scope.spawn(|| kind(self.here.rename(&p("d"), &p("e"), false)));
-            is_asked.recv().unwrap();
+            held.comes();
             meanwhile();
-            drop(goes_on);
+            held.goes_on();
             renames.join().unwrap()
         })
     }
@@ -235,21 +231,17 @@ fn what_another_server_puts_in_the_place_of_what_a_renamed_folder_gets_costs_not
 fn folders_that_are_made_with_those_around_them_are_never_in_what_has_become_a_file() {
     let engine = BadEngine::start();
     let (store, _spool) = store(&engine, true);
-    let (asked, is_asked) = mpsc::channel();
-    let (goes_on, word) = mpsc::channel();
-    let mut word = Some(word);
+    let (hold, held) = hold();
+    let mut hold = Some(hold);
     engine.does(move |what| match what.query.contains("prefix=h%2Falice%2Fa%2Fb%2F") {
-        true => word.take().map_or(Act::Do, |word| {
-            asked.send(()).unwrap();
-            Act::DoAndSayLater(word)
-        }),
+        true => hold.take().map_or(Act::Do, Act::DoAndSayLater),
         false => Act::Do,
     });
     let made = thread::scope(|scope| {
         let makes = scope.spawn(|| kind(store.make_dir(&p("a/b"), true)));
-        is_asked.recv().unwrap();
+        held.comes();
         any(&*store, "a", b"a file").unwrap();
-        drop(goes_on);
+        held.goes_on();
         makes.join().unwrap()
     });
     assert_eq!((made, engine.keys()), (Err(Kind::NotDirectory), vec!["h/alice/a".to_owned()]));

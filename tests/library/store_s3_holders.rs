@@ -1,13 +1,12 @@
 //! One upload in parts at several servers: who has it, who may end it, and what stays of it.
 
-use std::sync::mpsc;
 use std::thread;
 
 use sealift::Kind;
 use sealift::files::{Hash, Store, Upload, UploadSpec};
 use sealift::limits;
 
-use crate::common::bad_engine::{Act, Asked, BadEngine};
+use crate::common::bad_engine::{Act, Asked, BadEngine, hold};
 use crate::store_s3_bad::{kind, p, store};
 use crate::store_s3_partial_bad::{BLOCK, begun, content, left, recorded};
 
@@ -72,22 +71,19 @@ fn nobody_goes_on_with_what_is_being_completed_whatever_is_written_of_it_late() 
     upload.append(&bytes[2 * BLOCK + 1..]).unwrap();
     let key = record(&engine);
     let written = engine.get(&key);
-    let ((completes, is_completed), (go_on, word)) = (mpsc::channel(), mpsc::channel());
-    let mut word = Some(word);
-    engine.does(move |asked| match asked.completes().then(|| word.take()).flatten() {
-        Some(word) => {
-            completes.send(()).unwrap();
-            Act::DoLater(word)
-        }
+    let (hold, held) = hold();
+    let mut hold = Some(hold);
+    engine.does(move |asked| match asked.completes().then(|| hold.take()).flatten() {
+        Some(hold) => Act::DoLater(hold),
         None => Act::Do,
     });
     let committing = thread::spawn(move || first.commit_one(upload).map(|committed| committed.hash));
-    is_completed.recv().unwrap();
+    held.comes();
     // The storage gets round to what it was asked to write before, and did not answer.
     engine.put(&key, &written);
     assert_eq!(second.partial(&p("x")).unwrap(), None);
     assert_eq!(kind(resumed(&*second, &bytes)), Err(Kind::Changed));
-    go_on.send(()).unwrap();
+    held.goes_on();
     assert_eq!(committing.join().unwrap().unwrap(), Hash::of(&bytes));
     assert!(engine.get("h/alice/x") == bytes);
     assert!(!engine.keys().iter().any(|key| key.contains("-end-")));
@@ -101,15 +97,8 @@ fn of_two_that_see_each_other_the_one_that_has_all_of_the_upload_ends_it() {
     let mut upload = at_first(&engine, &*first, &bytes);
     upload.append(&bytes[2 * BLOCK + 1..]).unwrap();
     // The claim, the end, the look of whoever claims and that of whoever ends: each waits for a word.
-    let mut words = Vec::new();
-    let mut waiting: Vec<_> = (0..4)
-        .map(|_| {
-            let (word, waits) = mpsc::channel();
-            words.push(word);
-            Some(waits)
-        })
-        .collect();
-    let (comes, came) = mpsc::channel();
+    let [(claim, claimed), (end, ended), (claims_look, claimant), (ends_look, ender)] = [(); 4].map(|()| hold());
+    let mut holds = [claim, end, claims_look, ends_look].map(Some);
     let mut looks = None;
     engine.does(move |asked| {
         let is_look = asked.key.is_empty() && asked.query.contains("-by-");
@@ -130,28 +119,27 @@ fn of_two_that_see_each_other_the_one_that_has_all_of_the_upload_ends_it() {
             _ => 4,
         };
         let is_first = is_look && at == 1;
-        let Some(waits) = waiting.get_mut(at).filter(|_| !is_first).and_then(Option::take) else { return Act::Do };
-        comes.send(at).unwrap();
+        let Some(hold) = holds.get_mut(at).filter(|_| !is_first).and_then(Option::take) else { return Act::Do };
         match at {
-            0 | 2 => Act::DoLater(waits),
-            _ => Act::DoAndSayLater(waits),
+            0 | 2 => Act::DoLater(hold),
+            _ => Act::DoAndSayLater(hold),
         }
     });
     let taking = {
         let bytes = bytes.clone();
         thread::spawn(move || kind(resumed(&*second, &bytes)))
     };
-    assert_eq!(came.recv(), Ok(0));
+    claimed.comes();
     let committing = thread::spawn(move || first.commit_one(upload).map(|committed| committed.hash));
-    assert_eq!(came.recv(), Ok(1));
-    words[0].send(()).unwrap();
-    assert_eq!(came.recv(), Ok(2));
-    words[1].send(()).unwrap();
+    ended.comes();
+    claimed.goes_on();
+    claimant.comes();
+    ended.goes_on();
     // Whoever ends it has seen the claim, and is not told yet.
-    assert_eq!(came.recv(), Ok(3));
-    words[2].send(()).unwrap();
+    ender.comes();
+    claimant.goes_on();
     assert_eq!(taking.join().unwrap(), Err(Kind::Changed));
-    words[3].send(()).unwrap();
+    ender.goes_on();
     assert_eq!(committing.join().unwrap().unwrap(), Hash::of(&bytes));
     assert!(engine.get("h/alice/x") == bytes);
 }

@@ -1,8 +1,8 @@
 //! What homes in a bucket may hold: counted while they are changed, by several servers, and over a storage that does not answer.
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use sealift::testing::conformance::{CHECKS, Home};
 use tempfile::TempDir;
 
 use super::store_s3_bad::{any, kind, p};
-use crate::common::bad_engine::{Act, Asked, BadEngine};
+use crate::common::bad_engine::{Act, Asked, BadEngine, hold};
 
 /// A server of this storage.
 pub struct Server {
@@ -135,17 +135,15 @@ fn changed_at(page: usize, behind: bool, change: impl FnOnce(&dyn Store)) {
     }
     let server = Server::waiting(&engine, true, limits::ENGINE_COUNT_AGE, Duration::from_secs(60));
     let free = server.unbounded();
-    let (asked, is_asked) = mpsc::channel();
-    let (goes_on, word) = mpsc::channel();
-    let mut word = Some(word);
+    let (hold, held) = hold();
+    let mut hold = Some(hold);
     let mut pages = 0;
     engine.does(move |what| {
         pages += usize::from(is_count(what));
         match is_count(what) && pages == page {
             true => {
-                asked.send(()).unwrap();
-                let word = word.take().unwrap();
-                if behind { Act::DoAndSayLater(word) } else { Act::DoLater(word) }
+                let hold = hold.take().unwrap();
+                if behind { Act::DoAndSayLater(hold) } else { Act::DoLater(hold) }
             }
             false => Act::Do,
         }
@@ -153,10 +151,10 @@ fn changed_at(page: usize, behind: bool, change: impl FnOnce(&dyn Store)) {
     let store = server.bounded(10_000);
     thread::scope(|scope| {
         let counted = scope.spawn(|| drop(store.begin(&p("first"), announced(1)).unwrap()));
-        is_asked.recv().unwrap();
+        held.comes();
         // A home that is counted is changed meanwhile.
         change(&*free);
-        drop(goes_on);
+        held.goes_on();
         counted.join().unwrap();
     });
     assert_eq!(used(&*store), engine.sum("h/alice/").1, "page {page}, behind {behind}");
@@ -260,10 +258,10 @@ fn a_storage_that_does_not_list_is_told_as_such_and_nothing_is_let_in_unmeasured
     }
     assert_eq!(kind(store.usage()), Err(Kind::Unavailable));
     // Nor one that says nothing at all, or never comes to an end: those who wait are told before that.
-    let (word, silent) = mpsc::channel::<()>();
-    let mut silent = Some(silent);
+    let (hold, held) = hold();
+    let mut hold = Some(hold);
     engine.does(move |asked| match is_count(asked) {
-        true => silent.take().map_or_else(busy, Act::DoAndSayLater),
+        true => hold.take().map_or_else(busy, Act::DoAndSayLater),
         false => Act::Do,
     });
     eventually(|| store.seen(&p("there")).is_ok());
@@ -272,7 +270,7 @@ fn a_storage_that_does_not_list_is_told_as_such_and_nothing_is_let_in_unmeasured
     assert_eq!(engine.keys(), ["h/alice/there"]);
     // Others go on meanwhile.
     put(&*server.unbounded(), "free", 10).unwrap();
-    drop(word);
+    held.goes_on();
     engine.does(|_| Act::Do);
     eventually(|| put(&*store, "x", 1).is_ok());
     assert_left(&*store, 1000 - 100 - 10 - 1);

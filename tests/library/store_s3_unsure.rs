@@ -1,14 +1,14 @@
 //! What counts of homes in a bucket while nobody knows for certain what is there.
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 
 use sealift::Kind;
 
 use super::store_s3_bad::{kind, p};
 use super::store_s3_quota::{Server, announced, assert_left, busy, eventually, is_count, put, used};
-use crate::common::bad_engine::{Act, Asked, BadEngine};
+use crate::common::bad_engine::{Act, Asked, BadEngine, hold};
 
 /// Counts the pages that are asked for to count her home: how often the first one, and how many in all.
 fn pages(engine: &BadEngine, mut act: impl FnMut(&Asked, usize) -> Act + Send + 'static) -> Arc<[AtomicUsize; 2]> {
@@ -33,16 +33,16 @@ fn a_count_goes_on_when_whoever_waited_for_it_has_gone_and_the_next_one_has_what
         engine.put(&format!("h/alice/{name}"), &[7; 100]);
     }
     let server = Server::alone(&engine);
-    let (goes_on, word) = mpsc::channel();
-    let mut word = Some(word);
+    let (hold, held) = hold();
+    let mut hold = Some(hold);
     let pages = pages(&engine, move |_, page| match page {
-        2 => word.take().map_or(Act::Do, Act::DoLater),
+        2 => hold.take().map_or(Act::Do, Act::DoLater),
         _ => Act::Do,
     });
     let store = server.bounded(1000);
     assert_eq!(kind(put(&*store, "x", 1)), Err(Kind::Unavailable));
     drop(store);
-    drop(goes_on);
+    held.goes_on();
     eventually(|| pages[1].load(Ordering::Relaxed) == 3);
     let store = server.bounded(1000);
     put(&*store, "x", 1).unwrap();
@@ -59,10 +59,10 @@ fn uploads_go_on_while_a_count_is_made_uncertain_and_none_is_refused_before_it_i
     // It is not done, and nobody is told. Then the home is not listed for a while.
     engine.does(|asked| if asked.method == "PUT" && asked.key == "h/alice/y" { busy() } else { Act::Do });
     assert_eq!(kind(put(&*store, "y", 300)), Err(Kind::Unavailable));
-    let (goes_on, word) = mpsc::channel();
-    let mut word = Some(word);
+    let (hold, held) = hold();
+    let mut hold = Some(hold);
     let _pages = pages(&engine, move |_, page| match page {
-        1 => word.take().map_or(Act::Do, Act::DoLater),
+        1 => hold.take().map_or(Act::Do, Act::DoLater),
         _ => Act::Do,
     });
     // The storage is left alone for a moment after that.
@@ -70,7 +70,7 @@ fn uploads_go_on_while_a_count_is_made_uncertain_and_none_is_refused_before_it_i
     put(&*store, "z", 600).unwrap();
     assert_eq!(used(&*store), 1000, "what may be there counts");
     assert_eq!(kind(store.begin(&p("w"), announced(300))), Err(Kind::Unavailable));
-    drop(goes_on);
+    held.goes_on();
     eventually(|| put(&*store, "w", 300).is_ok());
     assert_left(&*store, 0);
 }
