@@ -1,8 +1,8 @@
 //! The order of rules for paths, of which the first that is about a path counts: where a new one is put, and which are kept from
 //! counting by those before them.
 
-use super::PathRule;
 use super::path_rule::Pattern;
+use super::{Access, PathRule};
 
 /// How much of a rule one before it keeps from counting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,49 +30,22 @@ pub struct HiddenRule {
 }
 
 impl PathRule {
-    /// Adds it to these rules, or gives the one that is written with the same path these rights. It stands before those that are about all
-    /// of its paths, and before those that are about some of them and give more there; one that was there moves forward at most. A rule
-    /// that it would hide from now on goes before it: so nothing that a rule takes away is opened by the order in which rules were added.
+    /// Adds it to these rules, or gives the one that is written with the same path these rights. It stands before those that keep it from
+    /// counting, as far as that opens nothing: what it would keep from counting goes before it, and where something cannot, since it would
+    /// open or close more on its way, this one stands behind it. Then it does not count everywhere, which `hidden` tells. One that was there
+    /// moves forward at most. No path gets a right by the order of rules: where more may be done than before, this rule gives it.
     pub fn put_into(self, rules: &mut Vec<PathRule>) {
         let known = rules.iter().position(|rule| rule.path() == self.path());
-        let known = known.map(|at| (at, rules.remove(at).access));
-        let wider = rules.iter().position(|rule| self.hidden_by(rule) == Some(Hiding::Whole));
-        let all = rules.len();
-        let last = wider.unwrap_or(all).min(known.map_or(all, |(at, _)| at));
-        // Those from here on stand behind one that gives no less already: nothing more is hidden of them.
-        let settled = known.filter(|(_, access)| access.contains(self.access)).map_or(all, |(at, _)| at);
-        // From the back: what goes before it, and how far forward it goes itself.
-        let (mut before_it, mut place): (Vec<usize>, usize) = (Vec::new(), last);
-        for (at, rule) in rules.iter().enumerate().rev() {
-            let is_hidden = match rule.hidden_by(&self) {
-                None => false,
-                Some(_) if at < last => true,
-                Some(Hiding::Part) => at < settled,
-                // One that never counted comes to count only where it takes something away.
-                Some(Hiding::Whole) => at < settled && self.access.contains(rule.access),
-            };
-            let is_hidden_by = |other: &usize| rules.get(*other).is_some_and(|other| rule.hidden_by(other).is_some());
-            if is_hidden || before_it.iter().any(is_hidden_by) {
-                before_it.push(at);
-            } else if at < last && self.hidden_by(rule).is_some() {
-                place = at;
-            }
-        }
-        let moving: Vec<usize> = before_it.into_iter().rev().filter(|at| *at >= place).collect();
-        let hides_it = |other: &usize| rules.get(*other).is_some_and(|other| self.hidden_by(other).is_some());
-        // In a circle no order is right: one that was there stays, and gives what it is said to give, and not what others give.
-        if let Some((at, _)) = known
-            && moving.iter().any(hides_it)
-        {
-            rules.insert(at, self);
-            return;
-        }
-        for at in moving {
-            let rule = rules.remove(at);
-            rules.insert(place, rule);
-            place += 1;
-        }
-        rules.insert(place, self);
+        let old = known.and_then(|at| rules.get(at)).map(|rule| rule.access);
+        let order = Insertion { rules, new: &self, known, old };
+        let (place, moving) = order.found();
+        let mut behind =
+            rules.split_off(place).into_iter().enumerate().map(|(at, rule)| (place + at, rule)).collect::<Vec<_>>();
+        behind.retain(|(at, _)| Some(*at) != known);
+        let (before, behind): (Vec<_>, Vec<_>) = behind.into_iter().partition(|(at, _)| moving.contains(at));
+        rules.extend(before.into_iter().map(|(_, rule)| rule));
+        rules.push(self);
+        rules.extend(behind.into_iter().map(|(_, rule)| rule));
     }
 
     /// How much of it this one, which stands before it, keeps from counting. Not what is about some of its paths alone: that is there
@@ -84,6 +57,72 @@ impl PathRule {
         let gives_more = !self.access.contains(before.access);
         let is_part = gives_more && before.pattern.meets(&self.pattern) && !self.pattern.covers(&before.pattern);
         is_part.then_some(Hiding::Part)
+    }
+}
+
+/// A rule that is about to be put among others.
+struct Insertion<'a> {
+    rules: &'a [PathRule],
+    new: &'a PathRule,
+    /// Where the one that is written with the same path stands, and the rights it had.
+    known: Option<usize>,
+    old: Option<Access>,
+}
+
+impl Insertion<'_> {
+    /// Its place, and which of those from there on go before it.
+    fn found(&self) -> (usize, Vec<usize>) {
+        let end = self.known.unwrap_or(self.rules.len());
+        let mut place = self.rules.iter().take(end).position(|rule| self.new.hidden_by(rule).is_some()).unwrap_or(end);
+        loop {
+            let mut moving = Vec::new();
+            let mut stays = None;
+            for at in (place..self.rules.len()).filter(|at| self.has_to_go_before(*at)) {
+                match self.may_pass(at, place, &moving) {
+                    true => moving.push(at),
+                    false => stays = stays.or(Some(at).filter(|at| *at < end)),
+                }
+            }
+            match stays {
+                None => return (place, moving),
+                Some(at) => place = at + 1,
+            }
+        }
+    }
+
+    /// Whether this one would be kept from counting by the new one, and is not already.
+    fn has_to_go_before(&self, at: usize) -> bool {
+        let Some(rule) = self.rules.get(at).filter(|_| Some(at) != self.known) else { return false };
+        let stood_before = self.known.is_some_and(|known| known < at);
+        let gave_as_much = self.old.is_some_and(|old| old.contains(self.new.access));
+        match rule.hidden_by(self.new) {
+            _ if stood_before && gave_as_much => false,
+            None => false,
+            // One that never counted comes to count only where it takes something of what the new one gives.
+            Some(hiding) => self.takes_away(rule, hiding) || !self.never_counted(at, rule),
+        }
+    }
+
+    /// Whether it is about nothing but what the new one is about, and gives no more there.
+    fn takes_away(&self, rule: &PathRule, hiding: Hiding) -> bool {
+        hiding == Hiding::Whole && self.new.access.contains(rule.access)
+    }
+
+    fn never_counted(&self, at: usize, rule: &PathRule) -> bool {
+        self.rules.iter().take(at).any(|before| rule.hidden_by(before) == Some(Hiding::Whole))
+    }
+
+    /// Whether it can go from there to this place and open nothing, nor keep from counting what it passes. Those that move stay before it.
+    fn may_pass(&self, from: usize, place: usize, moving: &[usize]) -> bool {
+        let Some(rule) = self.rules.get(from) else { return false };
+        let takes_away = rule.hidden_by(self.new).is_some_and(|hiding| self.takes_away(rule, hiding));
+        let passed = self.rules.iter().enumerate().take(from).skip(place);
+        let mut passed = passed.filter(|(at, passed)| !moving.contains(at) && passed.pattern.meets(&rule.pattern));
+        passed.all(|(at, passed)| match self.old.filter(|_| Some(at) == self.known) {
+            // What both are about it gives, or gave.
+            Some(old) => old.union(self.new.access).contains(rule.access),
+            None => (takes_away || passed.access.contains(rule.access)) && !rule.pattern.covers(&passed.pattern),
+        })
     }
 }
 
@@ -318,35 +357,100 @@ mod tests {
         assert!(!hidden(&[rule("/bob/**", Access::READ), rule("/*/private/**", Access::UPLOAD)]));
     }
 
+    #[test]
+    fn a_rule_that_never_counted_counts_for_nothing_when_those_before_it_move() {
+        let shown = |rules: &[PathRule]| rules.iter().map(PathRule::path).collect::<Vec<_>>().join(" ");
+        let deletes = Access::LIST.union(Access::DELETE);
+        let mut rules = vec![
+            rule("/?/**", Access::READ),
+            rule("/*b/**", Access::READ),
+            rule("/*/*", Access::NONE),
+            rule("/*b/a", deletes),
+        ];
+        rule("/*/*", Access::READ).put_into(&mut rules);
+        assert_eq!(shown(&rules), "/?/** /*b/** /*/* /*b/a");
+        let mut rules = vec![rule("/private/**", Access::NONE), rule("/private/*b", Access::LIST)];
+        rule("/private/a*", Access::READ).put_into(&mut rules);
+        assert_eq!(shown(&rules), "/private/a* /private/** /private/*b");
+        // Those that are in no circle go where they count.
+        let mut rules = vec![
+            rule("/*/b", Access::NONE),
+            rule("/a/*", Access::FULL),
+            rule("/a/**", Access::NONE),
+            rule("/c/b", Access::NONE),
+        ];
+        rule("/*/b", Access::LIST).put_into(&mut rules);
+        assert_eq!(shown(&rules), "/c/b /*/b /a/* /a/**");
+    }
+
+    /// All paths of up to three of these names.
+    fn paths() -> Vec<crate::files::RelPath> {
+        let names = ["a", "b", "ab"];
+        let one = names.map(str::to_owned).to_vec();
+        let below = |folders: &[String]| -> Vec<String> {
+            folders.iter().flat_map(|folder| names.map(|name| format!("{folder}/{name}"))).collect()
+        };
+        let two = below(&one);
+        let three = below(&two);
+        let all = [one, two, three].concat();
+        all.iter().map(|path| crate::files::RelPath::parse(path.as_bytes()).unwrap()).collect()
+    }
+
+    const SOME_RIGHTS: [Access; 6] =
+        [Access::NONE, Access::LIST, Access::UPLOAD, Access::READ, Access::LIST.union(Access::DELETE), Access::FULL];
+
+    fn some_rule() -> impl proptest::strategy::Strategy<Value = PathRule> {
+        use proptest::strategy::Strategy as _;
+        ("(/(a|b|\\*|\\?|a\\*|\\*b)){1,2}(/\\*\\*)?", 0..SOME_RIGHTS.len())
+            .prop_map(|(path, access)| rule(&path, SOME_RIGHTS[access]))
+    }
+
     proptest::proptest! {
         #[test]
-        fn nothing_that_a_rule_takes_away_is_opened_by_the_order_in_which_rules_were_added(
-            added in proptest::collection::vec(("(/[ab*]){1,2}(/\\*\\*)?", 0..4usize), 1..8)
+        fn no_path_gets_a_right_by_the_order_in_which_rules_are_put(
+            written in proptest::collection::vec(some_rule(), 0..5),
+            added in proptest::collection::vec(some_rule(), 1..6),
         ) {
-            // Of any two one gives less.
-            let rights = [Access::NONE, Access::LIST, Access::READ, Access::FULL];
             let mut rules: Vec<PathRule> = Vec::new();
-            for (path, access) in added {
-                let new = rule(&path, rights[access]);
+            for rule in written {
+                if rules.iter().all(|other| other.path() != rule.path()) {
+                    rules.push(rule);
+                }
+            }
+            for new in added {
                 let before = rules.clone();
                 new.clone().put_into(&mut rules);
-                let place = |rules: &[PathRule], path: &str| rules.iter().position(|rule| rule.path() == path);
-                let known = before.iter().find(|rule| rule.path() == path).map(|rule| rule.access);
-                let at = place(&rules, &path).unwrap();
-                let hides_new = |rule: &PathRule| rule.path() != path && new.hidden_by(rule).is_some();
-                let is_in_circle = place(&before, &path) == Some(at) && rules.iter().any(hides_new);
-                // No rule comes to stand before one that was there and that it would open, unless it stood there and gave as much. Whether
-                // the new one counts everywhere is another matter: where rules are in a circle it cannot, and that is said.
-                for (at, behind) in rules.iter().enumerate().filter(|(_, rule)| rule.path() != path || known.is_some()) {
-                    for before_it in rules.iter().take(at) {
-                        let stood = place(&before, before_it.path()) < place(&before, behind.path());
-                        let gave = before_it.path() != path || known.is_some_and(|access| access.contains(new.access));
-                        let opens = behind.hidden_by(before_it).is_some() && !behind.access.contains(before_it.access);
-                        let was_there = place(&before, before_it.path()).is_some() && stood && gave;
-                        let stayed = before_it.path() == path && is_in_circle;
-                        proptest::prop_assert!(was_there || stayed || !opens, "{:?} before {:?}", before_it, behind);
+                let decides = |rules: &[PathRule], path: &crate::files::RelPath| rules.iter().find(|rule| rule.is_about(path)).cloned();
+                for path in paths() {
+                    let (was, is) = (decides(&before, &path), decides(&rules, &path));
+                    let had = was.as_ref().map(|rule| rule.access);
+                    let has = is.as_ref().map(|rule| rule.access);
+                    // What no rule is about is as open as the home.
+                    let told = format!("{new:?} at {path}: {was:?}, {is:?}, {before:?}, {rules:?}");
+                    match (had, has) {
+                        (_, None) => proptest::prop_assert!(was.is_none(), "{}", told),
+                        (None, Some(_)) => proptest::prop_assert!(new.is_about(&path), "{}", told),
+                        (Some(had), Some(has)) => {
+                            let own = if new.is_about(&path) { new.access } else { Access::NONE };
+                            proptest::prop_assert!(had.union(own).contains(has), "{}", told);
+                        }
+                    }
+                    // Of what another rule decided before, that is not about all of what this one is, nothing is opened.
+                    if let Some(was) = was
+                        && was.path() != new.path()
+                        && !was.pattern.covers(&new.pattern)
+                        && let Some(is) = is
+                    {
+                        proptest::prop_assert!(was.access.contains(is.access), "{}", told);
                     }
                 }
+                // All rules are there, once each, and those that did not go before it are as they were to each other.
+                let mut all: Vec<_> = rules.iter().map(PathRule::path).collect();
+                let mut expected: Vec<_> = before.iter().map(PathRule::path).chain([new.path()]).collect();
+                all.sort_unstable();
+                expected.sort_unstable();
+                expected.dedup();
+                proptest::prop_assert_eq!(all, expected);
                 let settled = rules.clone();
                 new.put_into(&mut rules);
                 proptest::prop_assert_eq!(&rules, &settled);
