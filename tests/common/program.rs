@@ -382,6 +382,7 @@ pub struct Proxy {
     sockets: Arc<Mutex<Vec<TcpStream>>>,
     pause: Arc<Mutex<Duration>>,
     passed: Arc<AtomicU64>,
+    most: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -403,16 +404,20 @@ impl Proxy {
         let pause = Arc::new(Mutex::new(pause));
         let present = pause.clone();
         let passed = Arc::<AtomicU64>::default();
-        let counted = passed.clone();
+        let most = Arc::new(AtomicU64::new(u64::MAX));
+        let (counted, bound) = (passed.clone(), most.clone());
         thread::spawn(move || {
             for near in listener.incoming() {
                 let (near, far) = (near.unwrap(), TcpStream::connect(&server).unwrap());
                 all.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
                 for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
-                    let (present, counted) = (present.clone(), counted.clone());
+                    let (present, counted, bound) = (present.clone(), counted.clone(), bound.clone());
                     thread::spawn(move || {
                         let mut buffer = vec![0; 64 * 1024];
                         while let Ok(len @ 1..) = from.read(&mut buffer) {
+                            while counted.load(Ordering::Relaxed) >= bound.load(Ordering::Relaxed) {
+                                thread::sleep(Duration::from_millis(5));
+                            }
                             if to.write_all(&buffer[..len]).is_err() {
                                 break;
                             }
@@ -425,7 +430,16 @@ impl Proxy {
                 }
             }
         });
-        Proxy { address, sockets, pause, passed }
+        Proxy { address, sockets, pause, passed, most }
+    }
+
+    /// Nothing passes any more, as soon as so many bytes more have, both ways, until [`Proxy::lets_all_pass`].
+    pub fn holds_after(&self, bytes: u64) {
+        self.most.store(self.passed() + bytes, Ordering::Relaxed);
+    }
+
+    pub fn lets_all_pass(&self) {
+        self.most.store(u64::MAX, Ordering::Relaxed);
     }
 
     /// From now on it makes no pauses: what it was slow for has been seen.
