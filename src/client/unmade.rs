@@ -25,7 +25,7 @@ impl Unmade {
         self.0.entry(folder.clone()).or_insert(Some((from, error)));
     }
 
-    /// Something was put there, so the folders that it is in are there.
+    /// Something was put there, or could not be for a reason of its own: of the folders that it is in nothing more is to be told.
     pub(super) fn came(&mut self, to: &RelPath) {
         let mut folder = to.parent().filter(|_| !self.0.is_empty());
         while let Some(at) = folder {
@@ -44,7 +44,12 @@ impl Unmade {
                 let text = format!("{parent}: no such folder on the server, and you may not make it{server}");
                 (refused, Error::new(Kind::Denied, text).of_server().at(parent.as_path()))
             }
-            None => (None, error),
+            None => {
+                if error.kind() != Kind::NotFound && error.side() == Side::Server {
+                    self.came(to);
+                }
+                (None, error)
+            }
         }
     }
 

@@ -298,6 +298,13 @@ fn a_tree_goes_where_no_folders_may_be_made_as_far_as_its_folders_are_there() {
             }
         }
     }
+    // A file that is there already has told all that there is to tell of the folder that it is in.
+    fs::create_dir(setup.local("taken")).unwrap();
+    fs::write(setup.local("taken/letter"), "another").unwrap();
+    let done = setup.run(&["put", "-r", "taken/.", &setup.at("team/inbox/")]).code(5).said(&["is there already"]);
+    assert!(!done.err.contains("MKDIR"), "{}", done.err);
+    let mirrored = setup.run(&["mirror", "./taken", &setup.at("team/inbox")]).code(5);
+    mirrored.said(&[&format!("`sealift put -r ./taken/. {}`", setup.at("team/inbox/"))]);
     // With nothing but what is there, all is well.
     fs::remove_dir_all(setup.local("src/new")).unwrap();
     let into = setup.at("window/");

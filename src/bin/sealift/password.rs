@@ -169,7 +169,7 @@ pub fn is_asked_again(error: &Error, ctx: &Context) -> bool {
     let is_typed = !Passwords::is_of_command(&ctx.common);
     let is_its_rule = error.kind() == Kind::BadCommand && error.text().contains("the new password ");
     if is_typed && is_its_rule {
-        ctx.out.note(&format!("{}; try again.", for_people(error.text().as_bytes())));
+        ctx.out.note(&format!("The server refuses it: {}; try again.", for_people(error.text().as_bytes())));
     }
     is_typed && is_its_rule
 }

@@ -11,7 +11,8 @@ use sealift::client::{
 };
 use sealift::escape::for_people;
 use sealift::files::RelPath;
-use sealift::{Client, Kind};
+use sealift::readable::shell_word;
+use sealift::{Client, Error, Kind};
 
 use super::by_link;
 use super::mirror_list::Listing;
@@ -230,7 +231,8 @@ async fn attempts(
                     Some(error)
                 }
                 (done, _) => {
-                    let mut done = with_earlier(done?, before);
+                    let done = done.map_err(|error| of_what_is_unseen(error, way))?;
+                    let mut done = with_earlier(done, before);
                     done.modes += modes;
                     return Ok(done);
                 }
@@ -247,6 +249,20 @@ async fn attempts(
             None => *client = back.once_more().await?,
         }
         progress.starts_over();
+    }
+}
+
+/// What ended a mirror; onto a folder that one may not look into it is no mirror that goes there.
+fn of_what_is_unseen(error: Error, way: &Way) -> Failure {
+    match way {
+        Way::Push { from, to } if error.text().contains("the right `list`") => {
+            let from = shell_word(&for_people(from.join(".").as_os_str().as_bytes()));
+            let to = shell_word(&format!("{}/", to.to_string().trim_end_matches('/')));
+            Failure::from(error).denied_by_server(|| {
+                format!("A mirror compares with what is there, which you may not see: `sealift put -r {from} {to}` sends all of it.")
+            })
+        }
+        _ => error.into(),
     }
 }
 

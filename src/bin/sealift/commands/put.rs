@@ -166,7 +166,7 @@ impl<'a> Send<'a> {
     /// `recursive` takes folders too.
     pub fn new(ctx: &'a Context, recursive: bool, flow: &FlowArgs) -> Outcome<Self> {
         let (how, summary, tally) = Default::default();
-        let progress = Arc::new(Progress::new(ctx.out, Direction::Send, flow)?);
+        let progress = Arc::new(Progress::new(ctx.out, Direction::Send, flow)?.for_put());
         Ok(Send { ctx, recursive, follows_links: false, how, progress, summary, tally, opened: None })
     }
 

@@ -52,7 +52,7 @@ impl Progress {
                  `sealift put {folder}.tgz` there."
             );
         }
-        let taken = text.split_once(": is there already, and the right").filter(|_| self.direction == Direction::Send);
+        let taken = text.split_once(": is there already, and the right").filter(|_| self.is_put);
         if let Some((taken, _)) = taken {
             let folder = taken.rsplit_once('/').map_or("", |(folder, _)| folder);
             let named = match folder {

@@ -82,6 +82,8 @@ pub struct Progress {
     login: Mutex<Option<Login>>,
     /// Who sends may make no folder there.
     makes_no_folders: AtomicBool,
+    /// Files go where `put` says, and can be sent to another place.
+    is_put: bool,
     /// The folder that is sent.
     tree: Mutex<PathBuf>,
     /// The failure shown last.
@@ -110,6 +112,7 @@ impl Progress {
             skipped: Mutex::default(),
             login: Mutex::default(),
             makes_no_folders: AtomicBool::new(false),
+            is_put: false,
             tree: Mutex::default(),
             last_shown: Mutex::default(),
             told: Mutex::default(),
@@ -129,6 +132,11 @@ impl Progress {
     /// Who sends may neither see nor make the folder that it goes to.
     pub fn makes_no_folders(&self) {
         self.makes_no_folders.store(true, Ordering::Relaxed);
+    }
+
+    /// The same for a `put`.
+    pub fn for_put(self) -> Self {
+        Progress { is_put: true, ..self }
     }
 
     /// This folder is sent from now on.
