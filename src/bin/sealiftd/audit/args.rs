@@ -4,25 +4,30 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
+use sealift::server::Action;
 
 pub const EXAMPLES: &str = "\
 Examples:
   sealiftd audit --file audit/audit.jsonl --path docs/report.txt --since 7d
       Who has read, changed or deleted this file in the last seven days.
+  sealiftd audit --path docs --action delete
+      Who has deleted it, something in it, or a folder that it was in, in the audit that `audit` of sealiftd.toml names.
   sealiftd audit --file audit/audit.jsonl --user bob --event change --since 2026-11-24
   sealiftd audit --event refused
-      Logins that were refused, in the audit that `audit` of sealiftd.toml names.
+      Logins that were refused.
   zcat audit/*.gz | sealiftd audit --file - --json --since 1h
       Files that were moved away and compressed, as their original lines.
 
 A path is written as its user sees it, or as it is on the server: below the data folder, as in alice/docs, or from the \
-root for a shared folder elsewhere. It is also found if a folder that it was in was renamed or deleted.
-Events: start, stop, login, refused, logout, transfer, change, look, account, admin, request, rot, lost.";
+root for a shared folder elsewhere. It is also found if a folder that it was in was renamed, deleted or restored.
+Events: start, stop, login, refused, logout, transfer, change, look, account, admin, request, talk, rot, lost.
+Actions: upload, download, delete, rename, make-folder, copy, restore, purge, list, and others that `action` of the lines says.";
 
 /// The events there are.
-const EVENTS: [&str; 13] = [
-    "start", "stop", "login", "refused", "logout", "transfer", "change", "look", "account", "admin", "request", "rot",
-    "lost",
+const EVENTS: [&str; 14] = [
+    "start", "stop", "login", "refused", "logout", "transfer", "change", "look", "account", "admin", "request", "talk",
+    "rot", "lost",
 ];
 
 /// What to look for, and where.
@@ -42,8 +47,16 @@ pub struct AuditArgs {
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
     /// Only events of this name; may be given more than once
-    #[arg(long = "event", value_name = "EVENT", value_parser = EVENTS, hide_possible_values = true)]
+    #[arg(long = "event", value_name = "EVENT", value_parser = parse_event)]
     pub events: Vec<String>,
+    /// Only what was done so, such as delete or upload; may be given more than once
+    #[arg(
+        long = "action",
+        value_name = "ACTION",
+        value_parser = PossibleValuesParser::new(Action::ALL.map(Action::word)),
+        hide_possible_values = true
+    )]
+    pub actions: Vec<String>,
     /// Only what failed or was refused
     #[arg(long)]
     pub failed: bool,
@@ -56,6 +69,16 @@ pub struct AuditArgs {
     /// Write the lines as they are, one JSON object each
     #[arg(long)]
     pub json: bool,
+}
+
+fn parse_event(text: &str) -> Result<String, String> {
+    if EVENTS.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    match Action::ALL.iter().any(|action| action.word() == text) {
+        true => Err(format!("that is an action: write --action {text}")),
+        false => Err(format!("there are these: {}", EVENTS.join(", "))),
+    }
 }
 
 fn parse_time(text: &str) -> Result<SystemTime, String> {
@@ -74,7 +97,18 @@ mod tests {
 
     #[test]
     fn the_page_of_help_names_every_event() {
-        assert!(EXAMPLES.ends_with(&format!("Events: {}.", EVENTS.join(", "))));
+        assert!(EXAMPLES.contains(&format!("Events: {}.\n", EVENTS.join(", "))));
+        let named = EXAMPLES.split_once("Actions: ").unwrap().1.split_once(", and others").unwrap().0;
+        for action in named.split(", ") {
+            assert!(Action::ALL.iter().any(|known| known.word() == action), "{action}");
+        }
+    }
+
+    #[test]
+    fn an_action_is_not_taken_for_an_event() {
+        assert_eq!(parse_event("change"), Ok("change".to_owned()));
+        assert_eq!(parse_event("delete"), Err("that is an action: write --action delete".to_owned()));
+        assert!(parse_event("deletion").unwrap_err().contains("refused"));
     }
 
     #[test]

@@ -38,11 +38,12 @@ impl<'a> Wanted<'a> {
 
     /// Whether this is.
     pub fn has(&self, row: &Row) -> bool {
-        let AuditArgs { user, session, events, failed, since, until, .. } = self.args;
+        let AuditArgs { user, session, events, actions, failed, since, until, .. } = self.args;
         let is = |key, asked: &Option<String>| asked.as_deref().is_none_or(|asked| row.text(key) == Some(asked));
         is("user", user)
             && is("session", session)
             && (events.is_empty() || events.iter().any(|event| row.text("event") == Some(event)))
+            && (actions.is_empty() || actions.iter().any(|action| row.text("action") == Some(action)))
             && (!failed || row.failed())
             && since.is_none_or(|since| since <= row.at)
             && until.is_none_or(|until| row.at < until)
@@ -97,9 +98,10 @@ impl Row {
         }
     }
 
-    /// Whether something was done to this path, to what is below it, or to a folder that it went away with.
+    /// Whether something was done to this path, to what is below it, or to a folder that it went away or came back with.
     fn concerns(&self, path: &RelPath) -> bool {
-        let takes_all = matches!(self.text("action"), Some("delete" | "rename" | "supersede" | "copy"));
+        let takes_all =
+            matches!(self.text("action"), Some("delete" | "rename" | "supersede" | "copy" | "restore" | "purge"));
         let told = ["path", "to"].into_iter().filter_map(|key| self.path(key));
         told.chain(self.places()).any(|at| {
             at.strip_prefix(path).is_some() || (takes_all && !at.is_root() && path.strip_prefix(&at).is_some())
@@ -171,6 +173,11 @@ mod tests {
 
     #[test]
     fn who_deleted_a_folder_deleted_what_was_in_it() {
+        for action in ["restore", "purge", "rename", "supersede", "copy"] {
+            assert!(found(&DELETED.replace("delete", action), "--path docs/x"), "{action}");
+        }
+        assert!(found(DELETED, "--action delete") && found(DELETED, "--action delete --action upload"));
+        assert!(!found(DELETED, "--action upload"));
         assert!(found(DELETED, "--path docs/x/y --since 2026-11-24 --until 2026-11-25 --user bob --event change"));
         assert!(found(DELETED, "--path /docs"));
         for other in
