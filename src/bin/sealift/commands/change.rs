@@ -395,7 +395,8 @@ async fn explain(client: &mut Client, failure: Failure, from: &RelPath, to: &Rel
 fn place(source: &Target, to: &Target, into_folder: bool, act: Act) -> Outcome<RelPath> {
     let Some(name) = source.path.file_name() else {
         let done = if matches!(act, Act::Move) { "moved" } else { "copied" };
-        return Err(Error::new(Kind::Usage, format!("your own folder itself cannot be {done}")).into());
+        let text = format!("your own folder itself cannot be {done}");
+        return Err(Failure::new(Kind::Usage, text, "Name what is in it; `sealift ls` shows that."));
     };
     Ok(if into_folder { to.path.join(name)? } else { to.path.clone() })
 }
