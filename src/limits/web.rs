@@ -116,7 +116,7 @@ pub const WEB_PING_TIMEOUT: Duration = Duration::from_secs(30);
 pub const WEB_IDLE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 
 /// Users that one connection serves at once, for proxies; a browser has one, and nobody in particular.
-pub const WEB_GUESTS: usize = 8;
+pub const WEB_SESSIONS: usize = 8;
 
 /// How long a login that succeeded need not be checked again, as long as no user has changed. Checking it costs 20 ms and
 /// 19 MiB, and clients send it with every request.

@@ -87,6 +87,11 @@ impl Chromium {
 
     /// Asks it for something, and waits for the answer.
     pub fn call(&self, method: &str, params: Value) -> Value {
+        self.try_call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The same; or why it was not done.
+    fn try_call(&self, method: &str, params: Value) -> Result<Value, Value> {
         let id = self.next.replace(self.next.get() + 1);
         let mut message = json!({"id": id, "method": method, "params": params});
         if !self.page.is_empty() {
@@ -99,10 +104,8 @@ impl Chromium {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.heard.recv_timeout(left) {
-                Ok(value) if value["id"] == id => {
-                    assert!(value["error"].is_null(), "{method}: {}", value["error"]);
-                    return value["result"].clone();
-                }
+                Ok(value) if value["id"] == id && value["error"].is_null() => return Ok(value["result"].clone()),
+                Ok(value) if value["id"] == id => return Err(value["error"].clone()),
                 Ok(event) => self.events.borrow_mut().push(event),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     panic!("chromium does not answer to {method}")
@@ -138,7 +141,8 @@ impl Chromium {
         let until = Instant::now() + HANG;
         loop {
             let params = json!({"expression": script, "awaitPromise": true, "returnByValue": true});
-            let result = self.call("Runtime.evaluate", params);
+            // It may come between two pages, and then is not answered.
+            let result = self.try_call("Runtime.evaluate", params).unwrap_or_else(|error| error);
             if result["result"]["value"] == true {
                 return;
             }

@@ -4,6 +4,7 @@ mod account;
 mod archives;
 mod browser;
 mod browser_links;
+mod by_rule;
 mod certificates;
 mod change;
 mod choice;

@@ -4,22 +4,17 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderValue};
-use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 use tracing::info;
 
-use super::Web;
-use super::account_page::{self, About, KeyShown, Shown};
-use super::answer::{Answer, Ids, redirect, status, text};
-use super::form::{Fields, read_only, sent};
+use super::account_page::{self, About, KeyShown, Shown, Tried};
+use super::answer::{Answer, redirect, status, text};
+use super::form::Fields;
 use super::login;
-use super::my_links::user;
-use super::request_body::RequestBody;
-use super::same_site;
+use super::own_request::OwnRequest;
 use super::target::OWN;
-use super::viewer::Viewer;
-use super::visitors::Visitors;
 use super::web_session::WebSession;
 use crate::auth::{EnrolledKey, Principal, User};
 use crate::error::{Error, Kind, Result};
@@ -52,36 +47,29 @@ const REMOVED: &str = "removed";
 /// Shows one's account, to a person or a program.
 ///
 /// # Errors
-/// [`Kind::LoginRequired`] for nobody in particular; those of a login.
-pub async fn show(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
-    let web_session = user(visitors, request).await?;
-    let query = request.uri().query();
-    if for_browser && query != Some("json") {
-        let told = match query {
-            Some(CHANGED) => {
-                Some("Your new password is right from now on. Whoever was logged in with the old one is logged out.")
-            }
-            Some(REMOVED) => Some("The key logs in no more."),
-            _ => None,
-        };
-        return page(visitors, &web_session, (StatusCode::OK, told, None), ids).await;
+/// Those of a step: the account has changed or is gone.
+pub async fn show(own: &OwnRequest<'_>) -> Result<Answer> {
+    if own.wants_json() {
+        let object = object(own.web_session.name(), &look(&own.web_session).await?);
+        return Ok(text(StatusCode::OK, "application/json", format!("{object}\n")));
     }
-    let about = look(&web_session).await?;
-    Ok(text(StatusCode::OK, "application/json", format!("{}\n", object(web_session.name(), &about))))
+    let told = match own.request.uri().query() {
+        Some(CHANGED) => {
+            Some("Your new password is right from now on. Whoever was logged in with the old one is logged out.")
+        }
+        Some(REMOVED) => Some("The key logs in no more."),
+        _ => None,
+    };
+    page(own, (StatusCode::OK, told, None)).await
 }
 
 /// Puts the password `new` in the place of the `present` one. The user's other logins by that end, as those of PASSWD do.
 ///
 /// # Errors
-/// [`Kind::Denied`] for what another site sent, and where the administrator sets the password; for a program also those of
-/// [`Visitors::change_own`].
-pub async fn change_password(
-    visitors: &Visitors,
-    request: &Request<()>,
-    body: &mut RequestBody,
-    (for_browser, ids): (bool, Ids),
-) -> Result<Answer> {
-    let Some((web_session, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
+/// [`Kind::Denied`] where the administrator sets the password; for a program also those of
+/// [`Visitors::change_own`](super::visitors::Visitors::change_own).
+pub async fn change_password(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
+    let OwnRequest { visitors, web_session, .. } = own;
     let renewed = {
         let web_session = web_session.clone();
         move |now: Option<&Principal>| {
@@ -91,11 +79,11 @@ pub async fn change_password(
         }
     };
     let changed = async {
-        let new = chosen(&fields)?;
-        let running = admit(&web_session, SessionRequest::ChangePassword, "passwd").await?;
+        let new = chosen(fields)?;
+        let running = admit(web_session, SessionRequest::ChangePassword, "passwd").await?;
         let present = Secret::new(std::mem::take(&mut *fields.get("present")));
         let done = visitors.change_own(web_session.name(), present, Change::Password(new), renewed).await;
-        end(&web_session, running, done, |desk| {
+        end(web_session, running, done, |desk| {
             let (ticket, user) = (desk.ticket(), desk.principal().name());
             desk.resources().void_tokens_of(user);
             // Whatever else is left out of the log, this is not.
@@ -106,14 +94,14 @@ pub async fn change_password(
     match changed.await {
         Ok(principal) => {
             // Who this was is nobody any more: what is asked next is asked by whoever has the new password.
-            visitors.let_go(&web_session);
-            let mut answer = done(CHANGED, for_browser);
-            if let (Some(_), Some(principal)) = (login::cookie(request.headers()), principal) {
+            visitors.let_go(web_session);
+            let mut answer = done(CHANGED, own.for_browser);
+            if let (Some(_), Some(principal)) = (login::cookie(own.request.headers()), principal) {
                 login::give_cookie(&mut answer, visitors, principal)?;
             }
             Ok(answer)
         }
-        Err(error) => refused(visitors, &web_session, error, (for_browser, ids)).await,
+        Err(error) => refused(own, Tried::Password, error).await,
     }
 }
 
@@ -121,44 +109,35 @@ pub async fn change_password(
 ///
 /// # Errors
 /// As [`change_password`].
-pub async fn remove_key(
-    visitors: &Visitors,
-    request: &Request<()>,
-    body: &mut RequestBody,
-    (for_browser, ids): (bool, Ids),
-) -> Result<Answer> {
-    let Some((web_session, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
+pub async fn remove_key(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
+    let OwnRequest { visitors, web_session, .. } = own;
     let fingerprint = String::from_utf8_lossy(&fields.get("fingerprint")).trim().to_owned();
     let present = Secret::new(std::mem::take(&mut *fields.get("present")));
     let removed = async {
-        let running = admit(&web_session, SessionRequest::ChangeKeys, "revoke").await?;
+        let running = admit(web_session, SessionRequest::ChangeKeys, "revoke").await?;
         let change = Change::Revoke(fingerprint.clone());
         let done = visitors.change_own(web_session.name(), present, change, |_| {}).await;
-        end(&web_session, running, done, move |desk| {
+        end(web_session, running, done, move |desk| {
             let (ticket, user) = (desk.ticket(), desk.principal().name());
             info!(session = %ticket.id(), peer = %ticket.peer(), user, fingerprint, by = "password", "key revoked by its user");
         })
         .await
     };
     match removed.await {
-        Ok(_) => Ok(done(REMOVED, for_browser)),
-        Err(error) => refused(visitors, &web_session, error, (for_browser, ids)).await,
+        Ok(_) => Ok(done(REMOVED, own.for_browser)),
+        Err(error) => refused(own, Tried::RemovingKey, error).await,
     }
 }
 
 /// Ends all logins of the user by browsers, this one too.
-///
-/// # Errors
-/// [`Kind::Denied`] for what another site sent; [`Kind::LoginRequired`]; those of a login.
-pub async fn log_out(visitors: &Visitors, request: &Request<()>) -> Result<Answer> {
-    same_site::check(request.uri(), request.headers())?;
-    let web_session = user(visitors, request).await?;
-    let browsers = visitors.shared().signed_in.remove_user(web_session.name());
-    info!(peer = %visitors.peer(), user = web_session.name(), browsers, "logged out of all browsers by its user");
-    login::note_log_out(&web_session).await;
+pub async fn log_out(own: &OwnRequest<'_>) -> Answer {
+    let (visitors, user) = (own.visitors, own.web_session.name());
+    let browsers = visitors.shared().signed_in.remove_user(user);
+    info!(peer = %visitors.peer(), user, browsers, "logged out of all browsers by its user");
+    login::note_log_out(&own.web_session).await;
     let mut answer = redirect(StatusCode::SEE_OTHER, "/");
     login::take_cookie(&mut answer);
-    Ok(answer)
+    answer
 }
 
 /// The password that a form has twice: of its length, and no more. What else it takes is asked where it is hashed.
@@ -218,14 +197,9 @@ fn done(word: &str, for_browser: bool) -> Answer {
     }
 }
 
-/// Why it was not done: for a person on the page itself.
-async fn refused(
-    visitors: &Visitors,
-    web_session: &Arc<WebSession>,
-    error: Error,
-    (for_browser, ids): (bool, Ids),
-) -> Result<Answer> {
-    if !for_browser || !web_session.is_welcome() {
+/// Why it was not done: for a person on the page itself, where it was tried.
+async fn refused(own: &OwnRequest<'_>, tried: Tried, error: Error) -> Result<Answer> {
+    if !own.for_browser || !own.web_session.is_welcome() {
         return Err(error);
     }
     let (kind, why) = error.told_by_server();
@@ -235,19 +209,17 @@ async fn refused(
         Kind::Usage => (StatusCode::BAD_REQUEST, why),
         kind => (status(kind), why),
     };
-    page(visitors, web_session, (status, None, Some(&why)), ids).await
+    page(own, (status, None, Some((tried, &why)))).await
 }
 
 async fn page(
-    visitors: &Visitors,
-    web_session: &Arc<WebSession>,
-    (status, told, why): (StatusCode, Option<&str>, Option<&str>),
-    ids: Ids,
+    own: &OwnRequest<'_>,
+    (status, told, why): (StatusCode, Option<&str>, Option<(Tried, &str)>),
 ) -> Result<Answer> {
-    let about = look(web_session).await?;
-    let viewer = Viewer::from(web_session.principal());
-    let shown = Shown { viewer: &viewer, about: &about, told, why, may_write: visitors.shared().web == Web::On };
-    let mut answer = text(status, "text/html; charset=utf-8", account_page::account(&shown, ids));
+    let about = look(&own.web_session).await?;
+    let may_write = own.web_session.may_write();
+    let shown = Shown { viewer: &own.viewer(), about: &about, told, why, may_write };
+    let mut answer = text(status, "text/html; charset=utf-8", account_page::account(&shown, own.ids));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)
 }
@@ -262,10 +234,10 @@ async fn look(web_session: &Arc<WebSession>) -> Result<About> {
         let groups = users.shares().groups_of(desk.principal().name()).into_iter().map(str::to_owned).collect();
         let usage = desk.usage_now(&RelPath::root());
         let counter = (usage == UsageNow::Uncounted).then(|| desk.counter(vec![RelPath::root()]));
-        let terms = desk.principal().home_terms();
+        let (terms, least) = (desk.principal().home_terms(), users.password_rule().min());
         desk.succeeded(&running);
         desk.rest();
-        Ok((About { grants, terms, groups, keys, usage }, counter))
+        Ok((About { grants, terms, groups, keys, usage, least }, counter))
     });
     let (mut about, counter) = looking.await?;
     if let Some(counting) = counter.and_then(|counter| web_session.counting(counter)) {
@@ -290,7 +262,7 @@ fn keys_of(user: &User) -> Vec<KeyShown> {
     given.chain(enrolled).collect()
 }
 
-fn object(name: &str, About { grants, terms, groups, keys, usage }: &About) -> Value {
+fn object(name: &str, About { grants, terms, groups, keys, usage, .. }: &About) -> Value {
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let usage = match usage {
         UsageNow::Known(usage) => *usage,

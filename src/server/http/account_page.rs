@@ -27,6 +27,17 @@ pub struct About {
     pub keys: Vec<KeyShown>,
     /// What the home holds, if that is bounded.
     pub usage: UsageNow,
+    /// The least number of characters of a new password.
+    pub least: usize,
+}
+
+/// What a form of the page tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// To choose another password.
+    Password,
+    /// To take a key away.
+    RemovingKey,
 }
 
 /// A key that logs the user in.
@@ -51,8 +62,8 @@ pub struct Shown<'a> {
     pub about: &'a About,
     /// What was just done.
     pub told: Option<&'a str>,
-    /// Why it was not.
-    pub why: Option<&'a str>,
+    /// What was not, and why.
+    pub why: Option<(Tried, &'a str)>,
     /// Whether this server lets anybody write by HTTP.
     pub may_write: bool,
 }
@@ -64,10 +75,9 @@ pub fn folders(grants: &Grants) -> impl Iterator<Item = &SharedFolder> {
 
 /// An account.
 pub fn account(shown: &Shown<'_>, ids: Ids) -> String {
-    let Shown { viewer, about, told, why, .. } = shown;
+    let Shown { viewer, about, told, .. } = shown;
     let what = html! {
         @if let Some(told) = told { p .done role="status" { (told) } }
-        @if let Some(why) = why { p .wrong role="alert" { (escape::for_people(why.as_bytes())) } }
         section .card aria-labelledby="who" {
             h2 #who { (viewer.name) @if about.grants.admin { " " span .tag { "Administrator" } } }
             (room(about))
@@ -176,23 +186,33 @@ fn rights(access: Access) -> String {
     }
 }
 
+/// Why this was not done, if it was tried.
+fn wrong(shown: &Shown<'_>, tried: Tried) -> Markup {
+    let why = shown.why.filter(|(what, _)| *what == tried).map(|(_, why)| why);
+    // It is what one looks at first, however far down it stands.
+    html! { @if let Some(why) = why { p .wrong role="alert" tabindex="-1" autofocus { (escape::for_people(why.as_bytes())) } } }
+}
+
 /// The form for another password, or why there is none.
-fn password(Shown { viewer, about, may_write, .. }: &Shown<'_>) -> Markup {
+fn password(shown: &Shown<'_>) -> Markup {
+    let Shown { viewer, about, may_write, .. } = shown;
     html! {
         section .card aria-labelledby="password" {
             h2 #password { "Password" }
             @if !about.grants.self_service.password {
+                (wrong(shown, Tried::Password))
                 p .sum { "The administrator of this server sets your password." }
             } @else if !*may_write {
                 p .sum { "This page only shows: " code { "sealift passwd" } " changes your password." }
             } @else {
                 p .sum { "With a new one you are logged out everywhere else: in other browsers, and in programs that have the old one." }
                 form .login method="post" action=(own(account::PASSWORD)) {
+                    (wrong(shown, Tried::Password))
                     // For programs that keep passwords.
                     input name="user" type="text" autocomplete="username" value=(viewer.name) readonly hidden;
                     label for="present" { "Present password" }
                     input #present name="present" type="password" autocomplete="current-password" required;
-                    (password_fields())
+                    (password_fields(about.least))
                     button .main type="submit" { "Change it" }
                 }
             }
@@ -201,14 +221,16 @@ fn password(Shown { viewer, about, may_write, .. }: &Shown<'_>) -> Markup {
 }
 
 /// The keys that log in, and the way to take one away.
-fn keys(Shown { about, may_write, .. }: &Shown<'_>) -> Markup {
+fn keys(shown: &Shown<'_>) -> Markup {
+    let Shown { about, may_write, .. } = shown;
     if about.keys.is_empty() {
-        return html! {};
+        return wrong(shown, Tried::RemovingKey);
     }
     let may = about.grants.self_service.keys && *may_write;
     html! {
         section .card aria-labelledby="keys" {
             h2 #keys { "Keys" }
+            (wrong(shown, Tried::RemovingKey))
             p .sum { "These log in as you with " code { "sealift" } ", without the password." }
             ul .keys {
                 @for KeyShown { name, fingerprint, access, expires, added } in &about.keys {

@@ -267,7 +267,7 @@ async fn watch(visitors: &Visitors, progress: &Progress, heard: UnboundedReceive
                         pin_mut!(ended, gone);
                         select_biased! {
                             why = ended => Some(why),
-                            // Nothing is ever sent: the guest is gone.
+                            // Nothing is ever sent: the session is gone.
                             _ = gone => None,
                         }
                     }

@@ -17,13 +17,11 @@ use super::entries::{Batch, batch};
 use super::file::Asked;
 use super::offers::Offered;
 use super::open_at_desk::OpenAtDesk;
-use super::page;
 use super::query::{Query, Sort};
 use super::rows::{Form, Rows, Scene};
 use super::target::Place;
 use super::used::Counting;
 use super::web_session::{OpenFile, WebSession, begin, unexpected};
-use crate::auth::Access;
 use crate::budget::Claim;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, UsageNow};
@@ -98,35 +96,8 @@ pub async fn serve(web_session: &Arc<WebSession>, asked: Asked, form: Form, ids:
     Ok(answer)
 }
 
-/// The page of a home, or of a shared folder, for a person who may upload and not list: there is something to do here, and nothing to be seen. None for
-/// anybody else.
-///
-/// # Errors
-/// Those of a step: the account has changed or is gone.
-pub async fn delivery(web_session: &Arc<WebSession>, asked: &Asked, form: Form, ids: Ids) -> Result<Option<Answer>> {
-    if form != Form::Page || !web_session.may_write() {
-        return Ok(None);
-    }
-    let path = asked.place.path.clone();
-    // The rights of now: those of the login may have changed.
-    let asking = web_session.step(move |desk| {
-        let grants = desk.principal().grants();
-        let is_whole = path.is_root() || grants.folders.iter().any(|folder| folder.at == path);
-        Ok((Offered::now(desk, &path, Form::Text), is_whole))
-    });
-    let (offered, is_whole) = asking.await?;
-    let delivers = offered.here.contains(Access::UPLOAD) && !offered.here.contains(Access::LIST);
-    if !is_whole || !delivers {
-        return Ok(None);
-    }
-    let (place, query, user) = (asked.place.clone(), asked.query.clone(), asked.viewer.clone());
-    let scene = Scene { place, query, user, offered, is_writable: true, is_sorted: true, is_cut: false, ids };
-    let mut answer = typed(form);
-    *answer.body_mut() = Body::whole(page::delivery(&scene));
-    Ok(Some(answer))
-}
-
-fn typed(form: Form) -> Answer {
+/// An answer of this form, without its body.
+pub fn typed(form: Form) -> Answer {
     let mut answer = answer(StatusCode::OK);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
     answer

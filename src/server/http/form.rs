@@ -1,19 +1,11 @@
 //! What a form of a page sends: `application/x-www-form-urlencoded`, as the URL standard has it.
 
-use std::sync::Arc;
-
+use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
-use hyper::{HeaderMap, Request};
 use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
 
-use super::Web;
-use super::answer::{Answer, Ids, Reader, not_allowed};
-use super::my_links::user;
 use super::request_body::RequestBody;
-use super::same_site;
-use super::visitors::Visitors;
-use super::web_session::WebSession;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
@@ -60,28 +52,6 @@ impl Fields {
         decoded.extend(percent_decode(&value));
         decoded
     }
-}
-
-/// What a page sends, and whose it is; none where nothing may be written.
-///
-/// # Errors
-/// [`Kind::Denied`] for what another site sent, [`Kind::LoginRequired`], and those of [`Fields::read`].
-pub async fn sent(
-    visitors: &Visitors,
-    request: &Request<()>,
-    body: &mut RequestBody,
-) -> Result<Option<(Arc<WebSession>, Fields)>> {
-    if visitors.shared().web != Web::On {
-        return Ok(None);
-    }
-    same_site::check(request.uri(), request.headers())?;
-    let web_session = user(visitors, request).await?;
-    Ok(Some((web_session, Fields::read(request.headers(), body).await?)))
-}
-
-/// What whoever sends something is told there.
-pub fn read_only(visitors: &Visitors, ids: Ids) -> Answer {
-    not_allowed("POST", visitors.shared().web, &Reader::Program, ids)
 }
 
 #[cfg(test)]

@@ -42,7 +42,8 @@ pub fn form(visitors: &Visitors, user: &str, for_browser: bool, ids: Ids) -> Ans
         let why = "Open this in a browser, or type the line that begins with `sealift join`.\n";
         return text(StatusCode::OK, "text/plain; charset=utf-8", why);
     }
-    page(StatusCode::OK, &Invited { user: known(user), secret: "", why: None }, ids)
+    let invited = Invited { user: known(user), secret: "", why: None, least: least(visitors) };
+    page(StatusCode::OK, join_page::join(&invited, ids))
 }
 
 /// What the form sends: `user`, `invitation`, `new` and `again`.
@@ -73,10 +74,13 @@ pub async fn join(visitors: &Visitors, request: &Request<()>, body: &mut Request
                 Kind::Usage => StatusCode::BAD_REQUEST,
                 _ => return Err(error),
             };
-            // What cannot be used is not said again; with another password the same may do.
-            let again = String::from_utf8_lossy(secret.expose());
-            let secret = if kind == Kind::LoginFailed { "" } else { &*again };
-            return Ok(page(status, &Invited { user: known(&user), secret, why: Some(&why) }, ids));
+            if kind == Kind::LoginFailed {
+                return Ok(page(status, join_page::unusable(known(&user), ids)));
+            }
+            // With another password the same invitation may do.
+            let secret = String::from_utf8_lossy(secret.expose());
+            let invited = Invited { user: known(&user), secret: &secret, why: Some(&why), least: least(visitors) };
+            return Ok(page(status, join_page::join(&invited, ids)));
         }
     };
     // Whatever the browser had: the new one is chosen here and by nobody else.
@@ -99,8 +103,13 @@ fn invitation(typed: &[u8]) -> Vec<u8> {
     secret.trim_ascii().to_vec()
 }
 
-fn page(status: StatusCode, invited: &Invited<'_>, ids: Ids) -> Answer {
-    let mut answer = text(status, "text/html; charset=utf-8", join_page::join(invited, ids));
+/// The least number of characters of a password that is chosen now.
+fn least(visitors: &Visitors) -> usize {
+    visitors.shared().users.latest().password_rule().min()
+}
+
+fn page(status: StatusCode, page: String) -> Answer {
+    let mut answer = text(status, "text/html; charset=utf-8", page);
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }

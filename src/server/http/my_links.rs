@@ -1,20 +1,14 @@
 //! One's own links, from a page: made, listed, withdrawn. What LINK, LINKS and UNLINK are for `sealift/1`, by the same steps at the desk.
 
-use std::sync::Arc;
-
 use hyper::header::{CACHE_CONTROL, HeaderValue, LOCATION};
-use hyper::{Request, StatusCode, Uri};
+use hyper::{StatusCode, Uri};
 use serde_json::{Value, json};
 
-use super::Web;
-use super::answer::{Answer, Ids, Reader, not_allowed, redirect, set, text};
-use super::form::{Fields, read_only, sent};
+use super::answer::{Answer, redirect, set, text};
+use super::form::Fields;
 use super::link_page::{self, Made, Shown};
-use super::request_body::RequestBody;
-use super::same_site;
+use super::own_request::OwnRequest;
 use super::target::{LinkSecret, Place, Target, Whose, host};
-use super::viewer::Viewer;
-use super::visitors::{Claimed, Visitors};
 use super::web_session::WebSession;
 use crate::auth::{Link, LinkShown, LinkTo};
 use crate::error::{Error, Kind, Result};
@@ -34,9 +28,9 @@ pub const REMOVE: &str = "links/remove";
 /// Shows one's links, to a person or a program.
 ///
 /// # Errors
-/// [`Kind::LoginRequired`] for nobody in particular; those of a login.
-pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
-    let web_session = user(visitors, request).await?;
+/// Those of a step: the account has changed or is gone.
+pub async fn list(own: &OwnRequest<'_>) -> Result<Answer> {
+    let web_session = &own.web_session;
     let links = web_session
         .step(|desk: &mut Desk| {
             let running = desk.admit(SessionRequest::Talk, "links", &mut |_| {})?;
@@ -46,39 +40,24 @@ pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool,
             Ok(links)
         })
         .await?;
-    if for_browser && request.uri().query() != Some("json") {
-        let shown: Vec<Shown> =
-            links.iter().map(|shown| Shown { shown, url: place(&web_session, &shown.link).url(false) }).collect();
-        return Ok(text(
-            StatusCode::OK,
-            "text/html; charset=utf-8",
-            link_page::mine(&Viewer::from(web_session.principal()), &shown, (web_session.may_write(), ids)),
-        ));
+    if own.wants_json() {
+        let all: Vec<Value> = links.iter().map(|shown| object(shown, &place(web_session, &shown.link))).collect();
+        return Ok(text(StatusCode::OK, "application/json", format!("{}\n", json!({ "links": all }))));
     }
-    let all: Vec<Value> = links.iter().map(|shown| object(shown, &place(&web_session, &shown.link))).collect();
-    Ok(text(StatusCode::OK, "application/json", format!("{}\n", json!({ "links": all }))))
+    let shown: Vec<Shown> =
+        links.iter().map(|shown| Shown { shown, url: place(web_session, &shown.link).url(false) }).collect();
+    let page = link_page::mine(&own.viewer(), &shown, (web_session.may_write(), own.ids));
+    Ok(text(StatusCode::OK, "text/html; charset=utf-8", page))
 }
 
 /// Makes a link, as a form says: `path` (the path of a URL), `kind` (`read`, `drop`), `expires` (seconds from now, `never`), `password`,
 /// `downloads`, `size`, `files`, `name`; all but the first may be missing or empty.
 ///
 /// # Errors
-/// [`Kind::Denied`] for what another site sent, and where the gate says so; [`Kind::BadCommand`]; those of the gate, the store and
-/// making one.
-pub async fn make(
-    visitors: &Visitors,
-    request: &Request<()>,
-    body: &mut RequestBody,
-    (for_browser, ids): (bool, Ids),
-) -> Result<Answer> {
-    if visitors.shared().web != Web::On {
-        return Ok(not_allowed("POST", visitors.shared().web, &Reader::Program, ids));
-    }
-    let headers = request.headers();
-    same_site::check(request.uri(), headers)?;
-    let web_session = user(visitors, request).await?;
-    let fields = Fields::read(headers, body).await?;
-    let query = query(&fields, &web_session)?;
+/// [`Kind::Denied`] where the gate says so; [`Kind::BadCommand`]; those of the gate, the store and making one.
+pub async fn make(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
+    let OwnRequest { visitors, request, web_session, .. } = own;
+    let query = query(fields, web_session)?;
     let password = Secret::new(std::mem::take(&mut *fields.get("password")));
     if password.expose().len() > limits::PASSWORD_MAX {
         let text = format!("the password is longer than {} bytes", limits::PASSWORD_MAX);
@@ -119,14 +98,10 @@ pub async fn make(
         })
         .await?;
     let path = format!("{}#{}", LinkSecret::from(&secret).url(), visitors.shared().keys.now().pin);
-    let url = host(request.uri(), headers).map_or(path.clone(), |host| format!("https://{host}{path}"));
-    let mut answer = if for_browser {
+    let url = host(request.uri(), request.headers()).map_or(path.clone(), |host| format!("https://{host}{path}"));
+    let mut answer = if own.for_browser {
         let made = Made { url: &url, link: &link };
-        text(
-            StatusCode::CREATED,
-            "text/html; charset=utf-8",
-            link_page::made(&Viewer::from(web_session.principal()), &made, ids),
-        )
+        text(StatusCode::CREATED, "text/html; charset=utf-8", link_page::made(&own.viewer(), &made, own.ids))
     } else {
         let made = json!({ "url": url, "name": link.name, "kind": link.to.word(), "expires": link.expires });
         text(StatusCode::CREATED, "application/json", format!("{made}\n"))
@@ -140,16 +115,10 @@ pub async fn make(
 /// Withdraws the link of this `name`.
 ///
 /// # Errors
-/// [`Kind::Denied`] for what another site sent; [`Kind::NotFound`]; those of the disk.
-pub async fn remove(
-    visitors: &Visitors,
-    request: &Request<()>,
-    body: &mut RequestBody,
-    (for_browser, ids): (bool, Ids),
-) -> Result<Answer> {
-    let Some((web_session, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
+/// [`Kind::NotFound`]; those of the disk.
+pub async fn remove(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
     let name = String::from_utf8_lossy(&fields.get("name")).into_owned();
-    web_session
+    own.web_session
         .step(move |desk: &mut Desk| {
             let running = desk.admit(SessionRequest::EndLink, "unlink", &mut |_| {})?;
             let ended = match desk.remove_link(&name) {
@@ -163,24 +132,10 @@ pub async fn remove(
             ended
         })
         .await?;
-    Ok(match for_browser {
+    Ok(match own.for_browser {
         true => redirect(StatusCode::SEE_OTHER, &format!("/{}/{PATH}", super::target::OWN)),
         false => super::answer::answer(StatusCode::NO_CONTENT),
     })
-}
-
-/// The user who asks.
-///
-/// # Errors
-/// [`Kind::LoginRequired`] for nobody in particular; those of a login.
-pub async fn user(visitors: &Visitors, request: &Request<()>) -> Result<Arc<WebSession>> {
-    let required = || Error::new(Kind::LoginRequired, "log in first");
-    let claimed = visitors.claimed(request.headers())?;
-    if matches!(claimed, Claimed::Nobody) {
-        return Err(required());
-    }
-    let web_session = visitors.web_session(claimed).await?;
-    if web_session.is_anonymous() { Err(required()) } else { Ok(web_session) }
 }
 
 /// Where in the maker's home a link leads.

@@ -54,6 +54,14 @@ impl Offered {
         self.kept.told()
     }
 
+    /// Whether something is to be seen in a folder of the one that this is about: what is in it, or the page for bringing files to it.
+    pub fn opens(&self, folder: Option<&RelPath>, is_writable: bool) -> bool {
+        let Some(grants) = &self.rules else { return self.here.contains(Access::LIST) };
+        folder.is_some_and(|folder| {
+            grants.access_at(folder).contains(Access::LIST) || (is_writable && delivers(grants, folder))
+        })
+    }
+
     /// Whether this entry of the folder is one that is shared with whoever looks.
     pub fn is_shared(&self, folder: &RelPath, entry: &Entry) -> bool {
         let grants = self.rules.as_ref().filter(|grants| !grants.folders.is_empty());
@@ -122,6 +130,17 @@ fn in_folder(grants: &Grants, folder: &RelPath) -> Access {
     let making = Access::UPLOAD.union(Access::MKDIR).union(Access::OVERWRITE);
     let asked = making.union(Access::DOWNLOAD).union(Access::LINK);
     here.without(asked).union(new.intersection(making)).union(fetch).union(link.intersection(Access::LINK))
+}
+
+/// Whether somebody may bring files to this folder, and not see what is there.
+pub fn delivers(grants: &Grants, folder: &RelPath) -> bool {
+    let here = in_folder(grants, folder);
+    here.contains(Access::UPLOAD) && !here.contains(Access::LIST)
+}
+
+/// The same, and it is no part of another such folder.
+pub fn is_drop_box(grants: &Grants, folder: &RelPath) -> bool {
+    delivers(grants, folder) && folder.parent().is_none_or(|above| !delivers(grants, &above))
 }
 
 /// What may be done with an entry: fetching it, or something of it, giving it another name, removing it, and making a link to it, to

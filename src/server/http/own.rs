@@ -11,6 +11,7 @@ use super::conditions::{Decision, Validators};
 use super::join;
 use super::login;
 use super::my_links;
+use super::own_request::OwnRequest;
 use super::request_body::RequestBody;
 use super::trash;
 use super::visitors::Visitors;
@@ -70,9 +71,14 @@ pub async fn serve(
         "drop.js" => Ok(DROP_SCRIPT.answer(headers)),
         "panel.js" => Ok(PANEL_SCRIPT.answer(headers)),
         "icon.svg" => Ok(ICON.answer(headers)),
-        my_links::PATH => my_links::list(visitors, request, for_browser, ids).await,
-        trash::PATH => trash::list(visitors, request, for_browser, ids).await,
-        account::PATH => account::show(visitors, request, for_browser, ids).await,
+        my_links::PATH | trash::PATH | account::PATH => {
+            let own = OwnRequest::of(visitors, request, (for_browser, ids)).await?;
+            match path {
+                my_links::PATH => my_links::list(&own).await,
+                trash::PATH => trash::list(&own).await,
+                _ => account::show(&own).await,
+            }
+        }
         "login" => login::form(visitors, request, for_browser, ids).await,
         path => match join::invited(path) {
             Some(user) => Ok(join::form(visitors, user, for_browser, ids)),
@@ -92,18 +98,52 @@ pub async fn post(
     body: &mut RequestBody,
     (for_browser, ids): (bool, Ids),
 ) -> Result<Answer> {
+    let told = (for_browser, ids);
     match path {
-        my_links::PATH => my_links::make(visitors, request, body, (for_browser, ids)).await,
-        my_links::REMOVE => my_links::remove(visitors, request, body, (for_browser, ids)).await,
-        trash::RESTORE => trash::restore(visitors, request, body, (for_browser, ids)).await,
-        trash::EMPTY => trash::empty(visitors, request, body, (for_browser, ids)).await,
-        account::PASSWORD => account::change_password(visitors, request, body, (for_browser, ids)).await,
-        account::REMOVE_KEY => account::remove_key(visitors, request, body, (for_browser, ids)).await,
-        account::LOG_OUT => account::log_out(visitors, request).await,
-        join::PATH => join::join(visitors, request, body, ids).await,
-        "login" => login::log_in(visitors, request, body, ids).await,
-        "logout" => login::log_out(visitors, request).await,
-        _ => Err(no_such_page()),
+        join::PATH => return join::join(visitors, request, body, ids).await,
+        "login" => return login::log_in(visitors, request, body, ids).await,
+        "logout" => return login::log_out(visitors, request).await,
+        // Whatever a server lets be written, one can log out.
+        account::LOG_OUT => return Ok(account::log_out(&OwnRequest::changing(visitors, request, told).await?).await),
+        _ => {}
+    }
+    let form = OwnForm::at(path).ok_or_else(no_such_page)?;
+    let (own, fields) = match OwnRequest::with_form(visitors, request, body, told).await? {
+        Ok(sent) => sent,
+        Err(read_only) => return Ok(read_only),
+    };
+    match form {
+        OwnForm::MakeLink => my_links::make(&own, &fields).await,
+        OwnForm::RemoveLink => my_links::remove(&own, &fields).await,
+        OwnForm::Restore => trash::restore(&own, &fields).await,
+        OwnForm::EmptyTrash => trash::empty(&own, &fields).await,
+        OwnForm::ChangePassword => account::change_password(&own, &fields).await,
+        OwnForm::RemoveKey => account::remove_key(&own, &fields).await,
+    }
+}
+
+/// The forms of pages that are somebody's own.
+enum OwnForm {
+    MakeLink,
+    RemoveLink,
+    Restore,
+    EmptyTrash,
+    ChangePassword,
+    RemoveKey,
+}
+
+impl OwnForm {
+    /// The one that is sent here.
+    fn at(path: &str) -> Option<OwnForm> {
+        match path {
+            my_links::PATH => Some(OwnForm::MakeLink),
+            my_links::REMOVE => Some(OwnForm::RemoveLink),
+            trash::RESTORE => Some(OwnForm::Restore),
+            trash::EMPTY => Some(OwnForm::EmptyTrash),
+            account::PASSWORD => Some(OwnForm::ChangePassword),
+            account::REMOVE_KEY => Some(OwnForm::RemoveKey),
+            _ => None,
+        }
     }
 }
 

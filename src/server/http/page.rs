@@ -4,16 +4,14 @@ use hyper::StatusCode;
 use maud::{DOCTYPE, Markup, Render, html};
 
 use super::answer::Ids;
-use super::offers::with_entry;
 use super::query::{Query, Sort};
 use super::rows::{Scene, minutes};
 use super::target::{Place, Whose, encode};
 use super::trash;
-use super::types::Type;
 use super::viewer::{ACCOUNT, LOGIN, Viewer, home, who};
 use crate::auth::Access;
 use crate::escape;
-use crate::files::{Entry, EntryKind, Mtime, RelPath, UsageNow};
+use crate::files::{Mtime, RelPath, UsageNow};
 use crate::limits;
 use crate::readable;
 
@@ -165,7 +163,7 @@ fn kept_elsewhere(scene: &Scene) -> Option<String> {
 }
 
 /// Rights as a script reads them.
-fn words(scene: &Scene, access: Access) -> String {
+pub fn words(scene: &Scene, access: Access) -> String {
     let access = if scene.is_writable { access } else { access.intersection(Access::READ) };
     access.names().collect::<Vec<_>>().join(" ")
 }
@@ -235,56 +233,8 @@ pub fn uploads() -> Markup {
     }
 }
 
-/// How a file can be shown within the page; none for what a browser would have to open, or must not.
-fn shown(name: &[u8]) -> Option<&'static str> {
-    let kind = Type::of(&RelPath::parse(name).ok()?);
-    if !kind.is_harmless {
-        return None;
-    }
-    match kind.name.split('/').next()? {
-        "image" => Some("image"),
-        "audio" => Some("audio"),
-        "video" => Some("video"),
-        "text" => Some("text"),
-        _ if kind.name == "application/json" => Some("text"),
-        _ => None,
-    }
-}
-
-/// A folder's next row. `name` is for people, `href` where it is.
-pub fn folder_row(scene: &Scene, entry: &Entry, (name, href): (&str, &str), out: &mut String) {
-    let time = minutes(entry.mtime);
-    // Told where it is not what is told of the whole folder.
-    let own = scene.offered.rules.as_ref().map(|grants| match scene.place.path.join(&entry.path) {
-        Ok(path) => with_entry(grants, &path, entry.kind),
-        Err(_) => Access::NONE,
-    });
-    // Where what a search has found is.
-    let (above, name) = name.rsplit_once('/').map_or((None, name), |(above, name)| (Some(above), name));
-    let above = html! { @if let Some(above) = above { small { (above) "/" } } };
-    let may_fetch = own.unwrap_or(scene.offered.here).contains(Access::DOWNLOAD);
-    html! {
-        tr .{ (entry.kind.word()) } data-may=[own.map(|own| words(scene, own))] {
-            td .name {
-                @match entry.kind {
-                    EntryKind::Directory => a href=(href) { (above) (name) },
-                    EntryKind::File => a href=(href) data-show=[shown(&entry.path).filter(|_| may_fetch)] { (above) (name) },
-                    EntryKind::Link | EntryKind::Other => span { (above) (name) },
-                }
-            }
-            td .size {
-                @if entry.kind == EntryKind::File { (readable::size(entry.size)) }
-                @else if scene.offered.is_shared(&scene.place.path, entry) { "Shared" }
-            }
-            td .time { time datetime=(format!("{}Z", time.replace(' ', "T"))) { (time) } }
-        }
-    }
-    .render_to(out);
-    out.push('\n');
-}
-
-/// A folder's page behind its last row.
-pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out: &mut String) {
+/// A folder's page behind its last row. `is_closed`: some of what is in it has no link.
+pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), (unread, is_closed): (u64, bool), out: &mut String) {
     let may_upload = scene.is_writable && scene.offered.here.contains(Access::UPLOAD);
     out.push_str("</tbody></table>");
     html! {
@@ -306,6 +256,7 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
                 UsageNow::Uncounted => span .counting { " · what is used is being counted" }
             }
             @if entries > 0 { " · " span .zone { "times are UTC" } }
+            @if is_closed { " · What has no link you may see here, and not open." }
         }
     }
     .render_to(out);
@@ -398,11 +349,12 @@ pub fn of_user(title: &str, (viewer, here): (&Viewer, &str), what: &Markup, ids:
     whole(title, Some(viewer), here, what, ids)
 }
 
-/// The way to choose a password: twice, so that it is what was meant.
-pub fn password_fields() -> Markup {
+/// The way to choose a password: twice, so that it is what was meant. It has so many characters at least.
+pub fn password_fields(least: usize) -> Markup {
     html! {
         label for="new" { "New password" }
-        input #new name="new" type="password" autocomplete="new-password" maxlength=(limits::PASSWORD_MAX) required;
+        input #new name="new" type="password" autocomplete="new-password" minlength=(least) maxlength=(limits::PASSWORD_MAX) required aria-describedby="least";
+        p #least .sum { "At least " (least) " characters, and not your name." }
         label for="again" { "The same again" }
         input #again name="again" type="password" autocomplete="new-password" maxlength=(limits::PASSWORD_MAX) required;
     }

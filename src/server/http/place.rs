@@ -6,6 +6,7 @@ use hyper::StatusCode;
 
 use super::answer::{Answer, Ids, redirect};
 use super::archive;
+use super::delivery;
 use super::file::{self, Asked};
 use super::folder;
 use super::rows::Form;
@@ -32,7 +33,7 @@ async fn look(web_session: &Arc<WebSession>, asked: Asked, is_for_browser: bool,
         let file = asked.place.url(false);
         let served = match asked.query.archive {
             Some(format) => archive::serve(web_session, asked, format).await,
-            None => match folder::delivery(web_session, &asked, form, ids).await? {
+            None => match delivery::page(web_session, &asked, form, ids).await? {
                 Some(page) => Ok(page),
                 None => folder::serve(web_session, asked, form, ids).await,
             },
@@ -50,7 +51,7 @@ async fn look(web_session: &Arc<WebSession>, asked: Asked, is_for_browser: bool,
         // Who may list and not read files is led to the folder all the same; who may not is refused once.
         Err(error) if error.kind() == Kind::Denied => match may_look(web_session, &again).await {
             true => folder::serve(web_session, again, form, ids).await.map_err(|_| error),
-            false => Err(error),
+            false => delivery::way(web_session, &again, form).await?.ok_or(error),
         },
         answer => answer,
     }

@@ -56,7 +56,7 @@ impl Arrival {
 }
 
 impl Turned<'_> {
-    /// `guest`: who came by a link. Otherwise it is whoever is logged in by the headers.
+    /// `web_session`: who came by a link. Otherwise it is whoever is logged in by the headers.
     fn tell(&self, web_session: Option<&WebSession>, why: Kind) {
         let Turned { visitors, request, session } = self;
         let (shared, peer) = (visitors.shared(), visitors.peer());

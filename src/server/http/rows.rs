@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::answer::Ids;
 use super::folder::bytes;
+use super::folder_row::folder_row;
 use super::offers::Offered;
 use super::page;
 use super::query::Query;
@@ -49,6 +50,8 @@ pub struct Rows {
     scene: Scene,
     entries: u64,
     bytes: u64,
+    /// Something was shown that cannot be opened.
+    is_closed: bool,
 }
 
 impl Form {
@@ -65,7 +68,7 @@ impl Form {
 impl Rows {
     /// Of this listing.
     pub fn new(form: Form, scene: Scene) -> Rows {
-        Rows { form, scene, entries: 0, bytes: 0 }
+        Rows { form, scene, entries: 0, bytes: 0, is_closed: false }
     }
 
     /// So much is used, as is known by now.
@@ -98,7 +101,7 @@ impl Rows {
         let names: Vec<_> = entry.path.split(|byte| *byte == b'/').map(encode).collect();
         let href = format!("./{}{slash}", names.join("/"));
         match self.form {
-            Form::Page => page::folder_row(&self.scene, entry, (&name, &href), out),
+            Form::Page => self.is_closed |= folder_row(&self.scene, entry, (&name, &href), out),
             Form::Text => {
                 let size = if entry.kind == EntryKind::File { entry.size.to_string() } else { String::from("-") };
                 let _ = writeln!(out, "{size:>14}  {}  {name}{slash}", minutes(entry.mtime));
@@ -129,7 +132,9 @@ impl Rows {
     /// What comes behind the last row; so many entries could not be read.
     pub fn tail(&self, unread: u64, out: &mut String) {
         match self.form {
-            Form::Page => page::folder_tail(&self.scene, (self.entries, self.bytes), unread, out),
+            Form::Page => {
+                page::folder_tail(&self.scene, (self.entries, self.bytes), (unread, self.is_closed), out);
+            }
             Form::Text => {
                 if unread > 0 {
                     let _ = writeln!(out, "({unread} could not be read)");

@@ -1,6 +1,6 @@
-//! The desk of a guest, and the work that waits for it.
+//! The desk of a session, and the work that waits for it.
 //!
-//! Work is done one piece after the other, in the order in which it came, in turns of the guest's source. A turn goes on with all
+//! Work is done one piece after the other, in the order in which it came, in turns of the session's source. A turn goes on with all
 //! that waits as long as its place lasts: of many small files that are asked for at once, most cost no thread's waking.
 
 use std::collections::VecDeque;
@@ -100,7 +100,7 @@ impl Sat for SharedDesk {
     }
 }
 
-/// A shared_desk, and who waits for it. Clones are the same.
+/// A desk that is shared, and who waits for it. Clones are the same.
 pub struct Queue<S = SharedDesk>(Arc<Inner<S>>);
 
 struct Inner<S> {
@@ -200,7 +200,7 @@ impl<T> Errand<T> {
 }
 
 impl<S: Sat> Queue<S> {
-    /// At this shared_desk, in turns of this source.
+    /// At this desk, in turns of this source.
     pub fn new(shared_desk: S, turns: Arc<Turns>, source: Source) -> Queue<S> {
         let line = Line { waiting: VecDeque::new(), sweep_at: SWEEP_MIN, is_called: false };
         Queue(Arc::new(Inner { turns, source, shared_desk: Mutex::new(shared_desk), line: Mutex::new(line) }))

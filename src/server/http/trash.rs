@@ -3,19 +3,16 @@
 
 use std::sync::Arc;
 
-use hyper::{Request, StatusCode, Uri};
+use hyper::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Ids, redirect, status, text};
-use super::form::{Fields, read_only, sent};
-use super::my_links::user;
+use super::answer::{Answer, redirect, status, text};
+use super::form::Fields;
 use super::offers::keeps;
-use super::request_body::RequestBody;
+use super::own_request::OwnRequest;
 use super::target::{OWN, Place, Target, Whose, encode};
 use super::trash_page::{self, Shown, View};
-use super::viewer::Viewer;
-use super::visitors::Visitors;
 use super::web_session::{WebSession, begin, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
@@ -48,26 +45,26 @@ pub fn url(folder: &Place) -> String {
 /// Shows what was deleted or replaced in one's home, or in the folder of it that `?path=` names, to a person or a program.
 ///
 /// # Errors
-/// [`Kind::LoginRequired`] for nobody in particular; those of a login, of the gate and of the store.
-pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
-    let web_session = user(visitors, request).await?;
-    let query = request.uri().query().unwrap_or_default();
+/// Those of the gate and of the store.
+pub async fn list(own: &OwnRequest<'_>) -> Result<Answer> {
+    let web_session = &own.web_session;
+    let query = own.request.uri().query().unwrap_or_default();
     let is = |word: &str| query.split('&').any(|part| part == word);
     let path = query.split('&').find_map(|part| part.strip_prefix("path="));
     let folder = match path {
-        Some(path) => named(&web_session, &percent_decode_str(path).collect::<Vec<u8>>())?,
-        None => place(&web_session, RelPath::root()),
+        Some(path) => named(web_session, &percent_decode_str(path).collect::<Vec<u8>>())?,
+        None => place(web_session, RelPath::root()),
     };
-    if for_browser && !is("json") {
+    if !own.wants_json() {
         let told = match () {
             () if is(RESTORED) => Some("It is there again."),
             () if is(GONE) => Some("It is gone for good."),
             () => None,
         };
-        return page(&web_session, &folder, (StatusCode::OK, told, None), ids).await;
+        return page(own, &folder, (StatusCode::OK, told, None)).await;
     }
-    let (list, ..) = look(&web_session, folder.path).await?;
-    let all: Vec<Value> = list.entries.iter().map(|entry| object(entry, &web_session)).collect();
+    let (list, ..) = look(web_session, folder.path).await?;
+    let all: Vec<Value> = list.entries.iter().map(|entry| object(entry, web_session)).collect();
     let told = json!({ "trash": all, "cut": list.is_cut });
     Ok(text(StatusCode::OK, "application/json", format!("{told}\n")))
 }
@@ -75,15 +72,10 @@ pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool,
 /// Brings the thing of this `id` back that was at `path` (of a URL), as `to` (a path in the home) if that is said.
 ///
 /// # Errors
-/// [`Kind::Denied`] for what another site sent; [`Kind::Exists`]; [`Kind::NotFound`]; those of the gate and the store.
-pub async fn restore(
-    visitors: &Visitors,
-    request: &Request<()>,
-    body: &mut RequestBody,
-    (for_browser, ids): (bool, Ids),
-) -> Result<Answer> {
-    let Some((web_session, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
-    let (path, id) = (named(&web_session, &fields.get("path"))?.path, fields.get("id"));
+/// [`Kind::Exists`]; [`Kind::NotFound`]; those of the gate and the store.
+pub async fn restore(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
+    let web_session = &own.web_session;
+    let (path, id) = (named(web_session, &fields.get("path"))?.path, fields.get("id"));
     let id = id_of(&id)?.ok_or_else(|| Error::new(Kind::BadCommand, "the form names nothing in the trash"))?;
     let to = fields.get("to");
     // A name that a field of a page cannot hold stands there escaped: left as it is, it means itself.
@@ -95,22 +87,16 @@ pub async fn restore(
         restored
     });
     let restored = restored.await;
-    answered(&web_session, &fields, restored.map(|()| (RESTORED, json!({ "restored": true }))), (for_browser, ids))
-        .await
+    answered(own, fields, restored.map(|()| (RESTORED, json!({ "restored": true })))).await
 }
 
 /// Removes for good the thing of this `id` that was at `path`, or with `all=yes` in its place all that was there and below it.
 ///
 /// # Errors
-/// [`Kind::Denied`] for what another site sent; [`Kind::NotFound`]; those of the gate and the store.
-pub async fn empty(
-    visitors: &Visitors,
-    request: &Request<()>,
-    body: &mut RequestBody,
-    (for_browser, ids): (bool, Ids),
-) -> Result<Answer> {
-    let Some((web_session, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
-    let (path, id) = (named(&web_session, &fields.get("path"))?.path, id_of(&fields.get("id"))?);
+/// [`Kind::NotFound`]; those of the gate and the store.
+pub async fn empty(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
+    let web_session = &own.web_session;
+    let (path, id) = (named(web_session, &fields.get("path"))?.path, id_of(&fields.get("id"))?);
     // A program whose id got lost does not mean all of it.
     if id.is_none() && *fields.get("all") != b"yes" {
         return Err(Error::new(Kind::BadCommand, "say which by id=, or all=yes"));
@@ -125,17 +111,13 @@ pub async fn empty(
         purged
     });
     let purged = purged.await.map(|(gone, left)| (GONE, json!({ "gone": gone, "left": left })));
-    answered(&web_session, &fields, purged, (for_browser, ids)).await
+    answered(own, fields, purged).await
 }
 
 /// Back to where somebody came from, who is told what was done, or on the same page why not.
-async fn answered(
-    web_session: &Arc<WebSession>,
-    fields: &Fields,
-    done: Result<(&'static str, Value)>,
-    (for_browser, ids): (bool, Ids),
-) -> Result<Answer> {
-    if !for_browser {
+async fn answered(own: &OwnRequest<'_>, fields: &Fields, done: Result<(&'static str, Value)>) -> Result<Answer> {
+    let web_session = &own.web_session;
+    if !own.for_browser {
         return done.map(|(_, told)| text(StatusCode::OK, "application/json", format!("{told}\n")));
     }
     let folder = named(web_session, &fields.get("back")).unwrap_or_else(|_| place(web_session, RelPath::root()));
@@ -143,17 +125,17 @@ async fn answered(
         Ok((word, _)) => Ok(redirect(StatusCode::SEE_OTHER, &format!("{}&{word}", url(&folder)))),
         Err(error) => {
             let (kind, why) = error.told_by_server();
-            page(web_session, &folder, (status(kind), None, Some(&why)), ids).await
+            page(own, &folder, (status(kind), None, Some(&why))).await
         }
     }
 }
 
 async fn page(
-    web_session: &Arc<WebSession>,
+    own: &OwnRequest<'_>,
     folder: &Place,
     (status, told, why): (StatusCode, Option<&str>, Option<&str>),
-    ids: Ids,
 ) -> Result<Answer> {
+    let web_session = &own.web_session;
     let (list, may, keeps) = look(web_session, folder.path.clone()).await?;
     let is_cut = list.is_cut || list.entries.len() > limits::WEB_TRASH_SHOWN;
     let shown: Vec<Shown> = list
@@ -168,9 +150,8 @@ async fn page(
             may_purge: may.purge && web_session.may_write(),
         })
         .collect();
-    let viewer = Viewer::from(web_session.principal());
-    let view = View { viewer: &viewer, folder, told, why, is_cut, keeps };
-    Ok(text(status, "text/html; charset=utf-8", trash_page::trash(&view, &shown, ids)))
+    let view = View { viewer: &own.viewer(), folder, told, why, is_cut, keeps };
+    Ok(text(status, "text/html; charset=utf-8", trash_page::trash(&view, &shown, own.ids)))
 }
 
 /// What may be done with one thing.

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::answer::Ids;
-use super::page::{of_user, when};
+use super::page::{local_times, of_user, when};
 use super::target::{OWN, Place};
 use super::trash;
 use super::viewer::Viewer;
@@ -63,6 +63,7 @@ pub fn trash(view: &View<'_>, shown: &[Shown<'_>], ids: Ids) -> String {
             ul .links .trash { @for shown in shown { (row(shown, &back)) } }
         }
         @if view.is_cut { p .note { "That is not all. “Trash” in a folder shows what was in that one." } }
+        (local_times())
     };
     of_user("Trash", (view.viewer, ""), &what, ids)
 }

@@ -63,7 +63,7 @@ pub struct Visitors {
     shared: Arc<Shared>,
     peer: SocketAddr,
     admitted: Mutex<Admitted>,
-    guests: Mutex<Vec<Arc<WebSession>>>,
+    sessions: Mutex<Vec<Arc<WebSession>>>,
     /// One login at a time for each connection, however many requests it has at once.
     logging_in: AsyncMutex<()>,
     failures: AtomicU32,
@@ -114,7 +114,7 @@ impl Visitors {
             shared,
             peer,
             admitted: Mutex::new(admitted),
-            guests: Mutex::default(),
+            sessions: Mutex::default(),
             logging_in: AsyncMutex::new(()),
             failures: AtomicU32::new(0),
             open: Arc::default(),
@@ -135,7 +135,7 @@ impl Visitors {
 
     /// Whether nobody has been let in yet, not even to read as nobody in particular.
     pub fn is_empty(&self) -> bool {
-        self.guests().is_empty()
+        self.sessions().is_empty()
     }
 
     /// The connection misbehaved.
@@ -179,15 +179,15 @@ impl Visitors {
     pub fn session_of(&self, headers: &HeaderMap) -> Option<Arc<WebSession>> {
         match Claimed::of(headers).ok()? {
             Claimed::Nobody => None,
-            Claimed::Cookie(cookie) => self.guest_of(&self.whose(&cookie)?),
+            Claimed::Cookie(cookie) => self.session_with(&self.whose(&cookie)?),
             Claimed::User(user, password) => self.known(&user, &password),
         }
     }
 
     /// The session of this principal, if there is one that goes on.
-    fn guest_of(&self, principal: &Principal) -> Option<Arc<WebSession>> {
-        let guests = self.guests();
-        guests.iter().find(|web_session| web_session.is_welcome() && web_session.is(Some(principal))).cloned()
+    fn session_with(&self, principal: &Principal) -> Option<Arc<WebSession>> {
+        let sessions = self.sessions();
+        sessions.iter().find(|web_session| web_session.is_welcome() && web_session.is(Some(principal))).cloned()
     }
 
     fn whose(&self, cookie: &Secret) -> Option<Principal> {
@@ -198,12 +198,12 @@ impl Visitors {
     /// The session of whoever has this cookie.
     async fn by_cookie(&self, cookie: &Secret) -> Result<Arc<WebSession>> {
         let void = || Error::new(Kind::LoginRequired, "log in again");
-        if let Some(web_session) = self.guest_of(&self.whose(cookie).ok_or_else(void)?) {
+        if let Some(web_session) = self.session_with(&self.whose(cookie).ok_or_else(void)?) {
             return Ok(web_session);
         }
         let _one_at_a_time = self.logging_in.lock().await;
         let principal = self.whose(cookie).ok_or_else(void)?;
-        if let Some(web_session) = self.guest_of(&principal) {
+        if let Some(web_session) = self.session_with(&principal) {
             return Ok(web_session);
         }
         let _we_are_at_work = self.progress.working();
@@ -265,7 +265,7 @@ impl Visitors {
     /// admission and of opening what it leads to.
     pub async fn by_link(&self, secret: &Secret, key: Option<LinkKey>) -> Result<Arc<WebSession>> {
         if let Some(principal) = self.recognised(secret, key.as_ref())
-            && let Some(web_session) = self.guest_of(&principal)
+            && let Some(web_session) = self.session_with(&principal)
         {
             self.look_for_room(&principal)?;
             return Ok(web_session);
@@ -279,7 +279,7 @@ impl Visitors {
             None => self.open_link(secret, key).await?,
         };
         self.look_for_room(&principal)?;
-        match self.guest_of(&principal) {
+        match self.session_with(&principal) {
             Some(web_session) => Ok(web_session),
             None => self.enter(principal).await,
         }
@@ -412,7 +412,7 @@ impl Visitors {
 
     /// This session serves what is under way in it, and nothing that is asked from now on.
     pub fn let_go(&self, web_session: &Arc<WebSession>) {
-        self.guests().retain(|guest| !Arc::ptr_eq(guest, web_session));
+        self.sessions().retain(|session| !Arc::ptr_eq(session, web_session));
     }
 
     async fn enter(&self, principal: Principal) -> Result<Arc<WebSession>> {
@@ -421,14 +421,14 @@ impl Visitors {
         let (web_session, ending) =
             WebSession::enter(principal, self.peer, &self.shared, (&self.progress, &self.open), is_there).await?;
         let web_session = Arc::new(web_session);
-        let mut guests = self.guests();
-        guests.retain(|web_session| web_session.is_welcome());
-        if guests.len() >= limits::WEB_GUESTS {
+        let mut sessions = self.sessions();
+        sessions.retain(|web_session| web_session.is_welcome());
+        if sessions.len() >= limits::WEB_SESSIONS {
             // Requests of its that are under way go on.
-            guests.remove(0);
+            sessions.remove(0);
         }
-        guests.push(web_session.clone());
-        drop(guests);
+        sessions.push(web_session.clone());
+        drop(sessions);
         let _ = self.news.unbounded_send(News::Entered(ending, gone));
         Ok(web_session)
     }
@@ -440,13 +440,13 @@ impl Visitors {
             true => None,
             false => Some(self.shared.remembered.recall(user, password, version, Instant::now())?),
         };
-        let guests = self.guests();
-        guests.iter().find(|web_session| web_session.is_welcome() && web_session.is(principal.as_ref())).cloned()
+        let sessions = self.sessions();
+        sessions.iter().find(|web_session| web_session.is_welcome() && web_session.is(principal.as_ref())).cloned()
     }
 
-    fn guests(&self) -> MutexGuard<'_, Vec<Arc<WebSession>>> {
+    fn sessions(&self) -> MutexGuard<'_, Vec<Arc<WebSession>>> {
         // A list is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.guests.lock()
+        self.sessions.lock()
     }
 
     fn admitted(&self) -> MutexGuard<'_, Admitted> {

@@ -45,9 +45,9 @@ pub struct WebSession {
     account: Arc<Account>,
     open: Arc<Openings>,
     progress: Arc<Progress>,
-    /// What a request presents, whose guest this is.
+    /// What a request presents, whose session this is.
     presented: Presented,
-    /// Closed with the guest: whoever waits for its end then waits for nothing.
+    /// Closed with the session: whoever waits for its end then waits for nothing.
     _is_there: Sender<()>,
 }
 

@@ -107,6 +107,10 @@ fn another_password_is_chosen_and_the_old_one_is_worth_nothing_at_once() {
     ] {
         let got = with(present, new, again);
         assert!(got.status == status && got.text().contains(why), "{why}: {got:?}");
+        // It stands in the form that it is about.
+        let told = got.text();
+        let form = told.split("action=\"/.sealift-web/account/password\"").nth(1).unwrap();
+        assert!(form.split("</form>").next().unwrap().contains(why), "{told}");
         assert!(!got.headers.contains_key("set-cookie"));
     }
     assert_eq!((status_with(&daemon, &mine), status_with(&daemon, &other)), (200, 200));
@@ -173,6 +177,9 @@ fn a_key_that_was_lost_is_taken_away_with_the_password() {
     assert_eq!(remove("wrong").status, 403);
     let got = remove(PASSWORD);
     assert!((400..500).contains(&got.status) && got.text().contains("Your account"), "{got:?}");
+    let told = got.text();
+    let (_, keys) = told.split_once("aria-labelledby=\"keys\"").unwrap();
+    assert!(keys.split("</section>").next().unwrap().contains("role=\"alert\""), "{told}");
 }
 
 #[test]
@@ -210,6 +217,15 @@ fn a_person_looks_at_the_account_and_changes_the_password_with_a_script_and_with
     change("wrong", OWN);
     browser.wait("document.querySelector('.wrong')?.textContent.includes('another one')");
     browser.picture("account-wrong");
+    // It is in view, on a small phone too, where the form is far down.
+    browser.look(360, 400, true);
+    change("wrong", OWN);
+    browser.wait("document.activeElement.matches('.wrong')");
+    let top = "document.querySelector('.wrong').getBoundingClientRect().top";
+    browser.wait(&format!("{top} >= 0 && {top} < innerHeight && scrollY > 0"));
+    assert!(!scrolls_sideways(&browser));
+    browser.picture("account-wrong-phone-dark");
+    browser.look(1100, 900, false);
     change(PASSWORD, OWN);
     browser.wait("document.querySelector('.done')?.textContent.startsWith('Your new password is right')");
     browser.picture("account-changed");

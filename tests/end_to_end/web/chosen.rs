@@ -148,11 +148,11 @@ fn of_what_is_chosen_only_that_is_offered_which_all_of_it_allows() {
     assert_eq!(browser.eval("!!document.querySelector('dialog')"), false);
     press(&browser, "#chosen", "Clear");
     browser.wait(&format!("{BAR}.hidden"));
-    // Whoever can do nothing with it has no boxes.
+    // Whoever can do nothing with it has no boxes, and no menu.
     let other = Chromium::start();
     log_in(&other, &daemon, "sender", "/~sender/");
-    other.wait("!!document.querySelector('.more')");
-    assert_eq!(other.eval("!!document.querySelector('.pick')"), false);
+    other.wait("!!document.querySelector('th.act')");
+    assert_eq!(other.eval("!!document.querySelector('tbody .name') && !document.querySelector('.pick, .more')"), true);
     is_clean(&browser, &daemon);
     is_clean(&other, &daemon);
 }

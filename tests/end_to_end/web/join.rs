@@ -72,6 +72,27 @@ fn somebody_with_nothing_but_a_browser_joins_and_is_in_the_own_folder() {
         got.status == 401 && got.text().contains("may be used already") && !got.text().contains(&secret),
         "{got:?}"
     );
+    // Nothing is asked for that would not help, and what would is said.
+    let told = got.text();
+    assert!(!told.contains("<input") && told.contains("href=\"/.sealift-web/login\""), "{told}");
+    for next in ["If you have joined already", "Ask whoever invited you for another one", "was cut off"] {
+        assert!(told.contains(next), "{next}: {told}");
+    }
+    browser.eval("document.querySelector('.who form button').click()");
+    browser.wait("location.pathname === '/'");
+    for (width, is_dark, name) in [(1100, false, "join-used-light"), (360, true, "join-used-phone-dark")] {
+        browser.look(width, 740, is_dark);
+        browser.go(&daemon, &format!("{path}#{secret}"));
+        browser.wait("document.querySelector('#invitation')?.hidden");
+        for words in [OWN, OWN] {
+            browser.type_in(words);
+            browser.press("Tab");
+        }
+        browser.press("Enter");
+        browser.wait("document.querySelector('h1').textContent === 'This invitation cannot be used'");
+        assert!(!scrolls_sideways(&browser));
+        browser.picture(name);
+    }
     let found = Command::new("grep").args(["-rFe", &secret]).arg(world.place()).output().unwrap();
     assert_eq!(found.status.code(), Some(1), "{}", text(&found.stdout));
 }
@@ -119,6 +140,26 @@ fn an_invitation_gives_a_user_who_is_there_another_password_and_ends_the_old_log
     let status = |cookie: &str| curl(&daemon, &["-H", &format!("Cookie: {cookie}")], "/~alice/").status;
     assert_eq!((status(&old), status(got.header("set-cookie").split(';').next().unwrap())), (401, 200));
     assert_eq!(native.try_reply().map(|reply| reply.1).as_deref(), Some("revoked"));
+}
+
+#[test]
+fn how_long_a_password_has_to_be_is_said_before_one_is_typed_and_what_was_typed_beside_it_stays() {
+    let world = World::of(&["alice"]);
+    let users = fs::read_to_string(world.place().join("users.toml")).unwrap();
+    fs::write(world.place().join("users.toml"), users + "\n[defaults]\nmin_password = 12\n").unwrap();
+    let daemon = world.start();
+    let (path, secret) = invite(&daemon, "carol");
+    let least = "At least 12 characters, and not your name.";
+    let page = curl(&daemon, &["-H", "Accept: text/html"], &path).text();
+    assert!(page.contains(least) && page.contains("minlength=\"12\""), "{page}");
+    let fields = [("user", "carol"), ("invitation", &secret), ("new", "elevenchars"), ("again", "elevenchars")];
+    let got = post(&daemon, &fields);
+    let told = got.text();
+    assert!(got.status == 400 && told.contains("fewer than 12 characters") && told.contains(least), "{got:?}");
+    assert!(told.contains(&format!("value=\"{secret}\"")) && told.contains("value=\"carol\""), "{told}");
+    assert!(!told.contains("elevenchars"), "{told}");
+    let account = curl(&daemon, &["-u", &super::alice(), "-H", "Accept: text/html"], "/.sealift-web/account").text();
+    assert!(account.contains(least), "{account}");
 }
 
 #[test]

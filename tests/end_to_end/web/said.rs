@@ -56,6 +56,7 @@ fn a_name_that_cannot_be_given_is_said_where_it_was_typed_and_can_be_mended_ther
 #[test]
 fn times_are_those_of_whoever_looks_and_utc_without_a_script() {
     let world = World::of(&["alice"]);
+    world.set_users(&(section("alice", "\"full\"", "alice") + "trash = \"1d\"\n"));
     let file = world.home("alice").join("file.txt");
     fs::write(&file, "x").unwrap();
     let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_750_000_000);
@@ -73,6 +74,12 @@ fn times_are_those_of_whoever_looks_and_utc_without_a_script() {
     browser.go(&daemon, "/.sealift-web/links");
     browser.wait("document.querySelector('.links time')?.title.endsWith(' UTC')");
     assert!(!browser.text("document.querySelector('.links time').textContent").contains("UTC"));
+    // So does the trash, of when something was deleted.
+    fs::write(world.home("alice").join("gone.txt"), "x").unwrap();
+    curl(&daemon, &["-u", &alice(), "-X", "DELETE"], "/~alice/gone.txt");
+    browser.go(&daemon, "/.sealift-web/trash");
+    browser.wait("document.querySelector('.trash time')?.title.endsWith(' UTC')");
+    assert!(!browser.text("document.querySelector('.trash time').textContent").contains("UTC"));
     is_clean(&browser, &daemon);
     browser.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
     browser.go(&daemon, "/~alice/");

@@ -117,6 +117,8 @@ export const spelled = (pathname) => pathname.split("/").map(decode).join("/");
 // ---- An entry, by the link with its name ----
 
 export const isFolder = (link) => link.pathname.endsWith("/");
+// It may be seen, and renamed or deleted, and not opened.
+export const isClosed = (link) => link.matches(".closed");
 // Before its name stands where it is, in what a search has found.
 export const nameOf = (link) => link.lastChild.textContent;
 // Its name as the server spells it: what is shown may be another spelling of bytes that are no text.

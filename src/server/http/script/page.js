@@ -2,7 +2,7 @@
 
 import { Chosen, destination } from "./chosen.js";
 import {
-  $, ask, encode, fate, folderOf, isEmpty, isFolder, keptAt, keptWith, may, mayWith, menuOf, nameOf, nameless, note, question, refusal, spelled,
+  $, ask, encode, fate, folderOf, isClosed, isEmpty, isFolder, keptAt, keptWith, may, mayWith, menuOf, nameOf, nameless, note, question, refusal, spelled,
 } from "./dialogs.js";
 import { moveByDragging } from "./drag.js";
 import { chooseFolder } from "./folders.js";
@@ -185,7 +185,7 @@ $("#share")?.addEventListener("click", () => share(base, $("h1").textContent, wa
 function menu(link) {
   const show = link.dataset.show;
   const may = mayWith(link);
-  const mayOpen = isFolder(link) || may.has("download");
+  const mayOpen = !isClosed(link) && (isFolder(link) || may.has("download"));
   const ways = waysToShare(isFolder(link), may);
   const go = (href) => () => { location.href = href; };
   menuOf(nameOf(link), [
@@ -207,7 +207,10 @@ main.addEventListener("click", (event) => {
     if (event.shiftKey) chosen.upTo(row, event.target.checked);
     else chosen.mark(row, event.target.checked);
   }
-  else if (event.target.closest("td.name a")?.dataset.show && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+  else if (link && event.target.closest("td.name a") && isClosed(link)) {
+    event.preventDefault();
+    menu(link);
+  } else if (event.target.closest("td.name a")?.dataset.show && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
     event.preventDefault();
     view(link);
   }
