@@ -73,7 +73,7 @@ impl Fresh {
     ///
     /// # Errors
     /// Those of the file system, of that file.
-    pub fn name_it(self) -> Result<()> {
+    pub fn put_in_place_unsynced(self) -> Result<()> {
         fs::rename(&self.path, &self.target).map_err(|err| failed(&self.target, err))
     }
 

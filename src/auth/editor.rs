@@ -20,6 +20,8 @@ pub struct NewUser<'a> {
     pub hash: Option<&'a str>,
     /// Keys that log in, no two of them the same.
     pub keys: &'a [UserKey],
+    /// The groups that the user is made a member of.
+    pub groups: &'a [String],
     /// What is granted.
     pub grants: Grants,
 }
@@ -310,7 +312,7 @@ mod tests {
     ];
 
     fn new(name: &str) -> NewUser<'_> {
-        NewUser { name, hash: Some(HASHES[0]), keys: &[], grants: Grants::new(name) }
+        NewUser { name, hash: Some(HASHES[0]), keys: &[], groups: &[], grants: Grants::new(name) }
     }
 
     #[test]

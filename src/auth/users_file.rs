@@ -66,14 +66,14 @@ impl UsersFile {
     /// # Errors
     /// As [`UsersFile::add_new`].
     pub fn add(&self, name: &str, hash: &str, grants: Grants) -> Result<()> {
-        self.add_new(&NewUser { name, hash: Some(hash), keys: &[], grants })
+        self.add_new(&NewUser { name, hash: Some(hash), keys: &[], groups: &[], grants })
     }
 
     /// Adds a user, with keys or a password or both; makes the file first if it is not there.
     ///
     /// # Errors
-    /// `exists`; `usage` for an unusable name, home, hash or key; `bad-config` when the file is wrong already; and what the
-    /// file system says.
+    /// `exists`; `usage` for an unusable name, home, hash or key; `not-found` for a group that is not there; `bad-config` when the file
+    /// is wrong already; and what the file system says.
     pub fn add_new(&self, new: &NewUser<'_>) -> Result<()> {
         self.insert(None, new)
     }
@@ -88,6 +88,10 @@ impl UsersFile {
             let text = match known {
                 Some((then, users)) if then == text => editor::add_to(users, text, file, new)?,
                 _ => editor::add(text, file, new)?,
+            };
+            let text = match new.groups {
+                [] => text,
+                groups => groups_editor::set(&text, file, new.name, groups)?,
             };
             match new.hash {
                 Some(_) => Ok(text),
@@ -259,6 +263,17 @@ impl Checked<'_> {
     /// What a new user's password has to be.
     pub fn password_rule(&self) -> PasswordRule {
         self.users.password_rule()
+    }
+
+    /// Fails if one of these groups is not there.
+    ///
+    /// # Errors
+    /// `not-found`, naming it.
+    pub fn refuse_unknown(&self, groups: &[String]) -> Result<()> {
+        match groups.iter().find(|group| self.users.shares().group(group).is_none()) {
+            Some(unknown) => Err(Error::new(Kind::NotFound, format!("there is no group '{unknown}'"))),
+            None => Ok(()),
+        }
     }
 
     /// Fails if a home of this name is a folder that others have, holds one or lies in one: a shared folder of the file, or where

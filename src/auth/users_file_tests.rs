@@ -70,7 +70,7 @@ fn what_was_read_for_a_check_is_not_believed_when_the_file_has_changed() {
     let (_dir, path) = place();
     let file = UsersFile::new(&path);
     let add = |checked: Checked<'_>, name| {
-        checked.add_new(&NewUser { name, hash: Some(HASH), keys: &[], grants: Grants::new(name) })
+        checked.add_new(&NewUser { name, hash: Some(HASH), keys: &[], groups: &[], grants: Grants::new(name) })
     };
     // There is no file yet.
     add(file.check_new("alice", "alice").unwrap(), "alice").unwrap();

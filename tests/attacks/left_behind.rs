@@ -110,7 +110,7 @@ fn left_lock_of_another_user() {
 /// An entry for alice with a hash of its own.
 fn sealiftd_adds_alice(world: &World) {
     let mut command = sealiftd(world.place());
-    command.args(["user", "add", "alice", "--access", "full", "--password-stdin"]);
+    command.args(["user", "add", "alice", "--home", "alice", "--access", "full", "--password-stdin"]);
     let output = end_of(command, PASSWORD);
     assert!(output.status.success(), "{}", text(&output.stderr));
 }

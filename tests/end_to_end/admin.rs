@@ -146,13 +146,66 @@ fn who_gets_the_name_of_an_earlier_user_inherits_the_files_alone_and_that_is_sai
     assert_eq!(alice.upload("file", b"x").0, 226);
     let removed = done(place, &["user", "remove", "alice"], "");
     assert!(removed.contains("for whoever has that folder next"), "{removed}");
-    let (code, _, said) = add("another-horse");
+    // Nobody has them by mistake: neither who is added nor who is invited.
+    let refused = |(code, out, said): (i32, String, String)| {
+        assert_eq!((code, out.as_str()), (11, ""), "{said}");
+        assert!(said.contains("server_data/alice is not empty") && said.contains("--home alice"), "{said}");
+    };
+    refused(add("another-horse"));
+    refused(run(place, &["invite", "alice", "--host", "127.0.0.1"], ""));
+    assert_eq!(run(place, &["user", "show", "alice"], "").0, 3, "nobody was made");
+    let (code, line, said) = run(place, &["invite", "alice", "--host", "127.0.0.1", "--home", "alice"], "");
+    assert!(code == 0 && line.starts_with("sealift join '"), "{said}");
+    assert!(said.contains("server_data/alice was there already"), "{said}");
+    // Whoever is there has a folder.
+    let (code, _, said) = run(place, &["invite", "alice", "--host", "127.0.0.1", "--home", "other"], "");
+    assert!(code == 2 && said.contains("--home is for users who are made"), "{said}");
+    done(place, &["user", "remove", "alice"], "");
+    let with_home = ["user", "add", "alice", "--password-stdin", "--home", "alice"];
+    let (code, _, said) = run(place, &with_home, "another-horse");
     assert!(code == 0 && said.contains("server_data/alice was there already"), "{said}");
     let mut stranger = Typed::connect(&daemon);
     assert!(stranger.ask("USER alice").starts_with("331 "));
     assert!(stranger.ask("PASS correct-horse").starts_with("530 login-failed "));
     let mut alice = RawClient::logged_in(&daemon, "alice", "another-horse");
     assert_eq!(alice.download("file").unwrap(), b"x");
+}
+
+#[test]
+fn a_user_is_made_a_member_of_groups_or_not_made_at_all() {
+    let place = TempDir::new().unwrap();
+    fs::write(place.path().join("users.toml"), FILE).unwrap();
+    done(place.path(), &["group", "add", "editors", "carol"], "");
+    done(place.path(), &["group", "add", "staff"], "");
+    let add = |groups: &str| {
+        run(place.path(), &["user", "add", "bob", "--groups", groups, "--password-stdin"], "correct-horse")
+    };
+    let before = fs::read_to_string(place.path().join("users.toml")).unwrap();
+    let (code, out, said) = add("editors,stuff");
+    assert_eq!((code, out.as_str()), (3, ""), "{said}");
+    assert!(said.contains("there is no group 'stuff'") && said.contains("`sealiftd group add NAME`"), "{said}");
+    assert_eq!(fs::read_to_string(place.path().join("users.toml")).unwrap(), before);
+    let (code, _, said) = add("editors,@staff");
+    assert_eq!(code, 0, "{said}");
+    let told = done(place.path(), &["user", "show", "bob", "--json"], "");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["groups"], serde_json::json!(["editors", "staff"]));
+}
+
+#[test]
+fn a_drop_box_whose_folder_is_not_there_is_told_of_since_who_uses_it_cannot_make_it() {
+    let daemon = Daemon::start();
+    daemon.add_user("alice", "correct-horse", "full");
+    let set = |rule: &str| run(daemon.place(), &["user", "set", "alice", "--rule", rule], "").2;
+    let told = set("/inbox/**=upload");
+    assert!(
+        told.contains("note: server_data/alice/inbox is not there") && told.contains("alice cannot make it"),
+        "{told}"
+    );
+    fs::create_dir_all(daemon.data().join("alice/inbox")).unwrap();
+    for rule in ["/new/**=upload,mkdir", "/old/**=read", "/in*/**=upload"] {
+        assert_eq!(set(rule), "", "{rule}");
+    }
 }
 
 #[test]

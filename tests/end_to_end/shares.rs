@@ -228,6 +228,7 @@ fn mistakes_are_refused_before_anything_is_written_and_told_with_what_helps() {
         ("group add ftp", 2, "kept for anonymous"),
         ("group add new carol", 3, "`sealiftd user list`"),
         ("group add new editors", 3, "there is no user 'editors'"),
+        ("folder add new --access all=read", 3, "'*', in quotes, is everybody who has a login; anonymous is everybody"),
         ("group set editor --add alice", 3, "did you mean 'editors'?"),
         ("group set editors --add @editors", 2, "in a circle"),
         ("group set editors --remove alice", 3, "`sealiftd group show editors`"),

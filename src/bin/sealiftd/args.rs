@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use sealift::auth::Access;
+use sealift::auth::{Access, UnknownRight};
 use sealift::files::Durability;
 use sealift::limits;
 use sealift::server::{AuditTo, MetricsAt};
@@ -16,6 +16,7 @@ use crate::cert_args::{self, CertCommand};
 use crate::definition::{CompletionArgs, ManualArgs};
 use crate::explain;
 use crate::failure::Failure;
+use crate::habits;
 use crate::hooks::HookArgs;
 use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
@@ -376,7 +377,13 @@ fn parse_metrics(text: &str) -> Result<MetricsAt, String> {
 }
 
 pub fn parse_access(text: &str) -> Result<Access, String> {
-    text.parse().map_err(|err: sealift::auth::UnknownRight| err.to_string())
+    text.parse().map_err(|err: UnknownRight| match &err {
+        UnknownRight::Unknown(word) => {
+            let meant = habits::right(word).map(|meant| format!(". Did you mean {meant}?"));
+            format!("{err}{}", meant.unwrap_or_default())
+        }
+        UnknownRight::Alone(_) => err.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::apart::Apart;
 use crate::args::{Places, ServeArgs};
 use crate::common_args::{Listed, Named, Shown};
 use crate::failure::Failure;
+use crate::habits;
 use crate::in_force::InForce;
 use crate::other_places;
 use crate::output::{complain, line_width, say, shell_word, tell};
@@ -319,6 +320,10 @@ fn as_json(places: &Places, users: &Users, folder: &Definition) -> String {
 fn explain(file: &UsersFile, failure: Failure, name: &str) -> Failure {
     let word = shell_word(name);
     let is_there = file.list().is_ok_and(|users| users.shares().folder(name).is_some());
+    let unknown = failure.text().strip_prefix("there is no user '").and_then(|rest| rest.split('\'').next());
+    if let Some(hint) = unknown.and_then(habits::everybody) {
+        return failure.hint(hint);
+    }
     match failure.kind() {
         Kind::Exists => failure.hint(format!(
             "`sealiftd folder set {word}` changes it, `sealiftd folder show {word}` shows who has it."

@@ -83,22 +83,92 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "`sealift trash list USER@HOST` shows what was deleted, where that is kept (--trash).",
     ),
     (&["version"], "`sealiftd --version` shows it."),
+    (
+        &["list", "ls", "show"],
+        "`sealiftd user list` lists the users, `sealiftd group list` the groups, `sealiftd folder list` the shared folders.",
+    ),
+    (&["lock", "disable", "suspend", "block", "deactivate"], KEPT_OUT),
+    (&["unlock", "enable", "unblock", "activate"], LET_IN),
 ];
 
-/// What does here what this word, behind `user`, does elsewhere, if that is known: a full sentence.
-pub fn meant_of_user(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "rename" => {
-            "A user cannot be renamed: `sealiftd user add NEW --home OLD` adds another one for the same folder, `sealiftd user \
-             remove OLD` removes the first."
-        }
-        "disable" | "lock" | "block" | "suspend" | "ban" => {
-            "`sealiftd user set NAME --enabled no` keeps a user from logging in, and ends open sessions; the files stay."
-        }
-        "enable" | "unlock" | "unblock" | "unban" => "`sealiftd user set NAME --enabled yes` lets a user log in again.",
-        _ => return None,
-    })
-}
+const KEPT_OUT: &str =
+    "`sealiftd user set NAME --enabled no` keeps a user out and ends open sessions; files, password and keys stay.";
+const LET_IN: &str = "`sealiftd user set NAME --enabled yes` lets a user in again.";
+
+/// The same behind the commands that have others of their own.
+const BELOW: &[(&str, &[&str], &str)] = &[
+    ("user", &["lock", "disable", "suspend", "block", "deactivate", "ban"], KEPT_OUT),
+    ("user", &["unlock", "enable", "unblock", "activate", "unban"], LET_IN),
+    ("user", &["invite"], "`sealiftd invite NAME` invites somebody."),
+    (
+        "user",
+        &["rename"],
+        "A user cannot be renamed: `sealiftd user add NEW --home OLD` adds another one for the same folder, `sealiftd user remove OLD` \
+         removes the first.",
+    ),
+    (
+        "user",
+        &["chpasswd", "setpassword", "set-password", "reset", "reset-password", "pass", "passwords"],
+        "`sealiftd user passwd NAME` gives a user another password.",
+    ),
+    (
+        "user",
+        &["quota", "access", "rights", "perms", "role", "limit", "expire", "chage", "rule", "rules", "admin", "home"],
+        "`sealiftd user set NAME` changes what a user may, and `sealiftd user set --help` says what that is; `sealiftd user show NAME` \
+         shows it.",
+    ),
+    (
+        "user",
+        &["group", "groups"],
+        "`sealiftd user set NAME --groups LIST` says which groups a user is a member of; `sealiftd group list` lists them.",
+    ),
+    (
+        "user",
+        &["kick", "logout", "sessions", "who"],
+        "`sealift who ADMIN@HOST` shows who is connected, `sealift admin --help` has what ends a session.",
+    ),
+    (
+        "group",
+        &["join", "adduser", "add-user", "add-member", "addmember", "put"],
+        "`sealiftd group set NAME --add MEMBER` puts somebody into a group.",
+    ),
+    (
+        "group",
+        &["leave", "deluser", "remove-user", "remove-member", "removemember", "take"],
+        "`sealiftd group set NAME --remove MEMBER` takes somebody out of a group.",
+    ),
+    ("group", &["members", "users"], "`sealiftd group show NAME` shows who is in a group."),
+    (
+        "folder",
+        &["share", "grant", "allow", "give", "access", "chmod"],
+        "`sealiftd folder add NAME --access WHO=RIGHTS` shares a folder, `sealiftd folder set NAME --access WHO=RIGHTS` gives one that is \
+         shared to somebody else, too.",
+    ),
+    (
+        "folder",
+        &["revoke", "deny", "ungrant", "take"],
+        "`sealiftd folder set NAME --without WHO` takes it from somebody; --access WHO=none says that somebody has nothing there.",
+    ),
+    ("folder", &["unshare"], "`sealiftd folder remove NAME` shares it no more; what is in it stays."),
+];
+
+/// Rights as other programs call them, and what they are here.
+const RIGHTS: &[(&[&str], &str)] = &[
+    (&["rw", "write", "readwrite", "read-write", "rwx", "w", "all", "everything", "owner", "modify", "any"], "full"),
+    (&["r", "ro", "readonly", "read-only", "view", "viewer"], "read"),
+    (&["wo", "write-only", "writeonly", "upload-only", "put", "create", "add"], "upload"),
+    (&["get", "fetch"], "download"),
+    (&["ls", "see"], "list"),
+    (&["rm", "remove"], "delete"),
+    (&["mv", "move"], "rename"),
+    (&["replace"], "overwrite"),
+    (&["share", "links"], "link"),
+    (&["no", "nothing", "deny"], "none"),
+];
+
+/// Names of people in general, which are nobody's here.
+const EVERYBODY: &[&str] =
+    &["all", "any", "anybody", "anyone", "everybody", "everyone", "guest", "guests", "public", "users", "world"];
 
 /// What does here what this word does elsewhere, if that is known: a full sentence.
 pub fn meant(word: &str) -> Option<&'static str> {
@@ -106,9 +176,29 @@ pub fn meant(word: &str) -> Option<&'static str> {
     COMMANDS.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, hint)| *hint)
 }
 
+/// The same behind this command.
+pub fn meant_below(command: &str, word: &str) -> Option<&'static str> {
+    let word = word.to_ascii_lowercase();
+    BELOW.iter().find(|(above, words, _)| *above == command && words.contains(&word.as_str())).map(|(.., hint)| *hint)
+}
+
+/// What a right is called here that is called so elsewhere, if that is known.
+pub fn right(word: &str) -> Option<&'static str> {
+    let word = word.to_ascii_lowercase();
+    RIGHTS.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, right)| *right)
+}
+
+/// How people in general are named here, if this word is meant to: a full sentence.
+pub fn everybody(word: &str) -> Option<&'static str> {
+    EVERYBODY.contains(&word.to_ascii_lowercase().as_str()).then_some(
+        "'*', in quotes, is everybody who has a login; anonymous is everybody, also without one. A group is written with @ before its name.",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+    use sealift::auth::Access;
 
     use super::*;
     use crate::args::Cli;
@@ -124,7 +214,23 @@ mod tests {
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), count);
-        for (_, hint) in COMMANDS {
+        for (command, words, _) in BELOW {
+            let command = definition.find_subcommand(command).unwrap();
+            for word in *words {
+                assert!(command.find_subcommand(word).is_none(), "{word}");
+                let hints =
+                    BELOW.iter().filter(|(above, words, _)| *above == command.get_name() && words.contains(word));
+                assert_eq!(hints.count(), 1, "{word}");
+            }
+        }
+        for (words, right) in RIGHTS {
+            assert!(
+                right.parse::<Access>().is_ok() && words.iter().all(|word| word.parse::<Access>().is_err()),
+                "{right}"
+            );
+        }
+        let hints = COMMANDS.iter().map(|(_, hint)| hint).chain(BELOW.iter().map(|(.., hint)| hint));
+        for hint in hints {
             assert!(hint.ends_with('.'), "{hint}");
             for typed in hint.split('`').filter_map(|typed| typed.strip_prefix("sealiftd ")) {
                 let mut words =

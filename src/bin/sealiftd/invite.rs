@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use sealift::auth::{Access, Invitation, Secret, StateFolder, User, Users, UsersFile, unchosen_password};
+use sealift::auth::{Access, Invitation, NewUser, Secret, StateFolder, User, Users, UsersFile, unchosen_password};
 use sealift::client::{Endpoint, InvitationLink};
 use sealift::escape::for_people;
 use sealift::server::users_file_trouble;
@@ -16,11 +16,13 @@ use sealift::{Error, Kind, limits};
 use crate::args::{Places, parse_access, parse_address};
 use crate::failure::Failure;
 use crate::in_force::InForce;
+use crate::new_home;
 use crate::output::{complain, line_width, say, shell_word};
 use crate::port_file;
 use crate::process;
 use crate::serving::Held;
 use crate::usage;
+use crate::user;
 use crate::user_args::{Groups, Quota, parse_groups, parse_quota};
 use crate::user_key::with_own;
 use crate::web_args::WebArg;
@@ -60,6 +62,9 @@ pub struct Invite {
     /// [default: full]
     #[arg(long, value_name = "LIST", value_parser = parse_access)]
     pub access: Option<Access>,
+    /// A newly made user's folder below the data folder; the name, if this is not given and nothing is in that folder
+    #[arg(long, value_name = "DIR")]
+    pub home: Option<String>,
     /// The groups that a newly made user is a member of, with commas
     #[arg(long, value_name = "LIST", value_parser = parse_groups)]
     pub groups: Option<Groups>,
@@ -83,10 +88,10 @@ pub struct Invite {
     #[arg(long, hide = true, env = "SEALIFT_WEB", value_enum, default_value = "on", hide_env_values = true)]
     pub web: WebArg,
     /// Show the invitations that can still be used
-    #[arg(long, conflicts_with_all = ["name", "access", "groups", "quota", "host", "revoke"])]
+    #[arg(long, conflicts_with_all = ["name", "access", "home", "groups", "quota", "host", "revoke"])]
     pub list: bool,
     /// Withdraw an invitation, by the id that --list shows
-    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "access", "groups", "quota", "host"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "access", "home", "groups", "quota", "host"])]
     pub revoke: Option<String>,
 }
 
@@ -156,31 +161,34 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     let known = if places.users.exists() { Some(with_own(places)?) } else { None };
     let user = known.as_ref().and_then(|users| users.get(&name));
     let (is_there, has_password) = (user.is_some(), user.is_some_and(|user| user.has_password() && !user.is_invited()));
-    let given =
-        [("--access", args.access.is_some()), ("--groups", args.groups.is_some()), ("--quota", args.quota.is_some())];
+    let given = [
+        ("--access", args.access.is_some()),
+        ("--home", args.home.is_some()),
+        ("--groups", args.groups.is_some()),
+        ("--quota", args.quota.is_some()),
+    ];
     if let Some((option, _)) = given.into_iter().find(|(_, is_given)| is_there && *is_given) {
         return Err(Failure::usage(format!("{} is there already; {option} is for users who are made", shown(&name)))
             .hint(format!("Leave it out; `sealiftd user set {} {option}` changes it.", shell_word(&name))));
     }
+    // That of a newly made user, if something is in it.
+    let mut home = None;
     if !is_there {
         refuse_word(&name)?;
-        let checked = file.check_new(&name, &name)?;
-        checked.refuse_common(&name).map_err(|err| {
-            Failure::from(err)
-                .hint("`sealiftd user add` with --home gives the user another folder; then invite the user.")
-        })?;
+        let checked = file.check_new(&name, args.home.as_deref().unwrap_or(&name))?;
+        if args.home.is_none() {
+            new_home::refuse(places, &checked, &name)?;
+        }
+        let Groups(groups) = args.groups.unwrap_or_default();
+        checked.refuse_unknown(&groups).map_err(user::explain_group)?;
         let mut grants = checked.defaults_of(&name);
         grants.access = args.access.unwrap_or(grants.access);
+        args.home.into_iter().for_each(|home| grants.home = home);
         args.quota.into_iter().for_each(|Quota(quota)| grants.terms.quota = quota);
+        home = Some(grants.home.clone()).filter(|home| new_home::has_something(places, home));
         // Until the invitation is used, no password is right.
-        file.add(&name, &unchosen_password()?, grants)?;
-        if let Some(Groups(groups)) = &args.groups
-            && let Err(err) = file.set_with_groups(&name, groups, |_| {})
-        {
-            file.remove(&name)?;
-            return Err(Failure::from(err)
-                .hint("`sealiftd group list` shows the groups there are, `sealiftd group add NAME` makes one."));
-        }
+        let hash = unchosen_password()?;
+        checked.add_new(&NewUser { name: &name, hash: Some(&hash), keys: &[], groups: &groups, grants })?;
     }
     let earlier = user.map_or_else(|| Ok(Vec::new()), |user| open_ids(&folder, user))?;
     let invited = invitation(&file, &folder, &name, places, lifetime);
@@ -225,6 +233,9 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     }
     if !is_there {
         InForce::look(places).warn();
+    }
+    if let Some(home) = &home {
+        new_home::tell(places, home, &called);
     }
     match (&args.host, known_port) {
         (None, Some(_)) => {

@@ -25,6 +25,7 @@ mod invite;
 mod limit_args;
 mod log_queue;
 mod logging;
+mod new_home;
 mod node_args;
 mod obstacle;
 mod other_places;

@@ -54,7 +54,9 @@ impl PortFile {
         let named =
             |error: Error| Error::new(error.kind(), format!("the port file {}", error.text())).with_source(error);
         // Anybody may read it and, whatever the umask, nobody else change it.
-        Fresh::with_mode(&self.path, self.content.as_bytes(), 0o644).and_then(Fresh::name_it).map_err(named)
+        Fresh::with_mode(&self.path, self.content.as_bytes(), 0o644)
+            .and_then(Fresh::put_in_place_unsynced)
+            .map_err(named)
     }
 
     /// Removes the file, unless another server has written its own port there meanwhile, or somebody has put a link there.

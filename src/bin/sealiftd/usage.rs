@@ -8,6 +8,7 @@ use sealift::stray_secrets::{Stray, is_like_a_command, without_user};
 
 use crate::args::Cli;
 use crate::failure::Failure;
+use crate::habits;
 
 /// A secret that does not belong on this command line. None does.
 ///
@@ -62,13 +63,13 @@ pub fn explain(err: &clap::Error) -> Failure {
             // Anything that is not written as commands are may be a password.
             let typed = text(ContextKind::InvalidSubcommand).unwrap_or_default();
             let shown = if is_like_a_command(typed) { format!("`{typed}`") } else { "that".to_owned() };
-            if let Some(hint) = crate::habits::meant_of_user(typed).filter(|_| how.contains("sealiftd user ")) {
-                return Failure::usage(format!("{shown} is no command")).hint(hint);
-            }
             // By whatever name the program is called.
-            let is_first =
-                usage.as_ref().and_then(|usage| usage.split(' ').nth(1)).is_some_and(|next| next.starts_with('['));
-            if let Some(hint) = crate::habits::meant(typed).filter(|_| is_first) {
+            let above = usage.as_ref().and_then(|usage| usage.split(' ').nth(1)).unwrap_or_default();
+            let meant = match above.starts_with('[') {
+                true => habits::meant(typed),
+                false => habits::meant_below(above, typed),
+            };
+            if let Some(hint) = meant {
                 return Failure::usage(format!("{shown} is no command")).hint(hint);
             }
             let near = near(ContextKind::SuggestedSubcommand).unwrap_or_default();
@@ -80,7 +81,16 @@ pub fn explain(err: &clap::Error) -> Failure {
             if !option.starts_with('-') {
                 return Failure::usage("there are too many arguments").hint(format!("{}{how}", surplus(typed, &how)));
             }
+            let is_of_set = how.contains("sealiftd user set ");
             let hint = match option {
+                "--password" | "--pass" | "--passwd" | "--password-file" | "--password-stdin" | "-p" if is_of_set => {
+                    "`sealiftd user passwd NAME` gives a user another password: it is asked for, or read from standard input by \
+                     --password-stdin."
+                        .to_owned()
+                }
+                "--disable" | "--disabled" | "--enable" | "--lock" | "--unlock" if is_of_set => {
+                    "--enabled no keeps the user out and ends open sessions, --enabled yes lets the user in again.".to_owned()
+                }
                 "--password" | "--pass" | "--passwd" | "--password-file" | "-p" => format!(
                     "A password is never given on a command line: it is asked for, or read from standard input by --password-stdin. {how}"
                 ),
@@ -185,6 +195,20 @@ mod tests {
             ("who", "`sealift who ADMIN@HOST`"),
             ("stop", "`systemctl stop sealiftd`"),
             ("user users", "It is written like this: sealiftd user "),
+            ("ls", "`sealiftd folder list`"),
+            ("disable alice", "`sealiftd user set NAME --enabled no`"),
+            ("user disable alice", "`sealiftd user set NAME --enabled no`"),
+            ("user lock alice", "`sealiftd user set NAME --enabled no`"),
+            ("user enable alice", "`sealiftd user set NAME --enabled yes`"),
+            ("user invite bob", "`sealiftd invite NAME`"),
+            ("user quota alice 5G", "`sealiftd user set NAME`"),
+            ("group join editors alice", "`sealiftd group set NAME --add MEMBER`"),
+            ("folder grant docs alice", "`sealiftd folder set NAME --access WHO=RIGHTS`"),
+            ("folder lock docs", "It is written like this: sealiftd folder "),
+            ("user set alice --disabled", "--enabled no keeps the user out"),
+            ("user set alice --password-stdin", "`sealiftd user passwd NAME`"),
+            ("user set alice --access rw", "Did you mean full?"),
+            ("folder add docs --access alice=ro", "Did you mean read?"),
         ] {
             let words = ["sealiftd"].into_iter().chain(line.split(' '));
             let failure = explain(&Cli::command().try_get_matches_from(words).unwrap_err());

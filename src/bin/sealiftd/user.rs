@@ -1,6 +1,5 @@
 //! `sealiftd user`: who may log in.
 
-use std::path::Path;
 use std::time::SystemTime;
 
 use sealift::auth::{
@@ -16,6 +15,7 @@ use crate::common_args::{Listed, Named, Shown};
 use crate::failure::Failure;
 use crate::hidden_rules::{self, HiddenRule};
 use crate::in_force::InForce;
+use crate::new_home;
 use crate::other_places;
 use crate::output::{complain, line_width, say, shell_word, tell};
 use crate::password;
@@ -32,17 +32,15 @@ use crate::user_shown;
 pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
     let file = UsersFile::new(&places.users);
     match command {
-        UserCommand::Add { name, admin, granted, keys, password } => {
+        UserCommand::Add { name, admin, groups, granted, keys, password } => {
             usage::refuse_password_in_name(&name)?;
             let is_new = !places.users.exists();
             let checked = file.check_new(&name, granted.home().unwrap_or(&name)).map_err(|err| explain(err, &name))?;
             if granted.home().is_none() {
-                checked.refuse_common(&name).map_err(|err| {
-                    let home = shell_word(&name);
-                    Failure::from(err)
-                        .hint(format!("--home says another folder, or with --home {home} that it is meant."))
-                })?;
+                new_home::refuse(places, &checked, &name)?;
             }
+            let Groups(groups) = groups.unwrap_or_default();
+            checked.refuse_unknown(&groups).map_err(explain_group)?;
             let keys = user_key::keys_of(&keys)?;
             let hash = match keys.is_empty() || password.password_stdin {
                 true => Some(hash_password(&password::new(&name, &password, checked.password_rule())?)?),
@@ -53,10 +51,9 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             grants.admin = admin;
             granted.apply(&mut grants);
             let (home, folder) = (grants.home.clone(), places.of_home(&grants.home));
-            // What is in a bucket is not looked at from here.
-            let is_there = places.bucket.is_none() && has_something(&places.data.join(&grants.home));
+            let is_there = new_home::has_something(places, &home);
             let (access, quota, expires) = (grants.access, grants.terms.quota, grants.expires);
-            let new = NewUser { name: &name, hash: hash.as_deref(), keys: &keys, grants };
+            let new = NewUser { name: &name, hash: hash.as_deref(), keys: &keys, groups: &groups, grants };
             checked.add_new(&new).map_err(|err| explain(err, &name))?;
             let room = quota.map(|quota| format!(", and room for {}", render_size(quota))).unwrap_or_default();
             let in_force = InForce::look(places);
@@ -73,14 +70,11 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             ));
             in_force.warn();
             if is_there {
-                complain(&format!(
-                    "note: {} was there already: what is in it, also in the trash, is now for {}. Passwords, keys and links of an earlier user do not count.",
-                    shown(&folder),
-                    shown(&name)
-                ));
+                new_home::tell(places, &home, &name);
             }
             warn_of_unkept(places, &name);
             warn_of_hidden(places, &name);
+            warn_of_missing(places, &name);
             warn_of_end(&name, expires);
             if is_new {
                 other_places::tell_made(places);
@@ -170,11 +164,6 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
     }
 }
 
-/// Whether something is in this folder, as far as that can be seen.
-fn has_something(folder: &Path) -> bool {
-    folder.read_dir().is_ok_and(|mut entries| entries.next().is_some())
-}
-
 /// Changes what a user may, and says what that came to.
 fn set(
     places: &Places,
@@ -240,6 +229,7 @@ fn set(
     }
     warn_of_unkept(places, name);
     warn_of_hidden(places, name);
+    warn_of_missing(places, name);
     warn_of_end(name, expires);
     warn_of_file(places)
 }
@@ -321,6 +311,26 @@ fn warn_of_hidden(places: &Places, name: &str) {
     }
 }
 
+/// Says which folders of the user's rules are not there, where who may bring files to them could not make them.
+fn warn_of_missing(places: &Places, name: &str) {
+    let Ok(users) = UsersFile::new(&places.users).list() else { return };
+    let Some(grants) = users.get(name).map(User::grants).filter(|_| places.bucket.is_none() && places.knows_data())
+    else {
+        return;
+    };
+    let brings = |access: Access| access.contains(Access::UPLOAD) && !access.contains(Access::MKDIR);
+    for rule in grants.rules.iter().filter(|rule| brings(rule.access)) {
+        let Some(path) = rule.path().strip_suffix("/**").filter(|path| !path.contains(['*', '?'])) else { continue };
+        let folder = places.data.join(&grants.home).join(path.trim_start_matches('/'));
+        if folder.symlink_metadata().is_err() {
+            let (folder, name) = (shown(&folder.to_string_lossy()), shown(name));
+            complain(&format!(
+                "note: {folder} is not there, and by the rule for it {name} cannot make it: make it, as the account that runs sealiftd."
+            ));
+        }
+    }
+}
+
 /// What somebody with these rights may try first.
 fn first_command(name: &str, host: &str, access: Access, admin: bool) -> String {
     let who = shell_word(name);
@@ -343,6 +353,11 @@ fn warn_of_end(name: &str, expires: Option<SystemTime>) {
 
 fn absent(places: &Places, name: &str) -> Failure {
     explain(Error::new(Kind::NotFound, format!("user '{name}' is not in {}", places.users.display())), name)
+}
+
+/// That of a group that is not there.
+pub fn explain_group(err: Error) -> Failure {
+    Failure::from(err).hint("`sealiftd group list` shows the groups there are, `sealiftd group add NAME` makes one.")
 }
 
 /// The errors of changing the file, with the command that helps.

@@ -21,7 +21,7 @@ Examples:
   sealiftd user add alice
       Ask for a password; alice may do everything in her folder.
   sealiftd user add bob --quota 10GiB
-      At most that much in his folder.
+      At most that much in his folder; --groups makes him a member of groups at once.
   sealiftd user add scanner --access upload,mkdir --password-stdin < secret
       A machine that may only deliver.
   sealiftd user add root --access none --admin
@@ -63,6 +63,9 @@ pub enum UserCommand {
         /// Whether the user may see who is connected, end sessions, and stop the server: --admin, or --admin yes
         #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true, default_missing_value = "yes", hide_possible_values = true)]
         admin: Option<YesNo>,
+        /// The groups that the user is a member of, with commas
+        #[arg(long, value_name = "LIST", value_parser = parse_groups)]
+        groups: Option<Groups>,
         /// What the user may.
         #[command(flatten)]
         granted: GrantArgs,
@@ -121,7 +124,7 @@ pub enum UserCommand {
 /// What a user may. What is not given stays as it is; a new user has what the users file says under `[defaults]`.
 #[derive(Debug, Args)]
 pub struct GrantArgs {
-    /// The user's folder below the data folder; for a new user the name, if this is not given
+    /// The user's folder below the data folder; for a new user the name, if this is not given and nothing is in that folder
     #[arg(long, value_name = "DIR")]
     home: Option<String>,
     /// What the user may do: full, read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir, link
@@ -232,7 +235,7 @@ struct Networks(Vec<Network>);
 struct Count(Option<u32>);
 
 /// Groups that a user is a member of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Groups(pub Vec<String>);
 
 /// The most bytes a second, if there is a bound.

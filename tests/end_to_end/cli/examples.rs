@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -212,6 +213,8 @@ fn the_examples_of_sealiftd_s_pages_do_what_they_say() {
         if ["", "user", "invite"].contains(words) {
             for user in ["alice", "bob"] {
                 assert!(world.server.command(&["user", "remove", user]).output().unwrap().status.success());
+                // Nor is anything left of them, which nobody is given by mistake.
+                fs::remove_dir_all(world.remote(user, "")).unwrap();
             }
         }
         // A check of what is in order finds nothing, and the passwords of tests are hashed too cheaply for that.

@@ -60,7 +60,7 @@ impl Checksums {
         if self.lines.is_empty() && self.file.exists() {
             return Ok(());
         }
-        Fresh::with_mode(&self.file, &self.lines, MODE)?.name_it()
+        Fresh::with_mode(&self.file, &self.lines, MODE)?.put_in_place_unsynced()
     }
 }
 

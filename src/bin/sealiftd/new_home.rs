@@ -1,0 +1,48 @@
+//! The folder of a user who is about to be made: whether something is in it that is not theirs.
+
+use std::path::Path;
+
+use sealift::auth::Checked;
+use sealift::escape::for_people;
+use sealift::{Error, Kind};
+
+use crate::args::Places;
+use crate::failure::Failure;
+use crate::output::{complain, shell_word};
+
+/// Fails if nobody has said which folder a new user of this name has, and the one of that name is common, or somebody's: an earlier
+/// user of the same name may have left what is in it.
+///
+/// # Errors
+/// That, with what can be done about it.
+pub fn refuse(places: &Places, checked: &Checked<'_>, name: &str) -> Result<(), Failure> {
+    let home = shell_word(name);
+    checked.refuse_common(name).map_err(|err| {
+        Failure::from(err).hint(format!("--home says another folder, or with --home {home} that it is meant."))
+    })?;
+    if !has_something(places, name) {
+        return Ok(());
+    }
+    let (folder, name) = (for_people(places.of_home(name).as_bytes()), for_people(name.as_bytes()));
+    let text = format!(
+        "{folder} is not empty: {name} would have what is there, which an earlier user of this name may have left"
+    );
+    Err(Failure::from(Error::new(Kind::Exists, text)).hint(format!(
+        "Move it away first; or say with --home {home} that it is meant for {name}, trash and all; or give another folder by --home."
+    )))
+}
+
+/// Says that what is in this home was there before its user.
+pub fn tell(places: &Places, home: &str, name: &str) {
+    complain(&format!(
+        "note: {} was there already: what is in it, also in the trash, is now for {}. Passwords, keys and links of an earlier user do not count.",
+        for_people(places.of_home(home).as_bytes()),
+        for_people(name.as_bytes())
+    ));
+}
+
+/// Whether something is in this home, as far as that can be seen: what is in a bucket is not looked at from here.
+pub fn has_something(places: &Places, home: &str) -> bool {
+    let has_entry = |folder: &Path| folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    places.bucket.is_none() && has_entry(&places.data.join(home))
+}
