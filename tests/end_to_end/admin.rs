@@ -246,9 +246,10 @@ fn words_that_are_no_right_or_no_event_are_named_with_those_there_are() {
             "'full' is no access right beside others",
         ),
         (
-            &["audit", "--file", "-", "--event", "change", "--event", "rename"],
+            &["audit", "--file", "-", "--event", "change", "--event", "renamed"],
             "start, stop, login, refused, logout, transfer",
         ),
+        (&["audit", "--file", "-", "--event", "rename"], "that is an action: write --action rename"),
     ] {
         let (code, _, said) = run(place.path(), args, "");
         assert!(code == 2 && said.contains(why), "{args:?}: {said}");
