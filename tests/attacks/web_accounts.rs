@@ -2,8 +2,13 @@
 
 use std::fs;
 
-use crate::common::web::{Got, curl, curl_each, curl_output};
-use crate::common::{Daemon, PASSWORD, RawClient, World, section, text};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use sealift::limits;
+
+use crate::common::watch::{SOCKET, ask};
+use crate::common::web::{Frame, Got, RawWeb, curl, curl_each, curl_output, frame, head_of};
+use crate::common::{Daemon, PASSWORD, RawClient, World, eventually, section, text};
 
 const CHANGE: &str = "/.sealift-web/account/password";
 const JOIN: &str = "/.sealift-web/join";
@@ -237,4 +242,96 @@ fn web_headers_twice() {
         "If-Match: \"c\"",
     ];
     assert_eq!(curl(&daemon, &lists, "/~alice/file").status, 200);
+}
+
+/// A user whose password takes as long to check as one in a users file may: some hundred milliseconds.
+fn slow(user: &str) -> String {
+    let (salt, mut output) = ([7; limits::ARGON2_SALT], [0; limits::ARGON2_OUTPUT]);
+    let (memory, passes) = (4 * limits::ARGON2_MEMORY_KIB, limits::ARGON2_PASSES_MAX);
+    let params = argon2::Params::new(memory, passes, 1, Some(output.len())).unwrap();
+    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    argon2.hash_password_into(PASSWORD.as_bytes(), &salt, &mut output).unwrap();
+    let (salt, output) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output));
+    let hash = format!("$argon2id$v=19$m={memory},t={passes},p=1${salt}${output}");
+    format!("[users.{user}]\npassword = \"{hash}\"\naccess = \"full\"\nhome = \"{user}\"\n")
+}
+
+/// The password is checked now, or was already, as the log says by these words.
+fn until_it_is_checked(world: &World, daemon: &Daemon, done: impl Fn(&str) -> bool) {
+    let is_checked = || ask(world.place(), "GET", "/metrics").text().contains("\nsealift_password_checks 1\n");
+    eventually("the password is checked", || is_checked() || done(&daemon.log()));
+}
+
+#[test]
+fn guesses_that_are_taken_back() {
+    let world = World::of(&["alice"]);
+    world.set_users(&slow("alice"));
+    let daemon = world.daemon().args(["--metrics", SOCKET, "--penalise-loopback"]).start();
+    let refused = |log: &str| log.matches("login refused").count();
+    let basic = STANDARD.encode("alice:wrong");
+    // Whoever takes a request back, hangs up, or leaves while the guess is checked pays as anybody does.
+    let mut head = head_of("/~alice/", 0);
+    head.extend(*b"\x00\x0dauthorization");
+    let value = format!("Basic {basic}");
+    head.push(u8::try_from(value.len()).unwrap());
+    head.extend(value.as_bytes());
+    let mut web = RawWeb::two_from([127, 0, 0, 1], &daemon);
+    web.send(frame(Frame::HEADERS, Frame::END_STREAM | Frame::END_HEADERS, 1, &head));
+    until_it_is_checked(&world, &daemon, |log| refused(log) == 1);
+    // CANCEL.
+    web.send(frame(Frame::RST_STREAM, 0, 1, &8_u32.to_be_bytes()));
+    eventually("a request that is taken back is told", || refused(&daemon.log()) == 1);
+
+    let mut one = RawWeb::connect(&daemon, &["http/1.1"]);
+    one.send(format!("GET /~alice/ HTTP/1.1\r\nHost: x\r\nAuthorization: {value}\r\n\r\n"));
+    until_it_is_checked(&world, &daemon, |log| refused(log) == 2);
+    drop(one);
+    eventually("who hangs up is told", || refused(&daemon.log()) == 2);
+
+    let mut native = RawClient::connect(&daemon);
+    native.ask("USER alice");
+    native.line("PASS wrong");
+    until_it_is_checked(&world, &daemon, |log| refused(log) == 3);
+    drop(native);
+    eventually("who leaves is told", || refused(&daemon.log()) == 3);
+    let penalties = "\nsealift_penalties_total{offence=\"login-failed\"} 3\n";
+    eventually("each has a penalty", || ask(world.place(), "GET", "/metrics").text().contains(penalties));
+}
+
+#[test]
+fn password_changes_that_nobody_waits_for() {
+    let world = World::of(&["alice"]);
+    world.set_users(&slow("alice"));
+    let daemon =
+        world.daemon().args(["--metrics", SOCKET, "--penalise-loopback", "--audit", "audit/audit.jsonl"]).start();
+    let mine = cookie(&daemon, "alice");
+    let send = |present: &str| {
+        let form = format!("present={present}&new={OWN}&again={OWN}");
+        let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+        web.send(format!(
+            "POST {CHANGE} HTTP/1.1\r\nHost: x\r\n{mine}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{form}",
+            form.len()
+        ));
+        web
+    };
+    let penalty = || {
+        let figures = ask(world.place(), "GET", "/metrics").text();
+        figures.contains("\nsealift_penalties_total{offence=\"login-failed\"} 1\n")
+    };
+    let guess = send("wrong");
+    until_it_is_checked(&world, &daemon, |_| penalty());
+    drop(guess);
+    eventually("the guess costs what a login does", penalty);
+
+    let changed = |log: &str| log.contains("password changed by its user");
+    let change = send(PASSWORD);
+    until_it_is_checked(&world, &daemon, changed);
+    drop(change);
+    eventually("it is told", || changed(&daemon.log()));
+    RawClient::logged_in(&daemon, "alice", OWN);
+    daemon.stop();
+    let audit = fs::read_to_string(world.place().join("audit/audit.jsonl")).unwrap();
+    let told: Vec<_> = audit.lines().filter(|line| line.contains("passwd")).collect();
+    assert!(told.len() == 2 && told.iter().all(|line| !line.contains("cut")), "{audit}");
 }

@@ -4,9 +4,10 @@
 //! behind itself, the penalty and the pause after a failure, and the line in the log.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use async_std::task::sleep;
+use async_std::task::{sleep, spawn};
 use tracing::info;
 
 use super::accounts::KeyClaim;
@@ -83,7 +84,8 @@ pub struct Proven {
 }
 
 /// Checks the credentials of somebody who is at this address and came by this protocol. An unknown user and a wrong password look
-/// and cost the same. A failure adds a penalty to the address and takes its time.
+/// and cost the same. A failure adds a penalty to the address and takes its time. All of it goes its way to the end, also if whoever
+/// waits for it leaves: who hangs up while a guess is checked would pay for none.
 ///
 /// # Errors
 /// [`Kind::LoginFailed`], in the same words whatever is wrong; [`Kind::Busy`] if too many are waiting for their turn; of an
@@ -92,8 +94,13 @@ pub async fn authenticate(
     credentials: Credentials,
     peer: SocketAddr,
     protocol: Protocol,
-    shared: &Shared,
+    shared: &Arc<Shared>,
 ) -> Result<Proven> {
+    let shared = shared.clone();
+    spawn(async move { prove(credentials, (peer, protocol), &shared).await }).await
+}
+
+async fn prove(credentials: Credentials, (peer, protocol): (SocketAddr, Protocol), shared: &Shared) -> Result<Proven> {
     let (user, with) = (credentials.user().map(str::to_owned), credentials.kind());
     let user = match &credentials {
         // Who guesses at its password has the link.
@@ -122,12 +129,16 @@ pub async fn look_at_invitation(
     (user, secret): (String, Secret),
     peer: SocketAddr,
     protocol: Protocol,
-    shared: &Shared,
+    shared: &Arc<Shared>,
 ) -> Result<()> {
-    let found = shared.accounts.look_at_invitation(peer.ip(), user.clone(), secret).await;
-    refused(found.as_ref().err(), (Some(user), Credential::Invitation, Offence::LoginFailed), (peer, protocol), shared)
-        .await;
-    found
+    let shared = shared.clone();
+    let looking = async move {
+        let found = shared.accounts.look_at_invitation(peer.ip(), user.clone(), secret).await;
+        let of = (Some(user), Credential::Invitation, Offence::LoginFailed);
+        refused(found.as_ref().err(), of, (peer, protocol), &shared).await;
+        found
+    };
+    spawn(looking).await
 }
 
 /// Writes down that a login was refused, if it was, and takes its time.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use async_std::task::spawn;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 use serde_json::{Value, json};
@@ -78,23 +79,32 @@ pub async fn change_password(own: &OwnRequest<'_>, fields: &Fields) -> Result<An
             }
         }
     };
-    let changed = async {
-        let new = chosen(fields)?;
-        let running = admit(web_session, SessionRequest::ChangePassword, "passwd").await?;
-        let present = Secret::new(std::mem::take(&mut *fields.get("present")));
-        let done = visitors.change_own(web_session.name(), present, Change::Password(new), renewed).await;
-        end(web_session, running, done, |desk| {
-            let (ticket, user) = (desk.ticket(), desk.principal().name());
-            desk.resources().void_tokens_of(user);
-            // Whatever else is left out of the log, this is not.
-            info!(session = %ticket.id(), peer = %ticket.peer(), user, "password changed by its user");
-        })
-        .await
+    let new = match chosen(fields) {
+        Ok(new) => new,
+        Err(error) => return refused(own, Tried::Password, error).await,
     };
-    match changed.await {
+    let present = Secret::new(std::mem::take(&mut *fields.get("present")));
+    let changing = {
+        let (visitors, web_session) = (Arc::clone(visitors), Arc::clone(web_session));
+        async move {
+            let running = admit(&web_session, SessionRequest::ChangePassword, "passwd").await?;
+            let done = visitors.change_own(web_session.name(), present, Change::Password(new), renewed).await;
+            if done.is_ok() {
+                // Who this was is nobody any more: what is asked next is asked by whoever has the new password.
+                visitors.let_go(&web_session);
+            }
+            end(&web_session, running, done, |desk| {
+                let (ticket, user) = (desk.ticket(), desk.principal().name());
+                desk.resources().void_tokens_of(user);
+                // Whatever else is left out of the log, this is not.
+                info!(session = %ticket.id(), peer = %ticket.peer(), user, "password changed by its user");
+            })
+            .await
+        }
+    };
+    // By itself: what has changed is written down, and what rests on the old one ends, whether or not the client is still there.
+    match spawn(changing).await {
         Ok(principal) => {
-            // Who this was is nobody any more: what is asked next is asked by whoever has the new password.
-            visitors.let_go(web_session);
             let mut answer = done(CHANGED, own.for_browser);
             if let (Some(_), Some(principal)) = (login::cookie(own.request.headers()), principal) {
                 login::give_cookie(&mut answer, visitors, principal)?;
@@ -113,17 +123,21 @@ pub async fn remove_key(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer>
     let OwnRequest { visitors, web_session, .. } = own;
     let fingerprint = String::from_utf8_lossy(&fields.get("fingerprint")).trim().to_owned();
     let present = Secret::new(std::mem::take(&mut *fields.get("present")));
-    let removed = async {
-        let running = admit(web_session, SessionRequest::ChangeKeys, "revoke").await?;
-        let change = Change::Revoke(fingerprint.clone());
-        let done = visitors.change_own(web_session.name(), present, change, |_| {}).await;
-        end(web_session, running, done, move |desk| {
-            let (ticket, user) = (desk.ticket(), desk.principal().name());
-            info!(session = %ticket.id(), peer = %ticket.peer(), user, fingerprint, by = "password", "key revoked by its user");
-        })
-        .await
+    let removing = {
+        let (visitors, web_session) = (Arc::clone(visitors), Arc::clone(web_session));
+        async move {
+            let running = admit(&web_session, SessionRequest::ChangeKeys, "revoke").await?;
+            let change = Change::Revoke(fingerprint.clone());
+            let done = visitors.change_own(web_session.name(), present, change, |_| {}).await;
+            end(&web_session, running, done, move |desk| {
+                let (ticket, user) = (desk.ticket(), desk.principal().name());
+                info!(session = %ticket.id(), peer = %ticket.peer(), user, fingerprint, by = "password", "key revoked by its user");
+            })
+            .await
+        }
     };
-    match removed.await {
+    // As with a password.
+    match spawn(removing).await {
         Ok(_) => Ok(done(REMOVED, own.for_browser)),
         Err(error) => refused(own, Tried::RemovingKey, error).await,
     }

@@ -1,6 +1,6 @@
 //! What is the server's own and nobody's file: the style, the icon, the way to log in.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use hyper::header::{CACHE_CONTROL, ETAG, HeaderValue};
 use hyper::{HeaderMap, Request, StatusCode};
@@ -48,7 +48,7 @@ struct Fixed {
 /// # Errors
 /// [`Kind::NotFound`] where nothing is; [`Kind::LoginRequired`] and those of a login.
 pub async fn serve(
-    visitors: &Visitors,
+    visitors: &Arc<Visitors>,
     path: &str,
     request: &Request<()>,
     (for_browser, ids): (bool, Ids),
@@ -92,7 +92,7 @@ pub async fn serve(
 /// # Errors
 /// [`Kind::NotFound`] where nothing is, and those of the page.
 pub async fn post(
-    visitors: &Visitors,
+    visitors: &Arc<Visitors>,
     path: &str,
     request: &Request<()>,
     body: &mut RequestBody,

@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 /// A request of somebody who is logged in, for what is theirs.
 pub struct OwnRequest<'a> {
     /// Where it came.
-    pub visitors: &'a Visitors,
+    pub visitors: &'a Arc<Visitors>,
     /// What was asked, without what came with it.
     pub request: &'a Request<()>,
     /// Whoever asks.
@@ -34,7 +34,7 @@ impl<'a> OwnRequest<'a> {
     /// # Errors
     /// [`Kind::LoginRequired`] for nobody in particular; those of a login.
     pub async fn of(
-        visitors: &'a Visitors,
+        visitors: &'a Arc<Visitors>,
         request: &'a Request<()>,
         (for_browser, ids): (bool, Ids),
     ) -> Result<OwnRequest<'a>> {
@@ -55,7 +55,7 @@ impl<'a> OwnRequest<'a> {
     /// # Errors
     /// [`Kind::Denied`] for what another site sent; those of [`OwnRequest::of`].
     pub async fn changing(
-        visitors: &'a Visitors,
+        visitors: &'a Arc<Visitors>,
         request: &'a Request<()>,
         told: (bool, Ids),
     ) -> Result<OwnRequest<'a>> {
@@ -68,7 +68,7 @@ impl<'a> OwnRequest<'a> {
     /// # Errors
     /// Those of [`OwnRequest::changing`] and of [`Fields::read`].
     pub async fn with_form(
-        visitors: &'a Visitors,
+        visitors: &'a Arc<Visitors>,
         request: &'a Request<()>,
         body: &mut RequestBody,
         told: (bool, Ids),

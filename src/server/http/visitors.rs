@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use async_lock::Mutex as AsyncMutex;
+use async_lock::{Mutex as AsyncMutex, MutexGuardArc};
 use async_std::channel::{Receiver, bounded};
+use async_std::task::spawn;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::channel::mpsc::UnboundedSender;
@@ -65,12 +66,39 @@ pub struct Visitors {
     admitted: Mutex<Admitted>,
     sessions: Mutex<Vec<Arc<WebSession>>>,
     /// One login at a time for each connection, however many requests it has at once.
-    logging_in: AsyncMutex<()>,
-    failures: AtomicU32,
+    logging_in: Arc<AsyncMutex<()>>,
+    guesses: Arc<Guesses>,
     /// What all of them have open from one turn to the next.
     open: Arc<Openings>,
     news: UnboundedSender<News>,
     progress: Arc<Progress>,
+}
+
+/// The turn of one login of a connection, held until both whoever waits for it and the login are done with it.
+type OneAtATime = Arc<MutexGuardArc<()>>;
+
+/// How often a password was wrong on one connection.
+struct Guesses {
+    failures: AtomicU32,
+    news: UnboundedSender<News>,
+}
+
+impl Guesses {
+    fn count(&self, error: &Error) {
+        if error.kind() == Kind::LoginFailed
+            && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= limits::LOGIN_FAILURES_MAX
+        {
+            // Closed: the connection is ending anyway.
+            let _ = self.news.unbounded_send(News::Guessed);
+        }
+    }
+
+    fn may_go_on(&self) -> Result<()> {
+        if self.failures.load(Ordering::Relaxed) >= limits::LOGIN_FAILURES_MAX {
+            return Err(Error::new(Kind::LoginFailed, "too many logins have failed on this connection"));
+        }
+        Ok(())
+    }
 }
 
 impl Claimed {
@@ -115,8 +143,8 @@ impl Visitors {
             peer,
             admitted: Mutex::new(admitted),
             sessions: Mutex::default(),
-            logging_in: AsyncMutex::new(()),
-            failures: AtomicU32::new(0),
+            logging_in: Arc::default(),
+            guesses: Arc::new(Guesses { failures: AtomicU32::new(0), news: news.clone() }),
             open: Arc::default(),
             news,
             progress,
@@ -231,10 +259,7 @@ impl Visitors {
         if let Some(web_session) = self.known(&user, &password) {
             return Ok(web_session);
         }
-        self.may_guess()?;
-        let _one_at_a_time = self.logging_in.lock().await;
-        // Those before it in the queue may have been the last.
-        self.may_guess()?;
+        let one_at_a_time = self.may_guess().await?;
         // The one before may have been the same.
         if let Some(web_session) = self.known(&user, &password) {
             return Ok(web_session);
@@ -247,7 +272,7 @@ impl Visitors {
         let recalled = recalled.filter(may_enter);
         let principal = match recalled {
             Some(principal) => principal,
-            None => self.log_in(user, password, version).await?,
+            None => self.log_in(user, password, version, &one_at_a_time).await?,
         };
         self.enter(principal).await
     }
@@ -270,13 +295,11 @@ impl Visitors {
             self.look_for_room(&principal)?;
             return Ok(web_session);
         }
-        self.may_guess()?;
-        let _one_at_a_time = self.logging_in.lock().await;
-        self.may_guess()?;
+        let one_at_a_time = self.may_guess().await?;
         let _we_are_at_work = self.progress.working();
         let principal = match self.recognised(secret, key.as_ref()) {
             Some(principal) => principal,
-            None => self.open_link(secret, key).await?,
+            None => self.open_link(secret, key, &one_at_a_time).await?,
         };
         self.look_for_room(&principal)?;
         match self.session_with(&principal) {
@@ -314,7 +337,7 @@ impl Visitors {
         }
     }
 
-    async fn open_link(&self, secret: &Secret, key: Option<LinkKey>) -> Result<Principal> {
+    async fn open_link(&self, secret: &Secret, key: Option<LinkKey>, one_at_a_time: &OneAtATime) -> Result<Principal> {
         let version = self.shared.users.version();
         let password = match key {
             Some(LinkKey::Password(password)) => Some(password),
@@ -325,53 +348,59 @@ impl Visitors {
             return Err(Error::new(Kind::LoginRequired, "this link takes a password"));
         }
         let credentials = Credentials::Link { secret: secret.clone(), password: password.clone() };
-        match authenticate(credentials, self.peer, Protocol::Http, &self.shared).await {
-            Ok(Proven { principal, .. }) => {
-                if let Some(password) = password {
-                    let now = Instant::now();
-                    self.shared.remembered.keep(principal.name(), &password, version, principal.clone(), now);
-                }
-                Ok(principal)
-            }
-            Err(error) => {
-                self.count_failure(&error);
-                Err(error)
-            }
+        let principal = self.prove(credentials, one_at_a_time).await?;
+        if let Some(password) = password {
+            let now = Instant::now();
+            self.shared.remembered.keep(principal.name(), &password, version, principal.clone(), now);
         }
+        Ok(principal)
     }
 
-    fn count_failure(&self, error: &Error) {
-        if error.kind() == Kind::LoginFailed
-            && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= limits::LOGIN_FAILURES_MAX
-        {
-            // Closed: the connection is ending anyway.
-            let _ = self.news.unbounded_send(News::Guessed);
-        }
+    /// Waits for the turn of a login, if there may be one more.
+    async fn may_guess(&self) -> Result<OneAtATime> {
+        self.guesses.may_go_on()?;
+        let one_at_a_time = Arc::new(self.logging_in.lock_arc().await);
+        // Those before it in the queue may have been the last.
+        self.guesses.may_go_on()?;
+        Ok(one_at_a_time)
     }
 
-    fn may_guess(&self) -> Result<()> {
-        if self.failures.load(Ordering::Relaxed) >= limits::LOGIN_FAILURES_MAX {
-            return Err(Error::new(Kind::LoginFailed, "too many logins have failed on this connection"));
-        }
-        Ok(())
+    /// Checks what may be a guess, by itself: whoever takes the request back meanwhile has guessed all the same, and guesses again when
+    /// this is over.
+    async fn guess<T: Send + 'static>(
+        &self,
+        one_at_a_time: &OneAtATime,
+        checking: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (guesses, until_it_is_over) = (self.guesses.clone(), one_at_a_time.clone());
+        let checked = async move {
+            let checked = checking.await.inspect_err(|error| guesses.count(error));
+            drop(until_it_is_over);
+            checked
+        };
+        spawn(checked).await
+    }
+
+    async fn prove(&self, credentials: Credentials, one_at_a_time: &OneAtATime) -> Result<Principal> {
+        let (shared, peer) = (self.shared.clone(), self.peer);
+        let proving = async move { authenticate(credentials, peer, Protocol::Http, &shared).await };
+        self.guess(one_at_a_time, proving).await.map(|Proven { principal, .. }| principal)
     }
 
     /// Checks the password, and remembers for a while that it was right.
-    async fn log_in(&self, user: String, password: Secret, version: u64) -> Result<Principal> {
+    async fn log_in(
+        &self,
+        user: String,
+        password: Secret,
+        version: u64,
+        one_at_a_time: &OneAtATime,
+    ) -> Result<Principal> {
         let credentials = Credentials::Password { user: user.clone(), password: password.clone() };
-        match authenticate(credentials, self.peer, Protocol::Http, &self.shared).await {
-            Ok(Proven { principal, .. }) => {
-                if !principal.is_anonymous() {
-                    let now = Instant::now();
-                    self.shared.remembered.keep(&user, &password, version, principal.clone(), now);
-                }
-                Ok(principal)
-            }
-            Err(error) => {
-                self.count_failure(&error);
-                Err(error)
-            }
+        let principal = self.prove(credentials, one_at_a_time).await?;
+        if !principal.is_anonymous() {
+            self.shared.remembered.keep(&user, &password, version, principal.clone(), Instant::now());
         }
+        Ok(principal)
     }
 
     /// Has a user change something about the own login, proven by the password of now. A wrong one counts as a login that failed.
@@ -386,14 +415,12 @@ impl Visitors {
         change: Change,
         renewed: impl FnOnce(Option<&Principal>) + Send + 'static,
     ) -> Result<Option<Principal>> {
-        self.may_guess()?;
-        let _one_at_a_time = self.logging_in.lock().await;
-        self.may_guess()?;
+        let one_at_a_time = self.may_guess().await?;
         let _we_are_at_work = self.progress.working();
         let (accounts, admission) = (self.shared.accounts.clone(), self.shared.admission.clone());
         let own = SelfService::new(accounts, admission, self.peer.ip(), self.shared.keys.now().pin);
         let claim = Claim { user: user.to_owned(), evidence: Evidence::Password(present), nonce: None };
-        own.changing(claim, change, renewed).await.inspect_err(|error| self.count_failure(error))
+        self.guess(&one_at_a_time, async move { own.changing(claim, change, renewed).await }).await
     }
 
     /// Lets somebody with an invitation choose a password: who they are then.
@@ -401,13 +428,9 @@ impl Visitors {
     /// # Errors
     /// As [`authenticate`].
     pub async fn join(&self, user: String, (secret, password): (Secret, Secret)) -> Result<Principal> {
-        self.may_guess()?;
-        let _one_at_a_time = self.logging_in.lock().await;
-        self.may_guess()?;
+        let one_at_a_time = self.may_guess().await?;
         let _we_are_at_work = self.progress.working();
-        let credentials = Credentials::Invitation { user, secret, password };
-        let proven = authenticate(credentials, self.peer, Protocol::Http, &self.shared).await;
-        proven.map(|Proven { principal, .. }| principal).inspect_err(|error| self.count_failure(error))
+        self.prove(Credentials::Invitation { user, secret, password }, &one_at_a_time).await
     }
 
     /// This session serves what is under way in it, and nothing that is asked from now on.

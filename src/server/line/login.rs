@@ -1,6 +1,7 @@
 //! Before login: a short list of commands and nothing else. It ends in somebody [`Proven`] or in the end of the connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -63,7 +64,7 @@ struct Prelogin {
 /// [`Kind::Network`] if the connection breaks.
 pub async fn login<S>(
     stream: &mut S,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     (peer, pin): (SocketAddr, Pin),
     admitted: &Admitted,
 ) -> Result<Login>
