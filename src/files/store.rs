@@ -162,10 +162,17 @@ pub trait Store: Send + Sync {
         self.remove(path, recursive)
     }
 
-    /// The same where what goes may be kept ([`Store::trash`]): under this path then, or not at all.
-    fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>) -> Result<Removed> {
+    /// [`Store::remove`], or [`Store::remove_seen`] if it was seen, where what goes may be kept ([`Store::trash`]): under this path then,
+    /// or not at all.
+    ///
+    /// # Errors
+    /// As [`Store::remove_seen`].
+    fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removed> {
         let _nothing_is_kept = keep;
-        self.remove(path, recursive)
+        match seen {
+            None => self.remove(path, recursive),
+            Some(seen) => self.remove_seen(path, recursive, seen),
+        }
     }
 
     /// Gives a file the mode that it would have if one of this mode had replaced it, and says which that is. No link is

@@ -338,7 +338,7 @@ impl Store for JoinedStore {
         self.at(path, |store, path| store.remove_seen(path, recursive, seen))
     }
 
-    fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>) -> Result<Removed> {
+    fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removed> {
         self.refuse_fixed(path)?;
         let route = self.route(path)?;
         let called = match (keep, route.at) {
@@ -354,6 +354,7 @@ impl Store for JoinedStore {
                     Keep::Nothing => Keep::Nothing,
                     Keep::As(_) => Keep::As(called.as_ref().unwrap_or(path)),
                 },
+                seen,
             )
         })
     }

@@ -488,4 +488,11 @@ fn what_is_called_as_if_it_had_been_aside_is_kept_under_no_name_of_others() {
     assert_eq!(alice.upload(&aside("free"), b"x").1, "done");
     assert_eq!(alice.ask(format!("DELETE {}", aside("free"))).1, "done");
     assert_eq!(paths(&mut alice), ["free"]);
+    // By a condition too, and for ever where its name was never another's.
+    assert_eq!(alice.upload(&aside("seen"), b"y").1, "done");
+    let url = format!("/~alice/{}", aside("seen"));
+    let etag = curl(&daemon, &["-u", ALICE], &url).header("etag").to_owned();
+    let condition = format!("If-Match: {etag}");
+    assert_eq!(curl(&daemon, &["-u", ALICE, "-X", "DELETE", "-H", &condition], &url).status, 204);
+    assert_eq!(BTreeSet::from_iter(paths(&mut alice)), BTreeSet::from(["free".to_owned(), "seen".to_owned()]));
 }

@@ -122,10 +122,8 @@ impl Desk {
     pub(super) fn remove(&self, path: &RelPath, recursive: bool, for_good: bool, running: Running) -> Begun {
         let before = self.before_it_was_aside(path);
         let keep = if for_good { Keep::Nothing } else { Keep::As(before.as_ref().unwrap_or(path)) };
-        let removed = turns::block_in_place(|| match self.seen.as_ref().and_then(|seen| seen.path.as_ref()) {
-            None => self.store.remove_keeping(path, recursive, keep),
-            Some(seen) => self.store.remove_seen(path, recursive, seen),
-        });
+        let seen = self.seen.as_ref().and_then(|seen| seen.path.as_ref());
+        let removed = turns::block_in_place(|| self.store.remove_keeping(path, recursive, keep, seen));
         if removed.is_ok() {
             self.forget_locks(path);
         }

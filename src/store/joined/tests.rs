@@ -294,7 +294,7 @@ fn what_fails_at_once_names_the_path_that_its_user_knows() {
             ("list", &|store| store.list(&x, false).map(drop)),
             ("list all", &|store| store.list(&x, true).map(drop)),
             ("remove", &|store| store.remove(&x, false).map(drop)),
-            ("remove_keeping", &|store| store.remove_keeping(&x, false, Keep::As(&x)).map(drop)),
+            ("remove_keeping", &|store| store.remove_keeping(&x, false, Keep::As(&x), None).map(drop)),
             ("seen", &|store| store.seen(&x).map(drop)),
             ("remove_seen", &|store| store.remove_seen(&x, false, &Seen::NOTHING).map(drop)),
             ("set_mode", &|store| store.set_mode(&x, mode).map(drop)),

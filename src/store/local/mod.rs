@@ -348,7 +348,7 @@ impl Store for LocalStore {
     }
 
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed> {
-        self.remove_keeping(path, recursive, Keep::As(path))
+        self.remove_keeping(path, recursive, Keep::As(path), None)
     }
 
     fn seen(&self, path: &RelPath) -> Result<Seen> {
@@ -356,11 +356,11 @@ impl Store for LocalStore {
     }
 
     fn remove_seen(&self, path: &RelPath, recursive: bool, seen: &Seen) -> Result<Removed> {
-        remove::remove(&self.jail, &self.stage, path, recursive, Keep::As(path), Some(seen))
+        self.remove_keeping(path, recursive, Keep::As(path), Some(seen))
     }
 
-    fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>) -> Result<Removed> {
-        remove::remove(&self.jail, &self.stage, path, recursive, keep, None)
+    fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removed> {
+        remove::remove(&self.jail, &self.stage, path, recursive, keep, seen)
     }
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
