@@ -41,6 +41,7 @@ pub use mtime::Mtime;
 pub use numbered::{numbered, numbered_name};
 pub use path::{IntoPath, RelPath};
 pub use prepared::{Done, Prepared, PreparedSet};
+pub(crate) use prepared::{one_each, untold};
 pub use promises::{Decided, Promises};
 pub(crate) use reserved::folded;
 pub use reserved::is_reserved_name;

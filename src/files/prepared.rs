@@ -30,6 +30,18 @@ pub enum Done {
     },
 }
 
+/// What a store said of so many changes, one for each: none is told what became of another.
+pub(crate) fn one_each(mut said: Vec<Result<Done>>, changes: usize) -> Vec<Result<Done>> {
+    said.truncate(changes);
+    said.resize_with(changes, || Err(untold()));
+    said
+}
+
+/// A store has kept what became of a change to itself.
+pub(crate) fn untold() -> Error {
+    Error::new(Kind::Internal, "the store has not said what became of it")
+}
+
 /// What one store has prepared: `T` is its own type of a change. Clones are the same set.
 pub struct PreparedSet<T>(Arc<Mutex<Changes<T>>>);
 

@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Entry, EntryKind, FileMode, Hash, Keep, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared, PreparedSet,
     Promises, Properties, RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, TrashId, TrashList, Umask,
-    Unread, Upload, UploadSpec, Usage, UsageNow,
+    Unread, Upload, UploadSpec, Usage, UsageNow, one_each,
 };
 
 /// A folder that shows in a home.
@@ -243,7 +243,7 @@ impl Store for JoinedStore {
         let mut run: Option<Run> = None;
         let end = |run: Option<Run>, results: &mut Vec<Result<Done>>| {
             if let Some(Run { store, changes, paths }) = run {
-                let done = store.commit(changes).into_iter().zip(paths);
+                let done = one_each(store.commit(changes), paths.len()).into_iter().zip(paths);
                 let told = |(done, path): (Result<Done>, Option<ShownPath>)| match path {
                     None => done,
                     Some(path) => done.map_err(|error| path.told(error)),

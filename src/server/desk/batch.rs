@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::locking::UnderWay;
 use super::running::Running;
-use crate::error::{Error, Kind, Result};
-use crate::files::{Done, Overwrite, Prepared, RelPath, Store, Upload};
+use crate::error::{Error, Result};
+use crate::files::{Done, Overwrite, Prepared, RelPath, Store, Upload, untold};
 use crate::limits;
 use crate::machine::background::Background;
 use crate::machine::turns;
@@ -169,14 +169,10 @@ fn tell(order: Vec<Unanswered>, results: Vec<Result<Done>>, told: Told<'_>) {
     for Unanswered { running, refused, .. } in order {
         let result = match refused {
             Some(error) => Err(error),
-            None => results.next().unwrap_or_else(|| Err(missing())),
+            None => results.next().unwrap_or_else(|| Err(untold())),
         };
         told(running, result);
     }
-}
-
-fn missing() -> Error {
-    Error::new(Kind::Internal, "the store has not said what became of it")
 }
 
 /// One error for several, as it is told.

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::auth::Grants;
+use crate::error::Kind;
 use crate::files::{Durability, Hash, Stored, UploadSpec};
 use crate::server::desk::op::Op;
 use crate::store::{LocalOptions, LocalStore, Staging};
