@@ -27,8 +27,10 @@ struct Belief {
     is_read: bool,
     /// When it was believed last, or seen to have been by an earlier server.
     believed: Option<Moment>,
-    /// Since when it has shown another time than that.
+    /// Since when it has been ahead of that.
     doubted: Option<Moment>,
+    /// Since when it has been behind it.
+    behind: Option<Moment>,
 }
 
 impl Clock {
@@ -69,10 +71,14 @@ impl Clock {
 
 impl Belief {
     fn look(&mut self, now: Moment) -> bool {
+        if self.believed.is_some_and(|believed| leap_back(believed, now).is_some()) {
+            return self.look_behind(now);
+        }
+        self.behind = None;
         let Some(days) = self.believed.and_then(|believed| leap(believed, now)) else {
             return self.believe(now);
         };
-        match self.doubted.filter(|since| leap(*since, now).is_none() && leap_back(*since, now).is_none()) {
+        match self.doubted.filter(|since| goes_on(*since, now)) {
             Some((since, _)) if now.0.saturating_duration_since(since) >= limits::CLOCK_LASTS => self.believe(now),
             Some(_) => false,
             None => {
@@ -87,13 +93,37 @@ impl Belief {
         }
     }
 
+    /// Nothing is old by a clock that is behind and not by a right one. But what was shown before stays what it is compared with, until it
+    /// has gone on so for long: a machine whose clock has no battery starts in another year until it is told the time, and that is no leap
+    /// then.
+    fn look_behind(&mut self, now: Moment) -> bool {
+        self.doubt_no_more();
+        match self.behind.filter(|since| goes_on(*since, now)) {
+            Some((since, _)) if now.0.saturating_duration_since(since) >= limits::CLOCK_LASTS => self.believe(now),
+            Some(_) => true,
+            None => {
+                self.behind = Some(now);
+                true
+            }
+        }
+    }
+
     fn believe(&mut self, now: Moment) -> bool {
+        self.doubt_no_more();
+        (self.believed, self.behind) = (Some(now), None);
+        true
+    }
+
+    fn doubt_no_more(&mut self) {
         if self.doubted.take().is_some() {
             tracing::info!("the clock of this machine is believed again, and what is old by it is removed");
         }
-        self.believed = Some(now);
-        true
     }
+}
+
+/// Whether the clock shows what it showed then and the time that has passed since.
+fn goes_on(since: Moment, now: Moment) -> bool {
+    leap(since, now).is_none() && leap_back(since, now).is_none()
 }
 
 /// By how many days the clock is ahead of what it showed before and the time that has passed since, if that is much.
@@ -147,6 +177,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_behind_until_it_is_set_has_not_leapt_ahead_then() {
+        let (mut belief, after, lasts) = (Belief::default(), later(), limits::CLOCK_LASTS.as_secs());
+        assert!(belief.look(set(after(0), 300)));
+        assert!(belief.look(after(1)) && belief.look(after(60)), "less is old by it");
+        assert!(belief.look(set(after(61), 300)), "and it is set again");
+        assert!(!belief.look(set(after(62), 340)), "what it showed before is remembered");
+        // If it goes on, it is right.
+        assert!(belief.look(after(63)) && belief.look(after(lasts + 64)));
+        assert!(!belief.look(set(after(lasts + 65), 300)));
+    }
+
+    #[test]
     fn what_it_showed_is_kept_for_the_next_server_if_it_is_believed() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("clock");
@@ -162,10 +204,11 @@ mod tests {
         assert!(!clock.is_believed());
         clock.remember();
         assert_eq!(kept(), before);
-        // What showed a later time was wrong, or this one is: nothing is old by it that is not.
+        // What showed a later time was wrong, or this one is: nothing is old by it that is not, and nobody knows yet which.
         fs::write(&file, (shown + 40 * DAY).to_string()).unwrap();
+        assert!(open().is_believed());
         open().remember();
-        assert!((shown..shown + DAY).contains(&kept()));
+        assert_eq!(kept(), shown + 40 * DAY);
         fs::write(&file, "rubbish").unwrap();
         assert!(open().is_believed());
     }
