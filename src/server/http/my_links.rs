@@ -81,7 +81,17 @@ pub async fn make(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
         })
         .await?;
     if !password.expose().is_empty() {
-        terms.password = Some(visitors.shared().accounts.hash(visitors.peer().ip(), password).await?);
+        match visitors.shared().accounts.hash(visitors.peer().ip(), password).await {
+            Ok(hash) => terms.password = Some(hash),
+            Err(error) => {
+                let note = move |desk: &mut Desk| {
+                    let error = desk.failed(running, error);
+                    desk.rest();
+                    Err(error)
+                };
+                return web_session.step(note).await;
+            }
+        }
     }
     let (secret, link) = web_session
         .step(move |desk: &mut Desk| {
