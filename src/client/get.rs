@@ -425,7 +425,7 @@ fn sift(
 }
 
 /// Whether a path is in one of these folders.
-fn inside_skipped(path: &[u8], skipped: &HashSet<Vec<u8>>) -> bool {
+pub(super) fn inside_skipped(path: &[u8], skipped: &HashSet<Vec<u8>>) -> bool {
     let folders = path.iter().enumerate().filter(|(_, b)| **b == b'/').filter_map(|(at, _)| path.get(..at));
     !skipped.is_empty() && folders.into_iter().any(|folder| skipped.contains(folder))
 }

@@ -1,5 +1,6 @@
 //! Having a server read a whole folder and compare it with what it recorded.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use async_std::channel::bounded;
 use futures::join;
 
 use super::connection::Client;
+use super::get::inside_skipped;
 use super::listing::Listing;
 use super::observer::Skip;
 use super::session::Session;
@@ -197,13 +199,13 @@ fn files(
     }
     *denied = unread.denied(top).map(|path| (path, Skip::Unlistable)).collect();
     let mut files = Vec::new();
-    let mut list_only = Vec::new();
+    let mut list_only = HashSet::new();
     for Entry { kind, path, mark, .. } in entries {
         if mark == Some(Mark::SharedListOnly) {
             denied.push((top.as_path().join(OsStr::from_bytes(&path)), Skip::ListOnly));
-            list_only.push([&path, b"/".as_slice()].concat());
+            list_only.insert(path.clone());
         }
-        if kind != EntryKind::File || list_only.iter().any(|folder| path.starts_with(folder)) {
+        if kind != EntryKind::File || inside_skipped(&path, &list_only) {
             continue;
         }
         // What cannot be asked for is found now, so that what is left is always a number of files.
