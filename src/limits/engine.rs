@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How long connecting may take, with the handshake of TLS.
 pub const ENGINE_CONNECT: Duration = Duration::from_secs(5);
 
-/// How long the storage may be silent: a node of Garage takes 8 seconds to see that another one is gone.
+/// How long the storage may be silent: a node of Garage takes 8 seconds to see that another one is gone. Longer than [`ENGINE_RETRY`].
 pub const ENGINE_ANSWER: Duration = Duration::from_secs(20);
 
 /// How many times as long as a request is repeated its answer may take from head to end: a page of a listing is there at once, and one
@@ -19,7 +19,8 @@ pub const ENGINE_ASSEMBLY: u32 = 40;
 /// Bytes a second below which sending a body counts as silence.
 pub const ENGINE_SLOWEST: u64 = 512 * 1024;
 
-/// How long a request is repeated that was not answered or was put off; whoever waits for it gives up not much later.
+/// How long a request is repeated that was put off, or whose connection failed; whoever waits for it gives up not much later. One that is
+/// sent whole and gets no answer takes [`ENGINE_ANSWER`], which is longer, and is not repeated after that: twice as long nobody waits.
 pub const ENGINE_RETRY: Duration = Duration::from_secs(15);
 
 /// The pause before the first repetition; each one after it is twice as long.
