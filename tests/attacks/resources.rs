@@ -237,7 +237,7 @@ fn slow_reader() {
     let connections =
         |served: &mut RawClient| -> usize { served.ask("STATUS").2.get("connections").unwrap().parse().unwrap() };
     // Others are served meanwhile, and for as long as it lasts.
-    let mut threads = u64::MAX;
+    let mut threads = figures.threads();
     eventually("all readers are given up", || {
         assert_eq!(served.download("file").unwrap().len(), content.len());
         let left = connections(&mut served);

@@ -118,9 +118,10 @@ fn a_session_gets_its_share_beside_one_that_takes_all_it_can() {
     let to = daemon.place().join("copy");
     let came = || fs::metadata(&to).map_or(0, |meta| meta.len());
     let mut curl = fetching(&daemon, "/~alice/file", &to);
+    let mut alice = alice(&daemon);
     eventually("the large one has begun", || came() > 0);
     let before = came();
-    assert_eq!(alice(&daemon).download("small").unwrap().len(), 128 * KIB);
+    assert_eq!(alice.download("small").unwrap().len(), 128 * KIB);
     let meanwhile = came() - before;
     curl.kill().unwrap();
     curl.wait().unwrap();
@@ -131,13 +132,13 @@ fn a_session_gets_its_share_beside_one_that_takes_all_it_can() {
 /// Each of these moves nothing for longer than a client may that owes something, and not because of itself.
 #[test]
 fn who_is_held_back_is_not_taken_for_one_who_stalls() {
-    let args = ["--stall-window", "200ms"];
+    let args = ["--stall-window", "1s"];
     let daemon = with_args(&args, &["--limit-rate-down", "64KiB", "--limit-rate-up", "64KiB"], 16 * KIB);
     thread::scope(|scope| {
         let daemon = &daemon;
-        for number in 0..12 {
+        let clients: Vec<RawClient> = (0..12).map(|_| alice(daemon)).collect();
+        for (number, mut alice) in clients.into_iter().enumerate() {
             scope.spawn(move || {
-                let mut alice = alice(daemon);
                 assert_eq!(alice.download("file").unwrap(), bytes(16 * KIB));
                 assert_eq!(alice.upload(&format!("up{number}"), &bytes(16 * KIB)).0, 226);
             });

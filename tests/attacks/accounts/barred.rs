@@ -90,10 +90,10 @@ fn a_user_who_is_barred_has_no_way_in_and_nothing_goes_on() {
 fn a_session_does_not_outlive_its_users_last_moment() {
     let world = World::of(&["alice", "bob"]);
     let daemon = world.start();
-    let end = humantime::format_rfc3339_seconds(SystemTime::now() + Duration::from_secs(4));
-    world.set_users(&with(&format!("expires = \"{end}\"")));
     let mut idles = enter(&daemon, "alice");
     let token = idles.ask("TOKEN").2["tokens"].clone();
+    let end = humantime::format_rfc3339_seconds(SystemTime::now() + Duration::from_secs(4));
+    world.set_users(&with(&format!("expires = \"{end}\"")));
     // Nobody touches the file: the moment alone ends it.
     ends_revoked(&mut idles);
     let mut late = RawClient::connect(&daemon);

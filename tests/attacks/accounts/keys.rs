@@ -239,10 +239,11 @@ fn sessions_of_a_key_end_with_it() {
     assert_eq!(late.ask(format!("JOIN {token}")).1, "login-failed");
 
     // The file stays as it is; the time comes.
+    world.set_users(&with_key(&key, ""));
+    let mut short = enter(&daemon, &key);
     let end = time::OffsetDateTime::from(SystemTime::now() + Duration::from_secs(3));
     let end = end.format(&time::format_description::well_known::Rfc3339).unwrap();
     world.set_users(&with_key(&key, &format!(", expires = {end}")));
-    let mut short = enter(&daemon, &key);
     let (digits, word, _) = short.reply();
     assert_eq!((digits, word.as_str()), (421, "revoked"));
     let (mut client, nonce) = greeted(&daemon);

@@ -181,14 +181,14 @@ fn a_mirror_outlives_lost_lines() {
 /// A server that shows nobody in gives up on those who do not log in; whoever was asked meanwhile is not to blame.
 #[test]
 fn a_question_may_be_answered_later_than_the_server_waits() {
-    let world = World::with(|server| server.args(["--login-timeout", "1s"]));
+    let world = World::with(|server| server.args(["--login-timeout", "3s"]));
     let gone = |count: usize| wait_for("the server gave up", || world.server.log().matches("login").count() >= count);
     let mut terminal = world.terminal(["ls", &world.alice("")]);
     terminal.expect("type the pin): ");
     gone(1);
     std::thread::sleep(std::time::Duration::from_millis(1500));
     terminal.line("yes").expect("Password for");
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    std::thread::sleep(std::time::Duration::from_millis(4500));
     terminal.line(PASSWORD).expect("is empty");
     assert_eq!(terminal.wait().code(), Some(0));
     assert_eq!(terminal.shown().matches("type the pin").count(), 1);
