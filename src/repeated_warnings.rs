@@ -81,7 +81,6 @@ impl Repeated {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Cause, More>> {
-        // Counters only: a panic elsewhere cannot leave them half-changed.
         self.since.lock()
     }
 }

@@ -30,28 +30,28 @@ pub enum TransferEvent {
     },
     /// A file begins.
     Started {
-        /// Which.
+        /// Its path where it comes from.
         path: PathBuf,
         /// Its size, if it is known.
         size: Option<u64>,
     },
     /// The file that began last goes on with its first bytes proven to be there already.
     Resumed {
-        /// Which.
+        /// Its path where it comes from.
         path: PathBuf,
         /// How many bytes.
         from: u64,
     },
     /// Bytes of a file were moved. Several such events of one file that nobody has read yet are one.
     Progressed {
-        /// Of which.
+        /// Its path where it comes from.
         path: PathBuf,
         /// How many more.
         bytes: u64,
     },
     /// A file is there, verified.
     Finished {
-        /// Which.
+        /// Its path where it comes from.
         path: PathBuf,
         /// What it is called there.
         to: RelPath,
@@ -60,21 +60,21 @@ pub enum TransferEvent {
     },
     /// A file or folder could not be transferred; the others go on.
     Failed {
-        /// Which.
+        /// Its path where it comes from.
         path: PathBuf,
         /// Why.
         error: Error,
     },
     /// A file is not moved because what is in its place is as new.
     Unchanged {
-        /// Which.
+        /// Its path where it comes from.
         path: PathBuf,
         /// Its size.
         size: u64,
     },
     /// A file would be moved if this were in earnest.
     Planned {
-        /// Which.
+        /// Its path where it comes from.
         path: PathBuf,
         /// What it would be called there.
         to: RelPath,
@@ -83,7 +83,7 @@ pub enum TransferEvent {
     },
     /// A link like one of the source is there.
     Linked {
-        /// Which.
+        /// Its path where it comes from.
         path: PathBuf,
         /// What it is called there.
         to: RelPath,
@@ -95,7 +95,7 @@ pub enum TransferEvent {
     },
     /// Something in a tree was left out.
     Skipped {
-        /// Which.
+        /// Its path where it comes from.
         path: PathBuf,
         /// Why.
         why: Skip,

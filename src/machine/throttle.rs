@@ -78,7 +78,6 @@ impl Held {
     }
 
     fn lock(&self) -> MutexGuard<'_, Spans> {
-        // Times only: a panic elsewhere cannot have left them half-changed.
         self.0.lock()
     }
 }
@@ -153,7 +152,6 @@ impl Throttle {
 
 impl Way {
     fn lock(&self) -> MutexGuard<'_, Line> {
-        // Numbers only: a panic elsewhere cannot have left them half-changed.
         self.line.lock()
     }
 }

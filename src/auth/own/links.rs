@@ -114,7 +114,6 @@ impl Links {
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, HashMap<Hash, Kept>> {
-        // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.table.lock()
     }
 

@@ -106,7 +106,6 @@ impl LogQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Whole lines and counters: a panic elsewhere cannot have left them half-changed.
         self.state.lock()
     }
 }

@@ -117,7 +117,6 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Whole lines and flags: a panic elsewhere cannot have left them half-changed.
         self.state.lock()
     }
 }

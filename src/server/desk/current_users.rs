@@ -421,7 +421,6 @@ impl CurrentUsers {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Each field is whole by itself: a panic elsewhere leaves nothing half-changed.
         self.state.lock()
     }
 }

@@ -200,7 +200,6 @@ impl Downloads {
     }
 
     fn going(&self) -> MutexGuard<'_, Places> {
-        // A list is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.going.lock()
     }
 }

@@ -413,7 +413,6 @@ impl Locks {
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
-        // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.held.lock()
     }
 }

@@ -76,7 +76,6 @@ impl LogShares {
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
-        // Counters only: a panic elsewhere cannot leave them half-changed.
         self.books.lock()
     }
 }

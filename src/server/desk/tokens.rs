@@ -89,7 +89,6 @@ impl Tokens {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Given>> {
-        // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.given.lock()
     }
 }

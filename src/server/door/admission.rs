@@ -197,7 +197,6 @@ impl Admission {
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
-        // Counters only: a panic elsewhere cannot leave them half-changed.
         self.books.lock()
     }
 }

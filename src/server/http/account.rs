@@ -55,10 +55,8 @@ pub async fn show(own: &OwnRequest<'_>) -> Result<Answer> {
         return Ok(text(StatusCode::OK, "application/json", format!("{object}\n")));
     }
     let told = match own.request.uri().query() {
-        Some(CHANGED) => {
-            Some("Your new password is right from now on. Whoever was logged in with the old one is logged out.")
-        }
-        Some(REMOVED) => Some("The key logs in no more."),
+        Some(CHANGED) => Some("Your password was changed. Whoever was logged in with the old one is logged out."),
+        Some(REMOVED) => Some("The key was removed."),
         _ => None,
     };
     page(own, (StatusCode::OK, told, None)).await
@@ -219,7 +217,7 @@ async fn refused(own: &OwnRequest<'_>, tried: Tried, error: Error) -> Result<Ans
     let (kind, why) = error.told_by_server();
     let (status, why) = match kind {
         // Who this is, is known: what was typed is not the password of who it is.
-        Kind::LoginFailed => (StatusCode::FORBIDDEN, "Your present password is another one.".into()),
+        Kind::LoginFailed => (StatusCode::FORBIDDEN, "The present password is wrong.".into()),
         Kind::Usage => (StatusCode::BAD_REQUEST, why),
         kind => (status(kind), why),
     };

@@ -156,7 +156,6 @@ impl<S> Wire<S> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Records<S>> {
-        // One task polls it; a panic elsewhere cannot have left it half-changed.
         self.stream.lock()
     }
 }

@@ -298,7 +298,6 @@ impl Sink {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        // Bytes are bytes: a panic elsewhere cannot have left them half-changed.
         self.0.lock()
     }
 }

@@ -75,7 +75,6 @@ impl Remembered {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Mac, Entry>> {
-        // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.entries.lock()
     }
 }

@@ -135,7 +135,6 @@ impl SignedIn {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Entry>> {
-        // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.entries.lock()
     }
 }

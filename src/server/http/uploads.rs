@@ -186,7 +186,6 @@ impl Upload {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Plain values: a panic elsewhere cannot have left them half-changed.
         self.state.lock()
     }
 }
@@ -264,7 +263,6 @@ impl Uploads {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.0.lock()
     }
 }

@@ -468,7 +468,6 @@ impl Visitors {
     }
 
     fn sessions(&self) -> MutexGuard<'_, Vec<Arc<WebSession>>> {
-        // A list is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.sessions.lock()
     }
 

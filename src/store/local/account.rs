@@ -100,7 +100,6 @@ impl Account {
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        // Numbers only: a panic elsewhere cannot have left them half-changed.
         self.counts.lock()
     }
 

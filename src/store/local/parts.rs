@@ -132,7 +132,6 @@ impl Staged for LocalStaged {
 }
 
 impl PartsFile {
-    // Plain data under both: a panic elsewhere cannot have left it half-changed.
     fn read(&self) -> RwLockReadGuard<'_, Ranges<()>> {
         self.ranges.read()
     }

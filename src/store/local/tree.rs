@@ -222,7 +222,6 @@ impl Alone<'_> {
     }
 }
 
-// A panic elsewhere cannot have left anything half-changed under these locks.
 impl Tree {
     /// # Errors
     /// Where other nodes serve the tree that somebody here does not come back from changing it.

@@ -103,7 +103,7 @@ fn another_password_is_chosen_and_the_old_one_is_worth_nothing_at_once() {
         (PASSWORD, OWN, "another", 400, "not the same"),
         (PASSWORD, "", "", 400, "no new password"),
         (PASSWORD, "seven77", "seven77", 400, "fewer than 8 characters"),
-        ("wrong", OWN, OWN, 403, "Your present password is another one."),
+        ("wrong", OWN, OWN, 403, "The present password is wrong."),
     ] {
         let got = with(present, new, again);
         assert!(got.status == status && got.text().contains(why), "{why}: {got:?}");
@@ -227,7 +227,7 @@ fn a_person_looks_at_the_account_and_changes_the_password_with_a_script_and_with
     browser.picture("account-wrong-phone-dark");
     browser.look(1100, 900, false);
     change(PASSWORD, OWN);
-    browser.wait("document.querySelector('.done')?.textContent.startsWith('Your new password is right')");
+    browser.wait("document.querySelector('.done')?.textContent.startsWith('Your password was changed')");
     browser.picture("account-changed");
     is_clean(&browser, &daemon);
     browser.call("Emulation.setScriptExecutionDisabled", serde_json::json!({"value": true}));
