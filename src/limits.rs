@@ -3,6 +3,7 @@
 //! What all share stands here; what one part alone needs is in the file of that part. They are named alike from everywhere:
 //! `limits::NAME`.
 
+mod audit;
 mod client;
 #[cfg(feature = "s3")]
 mod engine;
@@ -12,6 +13,7 @@ mod web;
 
 use std::time::Duration;
 
+pub use audit::*;
 pub use client::*;
 #[cfg(feature = "s3")]
 pub use engine::*;

@@ -366,33 +366,6 @@ pub const HOOK_KILL_LOOK: Duration = Duration::from_millis(2);
 /// How often is looked whether a program has ended.
 pub const HOOK_LOOK: Duration = Duration::from_millis(20);
 
-// ---- The audit ----
-
-/// Bytes of lines of the audit that may wait for the disk: some 25,000, seconds of the busiest server. As many again may be on
-/// their way to a disk that is full.
-pub const AUDIT_QUEUE: usize = 8 * 1024 * 1024;
-
-/// How long the thread that writes the audit waits when the disk takes nothing.
-pub const AUDIT_PAUSE: Duration = Duration::from_millis(500);
-
-/// How long the end of the server waits until the audit is written.
-pub const AUDIT_FLUSH: Duration = Duration::from_secs(5);
-
-/// The same where the server is told for the second time to end: whoever says that does not want to wait.
-pub const AUDIT_FLUSH_AT_ONCE: Duration = Duration::from_secs(1);
-
-/// Characters that are kept of a name that somebody only said was theirs. Those of the users file are shorter.
-pub const AUDIT_NAME: usize = 128;
-
-/// Characters that are kept of a URL that came to nothing.
-pub const AUDIT_URL: usize = 2048;
-
-/// What a line of the audit takes at first: most are shorter.
-pub const AUDIT_LINE: usize = 512;
-
-/// Bytes of a line of the audit that are read again: two paths and a name, each byte of them escaped in six, and twice.
-pub const AUDIT_LINE_MAX: u64 = 256 * 1024;
-
 // ---- Sweeping ----
 
 /// How often a running server looks for what was left over in the homes: it reads the names in one folder of each, and what it looks

@@ -84,6 +84,16 @@ impl fmt::Display for Source {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Network::User(name) => f.write_str(name),
+            Network::Addresses(IpAddr::V4(v4)) => v4.fmt(f),
+            Network::Addresses(IpAddr::V6(v6)) => write!(f, "{v6}/{}", limits::IPV6_NETWORK_BITS),
+        }
+    }
+}
+
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
         Source::Origin(address.into())

@@ -1,8 +1,15 @@
 //! Against whoever tells figures, and against what administrators may do from afar.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Instant;
+
+use sealift::limits;
+use serde_json::Value;
 
 use crate::common::watch::{SOCKET, ask, figures, knock};
 use crate::common::{Daemon, Figures, RawClient, World, enter, eventually};
@@ -179,4 +186,68 @@ fn administration_without_end() {
     assert_eq!(alice.upload("g", b"x").1, "done");
     let after = Figures::of(&daemon).resident();
     assert!(after < before + 64 * 1024, "{before} KiB before, {after} KiB after");
+}
+
+/// Anybody, and whoever has a link, asks without end for what is not there and reads what is empty, under names that take nine times as
+/// much in the audit: it grows by their share and says how many lines are left out. All of a user's at the same address is written.
+#[test]
+fn audit_filled_by_strangers() {
+    let world = World::of(&["alice"]);
+    fs::create_dir_all(world.home("alice").join("shown")).unwrap();
+    fs::create_dir_all(world.home("public")).unwrap();
+    let bytes = [0xff; 250];
+    fs::write(world.home("public").join(OsStr::from_bytes(&bytes)), "").unwrap();
+    let daemon = world.daemon().args(["--audit", "audit/audit.jsonl"]).start();
+    let mut alice = enter(&daemon, "alice");
+    let secret = alice.ask("LINK shown name=shown").2["secret"].clone();
+    let mut anybody = RawClient::connect(&daemon);
+    anybody.login("anonymous", "");
+    let mut visitor = RawClient::connect(&daemon);
+    assert_eq!(visitor.ask(format!("VISIT {secret}")).1, "welcome");
+    let began = Instant::now();
+    let missing = vec![[0xfe; 250]; 16].join(&b'/');
+    let line = |verb: &str| [verb.as_bytes(), &missing].concat();
+    for _ in 0..900 {
+        assert_eq!(anybody.ask(line("DOWNLOAD ")).1, "not-found");
+        assert_eq!(visitor.ask(line("HASH ")).1, "not-found");
+        assert_eq!(anybody.ask(line("DELETE ")).1, "denied");
+        assert!(anybody.data([b"DOWNLOAD ", &bytes[..]].concat()).is_ok());
+        assert_eq!(alice.ask(line("DOWNLOAD ")).1, "not-found");
+    }
+    drop((anybody, visitor, alice));
+    assert_eq!(daemon.stop().code, Some(0));
+    let audit = fs::read_to_string(world.place().join("audit/audit.jsonl")).unwrap();
+    let lines: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = audit.lines().filter(|line| line.contains("\"verb\""));
+    let (of_alice, others): (Vec<_>, Vec<_>) = told.partition(|line| line.contains("\"user\":\"alice\""));
+    assert_eq!(of_alice.len(), 901, "with the link");
+    let written: usize = others.iter().map(|line| line.len() + 1).sum();
+    let most = limits::AUDIT_SHARE + limits::AUDIT_SHARE_RATE * (began.elapsed().as_secs() + 1);
+    assert!(written as u64 <= most, "{written} bytes, and {most} are the share");
+    let gaps: Vec<_> = lines.iter().filter(|line| line["event"] == "left-out").collect();
+    let left_out: u64 = gaps.iter().map(|line| line["lines"].as_u64().unwrap()).sum();
+    assert!(left_out > 0 && gaps.iter().all(|line| line["from"] == "127.0.0.1"), "{gaps:?}");
+    assert_eq!(others.len() as u64 + left_out, 4 * 900, "each is written or counted");
+    assert!(lines.iter().all(|line| line["event"] != "lost"));
+}
+
+/// An honest copy of many small files that anybody may read is written down whole.
+#[test]
+fn audit_of_an_honest_copy() {
+    let world = World::of(&["alice"]);
+    fs::create_dir_all(world.home("public")).unwrap();
+    fs::write(world.home("public").join("a-report-of-the-year-2025.txt"), "x").unwrap();
+    let daemon = world.daemon().args(["--audit", "audit/audit.jsonl"]).start();
+    let mut anybody = RawClient::connect(&daemon);
+    anybody.login("anonymous", "");
+    for _ in 0..1_000 {
+        assert!(anybody.data("DOWNLOAD a-report-of-the-year-2025.txt").is_ok());
+    }
+    drop(anybody);
+    assert_eq!(daemon.stop().code, Some(0));
+    let audit = fs::read_to_string(world.place().join("audit/audit.jsonl")).unwrap();
+    let lines: Vec<_> = audit.lines().filter(|line| line.contains("DOWNLOAD")).collect();
+    assert_eq!(lines.len(), 1_000);
+    let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
+    assert!(10 * bytes as u64 * 2 < limits::AUDIT_SHARE, "twice ten thousand have room");
 }

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::error::Kind;
 use crate::files::{RelPath, Rot};
 use crate::limits;
+use crate::machine::source::Network;
 use crate::proto::percent;
 use crate::server::events::{Came, Event, Operation, Protocol, What};
 
@@ -27,6 +28,23 @@ pub fn is_wanted(event: &Event<'_>) -> bool {
         | What::Rotten { .. }
         | What::Ended { .. }
         | What::Stopped => true,
+    }
+}
+
+/// Whether it counts in the share of whoever caused it, if that is no user: they can do it without end, and nothing comes of it.
+pub fn is_bounded(event: &Event<'_>) -> bool {
+    match &event.what {
+        What::Operation(operation) => match &operation.outcome {
+            Ok(came) => !operation.action.is_lasting() || matches!(came.word, "same" | "unable"),
+            Err(_) => true,
+        },
+        What::TurnedAway { .. } => true,
+        What::Started
+        | What::Began { .. }
+        | What::Refused { .. }
+        | What::Rotten { .. }
+        | What::Ended { .. }
+        | What::Stopped => false,
     }
 }
 
@@ -107,13 +125,15 @@ fn object_of(event: &Event<'_>) -> Object {
 fn write_operation(object: &mut Object, operation: &Operation<'_>) {
     object.text("action", operation.action.word());
     object.text("verb", operation.name);
+    // What is there has all of its name. What somebody only asked for can be anything.
+    let most = if operation.outcome.is_ok() { usize::MAX } else { limits::AUDIT_PATH };
     operation.path.iter().for_each(|path| {
         object.text("home", operation.home);
-        object.path("path", path);
+        object.cut("path", path.as_bytes(), most);
     });
-    operation.to.iter().for_each(|to| object.path("to", to));
+    operation.to.iter().for_each(|to| object.cut("to", to.as_bytes(), most));
     for (key, place) in [("place", operation.place), ("place_to", operation.place_to)] {
-        place.iter().for_each(|place| object.bytes(key, place));
+        place.iter().for_each(|place| object.cut(key, place, most));
     }
     operation.about.iter().for_each(|about| object.text("about", about));
     match &operation.outcome {
@@ -143,6 +163,14 @@ pub fn of_rot(place: &[u8], rot: &Rot) -> Vec<u8> {
 /// The line that tells of a gap.
 pub fn lost(lines: u64) -> Vec<u8> {
     let mut object = Object::new(SystemTime::now(), "lost");
+    object.number("lines", lines);
+    object.end()
+}
+
+/// The line that tells how many lines of those who are no users and come from there are left out.
+pub fn left_out(from: Option<&Network>, lines: u64) -> Vec<u8> {
+    let mut object = Object::new(SystemTime::now(), "left-out");
+    object.display("from", from);
     object.number("lines", lines);
     object.end()
 }
@@ -216,6 +244,20 @@ impl Object {
         }
     }
 
+    /// The same of no more than so many: of more of them the first, and how many they are.
+    fn cut(&mut self, key: &str, bytes: &[u8], most: usize) {
+        if bytes.len() <= most {
+            return self.bytes(key, bytes);
+        }
+        // Not in the middle of a character: what follows the first byte of one begins with the bits 10.
+        let begins = |at: &usize| bytes.get(*at).is_some_and(|byte| byte & 0xc0 != 0x80);
+        let end = (most.saturating_sub(3)..=most).rev().find(begins).unwrap_or(most);
+        let kept = bytes.get(..end).unwrap_or_default();
+        // What ends with a slash would be no path.
+        self.bytes(key, kept.strip_suffix(b"/").unwrap_or(kept));
+        self.number(&format!("{key}_length"), bytes.len() as u64);
+    }
+
     fn end(mut self) -> Vec<u8> {
         self.0.push_str("}\n");
         self.0.into_bytes()
@@ -281,6 +323,27 @@ mod tests {
             what: What::Refused { with: Credential::Password, why: Kind::LoginFailed, barred: None },
         };
         assert!(render(&event).len() < limits::LINE_MAX);
+    }
+
+    #[test]
+    fn the_path_of_what_failed_is_cut_between_characters_and_its_length_is_told() {
+        let value = |bytes: &[u8]| {
+            let path = RelPath::parse(bytes).unwrap();
+            serde_json::from_str::<Value>(&told("eve", Some(&path))).unwrap()
+        };
+        let line = value(&vec!["\u{e9}".repeat(100); 10].join("/").into_bytes());
+        let kept = line["path"].as_str().unwrap();
+        assert!((limits::AUDIT_PATH - 3..=limits::AUDIT_PATH).contains(&kept.len()), "{line}");
+        assert!(kept.ends_with('\u{e9}') && line["path_encoded"].is_null(), "{line}");
+        assert_eq!(line["path_length"], 2009);
+        let line = value(&vec![[0xff; 200]; 10].join(&b'/'));
+        let exact = percent::decode(line["path_encoded"].as_str().unwrap().as_bytes()).unwrap();
+        assert_eq!(exact.len(), limits::AUDIT_PATH);
+        let line = value(&vec!["x".repeat(limits::AUDIT_PATH / 8 - 1); 8].join("/").into_bytes());
+        assert_eq!(
+            (line["path"].as_str().unwrap().len(), &line["path_length"]),
+            (limits::AUDIT_PATH - 1, &Value::Null)
+        );
     }
 
     proptest! {

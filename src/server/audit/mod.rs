@@ -1,25 +1,30 @@
 //! The audit: one JSON object a line for each login, refusal, transfer, change and act of administration, apart from the log. Nobody
 //! waits for it: lines wait in bounded memory for a thread of its own that writes them, and what finds no room there is counted, and
-//! the number stands in the audit itself.
+//! the number stands in the audit itself. So does that of the lines of those who are no users and ask for more than their share.
 
 mod file;
 mod journal;
 mod line;
 mod queue;
+mod shares;
 
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use async_std::task::{sleep, spawn};
 
 use self::file::AuditFile;
 use self::queue::Queue;
+use self::shares::{Shares, Verdict};
 use super::events::Event;
 use crate::error::{Error, Kind, Result};
 use crate::files::Rot;
 use crate::limits;
+use crate::machine::source::{Network, Source};
 
 /// Where the audit goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +88,7 @@ impl AuditTo {
 /// An audit that is written to.
 pub struct AuditLog {
     queue: Queue,
+    shares: Shares,
 }
 
 /// An audit that is open, and not written to yet.
@@ -103,7 +109,10 @@ impl OpenAudit {
     /// # Errors
     /// [`Kind::BadConfig`] for what is no file of its own, and those of opening it.
     pub fn open(to: &AuditTo) -> Result<OpenAudit> {
-        Ok(OpenAudit { file: AuditFile::open(to)?, log: Arc::new(AuditLog { queue: Queue::new() }) })
+        Ok(OpenAudit {
+            file: AuditFile::open(to)?,
+            log: Arc::new(AuditLog { queue: Queue::new(), shares: Shares::new() }),
+        })
     }
 
     /// What can be written to already.
@@ -136,6 +145,39 @@ impl AuditLog {
         }
     }
 
+    /// The same of what this source has caused: of what comes to nothing no more than the share of those who are no users.
+    pub fn write_of(self: &Arc<Self>, source: &Source, event: &Event<'_>) {
+        if !line::is_wanted(event) {
+            return;
+        }
+        let line = line::render(event);
+        let is_bounded = matches!(source, Source::Origin(_)) && line::is_bounded(event);
+        if !is_bounded || self.has_room(source.network(), line.len() as u64) {
+            self.queue.push(&line);
+        }
+    }
+
+    /// Whether the share of those who come from there has room for so many bytes. If not, it will be told.
+    fn has_room(self: &Arc<Self>, from: Network, bytes: u64) -> bool {
+        let (from, verdict) = self.shares.take(from, bytes, Instant::now());
+        if verdict == Verdict::FirstLeftOut {
+            let log = Arc::downgrade(self);
+            spawn(async move {
+                sleep(limits::LOG_WINDOW).await;
+                if let Some(log) = log.upgrade() {
+                    log.tell_left_out(from.as_ref(), log.shares.left_out(from.as_ref()));
+                }
+            });
+        }
+        verdict == Verdict::Written
+    }
+
+    fn tell_left_out(&self, from: Option<&Network>, lines: u64) {
+        if lines > 0 {
+            self.queue.push(&line::left_out(from, lines));
+        }
+    }
+
     /// Lines that have found no room so far.
     pub fn lost(&self) -> u64 {
         self.queue.all_lost()
@@ -153,6 +195,9 @@ impl AuditLog {
 
     /// The same, but waits no longer than this.
     pub fn close_within(&self, patience: Duration) {
+        for (from, lines) in self.shares.all_left_out() {
+            self.tell_left_out(from.as_ref(), lines);
+        }
         self.queue.close(patience);
     }
 }

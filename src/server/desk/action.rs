@@ -260,6 +260,16 @@ impl Action {
         matches!(self, Action::Stage | Action::Part | Action::FindPartial)
     }
 
+    /// Whether a home is another one after it has succeeded: what does that has bounds of its own, as a quota or the speed of the disk, and
+    /// what only looks, reads, or is a step on the way has none.
+    pub const fn is_lasting(self) -> bool {
+        match self.kind() {
+            ActionKind::Transfer => matches!(self, Action::Upload | Action::Commit),
+            ActionKind::Change => !matches!(self, Action::Lock | Action::Unlock),
+            ActionKind::Look | ActionKind::Account | ActionKind::Admin | ActionKind::Talk => false,
+        }
+    }
+
     /// Whether it neither changes a file nor gives its bytes, and comes often: the log of every day and the audit leave it out
     /// where it succeeds, as it would hide what does.
     pub const fn is_minor(self) -> bool {

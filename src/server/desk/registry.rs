@@ -17,6 +17,7 @@ use super::throttles::Throttles;
 use crate::auth::{LinkTag, Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::{NodePlace, StorageHealth, Vault};
+use crate::machine::source::Source;
 use crate::server::audit::AuditLog;
 use crate::server::events::{Event, Listener, What};
 use crate::server::metrics::counters::Counters;
@@ -124,6 +125,16 @@ impl Registry {
     pub fn tell(&self, event: &Event<'_>) {
         if let Some(audit) = self.audit.get() {
             audit.write(event);
+        }
+        if let Some(listener) = self.listener.get() {
+            listener.tell(event);
+        }
+    }
+
+    /// The same of what this source has caused.
+    pub fn tell_of(&self, source: &Source, event: &Event<'_>) {
+        if let Some(audit) = self.audit.get() {
+            audit.write_of(source, event);
         }
         if let Some(listener) = self.listener.get() {
             listener.tell(event);

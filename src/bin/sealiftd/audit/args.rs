@@ -21,13 +21,13 @@ Examples:
 
 A path is written as its user sees it, or as it is on the server: below the data folder, as in alice/docs, or from the \
 root for a shared folder elsewhere. It is also found if a folder that it was in was renamed, deleted or restored.
-Events: start, stop, login, refused, logout, transfer, change, look, account, admin, request, talk, rot, lost.
+Events: start, stop, login, refused, logout, transfer, change, look, account, admin, request, talk, rot, lost, left-out.
 Actions: upload, download, delete, rename, make-folder, copy, restore, purge, list, and others that `action` of the lines says.";
 
 /// The events there are.
-const EVENTS: [&str; 14] = [
+const EVENTS: [&str; 15] = [
     "start", "stop", "login", "refused", "logout", "transfer", "change", "look", "account", "admin", "request", "talk",
-    "rot", "lost",
+    "rot", "lost", "left-out",
 ];
 
 /// What to look for, and where.

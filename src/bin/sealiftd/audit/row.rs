@@ -92,7 +92,7 @@ impl Row {
     /// Whether it came to nothing.
     fn failed(&self) -> bool {
         match self.text("event") {
-            Some("refused" | "request" | "rot" | "lost") => true,
+            Some("refused" | "request" | "rot" | "lost" | "left-out") => true,
             Some("logout") => self.text("outcome").is_some(),
             _ => !matches!(self.text("outcome"), None | Some("done" | "created" | "replaced" | "same")),
         }
@@ -139,12 +139,14 @@ impl Row {
         facts.extend(self.number("bytes").filter(|bytes| *bytes > 0).map(size));
         facts.extend(self.number("files").map(|files| counted(files, "file")));
         facts.extend(self.number("folders").map(|folders| counted(folders, "folder")));
-        facts.extend(self.number("lines").map(|lines| format!("{} found no room", counted(lines, "line"))));
+        let what = if self.text("event") == Some("left-out") { "not written" } else { "found no room" };
+        facts.extend(self.number("lines").map(|lines| format!("{} {what}", counted(lines, "line"))));
         facts.extend(self.text("with").map(|with| format!("by {}", shown(with))));
         facts.extend(self.text("key").map(shown));
         facts.extend(self.text("why").map(shown));
         facts.extend(self.text("protocol").map(shown));
         facts.extend(self.text("peer").map(|peer| format!("from {}", shown(peer))));
+        facts.extend(self.text("from").map(|from| format!("from {}", shown(from))));
         facts.extend(self.text("session").map(|session| format!("session {}", shown(session))));
         if !facts.is_empty() {
             let _ = write!(line, "  ({})", facts.join(", "));
