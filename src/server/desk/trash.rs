@@ -9,7 +9,7 @@ use super::outcome::{Begun, Outcome};
 use super::running::Running;
 use crate::auth::Access;
 use crate::error::{Kind, Result};
-use crate::files::{RelPath, TrashId};
+use crate::files::{EntryKind, RelPath, TrashId, Trashed};
 use crate::limits;
 use crate::machine::turns;
 
@@ -25,7 +25,20 @@ impl Desk {
         // Of what was where somebody may not look, or only reads, nothing is told.
         let shown = |path: &RelPath| gate::tells_of_gone(grants, path);
         let listed = turns::block_in_place(|| self.store.trash(path, limits::TRASH_LISTED, &shown));
-        self.over(running, listed.map(|list| Outcome::Trash(list, self.keeps_nothing_deleted())))
+        let listed = listed.map(|mut list| {
+            list.entries.iter_mut().for_each(|thing| self.tell_no_sums(thing));
+            Outcome::Trash(list, self.keeps_nothing_deleted())
+        });
+        self.over(running, listed)
+    }
+
+    /// Of a folder with anything in it that may not be listed it is not told how much it holds: that would tell how much that is.
+    fn tell_no_sums(&self, thing: &mut Trashed) {
+        let looking = Demand { rights: Access::LIST, path: Some(&thing.path), extent: Extent::Tree };
+        let is_told = gate::rights_at(self.principal.grants(), looking).contains(Access::LIST);
+        if thing.kind == EntryKind::Directory && !is_told {
+            (thing.size, thing.files) = (0, None);
+        }
     }
 
     pub(super) fn restore(&self, path: &RelPath, id: TrashId, to: &RelPath, running: Running) -> Begun {

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::common::{World, enter, section};
+use crate::common::web::curl;
+use crate::common::{PASSWORD, World, enter, section};
 
 /// A path so long that no link can have it for its text was once forgotten: the thing then had the rights of its id, in the home.
 #[test]
@@ -57,4 +58,39 @@ fn trash_forgets_no_path() {
     assert_eq!(alice.ask(format!("RESTORE {id} id={id}")).1, "not-found");
     assert_eq!(alice.ask("PURGE").1, "done");
     assert_eq!(names().count(), 0);
+}
+
+/// How much a deleted folder holds tells how much is in what rules hide in it, file by file for whoever looks twice.
+#[test]
+fn trash_sums_tell_nothing_hidden() {
+    let world = World::of(&["alice", "bob"]);
+    let rule = "trash = \"30d\"\n[[users.bob.rules]]\npath = \"/x/hidden/**\"\naccess = []\n";
+    let alice = section("alice", "\"full\"", "alice") + "trash = \"30d\"\n";
+    world.set_users(&(alice + &section("bob", "\"full\"", "alice") + rule));
+    let home = world.home("alice");
+    fs::create_dir_all(home.join("x/hidden")).unwrap();
+    fs::create_dir_all(home.join("open")).unwrap();
+    for (name, size) in [("x/seen", 5), ("x/hidden/one", 1000), ("x/hidden/two", 20_000), ("open/file", 7)] {
+        fs::write(home.join(name), vec![b'x'; size]).unwrap();
+    }
+    let daemon = world.start();
+    let (mut alice, mut bob) = (enter(&daemon, "alice"), enter(&daemon, "bob"));
+    for folder in ["open", "x"] {
+        assert_eq!(alice.ask(format!("DELETE {folder} recursive=yes")).1, "done");
+    }
+    for (client, x) in [(&mut alice, ("21005", Some("3"))), (&mut bob, ("0", None))] {
+        client.line("TRASH");
+        for (name, (size, files)) in [("x", x), ("open", ("7", Some("1")))] {
+            let (code, _, kept) = client.reply();
+            assert_eq!((code, kept["path"].as_str(), kept["size"].as_str()), (114, name, size));
+            assert_eq!(kept.get("files").map(String::as_str), files, "{name}");
+        }
+        assert_eq!(client.reply().1, "trash");
+    }
+    let page = |user: &str| {
+        let login = format!("{user}:{PASSWORD}");
+        curl(&daemon, &["-u", &login, "-H", "Accept: text/html"], "/.sealift-web/trash").text()
+    };
+    assert!(page("alice").contains("Folder of 3 files, "), "{}", page("alice"));
+    assert!(page("bob").contains("Folder of 1 file, ") && !page("bob").contains("Folder of 3"), "{}", page("bob"));
 }
