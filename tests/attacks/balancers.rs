@@ -68,6 +68,12 @@ fn balancer_s_client_is_whom_it_names() {
     let own = [SIGNATURE, &[0x20, 0, 0, 0]].concat();
     let own: Vec<_> = (0..5).map(|_| RawClient::over(beginning(BALANCER, &daemon, &own))).collect();
     assert!(own.iter().all(Option::is_some));
+    // Whatever stands behind that: it is to be left aside, and some send the family and no addresses.
+    let odd = [(0x11, 0), (0x41, 3), (0xff, 12)].map(|(family, length)| {
+        let header = [SIGNATURE, &[0x20, family, 0, length], &vec![7; usize::from(length)]].concat();
+        RawClient::over(beginning(BALANCER, &daemon, &header))
+    });
+    assert!(odd.iter().all(Option::is_some));
     // The same by a line, as nginx says it.
     let line =
         |client: &str| beginning(BALANCER, &daemon, format!("PROXY TCP4 {client} 10.0.0.1 5001 4456\r\n").as_bytes());

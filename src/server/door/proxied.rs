@@ -24,6 +24,9 @@ const LINE: &[u8] = b"PROXY ";
 /// What a header of version 2 begins with. The shortest line is no shorter.
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
+/// What stands behind that in a header of a connection that is the balancer's own: version 2, and the command LOCAL.
+const OWN: u8 = 0x20;
+
 /// The balancers that are believed, and the connections of theirs that have not said yet whose they are.
 #[derive(Debug)]
 pub struct Balancers {
@@ -71,7 +74,7 @@ async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr
         return Err(wrong("a listed balancer sent no PROXY header"));
     }
     socket.read_exact(rest).await.map_err(network)?;
-    let [.., high, low] = fixed;
+    let [.., version_and_command, _, high, low] = fixed;
     let length = usize::from(u16::from_be_bytes([high, low]));
     if length > limits::PROXY_HEADER_MAX {
         return Err(wrong("a PROXY header is too long"));
@@ -81,6 +84,10 @@ async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr
     header.resize(FIXED + length, 0);
     let rest = header.get_mut(FIXED..).unwrap_or_default();
     socket.read_exact(rest).await.map_err(network)?;
+    // Of a connection of the balancer's own nothing else counts, whatever stands there: family and addresses are to be left aside.
+    if version_and_command == OWN {
+        return Ok(None);
+    }
     let config = ParseConfig { include_tlvs: false, allow_v1: false, allow_v2: true };
     let (header, _) = ProxyHeader::parse(&header, config).map_err(|_| wrong("a PROXY header is wrong"))?;
     told_by(&header)
@@ -161,6 +168,12 @@ mod tests {
         for own in [
             header(0, 0, &[]),
             header(0, 0x11, &IPV4),
+            header(0, 0x11, &[]),
+            header(0, 0x11, &IPV4[..3]),
+            header(0, 0x21, &IPV4),
+            header(0, 0x12, &IPV4),
+            header(0, 0x41, &[]),
+            header(0, 0xff, &[7; 300]),
             header(1, 0, &[]),
             header(1, 0, &[1, 0, 0]),
             header(1, 0x31, &[0; 216]),
