@@ -10,6 +10,7 @@ use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 
+use super::digests::{CONTENT, REPR};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -110,7 +111,8 @@ impl RequestBody {
         Ok(Pieces { pieces, len, is_last: self.is_empty() || len < limits::CHUNK })
     }
 
-    /// What comes next, at its end nothing. (What stands behind a body, its trailers, says nothing to us.)
+    /// What comes next, at its end nothing. What stands behind a body, its trailers, says nothing to us; but whoever has a digest there
+    /// relies on its being compared.
     async fn piece(&mut self) -> Result<Option<Bytes>> {
         self.waits = false;
         if !self.left.is_empty() {
@@ -120,8 +122,13 @@ impl RequestBody {
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(Ok(frame)) => {
-                    if let Ok(piece) = frame.into_data() {
-                        return Ok(Some(piece));
+                    let trailers = match frame.into_data() {
+                        Ok(piece) => return Ok(Some(piece)),
+                        Err(frame) => frame.into_trailers().unwrap_or_default(),
+                    };
+                    if let Some(name) = [REPR, CONTENT].iter().find(|name| trailers.contains_key(*name)) {
+                        let text = format!("{name} is compared where it is a header, and not behind the body");
+                        return Err(Error::new(Kind::BadCommand, text));
                     }
                 }
                 Some(Err(error)) => {

@@ -303,6 +303,32 @@ fn a_digest_that_is_sent_is_compared() {
     assert_nothing_staged(&world.home("alice"), "what was refused is gone");
 }
 
+/// Whoever sends one behind the body relies on it as much, and nothing compares it there.
+#[test]
+fn a_digest_behind_the_body_is_refused() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    for (n, size) in [0, 5, limits::CHUNK, 3_000_000].into_iter().enumerate() {
+        let bytes = noise(size);
+        let digest = base64::engine::general_purpose::STANDARD
+            .encode(ring::digest::digest(&ring::digest::SHA256, if n == 1 { &bytes } else { b"other" }));
+        let ask = |trailer: &str| {
+            let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+            web.send(head(&format!("/~alice/f{n}"), "Transfer-Encoding: chunked\r\n"));
+            let chunk = [format!("{size:x}\r\n").as_bytes(), &bytes, b"\r\n"].concat();
+            web.send([if size == 0 { &[][..] } else { &chunk }, format!("0\r\n{trailer}\r\n").as_bytes()].concat());
+            web.answer().unwrap().status
+        };
+        for name in ["Repr-Digest", "content-digest"] {
+            assert_eq!(ask(&format!("{name}: sha-256=:{digest}:\r\n")), 400, "{name} {size}");
+            assert!(!world.home("alice").join(format!("f{n}")).exists());
+        }
+        assert_eq!(ask("X-Other: y\r\n"), 201, "{size}");
+        assert!(fs::read(world.home("alice").join(format!("f{n}"))).unwrap() == bytes);
+    }
+    assert_nothing_staged(&world.home("alice"), "what was refused is gone");
+}
+
 #[test]
 fn nobody_is_told_to_go_on_who_will_be_refused() {
     let world = World::with(&[("alice", "\"full\"", "alice"), ("reader", "[\"list\", \"download\"]", "reader")]);
