@@ -148,5 +148,9 @@ fn an_interrupted_put_says_what_a_bucket_keeps_of_it() {
     let output = child.wait_with_output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("interrupted; nothing is kept: this server begins uploads anew"), "{said}");
+    assert!(
+        said.contains("interrupted; nothing is kept: this server begins uploads anew where there is a quota"),
+        "{said}"
+    );
+    assert!(said.contains("The same command begins anew.") && !said.contains(" -c"), "{said}");
 }

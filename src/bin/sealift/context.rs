@@ -310,7 +310,7 @@ impl Context {
                 continue;
             }
             let Some(pause) = patience.pause()? else { return Err(failure) };
-            self.out.lost(error, pause, 0);
+            self.out.lost(error, pause, 0, false);
             sleep(pause).await;
         }
     }
@@ -427,7 +427,7 @@ impl Context {
                 return Err(failure);
             }
             let Some(pause) = patience.pause()? else { return Err(failure) };
-            self.out.lost(error, pause, 0);
+            self.out.lost(error, pause, 0, false);
             interrupt::pause(pause).await;
             if interrupt::is_stopping() {
                 return Err(failure);

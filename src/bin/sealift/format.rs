@@ -19,6 +19,15 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// What is said of so many bytes that are kept until a lost connection is back; or that what was being sent `begins_anew`.
+pub fn kept_meanwhile(kept: u64, begins_anew: bool) -> String {
+    match kept {
+        1.. => format!("; {} are kept", size(kept)),
+        0 if begins_anew => "; this server keeps nothing of it where there is a quota: it begins anew".to_owned(),
+        0 => String::new(),
+    }
+}
+
 /// Bytes a second.
 pub fn rate(bytes: u64, time: Duration) -> String {
     let per_second = bytes as f64 / time.as_secs_f64().max(0.000_001);

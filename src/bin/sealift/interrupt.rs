@@ -212,7 +212,7 @@ fn interrupted(state: &State, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
             "interrupted; nothing is kept: what is put in by a link begins anew".to_owned()
         }
         (0, Moves::Send) if state.uploads_are_lost => {
-            "interrupted; nothing is kept: this server begins uploads anew".to_owned()
+            "interrupted; nothing is kept: this server begins uploads anew where there is a quota".to_owned()
         }
         (0, Moves::Send) => format!("interrupted; of what had arrived, whole blocks of {block} are kept"),
     };
@@ -226,6 +226,9 @@ pub fn way_on() -> Option<String> {
 
 fn go_on(state: &State) -> Option<String> {
     let (moves, several) = state.moves?;
+    if state.uploads_are_lost && moves == Moves::Send && !several && state.kept == 0 {
+        return Some("The same command begins anew.".to_owned());
+    }
     if state.begins_anew {
         let finished = if several { ", also with what is finished: leave that out" } else { "" };
         return Some(format!("The same command begins anew{finished}."));
@@ -296,6 +299,12 @@ pub fn keeps(bytes: u64) {
 /// Whether the server that was logged in to last keeps what came of uploads that are cut off.
 pub fn server_keeps_uploads(keeps: bool) {
     state().uploads_are_lost = !keeps;
+}
+
+/// Whether what was sent to the server that was logged in to last has to be sent again.
+pub fn begins_uploads_anew() -> bool {
+    let state = state();
+    state.uploads_are_lost && matches!(state.moves, Some((Moves::Send, _)))
 }
 
 /// How much of so many bytes can be gone on with, which have come from one side to the other.

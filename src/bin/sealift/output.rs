@@ -251,11 +251,14 @@ impl Output {
         }
     }
 
-    /// Says that a connection was lost, when the next try comes, and what is kept meanwhile.
-    pub fn lost(self, error: &Error, pause: Duration, kept: u64) {
-        let kept = if kept > 0 { format!("; {} are kept", format::size(kept)) } else { String::new() };
+    /// Says that a connection was lost, when the next try comes, and what is kept meanwhile; or that what was being sent `begins_anew`.
+    pub fn lost(self, error: &Error, pause: Duration, kept: u64, begins_anew: bool) {
         let text = for_people(error.text().as_bytes());
-        self.warn(&format!("{text}; again in {}{kept}", format::duration(pause)));
+        self.warn(&format!(
+            "{text}; again in {}{}",
+            format::duration(pause),
+            format::kept_meanwhile(kept, begins_anew)
+        ));
     }
 
     /// Tells a step, with `-v`.

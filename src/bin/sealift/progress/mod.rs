@@ -348,7 +348,7 @@ impl Observer for Progress {
     fn retrying(&self, error: &Error, pause: Duration, kept: u64) {
         let kept = interrupt::as_kept(kept);
         self.change(|state| state.lost(kept));
-        self.out.lost(error, pause, kept);
+        self.out.lost(error, pause, kept, interrupt::begins_uploads_anew());
     }
 
     fn streams(&self, count: usize, wanted: usize, why: Option<&Error>) {
