@@ -6,7 +6,7 @@
 pub struct Promises {
     /// Against whom a condition, a refusal to replace and a quota are decided.
     pub decided: Decided,
-    /// Interrupted uploads are kept to be gone on with. Not so in a home under a quota, where they are not counted.
+    /// Interrupted uploads are kept to be gone on with. Not so where there is a quota in which they are not counted.
     pub resumes: bool,
 }
 

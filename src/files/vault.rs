@@ -155,6 +155,11 @@ pub trait Vault: Send + Sync {
     /// Those of the storage.
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept>;
 
+    /// Whether what is kept of interrupted uploads counts in quotas. Where it does not nothing is kept where there is one.
+    fn counts_interrupted(&self) -> bool {
+        false
+    }
+
     /// The same of a folder that several people share.
     ///
     /// # Errors
@@ -236,6 +241,10 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
         (**self).sweep(home, max_age)
+    }
+
+    fn counts_interrupted(&self) -> bool {
+        (**self).counts_interrupted()
     }
 
     fn sweep_folder(&self, folder: &Location, max_age: Option<Duration>) -> Result<Swept> {

@@ -343,6 +343,10 @@ impl Vault for LocalVault {
         Ok(names)
     }
 
+    fn counts_interrupted(&self) -> bool {
+        !self.is_shared
+    }
+
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
         self.may_sweep(home)?;
         let max_age = self.age_by_all_clocks(max_age);

@@ -24,6 +24,7 @@ mod store_conformance;
 mod store_hostile;
 mod store_model;
 mod store_partial;
+mod store_partial_quota;
 #[cfg(feature = "s3")]
 mod store_s3;
 #[cfg(feature = "s3")]

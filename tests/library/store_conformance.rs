@@ -103,6 +103,8 @@ macro_rules! conforms_with_quotas {
             a_quota_is_kept_to_the_byte
             uploads_side_by_side_are_never_over_a_quota
             nothing_is_kept_of_interrupted_uploads_where_there_is_a_quota
+            what_is_kept_of_interrupted_uploads_counts_in_a_quota_and_gives_way
+            interrupted_uploads_side_by_side_are_never_over_a_quota
         }
     };
 }

@@ -32,7 +32,7 @@ pub struct Listed {
 /// How a folder, a user's or a shared one, is kept. What is not given stays as it is.
 #[derive(Debug, Args)]
 pub struct Kept {
-    /// The most bytes in the user's folder, such as 10G or "500 MB"; none: no bound
+    /// The most bytes in the user's folder, such as 10G or "500 MB", with the trash and interrupted uploads; none: no bound
     #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
     pub quota: Option<Quota>,
     /// The most files in the folder, folders not counted; none: no bound

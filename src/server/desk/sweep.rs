@@ -119,8 +119,8 @@ fn sweep_all(vault: &dyn Vault, users: &Users, clock: &Clock) {
     let homes = users.iter().map(|user| (&user.grants().home, is_bounded(user.grants().terms)));
     let bounded = homes.chain(shared).filter(|(_, is_bounded)| *is_bounded).map(|(name, _)| Path::new(name));
     let bounded: BTreeSet<&Path> = bounded.collect();
-    // Interrupted uploads are not counted: where that matters there are none.
-    let max_age = |is_bounded: bool| (!is_bounded).then(|| old_by(clock));
+    // Where interrupted uploads are not counted there are none if that matters.
+    let max_age = |is_bounded: bool| (!is_bounded || vault.counts_interrupted()).then(|| old_by(clock));
     let mut all = Swept::default();
     for home in &names {
         let bounded = Path::new(home).ancestors().any(|above| bounded.contains(above));

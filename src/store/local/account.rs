@@ -2,12 +2,14 @@
 //!
 //! A folder is measured once, while nobody changes a name in the tree. From then on every store of the tree adds to its
 //! account what it puts there and takes off what it replaces and removes, in the same step as it does so. Counted
-//! are the regular files in their places, those that were deleted or replaced and are kept among them; and, while uploads are on their way, the bytes that were promised to them. So no
+//! are the regular files in their places, those that were deleted or replaced and are kept among them, and what is kept of interrupted
+//! uploads, each as a file; and, while uploads are on their way, the bytes that were promised to them. So no
 //! number of uploads side by side is ever over a bound; and a file that replaces another needs room beside it, as
-//! on any disk. Interrupted uploads are not counted, so nobody keeps any where an account is, with or without a bound of
-//! their own, and what was kept before goes when the folder is measured. What other programs put into the folder is seen when it is measured the next time: when the first
+//! on any disk. What is kept of an interrupted upload counts in the account of the very folder that keeps it. Where it would
+//! count in others nothing is kept ([`Jail::keeps_partials`]), and what was kept before goes when the folder around is measured. What other programs put into the folder is seen when it is measured the next time: when the first
 //! session after a time without one writes.
 
+mod counted_by;
 mod leaving;
 mod promise;
 
@@ -16,14 +18,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
+use rustix::fs::fstat;
 
+pub(super) use self::counted_by::CountedBy;
 pub(super) use self::leaving::Leaving;
 pub(super) use self::promise::Promise;
 use super::capabilities::Capabilities;
 use super::jail::Jail;
 use super::owned::Share;
+use super::root::is_same_file;
+use super::staging::{Stage, open_reserved};
 use super::trash_room::{self, Looked};
-use super::{measure, sweep};
+use super::{measure, partial_room, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath, Usage, UsageNow};
 use crate::limits;
@@ -58,6 +64,8 @@ struct Counts {
     promised: Sum,
     /// How much of that is claimed by those that are about to be put in their places.
     claimed: Sum,
+    /// The bound that was set last.
+    limits: Limits,
 }
 
 impl Account {
@@ -153,6 +161,7 @@ pub(super) struct Bound {
 impl Bound {
     pub(super) fn new(jail: &Arc<Jail>, limits: Limits) -> Self {
         let account = jail.tree().account(&jail.place().folder);
+        account.lock().limits = limits.clone();
         Bound { jail: Arc::clone(jail), account, limits, share: None, can: OnceLock::new() }
     }
 
@@ -192,7 +201,16 @@ impl Bound {
         there.map_or(UsageNow::Uncounted, |there| UsageNow::Known(Some(Usage { used: there.bytes, limit })))
     }
 
-    /// Whether little is left, so that what is kept in the trash may have to be looked at.
+    /// Asks what the file system of the folder can do, before it is measured: what is left over is told by its locks.
+    pub(super) fn ask(&self, stage: &Stage) -> io::Result<()> {
+        if self.can.get().is_none() {
+            let can = self.jail.root().and_then(|root| stage.can(&root))?;
+            let _is_the_same = self.can.set(can);
+        }
+        Ok(())
+    }
+
+    /// Whether little is left, so that what is kept in the trash and of interrupted uploads may have to be looked at.
     pub(super) fn is_nearly_full(&self) -> bool {
         let counts = self.account.lock();
         let there = self.account.there(&counts).unwrap_or_default().plus(counts.promised);
@@ -201,19 +219,37 @@ impl Bound {
         bytes || self.limits.files.as_ref().is_some_and(|(most, _)| is_near(*most, there.files))
     }
 
-    /// Whether so much of what would be counted here is in the trash, and may go from there for what comes.
+    /// Whether so much of what would be counted here is kept of interrupted uploads and in the trash, and may go for what comes.
     /// For each file that is looked at it is said that this `goes_on`.
-    fn trash_holds(&self, wanted: Sum, goes_on: &dyn Fn()) -> bool {
+    fn may_give(&self, wanted: Sum, goes_on: &dyn Fn()) -> bool {
         let looked = &self.account.looked;
-        let mut held = trash_room::held(&self.jail, wanted, (None, looked), goes_on);
+        let held = |jail: &Jail, whose: Option<&Hash>| {
+            let partials = partial_room::held(jail, whose);
+            let rest = wanted.minus(partials);
+            match rest == Sum::NONE {
+                true => partials,
+                false => partials.plus(trash_room::held(jail, rest, (whose, looked), goes_on)),
+            }
+        };
+        let mut given = held(&self.jail, None);
         for share in self.account.shares() {
-            if held.has_all_of(wanted) {
+            if given.has_all_of(wanted) {
                 break;
             }
-            let whose = (Some(&self.account.owner), looked);
-            held = held.plus(trash_room::held(&share.jail, wanted, whose, goes_on));
+            given = given.plus(held(&share.jail, Some(&self.account.owner)));
         }
-        held.has_all_of(wanted)
+        given.has_all_of(wanted)
+    }
+
+    /// Takes away of interrupted uploads what is over the bound: what came of an upload that a killed server was at may have been
+    /// promised the room of what is in the trash.
+    fn give_way(&self) {
+        let counts = self.account.lock();
+        let there = self.account.there(&counts).unwrap_or_default();
+        drop(counts);
+        if let Some((beyond, _)) = self.limits.refuse(there) {
+            partial_room::make_room(&self.jail, beyond, None);
+        }
     }
 
     /// Looks through those shared folders again that were not for a while, and says whether there were any.
@@ -251,10 +287,13 @@ impl Bound {
     fn measure(&self) -> io::Result<()> {
         // What is broken there is not in the way of what is put elsewhere.
         self.account.shares().iter().for_each(|share| drop(share.know()));
-        self.measure_home()
+        self.measure_home()?;
+        self.give_way();
+        Ok(())
     }
 
-    /// The same of the home, while nobody changes it, and clears away what is not counted.
+    /// The same of the home, while nobody changes it: what dead servers left of interrupted uploads becomes what is kept and counted, and
+    /// what is not counted is cleared away.
     fn measure_home(&self) -> io::Result<()> {
         // Other nodes go on: what they store meanwhile is counted with what they store later.
         let alone = self.jail.tree().alone_to_measure()?;
@@ -264,14 +303,28 @@ impl Bound {
         }
         let begun = Instant::now();
         let tree = self.jail.tree();
-        let reserved = &mut |reserved: &Dir| {
-            // What cannot be read there was not put there by us.
-            let among = sweep::Among { can: self.can.get().copied(), is_across: tree.is_across() };
-            let _ = tree.may_change().and_then(|_| sweep::clear(among, reserved, &|| alone.goes_on()));
-        };
+        let among = sweep::Among { can: self.can.get().copied(), is_across: tree.is_across() };
         for _ in 0..=limits::LOOKS_BELOW {
             let moves = tree.moves();
-            let files = measure::sum(&*self.jail.root()?, reserved, &|| alone.goes_on())?;
+            let root = self.jail.root()?;
+            let own = open_reserved(&root).ok().filter(|_| self.jail.keeps_partials());
+            let is_own = |reserved: &Dir| own.as_ref().is_some_and(|own| is_same(own, reserved));
+            let reserved = &mut |reserved: &Dir| {
+                // What cannot be read there was not put there by us.
+                let goes_on = || alone.goes_on();
+                let _ = tree.may_change().and_then(|_| match is_own(reserved) {
+                    true => sweep::save_all(among, &self.jail, reserved, &goes_on),
+                    false => {
+                        let cleared = sweep::clear(among, reserved, &goes_on);
+                        self.forget_below();
+                        cleared
+                    }
+                });
+            };
+            let mut files = measure::sum(&root, reserved, &|| alone.goes_on())?;
+            if let Some(own) = &own {
+                files = files.plus(partial_room::sum(own)?);
+            }
             #[cfg(test)]
             if let Some(work) = tree.behind_a_count.lock().clone() {
                 work();
@@ -289,6 +342,13 @@ impl Bound {
         Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is replaced faster than it is counted"))
     }
 
+    /// What was kept of interrupted uploads in homes inside of this one, and in shared folders there, may be gone.
+    fn forget_below(&self) {
+        let below = self.jail.tree().accounts_below(self.account.folder());
+        below.iter().filter(|account| !Arc::ptr_eq(account, &self.account)).for_each(|account| account.forget());
+        self.jail.tree().shares_below(self.account.folder()).iter().for_each(|share| share.forget());
+    }
+
     /// Whether it is known what there is. Where other nodes store too, what was measured holds for a while only.
     pub(super) fn is_measured(&self) -> bool {
         if self.jail.tree().is_across() {
@@ -296,6 +356,11 @@ impl Bound {
         }
         self.account.is_measured()
     }
+}
+
+/// Whether these are one folder.
+fn is_same(one: &Dir, other: &Dir) -> bool {
+    matches!((fstat(one), fstat(other)), (Ok(one), Ok(other)) if is_same_file(&one, &other))
 }
 
 #[cfg(test)]

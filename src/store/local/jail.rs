@@ -15,7 +15,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
-use super::account::{Promise, Sum};
+use super::account::{Account, Promise, Sum};
 use super::owned::Share;
 use super::root::{Place, Root, Since};
 use super::tree::{Alone, Change, Steady, Tree};
@@ -101,14 +101,25 @@ impl Jail {
     pub(super) fn settled(&self, upload: &mut LocalUpload, before: Sum) {
         self.tree().arrived();
         let (after, promise) = (Sum::file(upload.len()), upload.promise.take());
+        self.settled_at(&upload.path, upload.temp.owner.as_ref(), (before, after), promise);
+    }
+
+    /// The same of what is at this path, of this owner.
+    pub(super) fn settled_at(
+        &self,
+        path: &RelPath,
+        owner: Option<&Hash>,
+        (before, after): (Sum, Sum),
+        promise: Option<Promise>,
+    ) {
         if before != after && self.tree().counts() {
-            for account in self.tree().accounts_over(&self.full(&upload.path)) {
+            for account in self.tree().accounts_over(&self.full(path)) {
                 if !promise.as_ref().is_some_and(|promise| promise.is_of(&account)) {
                     account.change(before, after);
                 }
             }
         }
-        self.owned(&upload.path, upload.temp.owner.as_ref(), (before, after), promise);
+        self.owned(path, owner, (before, after), promise);
     }
 
     /// To be said while the name is held: so much of this owner has come here, where only so much of it has been promised room
@@ -144,10 +155,26 @@ impl Jail {
         if self.tree().is_shared() { self.tree().shares_over(&self.full(path)) } else { Vec::new() }
     }
 
-    /// Whether interrupted uploads may be kept in the root: nobody counts what is in it. To be asked while the tree is
-    /// steady.
+    /// Whether interrupted uploads may be kept in the root: nobody counts what is in it, or the root's own account does, of which no other
+    /// server has one too. Where a folder around the root is counted nothing is kept: who counts that could not take away what is kept here
+    /// when there is no more room. To be asked while the tree is steady.
     pub(super) fn keeps_partials(&self) -> bool {
-        !self.tree().counts() || self.tree().accounts_over(&self.place().folder).is_empty()
+        !self.tree().counts()
+            || self.tree().accounts_over(&self.place().folder).iter().all(|account| self.counts_partials(account))
+    }
+
+    /// The accounts in which what is kept of interrupted uploads in the root counts.
+    pub(super) fn accounts_of_partials(&self) -> Vec<Arc<Account>> {
+        if !self.tree().counts() {
+            return Vec::new();
+        }
+        let mut accounts = self.tree().accounts_over(&self.place().folder);
+        accounts.retain(|account| self.counts_partials(account));
+        accounts
+    }
+
+    fn counts_partials(&self, account: &Account) -> bool {
+        account.folder() == &*self.place().folder && !self.tree().is_across()
     }
 
     /// To be said of a folder that has this name no more.

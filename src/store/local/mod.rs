@@ -18,6 +18,7 @@ mod names;
 mod numbered;
 mod owned;
 mod partial;
+mod partial_room;
 mod parts;
 mod placed;
 mod probe;
@@ -198,8 +199,8 @@ impl LocalStore {
     }
 
     /// The same, refusing with [`crate::Kind::Quota`] and their texts what would make the files in it more than these limits.
-    /// Counted is what any store of the same tree puts there and removes, to the byte. Uploads that are given up leave
-    /// no partials, which are not counted, in this store or another over what is in it.
+    /// Counted is what any store of the same tree puts there and removes, to the byte, and what is kept of interrupted uploads. Those leave
+    /// nothing in another store over a folder in it, nor in a tree that other servers change too: there they would not be counted.
     pub fn limited(mut self, limits: Limits) -> LocalStore {
         self.bound = Some(Arc::new(Bound::new(&self.jail, limits)));
         self
@@ -297,7 +298,7 @@ impl Store for LocalStore {
     }
 
     fn begins_by_counting(&self) -> bool {
-        let may_wait = |bound: &Bound| !bound.is_measured() || self.stage.keeps && bound.is_nearly_full();
+        let may_wait = |bound: &Bound| !bound.is_measured() || bound.is_nearly_full();
         self.bound.as_deref().is_some_and(may_wait)
     }
 
@@ -328,15 +329,17 @@ impl Store for LocalStore {
     }
 
     fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
-        let bytes = spec.size.unwrap_or(0).max(from);
-        // What was counted of it already needs no room.
-        let counted = match &self.bound {
-            Some(bound) if bound.is_into_share() => partial::counted(&self.stage, path),
-            _ => 0,
-        };
-        let promise = self.promise(path, bytes.saturating_sub(counted))?;
+        let sum = Sum::file(spec.size.unwrap_or(0).max(from));
+        // What was counted of it already needs no room, and is not to be what gives way to the rest of it.
+        let promise = |bound| Promise::of(bound, &self.stage, path, Sum::NONE);
+        let promise = self.bound.as_ref().map(promise).transpose()?;
         let upload = partial::resume(&self.stage, path, spec, (from, proven), self.durable())?;
-        Ok(Box::new(upload.with(promise)))
+        let mut upload = upload.with(promise);
+        if let Some(Err(err)) = upload.promise.as_mut().map(|promise| promise.secure(path, sum)) {
+            partial::keep(upload);
+            return Err(err);
+        }
+        Ok(Box::new(upload))
     }
 
     fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
@@ -386,7 +389,10 @@ impl Store for LocalStore {
     }
 
     fn usage(&self) -> Result<Option<Usage>> {
-        self.bound.as_ref().map_or(Ok(None), Bound::usage)
+        let Some(bound) = &self.bound else { return Ok(None) };
+        // Where nothing can be written nothing was left over either.
+        let _asked = bound.ask(&self.stage);
+        bound.usage()
     }
 
     fn usage_now_at(&self, _: &RelPath) -> Result<UsageNow> {

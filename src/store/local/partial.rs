@@ -9,6 +9,7 @@
 //! Where several servers serve a home, what one of them lost is gone on with in a copy ([`adopted`]).
 
 mod adopted;
+mod counted;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -25,7 +26,6 @@ use rustix::io::Errno;
 use super::account::{Promise, Sum};
 use super::jail::Jail;
 use super::names::rename_new;
-use super::owned::Going;
 use super::source::mtime;
 use super::staging::{Area, Stage, Temp, open_reserved};
 use super::upload::{LocalUpload, check_target};
@@ -35,6 +35,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, Hasher, Interrupted, Looked, Partial, RelPath, Upload, UploadSpec, hash::BlockHash};
 use crate::limits;
 pub(super) use adopted::Half;
+pub(super) use counted::Counted;
 
 /// Beginning of a partial's name, before the key of its path.
 pub(super) const DATA: &str = "p-";
@@ -73,10 +74,19 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         Interrupted::Dropped => 0,
     };
     let temp = &mut upload.temp;
-    // Where the promise is one for a shared folder, what is kept counts there.
-    let is_counted = |promise: &Promise| promise.share().is_some() && temp.owner.is_some();
-    let may_stay = len > 0 && upload.promise.as_ref().is_none_or(is_counted);
+    // What is promised room is to count where it is kept: in a shared folder by whose it says it is.
+    let is_counted =
+        |promise: &Promise| if promise.share().is_some() { temp.owner.is_some() } else { temp.area.is_some() };
+    let may_stay = len > 0
+        && upload.promise.as_ref().is_none_or(is_counted)
+        && (temp.area.is_none() || upload.jail.keeps_partials());
     let Some(name) = temp.name.clone().filter(|_| may_stay) else { return Ok(0) };
+    if let Some(promise) = &mut upload.promise
+        && promise.claim(&upload.path, Sum::file(len), || Ok(())).is_err()
+    {
+        // There is no room for it but what others were promised.
+        return Ok(0);
+    }
     ftruncate(&temp.file, len)?;
     if temp.area.is_none() && !beside::is_first(&upload.path, &name) {
         return beside::make_first(temp, upload.path.file_name().unwrap_or_default());
@@ -93,16 +103,22 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         if !upload.jail.keeps_partials() || !Arc::ptr_eq(&area.root, &upload.jail.root()?) {
             return Ok(0);
         }
+        let _names = upload.jail.tree().partials();
         // Without it they are hashed again.
         let _ = write_blocks(&area, &key, &stat, upload.hasher.blocks());
         // From here on whoever finds it may go on with it.
         let _ = flock(&temp.file, FlockOperation::Unlock);
         let name_there = format!("{DATA}{key}");
-        let old = Going::reserved_as(&upload.jail, &area.reserved, &name_there);
-        renameat(&temp.dir, &*name, &area.reserved, &*name_there)?;
-        old.into_iter().for_each(Going::gone);
-        let sums = (Sum::NONE, Sum::file(len));
-        upload.jail.owned(&RelPath::root(), temp.owner.as_ref(), sums, upload.promise.take());
+        let old = Counted::of_name(&upload.jail, &area.reserved, &name_there);
+        if let Err(err) = renameat(&temp.dir, &*name, &area.reserved, &*name_there) {
+            old.into_iter().for_each(Counted::stays);
+            return Err(err.into());
+        }
+        let sums = (old.as_ref().map_or(Sum::NONE, |old| old.sum), Sum::file(len));
+        upload.jail.settled_at(&RelPath::root(), temp.owner.as_ref(), sums, upload.promise.take());
+        old.into_iter().for_each(Counted::gone_for_owners);
+        // What it is kept again of.
+        upload.counted.take().into_iter().for_each(Counted::gone);
     }
     // Not by its being closed alone: a process that is being started may have it open for a moment more, and the lock with it.
     let _ = flock(&temp.file, FlockOperation::Unlock);
@@ -116,6 +132,8 @@ pub(super) fn forget(upload: &LocalUpload) {
         return;
     }
     match &upload.temp.area {
+        // That of a folder that is the home no more counts in nothing that is known here.
+        Some(area) if !upload.jail.root().is_ok_and(|root| Arc::ptr_eq(&area.root, &root)) => {}
         Some(area) => {
             // If it stays whoever goes on with it finds that it is another file, or a sweep that it is old.
             let _is_removed = remove(Some(&upload.jail), &area.reserved, &area.key(&upload.path));
@@ -129,25 +147,20 @@ pub(super) fn forget(upload: &LocalUpload) {
 pub(super) fn remove(jail: Option<&Jail>, reserved: &Dir, key: &str) -> bool {
     // Nobody begins to count what is there in between.
     let Ok(_steady) = jail.map(|jail| jail.tree().steady()).transpose() else { return false };
-    let going = jail.and_then(|jail| Going::reserved_as(jail, reserved, &format!("{DATA}{key}")));
-    match unlinkat(reserved, format!("{DATA}{key}"), AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(_) => return false,
-    }
-    going.into_iter().for_each(Going::gone);
+    let _names = jail.and_then(|jail| jail.tree().partials());
+    let counted = jail.and_then(|jail| Counted::of_name(jail, reserved, &format!("{DATA}{key}")));
+    let is_gone = match unlinkat(reserved, format!("{DATA}{key}"), AtFlags::empty()) {
+        Ok(()) => true,
+        Err(Errno::NOENT) => false,
+        Err(_) => {
+            counted.into_iter().for_each(Counted::stays);
+            return false;
+        }
+    };
+    counted.into_iter().for_each(if is_gone { Counted::gone } else { Counted::stays });
     // Without what they are of a later sweep takes them.
     let _ = unlinkat(reserved, format!("{BLOCKS}{key}"), AtFlags::empty());
     true
-}
-
-/// How much of the partial of this path is counted for whose store this is.
-pub(super) fn counted(stage: &Stage, path: &RelPath) -> u64 {
-    let Ok(found) = open_hidden(stage, &stage.key(path)) else { return 0 };
-    // It stays.
-    let mut found = found;
-    found.release();
-    let Some(going) = Going::reserved(stage.jail(), &found.file) else { return 0 };
-    if stage.owner.is_some_and(|owner| going.is_of(&owner)) { going.sum.bytes } else { 0 }
 }
 
 /// A partial that was found, with the values of its whole blocks.
@@ -219,7 +232,6 @@ pub(super) fn resume(
         Staging::Hidden => claim(stage, path, &temp).map_err(failed)?.ok_or_else(changed)?,
         Staging::Beside => (temp.reclaim(), None),
     };
-    let counted = Counted(counted);
     stage.mark(&mut temp).map_err(failed)?;
     let mode = stage.staging.file_mode(spec.mode, spec.umask);
     match (spec.mode, spec.umask) {
@@ -231,28 +243,12 @@ pub(super) fn resume(
     temp.file.seek(SeekFrom::Start(from)).map_err(failed)?;
     let mut upload = LocalUpload::over((stage.jail(), stage.prepared()), path, spec, temp, hasher, durable);
     upload.fills = stage.is_beside();
+    upload.counted = counted;
     if let Err(err) = upload.check_room() {
-        drop(counted);
         keep(upload);
         return Err(err);
     }
-    upload.counted = counted.take();
     Ok(upload)
-}
-
-/// What is counted of a partial that was claimed: taken off if nothing comes of it.
-struct Counted(Option<Going>);
-
-impl Counted {
-    fn take(mut self) -> Option<Going> {
-        self.0.take()
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.take().into_iter().for_each(Going::gone);
-    }
 }
 
 /// Takes from a partial's mode what a file begun now would not have: its source may be open to fewer since. Nothing is
@@ -264,7 +260,7 @@ fn narrow(file: &File, most: Mode) -> Result<(), Errno> {
 
 /// Renames a partial into the store's own directory: of two who try, one does. Nothing if it was the other, or somebody
 /// is still writing it.
-fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp, Option<Going>)>> {
+fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp, Option<Counted>)>> {
     if flock(&found.file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
         return Ok(None);
     }
@@ -273,22 +269,24 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp
     let Some(old_name) = &found.name else { return Ok(None) };
     // Nobody begins to count what is there in between.
     let _steady = stage.jail().tree().steady()?;
-    let counted = Going::reserved(stage.jail(), &found.file);
-    match renameat(&found.dir, &**old_name, &area.dir, &*name) {
-        Err(Errno::NOENT) => return Ok(None),
-        renamed => renamed?,
+    let _names = stage.jail().tree().partials();
+    let counted = Counted::of(stage.jail(), &found.file);
+    if let Err(err) = renameat(&found.dir, &**old_name, &area.dir, &*name) {
+        counted.into_iter().for_each(Counted::stays);
+        return if err == Errno::NOENT { Ok(None) } else { Err(err.into()) };
     }
-    counted.iter().for_each(Going::hidden);
     let (ours, there) = (fstat(&found.file)?, statat(&*area.dir, &*name, AtFlags::SYMLINK_NOFOLLOW)?);
     if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino) {
-        // Another one took its place meanwhile: give that back.
+        // Another one took its place meanwhile: give that back. What it took the place of was taken off then.
         let _ = rename_new(found.can.new_name, &area.dir, &name, &found.dir, old_name);
+        counted.into_iter().for_each(Counted::stays);
         return Ok(None);
     }
+    counted.iter().for_each(Counted::hidden);
     if ours.st_nlink != 1 {
         // Under another name everybody sees it: only the name here is ours to take away.
         let _ = unlinkat(&*area.dir, &*name, AtFlags::empty());
-        counted.into_iter().for_each(Going::gone);
+        counted.into_iter().for_each(Counted::gone);
         return Ok(None);
     }
     let _ = unlinkat(&area.reserved, format!("{BLOCKS}{}", stage.key(path)), AtFlags::empty());

@@ -123,9 +123,6 @@ impl Staged for LocalStaged {
 
     fn keep(mut self: Box<Self>) -> u64 {
         let came = self.shared.write().close();
-        if self.promise.as_ref().is_some_and(|promise| promise.share().is_none()) {
-            return 0;
-        }
         let (_, hasher) = came.beginning();
         self.upload(hasher).map_or(0, partial::keep)
     }

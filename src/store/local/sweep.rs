@@ -7,11 +7,11 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, openat, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::account::Leaving;
+use super::account::{Leaving, Sum};
 use super::beside;
 use super::capabilities::Capabilities;
 use super::jail::{Jail, entries, open_directory};
-use super::names::rename_new;
+use super::names::{rename_new, sum_of_file};
 use super::partial::{self, BLOCKS, DATA};
 use super::remove::remove_tree;
 use super::staging::{LOCK, SESSION, Stage, lock_area, open_reserved};
@@ -32,7 +32,7 @@ pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swep
     }
     // What another node took over from this one is not left over.
     stage.jail().tree().may_change()?;
-    let kept = max_age.map(|max_age| Kept { jail: stage.jail(), max_age });
+    let kept = max_age.map(|max_age| Kept { jail: stage.jail(), max_age: Some(max_age) });
     let among = Among { can: Some(stage.can(root)?), is_across: stage.jail().tree().is_across() };
     sweep_reserved(among, &reserved, &names, kept, &|| {})
 }
@@ -41,6 +41,11 @@ pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swep
 /// `goes_on`.
 pub(super) fn clear(among: Among, reserved: &Dir, goes_on: &dyn Fn()) -> io::Result<Swept> {
     sweep_reserved(among, reserved, &names(reserved)?, None, goes_on)
+}
+
+/// The same in the staging folder of this home, where what was interrupted is kept.
+pub(super) fn save_all(among: Among, jail: &Jail, reserved: &Dir, goes_on: &dyn Fn()) -> io::Result<Swept> {
+    sweep_reserved(among, reserved, &names(reserved)?, Some(Kept { jail, max_age: None }), goes_on)
 }
 
 /// Makes a partial of what a dead node had of the upload of this key, as a sweep would: whoever lost that node asks for it before anybody
@@ -63,7 +68,7 @@ pub(super) fn rescue(stage: &Stage, key: &str) -> io::Result<bool> {
         jail.tree().may_change()?;
         let Ok(Some(_locked)) = lock_area(&dir, jail.tree().is_across()) else { continue };
         for name in left.iter().filter(|name| can.locks && is_left(&dir, name)) {
-            if save_long(jail, can, (&dir, name), &reserved)? {
+            if save_long(Kept { jail, max_age: Some(limits::PARTIAL_MAX_AGE) }, can, (&dir, name), &reserved)? {
                 return Ok(true);
             }
         }
@@ -84,7 +89,14 @@ pub(super) struct Among {
 #[derive(Clone, Copy)]
 struct Kept<'a> {
     jail: &'a Jail,
-    max_age: Duration,
+    /// For ever, for whoever is alone in the tree.
+    max_age: Option<Duration>,
+}
+
+impl Kept<'_> {
+    fn is_too_old(&self, reserved: &Dir, name: &str) -> bool {
+        self.max_age.is_some_and(|max_age| too_old(reserved, name, max_age))
+    }
 }
 
 fn sweep_reserved(
@@ -113,7 +125,7 @@ fn sweep_reserved(
                 let _ = unlinkat(reserved, name, AtFlags::empty());
             }
         } else if let Some(key) = name.strip_prefix(DATA) {
-            if kept.is_none_or(|kept| too_old(reserved, name, kept.max_age))
+            if kept.is_none_or(|kept| kept.is_too_old(reserved, name))
                 && is_left(reserved, name)
                 && partial::remove(kept.map(|kept| kept.jail), reserved, key)
             {
@@ -148,7 +160,7 @@ fn sweep_session(
         if !is_left(&dir, &name) {
             continue;
         }
-        match kept.map_or(Ok(false), |kept| save_long(kept.jail, can, (&dir, &name), reserved)) {
+        match kept.map_or(Ok(false), |kept| save_long(kept, can, (&dir, &name), reserved)) {
             Ok(true) => swept.saved += 1,
             Ok(false) => {
                 if let Err(Errno::ISDIR | Errno::PERM) = unlinkat(&dir, &*name, AtFlags::empty()) {
@@ -172,19 +184,34 @@ fn sweep_session(
 ///
 /// # Errors
 /// That it cannot be told whether it is to be kept.
-fn save_long(jail: &Jail, can: Capabilities, (dir, name): (&Dir, &str), reserved: &Dir) -> io::Result<bool> {
+fn save_long(kept: Kept<'_>, can: Capabilities, (dir, name): (&Dir, &str), reserved: &Dir) -> io::Result<bool> {
     let key = name.split_once('-').filter(|_| long_enough(dir, name));
-    key.map_or(Ok(false), |(_, key)| save(jail, can, (dir, name), (reserved, &format!("{DATA}{key}"))))
+    key.map_or(Ok(false), |(_, key)| save(kept, can, (dir, name), (reserved, &format!("{DATA}{key}"))))
 }
 
-/// Makes a staged file a partial, unless somebody counts what is in the home.
-fn save(jail: &Jail, can: Capabilities, from: (&Dir, &str), to: (&Dir, &str)) -> io::Result<bool> {
+/// Makes a staged file a partial, unless somebody counts what is in the home and there is no room for it any more.
+fn save(kept: Kept<'_>, can: Capabilities, from: (&Dir, &str), to: (&Dir, &str)) -> io::Result<bool> {
+    let Kept { jail, max_age } = kept;
     // Nobody begins to in between.
-    let _steady = jail.tree().steady()?;
+    let _steady = max_age.map(|_| jail.tree().steady()).transpose()?;
+    let _names = jail.tree().partials();
     if !jail.keeps_partials() {
         return Ok(false);
     }
-    match rename_new(can.new_name, from.0, from.1.as_bytes(), to.0, to.1.as_bytes()) {
+    let sum = match statat(from.0, from.1, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(false),
+        stat => sum_of_file(&stat?),
+    };
+    // There is one of this folder, if any.
+    let account = jail.accounts_of_partials().pop();
+    if account.as_ref().is_some_and(|account| !account.take_in(sum)) {
+        return Ok(false);
+    }
+    let renamed = rename_new(can.new_name, from.0, from.1.as_bytes(), to.0, to.1.as_bytes());
+    if renamed.is_err() {
+        account.iter().for_each(|account| account.change(sum, Sum::NONE));
+    }
+    match renamed {
         Ok(()) => {
             jail.shares_over(&RelPath::root()).iter().for_each(|share| share.forget());
             Ok(true)

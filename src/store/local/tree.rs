@@ -10,8 +10,7 @@
 //! not wait for other nodes: the file system gives a name once, and whichever of the two came first would have led to the
 //! same. Who measures is alone in this process only, and nobody has what other nodes wait for while waiting for that.
 //!
-//! Nobody waits for ever there for one who does not come back: a call of a file system of several machines may never return
-//! ([`bounded`]).
+//! Nobody waits for ever there for one who does not come back: a call of a file system of several machines may never return ([`bounded`]).
 //!
 //! Handles of folders that a store keeps are good for one count of moves: whatever makes the name of a folder lead
 //! elsewhere adds to it before it is answered.
@@ -24,6 +23,7 @@ use std::time::{Duration, Instant};
 
 mod bounded;
 mod moving;
+mod partial_names;
 
 use self::bounded::{Bounded, OneAlone, SideBySide};
 pub(super) use self::moving::Moving;
@@ -47,6 +47,7 @@ pub struct Tree {
     moves: AtomicU64,
     arrivals: AtomicU64,
     removing: Names,
+    partials: partial_names::Names,
     /// Of the folders that somebody has a bound for.
     accounts: RwLock<Vec<Weak<Account>>>,
     /// The folders that several people share and that count for each of them.

@@ -14,7 +14,7 @@ use super::account::{Promise, Sum};
 use super::commit::Change;
 use super::compare::Comparing;
 use super::jail::Jail;
-use super::owned::Going;
+use super::partial::Counted;
 use super::parts::LocalStaged;
 use super::staging::{Stage, Temp};
 use super::{compare, keep_old, partial, properties};
@@ -36,7 +36,7 @@ pub(super) struct LocalUpload {
     /// Room for its bytes, where that is bounded.
     pub(super) promise: Option<Promise>,
     /// What of it is counted as an interrupted upload, until it has a promise.
-    pub(super) counted: Option<Going>,
+    pub(super) counted: Option<Counted>,
     pub(super) jail: Arc<Jail>,
     /// Where it waits for its commit.
     pub(super) prepared: PreparedSet<Change>,

@@ -115,6 +115,8 @@ pub const CHECKS: &[Check] = checks![
     a_quota_is_kept_to_the_byte,
     uploads_side_by_side_are_never_over_a_quota,
     nothing_is_kept_of_interrupted_uploads_where_there_is_a_quota,
+    what_is_kept_of_interrupted_uploads_counts_in_a_quota_and_gives_way,
+    interrupted_uploads_side_by_side_are_never_over_a_quota,
     of_many_conditional_writers_one_wins,
     a_reader_never_sees_half_of_a_replaced_file,
     two_never_go_on_with_the_same_partial,

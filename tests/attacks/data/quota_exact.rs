@@ -264,7 +264,7 @@ fn quota_after_kill() {
     let (world, mut daemon) = world();
     let home = world.home("alice");
     let mut dice = Dice::new();
-    // Bob has no quota, but his home has one: what is cut off is not kept beside it.
+    // Bob has no quota, but his home has one: what is cut off counts in that.
     let large = dice.bytes(limits::HASH_BLOCK + 70_000);
     for round in 0..5 {
         let mut bob = enter(&daemon, "bob");
@@ -278,9 +278,12 @@ fn quota_after_kill() {
         fs::remove_file(world.place().join("log")).unwrap();
         daemon = world.daemon().args(["--durability", "none"]).start();
         until("swept", || daemon.log().contains(" swept "));
-        let left: Vec<_> = [&home, &home.join("c")].iter().flat_map(|home| staged(home)).collect();
-        assert!(left.is_empty(), "round {round}: {left:?} are kept and not counted");
+        let left = || [&home, &home.join("c")].iter().flat_map(|home| staged(home)).collect::<Vec<_>>();
+        let is_kept = |path: &PathBuf| ["p-", "b-"].iter().any(|kind| path.to_str().unwrap().starts_with(kind));
+        assert!(left().iter().all(is_kept), "round {round}: {:?} are kept for nobody", left());
         assert_all_exact(&daemon, &world, &format!("round {round}"));
+        // It is more than her quota, and so nothing that may be kept once that is counted.
+        until("nothing is kept that is not counted", || left().is_empty());
     }
     // Nothing is over it, whoever races, where all have a bound.
     let (over, home) = (AtomicBool::new(false), &home);
@@ -353,14 +356,50 @@ fn a_folder_moved_into_a_home_in_the_middle_of_an_upload_counts_for_it() {
     }
 }
 
+/// What counts in a user's quota.
+fn used(client: &mut RawClient) -> u64 {
+    client.ask("STATUS").2["used"].parse().unwrap()
+}
+
+/// What is left of an upload by a kill counts in the quota once that is counted, is gone on with, and gives way.
 #[test]
-fn partials_beside_a_quota() {
+fn interrupted_after_kill_under_a_quota() {
+    const QUOTA: u64 = 3 * limits::HASH_BLOCK;
+    let (world, daemon) = with_a_quota(QUOTA);
+    let home = world.home("alice");
+    let large = Dice::new().bytes(limits::HASH_BLOCK + 70_000);
+    let _half = half_an_upload(enter(&daemon, "alice"), "large", &large, &home);
+    let there = || staged(&home).iter().any(|file| size(&home, file) == large.len() as u64);
+    until("it is on its way", there);
+    daemon.kill();
+    fs::remove_file(world.place().join("log")).unwrap();
+    let daemon = world.daemon().args(["--durability", "none"]).start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.upload("own", b"own").1, "done");
+    until("swept", || daemon.log().contains(" swept "));
+    assert_eq!((partials(&[&home]), used(&mut alice)), (1, 3 + large.len() as u64));
+    let (_, word, fields) = alice.ask("HASH large partial=yes");
+    assert_eq!((&*word, &*fields["size"]), ("hash", &*limits::HASH_BLOCK.to_string()));
+    assert_exact(&mut alice, &home, QUOTA, "with what was left by a kill");
+    assert_eq!((partials(&[&home]), used(&mut alice)), (0, 3));
+}
+
+/// Alice has this quota; bob works in her home without one; dave's home is in it.
+fn with_a_quota(quota: u64) -> (World, Daemon) {
     let full = "\"full\"";
     let world = World::with(&[("alice", full, "alice"), ("bob", full, "alice"), ("dave", full, "alice/d")]);
     let users = world.place().join("users.toml");
     let text = fs::read_to_string(&users).unwrap();
-    fs::write(&users, text.replace("[users.alice]\n", "[users.alice]\nquota = \"1 MiB\"\n")).unwrap();
+    let section = format!("[users.alice]\nquota = \"{} KiB\"\n", quota / KIB);
+    fs::write(users, text.replace("[users.alice]\n", &section)).unwrap();
     let daemon = world.daemon().args(["--durability", "none"]).start();
+    (world, daemon)
+}
+
+#[test]
+fn partials_beside_a_quota() {
+    const QUOTA: u64 = 3 * limits::HASH_BLOCK;
+    let (world, daemon) = with_a_quota(QUOTA);
     let home = world.home("alice");
     let homes = [&*home, &home.join("d")];
     let large = Dice::new().bytes(limits::HASH_BLOCK + 70_000);
@@ -375,15 +414,19 @@ fn partials_beside_a_quota() {
     cut_off("bob");
     cut_off("dave");
     until("both are kept", || partials(&homes) == 2);
-    // Whoever counts finds nothing that is not counted.
+    // Whoever counts finds nothing that is not counted: what is in another home would not give way.
     let mut alice = enter(&daemon, "alice");
     assert_eq!(alice.upload("own", b"own").1, "done");
-    assert_eq!(partials(&homes), 0);
-    assert_exact(&mut alice, &home, ALICE, "with what was cut off before");
+    let counted = 3 + limits::HASH_BLOCK;
+    assert_eq!((partials(&homes[..1]), partials(&homes[1..]), used(&mut alice)), (1, 0, counted));
+    assert_exact(&mut alice, &home, QUOTA, "with what was cut off before");
+    assert_eq!((partials(&homes), used(&mut alice)), (0, 3));
     cut_off("bob");
     cut_off("dave");
-    assert_eq!(partials(&homes), 0);
-    assert_exact(&mut alice, &home, ALICE, "with what is cut off now");
+    until("what counts is kept", || partials(&homes[..1]) == 1);
+    assert_eq!((partials(&homes[1..]), used(&mut alice)), (0, counted));
+    assert_exact(&mut alice, &home, QUOTA, "with what is cut off now");
+    assert_eq!((partials(&homes), used(&mut alice)), (0, 3));
     // Nobody does any more.
     drop(alice);
     until("she is gone", || {

@@ -36,6 +36,7 @@ mod pages;
 mod passwd;
 mod patience;
 mod progress;
+mod quota_resumes;
 mod readme;
 mod remove;
 mod shell;

@@ -25,7 +25,7 @@ Examples:
   sealift df alice@files.example/team
       How much is in the shared folder that this is in, whoever put it there.
 
-With a quota, this shows what counts in it: your files, your trash, and what you put into shared folders that have no quota of their own. \
+With a quota, this shows what counts in it: your files, your trash, what is kept of interrupted uploads, and what you put into shared folders that have no quota of their own. \
 Without one, it shows everything that is listed. The room is what the quota leaves, but no more than is left on the server's disk, for everybody \
 there. Users who may not upload are not told about the disk.")]
 pub struct Df {
@@ -105,7 +105,7 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
         Ok(())
     };
     let missed = client.list_each(&folder, true, count).await?;
-    // What counts in her quota: her trash too, and what she put into shared folders that have none of their own, but not what others did.
+    // What counts in her quota: her trash and interrupted uploads too, and what she put into shared folders that have none of their own, but not what others did.
     let (listed, used) = (used, told.unwrap_or(used));
     let room = quota.map(|quota| quota.saturating_sub(used)).into_iter().chain(free).min();
     let object = || {

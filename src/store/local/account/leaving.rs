@@ -5,13 +5,12 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::super::owned::{self, Share};
-use super::{Account, Sum};
+use super::{Account, CountedBy, Sum};
 use crate::files::{Hash, Removed};
 
 /// Accounts that still count a tree which is being removed and has no name any more.
 pub(in crate::store::local) struct Leaving<'a> {
-    /// Each with the measurement that it knows of.
-    accounts: Vec<(Arc<Account>, u64)>,
+    accounts: Vec<CountedBy>,
     /// The same of the folders that count for each who shares them.
     shares: Vec<(Arc<Share>, u64)>,
     files: Cell<u64>,
@@ -22,13 +21,7 @@ pub(in crate::store::local) struct Leaving<'a> {
 
 impl<'a> Leaving<'a> {
     pub(in crate::store::local) fn of(accounts: Vec<Arc<Account>>, shares: Vec<Arc<Share>>) -> Self {
-        let measured = |account: Arc<Account>| {
-            let counts = account.lock();
-            let known = counts.files.map(|_| counts.measured);
-            drop(counts);
-            known.map(|measured| (account, measured))
-        };
-        let accounts = accounts.into_iter().filter_map(measured).collect();
+        let accounts = CountedBy::each_of(accounts);
         let looked = |share: Arc<Share>| {
             let look = share.looks();
             (share, look)
@@ -88,17 +81,12 @@ impl<'a> Leaving<'a> {
         if let Some(owner) = owner {
             self.shares.iter().for_each(|(share, look)| share.take_off_hidden(*look, &owner, some));
         }
-        for (account, measured) in &self.accounts {
-            let mut counts = account.lock();
-            if counts.measured == *measured {
-                counts.change(some, Sum::NONE);
-            }
-        }
+        self.accounts.iter().for_each(|by| by.take_off(some));
     }
 
     /// What is left of the tree is in its place no more.
     pub(in crate::store::local) fn lost(&self) {
-        self.accounts.iter().for_each(|(account, _)| account.forget());
+        self.accounts.iter().for_each(|by| by.account.forget());
         self.shares.iter().for_each(|(share, _)| share.forget());
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::owned::{Going, Share};
+use super::super::owned::Share;
+use super::super::partial::Counted;
 use super::super::staging::Stage;
-use super::super::trash_room;
 use super::super::tree::Removing;
+use super::super::{partial_room, trash_room};
 use super::{Account, Bound, Counts, Sum};
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
@@ -13,8 +14,9 @@ use crate::limits;
 
 /// Room kept free for one upload until this is dropped or the upload is in its place.
 ///
-/// What lies in the trash gives way to what comes, and to nothing that only says that it will: a promise counts on it, and when all
-/// bytes are there it is claimed ([`Promise::claim`]), for which the oldest of the trash goes.
+/// What is kept of interrupted uploads and what lies in the trash gives way to what comes, and to nothing that only says that it will: a
+/// promise counts on it, and when all bytes are there, or no more come, it is claimed ([`Promise::claim`]), for which the oldest
+/// interrupted uploads go first, and then the oldest of the trash.
 pub(in crate::store::local) struct Promise {
     bound: Arc<Bound>,
     sum: Sum,
@@ -25,10 +27,7 @@ impl Promise {
     /// Promises so much if there is room for it.
     pub(in crate::store::local) fn of(bound: &Arc<Bound>, stage: &Stage, path: &RelPath, sum: Sum) -> Result<Self> {
         let failed = |err| Error::file(path, err);
-        if bound.can.get().is_none() {
-            let can = bound.jail.root().and_then(|root| stage.can(&root)).map_err(failed)?;
-            let _is_the_same = bound.can.set(can);
-        }
+        bound.ask(stage).map_err(failed)?;
         if let Some(share) = &bound.share {
             share.know()?;
         }
@@ -41,9 +40,11 @@ impl Promise {
 
     /// Promises so much in all.
     pub(in crate::store::local) fn raise(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
-        if self.sum.has_all_of(sum) {
-            return Ok(());
-        }
+        if self.sum.has_all_of(sum) { Ok(()) } else { self.secure(path, sum) }
+    }
+
+    /// The same, and there is room for what was promised before as well, however it came to be promised.
+    pub(in crate::store::local) fn secure(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
         let more = sum.minus(self.sum);
         let bound = Arc::clone(&self.bound);
         let (mut turn, mut again, mut tries) = (None::<Removing<'_>>, true, 0);
@@ -64,13 +65,13 @@ impl Promise {
             let most = bound.limits.bytes.as_ref().map_or(0, |(most, _)| *most);
             let some = Sum { bytes: if beyond.bytes > 0 { most / limits::TRASH_ROOM_PART } else { 0 }, files: 0 };
             let goes_on = || turn.iter().for_each(Removing::goes_on);
-            let holds = |sum: Sum| bound.trash_holds(beyond.plus(sum), &goes_on);
+            let holds = |sum: Sum| bound.may_give(beyond.plus(sum), &goes_on);
             let some = if holds(some) {
                 some
             } else if some != Sum::NONE && holds(Sum::NONE) {
                 Sum::NONE
             } else if turn.is_none() {
-                // Somebody may have taken some of the trash in between, and have it counted as room by now: once more, behind them.
+                // Somebody may have taken some of that in between, and have it counted as room by now: once more, behind them.
                 turn = Some(bound.jail.tree().removing().map_err(|err| Error::file(path, err))?);
                 continue;
             } else if std::mem::take(&mut again) && bound.know_again() {
@@ -86,11 +87,11 @@ impl Promise {
         }
     }
 
-    /// All has come, and it is so much: what that takes goes from the trash, so that it can be put in its place. `may_come` is asked
-    /// before anything goes. May take as long as removing that does, and is for nobody who holds a lock.
+    /// All has come, and it is so much: what that takes goes of interrupted uploads and from the trash, so that it can be put in its
+    /// place. `may_come` is asked before anything goes. May take as long as removing that does, and is for nobody who holds a lock.
     ///
     /// # Errors
-    /// [`Kind::Quota`] if the trash holds too little by now: then nothing goes from it; and what `may_come` says.
+    /// [`Kind::Quota`] if there is too little of that by now: then nothing of it goes; and what `may_come` says.
     pub(in crate::store::local) fn claim(
         &mut self,
         path: &RelPath,
@@ -117,7 +118,11 @@ impl Promise {
             loop {
                 let Some((beyond, why)) = self.try_claim(path)? else { return Ok(()) };
                 refusal = why;
-                if !bound.trash_holds(beyond, &goes_on) || trash_room::make_room(jail, beyond, whose, &turn) == 0 {
+                let makes_room = || {
+                    partial_room::make_room(jail, beyond, whose) > 0
+                        || trash_room::make_room(jail, beyond, whose, &turn) > 0
+                };
+                if !bound.may_give(beyond, &goes_on) || !makes_room() {
                     break;
                 }
             }
@@ -125,7 +130,7 @@ impl Promise {
         Err(Error::new(Kind::Quota, format!("{path}: {refusal}")))
     }
 
-    /// Claims what was promised if there is room for it without anything going from the trash. Else by how much it is too much, and
+    /// Claims what was promised if there is room for it without anything going for it. Else by how much it is too much, and
     /// what to say of that.
     fn try_claim(&mut self, path: &RelPath) -> Result<Option<(Sum, String)>> {
         let mut tries = 0;
@@ -175,14 +180,23 @@ impl Promise {
     }
 
     /// What was counted as an interrupted upload is promised to the one that goes on with it.
-    pub(in crate::store::local) fn take_on(&mut self, partial: Going) {
-        let mut counts = self.bound.account.lock();
-        if partial.is_of(&self.bound.account.owner) {
+    /// At no moment is it counted twice, or its room another one's. Whether there is room for all that is promised then is for
+    /// [`Promise::secure`]: others may have been promised what this one takes on.
+    pub(in crate::store::local) fn take_on(&mut self, mut partial: Counted) {
+        let account = &self.bound.account;
+        let mut counts = account.lock();
+        let is_counted = partial.take_from(account, |measured| counts.measured == measured);
+        if is_counted {
+            counts.change(partial.sum, Sum::NONE);
+        }
+        if is_counted || partial.is_of(&account.owner) {
             counts.promised = counts.promised.plus(partial.sum);
             self.sum = self.sum.plus(partial.sum);
         }
-        partial.gone();
+        partial.gone_from_share();
         drop(counts);
+        // In whatever else it counts it is gone.
+        drop(partial);
     }
 
     /// The shared folder that it is for.
