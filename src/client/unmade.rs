@@ -25,11 +25,14 @@ impl Unmade {
         self.0.entry(folder.clone()).or_insert(Some((from, error)));
     }
 
-    /// Something was put there, or could not be for a reason of its own: of the folders that it is in nothing more is to be told.
+    /// Something was put there, or could not be for a reason of its own: of the folders that it is in nothing more is to be told, also
+    /// when one of them is asked for once more over another connection, and refused.
     pub(super) fn came(&mut self, to: &RelPath) {
         let mut folder = to.parent().filter(|_| !self.0.is_empty());
         while let Some(at) = folder {
-            self.0.remove(&at);
+            if let Some(why) = self.0.get_mut(&at) {
+                *why = None;
+            }
             folder = at.parent();
         }
     }
@@ -69,5 +72,26 @@ impl Unmade {
         let told =
             self.0.iter_mut().filter_map(|(path, why)| why.take().map(|(from, error)| (path.clone(), from, error)));
         Ok(told.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_something_came_into_is_not_told_of_when_it_is_refused_over_another_connection() {
+        let path = |text: &str| RelPath::parse(text.as_bytes()).unwrap();
+        let denied = || Error::new(Kind::Denied, "box/d: you may not MKDIR").of_server();
+        let mut unmade = Unmade::default();
+        for folder in ["box/d", "box/e"] {
+            unmade.refused(&path(folder), PathBuf::from(folder), denied());
+        }
+        unmade.came(&path("box/d/file"));
+        for folder in ["box/d", "box/e"] {
+            unmade.refused(&path(folder), PathBuf::from(folder), denied());
+        }
+        let untold = |folder: &str| unmade.0.get(&path(folder)).is_some_and(Option::is_some);
+        assert!(!untold("box/d") && untold("box/e"));
     }
 }

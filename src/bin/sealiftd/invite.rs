@@ -262,6 +262,8 @@ fn parse_host(text: &str) -> Result<String, String> {
     let host = text.strip_prefix("https://").or(text.strip_prefix("sealift://")).unwrap_or(text);
     match host.trim_end_matches('/') {
         "" => Err("write a name or an address, with :PORT behind it if it is not the usual one".to_owned()),
+        // A browser leaves the port of the web out.
+        host if text.starts_with("https://") && !has_port(host) => Ok(format!("{host}:443")),
         host => Ok(host.to_owned()),
     }
 }

@@ -1,6 +1,6 @@
 //! The folder of a user who is about to be made: whether something is in it that is not theirs.
 
-use std::path::Path;
+use std::io::ErrorKind;
 
 use sealift::auth::Checked;
 use sealift::escape::for_people;
@@ -20,8 +20,17 @@ pub fn refuse(places: &Places, checked: &Checked<'_>, name: &str) -> Result<(), 
     checked.refuse_common(name).map_err(|err| {
         Failure::from(err).hint(format!("--home says another folder, or with --home {home} that it is meant."))
     })?;
-    if !has_something(places, name) {
-        return Ok(());
+    match look(places, name) {
+        Found::Nothing => return Ok(()),
+        Found::Unknown => {
+            complain(&format!(
+                "note: {} cannot be looked at from here; what an earlier user of this name left there is {}'s now.",
+                for_people(places.of_home(name).as_bytes()),
+                for_people(name.as_bytes())
+            ));
+            return Ok(());
+        }
+        Found::Something => {}
     }
     let (folder, name) = (for_people(places.of_home(name).as_bytes()), for_people(name.as_bytes()));
     let text = format!(
@@ -41,8 +50,28 @@ pub fn tell(places: &Places, home: &str, name: &str) {
     ));
 }
 
-/// Whether something is in this home, as far as that can be seen: what is in a bucket is not looked at from here.
+/// Whether something is in this home, as far as that can be seen.
 pub fn has_something(places: &Places, home: &str) -> bool {
-    let has_entry = |folder: &Path| folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    places.bucket.is_none() && has_entry(&places.data.join(home))
+    look(places, home) == Found::Something
+}
+
+/// What is in a home.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Something,
+    /// It may not be looked at.
+    Unknown,
+}
+
+/// What is in a bucket is not looked at from here.
+fn look(places: &Places, home: &str) -> Found {
+    if places.bucket.is_some() {
+        return Found::Nothing;
+    }
+    match places.data.join(home).read_dir() {
+        Ok(mut entries) => entries.next().map_or(Found::Nothing, |_| Found::Something),
+        Err(err) if err.kind() == ErrorKind::NotFound => Found::Nothing,
+        Err(_) => Found::Unknown,
+    }
 }

@@ -161,15 +161,6 @@ pub fn take_cookie(answer: &mut Answer) {
     set_cookie(answer, "", "; Max-Age=0");
 }
 
-/// A cookie that is void once this is dropped, whatever has become of the request meanwhile.
-struct Void<'a>(&'a Visitors, Secret);
-
-impl Drop for Void<'_> {
-    fn drop(&mut self) {
-        self.0.shared().signed_in.remove(&self.1);
-    }
-}
-
 /// The button that ends a login.
 ///
 /// # Errors
@@ -177,14 +168,14 @@ impl Drop for Void<'_> {
 pub async fn log_out(visitors: &Visitors, request: &Request<()>) -> Result<Answer> {
     same_site::check(request.uri(), request.headers())?;
     if let Some(cookie) = cookie(request.headers()) {
-        let ended = Void(visitors, cookie);
-        // It ends all the same where its user may have no further session.
-        if let Ok(claimed @ Claimed::Cookie(_)) = visitors.claimed(request.headers())
+        let claimed = visitors.claimed(request.headers());
+        // Before anything is waited for: it ends all the same where its user may have no further session, or the disk is silent.
+        visitors.shared().signed_in.remove(&cookie);
+        if let Ok(claimed @ Claimed::Cookie(_)) = claimed
             && let Ok(web_session) = visitors.web_session(claimed).await
         {
             note_log_out(&web_session).await;
         }
-        drop(ended);
     }
     let mut answer = redirect(StatusCode::SEE_OTHER, "/");
     take_cookie(&mut answer);

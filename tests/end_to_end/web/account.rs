@@ -215,7 +215,7 @@ fn a_person_looks_at_the_account_and_changes_the_password_with_a_script_and_with
         browser.press("Enter");
     };
     change("wrong", OWN);
-    browser.wait("document.querySelector('.wrong')?.textContent.includes('another one')");
+    browser.wait("document.querySelector('.wrong')?.textContent.includes('is wrong')");
     browser.picture("account-wrong");
     // It is in view, on a small phone too, where the form is far down.
     browser.look(360, 400, true);
