@@ -167,15 +167,10 @@ pub fn take_cookie(answer: &mut Answer) {
 /// [`Kind::Denied`] for what another site sent.
 pub async fn log_out(visitors: &Visitors, request: &Request<()>) -> Result<Answer> {
     same_site::check(request.uri(), request.headers())?;
-    if let Some(cookie) = cookie(request.headers()) {
-        let claimed = visitors.claimed(request.headers());
-        // Before anything is waited for: it ends all the same where its user may have no further session, or the disk is silent.
-        visitors.shared().signed_in.remove(&cookie);
-        if let Ok(claimed @ Claimed::Cookie(_)) = claimed
-            && let Ok(web_session) = visitors.web_session(claimed).await
-        {
-            note_log_out(&web_session).await;
-        }
+    if let Some(cookie) = cookie(request.headers())
+        && let Some(web_session) = visitors.void(&cookie).await
+    {
+        note_log_out(&web_session).await;
     }
     let mut answer = redirect(StatusCode::SEE_OTHER, "/");
     take_cookie(&mut answer);

@@ -240,6 +240,20 @@ impl Visitors {
         self.whose(cookie).map(|_| web_session).ok_or_else(void)
     }
 
+    /// Makes this cookie void before anything is waited for. The session of whoever had it, if it was not void already and they may
+    /// have one.
+    pub async fn void(&self, cookie: &Secret) -> Option<Arc<WebSession>> {
+        let principal = self.whose(cookie);
+        self.shared.signed_in.remove(cookie);
+        let principal = principal?;
+        let _one_at_a_time = self.logging_in.lock().await;
+        if let Some(web_session) = self.session_with(&principal) {
+            return Some(web_session);
+        }
+        let _we_are_at_work = self.progress.working();
+        self.enter(principal).await.ok()
+    }
+
     /// The session of whoever this is.
     ///
     /// # Errors
