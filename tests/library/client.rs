@@ -5,10 +5,13 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
+use async_std::channel::{Sender, unbounded};
 use async_std::task::block_on;
+use futures::future::{Either, select};
 use sealift::client::{ConnectOptions, Destination, Download, Endpoint, Observer, Silent, Skip, Upload, Verification};
 use sealift::files::{Condition, EntryKind, Hash};
 use sealift::proto::Verb;
@@ -456,9 +459,19 @@ fn a_future_that_is_dropped_ends_the_connection() {
         let server = Running::start().await;
         let mut client = server.client("alice").await;
         // Standard input that nobody ever writes to.
-        let (reader, writer) = std::io::pipe().unwrap();
-        let upload = client.upload(vec![Upload::reader(reader, p("never"))], silent());
-        assert!(async_std::future::timeout(Duration::from_millis(50), upload).await.is_err());
+        struct Asked(Sender<()>, std::io::PipeReader);
+        impl std::io::Read for Asked {
+            fn read(&mut self, space: &mut [u8]) -> std::io::Result<usize> {
+                let _nobody_waits_any_more = self.0.try_send(());
+                self.1.read(space)
+            }
+        }
+        let ((reader, writer), (tell, is_asked)) = (std::io::pipe().unwrap(), unbounded());
+        {
+            let upload = pin!(client.upload(vec![Upload::reader(Asked(tell, reader), p("never"))], silent()));
+            let is_asked = pin!(is_asked.recv());
+            assert!(matches!(select(upload, is_asked).await, Either::Right((Ok(()), _))), "it has ended");
+        }
         assert_eq!(client.ping().await.unwrap_err().kind(), Kind::Aborted);
         while server.handle.connections() > 0 {
             async_std::task::sleep(Duration::from_millis(5)).await;

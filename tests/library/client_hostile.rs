@@ -326,7 +326,7 @@ fn a_refusal_in_place_of_the_greeting_is_told() {
 fn a_silent_server_is_left_after_the_time_out() {
     block_on(async {
         let liar = Liar::start(READY, |_| say("")).await;
-        let mut client = liar.client_with(liar.patience(Duration::from_secs(2))).await;
+        let mut client = liar.client_with(liar.patience(Duration::from_secs(5))).await;
         assert_eq!(client.ping().await.unwrap_err().kind(), Kind::TimedOut);
         assert_eq!(client.ping().await.unwrap_err().kind(), Kind::Network);
 
@@ -343,8 +343,8 @@ fn a_silent_server_is_left_after_the_time_out() {
 fn an_idle_client_is_not_a_silent_server() {
     block_on(async {
         let liar = Liar::start(READY, |_| say(format!("200 pong {IDS}\r\n"))).await;
-        let mut client = liar.client_with(liar.patience(Duration::from_secs(1))).await;
-        async_std::task::sleep(Duration::from_secs(3)).await;
+        let mut client = liar.client_with(liar.patience(Duration::from_secs(5))).await;
+        async_std::task::sleep(Duration::from_secs(6)).await;
         client.ping().await.unwrap();
     });
 }

@@ -17,6 +17,7 @@ use sealift::store::s3::{Keys, S3Options, S3Vault};
 use sealift::sync::Mutex;
 use sealift::{Error, Kind};
 
+use super::store_s3_bad::SOON;
 use crate::common::bad_engine::{Act, Asked, BadEngine};
 use crate::common::running::{Running, p};
 
@@ -26,6 +27,10 @@ fn well(asked: &Asked) -> Act {
         true => Act::Say(200, "", "<ListMultipartUploadsResult/>".to_owned()),
         false => Act::Do,
     }
+}
+
+fn busy() -> Act {
+    Act::Say(503, "", "<Error><Code>SlowDown</Code></Error>".to_owned())
 }
 
 /// What it does instead of being well.
@@ -65,7 +70,7 @@ impl Bench {
         let (bucket, endpoint) = ("s3://bucket".parse().unwrap(), engine.endpoint.parse().unwrap());
         let mut options = S3Options::new(bucket, endpoint, Keys::new("key", "secret", None), dir.path().join("spool"));
         options.alone = true;
-        options.patience = Duration::from_millis(300);
+        options.patience = SOON;
         let vault = S3Vault::new(options).unwrap();
         vault.probe().unwrap();
         let server = Running::over(dir, Storage::Vault(Arc::new(vault))).await;
@@ -81,7 +86,7 @@ impl Bench {
     /// From now on it is busy when this file is asked for.
     fn withhold(&self, name: &'static str) {
         self.engine.does(move |asked: &Asked| match asked.key.ends_with(name) {
-            true => Act::Say(503, "", "<Error><Code>SlowDown</Code></Error>".to_owned()),
+            true => busy(),
             false => well(asked),
         });
     }
@@ -143,7 +148,6 @@ fn of_a_large_file_only_what_the_storage_does_not_have_is_sent_again() {
         let block = limits::HASH_BLOCK as usize;
         let bytes: Vec<u8> = (0..6 * block + 5).map(|at| (at / block) as u8).collect();
         fs::write(&path, &bytes).unwrap();
-        let busy = || Act::Say(503, "", "<Error><Code>SlowDown</Code></Error>".to_owned());
         bench.engine.does(move |asked: &Asked| if asked.is_part(4) { busy() } else { well(asked) });
         // Then it does not even say what it has, for a while.
         let silent = |asked: &Asked| match asked.method == "GET" && asked.key.starts_with("x/partial-") {
@@ -186,7 +190,8 @@ fn status_says_that_the_storage_is_silent_and_that_it_answers_again() {
         let status = client.status().await.unwrap();
         assert_eq!((status.storage.as_deref(), status.storage_failed), (Some("answering"), Some(0)));
         assert!(status.storage_for.is_some());
-        bench.withhold("late");
+        // Nor does the server itself get an answer, which asks for something now and then.
+        bench.engine.does(|_| busy());
         assert_eq!(client.stat(&p("late")).await.unwrap_err().kind(), Kind::Unavailable);
         let status = client.status().await.unwrap();
         assert_eq!(status.storage.as_deref(), Some("silent"));

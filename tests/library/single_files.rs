@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_std::channel::{Receiver, bounded};
 use async_std::task::{block_on, spawn};
+use futures::future::{Either, select};
 use futures::io::{AsyncRead, AsyncReadExt as _, Cursor};
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use sealift::client::Client;
@@ -158,13 +159,15 @@ fn an_upload_whose_future_is_dropped_stores_nothing_of_a_reader() {
         let server = Running::start().await;
         let mut client = server.client("alice").await;
         let (give, given) = bounded(1);
-        let sending = spawn(async move {
-            let _ = async_std::future::timeout(Duration::from_millis(300), client.put_from("half", Slow(given), None))
-                .await;
-            client
-        });
-        give.send(Ok(bytes(5_000))).await.unwrap();
-        let mut client = sending.await;
+        {
+            // The second part has room when the first one was taken.
+            let giving = pin!(async {
+                give.send(Ok(bytes(5_000))).await.unwrap();
+                give.send(Ok(bytes(5_000))).await.unwrap();
+            });
+            let put = pin!(client.put_from("half", Slow(given), None));
+            assert!(matches!(select(put, giving).await, Either::Right(_)), "it has ended");
+        }
         assert_eq!(client.ping().await.unwrap_err().kind(), Kind::Aborted);
         let mut other = server.client("alice").await;
         eventually("the upload is given up", || server.handle.connections() == 1);

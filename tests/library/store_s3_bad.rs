@@ -1,7 +1,7 @@
 //! A storage that is slow, wrong, full, or does not heed what it is told.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sealift::Kind;
 use sealift::files::{Committed, Condition, HomeTerms, Overwrite, RelPath, Store, Stored, UploadSpec, Vault};
@@ -9,20 +9,35 @@ use sealift::store::s3::{Heeds, Keys, S3Options, S3Vault};
 use tempfile::TempDir;
 
 use crate::common::bad_engine::{Act, Asked, BadEngine};
+use crate::common::{HANG, eventually};
 
-/// A vault over this storage which gives up soon.
+/// How soon a storage is given up that never does what it is asked: no machine is so slow that one attempt takes as long.
+pub const SOON: Duration = Duration::from_secs(3);
+
+/// A vault over this storage which does not give up.
 pub fn vault(engine: &BadEngine, alone: bool, spool: &TempDir) -> S3Vault {
+    patient(engine, alone, spool, HANG)
+}
+
+/// The same with so much patience.
+pub fn patient(engine: &BadEngine, alone: bool, spool: &TempDir, patience: Duration) -> S3Vault {
     let keys = Keys::new("key", "secret", None);
     let (bucket, endpoint) = ("s3://bucket".parse().unwrap(), engine.endpoint.parse().unwrap());
     let mut options = S3Options::new(bucket, endpoint, keys, spool.path().to_owned());
     options.alone = alone;
-    options.patience = Duration::from_millis(600);
+    options.patience = patience;
     S3Vault::new(options).unwrap()
 }
 
 pub fn store(engine: &BadEngine, alone: bool) -> (Arc<dyn Store>, TempDir) {
     let spool = tempfile::tempdir().unwrap();
     (vault(engine, alone, &spool).open("alice", HomeTerms::none()).unwrap(), spool)
+}
+
+/// One that gives up soon: for a storage that does not do what it is asked.
+pub fn hasty(engine: &BadEngine, alone: bool) -> (Arc<dyn Store>, TempDir) {
+    let spool = tempfile::tempdir().unwrap();
+    (patient(engine, alone, &spool, SOON).open("alice", HomeTerms::none()).unwrap(), spool)
 }
 
 pub fn p(path: &str) -> RelPath {
@@ -48,12 +63,10 @@ fn is_of_file(asked: &Asked, methods: &[&str]) -> bool {
     asked.key == "h/alice/x" && methods.contains(&asked.method.as_str())
 }
 
-/// Whether it is asked for the file again, as it is a moment after it has failed somebody.
-fn answers(store: &dyn Store) -> bool {
-    (0..6000).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        store.stat(&p("x")).is_ok()
-    })
+/// Waits until it is asked for the file again, as it is a moment after it has failed somebody.
+#[track_caller]
+fn answers(store: &dyn Store) {
+    eventually("it is asked again", || store.stat(&p("x")).is_ok());
 }
 
 fn busy() -> Act {
@@ -103,7 +116,7 @@ fn conditions_that_are_not_heeded_are_found_out_and_refused_by_name() {
 #[test]
 fn a_lost_answer_is_looked_up() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     let mut lost = 0;
     engine.does(move |asked| match is_of_file(asked, &["PUT"]) && lost < 100 {
         true => {
@@ -125,7 +138,7 @@ fn a_lost_answer_is_looked_up() {
 #[test]
 fn a_large_upload_whose_end_is_lost_is_looked_up_and_one_that_failed_leaves_the_old_file() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     let bytes = vec![7; sealift::limits::HASH_BLOCK as usize + 5];
     let is_end = |asked: &Asked| asked.method == "POST" && asked.query.starts_with("uploadId");
     engine.does(move |asked| if is_end(asked) { Act::DoAndSayNothing } else { Act::Do });
@@ -146,7 +159,7 @@ fn a_large_upload_whose_end_is_lost_is_looked_up_and_one_that_failed_leaves_the_
 #[test]
 fn a_storm_is_waited_out_and_one_that_does_not_end_is_told_and_not_waited_for_by_everybody() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     engine.put("h/alice/x", b"there");
     let mut storm = 2;
     engine.does(move |_| match storm {
@@ -162,12 +175,20 @@ fn a_storm_is_waited_out_and_one_that_does_not_end_is_told_and_not_waited_for_by
     assert_eq!(kind(store.stat(&p("x"))), Err(Kind::Unavailable));
     assert!(engine.asked().len() > 1, "it was not tried again");
     assert!(Kind::Unavailable.is_transient());
-    for _ in 0..10 {
+    // It is left alone for a moment after that, which a machine that has much to do may need for ten looks.
+    eventually("ten looks at a storage that is left alone", || {
         assert_eq!(kind(store.stat(&p("x"))), Err(Kind::Unavailable));
-    }
-    assert!(engine.asked().len() <= 5, "it is left alone for a moment");
+        let (_before, begun) = (engine.asked(), Instant::now());
+        for _ in 0..10 {
+            assert_eq!(kind(store.stat(&p("x"))), Err(Kind::Unavailable));
+        }
+        let asked = engine.asked();
+        let is_in_time = begun.elapsed() < sealift::limits::ENGINE_REST;
+        assert!(!is_in_time || asked.is_empty(), "{asked:?}");
+        is_in_time
+    });
     engine.does(|_| Act::Do);
-    assert!(answers(&*store), "it is asked again later");
+    answers(&*store);
 }
 
 #[test]
@@ -224,7 +245,7 @@ fn a_clock_that_differs_is_gone_by() {
 #[test]
 fn a_listing_that_is_cut_off_or_has_no_end_ends_with_an_error() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     let entry = "<Contents><Key>h/alice/x</Key><Size>1</Size><ETag>e</ETag></Contents>";
     let cut = format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entry}");
     let on = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";
@@ -249,7 +270,7 @@ fn a_listing_that_is_cut_off_or_has_no_end_ends_with_an_error() {
 #[test]
 fn a_download_that_breaks_off_goes_on_and_never_with_bytes_of_another_file() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     let mebibyte = 1 << 20;
     engine.put("h/alice/x", &vec![b'b'; 3 * mebibyte]);
     let mut source = store.open(&p("x")).unwrap();
@@ -340,7 +361,7 @@ fn what_comes_into_a_folder_while_it_is_removed_as_an_empty_one_is_not_removed_w
 #[test]
 fn a_large_upload_that_is_in_its_place_is_stored_whatever_becomes_of_what_is_written_beside() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     let bytes = vec![7; sealift::limits::HASH_BLOCK as usize + 5];
     any(&*store, "x", b"the old one").unwrap();
     for (method, of) in [("HEAD", "h/alice/x"), ("PUT", "x/")] {
@@ -359,7 +380,7 @@ fn a_large_upload_that_is_in_its_place_is_stored_whatever_becomes_of_what_is_wri
         let committed = put(&*store, "x", &bytes, spec).unwrap();
         assert_eq!(committed.size, bytes.len() as u64, "{method}");
         engine.does(|_| Act::Do);
-        assert!(answers(&*store), "{method}");
+        answers(&*store);
         let mode = store.stat(&p("x")).unwrap().mode;
         assert_eq!(mode.bits() & 0o777, 0o640, "{method}: the mode is known all the same");
     }
@@ -410,7 +431,7 @@ fn no_error_names_what_is_above_the_folder_that_it_is_told_in() {
 #[test]
 fn an_answer_that_drips_is_not_waited_for_without_an_end() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     engine.put("h/alice/x", b"1");
     engine.does(|asked| if asked.key.is_empty() { Act::Drip(7_000_000) } else { Act::Do });
     let mut listing = store.list(&RelPath::root(), true).unwrap();
@@ -420,7 +441,7 @@ fn an_answer_that_drips_is_not_waited_for_without_an_end() {
 #[test]
 fn only_a_storage_that_says_that_there_is_none_of_a_file_has_none() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     engine.put("h/alice/x", b"1");
     for (status, body) in [(404, "<html>a proxy</html>"), (404, ""), (200, "<Error><Message>no</Message></Error>")] {
         engine.does(move |asked| match asked.method == "DELETE" {
@@ -431,7 +452,7 @@ fn only_a_storage_that_says_that_there_is_none_of_a_file_has_none() {
         assert_eq!(engine.keys(), ["h/alice/x"]);
         // The storage is left alone for a moment after that.
         engine.does(|_| Act::Do);
-        assert!(answers(&*store), "{status} {body}");
+        answers(&*store);
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use sealift::Kind;
 use sealift::files::{Condition, HomeTerms, Store, Stored, UploadSpec, Vault};
 
 use crate::common::bad_engine::{Act, Asked, BadEngine};
-use crate::store_s3_bad::{any, kind, p, store, vault};
+use crate::common::eventually;
+use crate::store_s3_bad::{any, hasty, kind, p, store, vault};
 use crate::store_s3_partial_bad::{BLOCK, begun, content, left, recorded};
 
 const FAILED: &str = "<Error><Code>InternalError</Code></Error>";
@@ -105,7 +104,7 @@ fn a_copy_is_not_given_up_beside_a_complete_that_may_be_done_yet() {
 fn what_became_of_a_completed_upload_is_told_by_its_number_and_nobody_reads_the_file() {
     for blocks in [1, 2] {
         let engine = BadEngine::start();
-        let (store, _spool) = store(&engine, true);
+        let (store, _spool) = hasty(&engine, true);
         let bytes = content(blocks * BLOCK + 5);
         let upload = begun(&*store, &bytes);
         if blocks > 1 {
@@ -141,11 +140,7 @@ fn a_quota_counts_what_was_stored_by_a_first_attempt_though_the_second_was_refus
     let (_, bytes) = engine.sum("h/alice/");
     assert_eq!(bytes, 12);
     let used = || store.usage().ok().flatten().map(|usage| usage.used);
-    let counted = (0..600).any(|_| {
-        thread::sleep(Duration::from_millis(10));
-        used() == Some(bytes)
-    });
-    assert!(counted, "{:?}", used());
+    eventually("it is counted again", || used() == Some(bytes));
 }
 
 #[test]

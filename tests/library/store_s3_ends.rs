@@ -10,7 +10,8 @@ use sealift::files::{Hash, HomeTerms, Interrupted, UploadSpec, Vault};
 use sealift::limits;
 
 use crate::common::bad_engine::{Act, Asked, BadEngine, hold};
-use crate::store_s3_bad::{kind, p, store, vault};
+use crate::common::eventually;
+use crate::store_s3_bad::{SOON, hasty, kind, p, patient, store, vault};
 use crate::store_s3_holders::{at_first, is_claim, is_end, record, resumed};
 use crate::store_s3_partial_bad::{BLOCK, begun, content, left};
 
@@ -86,7 +87,7 @@ fn an_upload_of_one_block_whose_record_may_be_written_is_not_given_up_beside_who
 fn an_upload_of_which_nobody_knows_whether_it_was_given_up_is_not_gone_on_with() {
     for then in [None, Some((403, "AccessDenied"))] {
         let engine = BadEngine::start();
-        let (store, _spool) = store(&engine, true);
+        let (store, _spool) = hasty(&engine, true);
         let upload = at_first(&engine, &*store, &content(3 * BLOCK));
         let mut is_first = true;
         engine.does(move |asked| match asked.aborts() {
@@ -120,11 +121,7 @@ fn an_upload_of_which_nothing_is_recorded_stays_as_long_as_parts_of_it_come() {
         upload.append(&bytes[..BLOCK + 1]).unwrap();
         upload
     };
-    let has_come = |number: u32, times: usize| {
-        while engine.came(number) < times {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    };
+    let has_come = |number: u32, times: usize| eventually("the part comes", || engine.came(number) >= times);
     let mut upload = begin();
     has_come(1, 1);
     engine.ages("", EIGHT_DAYS);
@@ -244,7 +241,7 @@ fn who_is_told_that_there_is_no_such_upload_takes_no_file_for_their_own() {
 fn what_was_about_to_be_completed_when_the_storage_fell_silent_can_be_gone_on_with_when_it_answers_again() {
     let engine = BadEngine::start();
     let spool = tempfile::tempdir().unwrap();
-    let vault = vault(&engine, true, &spool);
+    let vault = patient(&engine, true, &spool, SOON);
     let store = vault.open("alice", HomeTerms::none()).unwrap();
     let bytes = content(2 * BLOCK + 5);
     let mut upload = at_first(&engine, &*store, &bytes);
@@ -257,12 +254,10 @@ fn what_was_about_to_be_completed_when_the_storage_fell_silent_can_be_gone_on_wi
     assert_eq!(kind(store.commit_one(upload)), Err(Kind::Unavailable));
     assert_eq!(claims_and_ends(&engine).1.len(), 1);
     engine.does(|_| Act::Do);
-    let is_taken_back = (0..600).any(|_| {
-        thread::sleep(Duration::from_millis(10));
+    eventually("the end is taken back", || {
         vault.beat().unwrap();
         claims_and_ends(&engine).1.is_empty()
     });
-    assert!(is_taken_back);
     assert_eq!(left(&engine), Some((2 * limits::HASH_BLOCK, Hash::of(&bytes[..2 * BLOCK]))));
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sealift::files::{FileMode, HomeTerms, SourceMode, Store, Stored, UploadSpec, Vault};
 use sealift::{Kind, limits};
 use tempfile::TempDir;
 
-use super::store_s3_bad::{any, kind, p, store, vault};
+use super::store_s3_bad::{SOON, any, kind, p, patient, store};
+use crate::common::HANG;
 use crate::common::bad_engine::{Act, Asked, BadEngine, hold};
 
 #[test]
@@ -64,13 +65,18 @@ struct Renamed {
 impl Renamed {
     /// Of a storage that heeds conditions, or of one that does not and is thought to be one server's.
     fn new(heeds: bool) -> Renamed {
+        Renamed::patient(heeds, HANG)
+    }
+
+    /// At servers with so much patience.
+    fn patient(heeds: bool, patience: Duration) -> Renamed {
         let engine = BadEngine::start();
         let spools = [(); 2].map(|()| tempfile::tempdir().unwrap());
         if heeds {
             engine.heeds();
         }
         let [here, there] = [0, 1].map(|at| {
-            let vault = vault(&engine, !heeds, &spools[at]);
+            let vault = patient(&engine, !heeds, &spools[at], patience);
             assert!(!heeds || vault.probe().unwrap().all());
             vault.open("alice", HomeTerms::none()).unwrap()
         });
@@ -249,7 +255,7 @@ fn folders_that_are_made_with_those_around_them_are_never_in_what_has_become_a_f
 
 #[test]
 fn who_renames_a_folder_waits_for_another_one_no_longer_than_for_an_answer() {
-    let renamed = Renamed::new(false);
+    let renamed = Renamed::patient(false, SOON);
     renamed.here.make_dir(&p("f"), false).unwrap();
     let mut other = Ok(());
     assert_eq!(renamed.with(is_copied, || other = kind(renamed.here.rename(&p("f"), &p("g"), false))), Ok(()));

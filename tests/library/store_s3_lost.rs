@@ -1,36 +1,14 @@
 //! A storage that loses what it has said it has, or a part of what is written to it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sealift::Kind;
 use sealift::files::{FileMode, Hash, HomeTerms, Record, RelPath, SourceMode, Store, UploadSpec, Vault};
 use sealift::store::s3::{Keys, S3Options, S3Vault};
-use tempfile::TempDir;
 
 use crate::common::bad_engine::{Act, BadEngine};
-
-fn vault(engine: &BadEngine, spool: &TempDir) -> S3Vault {
-    patient(engine, spool, Duration::from_millis(600))
-}
-
-fn patient(engine: &BadEngine, spool: &TempDir, patience: Duration) -> S3Vault {
-    let keys = Keys::new("key", "secret", None);
-    let (bucket, endpoint) = ("s3://bucket".parse().unwrap(), engine.endpoint.parse().unwrap());
-    let mut options = S3Options::new(bucket, endpoint, keys, spool.path().to_owned());
-    options.alone = true;
-    options.patience = patience;
-    S3Vault::new(options).unwrap()
-}
-
-fn store(engine: &BadEngine) -> (Arc<dyn Store>, TempDir) {
-    let spool = tempfile::tempdir().unwrap();
-    (vault(engine, &spool).open("alice", HomeTerms::none()).unwrap(), spool)
-}
-
-fn p(path: &str) -> RelPath {
-    RelPath::parse(path.as_bytes()).unwrap()
-}
+use crate::common::eventually;
+use crate::store_s3_bad::{hasty, p, patient, store};
 
 fn put(store: &dyn Store, path: &str, bytes: &[u8], spec: UploadSpec) {
     let mut upload = store.begin(&p(path), spec).unwrap();
@@ -41,7 +19,7 @@ fn put(store: &dyn Store, path: &str, bytes: &[u8], spec: UploadSpec) {
 #[test]
 fn a_copy_that_the_storage_has_made_and_does_not_have_costs_no_file_its_old_name() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine);
+    let (store, _spool) = store(&engine, true);
     let bytes = vec![7; sealift::limits::HASH_BLOCK as usize + 5];
     put(&*store, "x", &bytes, UploadSpec::default());
     engine.does(|asked| match asked.completes() {
@@ -62,7 +40,7 @@ fn a_copy_that_the_storage_has_made_and_does_not_have_costs_no_file_its_old_name
 #[test]
 fn a_large_file_is_never_open_to_more_than_the_one_it_replaces_whatever_is_recorded_of_it() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine);
+    let (store, _spool) = store(&engine, true);
     let mode = SourceMode { mode: FileMode::of(0o600), perms: true };
     put(&*store, "x", b"for nobody else", UploadSpec { mode: Some(mode), ..UploadSpec::default() });
     assert_eq!(store.stat(&p("x")).unwrap().mode.bits() & 0o777, 0o600);
@@ -77,7 +55,7 @@ fn a_large_file_is_never_open_to_more_than_the_one_it_replaces_whatever_is_recor
 #[test]
 fn what_is_found_of_a_large_files_bytes_takes_nothing_from_what_it_got_meanwhile_or_from_another_one() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine);
+    let (store, _spool) = store(&engine, true);
     // Of another program's file nothing is recorded until somebody has read it.
     let bytes = vec![7; sealift::limits::HASH_BLOCK as usize + 5];
     engine.put("h/alice/x", &bytes);
@@ -100,7 +78,7 @@ fn what_is_found_of_a_large_files_bytes_takes_nothing_from_what_it_got_meanwhile
 #[test]
 fn an_upload_whose_folder_was_removed_meanwhile_brings_it_back() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine);
+    let (store, _spool) = store(&engine, true);
     store.make_dir(&p("d"), false).unwrap();
     let mut upload = store.begin(&p("d/x"), UploadSpec::default()).unwrap();
     upload.append(b"bytes").unwrap();
@@ -113,7 +91,7 @@ fn an_upload_whose_folder_was_removed_meanwhile_brings_it_back() {
 #[test]
 fn a_user_is_not_told_where_the_storage_is_and_whoever_runs_the_server_is() {
     let engine = BadEngine::start();
-    let (store, spool) = store(&engine);
+    let (store, spool) = hasty(&engine, true);
     engine.put("h/alice/x", b"1");
     let address = engine.endpoint.trim_start_matches("http://").to_owned();
     engine.does(|_| Act::DoAndSayNothing);
@@ -138,7 +116,7 @@ fn a_user_is_not_told_where_the_storage_is_and_whoever_runs_the_server_is() {
 #[test]
 fn a_listing_breaks_off_and_can_be_asked_for_again_where_of_one_file_nothing_is_told_just_now() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine);
+    let (store, _spool) = hasty(&engine, true);
     for name in ["a", "b", "c"] {
         engine.put(&format!("h/alice/d/{name}"), b"1");
     }
@@ -158,17 +136,14 @@ fn a_listing_breaks_off_and_can_be_asked_for_again_where_of_one_file_nothing_is_
         Ok::<_, sealift::Error>(std::iter::from_fn(|| listing.next()).filter(Result::is_ok).count())
     };
     // The storage is left alone for a moment after that.
-    assert!((0..600).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        all().is_ok_and(|count| count == 3)
-    }));
+    eventually("all of it is listed", || all().is_ok_and(|count| count == 3));
 }
 
 #[test]
 fn a_storage_whose_answers_all_break_off_is_silent_and_one_that_does_not_give_one_file_is_not() {
     let engine = BadEngine::start();
     let spool = tempfile::tempdir().unwrap();
-    let vault = patient(&engine, &spool, Duration::from_secs(2));
+    let vault = patient(&engine, true, &spool, Duration::from_secs(5));
     let store = vault.open("alice", HomeTerms::none()).unwrap();
     let answers = || vault.health().unwrap().answers;
     let stat = |path: &str| store.stat(&p(path)).map_err(|error| error.kind()).map(drop);

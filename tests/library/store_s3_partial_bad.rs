@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use sealift::Kind;
 use sealift::files::{FileMode, Hash, Interrupted, Overwrite, SourceMode, Store, Upload, UploadSpec, Vault};
 use sealift::limits;
 
 use crate::common::bad_engine::{Act, Asked, BadEngine};
-use crate::store_s3_bad::{kind, p, store, vault};
+use crate::common::eventually;
+use crate::store_s3_bad::{hasty, kind, p, store, vault};
 
 pub const BLOCK: usize = limits::HASH_BLOCK as usize;
 
@@ -56,13 +56,8 @@ pub fn left(engine: &BadEngine) -> Option<(u64, Hash)> {
 /// Waits until so many parts are recorded.
 pub fn recorded(engine: &BadEngine, blocks: u64) {
     let (store, _spool) = store(engine, true);
-    for _ in 0..6000 {
-        if store.partial(&p("x")).unwrap().is_some_and(|partial| partial.len >= blocks * limits::HASH_BLOCK) {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("{blocks} blocks are not recorded");
+    let len = || store.partial(&p("x")).unwrap().map_or(0, |partial| partial.len);
+    eventually("the blocks are recorded", || len() >= blocks * limits::HASH_BLOCK);
 }
 
 fn is_of_partial(asked: &Asked) -> bool {
@@ -91,7 +86,7 @@ fn an_upload_that_breaks_off_while_nothing_can_be_recorded_stays_as_it_was() {
 #[test]
 fn what_the_storage_has_of_an_upload_stays_when_it_takes_no_more_of_it() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     let bytes = content(3 * BLOCK);
     let upload = begun(&*store, &bytes[..2 * BLOCK + 5]);
     recorded(&engine, 2);
@@ -101,12 +96,12 @@ fn what_the_storage_has_of_an_upload_stays_when_it_takes_no_more_of_it() {
     assert_eq!(left(&engine), Some((2 * limits::HASH_BLOCK, Hash::of(&bytes[..2 * BLOCK]))));
     // At the same server, too.
     let proven = Hash::of(&bytes[..2 * BLOCK]);
-    let mut upload = (0..600)
-        .find_map(|_| {
-            thread::sleep(Duration::from_millis(10));
-            store.resume(&p("x"), UploadSpec::default(), 2 * limits::HASH_BLOCK, proven).ok()
-        })
-        .unwrap();
+    let mut upload = None;
+    eventually("it is gone on with", || {
+        upload = store.resume(&p("x"), UploadSpec::default(), 2 * limits::HASH_BLOCK, proven).ok();
+        upload.is_some()
+    });
+    let mut upload = upload.unwrap();
     upload.append(&bytes[2 * BLOCK..]).unwrap();
     assert_eq!(store.commit_one(upload).unwrap().hash, Hash::of(&bytes));
     assert_eq!((engine.came(1), engine.came(2), engine.came(3)), (1, 1, 1));
@@ -115,7 +110,7 @@ fn what_the_storage_has_of_an_upload_stays_when_it_takes_no_more_of_it() {
 #[test]
 fn an_upload_of_which_nobody_knows_whether_it_was_completed_is_neither_given_up_nor_gone_on_with() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     let upload = begun(&*store, &content(2 * BLOCK + 5));
     recorded(&engine, 2);
     let given_up = does(&engine, |asked| {
@@ -214,7 +209,7 @@ fn of_uploads_that_break_off_after_one_block_one_alone_is_kept() {
 #[test]
 fn of_many_uploads_that_are_kept_while_the_storage_is_silent_one_waits_for_it() {
     let engine = BadEngine::start();
-    let (store, _spool) = store(&engine, true);
+    let (store, _spool) = hasty(&engine, true);
     let names = ["x", "y", "z"];
     let mut uploads: Vec<_> = names
         .iter()
@@ -226,9 +221,7 @@ fn of_many_uploads_that_are_kept_while_the_storage_is_silent_one_waits_for_it() 
         .collect();
     let (other, _other) = self::store(&engine, true);
     for name in names {
-        while other.partial(&p(name)).unwrap().is_none() {
-            thread::sleep(Duration::from_millis(10));
-        }
+        eventually("it is recorded", || other.partial(&p(name)).unwrap().is_some());
     }
     engine.does(|_| busy());
     assert_eq!(uploads.pop().unwrap().keep(), 0);

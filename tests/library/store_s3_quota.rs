@@ -13,7 +13,8 @@ use sealift::store::s3::{Keys, S3Options, S3Vault};
 use sealift::testing::conformance::{CHECKS, Home};
 use tempfile::TempDir;
 
-use super::store_s3_bad::{any, kind, p};
+use super::store_s3_bad::{SOON, any, kind, p};
+use crate::common::HANG;
 use crate::common::bad_engine::{Act, Asked, BadEngine, hold};
 
 /// A server of this storage.
@@ -25,14 +26,7 @@ pub struct Server {
 impl Server {
     /// One that counts as old what is so old.
     fn new(engine: &BadEngine, alone: bool, age: (Duration, u32)) -> Server {
-        Server::waiting(engine, alone, age, Duration::from_millis(600))
-    }
-
-    fn waiting(engine: &BadEngine, alone: bool, age: (Duration, u32), patience: Duration) -> Server {
-        let with = |options: &mut S3Options| {
-            (options.alone, options.patience, options.count_age) = (alone, patience, age);
-        };
-        Server::with(engine, with)
+        Server::with(engine, |options| (options.alone, options.patience, options.count_age) = (alone, HANG, age))
     }
 
     fn with(engine: &BadEngine, with: impl FnOnce(&mut S3Options)) -> Server {
@@ -47,6 +41,11 @@ impl Server {
     /// The only one.
     pub fn alone(engine: &BadEngine) -> Server {
         Server::new(engine, true, limits::ENGINE_COUNT_AGE)
+    }
+
+    /// The only one, which gives up soon: for a storage that does not do what it is asked.
+    pub fn hasty(engine: &BadEngine) -> Server {
+        Server::with(engine, |options| (options.alone, options.patience) = (true, SOON))
     }
 
     pub fn bounded(&self, quota: u64) -> Arc<dyn Store> {
@@ -133,7 +132,7 @@ fn changed_at(page: usize, behind: bool, change: impl FnOnce(&dyn Store)) {
     for (name, len) in [("a", 1_usize), ("c", 2), ("e", 4), ("g", 8), ("i", 16)] {
         engine.put(&format!("h/alice/{name}"), &vec![7; len]);
     }
-    let server = Server::waiting(&engine, true, limits::ENGINE_COUNT_AGE, Duration::from_secs(60));
+    let server = Server::alone(&engine);
     let free = server.unbounded();
     let (hold, held) = hold();
     let mut hold = Some(hold);
@@ -194,7 +193,7 @@ fn a_home_is_counted_to_the_byte_while_it_is_changed_wherever_the_count_has_come
 fn many_changes_at_once_and_some_that_the_storage_does_not_do_are_counted_to_the_byte() {
     let engine = BadEngine::start();
     engine.pages_of(3);
-    let server = Server::waiting(&engine, true, limits::ENGINE_COUNT_AGE, Duration::from_secs(60));
+    let server = Server::alone(&engine);
     // What is put there is never stored, and nobody can be sure of that: all is counted again.
     engine.does(|asked| match asked.key.ends_with("/bad") && asked.method == "PUT" {
         true => Act::Say(400, "", "<Error><Code>BadDigest</Code></Error>".to_owned()),
@@ -249,7 +248,7 @@ pub fn eventually(mut holds: impl FnMut() -> bool) {
 #[test]
 fn a_storage_that_does_not_list_is_told_as_such_and_nothing_is_let_in_unmeasured() {
     let engine = BadEngine::start();
-    let server = Server::alone(&engine);
+    let server = Server::hasty(&engine);
     engine.put("h/alice/there", &[7; 100]);
     let store = server.bounded(1000);
     engine.does(|asked| if is_count(asked) { busy() } else { Act::Do });
@@ -281,7 +280,7 @@ fn a_storage_that_does_not_list_is_told_as_such_and_nothing_is_let_in_unmeasured
 fn a_listing_without_an_end_is_counted_for_nobody() {
     let engine = BadEngine::start();
     let server = Server::with(&engine, |options| {
-        (options.alone, options.patience) = (true, Duration::from_millis(600));
+        (options.alone, options.patience) = (true, SOON);
         options.count_kept = Duration::from_secs(1);
     });
     let mut number = 0;
@@ -309,7 +308,7 @@ fn a_listing_without_an_end_is_counted_for_nobody() {
 #[test]
 fn what_became_of_a_change_that_was_not_answered_is_counted_again() {
     let engine = BadEngine::start();
-    let server = Server::alone(&engine);
+    let server = Server::hasty(&engine);
     let store = server.bounded(1000);
     put(&*store, "x", 100).unwrap();
     // It is done, and nobody is told, nor can look.

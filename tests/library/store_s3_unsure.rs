@@ -32,7 +32,7 @@ fn a_count_goes_on_when_whoever_waited_for_it_has_gone_and_the_next_one_has_what
     for name in ["a", "b", "c", "d", "e"] {
         engine.put(&format!("h/alice/{name}"), &[7; 100]);
     }
-    let server = Server::alone(&engine);
+    let server = Server::hasty(&engine);
     let (hold, held) = hold();
     let mut hold = Some(hold);
     let pages = pages(&engine, move |_, page| match page {
@@ -53,7 +53,7 @@ fn a_count_goes_on_when_whoever_waited_for_it_has_gone_and_the_next_one_has_what
 #[test]
 fn uploads_go_on_while_a_count_is_made_uncertain_and_none_is_refused_before_it_is_certain() {
     let engine = BadEngine::start();
-    let server = Server::alone(&engine);
+    let server = Server::hasty(&engine);
     let store = server.bounded(1000);
     put(&*store, "x", 100).unwrap();
     // It is not done, and nobody is told. Then the home is not listed for a while.
@@ -88,7 +88,7 @@ fn heeds_delete(asked: &Asked) -> Act {
 fn a_removal_that_was_done_and_whose_answer_was_lost_is_counted_as_done() {
     let engine = BadEngine::start();
     engine.does(heeds_delete);
-    let server = Server::alone(&engine);
+    let server = Server::hasty(&engine);
     assert!(server.vault.probe().unwrap().delete_match);
     let store = server.bounded(1000);
     for is_looked_up in [true, false] {

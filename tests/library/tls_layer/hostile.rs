@@ -59,7 +59,8 @@ fn a_deadline_fires_while_the_peer_keeps_sending() {
     let deadline = Duration::from_millis(300);
     let connector = Connector::new(Trust::Observe).unwrap();
     let (near, far) = sockets();
-    let flood = Flood::start(far, Duration::from_micros(200), ALERT, ALERT);
+    // In seconds it would have sent too much.
+    let flood = Flood::start(far, Duration::from_millis(1), ALERT, ALERT);
     assert!(block_on(timeout(deadline, connector.connect(TcpStream::from(near), "localhost"))).is_err());
     drop(flood);
 

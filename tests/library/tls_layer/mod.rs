@@ -30,6 +30,7 @@ mod hostile;
 mod stream;
 mod trust;
 
+use crate::common::eventually;
 use crate::common::forge::{Forger, Secrets};
 
 type Tls = TlsStream<TcpStream>;
