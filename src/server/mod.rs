@@ -413,9 +413,12 @@ impl Server {
         let _goes_on_alone = desk::sweep::begin((vault, state), users, sessions, when);
         let over = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
-        let _ = timeout(self.shared.live().pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;
+        let in_time = timeout(self.shared.live().pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await.is_ok();
         // Clients that come back go on with what they had begun, as after a crash.
         self.shared.uploads.put_away().await;
+        if in_time {
+            let _ = timeout(limits::CLOSE_DRAIN, registry.all_ended()).await;
+        }
         if let Some(state) = &self.shared.state {
             handed_on::leave(&self.shared, &state.folder());
         }

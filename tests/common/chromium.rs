@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 use super::{Daemon, HANG};
 
+/// How long a page that changes is waited for before it is asked once more.
+const FIRST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// One browser with one page, and a profile of its own.
 pub struct Chromium {
     child: Child,
@@ -87,11 +90,12 @@ impl Chromium {
 
     /// Asks it for something, and waits for the answer.
     pub fn call(&self, method: &str, params: Value) -> Value {
-        self.try_call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+        let answer = self.ask(method, params, HANG).unwrap_or_else(|| panic!("chromium does not answer to {method}"));
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
-    /// The same; or why it was not done.
-    fn try_call(&self, method: &str, params: Value) -> Result<Value, Value> {
+    /// Asks it for something, and waits so long for the answer: what came of it, or why it was not done.
+    fn ask(&self, method: &str, params: Value, patience: Duration) -> Option<Result<Value, Value>> {
         let id = self.next.replace(self.next.get() + 1);
         let mut message = json!({"id": id, "method": method, "params": params});
         if !self.page.is_empty() {
@@ -100,16 +104,15 @@ impl Chromium {
         let mut bytes = serde_json::to_vec(&message).unwrap();
         bytes.push(0);
         self.pipe.borrow_mut().write_all(&bytes).unwrap();
-        let until = Instant::now() + HANG;
+        let until = Instant::now() + patience;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.heard.recv_timeout(left) {
-                Ok(value) if value["id"] == id && value["error"].is_null() => return Ok(value["result"].clone()),
-                Ok(value) if value["id"] == id => return Err(value["error"].clone()),
+                Ok(value) if value["id"] == id && value["error"].is_null() => return Some(Ok(value["result"].clone())),
+                Ok(value) if value["id"] == id => return Some(Err(value["error"].clone())),
                 Ok(event) => self.events.borrow_mut().push(event),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("chromium does not answer to {method}")
-                }
+                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Disconnected) => panic!("chromium ended before it answered to {method}"),
             }
         }
     }
@@ -139,10 +142,16 @@ impl Chromium {
     /// Waits until an expression of the page is true. Between two pages it is not.
     pub fn wait(&self, script: &str) {
         let until = Instant::now() + HANG;
+        let mut patience = FIRST_PATIENCE;
         loop {
             let params = json!({"expression": script, "awaitPromise": true, "returnByValue": true});
-            // It may come between two pages, and then is not answered.
-            let result = self.try_call("Runtime.evaluate", params).unwrap_or_else(|error| error);
+            let Some(answer) = self.ask("Runtime.evaluate", params, patience) else {
+                // It came between two pages and is lost, or the page has much to do.
+                assert!(Instant::now() < until, "chromium does not answer whether {script}");
+                patience *= 2;
+                continue;
+            };
+            let result = answer.unwrap_or_else(|error| error);
             if result["result"]["value"] == true {
                 return;
             }

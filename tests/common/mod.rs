@@ -40,4 +40,4 @@ pub use verbs::{Ask, PAYLOAD, all_asks, asks_of, give_up_staged};
 pub use world::{PASSWORD, World, assert_nothing_staged, cheap_hash, enter, half_an_upload, section, snapshot, staged};
 
 /// How long a test waits for something that must happen before it counts as hanging. No test expects it to pass.
-pub const HANG: Duration = Duration::from_secs(60);
+pub const HANG: Duration = Duration::from_secs(180);

@@ -15,15 +15,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use sealift::auth::{Access, Grants, UsersFile};
 use tempfile::TempDir;
 
-use crate::common::{Builder, Daemon, cheap_hash, eventually};
+use crate::common::{Builder, Daemon, HANG, cheap_hash, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sealift");
 
 /// The password of every user.
 pub const PASSWORD: &str = "correct horse";
-
-/// Long enough for the slowest machine: reaching it is a failure, not a measurement.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a program has done.
 #[derive(Debug)]
@@ -210,7 +207,7 @@ impl World {
         let variables = [variables, &[("SEALIFT_PASSWORD", PASSWORD)]].concat();
         let mut terminal = Terminal::start(self, (columns, 24), &variables, args);
         let (seen, news) = &*terminal.seen;
-        let waiting = news.wait_timeout_while(seen.lock().unwrap(), PATIENCE, |seen| !seen.is_over);
+        let waiting = news.wait_timeout_while(seen.lock().unwrap(), HANG, |seen| !seen.is_over);
         drop(waiting.unwrap());
         let shown = terminal.shown().replace("\r\n", "\n");
         assert_eq!(terminal.wait().code(), Some(0), "{shown}");
@@ -320,7 +317,7 @@ impl Terminal {
         let (seen, news) = &*self.seen;
         let found = |seen: &Seen| find(&seen.bytes[seen.at..], text.as_bytes());
         let waiting =
-            news.wait_timeout_while(seen.lock().unwrap(), PATIENCE, |seen| found(seen).is_none() && !seen.is_over);
+            news.wait_timeout_while(seen.lock().unwrap(), HANG, |seen| found(seen).is_none() && !seen.is_over);
         let (mut seen, _) = waiting.unwrap();
         match found(&seen) {
             Some(at) => seen.at += at + text.len(),
@@ -348,7 +345,7 @@ impl Terminal {
     /// All that was shown when the program has ended, and its last words were read.
     pub fn whole(&self) -> String {
         let (seen, news) = &*self.seen;
-        drop(news.wait_timeout_while(seen.lock().unwrap(), PATIENCE, |seen| !seen.is_over).unwrap());
+        drop(news.wait_timeout_while(seen.lock().unwrap(), HANG, |seen| !seen.is_over).unwrap());
         self.shown()
     }
 

@@ -4,12 +4,8 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::Duration;
 
-use crate::common::{World, end_of, enter, sealiftd, text};
-
-/// Long enough for any machine; a test that waits so long has failed.
-const HANG: Duration = Duration::from_secs(60);
+use crate::common::{HANG, World, end_of, enter, sealiftd, text};
 
 fn listen(path: &Path) -> UnixDatagram {
     let journal = UnixDatagram::bind(path).unwrap();

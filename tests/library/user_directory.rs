@@ -11,8 +11,7 @@ use sealift::server::{Handle, Server};
 use sealift::tls::{Identity, Pin};
 use sealift::{Error, Kind};
 
-/// As a test that is cut off would say: far more than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+use crate::common::HANG;
 
 /// Users as a program may keep them.
 #[derive(Default)]
@@ -126,7 +125,7 @@ fn what_changes_in_a_directory_counts_at_once_and_ends_the_sessions_of_who_is_go
 
         server.directory.change(|kept| kept.users.retain(|user| user.name() != "bob"));
         // His next command is refused, or his connection has ended.
-        let ended = timeout(LONG, async {
+        let ended = timeout(HANG, async {
             loop {
                 match bob.stat("none").await {
                     Err(error) if error.kind() == Kind::NotFound => sleep(Duration::from_millis(20)).await,
@@ -156,7 +155,7 @@ fn while_a_directory_gives_nothing_those_who_were_there_stay_in_force() {
         assert_eq!(server.refused("carol", "c secret").await.0, Kind::LoginFailed);
         // It is asked again by itself.
         server.directory.0.lock().unwrap().is_broken = false;
-        let came = timeout(LONG, async {
+        let came = timeout(HANG, async {
             while server.login("carol", "c secret").await.is_err() {
                 sleep(Duration::from_millis(100)).await;
             }
@@ -180,9 +179,9 @@ fn while_a_directory_takes_its_time_sessions_and_logins_go_on_with_those_in_forc
         let directory = server.directory.clone();
         let asked =
             spawn_blocking(move || drop(directory.1.wait_while(directory.0.lock().unwrap(), |kept| kept.waiting == 0)));
-        timeout(LONG, asked).await.unwrap();
+        timeout(HANG, asked).await.unwrap();
 
-        let went_on = timeout(LONG, async {
+        let went_on = timeout(HANG, async {
             for text in [b"one", b"two"] {
                 alice.put("boat", text).await.unwrap();
                 assert_eq!(server.login("alice", "a secret").await.unwrap().stat("boat").await.unwrap().size, 3);
@@ -194,7 +193,7 @@ fn while_a_directory_takes_its_time_sessions_and_logins_go_on_with_those_in_forc
 
         server.directory.0.lock().unwrap().is_slow = false;
         server.directory.1.notify_all();
-        let came = timeout(LONG, async {
+        let came = timeout(HANG, async {
             while server.login("carol", "c secret").await.is_err() {
                 sleep(Duration::from_millis(100)).await;
             }

@@ -54,6 +54,9 @@ pub struct Registry {
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
     stop: Sender<()>,
     stopped: Receiver<()>,
+    /// Each session has a copy. Where this one is gone, the last session's end closes it.
+    entered: Mutex<Option<Sender<()>>>,
+    all_ended: Receiver<()>,
 }
 
 struct OnKick(Box<dyn Fn(&str) -> usize + Send + Sync>);
@@ -94,6 +97,7 @@ impl Registry {
     /// An empty one.
     pub fn new() -> Arc<Registry> {
         let (stop, stopped) = bounded(1);
+        let (entered, all_ended) = bounded(1);
         Arc::new(Registry {
             started: Instant::now(),
             connections: AtomicUsize::new(0),
@@ -113,6 +117,8 @@ impl Registry {
             on_reload: Mutex::default(),
             stop,
             stopped,
+            entered: Mutex::new(Some(entered)),
+            all_ended,
         })
     }
 
@@ -267,7 +273,7 @@ impl Registry {
         may_enter(&sessions, way, principal, peer.ip())?;
         sessions.insert(record.id(), record.clone());
         drop(sessions);
-        let ticket = Ticket::new(record);
+        let ticket = Ticket::new(record, self.entered.lock().clone());
         self.counters.login(way.credential(principal));
         ticket
             .record()
@@ -328,6 +334,14 @@ impl Registry {
         let _ = self.stopped.recv().await;
     }
 
+    /// Waits until all sessions are over that were entered by now, and all is told of them: that may be a moment after the end of
+    /// their connections, on other threads.
+    pub async fn all_ended(&self) {
+        *self.entered.lock() = None;
+        // Nothing is ever sent: only the end of the last session ends this.
+        let _ = self.all_ended.recv().await;
+    }
+
     /// Counts a session that ended in a panic.
     pub fn count_panic(&self) -> u64 {
         self.panics.fetch_add(1, Ordering::Relaxed) + 1
@@ -374,6 +388,8 @@ impl Drop for ConnectionGuard {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
     use crate::files::RelPath;
     use crate::secret::Secret;
@@ -433,6 +449,29 @@ mod tests {
         registry.kick(&second.id().to_string());
         drop(enter(Way::Login, &a, "127.0.0.1:1").unwrap());
         drop(browser);
+    }
+
+    #[test]
+    fn all_sessions_have_ended_once_their_ends_are_told() {
+        let registry = Registry::new();
+        let ends = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&ends);
+        registry.on_event(Listener::new(move |event: &Event<'_>| {
+            if matches!(event.what, What::Ended { .. }) {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        }));
+        let peer = "127.0.0.1:1".parse().unwrap();
+        let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
+        let principal = users.verify("anonymous", &Secret::new(""), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+        let [first, second] = [(); 2].map(|()| registry.enter(Way::Login, &principal, peer).unwrap());
+        let mut all_ended = Box::pin(registry.all_ended());
+        drop(first);
+        assert!(all_ended.as_mut().now_or_never().is_none(), "one is there still");
+        drop(second);
+        async_std::task::block_on(all_ended);
+        assert_eq!(ends.load(Ordering::SeqCst), 2);
+        assert!(registry.sessions().is_empty());
     }
 
     #[test]

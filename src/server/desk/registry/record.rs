@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::SystemTime;
 
+use async_std::channel::Sender;
 use futures::future::poll_fn;
 use futures::task::AtomicWaker;
 use tracing::info;
@@ -279,68 +280,72 @@ impl Record {
 
 /// A session's own entry, removed when this is dropped.
 #[derive(Debug)]
-pub struct Ticket(Arc<Record>);
+pub struct Ticket {
+    record: Arc<Record>,
+    /// Gone once all is told of the session's end: [`Registry::all_ended`] waits for it.
+    _entered: Option<Sender<()>>,
+}
 
 impl Ticket {
-    pub(super) fn new(record: Arc<Record>) -> Self {
-        Ticket(record)
+    pub(super) fn new(record: Arc<Record>, entered: Option<Sender<()>>) -> Self {
+        Ticket { record, _entered: entered }
     }
 
     /// The session's id.
     pub fn id(&self) -> SessionId {
-        self.0.id
+        self.record.id
     }
 
     /// The address that the client is at.
     pub fn peer(&self) -> SocketAddr {
-        self.0.peer
+        self.record.peer
     }
 
     /// The registry it is in.
     pub fn registry(&self) -> &Registry {
-        &self.0.registry
+        &self.record.registry
     }
 
     /// What is known of the session.
     pub fn record(&self) -> &Arc<Record> {
-        &self.0
+        &self.record
     }
 
     /// Why the session has to end, if it has.
     pub fn ended(&self) -> Option<Kind> {
-        self.0.ended.get().copied()
+        self.record.ended.get().copied()
     }
 
     /// The server ends the session for this reason: it is told of what was under way.
     pub fn is_ending(&self, why: Kind) {
-        let _ = self.0.ended.set(why);
+        let _ = self.record.ended.set(why);
     }
 
     /// For the session's connection, to wait for its end.
     pub fn ending(&self) -> Ending {
-        Ending(self.0.clone())
+        Ending(self.record.clone())
     }
 
     /// Notes what the session is doing now.
     pub fn set(&self, activity: Activity) {
-        *self.0.activity.lock() = activity;
+        *self.record.activity.lock() = activity;
     }
 
     /// The session's user is this principal from now on: it does not end because of what it changed itself.
     pub fn renew(&self, principal: &Principal) {
-        self.0.principal.lock().clone_from(principal);
+        self.record.principal.lock().clone_from(principal);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let Ticket(record) = self;
+        let record = &self.record;
         record.tell_of_flurry();
-        record.registry.sessions.lock().remove(&record.id);
         let lasted = record.since.elapsed().unwrap_or_default();
         let bytes = record.bytes.load(Ordering::Relaxed);
         let what = What::Ended { bytes, lasted, why: record.ended.get().copied() };
         record.tell(Some(record.principal().name()), what);
+        record.registry.sessions.lock().remove(&record.id);
     }
 }
 
