@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
+use super::restricted::{Allowed, Restricted, read_only};
 use crate::error::{Error, Kind, Result};
-use crate::files::{
-    Done, Entry, FileMode, Hash, Listing, Meta, Mtime, Partial, Prepared, Promises, Properties, RelPath, Removed,
-    Source, SourceMode, Store, Stored, Umask, Unread, Upload, UploadSpec,
-};
+use crate::files::{Entry, Listing, Meta, Partial, Properties, RelPath, Source, Store, Unread};
 
 /// Where other folders show by now.
 type Hidden = dyn Fn() -> Vec<RelPath> + Send + Sync;
@@ -19,8 +17,11 @@ pub struct Covered {
 
 impl Covered {
     /// All of this folder but what is at these paths, or below them.
-    pub fn new(folder: Arc<dyn Store>, hidden: impl Fn() -> Vec<RelPath> + Send + Sync + 'static) -> Covered {
-        Covered { folder, hidden: Arc::new(hidden) }
+    pub fn over(
+        folder: Arc<dyn Store>,
+        hidden: impl Fn() -> Vec<RelPath> + Send + Sync + 'static,
+    ) -> Restricted<Covered> {
+        Restricted(Covered { folder, hidden: Arc::new(hidden) })
     }
 
     /// Fails if this is hidden, or a link on its way leads to what is.
@@ -36,10 +37,6 @@ impl Covered {
 
 fn is_hidden(hidden: &[RelPath], path: &RelPath) -> bool {
     hidden.iter().any(|at| path.is_within(at))
-}
-
-fn read_only(path: &RelPath) -> Error {
-    Error::new(Kind::Denied, format!("{path}: nothing can be changed here"))
 }
 
 /// What is in a folder, without what is hidden.
@@ -70,9 +67,13 @@ impl Listing for Seen {
     }
 }
 
-impl Store for Covered {
-    fn promises(&self) -> Promises {
-        self.folder.promises()
+impl Allowed for Covered {
+    fn whole(&self) -> &dyn Store {
+        &*self.folder
+    }
+
+    fn refusal(&self, path: &RelPath) -> Error {
+        read_only(path)
     }
 
     fn stat(&self, path: &RelPath) -> Result<Meta> {
@@ -102,43 +103,7 @@ impl Store for Covered {
         self.folder.properties(path)
     }
 
-    fn begin(&self, path: &RelPath, _spec: UploadSpec) -> Result<Box<dyn Upload>> {
-        Err(read_only(path))
-    }
-
     fn partial(&self, _path: &RelPath) -> Result<Option<Partial>> {
         Ok(None)
-    }
-
-    fn resume(&self, path: &RelPath, _spec: UploadSpec, _from: u64, _proven: Hash) -> Result<Box<dyn Upload>> {
-        Err(read_only(path))
-    }
-
-    fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
-        changes.into_iter().map(|_| Err(read_only(&RelPath::root()))).collect()
-    }
-
-    fn remove(&self, path: &RelPath, _recursive: bool) -> Result<Removed> {
-        Err(read_only(path))
-    }
-
-    fn set_mode(&self, path: &RelPath, _source: SourceMode) -> Result<FileMode> {
-        Err(read_only(path))
-    }
-
-    fn set_mtime(&self, path: &RelPath, _mtime: Mtime) -> Result<()> {
-        Err(read_only(path))
-    }
-
-    fn rename(&self, from: &RelPath, _to: &RelPath, _replace: bool) -> Result<Stored> {
-        Err(read_only(from))
-    }
-
-    fn begin_dir(&self, path: &RelPath, _parents: bool, _umask: Option<Umask>) -> Result<Prepared> {
-        Err(read_only(path))
-    }
-
-    fn forget_handles(&self) {
-        self.folder.forget_handles();
     }
 }

@@ -20,6 +20,8 @@ mod occupancy;
 mod one_file;
 mod ranges;
 mod reading;
+#[cfg(feature = "server")]
+mod restricted;
 #[cfg(feature = "s3")]
 pub mod s3;
 mod scrub;

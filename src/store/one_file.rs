@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
+use super::restricted::{Allowed, Restricted, read_only};
 use crate::error::{Error, Kind, Result};
-use crate::files::{
-    Done, Entry, EntryKind, FileMode, Hash, Listing, Meta, Mtime, Partial, Prepared, Promises, RelPath, Removed,
-    Source, SourceMode, Store, Stored, Umask, Unread, Upload, UploadSpec,
-};
+use crate::files::{Entry, EntryKind, Listing, Meta, Partial, RelPath, Source, Store, Unread};
 
 /// One file of another store, by its name alone, to be read.
 pub struct OneFile {
@@ -17,8 +15,8 @@ pub struct OneFile {
 
 impl OneFile {
     /// The file of this name right in this store.
-    pub fn new(folder: Arc<dyn Store>, name: RelPath) -> OneFile {
-        OneFile { folder, name }
+    pub fn of(folder: Arc<dyn Store>, name: RelPath) -> Restricted<OneFile> {
+        Restricted(OneFile { folder, name })
     }
 
     fn meta(&self) -> Result<Meta> {
@@ -37,10 +35,6 @@ fn missing(path: &RelPath) -> Error {
     Error::new(Kind::NotFound, format!("{path}: no such file or folder"))
 }
 
-fn read_only(path: &RelPath) -> Error {
-    Error::new(Kind::Denied, format!("{path}: nothing can be changed here"))
-}
-
 struct One(Option<Entry>);
 
 impl Listing for One {
@@ -49,9 +43,13 @@ impl Listing for One {
     }
 }
 
-impl Store for OneFile {
-    fn promises(&self) -> Promises {
-        self.folder.promises()
+impl Allowed for OneFile {
+    fn whole(&self) -> &dyn Store {
+        &*self.folder
+    }
+
+    fn refusal(&self, path: &RelPath) -> Error {
+        read_only(path)
     }
 
     fn stat(&self, path: &RelPath) -> Result<Meta> {
@@ -87,43 +85,7 @@ impl Store for OneFile {
         }
     }
 
-    fn begin(&self, path: &RelPath, _spec: UploadSpec) -> Result<Box<dyn Upload>> {
-        Err(read_only(path))
-    }
-
     fn partial(&self, _path: &RelPath) -> Result<Option<Partial>> {
         Ok(None)
-    }
-
-    fn resume(&self, path: &RelPath, _spec: UploadSpec, _from: u64, _proven: Hash) -> Result<Box<dyn Upload>> {
-        Err(read_only(path))
-    }
-
-    fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
-        changes.into_iter().map(|_| Err(read_only(&self.name))).collect()
-    }
-
-    fn remove(&self, path: &RelPath, _recursive: bool) -> Result<Removed> {
-        Err(read_only(path))
-    }
-
-    fn set_mode(&self, path: &RelPath, _source: SourceMode) -> Result<FileMode> {
-        Err(read_only(path))
-    }
-
-    fn set_mtime(&self, path: &RelPath, _mtime: Mtime) -> Result<()> {
-        Err(read_only(path))
-    }
-
-    fn rename(&self, from: &RelPath, _to: &RelPath, _replace: bool) -> Result<Stored> {
-        Err(read_only(from))
-    }
-
-    fn begin_dir(&self, path: &RelPath, _parents: bool, _umask: Option<Umask>) -> Result<Prepared> {
-        Err(read_only(path))
-    }
-
-    fn forget_handles(&self) {
-        self.folder.forget_handles();
     }
 }

@@ -114,13 +114,13 @@ fn narrowed(
             }
             // In a home other folders may show, which hide what lies under their names.
             let (users, link) = (users.clone(), link.clone());
-            Ok(Arc::new(Covered::new(below, move || users.latest().covered_by_link(&link))))
+            Ok(Arc::new(Covered::over(below, move || users.latest().covered_by_link(&link))))
         }
         LinkTo::File => {
             let folder = around.below(&inside.parent().ok_or_else(missing)?)?;
             let name = RelPath::parse(inside.file_name().ok_or_else(missing)?)?;
-            Ok(Arc::new(OneFile::new(folder, name)))
+            Ok(Arc::new(OneFile::of(folder, name)))
         }
-        LinkTo::Inbox(_) => Ok(Arc::new(Inbox::new(around, link.path.clone(), inside))),
+        LinkTo::Inbox(_) => Ok(Arc::new(Inbox::of(around, link.path.clone(), inside))),
     }
 }
