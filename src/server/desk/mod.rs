@@ -59,7 +59,7 @@ use self::op::Op;
 use self::outcome::{Begun, Outcome};
 use self::registry::Ticket;
 use self::rest::Rest;
-use self::running::Running;
+use self::running::{OperationId, Running};
 use self::session_request::SessionRequest;
 use self::session_resources::SessionResources;
 use self::session_store::SessionStore;
@@ -73,8 +73,8 @@ use crate::machine::turns;
 use crate::secret::Secret;
 use crate::server::events::Came;
 
-/// Whoever is told of operations that were begun earlier and are over now, in their order.
-pub type Earlier<'a> = &'a mut dyn FnMut(Result<Outcome>);
+/// Whoever is told of operations that were begun earlier and are over now, in their order: which it was, and what it came to.
+pub type Earlier<'a> = &'a mut dyn FnMut(OperationId, Result<Outcome>);
 
 /// One session's place to ask for operations. It can only be had for a [`Principal`]: before login no operation on files can
 /// be expressed.
@@ -422,7 +422,7 @@ impl Desk {
             return;
         }
         let Desk { principal, users, store, audit, batch, .. } = self;
-        let told = &mut |running, done| earlier(ended(audit, principal, running, done));
+        let told = &mut |running: Running, done| earlier(running.id(), ended(audit, principal, running, done));
         batch.commit(store, &|running| may_store((principal, users), audit, &**store, running), told);
     }
 
@@ -432,14 +432,14 @@ impl Desk {
             return;
         }
         let Desk { principal, users, store, audit, batch, .. } = self;
-        let told = &mut |running, done| earlier(ended(audit, principal, running, done));
+        let told = &mut |running: Running, done| earlier(running.id(), ended(audit, principal, running, done));
         batch.commit_aside(store, &|running| may_store((principal, users), audit, &**store, running), told);
     }
 
     /// Before a farewell to somebody whose account is gone: what is not in its place by now is not put there any more.
     pub fn drop_uncommitted(&mut self, earlier: Earlier<'_>) {
         let Desk { principal, audit, batch, .. } = self;
-        batch.settle(&mut |running, done| earlier(ended(audit, principal, running, done)));
+        batch.settle(&mut |running: Running, done| earlier(running.id(), ended(audit, principal, running, done)));
         batch.drop_pending();
     }
 

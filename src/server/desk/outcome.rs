@@ -5,6 +5,7 @@ use super::jobs::listing::ListJob;
 use super::jobs::work::Work;
 use super::locks::Lock;
 use super::parts::PartUpload;
+use super::running::OperationId;
 use super::uploads::Put;
 use crate::error::Result;
 use crate::files::{
@@ -207,8 +208,8 @@ impl Outcome {
 pub enum Begun {
     /// It is over, and written down.
     Done(Result<Outcome>),
-    /// It is done but for its commit: its outcome comes with those of the batch.
-    Waits,
+    /// It is done but for its commit: its outcome comes with those of the batch, and is told as that of this operation.
+    Waits(OperationId),
     /// Its bytes are to be pulled.
     Download(Download),
     /// Its entries are to be asked for.

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::action::Action;
@@ -19,12 +20,25 @@ use crate::auth::{Access, Grants, Principal};
 use crate::error::Result;
 use crate::files::{Partial, RelPath, StagedId, numbered};
 
+/// Which operation of this process: no two have the same, whatever desk they are asked for at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OperationId(u64);
+
+impl OperationId {
+    /// One that no other operation has.
+    pub fn fresh() -> OperationId {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        OperationId(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// An operation that has begun and is not written down yet. It goes through many hands on its way, so these hold a pointer.
 #[derive(Debug)]
 pub struct Running(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
+    id: OperationId,
     action: Action,
     /// What its protocol calls it.
     name: &'static str,
@@ -79,6 +93,7 @@ impl Running {
 
     fn bare(action: Action, name: &'static str) -> Self {
         Running(Box::new(Parts {
+            id: OperationId::fresh(),
             action,
             name,
             path: None,
@@ -100,6 +115,11 @@ impl Running {
     /// It is of this session, which tells of it.
     pub(super) fn told_by(&mut self, record: &Arc<Record>) {
         self.0.record = Some(Arc::clone(record));
+    }
+
+    /// Which it is.
+    pub(super) fn id(&self) -> OperationId {
+        self.0.id
     }
 
     /// What it is.

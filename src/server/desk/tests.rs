@@ -37,7 +37,7 @@ fn path(name: &str) -> RelPath {
 }
 
 /// Operations before this one that are over: none are expected.
-fn nobody(result: Result<Outcome>) {
+fn nobody(_: OperationId, result: Result<Outcome>) {
     panic!("{result:?}");
 }
 
@@ -105,9 +105,9 @@ impl Bench {
                 Worked::On(work) => work,
                 Worked::Done(result) => return result,
                 Worked::Put(_) => panic!("no upload goes on here"),
-                Worked::Waits => {
+                Worked::Waits(_) => {
                     let mut told = None;
-                    self.desk.commit(&mut |result| told = Some(result));
+                    self.desk.commit(&mut |_, result| told = Some(result));
                     return told.expect("it was committed");
                 }
             }
@@ -278,11 +278,30 @@ fn a_file_that_is_put_without_a_hash_is_stored_at_the_commit() {
     let Begun::Put(put) = bench.desk.begin(op, "PUT", &mut nobody) else { panic!() };
     assert_eq!(bench.registry.sessions()[0].doing, "PUT f");
     let put = bench.desk.append(put, b"bytes", &mut nobody).unwrap();
-    assert!(matches!(bench.desk.finish(put, None, &mut nobody), uploads::Finished::Waits));
+    assert!(matches!(bench.desk.finish(put, None, &mut nobody), uploads::Finished::Waits(_)));
     let mut told = Vec::new();
-    bench.desk.commit(&mut |result| told.push(result.unwrap()));
+    bench.desk.commit(&mut |_, result| told.push(result.unwrap()));
     assert!(matches!(&told[..], [Outcome::Stored { came: 5, .. }]), "{told:?}");
     assert_eq!(bench.read("f").unwrap(), b"bytes");
+}
+
+#[test]
+fn what_waits_for_a_commit_is_told_as_the_operation_that_it_is() {
+    let mut bench = Bench::new("full");
+    let mut waiting = Vec::new();
+    for name in ["d", "e", "f"] {
+        let op = Op::MakeFolder { path: path(name), parents: false };
+        let Begun::Waits(operation) = bench.desk.begin(op, "MKD", &mut nobody) else { panic!("it waits") };
+        waiting.push(operation);
+    }
+    let mut told = Vec::new();
+    bench.desk.commit(&mut |operation, result| {
+        result.unwrap();
+        told.push(operation);
+    });
+    assert_eq!(told, waiting);
+    told.dedup();
+    assert_eq!(told.len(), 3, "no two are one operation");
 }
 
 #[test]

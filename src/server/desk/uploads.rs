@@ -9,7 +9,7 @@ use super::jobs::resume::{Comes, Resuming};
 use super::jobs::work::{Work, Worked};
 use super::outcome::{Begun, Outcome};
 use super::registry::Record;
-use super::running::Running;
+use super::running::{OperationId, Running};
 use super::unfinished::Place;
 use super::{Desk, Earlier};
 use crate::auth::Access;
@@ -32,8 +32,8 @@ pub struct Put {
 
 /// What becomes of an upload that has all its bytes.
 pub enum Finished {
-    /// It is done but for its commit: its outcome comes with those of the batch.
-    Waits,
+    /// It is done but for its commit: its outcome comes with those of the batch, and is told as that of this operation.
+    Waits(OperationId),
     /// A large file that is there must be read first.
     Work(Box<Work>),
     /// It is in its place.
@@ -191,7 +191,7 @@ impl Desk {
                 Worked::Done(Ok(outcome)) => Finished::Done(Box::new(outcome)),
                 Worked::Done(Err(error)) => Finished::Refused(error),
                 Worked::On(work) => Finished::Work(Box::new(work)),
-                Worked::Waits | Worked::Put(_) => {
+                Worked::Waits(_) | Worked::Put(_) => {
                     Finished::Refused(Error::new(Kind::Internal, "a commit came to what it cannot come to"))
                 }
             };
@@ -212,9 +212,10 @@ impl Desk {
         }
         match Whole::of(upload, Then::Batch) {
             Ok(Whole::Ready(upload)) => {
+                let operation = running.id();
                 self.batch.add_file(upload, running);
                 self.commit_if_full(earlier);
-                Finished::Waits
+                Finished::Waits(operation)
             }
             Ok(Whole::Comparing(comparing)) => Finished::Work(Box::new(comparing.into_work(running))),
             Err(error) => {
@@ -297,9 +298,10 @@ impl Desk {
         }
         match made {
             Ok(folder) => {
+                let operation = running.id();
                 self.batch.add_folder(folder, running);
                 self.commit_if_full(earlier);
-                Begun::Waits
+                Begun::Waits(operation)
             }
             Err(error) => self.over(running, Err(error)),
         }

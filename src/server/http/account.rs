@@ -170,7 +170,7 @@ pub fn chosen(fields: &Fields) -> Result<Secret> {
 }
 
 async fn admit(web_session: &WebSession, request: SessionRequest, name: &'static str) -> Result<Running> {
-    web_session.step(move |desk: &mut Desk| desk.admit(request, name, &mut |_| {})).await
+    web_session.step(move |desk: &mut Desk| desk.admit(request, name, &mut |_, _| {})).await
 }
 
 /// Writes down what came of it.
@@ -239,7 +239,7 @@ async fn page(
 /// What is to be told of an account, by the rights of now.
 async fn look(web_session: &Arc<WebSession>) -> Result<About> {
     let looking = web_session.step(|desk: &mut Desk| {
-        let running = desk.admit(SessionRequest::Talk, "account", &mut |_| {})?;
+        let running = desk.admit(SessionRequest::Talk, "account", &mut |_, _| {})?;
         let (users, grants) = (desk.users().latest(), desk.principal().grants().clone());
         let user = users.get(desk.principal().name());
         let keys = user.map(keys_of).unwrap_or_default();

@@ -34,13 +34,13 @@ pub async fn work_until_commit(web_session: &Arc<WebSession>, mut state: BeforeC
 /// As much as one turn takes.
 fn go_on(desk: &mut Desk, waiting: &mut Waiting, mut work: Work) -> Result<BeforeCommit> {
     for _ in 0..limits::WEB_COPY_STEPS {
-        let tell = &mut |outcome| waiting.tell(outcome);
+        let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
         if let Err(error) = desk.may_go_on(work.running()) {
             return Err(desk.drop_work(work, error, tell));
         }
         work = match desk.work(work, tell) {
             Worked::On(more) => more,
-            Worked::Waits => return Ok(BeforeCommit::Waits(waiting.join())),
+            Worked::Waits(operation) => return Ok(BeforeCommit::Waits(waiting.join(operation))),
             Worked::Put(_) => return Err(unexpected()),
             Worked::Done(done) => return Err(done.err().unwrap_or_else(unexpected)),
         };

@@ -76,7 +76,7 @@ pub async fn make_folder(web_session: &Arc<WebSession>, place: &Place, body: &mu
 pub async fn make(web_session: &Arc<WebSession>, path: RelPath, method: &'static str) -> Result<()> {
     let made = web_session.change(Class::Light, move |desk, waiting| {
         match begin_change(desk, waiting, Op::MakeFolder { path, parents: false }, method)? {
-            Begun::Waits => Ok(waiting.join()),
+            Begun::Waits(operation) => Ok(waiting.join(operation)),
             _ => Err(unexpected()),
         }
     });

@@ -180,7 +180,7 @@ pub async fn log_out(visitors: &Visitors, request: &Request<()>) -> Result<Answe
 /// Writes down that a user has logged out.
 pub async fn note_log_out(web_session: &WebSession) {
     let note = |desk: &mut Desk| {
-        let running = desk.admit(SessionRequest::LogOut, "logout", &mut |_| {})?;
+        let running = desk.admit(SessionRequest::LogOut, "logout", &mut |_, _| {})?;
         desk.succeeded(&running);
         desk.rest();
         Ok(())

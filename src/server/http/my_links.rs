@@ -33,7 +33,7 @@ pub async fn list(own: &OwnRequest<'_>) -> Result<Answer> {
     let web_session = &own.web_session;
     let links = web_session
         .step(|desk: &mut Desk| {
-            let running = desk.admit(SessionRequest::Talk, "links", &mut |_| {})?;
+            let running = desk.admit(SessionRequest::Talk, "links", &mut |_, _| {})?;
             let links = desk.users().latest().links_of(desk.principal());
             desk.succeeded(&running);
             desk.rest();
@@ -68,7 +68,7 @@ pub async fn make(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
     // What may not be made costs no hash of a password.
     let (running, mut terms) = web_session
         .step(move |desk: &mut Desk| {
-            let running = desk.admit(SessionRequest::MakeLink { inbox: is_drop }, "link", &mut |_| {})?;
+            let running = desk.admit(SessionRequest::MakeLink { inbox: is_drop }, "link", &mut |_, _| {})?;
             let running = desk.about_link_to(&asked, running);
             match desk.link_terms(query, &running) {
                 Ok(terms) => Ok((running, terms)),
@@ -130,7 +130,7 @@ pub async fn remove(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
     let name = String::from_utf8_lossy(&fields.get("name")).into_owned();
     own.web_session
         .step(move |desk: &mut Desk| {
-            let running = desk.admit(SessionRequest::EndLink, "unlink", &mut |_| {})?;
+            let running = desk.admit(SessionRequest::EndLink, "unlink", &mut |_, _| {})?;
             let ended = match desk.remove_link(&name) {
                 Ok((link, over)) => {
                     desk.succeeded(&desk.about_link_to(&link.path, running).about(name));

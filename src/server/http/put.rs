@@ -277,11 +277,13 @@ async fn hash_now(web_session: &Arc<WebSession>, path: &RelPath) -> Result<Optio
                 let class = work.class();
                 let work = move |desk: &mut Desk, waiting: &mut Waiting| {
                     if let Err(error) = desk.may_go_on(work.running()) {
-                        return Err(desk.drop_work(work, error, &mut |outcome| waiting.tell(outcome)));
+                        return Err(
+                            desk.drop_work(work, error, &mut |operation, outcome| waiting.tell(operation, outcome))
+                        );
                     }
-                    Ok(match desk.work(work, &mut |outcome| waiting.tell(outcome)) {
+                    Ok(match desk.work(work, &mut |operation, outcome| waiting.tell(operation, outcome)) {
                         Worked::On(work) => Begun::Work(work),
-                        Worked::Waits | Worked::Put(_) => return Err(unexpected()),
+                        Worked::Waits(_) | Worked::Put(_) => return Err(unexpected()),
                         Worked::Done(done) => Begun::Done(Ok(done?)),
                     })
                 };

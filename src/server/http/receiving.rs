@@ -116,7 +116,7 @@ async fn store_at_once(
             let went = finish(desk, waiting, taken)?;
             if is_alone && matches!(went, BeforeCommit::Waits(_)) {
                 // Nobody else's could share its commit.
-                desk.commit(&mut |outcome| waiting.tell(outcome));
+                desk.commit(&mut |operation, outcome| waiting.tell(operation, outcome));
                 desk.rest();
             }
             Ok(went)
@@ -153,7 +153,7 @@ fn next(worked: Worked) -> Begun {
         Worked::Put(Ok(put)) => Begun::Put(put),
         Worked::Put(Err(error)) => Begun::Done(Err(error)),
         Worked::Done(done) => Begun::Done(done),
-        Worked::Waits => Begun::Waits,
+        Worked::Waits(operation) => Begun::Waits(operation),
     }
 }
 
@@ -191,7 +191,7 @@ impl Receiving {
         while let Some((work, digests)) = left {
             let slot = receiving.stream.slot.clone();
             let step = web_session.change(work.class(), move |desk, waiting| {
-                let tell = &mut |outcome| waiting.tell(outcome);
+                let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
                 match desk.may_go_on(work.running()) {
                     Ok(()) => slot.fill(next(desk.work(work, tell)), digests),
                     Err(error) => Err(desk.drop_work(work, error, tell)),
@@ -246,7 +246,7 @@ impl Stream {
     pub async fn check(&self) -> Result<()> {
         self.step(|desk, waiting, Taken { put, digests, content }| match content.check() {
             Ok(()) => Ok(Taken { put, digests, content: Digests::default() }),
-            Err(error) => Err(desk.drop_put(put, error, &mut |outcome| waiting.tell(outcome))),
+            Err(error) => Err(desk.drop_put(put, error, &mut |operation, outcome| waiting.tell(operation, outcome))),
         })
         .await
     }
@@ -276,7 +276,7 @@ impl Stream {
             let left = slot.clone();
             let finished = web_session.change(Class::Light, move |desk, waiting| {
                 let Taken { put, digests, .. } = slot.take()?;
-                let tell = &mut |outcome| waiting.tell(outcome);
+                let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
                 match digests.check() {
                     Ok(()) => Ok(desk.finish_at_once(put, tell)),
                     Err(error) => Err(desk.drop_put(put, error, tell)),
@@ -298,11 +298,11 @@ impl Stream {
                         return Ok(committed);
                     }
                     Worked::On(work) => work,
-                    Worked::Waits | Worked::Put(_) => return Err(unexpected()),
+                    Worked::Waits(_) | Worked::Put(_) => return Err(unexpected()),
                 };
                 let class = work.class();
                 let step = move |desk: &mut Desk, waiting: &mut Waiting| {
-                    let tell = &mut |outcome| waiting.tell(outcome);
+                    let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
                     match desk.may_go_on(work.running()) {
                         Ok(()) => Ok(desk.work(work, tell)),
                         Err(error) => Err(desk.drop_work(work, error, tell)),
@@ -421,7 +421,7 @@ async fn drop_taken(web_session: &WebSession, slot: Slot, why: &Error) {
     let why = Error::new(why.kind(), why.text().to_owned());
     let giving_up = web_session.give_up(move |desk, waiting| {
         if let Ok(Taken { put, .. }) = slot.take() {
-            desk.drop_put(put, why, &mut |outcome| waiting.tell(outcome));
+            desk.drop_put(put, why, &mut |operation, outcome| waiting.tell(operation, outcome));
         }
     });
     let _nobody_waits = giving_up.await;
@@ -429,7 +429,7 @@ async fn drop_taken(web_session: &WebSession, slot: Slot, why: &Error) {
 
 fn append(desk: &mut Desk, waiting: &mut Waiting, taken: Taken, some: &Pieces) -> Result<Taken> {
     let Taken { mut put, mut digests, mut content } = taken;
-    let tell = &mut |outcome| waiting.tell(outcome);
+    let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
     if let Err(error) = desk.may_go_on(put.running()) {
         return Err(desk.drop_put(put, error, tell));
     }
@@ -442,12 +442,12 @@ fn append(desk: &mut Desk, waiting: &mut Waiting, taken: Taken, some: &Pieces) -
 }
 
 fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests, .. }: Taken) -> Result<BeforeCommit> {
-    let tell = &mut |outcome| waiting.tell(outcome);
+    let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
     if let Err(error) = digests.check() {
         return Err(desk.drop_put(put, error, tell));
     }
     match desk.finish(put, None, tell) {
-        Finished::Waits => Ok(BeforeCommit::Waits(waiting.join())),
+        Finished::Waits(operation) => Ok(BeforeCommit::Waits(waiting.join(operation))),
         Finished::Work(work) => Ok(BeforeCommit::Work(work)),
         Finished::Done(_) => Err(unexpected()),
         Finished::Refused(error) => Err(error),

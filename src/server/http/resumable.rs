@@ -76,12 +76,12 @@ pub async fn left(web_session: &Arc<WebSession>, path: RelPath, method: &'static
             Begun::Work(work) => {
                 let class = work.class();
                 let step = move |desk: &mut Desk, waiting: &mut Waiting| {
-                    let tell = &mut |outcome| waiting.tell(outcome);
+                    let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
                     match desk.may_go_on(work.running()) {
                         Ok(()) => match desk.work(work, tell) {
                             Worked::On(work) => Ok(Begun::Work(work)),
                             Worked::Done(done) => Ok(Begun::Done(Ok(done?))),
-                            Worked::Waits | Worked::Put(_) => Err(unexpected()),
+                            Worked::Waits(_) | Worked::Put(_) => Err(unexpected()),
                         },
                         Err(error) => Err(desk.drop_work(work, error, tell)),
                     }

@@ -3,7 +3,7 @@
 //! Work is done one piece after the other, in the order in which it came, in turns of the session's source. A turn goes on with all
 //! that waits as long as its place lasts: of many small files that are asked for at once, most cost no thread's waking.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::machine::source::Source;
 use crate::machine::turns::{Class, Place, Turn, Turns};
 use crate::server::desk::Desk;
 use crate::server::desk::outcome::Outcome;
+use crate::server::desk::running::OperationId;
 use crate::sync::Mutex;
 
 /// How many wait at a desk before those are taken away that nobody waits for any more: the requests of two connections, so that a
@@ -30,24 +31,24 @@ pub struct SharedDesk {
     pub waiting: Waiting,
 }
 
-/// Those who wait for a commit, in the order of their changes.
+/// Those who wait for a commit, each by the operation whose outcome it is waiting for.
 #[derive(Default)]
-pub struct Waiting(VecDeque<oneshot::Sender<Result<Outcome>>>);
+pub struct Waiting(BTreeMap<OperationId, oneshot::Sender<Result<Outcome>>>);
 
 /// What will come of a change that waits for its commit.
 pub type Pending = oneshot::Receiver<Result<Outcome>>;
 
 impl Waiting {
-    /// One more, whose change the desk has just taken.
-    pub fn join(&mut self) -> Pending {
+    /// One more, whose change the desk has just taken as this operation.
+    pub fn join(&mut self, operation: OperationId) -> Pending {
         let (told, pending) = oneshot::channel();
-        self.0.push_back(told);
+        self.0.insert(operation, told);
         pending
     }
 
-    /// Tells the one who has waited longest.
-    pub fn tell(&mut self, outcome: Result<Outcome>) {
-        if let Some(told) = self.0.pop_front() {
+    /// Tells whoever waits for this operation.
+    pub fn tell(&mut self, operation: OperationId, outcome: Result<Outcome>) {
+        if let Some(told) = self.0.remove(&operation) {
             // An error says that the client has gone meanwhile.
             let _ = told.send(outcome);
         }
@@ -67,7 +68,7 @@ impl SharedDesk {
     pub fn keep_up(&mut self) -> Result<()> {
         let SharedDesk { desk, waiting } = self;
         desk.keep_up().map(drop).map_err(|why| {
-            desk.drop_uncommitted(&mut |outcome| waiting.tell(outcome));
+            desk.drop_uncommitted(&mut |operation, outcome| waiting.tell(operation, outcome));
             // Those who are left hear that nobody will tell them.
             waiting.0.clear();
             Error::new(why, "this session has ended")
@@ -77,7 +78,7 @@ impl SharedDesk {
     /// Commits all that was taken.
     pub fn commit(&mut self) {
         let SharedDesk { desk, waiting } = self;
-        desk.commit(&mut |outcome| waiting.tell(outcome));
+        desk.commit(&mut |operation, outcome| waiting.tell(operation, outcome));
     }
 }
 
@@ -282,6 +283,20 @@ mod tests {
 
     use super::*;
     use crate::machine::turns::Places;
+
+    #[test]
+    fn an_outcome_reaches_whoever_waits_for_its_operation_in_whatever_order_outcomes_come() {
+        let mut waiting = Waiting::default();
+        let operations = [(); 3].map(|()| OperationId::fresh());
+        let pending = operations.map(|operation| waiting.join(operation));
+        waiting.tell(OperationId::fresh(), Ok(Outcome::Discarded));
+        for (at, operation) in operations.into_iter().enumerate().rev() {
+            waiting.tell(operation, Ok(Outcome::FolderMade { made: at as u64 }));
+        }
+        let told = pending.map(|pending| block_on(pending).unwrap().unwrap());
+        assert_eq!(told, [0, 1, 2].map(|made| Outcome::FolderMade { made }));
+        assert!(waiting.0.is_empty());
+    }
 
     impl Sat for Vec<u32> {
         fn more_waits(&mut self, _: bool) {}

@@ -409,7 +409,7 @@ pub fn begin_seen(
 ) -> Result<Begun> {
     desk.look_at_users();
     desk.keep_up().map_err(|why| Error::new(why, "this session has ended"))?;
-    match desk.begin_seen(op, seen, method, &mut |outcome| waiting.tell(outcome)) {
+    match desk.begin_seen(op, seen, method, &mut |operation, outcome| waiting.tell(operation, outcome)) {
         Begun::Done(Err(error)) => {
             desk.rest();
             Err(error)

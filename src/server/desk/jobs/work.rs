@@ -6,7 +6,7 @@ use crate::files::Upload;
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::outcome::Outcome;
-use crate::server::desk::running::Running;
+use crate::server::desk::running::{OperationId, Running};
 use crate::server::desk::uploads::Put;
 use crate::server::desk::{Desk, Earlier};
 
@@ -39,8 +39,8 @@ pub(super) trait Job: Send {
 pub enum Worked {
     /// There is more to do.
     On(Work),
-    /// It is done but for its commit: its outcome comes with those of the batch.
-    Waits,
+    /// It is done but for its commit: its outcome comes with those of the batch, and is told as that of this operation.
+    Waits(OperationId),
     /// The rest of an upload is to come; if it was refused, it is to be dropped.
     Put(Result<Put>),
     /// It is over.
@@ -95,9 +95,10 @@ impl Desk {
 
     /// A file is whole, and waits for its commit.
     pub(super) fn whole(&mut self, upload: Box<dyn Upload>, running: Running, earlier: Earlier<'_>) -> Worked {
+        let operation = running.id();
         self.batch.add_file(upload, running);
         self.commit_if_full(earlier);
-        Worked::Waits
+        Worked::Waits(operation)
     }
 
     /// Work is over, and all that came before it.

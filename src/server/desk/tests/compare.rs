@@ -24,7 +24,7 @@ impl Bench {
             assert_eq!(work.class(), Class::Heavy);
             work = match self.desk.work(work, &mut nobody) {
                 Worked::On(work) => work,
-                Worked::Waits => return steps,
+                Worked::Waits(_) => return steps,
                 Worked::Done(result) => panic!("{result:?}"),
                 Worked::Put(_) => panic!(),
             };
@@ -34,7 +34,7 @@ impl Bench {
 
     fn commit(&mut self) -> Result<Outcome> {
         let mut told = Vec::new();
-        self.desk.commit(&mut |result| told.push(result));
+        self.desk.commit(&mut |_, result| told.push(result));
         told.pop().unwrap()
     }
 }
@@ -102,13 +102,13 @@ fn small_files_are_compared_by_their_commit() {
     bench.write("f", b"old");
     for (bytes, expected) in [("new", Ok(())), ("newer", Err(Kind::Changed))] {
         let put = bench.put("f", Condition::Hash(Hash::of(b"old")), bytes.as_bytes());
-        assert!(matches!(bench.desk.finish(put, None, &mut nobody), Finished::Waits));
+        assert!(matches!(bench.desk.finish(put, None, &mut nobody), Finished::Waits(_)));
         assert_eq!(bench.commit().map(drop).map_err(|err| err.kind()), expected);
     }
     // One that may replace whatever there is asks for nothing, however large that is.
     bench.write("g", &vec![7; LARGE]);
     let put = bench.put("g", Condition::Any, b"new");
-    assert!(matches!(bench.desk.finish(put, None, &mut nobody), Finished::Waits));
+    assert!(matches!(bench.desk.finish(put, None, &mut nobody), Finished::Waits(_)));
     bench.commit().unwrap();
     assert_eq!(bench.read("g").unwrap(), b"new");
 }
@@ -128,8 +128,8 @@ fn a_large_file_that_is_sent_again_by_one_who_may_replace_nothing_is_compared_in
     let mut told = Vec::new();
     for _ in 0..2 {
         let put = bench.put("new", Condition::Any, &vec![9; LARGE]);
-        match bench.desk.finish(put, None, &mut |result| told.push(result)) {
-            Finished::Waits => {}
+        match bench.desk.finish(put, None, &mut |_, result| told.push(result)) {
+            Finished::Waits(_) => {}
             Finished::Work(work) => drop(bench.compare(*work)),
             Finished::Done(_) => panic!("committed before the others"),
             Finished::Refused(error) => panic!("{error}"),
@@ -183,7 +183,7 @@ fn what_is_left_of_an_upload_is_hashed_in_steps_before_it_goes_on() {
     let mut bench = interrupted();
     let Worked::Put(Ok(put)) = steps(&mut bench, Op::Put { path: path("f"), spec, resume }) else { panic!() };
     let put = bench.desk.append(put, &bytes[2 * block..], &mut nobody).unwrap();
-    assert!(matches!(bench.desk.finish(put, Some(Hash::of(&bytes)), &mut nobody), Finished::Waits));
+    assert!(matches!(bench.desk.finish(put, Some(Hash::of(&bytes)), &mut nobody), Finished::Waits(_)));
     // What had come before was counted then.
     assert!(matches!(bench.commit().unwrap(), Outcome::Stored { came: 5, .. }));
     assert_eq!(bench.registry.sessions()[0].bytes, bytes.len() as u64);

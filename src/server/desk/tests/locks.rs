@@ -174,7 +174,7 @@ fn upload(desk: &mut Desk) {
     let put = desk.append(put, b"new", &mut nobody).unwrap();
     desk.finish(put, None, &mut nobody);
     let mut told = Vec::new();
-    desk.commit(&mut |outcome| told.push(outcome.map(drop)));
+    desk.commit(&mut |_, outcome| told.push(outcome.map(drop)));
     assert!(matches!(told[..], [Ok(())]), "{told:?}");
 }
 
@@ -191,7 +191,7 @@ fn copy(desk: &mut Desk) {
     while let Worked::On(more) = desk.work(work, &mut nobody) {
         work = more;
     }
-    desk.commit(&mut |outcome| drop(outcome.unwrap()));
+    desk.commit(&mut |_, outcome| drop(outcome.unwrap()));
 }
 
 fn rename(desk: &mut Desk) {
@@ -208,10 +208,10 @@ fn set_mode(desk: &mut Desk) {
 }
 
 fn make_folder(desk: &mut Desk) {
-    let Begun::Waits = desk.begin(Op::MakeFolder { path: path("d/h"), parents: false }, "MKDIR", &mut nobody) else {
+    let Begun::Waits(_) = desk.begin(Op::MakeFolder { path: path("d/h"), parents: false }, "MKDIR", &mut nobody) else {
         panic!("its sync waits")
     };
-    desk.commit(&mut |outcome| drop(outcome.unwrap()));
+    desk.commit(&mut |_, outcome| drop(outcome.unwrap()));
 }
 
 #[test]

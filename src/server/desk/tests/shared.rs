@@ -74,9 +74,9 @@ impl Bench {
         match self.desk.begin(op, "ASKED", &mut nobody) {
             Begun::Done(result) => result.err(),
             Begun::Work(work) => self.go_on(work).err(),
-            Begun::Waits => {
+            Begun::Waits(_) => {
                 let mut told = None;
-                self.desk.commit(&mut |result| told = result.err());
+                self.desk.commit(&mut |_, result| told = result.err());
                 told
             }
             Begun::List(_) | Begun::Download(_) | Begun::Put(_) | Begun::Part(_) => None,

@@ -53,7 +53,7 @@ impl Talk {
             Asked::Files(op) => (self.begin(op, verb, out), Step::Progress),
             Asked::Session(session_request, command) => {
                 let Talk { desk, replies, .. } = self;
-                match desk.admit(session_request, verb.name(), &mut |result| replies.answer(&result, out)) {
+                match desk.admit(session_request, verb.name(), &mut |_, result| replies.answer(&result, out)) {
                     Ok(running) => (State::Commands, self.converse(command, running, out)),
                     Err(error) => {
                         replies.refuse(&error, out);
@@ -68,7 +68,7 @@ impl Talk {
     /// looked at, nor what an earlier attempt of anybody else left: the outcome would tell what is there.
     fn bring(&mut self, op: Op, verb: Verb, out: &mut Outgoing) -> State {
         let Talk { desk, replies, .. } = self;
-        let earlier = &mut |result| replies.answer(&result, out);
+        let earlier = &mut |_, result| replies.answer(&result, out);
         let begun = match op {
             Op::Put { path, spec, resume: None } if spec.condition == Condition::Any => {
                 desk.begin_in_inbox(path.as_bytes(), spec, verb.name(), earlier)
@@ -89,14 +89,14 @@ impl Talk {
     fn begin(&mut self, op: Op, verb: Verb, out: &mut Outgoing) -> State {
         let offset = if let Op::Read { offset, .. } = op { offset } else { 0 };
         let Talk { desk, replies, .. } = self;
-        let begun = desk.begin(op, verb.name(), &mut |result| replies.answer(&result, out));
+        let begun = desk.begin(op, verb.name(), &mut |_, result| replies.answer(&result, out));
         self.begun(begun, (verb, offset), out)
     }
 
     /// What comes next of an operation that this verb asked for; `offset` is where in a file a download begins.
     fn begun(&mut self, begun: Begun, (verb, offset): (Verb, u64), out: &mut Outgoing) -> State {
         match begun {
-            Begun::Waits => State::Commands,
+            Begun::Waits(_) => State::Commands,
             Begun::Put(put) => State::Put(PutFrames::of(put)),
             Begun::Part(part) => State::Part(PartFrames::of(part)),
             Begun::Download(job) => self.begin_download(job, offset, out),
@@ -163,7 +163,7 @@ impl Talk {
     /// Answers a line that is no command, after all that were.
     fn refuse(&mut self, verb: Option<Verb>, error: Error, out: &mut Outgoing) {
         let Talk { desk, replies, .. } = self;
-        let error = desk.refuse(verb.map(Verb::name), error, &mut |result| replies.answer(&result, out));
+        let error = desk.refuse(verb.map(Verb::name), error, &mut |_, result| replies.answer(&result, out));
         replies.refuse(&error, out);
     }
 

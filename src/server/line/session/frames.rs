@@ -123,7 +123,7 @@ impl Talk {
 
     fn append(&mut self, put: Put, bytes: &[u8], out: &mut Outgoing) -> Option<Put> {
         let Talk { desk, replies, .. } = self;
-        match desk.append(put, bytes, &mut |result| replies.answer(&result, out)) {
+        match desk.append(put, bytes, &mut |_, result| replies.answer(&result, out)) {
             Ok(put) => Some(put),
             Err(error) => {
                 replies.refuse(&error, out);
@@ -150,8 +150,8 @@ impl Talk {
             return State::Commands;
         };
         let Talk { desk, replies, .. } = self;
-        match desk.finish(put, Some(hash), &mut |result| replies.answer(&result, out)) {
-            Finished::Waits => State::Commands,
+        match desk.finish(put, Some(hash), &mut |_, result| replies.answer(&result, out)) {
+            Finished::Waits(_) => State::Commands,
             Finished::Work(work) => self.begin_work(*work, out),
             Finished::Done(outcome) => {
                 replies.answer(&Ok(*outcome), out);
@@ -168,7 +168,7 @@ impl Talk {
     pub(super) fn drop_put(&mut self, put: Option<Put>, error: Error, out: &mut Outgoing) {
         let Some(put) = put else { return };
         let Talk { desk, replies, .. } = self;
-        let error = desk.drop_put(put, error, &mut |result| replies.answer(&result, out));
+        let error = desk.drop_put(put, error, &mut |_, result| replies.answer(&result, out));
         replies.refuse(&error, out);
     }
 

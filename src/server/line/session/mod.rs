@@ -270,7 +270,7 @@ impl Talk {
     /// Commits what waits for it, and answers it.
     fn commit(&mut self, out: &mut Outgoing) {
         let Talk { desk, replies, .. } = self;
-        desk.commit(&mut |result| replies.answer(&result, out));
+        desk.commit(&mut |_, result| replies.answer(&result, out));
     }
 
     fn rest(&mut self) {

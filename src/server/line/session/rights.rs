@@ -72,7 +72,7 @@ impl Talk {
             // Put away by the end of the session.
             State::Commands | State::Put(_) | State::Part(_) => {
                 let super::Talk { desk, replies, .. } = self;
-                let mut answer = |result| replies.answer(&result, out);
+                let mut answer = |_, result| replies.answer(&result, out);
                 if why == Kind::Revoked {
                     // What is not in its place by now is not put there in the name of somebody who may not.
                     desk.drop_uncommitted(&mut answer);

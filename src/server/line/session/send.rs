@@ -135,9 +135,9 @@ impl Talk {
     /// One step of an answer that takes work.
     pub(super) fn work(&mut self, work: Work, out: &mut Outgoing) -> State {
         let Talk { desk, replies, .. } = self;
-        match desk.work(work, &mut |result| replies.answer(&result, out)) {
+        match desk.work(work, &mut |_, result| replies.answer(&result, out)) {
             Worked::On(work) => State::Work(Box::new(work)),
-            Worked::Waits => State::Commands,
+            Worked::Waits(_) => State::Commands,
             Worked::Put(Ok(put)) => State::Put(PutFrames::of(put)),
             Worked::Put(Err(error)) => {
                 replies.refuse(&error, out);
@@ -153,7 +153,7 @@ impl Talk {
     /// Gives work up, and answers so.
     pub(super) fn drop_work(&mut self, work: Work, error: Error, out: &mut Outgoing) {
         let Talk { desk, replies, .. } = self;
-        let error = desk.drop_work(work, error, &mut |result| replies.answer(&result, out));
+        let error = desk.drop_work(work, error, &mut |_, result| replies.answer(&result, out));
         replies.refuse(&error, out);
     }
 
