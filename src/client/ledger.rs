@@ -8,9 +8,11 @@ use super::answers::Transferred;
 use super::jobs::Summary;
 use super::observer::{Observer, Skip};
 use super::retry::TransferOptions;
+use super::send::of_destination;
+use super::session::Session;
 use super::stopper::Stopped;
 use super::unmade::Unmade;
-use crate::error::{Error, Kind, Side};
+use crate::error::{Error, Kind, Result, Side};
 use crate::files::{Condition, Hash, RelPath};
 use crate::sync::Mutex;
 
@@ -192,6 +194,43 @@ impl Ledger {
         self.summary.bytes = self.summary.bytes.saturating_add(done.size);
         self.settle(to);
         observer.finished(path, to, done);
+    }
+
+    /// A file is on the server, so the folders that it is in are there, too.
+    pub(super) fn sent(&mut self, path: &Path, to: &RelPath, done: &Transferred, observer: &dyn Observer) {
+        self.unmade.lock().came(to);
+        self.finished(path, to, done, observer);
+    }
+
+    /// A file could not be sent: that the folder for it is missing is told first, if it is why.
+    pub(super) fn not_sent(
+        &mut self,
+        path: PathBuf,
+        to: &RelPath,
+        condition: Condition,
+        error: Error,
+        observer: &dyn Observer,
+    ) {
+        let (folder, error) = self.unmade.lock().explained(to, error);
+        if let Some((path, error)) = folder
+            && let Some(to) = to.parent()
+        {
+            self.failed(path, &to, Condition::Any, error, observer);
+        }
+        self.failed(path, to, condition, of_destination(error, to), observer);
+    }
+
+    /// Tells of the folders that are missing because the user may not make them, as far as nothing did that was to go into them: all of
+    /// that has been tried.
+    ///
+    /// # Errors
+    /// Those that end the connection.
+    pub(super) fn tell_unmade(&mut self, session: &mut Session, observer: &dyn Observer) -> Result<()> {
+        let missing = self.unmade.lock().missing(session)?;
+        for (to, path, error) in missing {
+            self.failed(path, &to, Condition::Any, error, observer);
+        }
+        Ok(())
     }
 
     /// A link like one of the source was made.

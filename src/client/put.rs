@@ -31,7 +31,8 @@ impl Client {
     pub async fn upload(&mut self, jobs: Vec<Upload>, observer: Arc<dyn Observer>) -> Result<Summary> {
         self.run(move |session| {
             let mut ledger = Ledger::default();
-            send_all(session, jobs, &*observer, &mut ledger, (None, None), &LocalAccess::Named).map(|()| ledger.summary)
+            send_all(session, jobs, &*observer, &mut ledger, (None, None), &LocalAccess::Named)?;
+            ledger.tell_unmade(session, &*observer).map(|()| ledger.summary)
         })
         .await
     }
@@ -53,7 +54,8 @@ impl Client {
             let mut ledger = Ledger::default();
             let tree = LocalTree::new(&from, &to, condition);
             let counting = tree.count(&observer)?;
-            tree.send(session, &*observer, &mut ledger, (None, None), counting.is_none()).map(|()| ledger.summary)
+            tree.send(session, &*observer, &mut ledger, (None, None), counting.is_none())?;
+            ledger.tell_unmade(session, &*observer).map(|()| ledger.summary)
         })
         .await
     }

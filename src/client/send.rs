@@ -413,8 +413,7 @@ impl<'a> Sender<'a> {
             }
             (Answer::Stored { size, hash }, What::Whole { size: sent, hash: ours }) if (size, hash) == (sent, ours) => {
                 let done = Transferred { size, hash, ids: self.session.ids() };
-                self.ledger.unmade.lock().came(&to);
-                self.ledger.finished(&path, &to, &done, self.observer);
+                self.ledger.sent(&path, &to, &done, self.observer);
             }
             (Answer::Stored { size, hash }, What::Whole { size: sent, hash: ours }) => {
                 let text =
@@ -427,14 +426,7 @@ impl<'a> Sender<'a> {
     }
 
     fn failed(&mut self, path: PathBuf, to: &RelPath, condition: Condition, error: Error) {
-        let (folder, error) = self.ledger.unmade.lock().explained(to, error);
-        if let Some((path, error)) = folder
-            && let Some(to) = to.parent()
-        {
-            self.ledger.failed(path, &to, Condition::Any, error, self.observer);
-        }
-        let error = of_destination(error, to);
-        self.ledger.failed(path, to, condition, error, self.observer);
+        self.ledger.not_sent(path, to, condition, error, self.observer);
     }
 }
 

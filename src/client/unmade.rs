@@ -56,6 +56,11 @@ impl Unmade {
         }
     }
 
+    /// Whether there are any that nothing told of.
+    pub(super) fn has_untold(&self) -> bool {
+        self.0.values().any(Option::is_some)
+    }
+
     /// Looks which of those that nothing told of are there. The others, each with what it comes from and why it was not made.
     ///
     /// # Errors

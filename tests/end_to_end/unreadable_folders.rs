@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use sealift::limits;
 use serde_json::Value;
 
 use crate::common::place::{Place, names};
@@ -265,6 +266,28 @@ fn a_file_goes_into_a_drop_box_whether_or_not_a_slash_is_behind_it() {
     let hint = format!("`sealift put FILE {}`", setup.at("team/inbox/NAME"));
     taken.said(&["is there already", &hint, "--if-exists skip"]);
     assert_eq!(fs::read_to_string(inbox.join("one")).unwrap(), "one");
+}
+
+#[test]
+fn large_files_alone_tell_that_their_folders_are_there_or_why_they_could_not_come() {
+    let setup = Setup::new("");
+    let inbox = setup.world.home("inbox");
+    for folder in ["deep", "new"] {
+        fs::create_dir_all(setup.local("src").join(folder)).unwrap();
+        let large = fs::File::create(setup.local("src").join(folder).join("large")).unwrap();
+        large.set_len(limits::STREAM_MIN).unwrap();
+    }
+    let into = format!("{}/", setup.at("team/inbox"));
+    let put = ["put", "-r", "--streams", "2", "src/.", &into];
+    let missing = "team/inbox/new: no such folder on the server, and you may not make it";
+    let done = setup.run(&put).code(10).said(&[missing]);
+    assert_eq!(done.err.matches("may not MKDIR").count(), 1, "of the one that is missing: {}", done.err);
+    assert_eq!(fs::metadata(inbox.join("deep/large")).unwrap().len(), limits::STREAM_MIN);
+    // With nothing but what is there, all is well.
+    fs::remove_file(inbox.join("deep/large")).unwrap();
+    fs::remove_dir_all(setup.local("src/new")).unwrap();
+    let done = setup.run(&put).code(0);
+    assert!(!done.err.contains("MKDIR"), "{}", done.err);
 }
 
 #[test]

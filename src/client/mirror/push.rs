@@ -192,7 +192,10 @@ impl<'a> Side for Server<'a> {
         let tasks = folders.chain(files.iter().filter_map(|path| task(from, to, path, Some(access))));
         let mut sent = came.is_some().then(Vec::new);
         let crowd = self.crowd;
-        let send = |ledger: &mut Ledger| send_files(session, tasks, crowd, observer, ledger, false);
+        let send = |ledger: &mut Ledger| {
+            send_files(session, tasks, crowd, observer, ledger, false)?;
+            ledger.tell_unmade(session, observer)
+        };
         let done = report.with_ledger(sent.as_mut(), to, send);
         // Known there by their paths from the user's folder on.
         let inside = |(path, hash): (RelPath, Hash)| Some((path.strip_prefix(to)?, hash));

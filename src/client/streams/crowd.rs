@@ -128,7 +128,8 @@ pub(in crate::client) async fn crowded<T: Send + 'static>(
     (led, rest)
 }
 
-/// Does all of these, over all connections if there are several.
+/// Does all of these, over all connections if there are several. Which folders are missing is told by whoever knows that nothing else
+/// is to come ([`Ledger::tell_unmade`]).
 ///
 /// # Errors
 /// What ended the first connection; the others are in the ledger.
@@ -141,8 +142,7 @@ pub(in crate::client) fn send(
     count: bool,
 ) -> Result<()> {
     let Some(crowd) = crowd else {
-        Sender::new(session, observer, ledger, count).run(tasks)?;
-        return tell_unmade(session, observer, ledger);
+        return Sender::new(session, observer, ledger, count).run(tasks);
     };
     let mut files = Vec::new();
     // Folders first, so that a file finds its own, whichever connection it comes by.
@@ -155,17 +155,7 @@ pub(in crate::client) fn send(
     });
     Sender::new(session, observer, ledger, count).run(others)?;
     files.retain(|file| !ledger.is_settled(&file.to));
-    crowd.run(session, Files::Send { files, count }, observer, ledger)?;
-    tell_unmade(session, observer, ledger)
-}
-
-/// Tells of the folders that are missing because the user may not make them, as far as nothing did that was to go into them.
-fn tell_unmade(session: &mut Session, observer: &dyn Observer, ledger: &mut Ledger) -> Result<()> {
-    let missing = ledger.unmade.lock().missing(session)?;
-    for (to, path, error) in missing {
-        ledger.failed(path, &to, Condition::Any, error, observer);
-    }
-    Ok(())
+    crowd.run(session, Files::Send { files, count }, observer, ledger)
 }
 
 /// The same for files to be fetched.

@@ -18,7 +18,7 @@ use crate::client::local_file::LocalFile;
 use crate::client::observer::Observer;
 use crate::client::part_there::part_of;
 use crate::client::patience::is_lost_line;
-use crate::client::send::{Sender, Task, of_destination};
+use crate::client::send::{Sender, Task};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
@@ -43,7 +43,8 @@ pub(in crate::client) fn set_aside(task: Task, large: &mut Option<&mut Vec<Task>
     Some(task)
 }
 
-/// Sends these files one after the other, each over all connections. `count` tells the observer of their sizes.
+/// Sends these files one after the other, each over all connections. `count` tells the observer of their sizes. They are what comes
+/// last: which folders for files are missing is told after them.
 ///
 /// # Errors
 /// What ended the first connection; the others are in the ledger.
@@ -54,7 +55,11 @@ pub(in crate::client) async fn put_all(mut streams: Streams<'_>, files: Vec<Task
             put(&mut streams, upload, access, count).await?;
         }
     }
-    Ok(())
+    if !streams.with_ledger(|ledger| ledger.unmade.lock().has_untold()) {
+        return Ok(());
+    }
+    let (observer, ledger) = (Arc::clone(streams.observer), Arc::clone(streams.ledger));
+    streams.client.run(move |session| ledger.lock().tell_unmade(session, &*observer)).await
 }
 
 /// What became of a file.
@@ -120,7 +125,7 @@ async fn put(streams: &mut Streams<'_>, upload: Upload, access: LocalAccess, cou
         .await;
     match led {
         Ok(Outcome::Done(done)) => streams.with_ledger(|ledger| {
-            ledger.finished(&sending.path, &to, &done, &*sending.observer);
+            ledger.sent(&sending.path, &to, &done, &*sending.observer);
         }),
         Ok(Outcome::Failed(error)) => failed(streams, sending.path.clone(), &to, condition, error),
         Err(error) => {
@@ -149,8 +154,7 @@ async fn alone(streams: &mut Streams<'_>, task: Task, count: bool) -> Result<()>
 }
 
 fn failed(streams: &Streams<'_>, path: PathBuf, to: &RelPath, condition: Condition, error: Error) {
-    let error = of_destination(error, to);
-    streams.with_ledger(|ledger| ledger.failed(path, to, condition, error, &**streams.observer));
+    streams.with_ledger(|ledger| ledger.not_sent(path, to, condition, error, &**streams.observer));
 }
 
 type Begun = (StagedId, LocalFile, Option<Resume>, Assembly);
