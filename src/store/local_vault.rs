@@ -27,7 +27,7 @@ mod neighbours;
 mod nodes;
 mod opening;
 
-pub use neighbours::{look_at_home, look_at_neighbours, refuse_meeting};
+pub use neighbours::{look_at_home, look_at_neighbours, open_home, refuse_meeting};
 use opening::{make, try_out};
 
 /// The homes in one directory, opened once, and its alone: no other process serves it, or lies in it with its own. Or several
@@ -295,7 +295,7 @@ impl Vault for LocalVault {
         }
         places.remove("");
         for place in places {
-            if let Ok(dir) = self.root.open_dir(&place) {
+            if let Ok(dir) = homes::open(&self.root, &place) {
                 refuse_taken(&dir, &place)?;
             }
         }

@@ -36,7 +36,7 @@ pub use local::{
     TreeLock, Trial,
 };
 #[cfg(feature = "server")]
-pub use local_vault::{LocalVault, look_at_home, look_at_neighbours, refuse_meeting};
+pub use local_vault::{LocalVault, look_at_home, look_at_neighbours, open_home, refuse_meeting};
 #[cfg(feature = "server")]
 pub use occupancy::{
     Holder, LOCK as LOCK_FILE, NodeName, Occupancy, SharedFolder, holder_of, note_of, process_numbering, try_mount,

@@ -1,9 +1,8 @@
 //! The folder of a user who is about to be made: whether something is in it that is not theirs.
 
-use std::io::ErrorKind;
-
 use sealift::auth::Checked;
 use sealift::escape::for_people;
+use sealift::store::open_home;
 use sealift::{Error, Kind};
 
 use crate::args::Places;
@@ -69,9 +68,9 @@ fn look(places: &Places, home: &str) -> Found {
     if places.bucket.is_some() {
         return Found::Nothing;
     }
-    match places.data.join(home).read_dir() {
-        Ok(mut entries) => entries.next().map_or(Found::Nothing, |_| Found::Something),
-        Err(err) if err.kind() == ErrorKind::NotFound => Found::Nothing,
-        Err(_) => Found::Unknown,
+    match open_home(&places.data, home).map(|there| there.map(|dir| dir.entries())) {
+        Ok(None) => Found::Nothing,
+        Ok(Some(Ok(mut entries))) => entries.next().map_or(Found::Nothing, |_| Found::Something),
+        Ok(Some(Err(_))) | Err(_) => Found::Unknown,
     }
 }

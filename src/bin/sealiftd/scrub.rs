@@ -1,6 +1,5 @@
 //! `sealiftd scrub`: reads all files at a bounded rate and compares them with what was stored.
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +9,7 @@ use sealift::auth::Users;
 use sealift::escape::for_people;
 use sealift::files::{Location, Rot, is_reserved_name};
 use sealift::readable::size;
-use sealift::store::{Doubt, LocalOptions, LocalStore, Pace, Scrubbed, scrub};
+use sealift::store::{Doubt, LocalOptions, LocalStore, Pace, Scrubbed, open_home, scrub};
 use sealift::{Error, Exit, Kind};
 use serde_json::json;
 
@@ -35,16 +34,13 @@ pub fn run(places: &Places, args: &ScrubArgs) -> Result<ExitCode, Failure> {
     let mut pace = Pace::new(args.rate);
     let mut total = Scrubbed::default();
     for home in homes(places, args, &data)? {
-        if matches!(data.symlink_metadata(&home), Err(err) if err.kind() == io::ErrorKind::NotFound) {
-            if !args.json {
-                say(&format!("{}: not there yet, so there is nothing to read\n", for_people(home.as_bytes())));
-            }
-            continue;
-        }
-        let opened = data.open_dir(&home).map_err(|err| Error::file(places.data.join(&home).display(), err));
         let tell = |path: &[u8], doubt: Doubt| tell(args, &home, path, doubt);
-        match opened.and_then(|dir| LocalStore::open(dir, LocalOptions::default())) {
-            Ok(store) => add(&mut total, &scrub(&store, &mut pace, tell)?),
+        // As a login would: no link of somebody else's makes another folder theirs.
+        let opened = open_home(&places.data, &home);
+        match opened.and_then(|dir| dir.map(|dir| LocalStore::open(dir, LocalOptions::default())).transpose()) {
+            Ok(Some(store)) => add(&mut total, &scrub(&store, &mut pace, tell)?),
+            Ok(None) if args.json => {}
+            Ok(None) => say(&format!("{}: not there yet, so there is nothing to read\n", for_people(home.as_bytes()))),
             Err(error) => {
                 total.failed += 1;
                 tell(b"", Doubt::Failed(error));

@@ -27,7 +27,7 @@ pub fn look_at_neighbours(data: &Path, homes: &BTreeSet<&str>) -> Vec<Error> {
         places.extend(Path::new(home).ancestors().filter_map(Path::to_str).map(str::to_owned));
     }
     places.remove("");
-    let taken = places.iter().filter_map(|place| refuse_taken(&root.open_dir(place).ok()?, place).err());
+    let taken = places.iter().filter_map(|place| refuse_taken(homes::open(&root, place).ok()?, place).err());
     found.extend(taken);
     if found.is_empty() {
         found.extend(occupancy::refuse_around(data).err());
@@ -51,24 +51,32 @@ pub fn refuse_meeting(data: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether this home below the data directory is there, found as a login finds it. Makes nothing.
+/// Opens this home below the data directory, found as a login finds it; nothing if it is not there. Makes nothing.
 ///
 /// # Errors
-/// What would make that login fail: something else has its name, it cannot be opened, or it is a link that leads out of
-/// the data directory or nowhere.
-pub fn look_at_home(data: &Path, home: &str) -> Result<bool> {
+/// What would make that login fail: something else has its name, it cannot be opened, a link is on the way to it that is not followed,
+/// or it is a link that leads out of the data directory or nowhere.
+pub fn open_home(data: &Path, home: &str) -> Result<Option<Dir>> {
     let called = data.join(home);
     let failed = |err| Error::file(called.display(), err);
     let root = match Dir::open_ambient_dir(data, ambient_authority()) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
     };
     match homes::open(&root, home) {
-        Ok(_) => Ok(true),
+        Ok(dir) => Ok(Some(dir)),
         Err(err) if err.kind() == io::ErrorKind::NotFound => match root.symlink_metadata(home) {
             Ok(_) => Err(Error::new(Kind::NotDirectory, format!("{}: is a link to nothing", called.display()))),
-            Err(_) => Ok(false),
+            Err(_) => Ok(None),
         },
         Err(err) => Err(failed(err)),
     }
+}
+
+/// Whether this home is there.
+///
+/// # Errors
+/// As [`open_home`].
+pub fn look_at_home(data: &Path, home: &str) -> Result<bool> {
+    open_home(data, home).map(|home| home.is_some())
 }

@@ -95,6 +95,31 @@ fn scrub_finds_rot_in_a_shared_folder_elsewhere() {
 }
 
 #[test]
+fn scrub_follows_no_link_that_somebody_put_in_the_place_of_a_home() {
+    let world = World::of(&["alice", "bob"]);
+    let section = |name: &str, home: &str| crate::common::section(name, "\"full\"", home);
+    world.set_users(&[section("alice", "alice"), section("bob", "team/bob")].concat());
+    let daemon = world.start();
+    let bytes = Dice::new().bytes(2 * MIB);
+    assert_eq!(enter(&daemon, "alice").upload("file", &bytes).0, 226);
+    rot(&world.home("alice").join("file"));
+    fs::create_dir_all(world.home("team")).unwrap();
+    std::os::unix::fs::symlink("../alice", world.home("team/bob")).unwrap();
+    let scrubbed = daemon_command(&daemon, &["--rate", "1GiB", "bob"]);
+    let said = text(&scrubbed.stdout);
+    assert!(said.contains("failed: team/bob") && said.contains("a link is on the way to it"), "{said}");
+    assert_eq!(scrubbed.status.code(), Some(10), "{said}");
+    assert!(said.contains("0 rotten, 0 without a record") && said.contains("1 not read; 0"), "{said}");
+    // One right in the data folder is the administrator's, and is followed as at a login.
+    fs::remove_file(world.home("team/bob")).unwrap();
+    fs::remove_dir(world.home("team")).unwrap();
+    fs::create_dir_all(world.home("there/bob")).unwrap();
+    std::os::unix::fs::symlink("there", world.home("team")).unwrap();
+    fs::rename(world.home("alice").join("file"), world.home("there/bob/file")).unwrap();
+    assert_eq!(daemon_command(&daemon, &["--rate", "1GiB", "bob"]).status.code(), INTEGRITY);
+}
+
+#[test]
 fn scrub_tells_the_audit_of_rot_beside_the_server_that_writes_there() {
     let world = World::of(&["alice"]);
     let daemon = world.daemon().args(["--audit", "audit/log"]).start();
