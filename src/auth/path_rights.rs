@@ -4,7 +4,7 @@ use std::iter::successors;
 use std::sync::Arc;
 
 use super::{Access, Grants, PathRule, SharedFolder};
-use crate::files::aside::{ASIDE, name_or_start};
+use crate::files::aside::{ASIDE, Before, before};
 use crate::files::{Location, RelPath, Umask};
 
 /// The rights over a folder with all that may be in it.
@@ -57,7 +57,7 @@ impl Grants {
     pub fn access_at(&self, path: &RelPath) -> Access {
         match (self.folder_at(path), self.before_it_was_aside(path)) {
             (Some(folder), _) => folder.access,
-            (None, Some(before)) => self.access_in_home(path).intersection(self.access_in_home(&before)),
+            (None, Some(names)) => self.access_in_home(path).intersection(self.access_before(&names)),
             (None, None) => self.access_in_home(path),
         }
     }
@@ -67,19 +67,40 @@ impl Grants {
         self.rules.iter().find(|rule| rule.is_about(path)).map_or(self.access, |rule| rule.access)
     }
 
+    /// The same of what had these names before it stood aside: no more than every rule gives that may have been about it.
+    fn access_before(&self, names: &[Before<'_>]) -> Access {
+        let mut given: Option<Access> = None;
+        let with = |given: Option<Access>, access: Access| given.map_or(access, |given| given.intersection(access));
+        for rule in &self.rules {
+            let Some(is_sure) = rule.was_about(names) else { continue };
+            given = Some(with(given, rule.access));
+            if let (true, Some(given)) = (is_sure, given) {
+                return given;
+            }
+        }
+        with(given, self.access)
+    }
+
     /// What this was called before it, or a folder that it is in, was moved out of the way, or what it is to be called: the rules for that count
     /// for it, too.
-    fn before_it_was_aside(&self, path: &RelPath) -> Option<RelPath> {
+    fn before_it_was_aside<'a>(&'a self, path: &'a RelPath) -> Option<Vec<Before<'a>>> {
         // The way of nearly all.
         if self.rules.is_empty() || !path.as_bytes().windows(ASIDE.len()).any(|some| some == ASIDE) {
             return None;
         }
         let known = || self.rules.iter().flat_map(PathRule::names);
         let is_name = |name: &[u8]| RelPath::parse(name).is_ok();
-        let before = |name| name_or_start(name, known()).filter(|before| is_name(before));
         // It may have been moved aside more than once.
-        let names = path.components().map(|name| successors(Some(name), |name| before(name)).last().unwrap_or(name));
-        RelPath::parse(&names.collect::<Vec<_>>().join(&b'/')).ok().filter(|before| before != path)
+        let earlier = |name: &Before<'a>| match name {
+            Before::Name(name) => before(name, known()).filter(|found| match found {
+                Before::Name(name) => is_name(name),
+                Before::Start(_) => true,
+            }),
+            Before::Start(_) => None,
+        };
+        let names = path.components().map(Before::Name);
+        let names: Vec<_> = names.map(|name| successors(Some(name), earlier).last().unwrap_or(name)).collect();
+        names.iter().copied().ne(path.components().map(Before::Name)).then_some(names)
     }
 
     /// The rights at this path and all that are, or may come to be, below it.
@@ -97,20 +118,21 @@ impl Grants {
         if let Some(folder) = self.folder_at(path) {
             return Spread { all: folder.access, any: folder.access };
         }
-        let spread = self.spread_in_home(path);
-        let before = self.before_it_was_aside(path).map(|before| self.spread_in_home(&before));
-        before.map_or(spread, |before| Spread {
-            all: spread.all.intersection(before.all),
-            any: spread.any.intersection(before.any),
-        })
+        let here = self.access_in_home(path);
+        let spread = self.spread(here, |rule| (rule.is_about(path), rule.reaches_into(path)));
+        let Some(names) = self.before_it_was_aside(path) else { return spread };
+        let about = |rule: &PathRule| (rule.was_about(&names).is_some(), rule.reached_into(&names));
+        let before = self.spread(self.access_before(&names), about);
+        Spread { all: spread.all.intersection(before.all), any: spread.any.intersection(before.any) }
     }
 
-    fn spread_in_home(&self, path: &RelPath) -> Spread {
-        let here = self.access_in_home(path);
+    /// What there is in a folder of the home that has these rights itself. Of a rule it is said whether it is about the folder, and
+    /// whether it reaches into it.
+    fn spread(&self, here: Access, about: impl Fn(&PathRule) -> (bool, bool)) -> Spread {
         let spread = Spread { all: here, any: here };
-        let rules = self.rules.iter().filter(|rule| rule.reaches_into(path)).map(|rule| rule.access);
+        let rules = self.rules.iter().filter(|rule| about(rule).1).map(|rule| rule.access);
         // Below a rule of one path alone, or of none, the rest of the home's rights count too.
-        let rest = self.rules.iter().any(|rule| rule.is_about(path) && !rule.reaches_into(path)).then_some(self.access);
+        let rest = self.rules.iter().any(|rule| about(rule) == (true, false)).then_some(self.access);
         rules.chain(rest).fold(spread, Spread::with)
     }
 
@@ -202,6 +224,9 @@ mod tests {
                 (&known, Access::NONE),
                 ("/tree/in/**", Access::READ),
                 ("/hide*", Access::NONE),
+                ("/deep/*/x/**", Access::LIST),
+                ("/k*.key", Access::NONE),
+                ("/k*/in/**", Access::READ),
                 ("/.open.0123456789abcdef.sealift-aside/**", Access::READ),
             ],
             &[],
@@ -220,6 +245,15 @@ mod tests {
             (aside(&long), Access::NONE),
             (aside(&"h".repeat(250)), Access::FULL),
             (aside(&format!("hide{}", "h".repeat(250))), Access::NONE),
+            // Of a long name the end is not known.
+            (aside(&format!("{}.key", "k".repeat(240))), Access::NONE),
+            (aside(&aside(&format!("{}.key", "k".repeat(240)))), Access::NONE),
+            (aside(&format!("{}.key", "l".repeat(240))), Access::FULL),
+            (aside(&format!("{}.key", "k".repeat(200))), Access::NONE),
+            (aside(&format!("{}.txt", "k".repeat(200))), Access::FULL),
+            (format!("{}/in/x", aside(&"k".repeat(250))), Access::READ),
+            (format!("deep/{}/x/y", aside(&"m".repeat(250))), Access::LIST),
+            (aside(&format!("{}t", "s".repeat(249))), Access::FULL),
             (aside("open"), Access::READ),
             (".secret.sealift-aside".to_owned(), Access::FULL),
         ] {

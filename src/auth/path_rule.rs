@@ -1,7 +1,10 @@
 //! Rules for paths inside a home: `path = "/2025/**"`, `access = "read"`.
 
+use std::iter::successors;
+
 use super::Access;
 use crate::files::RelPath;
+use crate::files::aside::Before;
 
 /// What may be done at some paths of a home, in place of what may be done in the rest of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,16 @@ impl PathRule {
     pub fn lies_in(&self, folder: &RelPath) -> bool {
         let mut names = self.pattern.names.iter();
         folder.components().all(|component| names.next().is_some_and(|name| name.as_bytes() == component))
+    }
+
+    /// Whether it is about what had these names before it stood aside, and if so whether that is sure, or only not known to be otherwise.
+    pub(super) fn was_about(&self, names: &[Before<'_>]) -> Option<bool> {
+        self.pattern.along(names.iter().copied()).filter(|(_, left)| *left == 0).map(|(is_sure, _)| is_sure)
+    }
+
+    /// The same of something in the folder that had these names.
+    pub(super) fn reached_into(&self, names: &[Before<'_>]) -> bool {
+        self.pattern.along(names.iter().copied()).is_some_and(|(_, left)| self.pattern.deep || left > 0)
     }
 
     /// Whether it may be about something in this folder, at any depth.
@@ -82,28 +95,56 @@ impl Pattern {
     }
 
     fn matches(&self, path: &RelPath) -> bool {
-        let mut names = self.names.iter();
-        for component in path.components() {
-            match names.next() {
-                Some(name) if is_named(name.as_bytes(), component) => {}
-                Some(_) => return false,
-                None => return self.deep,
-            }
-        }
-        names.next().is_none()
+        self.along(path.components().map(Before::Name)).is_some_and(|(_, left)| left == 0)
     }
 
     fn reaches_into(&self, folder: &RelPath) -> bool {
-        let mut names = self.names.iter();
-        for component in folder.components() {
-            match names.next() {
-                Some(name) if is_named(name.as_bytes(), component) => {}
-                Some(_) => return false,
-                None => return self.deep,
+        self.along(folder.components().map(Before::Name)).is_some_and(|(_, left)| self.deep || left > 0)
+    }
+
+    /// How many of its names are left behind the end of this path, if it is about something in there or on the way; and whether that is
+    /// sure, or only not known to be otherwise.
+    fn along<'a>(&self, path: impl Iterator<Item = Before<'a>>) -> Option<(bool, usize)> {
+        let (mut names, mut is_sure) = (self.names.iter(), true);
+        for component in path {
+            match (names.next().map(String::as_bytes), component) {
+                (Some(name), Before::Name(component)) if is_named(name, component) => {}
+                (Some(name), Before::Start(start)) if may_be_named(name, start) => is_sure = false,
+                (Some(_), _) => return None,
+                (None, _) => return self.deep.then_some((is_sure, 0)),
             }
         }
-        self.deep || names.next().is_some()
+        Some((is_sure, names.len()))
     }
+}
+
+/// Whether a name of which only the start is known may be meant by a pattern, also if the start is itself one of something that stood
+/// aside. Of a pattern without `*` and `?` it is known that it does not mean it: see [`crate::files::aside::before`].
+fn may_be_named(pattern: &[u8], start: &[u8]) -> bool {
+    let is_open = pattern.iter().any(|byte| matches!(byte, b'*' | b'?'));
+    is_open && successors(Some(start), |start| start.strip_prefix(b".")).any(|start| may_begin(pattern, start))
+}
+
+/// Whether a pattern may mean a name that begins so and goes on.
+fn may_begin(pattern: &[u8], start: &[u8]) -> bool {
+    // The last character may have been cut.
+    let start = match str::from_utf8(start) {
+        Err(err) if err.error_len().is_none() => start.get(..err.valid_up_to()).unwrap_or_default(),
+        _ => start,
+    };
+    let mut at = 0;
+    for byte in pattern {
+        if at >= start.len() {
+            return true;
+        }
+        at += match byte {
+            b'*' => return true,
+            b'?' => character(start, at),
+            byte if start.get(at) == Some(byte) => 1,
+            _ => return false,
+        };
+    }
+    false
 }
 
 /// Whether a name is meant by a pattern of one, in which `*` stands for any bytes and `?` for one character.
@@ -209,6 +250,25 @@ mod tests {
             let said = Pattern::parse(text).unwrap_err();
             assert!(said.contains(why), "{text:?}: {said}");
         }
+    }
+
+    #[test]
+    fn a_name_whose_end_is_not_known_may_be_meant_by_what_its_start_does_not_rule_out() {
+        for (pattern, may_be, not) in [
+            ("*.key", &["a", ".a", "\u{fc}"][..], &[][..]),
+            ("ab*.key", &["ab", "abc", "a", ".ab"], &["b", "ac"]),
+            ("a?c*", &["a\u{fc}c", "abc", "ab"], &["abd", "a\u{fc}d"]),
+            ("abc", &[], &["abc", "ab"]),
+            ("a?", &["a"], &["abc", "b"]),
+        ] {
+            may_be
+                .iter()
+                .for_each(|start| assert!(may_be_named(pattern.as_bytes(), start.as_bytes()), "{pattern} {start}"));
+            not.iter()
+                .for_each(|start| assert!(!may_be_named(pattern.as_bytes(), start.as_bytes()), "{pattern} {start}"));
+        }
+        // In the middle of a character.
+        assert!(may_be_named(b"a?b*", b"a\xc3") && !may_be_named(b"a?b*", b"b\xc3"));
     }
 
     #[test]

@@ -6,14 +6,28 @@ use crate::limits;
 /// Digits of a mark.
 pub(crate) const MARK: usize = 2 * size_of::<u64>();
 
+/// Digits of the hash that stands for the rest of a name that was cut.
+const HASH: usize = 2 * size_of::<Hash>();
+
 /// How the name of something ends that was moved out of the way, or is built up beside its place.
 pub(crate) const ASIDE: &[u8] = b".sealift-aside";
 
-/// What a name that stands aside begins with: that which it had before, or, of a long one, its start. None: it does not stand aside.
-pub(crate) fn name_or_start<'a>(aside: &'a [u8], known: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
-    name_before(aside, known).or_else(|| {
+/// What is known of the name that something had before it stood aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before<'a> {
+    /// This was it.
+    Name(&'a [u8]),
+    /// It was longer than this, and began so.
+    Start(&'a [u8]),
+}
+
+/// What is known of the name that something had before; a long one is told by its hash, if it is among the known ones. None: it does
+/// not stand aside.
+pub(crate) fn before<'a>(aside: &'a [u8], known: impl Iterator<Item = &'a [u8]>) -> Option<Before<'a>> {
+    name_before(aside, known).map(Before::Name).or_else(|| {
         let rest = aside.strip_prefix(b".")?.strip_suffix(ASIDE)?;
-        rest.get(..rest.len().checked_sub(1 + MARK)?).filter(|_| aside.len() >= limits::NAME_MAX)
+        let start = rest.get(..rest.len().checked_sub(HASH + 1 + MARK)?);
+        start.filter(|_| aside.len() >= limits::NAME_MAX).map(Before::Start)
     })
 }
 
