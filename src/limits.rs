@@ -101,7 +101,8 @@ pub const FRAME_BEGUN_MIN: usize = 16 * 1024;
 /// Bytes of listing lines that make a frame.
 pub const LIST_FRAME: usize = 32 * 1024;
 
-/// Entries of a list that one step of it goes through and gives none of, since rules have come that hide them: about a millisecond.
+/// Entries of a list that one step of it goes through and gives none of, since rules hide them, whatever it gives between them: about a
+/// millisecond.
 pub const LIST_UNSEEN: usize = 512;
 
 /// Default port.

@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, Meta, RelPath};
 use crate::limits;
 use crate::server::desk::Desk;
-use crate::server::desk::jobs::listing::{ListJob, NextEntry};
+use crate::server::desk::jobs::listing::{ListJob, ListStep, NextEntry};
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 
@@ -361,9 +361,9 @@ impl State {
         if let Err(error) = desk.may_go_on(job.running()) {
             return Err(desk.drop_list(job, error));
         }
-        let mut is_over = false;
+        let (mut is_over, mut step) = (false, ListStep::new());
         while self.entries.len() < limits::WEB_FILES_A_TURN && !is_over {
-            match desk.next_entry(&mut job) {
+            match desk.next_entry(&mut job, &mut step) {
                 NextEntry::Entry(entry) => {
                     self.entries.push(Entry { path: [&*self.below, &*entry.path].concat(), ..entry });
                 }

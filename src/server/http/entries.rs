@@ -4,7 +4,7 @@ use super::open_at_desk::OpenAtDesk;
 use crate::error::Result;
 use crate::files::Entry;
 use crate::server::desk::Desk;
-use crate::server::desk::jobs::listing::{ListJob, NextEntry};
+use crate::server::desk::jobs::listing::{ListJob, ListStep, NextEntry};
 use crate::server::desk::outcome::Outcome;
 
 /// What one turn read.
@@ -28,9 +28,9 @@ pub fn batch(desk: &mut Desk, list: OpenAtDesk<ListJob>, most: usize) -> Result<
     if let Err(error) = desk.may_go_on(job.running()) {
         return Err(desk.drop_list(job, error));
     }
-    let mut entries = Vec::new();
+    let (mut entries, mut step) = (Vec::new(), ListStep::new());
     while entries.len() < most {
-        match desk.next_entry(&mut job) {
+        match desk.next_entry(&mut job, &mut step) {
             NextEntry::Entry(entry) => entries.push(entry),
             NextEntry::NotYet => break,
             NextEntry::Over => {

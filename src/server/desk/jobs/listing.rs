@@ -70,11 +70,21 @@ impl LeftOut {
     }
 }
 
+/// One step of a list: how many entries it may still go through and give none of.
+pub struct ListStep(usize);
+
+impl ListStep {
+    /// One that has gone through none.
+    pub fn new() -> Self {
+        ListStep(limits::LIST_UNSEEN)
+    }
+}
+
 /// What comes next of a list.
 pub enum NextEntry {
     /// This.
     Entry(Entry),
-    /// Nothing of [`limits::LIST_UNSEEN`] that were gone through may be seen, and there are more: this step is over.
+    /// This step has gone through [`limits::LIST_UNSEEN`] of which none may be seen, and there are more: it is over.
     NotYet,
     /// Nothing.
     Over,
@@ -139,9 +149,9 @@ impl Desk {
         }
     }
 
-    /// The next entry, of as many as are gone through in one step.
-    pub fn next_entry(&self, job: &mut ListJob) -> NextEntry {
-        for _ in 0..limits::LIST_UNSEEN {
+    /// The next entry, of as many as are gone through in this step.
+    pub fn next_entry(&self, job: &mut ListJob, step: &mut ListStep) -> NextEntry {
+        while step.0 > 0 {
             let Some(found) = job.listing.next() else { return NextEntry::Over };
             match found {
                 Ok(mut entry) => {
@@ -151,10 +161,11 @@ impl Desk {
                             self.skip_unlisted(job, &real, &entry.path);
                         }
                         if !self.may_see(job, &real, &entry) {
-                            match job.broken {
-                                None => continue,
-                                Some(_) => return NextEntry::Over,
+                            if job.broken.is_some() {
+                                return NextEntry::Over;
                             }
+                            step.0 -= 1;
+                            continue;
                         }
                     }
                     // What has no path here can be asked for by none.
@@ -173,7 +184,7 @@ impl Desk {
                     return NextEntry::Entry(entry);
                 }
                 // What is in it is told to nobody who may not look.
-                Err(unread) if job.is_in_unlisted(&unread.path) || !self.may_be_named(job, &unread.path) => {}
+                Err(unread) if job.is_in_unlisted(&unread.path) || !self.may_be_named(job, &unread.path) => step.0 -= 1,
                 Err(unread) => {
                     self.audit.warn("not listed", &unread.error);
                     job.missing += u64::from(!matches!(unread.error.kind(), Kind::BadPath | Kind::PathTooLong));
@@ -183,6 +194,7 @@ impl Desk {
                         return NextEntry::Over;
                     }
                     job.failed.add(unread.path);
+                    step.0 -= 1;
                 }
             }
         }

@@ -4,13 +4,15 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 use crate::files::Entry;
-use crate::server::desk::jobs::listing::{ListJob, NextEntry};
+use crate::server::desk::jobs::listing::{ListJob, ListStep, NextEntry};
 
-/// Alice, as somebody who may not list what is in `private` any more.
-fn with_rules() -> Principal {
+/// Who has this may not list what is in `private` any more.
+const SHUT: &str = "[[users.alice.rules]]\npath = \"/private/**\"\naccess = []\n";
+
+/// Alice, as somebody with these rules.
+fn with_rules(rules: &str) -> Principal {
     let hash = hash_password(&Secret::new("secret")).unwrap();
-    let rule = "[[users.alice.rules]]\npath = \"/private/**\"\naccess = []\n";
-    let text = format!("[users.alice]\npassword = \"{hash}\"\naccess = \"full\"\n{rule}");
+    let text = format!("[users.alice]\npassword = \"{hash}\"\naccess = \"full\"\n{rules}");
     let users = Users::parse(&text, "users.toml").unwrap();
     users.verify("alice", &Secret::new("secret"), Ipv4Addr::LOCALHOST.into()).unwrap()
 }
@@ -26,7 +28,7 @@ fn begin(bench: &mut Bench, folder: &str, recursive: bool) -> ListJob {
 /// The next entry, in as many steps as that takes; and how many gave none.
 fn next(bench: &Bench, job: &mut ListJob) -> (Option<Entry>, usize) {
     for steps in 0.. {
-        match bench.desk.next_entry(job) {
+        match bench.desk.next_entry(job, &mut ListStep::new()) {
             NextEntry::Entry(entry) => return (Some(entry), steps),
             NextEntry::NotYet => {}
             NextEntry::Over => return (None, steps),
@@ -42,10 +44,36 @@ fn what_rules_hide_that_come_in_the_middle_of_a_list_is_gone_through_in_bounded_
     (0..3 * limits::LIST_UNSEEN).for_each(|n| bench.write(&format!("private/f{n}"), b""));
     let mut job = begin(&mut bench, "", true);
     while !next(&bench, &mut job).0.unwrap().path.starts_with(b"private/") {}
-    bench.desk.renew(with_rules());
+    bench.desk.renew(with_rules(SHUT));
     let (entry, steps) = next(&bench, &mut job);
     assert_eq!((entry, steps), (None, 2), "the last one has one less to go through");
     assert!(bench.desk.listed(job).is_ok());
+}
+
+#[test]
+fn what_is_shown_between_what_is_hidden_makes_no_step_longer() {
+    let rules = "[[users.alice.rules]]\npath = \"/private/open*/**\"\naccess = \"read\"\n\
+                 [[users.alice.rules]]\npath = \"/private/**\"\naccess = []\n";
+    let mut bench = Bench::new("full");
+    let hidden = 3 * limits::LIST_UNSEEN;
+    let folders = hidden / 64;
+    for n in 0..folders {
+        std::fs::create_dir_all(bench.at(&format!("private/open{n}"))).unwrap();
+        bench.write(&format!("private/open{n}/seen"), b"");
+    }
+    // The folders themselves are hidden as well.
+    (folders..hidden).for_each(|n| bench.write(&format!("private/f{n}"), b""));
+    bench.desk.renew(with_rules(rules));
+    let mut job = begin(&mut bench, "", true);
+    let (mut seen, mut steps, mut step) = (0, 1, ListStep::new());
+    loop {
+        match bench.desk.next_entry(&mut job, &mut step) {
+            NextEntry::Entry(entry) => seen += usize::from(entry.path.ends_with(b"/seen")),
+            NextEntry::NotYet => (steps, step) = (steps + 1, ListStep::new()),
+            NextEntry::Over => break,
+        }
+    }
+    assert_eq!((seen, steps), (folders, 1 + 3));
 }
 
 #[test]
@@ -65,7 +93,7 @@ fn nothing_more_is_told_of_what_rules_close_that_come_while_it_is_listed() {
     for (job, _, start) in &mut jobs {
         while !next(&bench, job).0.unwrap().path.starts_with(start.as_bytes()) {}
     }
-    bench.desk.renew(with_rules());
+    bench.desk.renew(with_rules(SHUT));
     for (mut job, _, start) in jobs {
         while let Some(entry) = next(&bench, &mut job).0 {
             let name = String::from_utf8(entry.path).unwrap();

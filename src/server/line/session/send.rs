@@ -9,7 +9,7 @@ use crate::machine::turns::Class;
 use crate::proto::{ReplyWriter, frame, listing};
 use crate::server::desk::downloads::{Asked, Counted, USED_UP};
 use crate::server::desk::jobs::download::{Download, Pulled};
-use crate::server::desk::jobs::listing::{ListJob, NextEntry};
+use crate::server::desk::jobs::listing::{ListJob, ListStep, NextEntry};
 use crate::server::desk::jobs::work::{Work, Worked};
 
 impl Talk {
@@ -102,8 +102,9 @@ impl Talk {
     pub(super) fn send_list(&mut self, mut job: ListJob, out: &mut Outgoing) -> State {
         // The frame's length is known only once it is full, so its lines are put together apart.
         let mut lines = Vec::with_capacity(limits::LIST_FRAME + listing::LINE_MAX);
+        let mut step = ListStep::new();
         while lines.len() < limits::LIST_FRAME {
-            match self.desk.next_entry(&mut job) {
+            match self.desk.next_entry(&mut job, &mut step) {
                 NextEntry::Entry(entry) => entry.render(&mut lines),
                 NextEntry::NotYet => break,
                 NextEntry::Over => {
