@@ -163,7 +163,7 @@ pub const OUTBOX_LOW: usize = 2;
 
 /// How long a starting server waits for the lock of its data directory: one that was killed a moment ago has it until
 /// all of its memory is given back.
-pub const LOCK_WAIT: Duration = if cfg!(test) { Duration::from_millis(600) } else { Duration::from_secs(3) };
+pub const LOCK_WAIT: Duration = Duration::from_secs(3);
 
 /// How long it waits without a word: who only looks whether a directory is served has the lock for less than a
 /// millisecond.
@@ -178,7 +178,7 @@ pub const BEAT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a starting server watches a lock file that a server elsewhere has left without its lock: several of its beats, and
 /// the second for which some file systems show other machines what was there before.
-pub const BEAT_WATCH: Duration = if cfg!(test) { Duration::from_secs(2) } else { Duration::from_secs(5) };
+pub const BEAT_WATCH: Duration = Duration::from_secs(5);
 
 /// How often a node looks whether another one that starts wants it to change its probes: that one waits for it. It costs one look for
 /// a name.
@@ -224,10 +224,10 @@ pub const CLOCKS_WAIT: Duration = Duration::from_secs(15);
 
 /// How long a change of names waits for those of other nodes in the same tree of homes: each takes some calls of the file system.
 /// Where one waits in vain, those behind it do not wait again.
-pub const TREE_LOCK_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(20) };
+pub const TREE_LOCK_WAIT: Duration = if cfg!(test) { Duration::from_secs(3) } else { Duration::from_secs(20) };
 
 /// How long a change of names waits for another one of its own server to go on or to give up: longer than that waits for other nodes.
-pub const TREE_LOCK_TURN: Duration = if cfg!(test) { Duration::from_secs(2) } else { Duration::from_secs(40) };
+pub const TREE_LOCK_TURN: Duration = if cfg!(test) { Duration::from_secs(6) } else { Duration::from_secs(40) };
 
 /// The first pause between two tries to get the lock of a tree, which then doubles up to the last.
 pub const TREE_LOCK_PAUSE: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(5));
@@ -245,10 +245,10 @@ pub const SHARED_QUOTA_AGE: (Duration, u32) = (Duration::from_secs(5), 20);
 
 /// How long a change of what is kept of users waits for one at another server: each writes a small file, and may wait as long as what
 /// the one before wrote is hidden.
-pub const SHARED_STATE_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(10) };
+pub const SHARED_STATE_WAIT: Duration = if cfg!(test) { Duration::from_secs(3) } else { Duration::from_secs(10) };
 
 /// How long it waits for one of its own server, who may wait for those, and for what is hidden.
-pub const SHARED_STATE_TURN: Duration = if cfg!(test) { Duration::from_secs(2) } else { Duration::from_secs(20) };
+pub const SHARED_STATE_TURN: Duration = if cfg!(test) { Duration::from_secs(6) } else { Duration::from_secs(20) };
 
 /// The pause between two tries to get the lock, and between two looks at what is hidden.
 pub const SHARED_STATE_PAUSE: Duration = Duration::from_millis(2);

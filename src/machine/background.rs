@@ -99,7 +99,7 @@ mod tests {
             drop(Background::start(|| 1));
             done.send(Background::start(|| 2).wait()).unwrap();
         });
-        let result = waited.recv_timeout(Duration::from_secs(30));
+        let result = waited.recv_timeout(Duration::from_secs(60));
         drop(hold);
         assert_eq!(result.unwrap().unwrap(), 2);
     }

@@ -164,7 +164,7 @@ mod tests {
         begins.recv().unwrap();
         let (tell, told) = mpsc::channel();
         thread::spawn(move || tell.send(all.of(2, || Ok(FOUND)).unwrap()));
-        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(FOUND), "it waits for the other one");
+        assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(FOUND), "it waits for the other one");
         let second = thread::spawn(move || all.of(1, || Err(io::Error::other("tried twice"))));
         wake.send(()).unwrap();
         assert_eq!((first.join().unwrap().unwrap(), second.join().unwrap().unwrap()), (FOUND, FOUND));

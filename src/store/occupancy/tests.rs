@@ -200,7 +200,7 @@ fn one_of_several_that_cannot_tell_for_long_whether_it_has_its_place_is_not_show
     let node = Occupancy::share(&root, dir.path(), &"a".parse().unwrap()).unwrap();
     // Nobody looks, as where no call of the file system comes back.
     let comes = |place, meanwhile: &dyn Fn()| {
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
         while node.place() != Some(place) {
             assert!(std::time::Instant::now() < deadline, "{:?}", node.place());
             std::thread::sleep(limits::LOCK_PAUSE);
