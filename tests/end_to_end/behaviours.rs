@@ -339,7 +339,7 @@ fn a_termination_signal_lets_a_running_transfer_finish() {
 
 #[test]
 fn a_pipe_may_pause_for_longer_than_the_server_lets_anybody_be_silent_in_the_middle_of_a_file() {
-    let daemon = Daemon::builder().args(["--stall-window", "1s", "--durability", "none"]).start();
+    let daemon = Daemon::builder().args(["--stall-window", "5s", "--durability", "none"]).start();
     daemon.add_user("alice", PASSWORD, "full");
     let place = TempDir::new().unwrap();
     let mut command = sealift(&daemon, place.path());
@@ -362,7 +362,7 @@ fn a_pipe_may_pause_for_longer_than_the_server_lets_anybody_be_silent_in_the_mid
 
 #[test]
 fn an_upload_that_pauses_is_no_longer_waited_for_than_an_idle_session() {
-    let daemon = Daemon::builder().args(["--idle-timeout", "1s"]).start();
+    let daemon = Daemon::builder().args(["--idle-timeout", "5s"]).start();
     daemon.add_user("alice", PASSWORD, "full");
     let mut alice = RawClient::logged_in(&daemon, "alice", PASSWORD);
     alice.send([b"UPLOAD f\r\n\0\0\0\x01x", &frame::PAUSE[..]].concat());

@@ -121,7 +121,7 @@ fn hooks_that_hang_fail_or_are_gone_are_said_and_stop_nothing() {
     let hangs = program(place.path(), "hangs", "sleep 1000 & sleep 1000");
     let fails = program(place.path(), "fails", "exit 3");
     let gone = program(place.path(), "gone", "true");
-    let daemon = with_hooks_for("500ms", &[&hangs, &fails, &gone]);
+    let daemon = with_hooks_for("3s", &[&hangs, &fails, &gone]);
     fs::remove_file(&gone).unwrap();
     let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
     for number in 0..50 {
@@ -152,7 +152,7 @@ fn what_a_hook_leaves_behind_has_no_more_time_than_the_hook() {
     let hangs = program(place.path(), "hangs", &daemonizes("sleep 1000"));
     let ends = program(place.path(), "ends", &daemonizes("exit 0"));
     // Time for all of it to begin, and no more.
-    let daemon = with_hooks_for("5s", &[&hangs, &ends]);
+    let daemon = with_hooks_for("10s", &[&hangs, &ends]);
     let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
     assert_eq!(alice.upload("file", b"x").0, 226);
     eventually("both are killed", || daemon.log().matches("a hook ran too long and was killed").count() == 2);

@@ -13,8 +13,8 @@ fn lines(text: &str) -> Vec<Value> {
 
 /// Somebody at 127.0.0.9 guesses until they are held back.
 fn guess(world: &World) {
-    for _ in 0..2 {
-        let mut eve = RawClient::from([127, 0, 0, 9], &world.server);
+    // So often that a slow machine looks before it is forgiven.
+    for mut eve in [(); 5].map(|()| RawClient::from([127, 0, 0, 9], &world.server)) {
         for _ in 0..3 {
             assert_eq!(eve.try_login("alice", "guess").1, "login-failed");
         }

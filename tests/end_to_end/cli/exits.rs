@@ -101,7 +101,7 @@ fn exit_6_network() {
     world.run(["--pin", pin, "ls", &free.to_string()]).code(6).said(&free.to_string()).said("that the server runs");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
-    world.run(["--pin", pin, "--timeout", "200ms", "ls", &address]).code(6).said("did not answer within 200ms");
+    world.run(["--pin", pin, "--timeout", "1s", "ls", &address]).code(6).said("did not answer within 1s");
 }
 
 #[test]

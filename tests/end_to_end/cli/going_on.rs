@@ -3,47 +3,39 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::bytes;
 use crate::common::not_run::not_run;
 use crate::common::program::{PASSWORD, Proxy, World, finish, signal};
+use crate::common::{bytes, eventually as wait_for};
 
 const BLOCK: usize = 16 << 20;
 
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
-    for _ in 0..6000 {
-        if is_there() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("{what}");
-}
+/// What passes of [`large`] before its line stands still: two blocks and some more, and what is left is more than is on its way.
+const SOME: u64 = 36_000_000;
+
+/// The same of one block.
+const LESS: u64 = 20_000_000;
+
+/// The same of none.
+const LITTLE: u64 = 2_000_000;
 
 #[test]
 fn what_was_proven_stays_after_an_interruption_and_the_hint_names_the_command_that_goes_on() {
     let world = World::trusting();
-    let bytes = bytes(60_000_000);
+    let bytes = large();
     fs::write(world.remote("public", "large file"), &bytes).unwrap();
-    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    let proxy = Proxy::start(&world);
     world.trust(proxy.address);
     let part = world.local(".copy.sealift-part");
     let len = |at: &std::path::Path| fs::metadata(at).map_or(0, |part| part.len());
-    let run = |options: &[&str], enough: &dyn Fn() -> bool| {
-        let target = format!("{}/large file", proxy.address);
-        let mut command = world.command([&["get"], options, &[&target, "copy"]].concat());
-        let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        wait_for("a block has come", enough);
-        signal(&child, Signal::INT);
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(130));
-        String::from_utf8(output.stderr).unwrap()
-    };
-    let said = run(&[], &|| len(&part) as usize > 2 * BLOCK + 100_000);
+    let target = format!("{}/large file", proxy.address);
+    let run =
+        |most: u64, enough: &dyn Fn() -> bool| interrupted(&world, &proxy, most, &["get", &target, "copy"], enough);
+    let said = run(SOME, &|| len(&part) as usize > 2 * BLOCK + 100_000);
     assert!(said.contains("MiB are kept") && said.contains(" get -c '"), "{said}");
     let kept = len(&part);
     assert!(kept as usize >= 2 * BLOCK && (kept as usize).is_multiple_of(BLOCK), "{kept}");
@@ -55,7 +47,7 @@ fn what_was_proven_stays_after_an_interruption_and_the_hint_names_the_command_th
             is_other && len(&entry.path()) > 100_000
         })
     };
-    let early = run(&[], &other);
+    let early = run(LITTLE, &other);
     assert!(early.contains(&format!("interrupted; {} MiB are kept", kept >> 20)), "{early}");
     assert_eq!(len(&part), kept);
     // The very command that the hint names.
@@ -149,7 +141,7 @@ fn a_mirror_outlives_lost_lines() {
     for n in 0..40 {
         fs::write(world.local(format!("tree/{n}")), vec![n; 300_000]).unwrap();
     }
-    let proxy = Proxy::slow(&world);
+    let proxy = Proxy::start(&world);
     world.trust(proxy.address);
     for (from, to) in [
         ("./tree".to_owned(), format!("alice@{}/m", proxy.address)),
@@ -157,10 +149,13 @@ fn a_mirror_outlives_lost_lines() {
     ] {
         let mut command = world.command(["mirror", "--json", &from, &to]);
         command.env("SEALIFT_PASSWORD", PASSWORD).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A quarter of it.
+        proxy.holds_after(3_000_000);
         let child = command.stdin(Stdio::null()).spawn().unwrap();
         let folder = if from == "./tree" { world.remote("alice", "m") } else { world.local("back") };
         wait_for("some files are there", || fs::read_dir(&folder).is_ok_and(|entries| entries.count() > 5));
         proxy.cut();
+        proxy.lets_all_pass();
         let done = child.wait_with_output().unwrap();
         let (told, said) = (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap());
         assert_eq!(done.status.code(), Some(0), "{said}");
@@ -181,14 +176,13 @@ fn a_mirror_outlives_lost_lines() {
 /// A server that shows nobody in gives up on those who do not log in; whoever was asked meanwhile is not to blame.
 #[test]
 fn a_question_may_be_answered_later_than_the_server_waits() {
-    let world = World::with(|server| server.args(["--login-timeout", "3s"]));
+    let world = World::with(|server| server.args(["--login-timeout", "6s"]));
     let gone = |count: usize| wait_for("the server gave up", || world.server.log().matches("login").count() >= count);
     let mut terminal = world.terminal(["ls", &world.alice("")]);
     terminal.expect("type the pin): ");
     gone(1);
-    std::thread::sleep(std::time::Duration::from_millis(1500));
     terminal.line("yes").expect("Password for");
-    std::thread::sleep(std::time::Duration::from_millis(4500));
+    gone(2);
     terminal.line(PASSWORD).expect("is empty");
     assert_eq!(terminal.wait().code(), Some(0));
     assert_eq!(terminal.shown().matches("type the pin").count(), 1);
@@ -203,17 +197,28 @@ fn without_home_the_accounts_own_is_used() {
     finish(command, b"").code(0);
 }
 
-/// Runs `put` or `get` through a line that takes long, and interrupts it when enough is there. What it has said.
-pub fn interrupted(world: &World, args: &[&str], enough: &dyn Fn() -> bool) -> String {
+/// Runs `put` or `get` through a line that stands still when so many bytes have passed, and interrupts it when enough is there.
+/// What it has said.
+pub fn interrupted(world: &World, proxy: &Proxy, most: u64, args: &[&str], enough: &dyn Fn() -> bool) -> String {
     let mut command = world.command(args);
     command.env("SEALIFT_PASSWORD", PASSWORD);
-    let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for("enough is there", enough);
-    signal(&child, Signal::INT);
-    let output = child.wait_with_output().unwrap();
+    let output = stopped(&mut command, Signal::INT, proxy, most, enough);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
     said
+}
+
+/// What becomes of a program that gets this signal when enough is there, and whose line stands still by then.
+fn stopped(command: &mut Command, kind: Signal, proxy: &Proxy, most: u64, enough: &dyn Fn() -> bool) -> Output {
+    proxy.holds_after(most);
+    let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("enough is there", enough);
+    signal(&child, kind);
+    let output = child.wait_with_output().unwrap();
+    // What is on its way goes nowhere any more.
+    proxy.cut();
+    proxy.lets_all_pass();
+    output
 }
 
 /// The very command that the hint names, with `-v`.
@@ -257,17 +262,18 @@ fn large() -> Vec<u8> {
 fn what_was_proven_of_an_upload_stays_after_an_interruption_and_a_plain_put_leaves_it_alone() {
     let world = World::trusting();
     fs::write(world.local("large file"), large()).unwrap();
-    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    let proxy = Proxy::start(&world);
     world.trust(proxy.address);
     let target = format!("alice@{}/copy", proxy.address);
-    let said = interrupted(&world, &["put", "large file", &target], &|| has_come(&world, 2 * BLOCK + 100_000));
+    let said =
+        interrupted(&world, &proxy, SOME, &["put", "large file", &target], &|| has_come(&world, 2 * BLOCK + 100_000));
     assert!(said.contains("MiB are kept") && said.contains(" put -c 'large file' "), "{said}");
     let whole_blocks = || staged(&world).iter().all(|size| size.is_multiple_of(BLOCK));
     wait_for("the server keeps what is proven", whole_blocks);
     let kept = staged(&world);
     assert!(kept.len() == 1 && kept[0] >= 2 * BLOCK, "{kept:?}");
     // Begun afresh and interrupted early: what was there before is still there.
-    let early = interrupted(&world, &["put", "large file", &target], &|| staged(&world).len() > 1);
+    let early = interrupted(&world, &proxy, LITTLE, &["put", "large file", &target], &|| staged(&world).len() > 1);
     assert!(early.contains("interrupted; ") && early.contains(" put -c 'large file' "), "{early}");
     wait_for("the other one is gone", || staged(&world).len() == 1);
     assert_eq!(staged(&world), kept);
@@ -279,22 +285,18 @@ fn what_was_proven_of_an_upload_stays_after_an_interruption_and_a_plain_put_leav
 fn a_killed_put_is_gone_on_with_after_a_plain_one_too() {
     let world = World::trusting();
     fs::write(world.local("large"), large()).unwrap();
-    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    let proxy = Proxy::start(&world);
     world.trust(proxy.address);
     let target = format!("alice@{}/copy", proxy.address);
-    let killed = |enough: &dyn Fn() -> bool| {
+    let killed = |most: u64, enough: &dyn Fn() -> bool| {
         let mut command = world.command(["put", "large", &target]);
-        command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        wait_for("enough is there", enough);
-        signal(&child, Signal::KILL);
-        child.wait().unwrap();
+        stopped(command.env("SEALIFT_PASSWORD", PASSWORD), Signal::KILL, &proxy, most, enough);
     };
-    killed(&|| has_come(&world, 2 * BLOCK + 100_000));
+    killed(SOME, &|| has_come(&world, 2 * BLOCK + 100_000));
     let whole_blocks = || staged(&world).iter().all(|size| size.is_multiple_of(BLOCK));
     wait_for("the server keeps what is proven", whole_blocks);
     let kept = staged(&world);
-    killed(&|| staged(&world).len() > 1);
+    killed(LITTLE, &|| staged(&world).len() > 1);
     wait_for("the other one is gone", || staged(&world).len() == 1);
     assert_eq!(staged(&world), kept);
     world.run(["put", "-v", "-c", "large", &world.alice("copy")]).code(0).said("goes on after");
@@ -309,14 +311,15 @@ fn the_command_that_goes_on_with_a_tree_goes_where_the_first_one_went() {
         fs::write(root.join("d/small"), "small").unwrap();
         fs::write(root.join("large"), large()).unwrap();
     }
-    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    let proxy = Proxy::start(&world);
     world.trust(proxy.address);
     let at = |path: &str| format!("alice@{}/{path}", proxy.address);
     fs::create_dir(world.remote("alice", "there")).unwrap();
     fs::create_dir(world.local("here")).unwrap();
     let expected = ["d", "d/small", "large"];
     for (to, lies_in) in [(at("new"), "new"), (at("there/"), "there/tree")] {
-        let said = interrupted(&world, &["put", "-r", "tree", &to], &|| has_come(&world, 2 * BLOCK + 100_000));
+        let said =
+            interrupted(&world, &proxy, SOME, &["put", "-r", "tree", &to], &|| has_come(&world, 2 * BLOCK + 100_000));
         wait_for("the server keeps what is proven", || staged(&world).iter().all(|size| size.is_multiple_of(BLOCK)));
         go_on(&world, &said).code(0).said("goes on after");
         assert_eq!(crate::common::program::names(&world.remote("alice", lies_in)), expected, "{said}");
@@ -325,7 +328,7 @@ fn the_command_that_goes_on_with_a_tree_goes_where_the_first_one_went() {
     for (to, lies_in) in [("new", "new"), ("here", "here/tree")] {
         let part = world.local(lies_in).join(".large.sealift-part");
         let enough = || fs::metadata(&part).is_ok_and(|part| part.len() as usize > BLOCK + 100_000);
-        let said = interrupted(&world, &["get", "-r", &at("tree"), to], &enough);
+        let said = interrupted(&world, &proxy, LESS, &["get", "-r", &at("tree"), to], &enough);
         go_on(&world, &said).code(0).said("goes on after");
         assert_eq!(crate::common::program::names(&world.local(lies_in)), expected, "{said}");
         assert!(fs::read(world.local(lies_in).join("large")).unwrap() == large());
@@ -339,13 +342,13 @@ fn what_is_finished_of_a_tree_does_not_move_again_after_an_interruption() {
         fs::create_dir_all(&root).unwrap();
         (0..40u8).for_each(|n| fs::write(root.join(n.to_string()), vec![n; 300_000]).unwrap());
     }
-    let proxy = Proxy::slow(&world);
+    let proxy = Proxy::start(&world);
     world.trust(proxy.address);
     let at = |path: &str| format!("alice@{}/{path}", proxy.address);
     let (sent, fetched) = (world.remote("alice", "new"), world.local("got"));
     for (args, to) in [(["put", "-r", "tree", &at("new")], &sent), (["get", "-r", &at("there"), "got"], &fetched)] {
         let is_there = |n: u8| fs::metadata(to.join(n.to_string())).is_ok();
-        let said = interrupted(&world, &args, &|| (0..40).filter(|n| is_there(*n)).count() > 5);
+        let said = interrupted(&world, &proxy, 3_000_000, &args, &|| (0..40).filter(|n| is_there(*n)).count() > 5);
         let finished = (0..40).filter(|n| is_there(*n)).count();
         let done = go_on(&world, &said).code(0);
         let unchanged = done.stderr.matches(": there already").count();
@@ -401,40 +404,34 @@ fn what_only_seems_to_be_finished_moves_again() {
 #[test]
 fn what_killed_gets_left_is_told_of_and_is_gone_when_the_file_is_whole() {
     let world = World::trusting();
-    let bytes = bytes(60_000_000);
+    let bytes = large();
     fs::write(world.remote("public", "large"), &bytes).unwrap();
-    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    let proxy = Proxy::start(&world);
     world.trust(proxy.address);
     let parts = || -> Vec<(PathBuf, u64)> {
         let found = fs::read_dir(world.work.path()).unwrap().map(|entry| entry.unwrap().path());
         let found = found.filter(|path| path.to_string_lossy().ends_with(".sealift-part"));
         found.map(|path| (path.clone(), fs::metadata(path).map_or(0, |meta| meta.len()))).collect()
     };
-    let begun = || {
-        let target = format!("{}/large", proxy.address);
-        world.command(["get", &target, "copy"]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-    };
-    let killed = |enough: &dyn Fn() -> bool| {
-        let child = begun();
-        wait_for("enough has come", enough);
-        signal(&child, Signal::KILL);
-        child.wait_with_output().unwrap();
-    };
-    killed(&|| parts().iter().any(|(_, len)| *len as usize > 2 * BLOCK + 100_000));
-    killed(&|| parts().iter().filter(|(_, len)| *len > 100_000).count() == 2);
+    let get = || world.command(["get", &format!("{}/large", proxy.address), "copy"]);
+    let killed = |most: u64, enough: &dyn Fn() -> bool| drop(stopped(&mut get(), Signal::KILL, &proxy, most, enough));
+    killed(SOME, &|| parts().iter().any(|(_, len)| *len as usize > 2 * BLOCK + 100_000));
+    killed(LITTLE, &|| parts().iter().filter(|(_, len)| *len > 100_000).count() == 2);
     // One that still runs has a third: it is told of what nobody writes, and what it has is taken from it by nobody.
-    let mut running = begun();
+    proxy.holds_after(LITTLE);
+    let mut running = get().stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("a third has begun", || parts().iter().filter(|(_, len)| *len > 100_000).count() == 3);
     let direct = world.public("large");
     let done = world.run(["get", "-c", &direct, "copy"]).code(0).said("(of that 32 MiB were there already)");
     assert!(!done.stderr.contains("-c goes on"), "{}", done.stderr);
     assert_eq!(fs::read(world.local("copy")).unwrap(), bytes);
     assert_eq!(parts().len(), 1, "{:?}", parts());
+    proxy.lets_all_pass();
     assert!(running.wait().unwrap().success());
     assert_eq!(parts(), []);
     assert_eq!(fs::read(world.local("copy")).unwrap(), bytes);
     // A plain one says what is kept, and leaves nothing behind.
-    killed(&|| parts().iter().any(|(_, len)| *len as usize > BLOCK + 100_000));
+    killed(LESS, &|| parts().iter().any(|(_, len)| *len as usize > BLOCK + 100_000));
     let done = world.run(["get", &direct, "copy"]).code(0);
     let done = done.said("large: 16 MiB of an earlier try that was cut off are kept; -c goes on with them");
     assert!(!done.stderr.contains("were there already"), "{}", done.stderr);

@@ -23,12 +23,12 @@ fn what_is_said_of_a_transfer_that_was_cut_off_does_not_name_the_link_it_came_by
     fs::create_dir(world.remote("alice", "inbox")).unwrap();
     fs::write(world.remote("alice", "large.bin"), bytes(12_000_000)).unwrap();
     fs::write(world.local("large"), bytes(12_000_000)).unwrap();
-    let proxy = Proxy::slow(&world);
+    let proxy = Proxy::start(&world);
     let (gives, read) = link(&world, &proxy, &[&world.alice("large.bin")]);
     let (takes, put) = link(&world, &proxy, &["--drop", &world.alice("inbox")]);
     for words in [&["get", &gives][..], &["--json", "get", &gives], &["put", "large", &takes]] {
         let before = proxy.passed();
-        let said = interrupted(&world, words, &|| proxy.passed() > before + 2_000_000);
+        let said = interrupted(&world, &proxy, 3_000_000, words, &|| proxy.passed() > before + 2_000_000);
         assert!(!said.contains(&read) && !said.contains(&put), "{said}");
         // Nobody finds again what was put in.
         let next = if words[0] == "put" { "The same command begins anew." } else { "The same command with -c goes on" };
@@ -36,6 +36,7 @@ fn what_is_said_of_a_transfer_that_was_cut_off_does_not_name_the_link_it_came_by
     }
     let before = proxy.passed();
     let mut command = world.command(["--retry", "0", "put", "large", &takes]);
+    proxy.holds_after(3_000_000);
     let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     eventually("some of it came", || proxy.passed() > before + 2_000_000);
     proxy.cut();

@@ -336,15 +336,16 @@ fn put_by_a_link_goes_on_where_the_line_broke() {
     let large = bytes(12_000_000);
     fs::write(world.local("large.bin"), &large).unwrap();
     let url = link(&world, &["--drop", "--max-size", "12M", "--max-files", "1", &world.alice("inbox")]);
-    let proxy = Proxy::slow(&world);
+    let proxy = Proxy::start(&world);
     let url = url.replace(&world.server.address(), &proxy.address.to_string());
     let config = tempfile::tempdir().unwrap();
     let mut command = world.command(["put", "-v", "large.bin", &url]);
     command.env("SEALIFT_CONFIG_DIR", config.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    proxy.holds_after(5_000_000);
     let child = command.stdin(Stdio::null()).spawn().unwrap();
     eventually("some of it came", || proxy.passed() > 4_000_000);
     proxy.cut();
-    proxy.hurry();
+    proxy.lets_all_pass();
     let done = child.wait_with_output().unwrap();
     let said = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(0), "{said}");

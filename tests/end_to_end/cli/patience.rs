@@ -10,7 +10,7 @@ use crate::common::stalling::Stalling;
 
 /// A server that reads a file for longer than the program waits for one that is silent.
 fn reads_for_long(answer: &str) -> Vec<u8> {
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(6));
     answer.as_bytes().to_vec()
 }
 
@@ -20,7 +20,7 @@ fn a_server_that_reads_a_whole_file_is_waited_for() {
     let answer = format!("213 hash size=4 mtime=0 hash={} {IDS}\r\n", blake3::hash(b"data"));
     let said = answer.clone();
     let liar = Liar::start(move |_| reads_for_long(&said));
-    let words = ["--pin", &liar.pin, "--timeout", "1s", "--retry", "0"];
+    let words = ["--pin", &liar.pin, "--timeout", "4s", "--retry", "0"];
     world.run([&words[..], &["hash", &format!("{}/x", liar.address)]].concat()).code(0);
 
     // As it is asked to prove that a download may go on.
@@ -30,7 +30,7 @@ fn a_server_that_reads_a_whole_file_is_waited_for() {
     });
     let part = fs::File::create(world.local(".x.sealift-part")).unwrap();
     part.set_len(sealift::limits::HASH_BLOCK).unwrap();
-    let words = ["--pin", &liar.pin, "--timeout", "1s", "--retry", "0"];
+    let words = ["--pin", &liar.pin, "--timeout", "4s", "--retry", "0"];
     world.run([&words[..], &["get", "-c", &format!("{}/x", liar.address)]].concat()).code(3);
     let received = String::from_utf8(liar.received()).unwrap();
     assert!(received.contains("\nHASH x length=16777216") && received.contains("\nDOWNLOAD x"), "{received}");
@@ -51,7 +51,7 @@ fn a_further_connection_that_never_greets_leaves_the_transfer_to_the_others() {
         world.trust(line.address);
         let words = words.iter().map(|word| word.replace("host/", &format!("alice@{}/", line.address)));
         let words: Vec<_> =
-            ["-v", "--timeout", "3s", "--retry", "0"].map(str::to_owned).into_iter().chain(words).collect();
+            ["-v", "--timeout", "10s", "--retry", "0"].map(str::to_owned).into_iter().chain(words).collect();
         world.run(&words).code(0).said("1 of 2 connections: ");
         assert_eq!(line.connections(), 2, "{words:?}");
     }

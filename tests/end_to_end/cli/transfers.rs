@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use crate::common::program::{PASSWORD, Proxy, World, names};
-use crate::common::text;
+use crate::common::{eventually, text};
 
 const FILES: u32 = 300;
 
@@ -67,7 +66,7 @@ fn each_file_of_many_moves_once_over_one_of_several_connections() {
 fn several_connections_that_are_lost_are_made_anew_and_nothing_is_moved_twice() {
     let world = World::trusting();
     make(&world.local("tree"));
-    let proxy = Proxy::with_pause(&world, Duration::from_millis(2));
+    let proxy = Proxy::start(&world);
     world.trust(proxy.address);
     let at = |path: &str| format!("alice@{}/{path}", proxy.address);
     let (sent, got) = (world.remote("alice", "sent"), world.local("got"));
@@ -77,15 +76,14 @@ fn several_connections_that_are_lost_are_made_anew_and_nothing_is_moved_twice() 
     ] {
         let mut command = world.command(args);
         command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stderr(Stdio::piped());
+        // About half of it.
+        proxy.holds_after(600_000);
         let child = command.spawn().unwrap();
-        let is_under_way = || (0..7).any(|n| fs::read_dir(to.join(format!("d{n}"))).is_ok_and(|d| d.count() > 5));
-        for _ in 0..6000 {
-            if is_under_way() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        eventually("some files are there", || {
+            (0..7).any(|n| fs::read_dir(to.join(format!("d{n}"))).is_ok_and(|d| d.count() > 5))
+        });
         proxy.cut();
+        proxy.lets_all_pass();
         let done = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success() && said.contains("; again in ") && said.contains("300 files, "), "{said}");
