@@ -20,7 +20,7 @@ const LONG_HELLO: [u8; 9] = [22, 3, 1, 0x3f, 0xff, 1, 0, 0x3f, 0xfb];
 
 /// A server that waits for nobody, but forgives a machine that is busy.
 fn impatient() -> Daemon {
-    let options = ["--handshake-timeout", "2s", "--login-timeout", "4s", "--stall-window", "2s"];
+    let options = ["--handshake-timeout", "5s", "--login-timeout", "8s", "--stall-window", "5s"];
     let daemon = Daemon::builder().args(options).start();
     daemon.add_user("alice", "right", "full");
     daemon
@@ -117,7 +117,7 @@ fn connection_flood() {
     let ended = |sockets: &mut Vec<TcpStream>| sockets.iter_mut().filter_map(|s| has_ended(s).then_some(())).count();
 
     // From one address: so many get in, the others are refused.
-    let daemon = Daemon::builder().args(["--max-per-source", "30"]).start();
+    let daemon = Daemon::builder().args(["--max-per-source", "30", "--handshake-timeout", "1h"]).start();
     let mut established = RawClient::logged_in(&daemon, "anonymous", "");
     let mut sockets = flood(&daemon, 60);
     eventually("31 are refused", || ended(&mut sockets) >= 31);
@@ -127,7 +127,7 @@ fn connection_flood() {
     eventually("the places come back", || RawClient::try_silent(daemon.port()).is_ok());
 
     // In total: the others of the same address are refused and cost no descriptor.
-    let daemon = Daemon::builder().args(["--max-connections", "30"]).start();
+    let daemon = Daemon::builder().args(["--max-connections", "30", "--handshake-timeout", "1h"]).start();
     let mut established = RawClient::logged_in(&daemon, "anonymous", "");
     let figures = Figures::of(&daemon);
     let before = figures.descriptors();
@@ -194,7 +194,7 @@ fn huge_length() {
 #[test]
 fn file_descriptor_famine() {
     let _turn = alone();
-    let daemon = Daemon::start();
+    let daemon = Daemon::builder().args(["--handshake-timeout", "1h"]).start();
     fs::write(daemon.public().join("file"), "content").unwrap();
     let mut established = RawClient::logged_in(&daemon, "anonymous", "");
     let figures = Figures::of(&daemon);
@@ -238,6 +238,10 @@ fn slow_reader() {
         |served: &mut RawClient| -> usize { served.ask("STATUS").2.get("connections").unwrap().parse().unwrap() };
     // Others are served meanwhile, and for as long as it lasts.
     let mut threads = figures.threads();
+    for _ in 0..20 {
+        thread::sleep(Duration::from_millis(50));
+        threads = threads.min(figures.threads());
+    }
     eventually("all readers are given up", || {
         assert_eq!(served.download("file").unwrap().len(), content.len());
         let left = connections(&mut served);

@@ -180,10 +180,13 @@ fn a_file_that_grows_is_gone_on_with_where_its_line_was_lost() {
     let part = world.local(".copy.sealift-part");
     let mut command = world.command(["get", "-v", "--growing", &format!("alice@{}/log", proxy.address), "copy"]);
     command.env("SEALIFT_PASSWORD", crate::common::program::PASSWORD);
+    // More than that of 30 MiB.
+    proxy.holds_after(20_000_000);
     let watched = thread::spawn(move || crate::common::program::finish(command, b""));
     let block = sealift::limits::HASH_BLOCK + (1 << 20);
     crate::common::eventually("a block has come", || fs::metadata(&part).is_ok_and(|part| part.len() > block));
     proxy.cut();
+    proxy.lets_all_pass();
     watched.join().unwrap().code(0).said("goes on after 16 MiB");
     growing.was(&fs::read(world.local("copy")).unwrap());
 }
@@ -209,9 +212,9 @@ fn what_is_changed_and_not_only_added_to_is_no_growing_file() {
     });
     let said = "changed while it was sent";
     // Slow enough for a change to come on a busy machine.
-    world.run(["get", "--growing", "--limit-rate", "20M", &world.alice("logs/log"), "copy"]).code(8).said(said);
-    world.run(["cat", "--growing", "--limit-rate", "20M", &world.alice("logs/log")]).code(8).said(said);
-    world.run(["mirror", "--growing", "--limit-rate", "20M", &world.alice("logs"), "./mirrored"]).code(8).said(said);
+    world.run(["get", "--growing", "--limit-rate", "10M", &world.alice("logs/log"), "copy"]).code(8).said(said);
+    world.run(["cat", "--growing", "--limit-rate", "10M", &world.alice("logs/log")]).code(8).said(said);
+    world.run(["mirror", "--growing", "--limit-rate", "10M", &world.alice("logs"), "./mirrored"]).code(8).said(said);
     stop.store(true, Ordering::Relaxed);
     changing.join().unwrap();
     assert!(!world.local("copy").exists() && !world.local("mirrored/log").exists());

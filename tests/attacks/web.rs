@@ -256,11 +256,13 @@ fn web_smuggling() {
 
 #[test]
 fn web_slow_heads() {
-    let daemon = Daemon::builder().args(["--login-timeout", "2s", "--handshake-timeout", "2s"]).start();
-    let mut slow: Vec<_> = (0..50).map(|_| RawWeb::connect(&daemon, &["http/1.1"])).collect();
-    for web in &mut slow {
+    let daemon = Daemon::builder().args(["--login-timeout", "6s", "--handshake-timeout", "6s"]).start();
+    let begun = |_| {
+        let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
         web.send("GET / HTTP/1.1\r\nHost: x\r\nX-");
-    }
+        web
+    };
+    let slow: Vec<_> = (0..50).map(begun).collect();
     // Others are served meanwhile.
     assert_eq!(curl(&daemon, &[], "/").status, 200);
     for mut web in slow {
@@ -277,7 +279,7 @@ fn web_slow_heads() {
 
 #[test]
 fn web_stalled_readers() {
-    let daemon = Daemon::builder().args(["--stall-window", "3s"]).start();
+    let daemon = Daemon::builder().args(["--stall-window", "8s"]).start();
     fs::write(daemon.public().join("large"), vec![7; 24 * 1024 * 1024]).unwrap();
     fs::write(daemon.public().join("small"), "small").unwrap();
     assert_eq!(curl(&daemon, &[], "/small").text(), "small");

@@ -216,7 +216,7 @@ fn web_upload_through_links() {
 #[test]
 fn web_announced_and_never_sent() {
     let world = world();
-    let daemon = world.daemon().args(["--stall-window", "2s"]).start();
+    let daemon = world.daemon().args(["--stall-window", "5s"]).start();
     let before = all(&world);
     assert_eq!(ask(&daemon, "GET", "/~alice/file", &[]).status, 200, "the home is open");
     let idle = Figures::of(&daemon).descriptors();
@@ -250,7 +250,7 @@ fn web_announced_and_never_sent() {
 #[test]
 fn web_slow_bodies() {
     let world = world();
-    let daemon = world.daemon().args(["--stall-window", "3s", "--max-per-source", "2000"]).start();
+    let daemon = world.daemon().args(["--stall-window", "5s", "--max-per-source", "2000"]).start();
     assert_eq!(ask(&daemon, "PUT", "/~alice/small", &[]).status, 201);
     let idle = Figures::of(&daemon).descriptors();
     let mut slow: Vec<_> = (0..1000)

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use rustix::process::Signal;
 use sealift::client::keys::LoginKey;
@@ -410,14 +411,19 @@ fn kill_while_enrolling() {
     let place = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::builder().within(place.path()).start();
     daemon.add_user("alice", "given", "full");
-    let mut before: Vec<LoginKey> = Vec::new();
-    for turn in 1..=6_u64 {
+    // How long one takes here, so that the others are cut off anywhere in it.
+    let mut before = vec![fresh()];
+    let mut alice = RawClient::logged_in(&daemon, "alice", "given");
+    let begun = Instant::now();
+    assert_eq!(enrol(&mut alice, &daemon, &before[0], None), "enrolled");
+    let whole = begun.elapsed();
+    for turn in 1..=6_u32 {
         let key = fresh();
         let mut alice = RawClient::logged_in(&daemon, "alice", "given");
         let asked = nonce(&mut alice);
         let own = signed(&key, Purpose::Enrolled, &asked, "alice", pin(&daemon));
         alice.line(format!("ENROL laptop {own} present=given"));
-        std::thread::sleep(std::time::Duration::from_millis(turn * 8));
+        std::thread::sleep(whole * turn / 5);
         daemon = again(daemon, &place);
         assert!(before.iter().all(|key| enters(&daemon, key)), "what was enrolled before stays");
         if enters(&daemon, &key) {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use rustix::process::Signal;
 
@@ -130,13 +131,17 @@ fn a_kill_leaves_the_old_password_or_the_new_one() {
     let place = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::builder().within(place.path()).start();
     daemon.add_user("alice", "pass0", "full");
-    let mut present = "pass0".to_owned();
-    for turn in 1..=8_u64 {
+    // Two hashes, and the writing is somewhere behind them.
+    let mut alice = RawClient::logged_in(&daemon, "alice", "pass0");
+    let begun = Instant::now();
+    assert_eq!(word(&mut alice, "PASSWD first present=pass0"), "changed");
+    let whole = begun.elapsed();
+    let mut present = "first".to_owned();
+    for turn in 1..=8_u32 {
         let new = format!("pass{turn}");
         let mut alice = RawClient::logged_in(&daemon, "alice", &present);
         alice.line(format!("PASSWD {new} present={present}"));
-        // Two hashes take tens of milliseconds; the writing is somewhere behind them.
-        std::thread::sleep(std::time::Duration::from_millis(turn * 15));
+        std::thread::sleep(whole * turn / 6);
         daemon = again(daemon, &place);
         let right: Vec<&str> =
             [present.as_str(), &new].into_iter().filter(|p| login(&daemon, p) == "welcome").collect();
@@ -270,11 +275,16 @@ fn a_kill_leaves_an_invitation_used_or_usable() {
     let place = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::builder().within(place.path()).start();
     daemon.add_user("alice", "given", "full");
-    for turn in 0..6_u64 {
+    let secret = invited(&daemon);
+    let mut client = RawClient::connect(&daemon);
+    let begun = Instant::now();
+    assert_eq!(word(&mut client, &format!("REDEEM alice {secret} password=first")), "welcome");
+    let whole = begun.elapsed();
+    for turn in 0..6_u32 {
         let (secret, new) = (invited(&daemon), format!("mine{turn}"));
         let mut client = RawClient::connect(&daemon);
         client.line(format!("REDEEM alice {secret} password={new}"));
-        std::thread::sleep(std::time::Duration::from_millis(turn * 12));
+        std::thread::sleep(whole * turn / 4);
         daemon = again(daemon, &place);
         let was_used = login(&daemon, &new) == "welcome";
         let works = redeem(&daemon, "alice", &secret, "second") == "welcome";

@@ -4,14 +4,32 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use rustix::fs::{CWD, FileType, makedev, mknodat};
+use rustix::process::Signal;
 
 use super::until;
-use crate::common::{World, assert_nothing_staged, enter, section};
+use crate::common::{Daemon, RawClient, World, assert_nothing_staged, enter, section};
 
 /// Bytes that the process of this id has read so far, of files and sockets.
 fn read_so_far(pid: u32) -> u64 {
     let counted = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
     counted.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}
+
+/// Begins to copy `large`, which is so large, to `other`, and stops the server in the middle of that. On a machine that has much to do
+/// all of it may have been copied by then, and is once more.
+fn catch_a_copy(daemon: &Daemon, client: &mut RawClient, size: usize) {
+    until("a copy is caught in its middle", || {
+        let before = read_so_far(daemon.pid());
+        client.line("COPY large other");
+        until("it is under way", || read_so_far(daemon.pid()) > before + (16 << 20));
+        daemon.signal(Signal::STOP);
+        let is_caught = read_so_far(daemon.pid()) < before + size as u64 / 2;
+        if !is_caught {
+            daemon.signal(Signal::CONT);
+            assert_eq!((client.reply().0, client.ask("DELETE other").0), (226, 250));
+        }
+        is_caught
+    });
 }
 
 /// Nobody goes on with a copy: what was there of it when the server was killed must not take its place for days.
@@ -23,10 +41,7 @@ fn copy_killed() {
     let home = world.home("alice");
     // No zeros: a hole is no beginning of anything.
     fs::write(home.join("large"), vec![7; SIZE]).unwrap();
-    let before = read_so_far(daemon.pid());
-    let mut alice = enter(&daemon, "alice");
-    alice.line("COPY large other");
-    until("it is under way", || read_so_far(daemon.pid()) > before + (64 << 20));
+    catch_a_copy(&daemon, &mut enter(&daemon, "alice"), SIZE);
     daemon.kill();
     fs::remove_file(world.place().join("log")).unwrap();
     let daemon = world.start();
@@ -161,14 +176,13 @@ fn copy_of_a_file_that_changes() {
     let file = File::options().write(true).open(home.join("large")).unwrap();
     let mut alice = enter(&daemon, "alice");
     for change in ["written to", "longer", "shorter"] {
-        let before = read_so_far(daemon.pid());
-        alice.line("COPY large other");
-        until("it is under way", || read_so_far(daemon.pid()) > before + (16 << 20));
+        catch_a_copy(&daemon, &mut alice, SIZE);
         match change {
             "written to" => file.write_all_at(b"changed", 0).unwrap(),
             "longer" => file.set_len((SIZE + 1) as u64).unwrap(),
             _ => file.set_len(SIZE as u64 / 2).unwrap(),
         }
+        daemon.signal(Signal::CONT);
         assert_eq!(alice.reply().1, "torn", "{change}");
         assert!(!home.join("other").exists(), "{change}");
     }
