@@ -31,8 +31,9 @@ pub const AUDIT_LINE_MAX: u64 = 256 * 1024;
 /// times as much in the audit.
 pub const AUDIT_PATH: usize = 1024;
 
-/// Bytes of lines that all who are no user and come from one place may have written at once, of what failed or changed nothing: some
-/// 40,000 lines, so that a copy of 10,000 small files that anybody may read is written down whole, and from four places at once, too.
+/// Bytes of lines that all who are no user and come from one place may have written at once, of logins and of what failed or changed
+/// nothing: some 40,000 lines, so that a copy of 10,000 small files that anybody may read is written down whole, and from four places at
+/// once, too.
 pub const AUDIT_SHARE: u64 = 16 * 1024 * 1024;
 
 /// Bytes of that which they get back in a second: some 40 lines, more than people cause, and 1.4 GB a day (one that pipelined DOWNLOAD

@@ -188,8 +188,12 @@ fn administration_without_end() {
     assert!(after < before + 64 * 1024, "{before} KiB before, {after} KiB after");
 }
 
-/// Anybody, and whoever has a link, asks without end for what is not there and reads what is empty, under names that take nine times as
-/// much in the audit: it grows by their share and says how many lines are left out. All of a user's at the same address is written.
+/// So many come and go without doing anything.
+const PASSING: u64 = 200;
+
+/// Anybody, and whoever has a link, comes and goes, guesses at a password, asks without end for what is not there and reads what is
+/// empty, under names that take nine times as much in the audit: it grows by their share and says how many lines are left out. All of a
+/// user's at the same address is written.
 #[test]
 fn audit_filled_by_strangers() {
     let world = World::of(&["alice"]);
@@ -205,6 +209,11 @@ fn audit_filled_by_strangers() {
     let mut visitor = RawClient::connect(&daemon);
     assert_eq!(visitor.ask(format!("VISIT {secret}")).1, "welcome");
     let began = Instant::now();
+    for _ in 0..PASSING {
+        RawClient::connect(&daemon).login("anonymous", "");
+    }
+    let mut guessing = RawClient::connect(&daemon);
+    (0..limits::LOGIN_FAILURES_MAX).for_each(|_| assert_eq!(guessing.try_login("mallory", "x").1, "login-failed"));
     let missing = vec![[0xfe; 250]; 16].join(&b'/');
     let line = |verb: &str| [verb.as_bytes(), &missing].concat();
     for _ in 0..900 {
@@ -215,19 +224,21 @@ fn audit_filled_by_strangers() {
         assert_eq!(alice.ask(line("DOWNLOAD ")).1, "not-found");
     }
     drop((anybody, visitor, alice));
+    drop(enter(&daemon, "alice"));
     assert_eq!(daemon.stop().code, Some(0));
     let audit = fs::read_to_string(world.place().join("audit/audit.jsonl")).unwrap();
     let lines: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let told = audit.lines().filter(|line| line.contains("\"verb\""));
-    let (of_alice, others): (Vec<_>, Vec<_>) = told.partition(|line| line.contains("\"user\":\"alice\""));
-    assert_eq!(of_alice.len(), 901, "with the link");
+    let by_somebody = audit.lines().filter(|line| line.contains("\"peer\""));
+    let (of_alice, others): (Vec<_>, Vec<_>) = by_somebody.partition(|line| line.contains("\"user\":\"alice\""));
+    assert_eq!(of_alice.len(), 901 + 4, "with the link, and two logins and their ends");
     let written: usize = others.iter().map(|line| line.len() + 1).sum();
     let most = limits::AUDIT_SHARE + limits::AUDIT_SHARE_RATE * (began.elapsed().as_secs() + 1);
     assert!(written as u64 <= most, "{written} bytes, and {most} are the share");
     let gaps: Vec<_> = lines.iter().filter(|line| line["event"] == "left-out").collect();
     let left_out: u64 = gaps.iter().map(|line| line["lines"].as_u64().unwrap()).sum();
     assert!(left_out > 0 && gaps.iter().all(|line| line["from"] == "127.0.0.1"), "{gaps:?}");
-    assert_eq!(others.len() as u64 + left_out, 4 * 900, "each is written or counted");
+    let logins = 2 * (PASSING + 2) + u64::from(limits::LOGIN_FAILURES_MAX);
+    assert_eq!(others.len() as u64 + left_out, 4 * 900 + logins, "each is written or counted");
     assert!(lines.iter().all(|line| line["event"] != "lost"));
 }
 

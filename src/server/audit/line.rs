@@ -38,13 +38,8 @@ pub fn is_bounded(event: &Event<'_>) -> bool {
             Ok(came) => !operation.action.is_lasting() || matches!(came.word, "same" | "unable"),
             Err(_) => true,
         },
-        What::TurnedAway { .. } => true,
-        What::Started
-        | What::Began { .. }
-        | What::Refused { .. }
-        | What::Rotten { .. }
-        | What::Ended { .. }
-        | What::Stopped => false,
+        What::Began { .. } | What::Refused { .. } | What::TurnedAway { .. } | What::Ended { .. } => true,
+        What::Started | What::Rotten { .. } | What::Stopped => false,
     }
 }
 

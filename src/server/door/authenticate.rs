@@ -152,9 +152,10 @@ async fn refused(
         shared.registry.counters().login_refused(with, error.kind());
         let barred = barred(error).map(ToString::to_string);
         let what = What::Refused { with, why: error.kind(), barred: barred.as_deref() };
-        let (at, user) = (SystemTime::now(), user.as_deref());
-        shared.registry.tell(&Event { at, peer: Some(peer), protocol: Some(protocol), session: None, user, what });
-        if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
+        let (at, user, source) = (SystemTime::now(), user.as_deref(), Source::from(peer.ip()));
+        let event = Event { at, peer: Some(peer), protocol: Some(protocol), session: None, user, what };
+        shared.registry.tell_of(&source, &event);
+        if shared.registry.log_shares().allows(&source) {
             match barred {
                 // Whoever tries this knows the password or has the key: what is wrong is said here, and here alone.
                 Some(why) => info!(%peer, user, word = error.kind().word(), %why, "login refused"),
