@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::fs::{FileType, Mode, mknodat};
 use rustix::process::Signal;
 
+use crate::common::eventually;
 use crate::common::program::{PASSWORD, Proxy, World, signal};
 
 /// What a [`Proxy`] pauses after each piece, so that a file grows many times while it passes.
@@ -119,6 +120,8 @@ impl Growing {
     /// Whether this is what the file was at one moment since the beginning, and not what it is now.
     #[track_caller]
     fn was(&self, copy: &[u8]) {
+        let len = || usize::try_from(fs::metadata(&self.path).unwrap().len()).unwrap();
+        eventually("it has grown since", || len() > copy.len());
         let now = fs::read(&self.path).unwrap();
         let is_its_beginning = copy.len() > self.before.len() && copy.len() < now.len() && now.starts_with(copy);
         assert!(is_its_beginning, "{} of {}", copy.len(), now.len());
@@ -184,7 +187,7 @@ fn a_file_that_grows_is_gone_on_with_where_its_line_was_lost() {
     proxy.holds_after(20_000_000);
     let watched = thread::spawn(move || crate::common::program::finish(command, b""));
     let block = sealift::limits::HASH_BLOCK + (1 << 20);
-    crate::common::eventually("a block has come", || fs::metadata(&part).is_ok_and(|part| part.len() > block));
+    eventually("a block has come", || fs::metadata(&part).is_ok_and(|part| part.len() > block));
     proxy.cut();
     proxy.lets_all_pass();
     watched.join().unwrap().code(0).said("goes on after 16 MiB");

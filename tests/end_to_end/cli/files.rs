@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::bytes;
 use crate::common::program::{Proxy, World, finish, signal};
+use crate::common::{bytes, eventually};
 
 fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap()
@@ -256,9 +256,7 @@ fn an_interrupted_download_leaves_nothing_behind() {
     let mut command = world.command(["get", &format!("{}/large", proxy.address), "into"]);
     let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let entries = || fs::read_dir(world.local("into")).unwrap().count();
-    while entries() == 0 {
-        std::thread::yield_now();
-    }
+    eventually("the download has begun", || entries() > 0);
     signal(&child, Signal::INT);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
