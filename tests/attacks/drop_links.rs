@@ -257,9 +257,9 @@ fn drop_link_is_void_at_once() {
     let daemon = world.start();
     let mut client = enter(&daemon, "alice");
     let unknown = told(&send(&daemon, &world, &format!("/.sealift-web/l/{}/f", "u".repeat(43)), &[]));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let (removed, kept) = (make(&mut client, "inbox drop=yes name=box"), make(&mut client, "inbox drop=yes"));
-    let over = make(&mut client, &format!("inbox drop=yes expires={}", now + 2));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let over = make(&mut client, &format!("inbox drop=yes expires={}", now + 5));
     assert_eq!(client.ask("UNLINK box").1, "removed");
     assert_eq!(told(&send(&daemon, &world, &format!("{removed}f"), &[])), unknown);
     eventually("it expires", || curl(&daemon, &[], &over).status == 404);

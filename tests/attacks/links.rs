@@ -167,7 +167,7 @@ fn link_void_at_once() {
     let removed = make(&mut client, "shared");
     // It may take a while to be asked for on a busy machine, and must not be over by then.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let over = make(&mut client, &format!("shared expires={}", now + 5));
+    let over = make(&mut client, &format!("shared expires={}", now + 10));
     let (kept, file) = (make(&mut client, "shared"), make(&mut client, "shared/file"));
     assert_eq!(get(&daemon, &url(&removed)).status, 200);
     assert_eq!(client.ask("UNLINK shared").1, "removed");
