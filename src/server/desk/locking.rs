@@ -12,8 +12,8 @@ use super::registry::Registry;
 use super::running::Running;
 use super::{Desk, Earlier, gate};
 use crate::auth::{Access, Link, LinkTag, Principal};
-use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Interrupted, Overwrite, RelPath, Seen, Store, UploadSpec};
+use crate::error::{Kind, Result};
+use crate::files::{Condition, Interrupted, Overwrite, RelPath, Store, UploadSpec};
 use crate::machine::turns;
 
 /// What others wait for until a change is done or given up: who takes a lock that would keep it out, and who withdraws the link that it
@@ -100,42 +100,6 @@ impl Desk {
             Some(folder) => folder.at.join(inside.as_bytes()).unwrap_or_else(|_| folder.at.clone()),
             None => inside,
         }
-    }
-
-    /// Presents these locks with every operation from now on, and no others.
-    pub fn present(&mut self, tokens: Vec<LockToken>) {
-        self.presented = tokens;
-    }
-
-    /// Whatever changes something from now on does it only if that is still at these paths.
-    pub fn depend_on(&mut self, elsewhere: Vec<(RelPath, Seen)>) {
-        self.elsewhere = elsewhere;
-    }
-
-    /// Lets an operation pass that changes nothing, or before which that is still there elsewhere on which its request was decided. It is
-    /// looked at in the step of the change and right before it, not under the lock that the storage has for the change.
-    pub(super) fn keep_elsewhere(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
-        if matches!(op.facts().writes, Writes::Nothing) {
-            return Ok(running);
-        }
-        match self.check_elsewhere() {
-            Ok(()) => Ok(running),
-            Err(error) => {
-                self.commit(earlier);
-                Err(self.failed(running, error))
-            }
-        }
-    }
-
-    /// The same when the bytes of a file have come.
-    ///
-    /// # Errors
-    /// [`Kind::Changed`].
-    pub(super) fn check_elsewhere(&self) -> Result<()> {
-        self.elsewhere.iter().try_for_each(|(path, before)| match self.seen(path)?.is_still(before) {
-            true => Ok(()),
-            false => Err(Error::new(Kind::Changed, format!("{path}: somebody changed it just now"))),
-        })
     }
 
     /// The locks that are over this path.

@@ -25,6 +25,7 @@ pub mod log_shares;
 pub mod op;
 pub mod outcome;
 pub mod parts;
+pub mod preconditions;
 mod real_paths;
 pub mod registry;
 mod rest;
@@ -37,7 +38,7 @@ pub mod stand_in;
 pub mod state;
 pub mod sweep;
 #[cfg(test)]
-mod tests;
+pub(in crate::server) mod tests;
 mod throttles;
 pub mod tokens;
 mod trash;
@@ -54,9 +55,9 @@ use self::current_users::CurrentUsers;
 use self::downloads::Downloads;
 use self::gate::Need;
 use self::locking::UnderWay;
-use self::locks::LockToken;
 use self::op::Op;
 use self::outcome::{Begun, Outcome};
+use self::preconditions::Preconditions;
 use self::registry::Ticket;
 use self::rest::Rest;
 use self::running::{OperationId, Running};
@@ -96,10 +97,8 @@ pub struct Desk {
     batch: Batch,
     /// The last reading's hasher, for the next one.
     hasher: Option<Box<Hasher>>,
-    /// The locks that are presented with each operation.
-    presented: Vec<LockToken>,
-    /// What must still be there elsewhere when something is changed.
-    elsewhere: Vec<(RelPath, Seen)>,
+    /// Of the request whose operations are asked for now.
+    preconditions: Preconditions,
     /// Where downloads by links are counted that allow so many.
     downloads: Option<Arc<Downloads>>,
     /// The operation that begins is only to be done to what was seen there.
@@ -142,8 +141,7 @@ impl Desk {
             resources,
             batch: Batch::default(),
             hasher: None,
-            presented: Vec::new(),
-            elsewhere: Vec::new(),
+            preconditions: Preconditions::default(),
             downloads: None,
             seen: None,
             sender: None,
@@ -323,7 +321,7 @@ impl Desk {
     /// # Errors
     /// Why not, written down already.
     fn let_through(&mut self, op: &Op, name: &'static str, earlier: Earlier<'_>) -> Result<(Running, UnderWay)> {
-        let running = Running::new(op, name, self.principal.grants()).presenting(self.presented.clone());
+        let running = Running::new(op, name, self.principal.grants()).presenting(self.preconditions.locks.clone());
         let facts = op.facts();
         let running = self.pass(running, facts.need, facts.shares_syncs, earlier)?;
         let (running, under_way) = self.keep_locks(op, running, earlier)?;

@@ -24,9 +24,10 @@ use crate::secret::Secret;
 use crate::server::desk::tokens::Tokens;
 use crate::store::{LocalOptions, LocalStore, Staging};
 
-struct Bench {
+/// Alice's desk over a home of her own.
+pub(in crate::server) struct Bench {
     dir: TempDir,
-    desk: Desk,
+    pub desk: Desk,
     registry: Arc<Registry>,
 }
 
@@ -46,7 +47,8 @@ fn over(replace: bool) -> Condition {
 }
 
 impl Bench {
-    fn new(access: &str) -> Bench {
+    /// With this access, a word or a list with its brackets.
+    pub fn new(access: &str) -> Bench {
         Bench::bounded(access, u64::MAX)
     }
 

@@ -231,7 +231,7 @@ impl Desk {
     pub fn finish_at_once(&mut self, put: Put, earlier: Earlier<'_>) -> Worked {
         self.commit(earlier);
         let Put { upload, running, store, .. } = put;
-        let mut running = running.presenting(self.presented.clone());
+        let mut running = running.presenting(self.preconditions.locks.clone());
         let alone = Alone { came: running.moved(), store };
         let may = running.check(&self.principal).and_then(|()| match running.has_room() {
             true => turns::block_in_place(|| running.counts_its_room()),

@@ -16,6 +16,7 @@ use crate::machine::source::Source;
 use crate::machine::turns::{Class, Place, Turn, Turns};
 use crate::server::desk::Desk;
 use crate::server::desk::outcome::Outcome;
+use crate::server::desk::preconditions::Preconditions;
 use crate::server::desk::running::OperationId;
 use crate::sync::Mutex;
 
@@ -84,16 +85,18 @@ impl SharedDesk {
 
 /// What is sat at.
 pub trait Sat: Send + 'static {
-    /// Whether more waits for it than what is done next.
-    fn more_waits(&mut self, more: bool);
+    /// Something else is done now, and more waits behind it or not.
+    fn begins(&mut self, more_waits: bool);
 
     /// Nothing waits for it.
     fn is_left(&mut self);
 }
 
 impl Sat for SharedDesk {
-    fn more_waits(&mut self, more: bool) {
-        self.desk.more_waits(more);
+    fn begins(&mut self, more_waits: bool) {
+        // Those of another request: whoever forgot to say their own would act with the locks of somebody else's.
+        self.desk.require(Preconditions::default());
+        self.desk.more_waits(more_waits);
     }
 
     fn is_left(&mut self) {
@@ -262,7 +265,7 @@ impl<S: Sat> Turn for Inner<S> {
             let errand = Some(errand).filter(|errand| !errand.is_forgotten());
             let mut shared_desk = self.shared_desk.lock();
             if let Some(errand) = errand {
-                shared_desk.more_waits(more);
+                shared_desk.begins(more);
                 // What panics and has nobody who waits for it must not take those with it who come after it.
                 let _told_by_itself = catch_unwind(AssertUnwindSafe(|| errand.run(&mut shared_desk)));
             }
@@ -282,7 +285,12 @@ mod tests {
     use futures::executor::block_on;
 
     use super::*;
+    use crate::files::RelPath;
     use crate::machine::turns::Places;
+    use crate::server::desk::locks::{Scope, Terms};
+    use crate::server::desk::op::Op;
+    use crate::server::desk::outcome::Begun;
+    use crate::server::desk::tests::Bench;
 
     #[test]
     fn an_outcome_reaches_whoever_waits_for_its_operation_in_whatever_order_outcomes_come() {
@@ -298,8 +306,40 @@ mod tests {
         assert!(waiting.0.is_empty());
     }
 
+    #[test]
+    fn what_one_request_requires_is_in_force_for_no_other_one() {
+        let file = RelPath::parse(b"file").unwrap();
+        let terms = Terms { scope: Scope::Exclusive, deep: false, owner: String::new(), lasts: limits::LOCK_MAX };
+        let mut bench = Bench::new("full");
+        let lock = Op::Lock { path: file.clone(), terms };
+        let Begun::Done(Ok(Outcome::Locked { lock, .. })) = bench.desk.begin(lock, "LOCK", &mut |_, _| ()) else {
+            panic!("nobody has locked it")
+        };
+        let turns = Turns::new("test", Places::of_sessions());
+        let queue = Queue::new(SharedDesk::new(bench.desk), turns, Source::from(IpAddr::from(Ipv4Addr::LOCALHOST)));
+        let removal = move |desk: &mut Desk| {
+            let op = Op::Remove { path: file, recursive: false, for_good: false };
+            match desk.begin(op, "DELETE", &mut |_, _| ()) {
+                Begun::Done(done) => done.map(drop).map_err(|error| error.kind()),
+                _ => panic!("it is one step"),
+            }
+        };
+        let (told, noted) = sync_channel(1);
+        let other = removal.clone();
+        queue.ask(Class::Light, move |shared_desk| {
+            shared_desk.desk.require(Preconditions { locks: vec![lock.token], ..Preconditions::default() });
+        });
+        queue.note(move |shared_desk| told.send(other(&mut shared_desk.desk)).unwrap());
+        assert_eq!(noted.recv().unwrap(), Err(Kind::Locked), "it presents nothing itself");
+        let presenting = queue.ask(Class::Light, move |shared_desk| {
+            shared_desk.desk.require(Preconditions { locks: vec![lock.token], ..Preconditions::default() });
+            removal(&mut shared_desk.desk)
+        });
+        assert_eq!(block_on(presenting.done()).unwrap(), Ok(()));
+    }
+
     impl Sat for Vec<u32> {
-        fn more_waits(&mut self, _: bool) {}
+        fn begins(&mut self, _: bool) {}
 
         fn is_left(&mut self) {}
     }
@@ -336,7 +376,7 @@ mod tests {
 
     /// What was told of: whether more waited, and `L` once nothing did.
     impl Sat for String {
-        fn more_waits(&mut self, more: bool) {
+        fn begins(&mut self, more: bool) {
             self.push(if more { '+' } else { '-' });
         }
 

@@ -29,6 +29,7 @@ use crate::server::desk::inbox_room::InboxRoom;
 use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
+use crate::server::desk::preconditions::Preconditions;
 use crate::server::desk::registry::{Ending, Ticket, Way};
 use crate::server::desk::session_resources::SessionResources;
 use crate::server::door::entry::{Entry, enter};
@@ -107,7 +108,7 @@ impl WebSession {
 
     /// The locks that the request presents.
     pub fn presented(&self) -> &[LockToken] {
-        &self.presented.tokens
+        &self.presented.preconditions.locks
     }
 
     /// What was there when the `If` of the request was decided, as far as that plays a part in it.
@@ -303,6 +304,7 @@ impl WebSession {
     /// # Errors
     /// [`Kind::Internal`]: the thread has vanished.
     pub async fn give_up(&self, work: impl FnOnce(&mut Desk, &mut Waiting) + Send + 'static) -> Result<()> {
+        let locks = self.presented().to_vec();
         self.at_desk(Class::Light, move |shared_desk| {
             // What others have sent and wait for is told to them, and not to this work. Of a session that has ended it is
             // given up by the first line.
@@ -310,7 +312,7 @@ impl WebSession {
                 shared_desk.commit();
             }
             // It goes whatever is elsewhere.
-            shared_desk.desk.depend_on(Vec::new());
+            shared_desk.desk.require(Preconditions { locks, ..Preconditions::default() });
             work(&mut shared_desk.desk, &mut shared_desk.waiting);
             Ok(())
         })
@@ -332,12 +334,10 @@ impl WebSession {
         work: impl FnOnce(&mut SharedDesk) -> Result<T> + Send + 'static,
     ) -> Errand<Result<T>> {
         let we_are_at_work = self.progress.working();
-        let Presented { tokens, elsewhere, .. } = self.presented.clone();
+        let preconditions = self.presented.preconditions.clone();
         self.desk.ask(class, move |shared_desk| {
             let _until_it_is_done = we_are_at_work;
-            // Those of the request before are of no use to this one.
-            shared_desk.desk.present(tokens);
-            shared_desk.desk.depend_on(elsewhere);
+            shared_desk.desk.require(preconditions);
             work(shared_desk)
         })
     }

@@ -34,7 +34,8 @@ fn nothing_is_changed_once_something_else_is_elsewhere() {
     }
     let seen = bench.desk.seen(&path("other")).unwrap();
     let nothing = bench.desk.seen(&path("none")).unwrap();
-    bench.desk.depend_on(vec![(path("other"), seen), (path("none"), nothing)]);
+    let elsewhere = vec![(path("other"), seen), (path("none"), nothing)];
+    bench.desk.require(Preconditions { elsewhere, ..Preconditions::default() });
     let rename = |bench: &mut Bench, from: &str, to: &str| {
         let op = Op::Rename { from: path(from), to: path(to), replace: false };
         let Begun::Done(done) = bench.desk.begin(op, "RENAME", &mut nobody) else { panic!("it is one step") };
@@ -51,6 +52,6 @@ fn nothing_is_changed_once_something_else_is_elsewhere() {
     assert_eq!(rename(&mut bench, "f", "g"), Err(Kind::Changed));
     // What changes nothing does not ask.
     assert!(matches!(bench.desk.begin(Op::Stat(path("f")), "STAT", &mut nobody), Begun::Done(Ok(_))));
-    bench.desk.depend_on(Vec::new());
+    bench.desk.require(Preconditions::default());
     assert_eq!(rename(&mut bench, "f", "g"), Ok(()));
 }

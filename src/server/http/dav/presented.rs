@@ -6,11 +6,11 @@ use hyper::{Request, Uri};
 
 use super::condition::{Lists, State};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Seen, SeenAt};
+use crate::files::{RelPath, SeenAt};
 use crate::server::desk::Desk;
-use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
+use crate::server::desk::preconditions::Preconditions;
 use crate::server::http::conditions::Validators;
 use crate::server::http::target::{Place, Target, host, is_same_host};
 use crate::server::http::web_session::{WebSession, begin};
@@ -18,12 +18,10 @@ use crate::server::http::web_session::{WebSession, begin};
 /// What a request presents, to be presented at the desk with what it asks for.
 #[derive(Clone, Default)]
 pub struct Presented {
-    /// The lock tokens.
-    pub tokens: Vec<LockToken>,
-    /// What was there and at the other place that it has when its `If` was decided, as far as that played a part in it.
+    /// The lock tokens, and what was elsewhere when its `If` was decided, as far as that played a part in it.
+    pub preconditions: Preconditions,
+    /// What was there then and at the other place that it has, as far as that did.
     pub seen: SeenAt,
-    /// The same of other places.
-    pub elsewhere: Vec<(RelPath, Seen)>,
 }
 
 /// What a request about this place presents, which may have an `other`.
@@ -72,7 +70,7 @@ pub async fn presented(
         Ok(holds.then_some((seen, elsewhere)))
     };
     match web_session.step(holds).await? {
-        Some((seen, elsewhere)) => Ok(Presented { tokens, seen, elsewhere }),
+        Some((seen, elsewhere)) => Ok(Presented { preconditions: Preconditions { locks: tokens, elsewhere }, seen }),
         None => Err(Error::new(Kind::Changed, "it is not as the request's If says")),
     }
 }
