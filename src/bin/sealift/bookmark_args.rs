@@ -14,7 +14,9 @@ Examples:
   sealift bookmark list
 
 What follows the colon is a path, below the bookmark's folder; work:/x is below the user's own. Another user is named \
-before it, as in bob@work:x. A local file that is called like this is written ./work:x.
+before it, as in bob@work:x. A local file that is called like this is written ./work:x. Where a bookmark is called like its \
+own host, HOST:PORT/x with the server's port is its address, and another number is refused: sealift://HOST:PORT/x is a port, \
+HOST:/2026/x a folder.
 
 Bookmarks are in config.toml in the configuration folder (~/.config/sealift, or what SEALIFT_CONFIG_DIR names), which may be \
 edited too:

@@ -1,8 +1,9 @@
 //! What a person types to name something on a server with a name: `work:reports/x.pdf`.
 
 use super::{Bookmark, Config};
-use crate::client::target::{self, Target};
-use crate::error::Result;
+use crate::client::target::{self, DEFAULT_PORT, Target};
+use crate::error::{Error, Kind, Result};
+use crate::escape::for_people;
 use crate::files::RelPath;
 
 /// A word that begins with the name of a server.
@@ -19,12 +20,22 @@ impl Config {
     /// Reads what a person typed: `[user@]name:path` if there is a server of this name, else as [`Target::parse`].
     ///
     /// What follows the colon of a name is a path, whatever it looks like: below the server's folder, or with a slash
-    /// first below the user's own. A host of the same name is still reached as `name/path` or in a URL.
+    /// first below the user's own. A host of the same name is still reached as `name/path` or in a URL. Only where the name is the
+    /// server's own host is its port a port, so that the server is found by its address, too; any other number there could
+    /// be either, and is refused: a file must not go to another server than the one that was meant.
     ///
     /// # Errors
-    /// As [`Target::parse`].
+    /// As [`Target::parse`]; [`Kind::Usage`] for such a number.
     pub fn target(&self, typed: &[u8]) -> Result<Target> {
         let Some(Named { user, name, server, path }) = self.named(typed) else { return Target::parse(typed) };
+        if let Some(port) = port_or_folder(name, server, path) {
+            let (shown, path) = (for_people(typed), for_people(path));
+            let why = format!(
+                "{port} could be a port or a folder, since {name} names a server and a host: sealift://{shown} is the server at \
+                 this port, {name}:/{path} is in your folder on the server that is called {name}"
+            );
+            return Err(Error::new(Kind::Usage, format!("{shown}: {why}")));
+        }
         let user = match user {
             Some(user) => Some(target::user_name(typed, user)?),
             None => server.user.clone(),
@@ -58,15 +69,24 @@ impl Config {
             None => (None, before),
         };
         let (name, server) = self.servers.get_key_value(std::str::from_utf8(name).ok()?)?;
+        if port_or_folder(name, server, after) == Some(server.settings.port.unwrap_or(DEFAULT_PORT)) {
+            return None;
+        }
         Some(Named { user, name, server, path: after })
     }
+}
+
+/// The number with which this begins, if it is as good a port of the host that the server is named after as a folder of the server.
+fn port_or_folder(name: &str, server: &Bookmark, after: &[u8]) -> Option<u16> {
+    let first = after.split(|byte| *byte == b'/').next().filter(|first| first.iter().all(u8::is_ascii_digit))?;
+    let port = std::str::from_utf8(first).ok()?.parse().ok().filter(|port| *port != 0)?;
+    name.eq_ignore_ascii_case(&server.host).then_some(port)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::client::config::Settings;
-    use crate::error::Kind;
     use proptest::prelude::*;
 
     fn config() -> Config {
@@ -101,6 +121,33 @@ mod tests {
     fn what_follows_a_name_s_colon_is_never_a_port() {
         assert_eq!(of("nas:2024/report"), "alice@nas.example/2024/report");
         assert_eq!(of("nas:5000"), "alice@nas.example/5000");
+    }
+
+    #[test]
+    fn a_server_named_after_its_host_is_found_by_its_address_and_no_other_number_is_guessed_at() {
+        let mut config = config();
+        for (name, port) in [("box", Some(5202)), ("plain", None)] {
+            let (user, settings) = (Some("alice".to_owned()), Settings { port, ..Settings::default() });
+            let bookmark = Bookmark { host: name.to_owned(), user, path: RelPath::root(), settings };
+            config.servers.insert(name.into(), bookmark);
+        }
+        let read = |typed: &str| config.target(typed.as_bytes()).map(|target| target.to_string());
+        assert_eq!(read("anna@box:5202/a").unwrap(), "anna@box:5202/a");
+        assert_eq!(read("box:5202").unwrap(), "box:5202/");
+        assert_eq!(read("plain:4456/a").unwrap(), "plain:4456/a");
+        for typed in ["anna@box:5204/docs/", "box:2024", "plain:5202/a"] {
+            let error = read(typed).unwrap_err();
+            assert!(error.kind() == Kind::Usage && error.text().contains("a port or a folder"), "{typed}: {error}");
+        }
+        let error = read("box:2024/x").unwrap_err();
+        for offered in ["sealift://box:2024/x", "box:/2024/x"] {
+            assert!(error.text().contains(offered), "{error}");
+            assert!(read(offered).is_ok(), "{offered}");
+        }
+        // What cannot be a port is a folder.
+        for (typed, is) in [("box:2024-report/x", "2024-report/x"), ("box:70000/x", "70000/x"), ("box:0", "0")] {
+            assert_eq!(read(typed).unwrap(), format!("alice@box:5202/{is}"));
+        }
     }
 
     #[test]

@@ -56,6 +56,22 @@ fn a_bookmark_is_a_target_of_every_command() {
     world.run(["ls", "work:"]).code(0);
 }
 
+#[test]
+fn what_is_for_another_server_on_a_host_does_not_go_to_the_one_that_is_called_like_it() {
+    let world = World::trusting();
+    let address = world.alice("").replace("127.0.0.1", "localhost");
+    world.run(["trust", "add", &address, "--trust", "accept-new"]).code(0);
+    world.run(["bookmark", "add", "localhost", &address]).code(0);
+    fs::write(world.local("file"), "a").unwrap();
+    world.run(["put", "file", &address]).code(0);
+    assert_eq!(fs::read_to_string(world.remote("alice", "file")).unwrap(), "a");
+    let other = "alice@localhost:1/docs/";
+    world.run(["put", "file", other]).code(2).said(&format!("sealift://{other}"));
+    assert!(!world.remote("alice", "1").exists());
+    world.run(["put", "file", "localhost:/1/docs/"]).code(0);
+    assert!(world.remote("alice", "1/docs/file").exists());
+}
+
 /// With two names, the last would be a local file called `work:b`.
 #[test]
 fn several_of_a_bookmark_s_files_are_fetched_to_the_current_folder() {
