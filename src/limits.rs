@@ -105,6 +105,9 @@ pub const LIST_FRAME: usize = 32 * 1024;
 /// millisecond.
 pub const LIST_UNSEEN: usize = 512;
 
+/// Entries that one step of removing a folder with all in it goes through: some milliseconds.
+pub const REMOVE_STEP: usize = 256;
+
 /// Default port.
 pub const PORT: u16 = 4456;
 

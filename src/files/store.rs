@@ -175,6 +175,14 @@ pub trait Store: Send + Sync {
         }
     }
 
+    /// [`Store::remove_keeping`], no more of it at once than one bounded step.
+    ///
+    /// # Errors
+    /// As [`Store::remove_keeping`].
+    fn begin_removal(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removal> {
+        self.remove_keeping(path, recursive, keep, seen).map(Removal::Done)
+    }
+
     /// Gives a file the mode that it would have if one of this mode had replaced it, and says which that is. No link is
     /// followed; a folder is [`crate::Kind::IsDirectory`].
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode>;
@@ -376,6 +384,26 @@ impl Removed {
     pub const fn new(files: u64, folders: u64) -> Removed {
         Removed { files, folders }
     }
+}
+
+/// How far a removal has come.
+pub enum Removal {
+    /// This is gone, and it is over.
+    Done(Removed),
+    /// It has lost its name, and not all of it is gone.
+    Going(Box<dyn Removing>),
+}
+
+/// What is being removed and has no name any more. Dropped before it is over, or if a step fails, the rest gets its name again.
+pub trait Removing: Send {
+    /// One bounded step. Whether it was the last one.
+    ///
+    /// # Errors
+    /// What kept some of it from being removed: there are no more steps then.
+    fn step(&mut self) -> Result<bool>;
+
+    /// What is gone so far.
+    fn removed(&self) -> Removed;
 }
 
 /// Entries, one by one, in the order of the disk; a folder comes before what is in it.

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use super::desk::action::Action;
 use super::desk::registry::SessionId;
 use crate::error::Kind;
-use crate::files::{Hash, RelPath};
+use crate::files::{Hash, RelPath, Removed};
 
 /// Something that happened at a server. Names and paths are from outside: escape them before showing.
 #[derive(Debug, Clone)]
@@ -119,6 +119,8 @@ pub struct Operation<'a> {
     pub outcome: Result<Came, Kind>,
     /// Bytes of files that it moved between client and server, also if it failed.
     pub bytes: u64,
+    /// What it removed, also if it failed or was broken off.
+    pub gone: Removed,
     /// How long it took.
     pub took: Duration,
 }

@@ -6,6 +6,7 @@
 mod lease;
 mod listing;
 mod names;
+mod removal;
 mod route;
 mod source;
 #[cfg(test)]
@@ -19,14 +20,15 @@ use std::time::SystemTime;
 
 pub use self::lease::{Lease, WeakLease};
 use self::listing::JoinedListing;
+use self::removal::JoinedRemoving;
 use self::route::{Route, ShownListing, ShownPath};
 use self::source::ShownSource;
 use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Entry, EntryKind, FileMode, Hash, Keep, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared, PreparedSet,
-    Promises, Properties, RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, TrashId, TrashList, Umask,
-    Unread, Upload, UploadSpec, Usage, UsageNow, one_each,
+    Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, TrashId,
+    TrashList, Umask, Unread, Upload, UploadSpec, Usage, UsageNow, one_each,
 };
 
 /// A folder that shows in a home.
@@ -339,23 +341,14 @@ impl Store for JoinedStore {
     }
 
     fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removed> {
-        self.refuse_fixed(path)?;
-        let route = self.route(path)?;
-        let called = match (keep, route.at) {
-            (Keep::As(called), Some(at)) => called.strip_prefix(at),
-            (Keep::As(called), None) => Some(called.clone()),
-            (Keep::Nothing, _) => None,
-        };
-        route.with(|store, path| {
-            store.remove_keeping(
-                path,
-                recursive,
-                match keep {
-                    Keep::Nothing => Keep::Nothing,
-                    Keep::As(_) => Keep::As(called.as_ref().unwrap_or(path)),
-                },
-                seen,
-            )
+        self.keeping(path, keep, |store, path, keep| store.remove_keeping(path, recursive, keep, seen))
+    }
+
+    fn begin_removal(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removal> {
+        let removal = self.keeping(path, keep, |store, path, keep| store.begin_removal(path, recursive, keep, seen))?;
+        Ok(match (removal, self.route(path)?.shown()) {
+            (Removal::Going(removing), Some(path)) => Removal::Going(Box::new(JoinedRemoving { removing, path })),
+            (removal, _) => removal,
         })
     }
 

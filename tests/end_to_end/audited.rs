@@ -66,6 +66,30 @@ fn a_removed_tree_is_counted_and_a_name_says_whether_it_was_free() {
 }
 
 #[test]
+fn a_tree_that_takes_several_steps_is_removed_whole_and_told_of_once() {
+    let world = World::of(&["alice"]);
+    let shared = "[folders.team]\naccess = { alice = \"full\" }\n";
+    world.set_users(&format!("{}{shared}", section("alice", "\"full\"", "alice")));
+    let files = 3 * sealift::limits::REMOVE_STEP;
+    let trees = [("alice", "one"), ("alice", "two"), ("team", "three")].map(|(home, tree)| world.home(home).join(tree));
+    for tree in &trees {
+        fs::create_dir_all(tree).unwrap();
+        (0..files).for_each(|n| fs::write(tree.join(n.to_string()), "").unwrap());
+    }
+    let daemon = start(&world);
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.ask("DELETE one recursive=yes").0, 250);
+    assert_eq!(ask(&mut RawWeb::connect(&daemon, &["http/1.1"]), "DELETE", "two", "", ""), 204);
+    assert_eq!(alice.ask("DELETE team/three recursive=yes").0, 250);
+    assert!(trees.iter().all(|tree| !tree.exists()));
+    drop(alice);
+    let lines = told(&world, daemon);
+    let counts: Vec<_> =
+        only(&lines, "DELETE").iter().map(|line| (line["files"].as_u64(), line["folders"].as_u64())).collect();
+    assert_eq!(counts, [(Some(files as u64), Some(1)); 3]);
+}
+
+#[test]
 fn a_folder_copied_over_http_is_told_of_by_its_own_names_and_a_lock_by_the_file_it_makes() {
     let world = World::of(&["alice"]);
     let home = world.home("alice");

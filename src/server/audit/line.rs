@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use time::OffsetDateTime;
 
 use crate::error::Kind;
-use crate::files::{RelPath, Rot};
+use crate::files::{RelPath, Removed, Rot};
 use crate::limits;
 use crate::machine::source::Network;
 use crate::proto::percent;
@@ -140,7 +140,13 @@ fn write_operation(object: &mut Object, operation: &Operation<'_>) {
             files.iter().for_each(|files| object.number("files", *files));
             folders.iter().for_each(|folders| object.number("folders", *folders));
         }
-        Err(kind) => object.text("outcome", kind.word()),
+        Err(kind) => {
+            object.text("outcome", kind.word());
+            if operation.gone != Removed::default() {
+                object.number("files", operation.gone.files);
+                object.number("folders", operation.gone.folders);
+            }
+        }
     }
     object.number("bytes", operation.bytes);
     object.number("ms", u64::try_from(operation.took.as_millis()).unwrap_or(u64::MAX));
@@ -282,6 +288,7 @@ mod tests {
             about: None,
             outcome: Err(Kind::Denied),
             bytes: 0,
+            gone: Removed::default(),
             took: Duration::from_millis(5),
         };
         let event = Event {

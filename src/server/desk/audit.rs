@@ -166,6 +166,7 @@ fn tell(record: &Arc<Record>, (user, home): (&str, &str), running: &Running, out
         about: running.subject(),
         outcome,
         bytes,
+        gone: running.removed(),
         took: running.took(),
     };
     record.counters().operation(record.protocol(), action, outcome, bytes, operation.took);

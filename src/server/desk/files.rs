@@ -1,17 +1,15 @@
-//! Operations on files that are over in one step: what is there, modes, removal, other names.
+//! Operations on files that are over in one step: what is there, modes, other names.
 
 use super::Desk;
-use super::gate;
 use super::outcome::{Begun, Outcome, Room};
 use super::running::Running;
 use crate::auth::Access;
 use crate::error::{Kind, Result};
 use crate::files::{
-    EntryKind, FileIdentity, Hash, Keep, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage, UsageNow,
+    EntryKind, FileIdentity, Hash, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage, UsageNow,
 };
 use crate::limits;
 use crate::machine::turns;
-use crate::store::local::name_before;
 
 impl Desk {
     pub(super) fn stat(&self, path: &RelPath, with_room: bool, running: Running) -> Begun {
@@ -116,28 +114,6 @@ impl Desk {
     pub fn free(&self) -> Option<u64> {
         let may_fill = self.principal.access().contains(Access::UPLOAD);
         may_fill.then(|| turns::block_in_place(|| self.store.free())).and_then(|free| free.ok().flatten())
-    }
-
-    /// What has only stood beside its place is `for_good`: it never was anything.
-    pub(super) fn remove(&self, path: &RelPath, recursive: bool, for_good: bool, running: Running) -> Begun {
-        let before = self.before_it_was_aside(path);
-        let keep = if for_good { Keep::Nothing } else { Keep::As(before.as_ref().unwrap_or(path)) };
-        let seen = self.seen.as_ref().and_then(|seen| seen.path.as_ref());
-        let removed = turns::block_in_place(|| self.store.remove_keeping(path, recursive, keep, seen));
-        if removed.is_ok() {
-            self.forget_locks(path);
-        }
-        self.over(running, removed.map(Outcome::Removed))
-    }
-
-    /// What this was called before a mirror moved it aside, or what it was in, for whoever may remove that: others could have anything
-    /// at all kept there.
-    fn before_it_was_aside(&self, path: &RelPath) -> Option<RelPath> {
-        let before = |name| name_before(name, std::iter::empty());
-        path.components().find_map(before)?;
-        let names = path.components().map(|name| before(name).unwrap_or(name));
-        let before = RelPath::parse(&names.collect::<Vec<_>>().join(&b'/')).ok()?;
-        gate::check_at(&self.principal, Access::DELETE, &before, "DELETE").is_ok().then_some(before)
     }
 
     pub(super) fn rename(&self, from: &RelPath, to: &RelPath, replace: bool, running: Running) -> Begun {

@@ -289,7 +289,7 @@ impl Desk {
             Op::Stat(path) => self.stat(&path, false, running),
             Op::StatWithRoom(path) => self.stat(&path, true, running),
             Op::SetMode { path, mode } => self.set_mode(&path, mode, running),
-            Op::Remove { path, recursive, for_good } => self.remove(&path, recursive, for_good, running),
+            Op::Remove { path, recursive, for_good } => self.begin_remove(&path, recursive, for_good, running),
             Op::Supersede { from, to } => self.supersede(&from, &to, running),
             Op::Rename { from, to, replace } => self.rename(&from, &to, replace, running),
             Op::ListTrash(path) => self.list_trash(&path, running),

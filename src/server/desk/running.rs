@@ -18,7 +18,7 @@ use super::session_request::SessionRequest;
 use super::unfinished::Place;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::Result;
-use crate::files::{Partial, RelPath, StagedId, numbered};
+use crate::files::{Partial, RelPath, Removed, StagedId, numbered};
 
 /// Which operation of this process: no two have the same, whatever desk they are asked for at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +62,8 @@ struct Parts {
     since: Instant,
     /// Bytes of files that it has moved.
     moved: Cell<u64>,
+    /// What it has removed.
+    removed: Cell<Removed>,
     /// The session that it is of, if it is to be written down.
     record: Option<Arc<Record>>,
     is_over: Cell<bool>,
@@ -107,6 +109,7 @@ impl Running {
             place: None,
             since: Instant::now(),
             moved: Cell::new(0),
+            removed: Cell::default(),
             record: None,
             is_over: Cell::new(false),
         }))
@@ -276,6 +279,16 @@ impl Running {
     /// Bytes of files that it has moved.
     pub(super) fn moved(&self) -> u64 {
         self.0.moved.get()
+    }
+
+    /// It has removed so much, all in all.
+    pub(super) fn has_removed(&self, removed: Removed) {
+        self.0.removed.set(removed);
+    }
+
+    /// What it has removed so far.
+    pub(super) fn removed(&self) -> Removed {
+        self.0.removed.get()
     }
 
     /// It is written down.

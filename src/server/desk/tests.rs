@@ -4,6 +4,7 @@ mod compare;
 mod listing;
 mod locks;
 mod properties;
+mod remove;
 mod seen;
 mod shared;
 

@@ -7,6 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
+use super::open_at_desk::OpenAtDesk;
 use super::put::{self, Looks};
 use super::request_body::RequestBody;
 use super::target::Place;
@@ -15,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath, Seen, SeenAt};
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
+use crate::server::desk::jobs::work::{Work, Worked};
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::store::local::aside_name;
@@ -45,8 +47,7 @@ pub async fn delete(web_session: &Arc<WebSession>, place: &Place, headers: &Head
     let mut looks = Looks::default();
     loop {
         let seen = put::decide(web_session, &place.path, headers).await?;
-        let path = place.path.clone();
-        let removed = web_session.step(move |desk| remove(desk, path, seen, false, "DELETE")).await;
+        let removed = remove_all(web_session, place.path.clone(), seen).await;
         if !looks.again(headers, &removed) {
             return removed.map(|()| answer(StatusCode::NO_CONTENT));
         }
@@ -164,15 +165,58 @@ pub fn rename_at(
     }
 }
 
-/// [`Op::Remove`] of all of it, and of what was seen alone if that is said; what was never in its place goes for good.
+/// Removes what is there with all in it, or what was seen there alone, a turn at a time. Given up in the middle it leaves the rest.
+async fn remove_all(web_session: &Arc<WebSession>, path: RelPath, seen: Option<Seen>) -> Result<()> {
+    let _we_are_at_work = web_session.working();
+    let holder = web_session.clone();
+    let begun = web_session.step(move |desk| {
+        let work = begin_removal(desk, path, seen, false, "DELETE")?;
+        Ok(work.map(|work| OpenAtDesk::new(work, &holder)))
+    });
+    let mut left = begun.await?;
+    while let Some(open) = left {
+        let step = move |desk: &mut Desk, waiting: &mut Waiting| {
+            let (work, web_session) = open.take()?;
+            Ok(go_on_removing(desk, waiting, work)?.map(|work| OpenAtDesk::new(work, &web_session)))
+        };
+        left = web_session.change(Class::Light, step).await?;
+    }
+    Ok(())
+}
+
+/// [`Op::Remove`] of all of it, and of what was seen alone if that is said; what was never in its place goes for good. What is left to
+/// do of that.
 ///
 /// # Errors
 /// Those of the gate and the store.
-pub fn remove(desk: &mut Desk, path: RelPath, seen: Option<Seen>, for_good: bool, method: &'static str) -> Result<()> {
+pub fn begin_removal(
+    desk: &mut Desk,
+    path: RelPath,
+    seen: Option<Seen>,
+    for_good: bool,
+    method: &'static str,
+) -> Result<Option<Work>> {
     let seen = seen.map_or(SeenAt::ANYTHING, SeenAt::from);
     match begin_seen(desk, &mut Waiting::default(), (Op::Remove { path, recursive: true, for_good }, seen), method)? {
-        Begun::Done(Ok(Outcome::Removed(_))) => Ok(()),
+        Begun::Done(Ok(Outcome::Removed(_))) => Ok(None),
+        Begun::Work(work) => Ok(Some(work)),
         _ => Err(unexpected()),
+    }
+}
+
+/// One step of that, and what is left then.
+///
+/// # Errors
+/// That it may not be done any more; those of the store.
+pub fn go_on_removing(desk: &mut Desk, waiting: &mut Waiting, work: Work) -> Result<Option<Work>> {
+    let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
+    if let Err(error) = desk.may_go_on(work.running()) {
+        return Err(desk.drop_work(work, error, tell));
+    }
+    match desk.work(work, tell) {
+        Worked::On(work) => Ok(Some(work)),
+        Worked::Done(done) => done.map(|_| None),
+        Worked::Waits(_) | Worked::Put(_) => Err(unexpected()),
     }
 }
 

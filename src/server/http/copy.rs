@@ -7,11 +7,13 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
 use super::before_commit::{BeforeCommit, work_until_commit};
-use super::change::{Way, apart, aside, is_flat, look, make, missing, no_place, remove, rename_at, supersede};
+use super::change::{
+    Way, apart, aside, begin_removal, go_on_removing, is_flat, look, make, missing, no_place, rename_at, supersede,
+};
 use super::entries::{Batch, batch};
 use super::open_at_desk::OpenAtDesk;
 use super::put::{self, Looks};
-use super::web_session::{Pending, WebSession, begin, begin_seen, unexpected};
+use super::web_session::{Pending, Waiting, WebSession, begin, begin_seen, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Entry, EntryKind, RelPath, Seen, SeenAt};
 use crate::limits;
@@ -20,6 +22,7 @@ use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
 use crate::server::desk::stand_in::StandIn;
+use crate::sync::Mutex;
 
 /// Copies what is there.
 ///
@@ -138,8 +141,20 @@ impl Drop for Built {
         let (web_session, path) = (self.web_session.clone(), self.path.clone());
         async_std::task::spawn(async move {
             // What fails is in the log, and nobody is left to be told. A copy that has its place has this name no more.
-            let removed = web_session.give_up(move |desk, _| drop(remove(desk, path, None, true, "COPY")));
-            let _nobody_waits = removed.await;
+            let left = Arc::new(Mutex::new(None));
+            let begun = left.clone();
+            let begin = move |desk: &mut Desk, _: &mut Waiting| {
+                *begun.lock() = begin_removal(desk, path, None, true, "COPY").ok().flatten();
+            };
+            let mut gone = web_session.give_up(begin).await;
+            while gone.is_ok() && left.lock().is_some() {
+                let some = left.clone();
+                let step = move |desk: &mut Desk, waiting: &mut Waiting| {
+                    let work = some.lock().take();
+                    *some.lock() = work.and_then(|work| go_on_removing(desk, waiting, work).ok().flatten());
+                };
+                gone = web_session.give_up(step).await;
+            }
         });
     }
 }

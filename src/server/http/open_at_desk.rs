@@ -6,6 +6,7 @@ use super::web_session::{WebSession, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::listing::ListJob;
+use crate::server::desk::jobs::work::Work;
 
 /// Something open that can be given up before its end.
 pub trait GiveUp: Send + 'static {
@@ -16,6 +17,13 @@ pub trait GiveUp: Send + 'static {
 impl GiveUp for ListJob {
     fn give_up(self, desk: &mut Desk, why: Error) {
         drop(desk.drop_list(self, why));
+    }
+}
+
+impl GiveUp for Work {
+    /// It is written down as what has come to no end, with what it did.
+    fn give_up(self, _: &mut Desk, _: Error) {
+        drop(self);
     }
 }
 

@@ -21,7 +21,7 @@ use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
 pub(super) use self::counted_by::CountedBy;
-pub(super) use self::leaving::Leaving;
+pub(super) use self::leaving::{Leaving, Paused};
 pub(super) use self::promise::Promise;
 use super::capabilities::Capabilities;
 use super::jail::Jail;

@@ -54,8 +54,8 @@ use rustix::fs::{AtFlags, Mode, Stat, statat};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Durability, FileMode, Hash, Keep, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises, Properties,
-    RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Umask, Upload,
-    UploadSpec, Usage, UsageNow,
+    RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Umask,
+    Upload, UploadSpec, Usage, UsageNow,
 };
 use crate::limits;
 pub use account::Limits;
@@ -364,6 +364,10 @@ impl Store for LocalStore {
 
     fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removed> {
         remove::remove(&self.jail, &self.stage, path, recursive, keep, seen)
+    }
+
+    fn begin_removal(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removal> {
+        remove::begin((&self.jail, &self.stage), path, recursive, keep, seen)
     }
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {

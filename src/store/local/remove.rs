@@ -1,10 +1,11 @@
 //! Removing files and trees.
 //!
 //! A tree loses its name at once: it is moved to where uploads wait, and removed there, so that nobody sees, uses or
-//! renames half of it. Where that cannot be done, because it lies on another file system or there is no such place, it is
-//! removed where it is, and whoever changes a name waits.
+//! renames half of it, in steps that whoever removes it takes. Where that cannot be done, because it lies on another file system or
+//! there is no such place, it is removed where it is, at once, and whoever changes a name waits.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
@@ -12,7 +13,7 @@ use rustix::fs::{AtFlags, FileType, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::Staging;
-use super::account::{Leaving, Sum};
+use super::account::{Leaving, Paused, Sum};
 use super::capabilities::NewName;
 use super::jail::{Jail, entries, open_directory, split};
 use super::measure::{Contents, is_dot, is_reserved};
@@ -25,18 +26,35 @@ use super::trash::{self, Trash, is_worth_keeping};
 use super::trash_room;
 use crate::error::{Error, Kind, Result};
 use crate::escape;
-use crate::files::{Keep, RelPath, Removed, Seen, TrashId};
+use crate::files::{Keep, RelPath, Removal, Removed, Removing, Seen, TrashId};
 use crate::limits;
 
 /// [`crate::files::Store::remove`], of what was seen alone if that is said. A tree that fails half-way stays half there.
 pub(super) fn remove(
-    jail: &Jail,
+    jail: &Arc<Jail>,
     stage: &Stage,
     path: &RelPath,
     recursive: bool,
     kept: Keep<'_>,
     seen: Option<&Seen>,
 ) -> Result<Removed> {
+    match begin((jail, stage), path, recursive, kept, seen)? {
+        Removal::Done(removed) => Ok(removed),
+        Removal::Going(mut removing) => {
+            while !removing.step()? {}
+            Ok(removing.removed())
+        }
+    }
+}
+
+/// The same, and of a tree no more than one step.
+pub(super) fn begin(
+    (jail, stage): (&Arc<Jail>, &Stage),
+    path: &RelPath,
+    recursive: bool,
+    kept: Keep<'_>,
+    seen: Option<&Seen>,
+) -> Result<Removal> {
     split(path)?;
     let once = || try_to_remove((jail, stage), path, recursive, kept, seen);
     match kept {
@@ -46,12 +64,12 @@ pub(super) fn remove(
 }
 
 fn try_to_remove(
-    (jail, stage): (&Jail, &Stage),
+    (jail, stage): (&Arc<Jail>, &Stage),
     path: &RelPath,
     recursive: bool,
     kept: Keep<'_>,
     seen: Option<&Seen>,
-) -> Result<Removed> {
+) -> Result<Removal> {
     let alone = jail.alone(path)?;
     let (dir, name) = jail.parent(path)?;
     seen::check(jail, path, (&dir, name), seen)?;
@@ -61,18 +79,18 @@ fn try_to_remove(
         FileType::RegularFile => {
             if is_worth_keeping(&stat) && keep(stage, (&dir, name), kept)?.is_some() {
                 trash::left(jail, path, Some(Sum::file(meta(&stat).size)));
-                return Ok(Removed::FILE);
+                return Ok(Removal::Done(Removed::FILE));
             }
             let going = Going::of(jail, path, (&dir, name), Some(&stat));
             unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
             jail.resized(path, Sum::file(meta(&stat).size), Sum::NONE);
             going.into_iter().for_each(Going::gone);
-            return Ok(Removed::FILE);
+            return Ok(Removal::Done(Removed::FILE));
         }
         FileType::Directory => match unlinkat(&dir, name, AtFlags::REMOVEDIR) {
             Ok(()) => {
                 jail.left(path);
-                return Ok(Removed::FOLDER);
+                return Ok(Removal::Done(Removed::FOLDER));
             }
             Err(Errno::NOTEMPTY | Errno::EXIST) if recursive => {}
             Err(Errno::EXIST) => return Err(failed(Errno::NOTEMPTY)),
@@ -82,7 +100,7 @@ fn try_to_remove(
         _ => {
             unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
             jail.tree().moved();
-            return Ok(Removed::FILE);
+            return Ok(Removal::Done(Removed::FILE));
         }
     }
     if let Some((trash, id)) = keep(stage, (&dir, name), kept)? {
@@ -91,7 +109,8 @@ fn try_to_remove(
         drop(alone);
         // Of more than is looked at soon it is told that it is a folder.
         let contents = trash.contents(id, &mut { limits::TRASH_LOOKED });
-        return Ok(contents.map_or(Removed::FOLDER, |Contents { files, folders, .. }| Removed::new(files, folders + 1)));
+        let removed = contents.map(|Contents { files, folders, .. }| Removed::new(files, folders + 1));
+        return Ok(Removal::Done(removed.unwrap_or(Removed::FOLDER)));
     }
     // As long as nobody else has the tree.
     let goes_on = || jail.tree().goes_on();
@@ -100,23 +119,66 @@ fn try_to_remove(
         let leaving = leaving.telling(&goes_on);
         let removed = remove_tree(&dir, name, path, &leaving);
         jail.left(path);
-        return removed.map(|()| leaving.removed());
+        return removed.map(|()| Removal::Done(leaving.removed()));
     };
     jail.left(path);
     drop(alone);
-    let Err(error) = remove_tree(&aside.dir, &hidden, path, &leaving) else { return Ok(leaving.removed()) };
-    let alone = jail.alone(path);
-    let put_back = alone.is_ok()
-        && jail.parent(path).is_ok_and(|(dir, name)| {
-            // Another node may give that name meanwhile, and waits for nobody.
-            let way = stage.can(&dir).map_or(NewName::Link, |can| trash::new_name(can.new_name));
-            rename_new(way, &aside.dir, &hidden, &dir, name).is_ok()
-        });
-    jail.tree().arrived();
-    if !put_back {
-        leaving.lost();
+    // Another node may give that name meanwhile, and waits for nobody.
+    let way = stage.can(&dir).map_or(NewName::Link, |can| trash::new_name(can.new_name));
+    let (jail, path, counted, emptying) = (Arc::clone(jail), path.clone(), leaving.pause(), Emptying::default());
+    let mut removal = TreeRemoval { jail, path, way, aside, hidden, counted, emptying, is_gone: false };
+    Ok(match removal.step()? {
+        true => Removal::Done(removal.removed()),
+        false => Removal::Going(Box::new(removal)),
+    })
+}
+
+/// A tree that has lost its name, and those who count it still.
+struct TreeRemoval {
+    jail: Arc<Jail>,
+    path: RelPath,
+    /// How it would get its name again.
+    way: NewName,
+    /// Where it is.
+    aside: Arc<Area>,
+    hidden: Vec<u8>,
+    counted: Paused,
+    emptying: Emptying,
+    is_gone: bool,
+}
+
+impl Removing for TreeRemoval {
+    fn step(&mut self) -> Result<bool> {
+        let leaving = std::mem::take(&mut self.counted).go_on();
+        let at = (&*self.aside.dir, &*self.hidden);
+        let stepped = self.emptying.step(at, &self.path, &leaving, limits::REMOVE_STEP);
+        self.counted = leaving.pause();
+        self.is_gone = matches!(stepped, Ok(true));
+        stepped
     }
-    Err(error)
+
+    fn removed(&self) -> Removed {
+        self.counted.removed()
+    }
+}
+
+/// What is left of it gets its name again, unless something else has that by now.
+impl Drop for TreeRemoval {
+    fn drop(&mut self) {
+        if self.is_gone {
+            return;
+        }
+        let alone = self.jail.alone(&self.path);
+        let put_back = alone.is_ok()
+            && self
+                .jail
+                .parent(&self.path)
+                .is_ok_and(|(dir, name)| rename_new(self.way, &self.aside.dir, &self.hidden, &dir, name).is_ok());
+        self.jail.tree().arrived();
+        if !put_back {
+            std::mem::take(&mut self.counted).go_on().lost();
+        }
+    }
 }
 
 /// Puts something into the trash, if what is removed is kept. Nothing where it is on a file system of its own, from which nothing can
@@ -139,72 +201,117 @@ struct Level {
     again: u32,
 }
 
-/// Removes a folder with all in it, from single names below open handles: a link is removed and never entered. It has
-/// a bounded number of files open: a folder too far down is moved up first. `path` is what it is called in errors.
-pub(super) fn remove_tree(parent: &Dir, name: &[u8], path: &RelPath, leaving: &Leaving<'_>) -> Result<()> {
-    let top = open_directory(parent, name).map_err(|err| Error::file(path, err.into()))?;
-    let mut tries = 0;
-    loop {
-        let mut further = Vec::new();
-        empty(&top, b".", path, leaving, &mut further)?;
-        while let Some(name) = further.pop() {
-            match empty(&top, &name, path, leaving, &mut further) {
-                // It was met on the way through the folder it was moved to.
-                Err(error) if error.kind() == Kind::NotFound => {}
-                emptied => {
-                    emptied?;
-                    // If something is left in it, it is met again.
-                    if unlinkat(&top, &*name, AtFlags::REMOVEDIR).is_ok() {
-                        leaving.one_folder();
-                    }
-                }
-            }
-        }
-        match unlinkat(parent, name, AtFlags::REMOVEDIR) {
-            Err(Errno::NOTEMPTY | Errno::EXIST) if tries < limits::NAME_TRIES => tries += 1,
-            removed => {
-                removed.map_err(|err| Error::file(path, err.into()))?;
-                leaving.one_folder();
-                return Ok(());
-            }
-        }
+impl Level {
+    fn open(dir: impl AsFd, name: &[u8]) -> Result<Level, Errno> {
+        let entries = open_directory(dir, name).and_then(entries)?;
+        Ok(Level { entries, name: name.to_vec(), again: 0 })
     }
 }
 
-/// Removes all that is in this folder of `top`, but for folders that were too far down: they are `further` ones of it then.
-fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving<'_>, further: &mut Vec<Vec<u8>>) -> Result<()> {
-    let failed = |levels: &[Level], name: &[u8], err: Errno| {
-        let names = levels.iter().skip(1).map(|level| &*level.name).chain([name]);
-        let full: Vec<&[u8]> = [path.as_bytes()].into_iter().chain(names).filter(|name| !name.is_empty()).collect();
-        Error::file(escape::for_people(&full.join(&b'/')), err.into())
-    };
-    let first = open_directory(top, start).and_then(entries).map_err(|err| failed(&[], b"", err))?;
-    let mut levels = vec![Level { entries: first, name: start.to_vec(), again: 0 }];
-    while let Some(level) = levels.last_mut() {
-        let Some(entry) = level.entries.read() else {
-            let Some(mut done) = levels.pop() else { break };
-            let Some(above) = levels.last() else { break };
-            match above.entries.fd().and_then(|dir| unlinkat(dir, &*done.name, AtFlags::REMOVEDIR)) {
-                Ok(()) if levels.iter().chain([&done]).any(|level| is_reserved(&level.name)) => {}
-                Ok(()) => leaving.one_folder(),
-                // Some file systems skip entries while others are removed.
-                Err(Errno::NOTEMPTY | Errno::EXIST) if done.again < limits::NAME_TRIES => {
-                    done.again += 1;
-                    done.entries.rewind();
-                    levels.push(done);
+/// Removes a folder with all in it. `path` is what it is called in errors.
+pub(super) fn remove_tree(parent: &Dir, name: &[u8], path: &RelPath, leaving: &Leaving<'_>) -> Result<()> {
+    let mut emptying = Emptying::default();
+    while !emptying.step((parent, name), path, leaving, usize::MAX)? {}
+    Ok(())
+}
+
+/// How far the removal of a folder with all in it has come. It goes from single names below open handles: a link is removed and never
+/// entered. It has a bounded number of files open: a folder too far down is moved up first.
+#[derive(Default)]
+struct Emptying {
+    /// The folder itself, once it is open.
+    top: Option<Dir>,
+    /// Those on the way to what comes next. None: one right in the top, or the top, is empty.
+    levels: Vec<Level>,
+    /// The one right in the top that they are in, if it was moved up.
+    start: Option<Vec<u8>>,
+    /// More that were moved up.
+    further: Vec<Vec<u8>>,
+    /// Times the top was gone through again because something was left in it.
+    tries: u32,
+}
+
+impl Emptying {
+    /// Goes through so many entries at most. Whether all of it is gone.
+    fn step(
+        &mut self,
+        (parent, name): (&Dir, &[u8]),
+        path: &RelPath,
+        leaving: &Leaving<'_>,
+        most: usize,
+    ) -> Result<bool> {
+        for _ in 0..most {
+            if self.levels.is_empty() {
+                if self.next_folder((parent, name), path, leaving)? {
+                    return Ok(true);
                 }
-                Err(err) => return Err(failed(&levels, &done.name, err)),
+                continue;
             }
-            continue;
+            match self.one(path, leaving) {
+                // It was met on the way through the folder it was moved to.
+                Err(error) if error.kind() == Kind::NotFound && self.start.is_some() => {
+                    self.levels.clear();
+                    self.start = None;
+                }
+                done => done?,
+            }
+        }
+        Ok(false)
+    }
+
+    /// Begins with the next folder. Whether there is none, and all of it is gone.
+    fn next_folder(&mut self, (parent, name): (&Dir, &[u8]), path: &RelPath, leaving: &Leaving<'_>) -> Result<bool> {
+        let failed = |err: Errno| Error::file(path, err.into());
+        let Some(top) = &self.top else {
+            let top = open_directory(parent, name).map_err(failed)?;
+            self.levels.push(Level::open(&top, b".").map_err(failed)?);
+            self.top = Some(top);
+            return Ok(false);
         };
-        let entry = entry.map_err(|err| failed(&levels, b"", err))?;
+        if let Some(start) = self.start.take() {
+            // If something is left in it, it is met again.
+            if unlinkat(top, &*start, AtFlags::REMOVEDIR).is_ok() {
+                leaving.one_folder();
+            }
+            return Ok(false);
+        }
+        if let Some(start) = self.further.pop() {
+            match Level::open(top, &start) {
+                Err(Errno::NOENT) => {}
+                opened => {
+                    self.levels.push(opened.map_err(failed)?);
+                    self.start = Some(start);
+                }
+            }
+            return Ok(false);
+        }
+        match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) if self.tries < limits::NAME_TRIES => {
+                self.tries += 1;
+                self.levels.push(Level::open(top, b".").map_err(failed)?);
+                Ok(false)
+            }
+            removed => {
+                removed.map_err(failed)?;
+                leaving.one_folder();
+                Ok(true)
+            }
+        }
+    }
+
+    /// Removes the next entry, goes into it, or out of a folder that is empty.
+    fn one(&mut self, path: &RelPath, leaving: &Leaving<'_>) -> Result<()> {
+        let Emptying { top: Some(top), levels, further, .. } = self else { return Ok(()) };
+        let Some(level) = levels.last_mut() else { return Ok(()) };
+        let Some(entry) = level.entries.read() else { return leave(levels, path, leaving) };
+        let entry = entry.map_err(|err| failed(path, levels, b"", err))?;
         let name = entry.file_name().to_bytes();
         if is_dot(name) {
-            continue;
+            return Ok(());
         }
         leaving.goes_on();
-        let Some(level) = levels.last() else { break };
-        let dir = level.entries.fd().map_err(|err| failed(&levels, name, err))?;
+        let Some(level) = levels.last() else { return Ok(()) };
+        let dir = level.entries.fd().map_err(|err| failed(path, levels, name, err))?;
         let reserved = levels.iter().position(|level| is_reserved(&level.name));
         let counted = leaving.count() && reserved.is_none();
         let stat = if counted { statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok() } else { None };
@@ -217,17 +324,17 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving<'_>, further
                     leaving.one_file();
                 }
                 leaving.gone(file.map_or(Sum::NONE, |stat| Sum::file(meta(&stat).size)), owner);
-                continue;
+                return Ok(());
             }
-            Err(Errno::NOENT) => continue,
+            Err(Errno::NOENT) => return Ok(()),
             Err(Errno::ISDIR | Errno::PERM) => {}
-            Err(err) => return Err(failed(&levels, name, err)),
+            Err(err) => return Err(failed(path, levels, name, err)),
         }
         if levels.len() >= limits::DEPTH_MAX {
             let up = random_name().map_err(|err| Error::file(path, err))?.into_bytes();
-            renameat(dir, name, top, &*up).map_err(|err| failed(&levels, name, err))?;
+            renameat(dir, name, top, &*up).map_err(|err| failed(path, levels, name, err))?;
             further.push(up);
-            continue;
+            return Ok(());
         }
         if reserved.is_some_and(|reserved| levels.len() > reserved + 1)
             || reserved.is_some() && name == trash::TRASH.as_bytes()
@@ -236,15 +343,40 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving<'_>, further
             // knows any more which of the two takes what.
             leaving.lost();
         }
-        match open_directory(dir, name).and_then(entries) {
-            Ok(entries) => levels.push(Level { entries, name: name.to_vec(), again: 0 }),
+        match Level::open(dir, name) {
+            Ok(level) => levels.push(level),
             Err(Errno::NOENT) => {}
             // It was no directory after all: the first refusal meant something else.
-            Err(Errno::NOTDIR | Errno::LOOP) => return Err(failed(&levels, name, Errno::PERM)),
-            Err(err) => return Err(failed(&levels, name, err)),
+            Err(Errno::NOTDIR | Errno::LOOP) => return Err(failed(path, levels, name, Errno::PERM)),
+            Err(err) => return Err(failed(path, levels, name, err)),
         }
+        Ok(())
+    }
+}
+
+/// The last of these folders is empty: removes it, unless it is the one that was begun with.
+fn leave(levels: &mut Vec<Level>, path: &RelPath, leaving: &Leaving<'_>) -> Result<()> {
+    let Some(mut done) = levels.pop() else { return Ok(()) };
+    let Some(above) = levels.last() else { return Ok(()) };
+    match above.entries.fd().and_then(|dir| unlinkat(dir, &*done.name, AtFlags::REMOVEDIR)) {
+        Ok(()) if levels.iter().chain([&done]).any(|level| is_reserved(&level.name)) => {}
+        Ok(()) => leaving.one_folder(),
+        // Some file systems skip entries while others are removed.
+        Err(Errno::NOTEMPTY | Errno::EXIST) if done.again < limits::NAME_TRIES => {
+            done.again += 1;
+            done.entries.rewind();
+            levels.push(done);
+        }
+        Err(err) => return Err(failed(path, levels, &done.name, err)),
     }
     Ok(())
+}
+
+/// What of the folder at this path could not be removed: a name in the last of these.
+fn failed(path: &RelPath, levels: &[Level], name: &[u8], err: Errno) -> Error {
+    let names = levels.iter().skip(1).map(|level| &*level.name).chain([name]);
+    let full: Vec<&[u8]> = [path.as_bytes()].into_iter().chain(names).filter(|name| !name.is_empty()).collect();
+    Error::file(escape::for_people(&full.join(&b'/')), err.into())
 }
 
 impl Stage {

@@ -8,6 +8,7 @@ pub mod download;
 mod hash;
 pub mod listing;
 mod partial;
+mod remove;
 pub mod resume;
 pub mod work;
 

@@ -29,6 +29,11 @@ pub(super) trait Job: Send {
         false
     }
 
+    /// It is given up for this reason; what is to be said of that.
+    fn given_up(self: Box<Self>, why: Error) -> Error {
+        why
+    }
+
     /// The upload that waits for it, if one does that came in one piece.
     fn into_upload(self: Box<Self>) -> Option<Box<dyn Upload>> {
         None
@@ -88,7 +93,7 @@ impl Desk {
 
     /// Gives work up, for this reason.
     pub fn drop_work(&mut self, Work { job, running }: Work, error: Error, earlier: Earlier<'_>) -> Error {
-        drop(job);
+        let error = job.given_up(error);
         self.commit(earlier);
         self.failed(running, error)
     }

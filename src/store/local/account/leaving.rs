@@ -19,6 +19,33 @@ pub(in crate::store::local) struct Leaving<'a> {
     goes_on: &'a dyn Fn(),
 }
 
+/// The same between two steps of a removal, whoever takes them.
+#[derive(Default)]
+pub(in crate::store::local) struct Paused {
+    accounts: Vec<CountedBy>,
+    shares: Vec<(Arc<Share>, u64)>,
+    removed: Removed,
+}
+
+impl Paused {
+    /// It goes on.
+    pub(in crate::store::local) fn go_on(self) -> Leaving<'static> {
+        let Paused { accounts, shares, removed } = self;
+        Leaving {
+            accounts,
+            shares,
+            files: Cell::new(removed.files),
+            folders: Cell::new(removed.folders),
+            goes_on: &|| {},
+        }
+    }
+
+    /// What is gone so far.
+    pub(in crate::store::local) fn removed(&self) -> Removed {
+        self.removed
+    }
+}
+
 impl<'a> Leaving<'a> {
     pub(in crate::store::local) fn of(accounts: Vec<Arc<Account>>, shares: Vec<Arc<Share>>) -> Self {
         let accounts = CountedBy::each_of(accounts);
@@ -28,6 +55,12 @@ impl<'a> Leaving<'a> {
         };
         let shares = shares.into_iter().map(looked).collect();
         Leaving { accounts, shares, files: Cell::new(0), folders: Cell::new(0), goes_on: &|| {} }
+    }
+
+    /// What is left of it to go on with later.
+    pub(in crate::store::local) fn pause(self) -> Paused {
+        let removed = self.removed();
+        Paused { accounts: self.accounts, shares: self.shares, removed }
     }
 
     /// The same that has somebody told for each file and folder that removing it goes on.
