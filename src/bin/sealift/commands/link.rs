@@ -47,7 +47,7 @@ there. The commands are printed below the URL; the one for curl checks the serve
 gets a number. The files count in your quota, and you must be allowed to upload there.
 
 With --max-downloads, each file and each archive of a folder counts that was sent to its end. One that breaks off does not count, nor do the \
-pieces of one.")]
+pieces of one: it keeps a link from spreading, and is no lock against somebody who breaks off on purpose.")]
 pub struct Link {
     #[command(subcommand)]
     pub command: Option<LinkCommand>,
