@@ -31,7 +31,24 @@ pub fn size(bytes: u64) -> String {
 /// files may name any time.
 #[cfg(any(feature = "server", feature = "cli"))]
 pub fn rfc3339(time: SystemTime) -> String {
-    let seconds = Mtime::from(time).secs;
+    seconds(Mtime::from(time).secs)
+}
+
+/// The same with the fraction of the second, if there is one.
+#[cfg(any(feature = "server", feature = "cli"))]
+pub fn rfc3339_of(mtime: Mtime) -> String {
+    let whole = seconds(mtime.secs);
+    match whole.strip_suffix('Z') {
+        Some(start) if mtime.nanos > 0 => {
+            format!("{start}.{}Z", format!("{:09}", mtime.nanos).trim_end_matches('0'))
+        }
+        Some(_) => whole,
+        None => format!("@{mtime}"),
+    }
+}
+
+#[cfg(any(feature = "server", feature = "cli"))]
+fn seconds(seconds: i64) -> String {
     let Ok(at) = OffsetDateTime::from_unix_timestamp(seconds) else { return format!("@{seconds}") };
     let ((year, month, day), (hour, minute, second)) = (at.to_calendar_date(), at.to_hms());
     format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z", u8::from(month))

@@ -1,7 +1,8 @@
 //! What was deleted or replaced on a server that keeps it for a while.
 
 use super::connection::Client;
-use super::requests::until_final;
+use super::many;
+use super::requests::{nothing, until_final};
 #[cfg(doc)]
 use crate::error::Kind;
 use crate::error::Result;
@@ -72,13 +73,28 @@ impl Client {
         .await
     }
 
-    /// Brings back what was deleted or replaced at `path`, as `to`, with folders above that are missing. Nothing is replaced.
+    /// Brings back what was deleted or replaced at `path`, as `to`, with folders above that are missing. Nothing is replaced. The id is
+    /// that of the thing, or of a folder above that went with what was in it (servers from before that: [`Kind::NotFound`]).
     ///
     /// # Errors
     /// [`Kind::Exists`] if something has the name; [`Kind::NotFound`], [`Kind::Denied`], [`Kind::TooOld`].
     pub async fn restore(&mut self, path: impl IntoPath, id: TrashId, to: impl IntoPath) -> Result<()> {
         let (path, to) = (path.into_path()?, to.into_path()?);
         self.ask(Command::Restore { path, id, to: Some(to) }, 250, |_| Ok(())).await
+    }
+
+    /// Brings back several things, each as what it was called, many on their way at once. The inner errors are those of each.
+    ///
+    /// # Errors
+    /// Those that end the connection.
+    pub async fn restore_all(&mut self, things: Vec<(RelPath, TrashId)>) -> Result<Vec<Result<()>>> {
+        self.run(move |session| {
+            let mut restored = Vec::with_capacity(things.len());
+            let commands = things.into_iter().map(|(path, id)| Ok(Command::Restore { path, id, to: None }));
+            many::each(session, commands, 250, nothing, |_, answer| restored.push(answer))?;
+            Ok(restored)
+        })
+        .await
     }
 
     /// Removes from the trash, for good, what was deleted or replaced at this path: one thing, or all that was there and below it, as

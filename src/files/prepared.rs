@@ -11,8 +11,8 @@ use super::Committed;
 use crate::error::{Error, Kind, Result};
 use crate::sync::Mutex;
 
-/// An upload that is whole, or a folder that was just made, waiting for [`super::Store::commit`] of the store it is from.
-/// Dropped without one the upload leaves nothing behind; the folder stays, but maybe not after a power cut.
+/// An upload that is whole, a folder that was just made, or what just came back from the trash, waiting for [`super::Store::commit`] of
+/// the store it is from. Dropped without one the upload leaves nothing behind; the others stay, but maybe not after a power cut.
 pub struct Prepared {
     id: u64,
     set: Arc<dyn Forget>,
@@ -28,6 +28,8 @@ pub enum Done {
         /// How many were made for it: itself and those above it, but for those that were there.
         made: u64,
     },
+    /// What was deleted or replaced is there again and stays.
+    Restored,
 }
 
 /// What a store said of so many changes, one for each: none is told what became of another.

@@ -130,7 +130,7 @@ pub trait Store: Send + Sync {
         match self.commit(vec![upload.prepare()]).pop() {
             Some(Ok(Done::File(committed))) => Ok(committed),
             Some(Err(error)) => Err(error),
-            Some(Ok(Done::Folder { .. })) | None => {
+            Some(Ok(Done::Folder { .. } | Done::Restored)) | None => {
                 Err(Error::new(Kind::Internal, "the store has not said what became of the file"))
             }
         }
@@ -296,13 +296,20 @@ pub trait Store: Send + Sync {
         Ok(TrashList::default())
     }
 
-    /// Gives something that was deleted or replaced, and was called `path`, the name `to`, if nothing has it.
+    /// Gives something that was deleted or replaced, and was called `path`, the name `to`, if nothing has it. It is a thing that is kept,
+    /// or what is in a folder that is. It is there at once, and durable only when it was committed.
     ///
     /// # Errors
     /// [`Kind::NotFound`] if it is not kept, or any more; [`Kind::Exists`].
-    fn restore(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
+    fn begin_restore(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<Prepared> {
         let _nothing_is_kept = (id, to);
         Err(Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash")))
+    }
+
+    /// Whether that is kept which [`Store::begin_restore`] would bring back.
+    fn is_kept(&self, path: &RelPath, id: TrashId) -> bool {
+        let _nothing_is_kept = (path, id);
+        false
     }
 
     /// Removes for good what was deleted or replaced at this path: the thing of this id, or all of that path and below it that

@@ -410,8 +410,12 @@ impl Store for JoinedStore {
         self.list_trash(path, most, shown)
     }
 
-    fn restore(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
+    fn begin_restore(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<Prepared> {
         self.bring_back(path, id, to)
+    }
+
+    fn is_kept(&self, path: &RelPath, id: TrashId) -> bool {
+        self.at(path, |store, path| Ok(store.is_kept(path, id))).unwrap_or(false)
     }
 
     fn purge(&self, path: &RelPath, id: Option<TrashId>, shown: &dyn Fn(&RelPath) -> bool) -> Result<u64> {

@@ -17,16 +17,22 @@ pub struct Liar {
 
 impl Liar {
     pub fn start(answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Liar {
-        Liar::of("", answer)
+        Liar::of("", "", answer)
+    }
+
+    /// The same with these features.
+    pub fn with(features: &str, answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Liar {
+        Liar::of(&format!(" features={features}"), "", answer)
     }
 
     /// It says this too when it welcomes, and answers PING.
     pub fn welcoming(keys: &str) -> Liar {
-        Liar::of(&format!(" {keys}"), |_| format!("200 pong {IDS}\r\n").into_bytes())
+        Liar::of("", &format!(" {keys}"), |_| format!("200 pong {IDS}\r\n").into_bytes())
     }
 
-    fn of(keys: &str, mut answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Liar {
+    fn of(greets: &str, keys: &str, mut answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Liar {
         let welcome = format!("230 welcome user=u access=full{keys} {IDS}\r\n").into_bytes();
+        let greeting = format!("220 ready proto=1{greets}\r\n").into_bytes();
         let identity = Identity::generate(&["localhost".to_owned()]).unwrap();
         let acceptor = Acceptor::new(&identity).unwrap();
         let listener = block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -36,7 +42,7 @@ impl Liar {
             let (socket, _) = listener.accept().await.unwrap();
             let Ok((stream, _)) = acceptor.accept(socket).await else { return all };
             let mut stream = BufReader::new(stream);
-            let mut reply = b"220 ready proto=1\r\n".to_vec();
+            let mut reply = greeting;
             // Until the client has had enough.
             while stream.get_mut().write_all(&reply).await.is_ok() && stream.get_mut().flush().await.is_ok() {
                 let start = all.len();

@@ -35,6 +35,7 @@ mod privileges;
 mod quota_shared;
 mod recorded;
 mod reload;
+mod restoring;
 mod resume;
 #[cfg(feature = "s3")]
 mod s3;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sealift::files::{FileMode, Mtime};
+pub use sealift::readable::rfc3339_of as rfc3339;
 pub use sealift::readable::size;
 use time::OffsetDateTime;
 use unicode_width::UnicodeWidthStr as _;
@@ -40,19 +41,6 @@ pub fn utc(mtime: Mtime) -> String {
     let (year, month, day) = at.to_calendar_date();
     let (hour, minute, second) = at.to_hms();
     format!("{year:04}-{:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z", u8::from(month))
-}
-
-/// The same by RFC 3339, with the fraction of the second if there is one.
-pub fn rfc3339(mtime: Mtime) -> String {
-    let seconds = utc(mtime);
-    match seconds.strip_suffix('Z') {
-        None => seconds,
-        Some(whole) => {
-            let fraction = format!("{:09}", mtime.nanos);
-            let dot = if mtime.nanos == 0 { "" } else { "." };
-            format!("{}{dot}{}Z", whole.replace(' ', "T"), fraction.trim_end_matches('0'))
-        }
-    }
 }
 
 /// `1 file`, `2 files`.

@@ -1,4 +1,5 @@
-//! Changes that are done but for their commit, and share its syncs: uploads that are whole, and new folders.
+//! Changes that are done but for their commit, and share its syncs: uploads that are whole, new folders, and what
+//! came back from the trash.
 //!
 //! One batch gathers while the one before it is committed on another thread; the one behind waits for that, so all commits
 //! stay in the order of the operations, and so do their outcomes.
@@ -37,7 +38,8 @@ struct Pending {
 enum Change {
     /// An upload that is whole and verified.
     File(Box<dyn Upload>),
-    Folder(Prepared),
+    /// What has its name already.
+    Named(Prepared),
 }
 
 /// A batch that another thread commits.
@@ -57,7 +59,7 @@ impl Pending {
     fn len(&self) -> u64 {
         match &self.what {
             Change::File(upload) => upload.len(),
-            Change::Folder(_) => 0,
+            Change::Named(_) => 0,
         }
     }
 
@@ -85,9 +87,9 @@ impl Batch {
         self.pending.push(Pending { what: Change::File(upload), running });
     }
 
-    /// The same with a new folder.
-    pub fn add_folder(&mut self, folder: Prepared, running: Running) {
-        self.pending.push(Pending { what: Change::Folder(folder), running });
+    /// The same with what has its name already: a new folder, or what came back from the trash.
+    pub fn add_named(&mut self, change: Prepared, running: Running) {
+        self.pending.push(Pending { what: Change::Named(change), running });
     }
 
     /// Whether more would not be cheaper.
@@ -149,7 +151,7 @@ impl Batch {
                     upload.prepare()
                 }),
                 // It is there since it was asked for, and only its sync is left.
-                Change::Folder(folder) => Ok(folder),
+                Change::Named(change) => Ok(change),
             };
             let refused = match change {
                 Ok(change) => {

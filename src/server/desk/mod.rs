@@ -101,8 +101,7 @@ pub struct Desk {
     preconditions: Preconditions,
     /// Where downloads by links are counted that allow so many.
     downloads: Option<Arc<Downloads>>,
-    /// The operation that begins is only to be done to what was seen there.
-    /// Boxed, as the desk of a connection that idles has none.
+    /// The operation that begins is only to be done to what was seen there. Boxed, as the desk of a connection that idles has none.
     seen: Option<Box<SeenAt>>,
     /// What tells the uploads of somebody who came by a link from those of all others who did, if they said so: the hash of what they
     /// alone know.
@@ -293,7 +292,7 @@ impl Desk {
             Op::Supersede { from, to } => self.supersede(&from, &to, running),
             Op::Rename { from, to, replace } => self.rename(&from, &to, replace, running),
             Op::ListTrash(path) => self.list_trash(&path, running),
-            Op::Restore { path, id, to } => self.restore(&path, id, &to, running),
+            Op::Restore { path, id, to } => self.restore(&path, id, &to, running, earlier),
             Op::Purge { path, id } => self.purge(&path, id, running),
             Op::FindPartial(path) => self.find_partial(&path, running),
             Op::List { path, recursive, rotten, modes, marks } => {
@@ -493,6 +492,7 @@ fn ended(audit: &Audit, principal: &Principal, running: Running, done: Result<Do
     let outcome = done.map(|done| match done {
         Done::File(committed) => Outcome::Stored { committed, came: running.moved() },
         Done::Folder { made } => Outcome::FolderMade { made },
+        Done::Restored => Outcome::Restored,
     });
     audit.ended(principal, running, outcome)
 }

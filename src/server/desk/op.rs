@@ -339,7 +339,7 @@ impl Op {
             Op::ListTrash(path) => Facts::new(Action::ListTrash, path, Need::Gone(path), Writes::Nothing),
             Op::Restore { path, to, .. } => {
                 let need = between((path, BACK, Moved), (to, BACK, Moved));
-                Facts::new(Action::Restore, path, need, Writes::Tree(to)).to(to)
+                Facts::new(Action::Restore, path, need, Writes::Tree(to)).to(to).sharing_syncs()
             }
             // Of all that is kept goes what may: the desk asks for each. Nothing there has a name.
             Op::Purge { path, id } => {

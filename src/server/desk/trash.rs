@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
-use super::Desk;
 use super::gate::{self, Demand, Extent};
 use super::outcome::{Begun, Outcome};
 use super::running::Running;
+use super::{Desk, Earlier};
 use crate::auth::Access;
 use crate::error::{Kind, Result};
-use crate::files::{EntryKind, RelPath, TrashId, Trashed};
+use crate::files::{EntryKind, Prepared, RelPath, TrashId, Trashed};
 use crate::limits;
 use crate::machine::turns;
 
@@ -41,31 +41,48 @@ impl Desk {
         }
     }
 
-    pub(super) fn restore(&self, path: &RelPath, id: TrashId, to: &RelPath, running: Running) -> Begun {
-        let restored = turns::block_in_place(|| self.try_restore(path, id, to, &running));
-        self.over(running, restored.map(|()| Outcome::Restored))
+    pub(super) fn restore(
+        &mut self,
+        path: &RelPath,
+        id: TrashId,
+        to: &RelPath,
+        running: Running,
+        earlier: Earlier<'_>,
+    ) -> Begun {
+        // What was sent before it has its name first.
+        if self.batch.files().next().is_some() {
+            self.commit(earlier);
+        }
+        match turns::block_in_place(|| self.try_restore(path, id, to, &running)) {
+            Ok(change) => {
+                let operation = running.id();
+                self.batch.add_named(change, running);
+                self.commit_if_full(earlier);
+                Begun::Waits(operation)
+            }
+            Err(error) => {
+                // As with any other refusal.
+                self.commit(earlier);
+                self.over(running, Err(error))
+            }
+        }
     }
 
-    fn try_restore(&self, path: &RelPath, id: TrashId, to: &RelPath, running: &Running) -> Result<()> {
-        match self.store.restore(path, id, to) {
+    fn try_restore(&self, path: &RelPath, id: TrashId, to: &RelPath, running: &Running) -> Result<Prepared> {
+        match self.store.begin_restore(path, id, to) {
             // The folder it was in may have gone with it, or after it.
             Err(error) if error.kind() == Kind::NotFound => {
                 let Some(folder) = to.parent().filter(|folder| !folder.is_root()) else { return Err(error) };
-                if self.store.stat(&folder).is_ok() || !self.is_kept(path, id) {
+                if self.store.stat(&folder).is_ok() || !self.store.is_kept(path, id) {
                     return Err(error);
                 }
                 self.may_make_parents(to, true, running.name())?;
                 let made = self.store.begin_dir(&folder, true, self.umask_at(&folder))?;
                 self.store.commit(vec![made]).into_iter().try_for_each(|done| done.map(drop))?;
-                self.store.restore(path, id, to)
+                self.store.begin_restore(path, id, to)
             }
             restored => restored,
         }
-    }
-
-    fn is_kept(&self, path: &RelPath, id: TrashId) -> bool {
-        let listed = self.store.trash(path, usize::MAX, &|inner| inner == path);
-        listed.is_ok_and(|list| list.entries.iter().any(|entry| entry.id == id))
     }
 
     pub(super) fn purge(&self, path: &RelPath, id: Option<TrashId>, running: Running) -> Begun {

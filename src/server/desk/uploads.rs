@@ -299,7 +299,7 @@ impl Desk {
         match made {
             Ok(folder) => {
                 let operation = running.id();
-                self.batch.add_folder(folder, running);
+                self.batch.add_named(folder, running);
                 self.commit_if_full(earlier);
                 Begun::Waits(operation)
             }

@@ -13,11 +13,13 @@ use super::offers::keeps;
 use super::own_request::OwnRequest;
 use super::target::{OWN, Place, Target, Whose, encode};
 use super::trash_page::{self, Shown, View};
-use super::web_session::{WebSession, begin, unexpected};
+use super::web_session::{WebSession, begin, begin_change, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
 use crate::files::{RelPath, TrashId, TrashList, Trashed};
 use crate::limits;
+use crate::machine::turns::Class;
+use crate::readable::rfc3339_of;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
@@ -69,7 +71,8 @@ pub async fn list(own: &OwnRequest<'_>) -> Result<Answer> {
     Ok(text(StatusCode::OK, "application/json", format!("{told}\n")))
 }
 
-/// Brings the thing of this `id` back that was at `path` (of a URL), as `to` (a path in the home) if that is said.
+/// Brings the thing of this `id` back that was at `path` (of a URL), as `to` (a path in the home) if that is said; or only the `part` of it
+/// (a path in that folder).
 ///
 /// # Errors
 /// [`Kind::Exists`]; [`Kind::NotFound`]; those of the gate and the store.
@@ -77,17 +80,25 @@ pub async fn restore(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
     let web_session = &own.web_session;
     let (path, id) = (named(web_session, &fields.get("path"))?.path, fields.get("id"));
     let id = id_of(&id)?.ok_or_else(|| Error::new(Kind::BadCommand, "the form names nothing in the trash"))?;
+    let part = fields.get("part");
+    let path = if trimmed(&part).is_empty() { path } else { path.join(trimmed(&part))? };
     let to = fields.get("to");
     // A name that a field of a page cannot hold stands there escaped: left as it is, it means itself.
     let is_same = to.is_empty() || *to == escape::for_people(path.as_bytes()).into_bytes();
     let to = if is_same { path.clone() } else { RelPath::parse(trimmed(&to))? };
-    let restored = web_session.step(move |desk: &mut Desk| {
-        let restored = begin(desk, Op::Restore { path, id, to }, "RESTORE").map(drop);
-        desk.rest();
-        restored
-    });
-    let restored = restored.await;
+    let restored = bring_back(web_session, Op::Restore { path, id, to }).await;
     answered(own, fields, restored.map(|()| (RESTORED, json!({ "restored": true })))).await
+}
+
+/// Brings something back, durably.
+async fn bring_back(web_session: &Arc<WebSession>, op: Op) -> Result<()> {
+    let restored =
+        web_session.change(Class::Light, move |desk, waiting| match begin_change(desk, waiting, op, "RESTORE")? {
+            Begun::Waits(operation) => Ok(waiting.join(operation)),
+            _ => Err(unexpected()),
+        });
+    let restored = restored.await?;
+    web_session.committed(restored).await.map(drop)
 }
 
 /// Removes for good the thing of this `id` that was at `path`, or with `all=yes` in its place all that was there and below it.
@@ -215,8 +226,8 @@ fn object(Trashed { id, path, kind, size, files, mtime }: &Trashed, web_session:
         "path": escape::for_people(path.as_bytes()),
         "href": place(web_session, path.clone()).url(false),
         "size": size,
-        "mtime": mtime.to_string(),
-        "deleted": id.deleted().to_string(),
+        "mtime": rfc3339_of(*mtime),
+        "deleted": rfc3339_of(id.deleted()),
     });
     if let (Some(files), Some(object)) = (files, object.as_object_mut()) {
         object.insert("files".to_owned(), json!(files));

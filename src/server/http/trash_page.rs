@@ -140,6 +140,16 @@ fn row(Shown { entry, href, may_restore, may_purge }: &Shown<'_>, back: &str) ->
                             button type="submit" { "Restore so" }
                         }
                     }
+                    @if *may_restore && *kind == EntryKind::Directory {
+                        form method="post" action=(own(trash::RESTORE)) {
+                            (hidden)
+                            label {
+                                "Restore one file or folder of it"
+                                input name="part" required autocapitalize="none" spellcheck="false";
+                            }
+                            button type="submit" { "Restore that" }
+                        }
+                    }
                     @if *may_purge {
                         form method="post" action=(own(trash::EMPTY)) {
                             (hidden)

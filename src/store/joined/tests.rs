@@ -125,7 +125,7 @@ impl Store for Broken {
         broken(path)
     }
 
-    fn restore(&self, path: &RelPath, _: TrashId, to: &RelPath) -> Result<()> {
+    fn begin_restore(&self, path: &RelPath, _: TrashId, to: &RelPath) -> Result<Prepared> {
         self.either(path, to)
     }
 
@@ -309,7 +309,7 @@ fn what_fails_at_once_names_the_path_that_its_user_knows() {
             ("trash", &|store| store.trash(&x, 1, &shown).map(drop)),
             ("purge", &|store| store.purge(&x, None, &shown).map(drop)),
             ("purge one", &|store| store.purge(&x, id, &shown).map(drop)),
-            ("restore", &|store| store.restore(&x, id.unwrap(), &path("our/team/y"))),
+            ("restore", &|store| store.begin_restore(&x, id.unwrap(), &path("our/team/y")).map(drop)),
             ("begin_dir", &|store| store.begin_dir(&x, true, umask).map(drop)),
         ],
     );
@@ -336,7 +336,7 @@ fn what_fails_at_the_second_of_two_paths_names_that() {
         &[
             ("rename", &|store| store.rename(&x, &y, true).map(drop)),
             ("supersede", &|store| store.supersede(&x, &y).map(drop)),
-            ("restore", &|store| store.restore(&x, id, &y)),
+            ("restore", &|store| store.begin_restore(&x, id, &y).map(drop)),
         ],
     );
     let between: &[Asked<'_>] = &[("rename", &|store| store.rename(&x, &path("box/y"), true).map(drop))];

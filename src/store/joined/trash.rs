@@ -1,8 +1,8 @@
 //! What was deleted or replaced in a home and in the folders that show in it.
 
-use super::{JoinedStore, Lease};
+use super::{JoinedStore, Joint, Lease};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Store, TrashId, TrashList, Trashed};
+use crate::files::{Prepared, RelPath, Store, TrashId, TrashList, Trashed};
 
 impl JoinedStore {
     /// What a path of the store that shows there is called here, if it is to be seen: what is in the home below a folder that shows
@@ -43,14 +43,18 @@ impl JoinedStore {
         Ok(all)
     }
 
-    pub(super) fn bring_back(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
+    pub(super) fn bring_back(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<Prepared> {
         self.refuse_fixed(to)?;
         let (source, target) = (self.route(path)?, self.route(to)?);
         if source.at != target.at {
             return Err(Error::new(Kind::OtherFolder, format!("{path}: {to} is in another shared folder")));
         }
         self.make_room(to)?;
-        source.with_both(&target, || source.store.restore(&source.path, id, &target.path))
+        let change = source.with_both(&target, || source.store.begin_restore(&source.path, id, &target.path))?;
+        Ok(match target.shown() {
+            None => change,
+            Some(path) => self.prepared.add(Joint::In { store: target.store, change, path }),
+        })
     }
 
     pub(super) fn purge_all(

@@ -43,6 +43,10 @@ pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Pre
                 order.push(Ok(Which::Folder));
                 folders.push(Ok(made));
             }
+            Ok(Change::Restored(touched)) => {
+                order.push(Ok(Which::Restored));
+                folders.push(Ok(touched));
+            }
             Err(error) => order.push(Err(error)),
         }
     }
@@ -62,6 +66,7 @@ pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Pre
         Which::Folder => {
             folders.next().unwrap_or_else(|| Err(lost())).map(|made| Done::Folder { made: made.len() as u64 })
         }
+        Which::Restored => folders.next().unwrap_or_else(|| Err(lost())).map(|_| Done::Restored),
     });
     done.collect()
 }
@@ -70,12 +75,15 @@ pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Pre
 pub(super) enum Change {
     File(Box<LocalUpload>),
     Folder(Touched),
+    /// What came back from the trash.
+    Restored(Touched),
 }
 
 /// Of which of the two lists a change is the next one.
 enum Which {
     File,
     Folder,
+    Restored,
 }
 
 /// An upload in its place.

@@ -4,6 +4,7 @@ mod account;
 mod across;
 mod across_nodes;
 mod beside;
+mod bring_back;
 mod capabilities;
 mod commit;
 mod compare;
@@ -447,8 +448,13 @@ impl Store for LocalStore {
         trash::list(&self.jail, path, most, shown)
     }
 
-    fn restore(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
-        trash::restore(&self.stage, self.durable(), path, id, to)
+    fn begin_restore(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<Prepared> {
+        let touched = bring_back::bring_back(&self.stage, path, id, to)?;
+        Ok(self.stage.prepared().add(commit::Change::Restored(touched)))
+    }
+
+    fn is_kept(&self, path: &RelPath, id: TrashId) -> bool {
+        bring_back::find(&self.stage, path, id).is_ok()
     }
 
     fn purge(&self, path: &RelPath, id: Option<TrashId>, shown: &dyn Fn(&RelPath) -> bool) -> Result<u64> {

@@ -19,8 +19,7 @@ use std::time::Duration;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, Stat, fsync, linkat, mkdirat, openat, readlinkat, renameat, statat, symlinkat,
-    unlinkat,
+    AtFlags, FileType, Mode, OFlags, Stat, linkat, mkdirat, openat, readlinkat, renameat, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -28,11 +27,11 @@ use super::account::{Leaving, Sum};
 use super::capabilities::NewName;
 use super::jail::{Jail, entries, open_directory};
 use super::measure::{self, Contents};
-use super::names::{check_below, rename_new, sum_of_file, sync};
+use super::names::sum_of_file;
 use super::owned::owner_of;
 use super::remove::remove_tree;
 use super::source::meta;
-use super::staging::{Stage, open_reserved, random_name, reserved};
+use super::staging::{open_reserved, random_name, reserved};
 use super::tree::{Change, Removing};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, Hash, Meta, RelPath, TrashId, TrashList, Trashed};
@@ -199,7 +198,8 @@ impl Trash {
         note.write_all(path.as_bytes())
     }
 
-    fn forget(&self, id: TrashId) {
+    /// Nothing of this id is here any more.
+    pub(super) fn forget(&self, id: TrashId) {
         let _ = unlinkat(&*self.dir, format!("{id}{NOTE}"), AtFlags::empty());
     }
 
@@ -252,7 +252,7 @@ impl Trash {
 
     /// What it was called, if that is known: rights are those of its path, so without one nobody is told of it. It goes when it is
     /// old, or with all that is here.
-    fn path_of(&self, id: TrashId) -> Option<RelPath> {
+    pub(super) fn path_of(&self, id: TrashId) -> Option<RelPath> {
         let name = format!("{id}{NOTE}");
         let noted = match readlinkat(&*self.dir, &*name, Vec::new()) {
             Ok(text) => text.into_bytes(),
@@ -351,7 +351,8 @@ pub(super) fn left(jail: &Jail, path: &RelPath, some: Option<Sum>) {
     count(jail, path, some.map(|some| (some, Sum::NONE)));
 }
 
-fn count(jail: &Jail, path: &RelPath, change: Option<(Sum, Sum)>) {
+/// Tells what counts the place that something went from or came back to, and not the home with its trash.
+pub(super) fn count(jail: &Jail, path: &RelPath, change: Option<(Sum, Sum)>) {
     let tree = jail.tree();
     if tree.is_shared() {
         // Those inside of the home that it was in.
@@ -374,7 +375,8 @@ fn count(jail: &Jail, path: &RelPath, change: Option<(Sum, Sum)>) {
     }
 }
 
-fn open(jail: &Jail) -> Result<Option<Trash>> {
+/// That of the home, if there is one.
+pub(super) fn open(jail: &Jail) -> Result<Option<Trash>> {
     jail.root().and_then(|root| Trash::open(&root)).map_err(|err| Error::file("the trash", err))
 }
 
@@ -417,37 +419,6 @@ fn with(jail: &Jail, path: &RelPath, id: TrashId) -> Result<(Trash, Stat)> {
         Some(from) if from == *path => Ok((trash, stat)),
         Some(_) | None => Err(missing()),
     }
-}
-
-/// [`crate::files::Store::restore`].
-pub(super) fn restore(stage: &Stage, durable: bool, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
-    let jail = stage.jail();
-    let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
-    let alone = jail.alone(to)?;
-    let (trash, stat) = with(jail, path, id)?;
-    let (dir, name) = jail.parent(to)?;
-    let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-    if is_folder {
-        check_below(path, to, &trash.dir, id.to_string().as_bytes())?;
-    }
-    rename_new(new_name(can.new_name), &trash.dir, id.to_string().as_bytes(), &dir, name).map_err(|err| match err {
-        Errno::XDEV => Error::new(Kind::CrossDevice, format!("{to}: is on another file system than the trash")),
-        err => Error::file(to, err.into()),
-    })?;
-    jail.tree().arrived();
-    if is_folder {
-        jail.tree().moved();
-        jail.tree().accounts_below(&jail.full(to)).iter().for_each(|account| account.forget());
-        jail.tree().shares_below(&jail.full(to)).iter().for_each(|share| share.forget());
-    }
-    count(jail, to, (!is_folder).then(|| (Sum::NONE, sum_of_file(&stat))));
-    trash.forget(id);
-    drop(alone);
-    if durable {
-        sync(to, &dir)?;
-        fsync(&*trash.dir).map_err(|err| Error::file("the trash", err.into()))?;
-    }
-    Ok(())
 }
 
 /// Where nothing can be renamed without replacing, a second name does it.

@@ -115,9 +115,11 @@ fn what_was_removed_comes_back_by_wildcards() {
     restore(&[&world.alice("*.doc"), &world.alice("**/e.*")]).code(10).said("/sub/e.txt is there again");
     restore(&["--to", "x", &world.alice("f*")]).code(2).said("--to is about one thing");
     restore(&["--to", "x", &world.alice("f.pdf"), &world.alice(".c.txt")]).code(2);
-    // What went with its folder comes back with it.
+    // What went with its folder comes back with it, or alone.
     world.run(["rm", "-r", &world.alice("sub")]).code(0);
-    restore(&[&world.alice("sub/e.txt")]).code(3).said("It may have gone with /sub").said("trash restore alice@");
+    restore(&[&world.alice("sub/none")]).code(3).said("It may have gone with /sub").said("trash restore alice@");
+    restore(&[&world.alice("sub/e.txt")]).code(0);
+    world.run(["rm", "-r", &world.alice("sub")]).code(0);
     restore(&[&world.alice("sub")]).code(0);
     // Hidden names are matched by a dot, and the shell does it from its folder on.
     fs::remove_file(world.remote("alice", "a.txt")).unwrap();

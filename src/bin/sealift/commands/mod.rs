@@ -30,6 +30,7 @@ pub mod server;
 mod shared;
 mod sink;
 pub mod trash;
+pub mod trash_restore;
 pub mod tree;
 pub mod trust;
 mod typed;

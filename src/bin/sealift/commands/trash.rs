@@ -4,26 +4,24 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use std::{iter, slice};
 
 use clap::{Args, Subcommand};
 use sealift::client::{ServerTrash, ServerTrashList, Target, glob};
 use sealift::escape::for_people;
-use sealift::files::{EntryKind, Mtime, RelPath, TrashId};
-use sealift::readable::shell_word;
+use sealift::files::{EntryKind, RelPath, TrashId};
 use sealift::{Client, Exit, Kind};
 
+use super::trash_restore::{restore, restore_named, restore_since};
 use crate::ask;
 use crate::context::{Context, Repeat};
 use crate::expand::{Named, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::filter_args::age;
 use crate::format;
-use crate::login::Login;
 use crate::output::{Event, Object, Output};
 use crate::times::{TimeArgs, TimeStyle};
-use crate::voice;
 
 /// List, restore, or remove for good what was deleted or replaced on a server
 #[derive(Debug, Args)]
@@ -33,6 +31,7 @@ Examples:
   sealift trash restore alice@files.example/reports/summer.pdf
   sealift trash restore alice@files.example/reports --to reports-of-monday
   sealift trash restore 'alice@files.example/photos/*.jpg'
+  sealift trash restore --since 10m alice@files.example/photos
   sealift trash empty alice@files.example/photos
 
 A server keeps what is deleted or replaced if its administrator has set a time for it, and for that long. It counts in the quota; \
@@ -53,7 +52,7 @@ pub enum TrashCommand {
         #[command(flatten)]
         times: TimeArgs,
     },
-    /// Restore something: the newest thing that had this name
+    /// Restore something: the newest thing that had this name, also out of a folder that was deleted with it
     Restore {
         /// What was deleted or replaced, also by wildcards
         #[arg(required = true, value_name = "TARGET")]
@@ -97,6 +96,13 @@ pub async fn run(ctx: &Context, args: &Trash) -> Outcome {
             let work = async |client: &mut Client, meant: &[Named]| restore_since(ctx.out, client, meant, *since).await;
             ctx.for_each_login(targets, Names::Kept, Repeat::ActsOften, work).await
         }
+        TrashCommand::Restore { targets, id: None, to: None, since: None } if is_several(targets) => {
+            let work = async |client: &mut Client, meant: &[Named]| {
+                let Some(named) = meant.first() else { return Ok(()) };
+                restore_named(ctx.out, client, &ctx.login_for(&named.target)?, meant).await
+            };
+            ctx.for_each_login(targets, Names::Kept, Repeat::ActsOften, work).await
+        }
         TrashCommand::Restore { targets, id, to, since: None } => {
             refuse_several(targets, id.is_some(), to.is_some())?;
             let to = match to {
@@ -128,7 +134,7 @@ pub async fn run(ctx: &Context, args: &Trash) -> Outcome {
 }
 
 /// These without those that are said already, by themselves or by a folder above: what is below a name is meant with it.
-fn outermost(meant: &[Named]) -> Vec<&RelPath> {
+pub(super) fn outermost(meant: &[Named]) -> Vec<&RelPath> {
     let all: HashSet<&RelPath> = meant.iter().map(|named| &named.target.path).collect();
     let is_inside = |path: &RelPath| iter::successors(path.parent(), RelPath::parent).any(|above| all.contains(&above));
     let mut seen = HashSet::new();
@@ -197,108 +203,6 @@ fn object(thing: &ServerTrash) -> Object {
     }
 }
 
-/// Brings something back over a connection: this one, or the youngest that was called so; under its name or another one.
-///
-/// # Errors
-/// [`Kind::NotFound`] if nothing called so is kept; as [`Client::restore`].
-pub async fn restore(
-    out: Output,
-    client: &mut Client,
-    login: &Login,
-    target: &Target,
-    id: Option<TrashId>,
-    to: Option<&RelPath>,
-) -> Outcome {
-    let listed = || format!("`sealift trash list {login}` shows what can be brought back.");
-    if target.path.is_root() {
-        return Err(Failure::new(Kind::Usage, "a file or folder is missing", listed()));
-    }
-    let to = to.unwrap_or(&target.path);
-    let id = match id {
-        Some(id) => id,
-        None => match youngest(client, &target.path).await? {
-            Some(id) => id,
-            None => {
-                let hint = match folder_of(client, &target.path).await {
-                    Some(folder) => {
-                        let shown = shell_word(&Target { path: folder.clone(), ..target.clone() }.to_string());
-                        format!(
-                            "It may have gone with /{}: `sealift trash restore {shown}` brings that back.",
-                            for_people(folder.as_bytes())
-                        )
-                    }
-                    None if has_kept_below(client, &target.path).await => {
-                        let shown = shell_word(&target.to_string());
-                        format!(
-                            "Of what was in it something is kept: `sealift trash restore --since 1h {shown}` brings back what went since then."
-                        )
-                    }
-                    None => listed(),
-                };
-                let failure =
-                    Failure::new(Kind::NotFound, format!("{target}: nothing called so is kept"), voice::here(&hint));
-                return Err(failure.at_server(&target.path));
-            }
-        },
-    };
-    client.restore(&target.path, id, to).await.map_err(|error| {
-        let taken = || "Something has that name: --to says another one.".to_owned();
-        Failure::from(error).hinted(Kind::Exists, taken).hinted(Kind::NotFound, listed)
-    })?;
-    told(out, &target.path, to)
-}
-
-/// Brings back over a connection all that these are and that was in them, as far as it was deleted since so long ago; of several things
-/// that had one name the one that went last. What has its name taken meanwhile stays where it is, and is told.
-///
-/// # Errors
-/// [`Kind::NotFound`] if there is nothing; as [`Tally::outcome`].
-pub async fn restore_since(out: Output, client: &mut Client, meant: &[Named], since: Duration) -> Outcome {
-    let from = SystemTime::now().checked_sub(since).map(Mtime::from);
-    let list = kept(client, meant).await?;
-    let mut seen = HashSet::new();
-    let is_young = |thing: &ServerTrash| from.is_none_or(|from| thing.id.deleted() >= from);
-    let mut things: Vec<&ServerTrash> =
-        list.entries.iter().filter(|thing| is_young(thing) && seen.insert(&thing.path)).collect();
-    if things.is_empty() {
-        let hint = "`sealift trash list` shows what is kept, and when it went.";
-        return Err(Failure::new(Kind::NotFound, "nothing was deleted there since then", voice::here(hint)));
-    }
-    // A folder before what went from it sooner.
-    things.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut tally = Tally::default();
-    for thing in things {
-        let restored = client.restore(&thing.path, thing.id, &thing.path).await;
-        match restored {
-            Ok(()) => {
-                tally.add_done(1);
-                told(out, &thing.path, &thing.path)?;
-            }
-            Err(error) => {
-                let taken = || "Something has that name: `trash restore --to` gives it another one.".to_owned();
-                let failure = Failure::from(error).about(&thing.path.to_string()).hinted(Kind::Exists, taken);
-                tally.settle(Err(failure.at_server(&thing.path)), out)?;
-            }
-        }
-    }
-    if list.is_cut {
-        out.note("There is more: name a folder, to bring back what was in it.");
-    }
-    tally.outcome()
-}
-
-/// Says that something is there again.
-fn told(out: Output, from: &RelPath, to: &RelPath) -> Outcome {
-    if !out.json(|| Object::of(Event::Restored).name("path", to.as_bytes()))? {
-        let shown = |path: &RelPath| for_people(path.as_bytes());
-        out.note(&match to == from {
-            true => format!("/{} is there again.", shown(to)),
-            false => format!("What was /{} is back as /{}.", shown(from), shown(to)),
-        });
-    }
-    Ok(())
-}
-
 /// Refuses to give several things one id or one new name.
 ///
 /// # Errors
@@ -309,10 +213,9 @@ pub fn refuse_several(names: &[OsString], has_id: bool, has_to: bool) -> Outcome
         (_, true) => "--to",
         _ => return Ok(()),
     };
-    let is_one = |name: &OsString| !(may_be_pattern(name) && glob::has_wildcards(name.as_bytes()));
-    match names {
-        [one] if is_one(one) => Ok(()),
-        _ => Err(Failure::new(
+    match is_several(names) {
+        false => Ok(()),
+        true => Err(Failure::new(
             Kind::Usage,
             format!("{option} is about one thing, and several are named"),
             "Name one, without wildcards; a backslash before a wildcard takes its meaning away.",
@@ -320,24 +223,10 @@ pub fn refuse_several(names: &[OsString], has_id: bool, has_to: bool) -> Outcome
     }
 }
 
-/// The one of this very path that was deleted or replaced last.
-async fn youngest(client: &mut Client, path: &RelPath) -> Outcome<Option<TrashId>> {
-    let list = client.trash(path).await?;
-    Ok(list.entries.iter().find(|thing| thing.path == *path).map(|thing| thing.id))
-}
-
-/// The folder above that went with what was in it, the one that went last.
-async fn folder_of(client: &mut Client, path: &RelPath) -> Option<RelPath> {
-    let above: HashSet<RelPath> = iter::successors(path.parent(), RelPath::parent).collect();
-    // It is asked for a hint alone: what fails gives none.
-    let kept = client.trash(&RelPath::root()).await.ok()?.entries.into_iter();
-    let mut folders = kept.filter(|thing| thing.kind == EntryKind::Directory && above.contains(&thing.path));
-    folders.next().map(|thing| thing.path)
-}
-
-/// Whether anything is kept that was in this folder, which is there itself.
-async fn has_kept_below(client: &mut Client, path: &RelPath) -> bool {
-    client.trash(path).await.is_ok_and(|list| !list.entries.is_empty())
+/// Whether these words are, or may stand for, more than one thing.
+pub fn is_several(names: &[OsString]) -> bool {
+    let is_one = |name: &OsString| !(may_be_pattern(name) && glob::has_wildcards(name.as_bytes()));
+    !matches!(names, [one] if is_one(one))
 }
 
 /// Removes over a connection, for good, what is kept of these, which are what `typed` stands for, and below them; asks first unless

@@ -31,6 +31,7 @@ fn word(told: &mut Vec<String>) -> impl FnMut(Running, Result<Done>) + '_ {
         let word = match result {
             Ok(Done::File(committed)) => committed.stored.word(),
             Ok(Done::Folder { .. }) => "folder",
+            Ok(Done::Restored) => "restored",
             Err(error) => error.kind().word(),
         };
         told.push(format!("{name} {word}"));
@@ -60,7 +61,7 @@ impl Bench {
     fn folder(&mut self, name: &str) {
         let folder = self.store.begin_dir(&path(name), false, None).unwrap();
         let running = self.running(name);
-        self.batch.add_folder(folder, running);
+        self.batch.add_named(folder, running);
     }
 
     fn commit(&mut self, may: May<'_>) -> Vec<String> {

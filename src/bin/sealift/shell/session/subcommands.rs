@@ -7,7 +7,7 @@ use std::slice;
 use sealift::client::ServerTrash;
 
 use super::ShellSession;
-use crate::commands::{link, trash};
+use crate::commands::{link, trash, trash_restore};
 use crate::expand::{self, Named};
 use crate::failure::{Outcome, Tally};
 use crate::shell::line::{LinkCommand, LinkLine, TrashCommand};
@@ -58,7 +58,7 @@ impl ShellSession<'_> {
             TrashCommand::Restore { names, since: Some(since), .. } => {
                 let (meant, mut tally) = self.kept(names).await?;
                 let client = self.client().await?;
-                tally.settle(trash::restore_since(out, client, &meant, *since).await, out)?;
+                tally.settle(trash_restore::restore_since(out, client, &meant, *since).await, out)?;
                 tally.outcome()
             }
             TrashCommand::Restore { names, id, to, since: None } => {
@@ -66,8 +66,16 @@ impl ShellSession<'_> {
                 let to = to.as_deref().map(|to| self.target(to)).transpose()?.map(|to| to.path);
                 let (meant, mut tally) = self.kept(names).await?;
                 let client = self.client().await?;
-                for Named { target, .. } in &meant {
-                    tally.settle(trash::restore(out, client, &login, target, *id, to.as_ref()).await, out)?;
+                let restored = match meant.as_slice() {
+                    [] => Ok(()),
+                    [Named { target, .. }] => {
+                        trash_restore::restore(out, client, &login, target, *id, to.as_ref()).await
+                    }
+                    // Nothing was said of one of them alone.
+                    several => trash_restore::restore_named(out, client, &login, several).await,
+                };
+                if !meant.is_empty() {
+                    tally.settle(restored, out)?;
                 }
                 tally.outcome()
             }
