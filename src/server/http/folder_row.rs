@@ -26,23 +26,35 @@ fn shown(name: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// What may be done with an entry where it is not what is told of the whole folder.
+fn own_rights(scene: &Scene, entry: &Entry) -> Option<Access> {
+    let path = scene.place.path.join(&entry.path).ok();
+    scene.offered.rules.as_ref().map(|grants| match &path {
+        Some(path) => with_entry(grants, path, entry.kind),
+        None => Access::NONE,
+    })
+}
+
+/// Whether whoever looks may see this file or folder, and not open it.
+pub fn is_closed(scene: &Scene, entry: &Entry) -> bool {
+    match entry.kind {
+        EntryKind::Directory => {
+            let path = scene.place.path.join(&entry.path).ok();
+            !scene.offered.opens(path.as_ref(), scene.is_writable)
+        }
+        EntryKind::File => !own_rights(scene, entry).unwrap_or(scene.offered.here).contains(Access::DOWNLOAD),
+        EntryKind::Link | EntryKind::Other => false,
+    }
+}
+
 /// Writes a folder's next row; `name` is for people, `href` where it is. Says whether it is of something that whoever looks may see
 /// and not open: that has no link, which would only lead to a refusal.
 pub fn folder_row(scene: &Scene, entry: &Entry, (name, href): (&str, &str), out: &mut String) -> bool {
     let time = minutes(entry.mtime);
-    let path = scene.place.path.join(&entry.path).ok();
-    // Told where it is not what is told of the whole folder.
-    let own = scene.offered.rules.as_ref().map(|grants| match &path {
-        Some(path) => with_entry(grants, path, entry.kind),
-        None => Access::NONE,
-    });
+    let own = own_rights(scene, entry);
     let may = own.unwrap_or(scene.offered.here);
-    let opens = match entry.kind {
-        EntryKind::Directory => scene.offered.opens(path.as_ref(), scene.is_writable),
-        EntryKind::File => may.contains(Access::DOWNLOAD),
-        EntryKind::Link | EntryKind::Other => false,
-    };
-    let is_closed = matches!(entry.kind, EntryKind::Directory | EntryKind::File) && !opens;
+    let is_closed = is_closed(scene, entry);
+    let opens = !is_closed && matches!(entry.kind, EntryKind::Directory | EntryKind::File);
     // With a script it can be given another name, or removed: that goes by the link, which leads nowhere then.
     let changes = scene.is_writable && may.intersection(Access::RENAME.union(Access::DELETE)) != Access::NONE;
     let show = shown(&entry.path).filter(|_| entry.kind == EntryKind::File);

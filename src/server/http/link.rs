@@ -94,7 +94,7 @@ fn refused(error: &Error, reader: &Reader, ids: Ids) -> Answer {
 
 /// The same whatever is wrong with the link.
 fn missing(reader: &Reader, ids: Ids) -> Answer {
-    explained(StatusCode::NOT_FOUND, "There is no such link, or it is over.", reader, ids)
+    explained(StatusCode::NOT_FOUND, "There is no such link, or it is over or used up.", reader, ids)
 }
 
 /// What is asked of a link.

@@ -8,7 +8,7 @@ use super::page::{alone, local_times, of_user, uploads, when};
 use super::target::encode;
 use super::types::Type;
 use super::viewer::{LINKS, Viewer};
-use crate::auth::{InboxBounds, Link, LinkShown, LinkTo};
+use crate::auth::{InboxBounds, Link, LinkShown, LinkTo, LinkUse};
 use crate::escape;
 use crate::files::{Meta, Mtime, RelPath};
 use crate::readable;
@@ -157,6 +157,17 @@ fn at(seconds: u64) -> Mtime {
     Mtime { secs: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 }
 }
 
+/// Why a link gives, or takes, no more before it ends: a look at what is used up of it.
+fn used_up(link: &Link, used: &LinkUse) -> Option<&'static str> {
+    match link.to {
+        LinkTo::Inbox(bounds) if used.files >= bounds.files || used.bytes >= bounds.bytes => {
+            Some("full: takes no more")
+        }
+        _ if link.downloads.is_some_and(|most| used.downloads >= most) => Some("used up: gives nothing more"),
+        _ => None,
+    }
+}
+
 /// What a link is for, and what bounds it.
 fn about(LinkShown { link, used, is_void, .. }: &LinkShown) -> Markup {
     html! {
@@ -170,6 +181,7 @@ fn about(LinkShown { link, used, is_void, .. }: &LinkShown) -> Markup {
         }
         " · "
         @if link.is_over() { "over" }
+        @else if let Some(why) = used_up(link, used) { (why) }
         @else if *is_void { "gives nothing now: you may not do there what it gives" }
         @else { (ends(link)) }
         @if link.has_password() { " · password" }

@@ -372,13 +372,17 @@ pub fn local_times() -> Markup {
 }
 
 /// What a person may do about it.
-fn next_step(status: StatusCode) -> Option<&'static str> {
+fn next_step(status: StatusCode, is_owner: bool) -> Option<&'static str> {
     match status {
         StatusCode::NOT_FOUND => {
             Some("It may have been renamed, moved or deleted since. The folder that it was in may tell.")
         }
         StatusCode::FORBIDDEN => Some("If you need it, ask whoever shares it with you, or whoever runs this server."),
         StatusCode::PAYLOAD_TOO_LARGE => Some("Less at a time may do."),
+        // Who has a link alone has nothing there to delete.
+        StatusCode::INSUFFICIENT_STORAGE if !is_owner => {
+            Some("Something smaller may still go in. Otherwise ask whoever sent you here for more room.")
+        }
         StatusCode::INSUFFICIENT_STORAGE => {
             Some("Room comes free when something is deleted, and when the trash is emptied.")
         }
@@ -394,7 +398,7 @@ pub fn error(status: StatusCode, why: &str, viewer: Option<&Viewer>, ids: Ids) -
     let title = status.canonical_reason().unwrap_or("Error");
     let what = html! {
         p { (escape::for_people(why.as_bytes())) }
-        @if let Some(next) = next_step(status) { p .next { (next) } }
+        @if let Some(next) = next_step(status, viewer.is_some()) { p .next { (next) } }
         p .links {
             a href="/" { "Public folder" }
             @match viewer {

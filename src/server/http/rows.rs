@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::answer::Ids;
 use super::folder::bytes;
-use super::folder_row::folder_row;
+use super::folder_row::{folder_row, is_closed};
 use super::offers::Offered;
 use super::page;
 use super::query::Query;
@@ -12,6 +12,7 @@ use super::target::{Place, encode};
 use super::viewer::Viewer;
 use crate::escape;
 use crate::files::{Entry, EntryKind, Mtime, UsageNow};
+use crate::readable::rfc3339_of;
 
 /// How a listing looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,20 +109,15 @@ impl Rows {
             }
             Form::Json => {
                 let comma = if self.entries > 0 { "," } else { "" };
-                let Mtime { secs, nanos } = entry.mtime;
-                // Nanoseconds count forward, digits behind a minus backward.
-                let (sign, secs, nanos) = match secs < 0 {
-                    false => ("", secs.unsigned_abs(), nanos),
-                    true if nanos == 0 => ("-", secs.unsigned_abs(), 0),
-                    true => ("-", secs.unsigned_abs() - 1, 1_000_000_000 - nanos),
-                };
+                let closed = if is_closed(&self.scene, entry) { ",\"closed\":true" } else { "" };
                 let _ = write!(
                     out,
-                    "{comma}\n{{\"name\":{},\"href\":{},\"type\":\"{}\",\"size\":{},\"mtime\":{sign}{secs}.{nanos:09}}}",
+                    "{comma}\n{{\"name\":{},\"href\":{},\"type\":\"{}\",\"size\":{},\"mtime\":{}{closed}}}",
                     json(&String::from_utf8_lossy(&entry.path)),
                     json(&href),
                     entry.kind.word(),
                     bytes(entry),
+                    json(&rfc3339_of(entry.mtime)),
                 );
             }
         }

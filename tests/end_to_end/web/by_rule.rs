@@ -102,6 +102,15 @@ fn what_one_may_see_and_not_open_has_no_link_and_that_is_said() {
     // By the rights of all of the home it is the same.
     let list = page(&daemon, "lister", "/~lister/").text();
     assert!(list.contains(">list.txt</span>") && !list.contains("href=\"./list.txt") && list.contains(WHY), "{list}");
+    // Programs are told it too, as the dialog that asks where something is moved to is; and times as elsewhere.
+    let told = curl(&daemon, &["-u", &format!("carl:{PASSWORD}")], "/~carl/shelf/?json").text();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let closed = |name: &str| {
+        let entry = told["entries"].as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap();
+        assert!(entry["mtime"].as_str().unwrap().ends_with('Z'), "{entry}");
+        entry["closed"] == true
+    };
+    assert_eq!(["closed", "seen.txt", "open", "drop"].map(closed), [true, true, false, false]);
     // What can be done with it all the same can be done.
     let browser = Chromium::start();
     browser.look(1100, 800, false);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::web::{Got, curl};
-use crate::common::{Daemon, PASSWORD, World};
+use crate::common::{Daemon, PASSWORD, World, eventually};
 
 use super::alice;
 
@@ -64,6 +64,16 @@ fn a_link_is_made_listed_and_withdrawn_as_a_page_does_it() {
     assert_eq!((&file["files"], &file["max_bytes"]), (&serde_json::Value::Null, &serde_json::Value::Null));
     assert_eq!((&drop["files"], &drop["max_files"], &drop["bytes"]), (&0.into(), &1000.into(), &0.into()));
     assert!(drop["max_bytes"].as_u64().unwrap() > 0);
+    // Used up, it says so, and no more until when it would give something.
+    for _ in 0..2 {
+        assert_eq!(curl(&daemon, &[], &format!("{path}report.pdf?download")).status, 200);
+    }
+    eventually("the page says it", || {
+        let page = curl(&daemon, &["-u", &alice, "-H", "Accept: text/html"], links).text();
+        page.contains("used up: gives nothing more") && page.contains("3 of 3 downloads")
+    });
+    let visited = curl(&daemon, &[], &format!("{path}report.pdf?download"));
+    assert!(visited.status == 404 && visited.text().contains("over or used up"), "{visited:?}");
     // Withdrawn, by the script's request and by the form's.
     assert_eq!(post(&daemon, &alice, "/.sealift-web/links/remove", &["name=report.pdf"]).status, 204);
     assert_eq!(curl(&daemon, &[], path).status, 404);

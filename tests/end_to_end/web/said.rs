@@ -74,12 +74,14 @@ fn times_are_those_of_whoever_looks_and_utc_without_a_script() {
     browser.go(&daemon, "/.sealift-web/links");
     browser.wait("document.querySelector('.links time')?.title.endsWith(' UTC')");
     assert!(!browser.text("document.querySelector('.links time').textContent").contains("UTC"));
+    assert!(browser.text("document.querySelector('.links time').textContent").ends_with(" GMT+5:30"));
     // So does the trash, of when something was deleted.
     fs::write(world.home("alice").join("gone.txt"), "x").unwrap();
     curl(&daemon, &["-u", &alice(), "-X", "DELETE"], "/~alice/gone.txt");
     browser.go(&daemon, "/.sealift-web/trash");
     browser.wait("document.querySelector('.trash time')?.title.endsWith(' UTC')");
     assert!(!browser.text("document.querySelector('.trash time').textContent").contains("UTC"));
+    assert!(browser.text("document.querySelector('.trash time').textContent").ends_with(" GMT+5:30"));
     is_clean(&browser, &daemon);
     browser.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
     browser.go(&daemon, "/~alice/");

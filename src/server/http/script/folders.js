@@ -56,7 +56,7 @@ async function foldersIn(url) {
     const answer = await fetch(`${url}?json`, { headers: { Accept: "application/json" } });
     if (!answer.ok) return { folders: [], why: answer.status === 404 ? "There is no such folder." : "It cannot be looked into." };
     const { entries } = await answer.json();
-    const folders = entries.filter((entry) => entry.type === "dir")
+    const folders = entries.filter((entry) => entry.type === "dir" && !entry.closed)
       .map((entry) => ({ name: entry.name, url: new URL(entry.href, new URL(url, location.origin)).pathname }));
     return { folders, why: "" };
   } catch {

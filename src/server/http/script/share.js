@@ -3,7 +3,7 @@
 import { el, say } from "./panel.js";
 import { question } from "./dialogs.js";
 import { said } from "./item.js";
-import { local } from "./times.js";
+import { zoned } from "./times.js";
 
 // What a link to this could give, where this may be done with it. Of the folder for everybody no links are made.
 export function waysToShare(isFolder, may) {
@@ -81,7 +81,7 @@ function shared(dialog, made) {
       say("The link is copied.");
     } catch { /* It is selected. */ }
   };
-  const until = made.expires ? ["until ", el("time", {}, local(new Date(made.expires * 1000)))] : ["until you withdraw it"];
+  const until = made.expires ? ["until ", el("time", {}, zoned(new Date(made.expires * 1000)))] : ["until you withdraw it"];
   dialog.replaceChildren(el("form", { method: "dialog" },
     el("h2", { id: "sharing" }, "The link"),
     el("p", {}, `Whoever has it can ${made.kind === "drop" ? "put files there, and see nothing," : "read it"} `, ...until, "."),
