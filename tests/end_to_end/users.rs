@@ -453,3 +453,34 @@ fn what_is_set_of_anonymous_reading_while_it_is_off_is_said_and_counts_once_it_i
     let file = fs::read_to_string(place.join("users.toml")).unwrap();
     assert!(file.contains("limit_rate = { down = \"3 MiB\", up = \"2 MiB\" }"), "{file}");
 }
+
+/// They are said once, with the program itself: behind each command they would be most of its page.
+#[test]
+fn a_command_names_the_options_that_say_where_everything_is_and_takes_them_on_either_side() {
+    let daemon = Daemon::start();
+    let help = |words: &[&str]| {
+        let output = daemon.command(words).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        // However wide it is shown.
+        text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for words in [&["user", "list", "--help"][..], &["user", "key", "add", "--help"], &["help", "folder", "set"]] {
+        let page = help(words);
+        assert!(!page.contains("Places:") && !page.contains("Folder of the server's own state"), "{page}");
+        assert!(page.contains("--users") && page.contains("`sealiftd --help`"), "{page}");
+    }
+    assert!(help(&["folder", "add", "--help"]).contains("A drop box"), "its examples are still there");
+    for words in [&["--help"][..], &["serve", "--help"], &["check", "--help"]] {
+        assert!(help(words).contains("Folder of the server's own state"), "{words:?}");
+    }
+    daemon.add_user("alice", "correct-horse", "full");
+    let file = daemon.place().join("users.toml").display().to_string();
+    let other = daemon.place().join("other.toml").display().to_string();
+    std::fs::write(&other, "").unwrap();
+    for words in
+        [["--users", &file, "user", "list"], ["user", "--users", &file, "list"], ["user", "list", "--users", &file]]
+    {
+        let listed = sealiftd(daemon.place()).env("SEALIFT_USERS", &other).args(words).output().unwrap();
+        assert!(text(&listed.stdout).contains("alice"), "{words:?}: {listed:?}");
+    }
+}

@@ -176,8 +176,8 @@ impl Context {
     ///
     /// # Errors
     /// As [`Passwords::choose`].
-    pub fn new_password(&self, who: &str, longer: &str) -> Outcome<Secret> {
-        self.passwords.borrow_mut().choose(who, longer, &self.common, self.out)
+    pub fn new_password(&self, who: &str) -> Outcome<Secret> {
+        self.passwords.borrow_mut().choose(who, &self.common, self.out)
     }
 
     /// Reads a target from the command line.
@@ -232,8 +232,9 @@ impl Context {
     pub fn login_for(&self, target: &Target) -> Outcome<Login> {
         let port = target.port.map_or_else(|| self.default_port(), Ok)?;
         let settings = self.config()?.settings(target.bookmark.as_deref());
-        let (mut user, bookmark) = (target.user.clone(), target.bookmark.clone());
-        if user.is_none() && self.common.netrc {
+        let (typed, bookmark) = (target.user.clone(), target.bookmark.clone());
+        let mut user = typed.clone().filter(|user| user != ANONYMOUS);
+        if typed.is_none() && self.common.netrc {
             let found = self.netrc()?.find(&target.host, None).and_then(|entry| entry.login.clone());
             user = found.filter(|user| user != ANONYMOUS);
         }

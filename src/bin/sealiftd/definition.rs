@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use clap::{Args, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::{CompleteEnv, Shell};
 use sealift::Error;
@@ -39,6 +39,32 @@ pub struct ManualArgs {
     /// The folder, which is made
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
+}
+
+/// Commands that are about where everything is, as much as the program itself.
+const SHOW_PLACES: [&str; 3] = ["serve", "check", "config"];
+
+/// What the other commands say of that.
+const PLACES: &str = "Where everything is, --data, --users, --certs, --web-cert, --state and --config say: `sealiftd --help` describes them.";
+
+/// The command line as it is typed and its help is shown: the options that all commands share are described once.
+pub fn typed() -> Command {
+    let places: Vec<Arg> = Cli::command().get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    Cli::command().mut_subcommands(|command| match SHOW_PLACES.contains(&command.get_name()) {
+        true => command,
+        false => naming(command, &places),
+    })
+}
+
+/// A command, and those below it, that only name these options.
+fn naming(command: Command, places: &[Arg]) -> Command {
+    let after = command.get_after_help().map(|after| format!("{}\n\n", after.ansi())).unwrap_or_default();
+    let own: Vec<Arg> = places.iter().filter(|arg| !has(&command, arg)).map(|arg| arg.clone().hide(true)).collect();
+    command.args(own).after_help(format!("{after}{PLACES}")).mut_subcommands(|inner| naming(inner, places))
+}
+
+fn has(command: &Command, arg: &Arg) -> bool {
+    command.get_arguments().any(|own| own.get_id() == arg.get_id())
 }
 
 /// Answers a shell that asks what could come next, and ends; does nothing if none asks.

@@ -324,6 +324,9 @@ fn explain(file: &UsersFile, failure: Failure, name: &str) -> Failure {
     if let Some(hint) = unknown.and_then(habits::everybody) {
         return failure.hint(hint);
     }
+    if let Some(hint) = unknown.and_then(|unknown| habits::group(file, unknown)) {
+        return failure.hint(hint);
+    }
     match failure.kind() {
         Kind::Exists => failure.hint(format!(
             "`sealiftd folder set {word}` changes it, `sealiftd folder show {word}` shows who has it."

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::args::Places;
 use crate::common_args::{Listed, Named, Shown};
 use crate::failure::Failure;
+use crate::habits;
 use crate::in_force::InForce;
 use crate::other_places;
 use crate::output::{complain, line_width, say, shell_word, tell};
@@ -150,6 +151,10 @@ fn as_json(users: &Users, name: &str, group: &Group) -> String {
 fn explain(file: &UsersFile, err: Error, name: &str) -> Failure {
     let word = shell_word(name);
     let users = file.list().ok();
+    let unknown = err.text().strip_prefix("there is no user '").and_then(|rest| rest.split('\'').next());
+    if let Some(hint) = unknown.and_then(|unknown| habits::group(file, unknown)) {
+        return Failure::from(err).hint(hint);
+    }
     let group = users.as_ref().and_then(|users| users.shares().group(name));
     let folder = users.as_ref().and_then(|users| folders(users, name).into_iter().next());
     match (err.kind(), group, folder) {

@@ -1,5 +1,8 @@
 //! Words that people type from the habit of other programs, and what does that here.
 
+use sealift::auth::UsersFile;
+use sealift::escape::for_people;
+
 /// Words that are no command, and what does the same in ours: a full sentence.
 const COMMANDS: &[(&[&str], &str)] = &[
     (
@@ -193,6 +196,14 @@ pub fn everybody(word: &str) -> Option<&'static str> {
     EVERYBODY.contains(&word.to_ascii_lowercase().as_str()).then_some(
         "'*', in quotes, is everybody who has a login; anonymous is everybody, also without one. A group is written with @ before its name.",
     )
+}
+
+/// How a group of this name is written where a user is looked for, if there is one: a full sentence.
+pub fn group(file: &UsersFile, name: &str) -> Option<String> {
+    let users = file.list().ok()?;
+    users.shares().group(name)?;
+    let name = for_people(name.as_bytes());
+    Some(format!("{name} is a group, and a group is written with @ before its name: @{name}."))
 }
 
 #[cfg(test)]

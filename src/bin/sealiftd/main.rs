@@ -61,7 +61,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
+use clap::{FromArgMatches as _, Parser as _};
 
 use crate::args::{Cli, Command, ConfigCommand, Places, ServeArgs};
 use crate::cert_args::CertCommand;
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
     if let Err(failure) = usage::refuse_secrets(&words) {
         return failure.report();
     }
-    let matches = match Cli::command().try_get_matches_from(&words) {
+    let matches = match definition::typed().try_get_matches_from(&words) {
         Ok(matches) => matches,
         Err(err) if err.use_stderr() && err.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             return usage::explain(&err).report();

@@ -90,7 +90,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             let keys: Vec<String> = KeyRow::of(user).iter().map(|row| row.as_text().trim_end().to_owned()).collect();
             match json {
                 true => say(&user_shown::json_of(&users, user)),
-                false => tell(&user_shown::all_of(&users, user, &keys)),
+                false => tell(&user_shown::all_of(&users, user, &invitations(places), &keys)),
             }
             Ok(())
         }
@@ -148,20 +148,32 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                 say(&user_shown::json(&users));
                 return Ok(());
             }
-            say(&user_shown::table(&users, line_width()));
+            let invitations = invitations(places);
+            say(&user_shown::table(&users, &invitations, line_width()));
             // Beside the table, for people.
             if users.iter().next().is_none() {
                 complain(
                     "No user is named yet: `sealiftd user add NAME` adds one, `sealiftd invite NAME` invites one.",
                 );
-            } else if users.iter().any(User::is_invited) {
+                return Ok(());
+            }
+            if users.iter().any(|user| user_shown::may_join(user, &invitations)) {
                 complain(
                     "Users shown as `invited` have not joined yet: `sealiftd invite --list` shows the invitations that can be used.",
                 );
             }
+            if let Some(user) = users.iter().find(|user| user_shown::needs_another(user, &invitations)) {
+                let name = shell_word(user.name());
+                complain(&format!("Whose invitation is over cannot join: `sealiftd invite {name}` makes another one."));
+            }
             Ok(())
         }
     }
+}
+
+/// The invitations that there are, as far as that can be looked at.
+fn invitations(places: &Places) -> user_shown::Invitations {
+    StateFolder::as_it_is(&places.state()).invitations().ok()
 }
 
 /// Changes what a user may, and says what that came to.

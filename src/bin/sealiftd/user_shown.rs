@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, Grants, PathRule, SharedFolder, User, Users, render_expiry, render_trash_age};
+use sealift::auth::{Access, Grants, Invitation, PathRule, SharedFolder, User, Users, render_expiry, render_trash_age};
 use sealift::byte_size::render_size;
 use sealift::escape::for_people;
 use sealift::table::Table;
@@ -52,10 +52,12 @@ pub fn groups(users: &Users, name: &str) -> String {
 }
 
 /// All of one user.
-pub fn all_of(users: &Users, user: &User, keys: &[String]) -> String {
-    let login = match login(user) {
+pub fn all_of(users: &Users, user: &User, invitations: &Invitations, keys: &[String]) -> String {
+    let login = match login(user, invitations) {
         "yes" => "logs in".to_owned(),
-        "invited" => "was invited, and has not joined yet".to_owned(),
+        INVITED => "was invited, and has not joined yet".to_owned(),
+        INVITATION_EXPIRED => "was invited, has not joined, and the invitation has expired".to_owned(),
+        INVITATION_GONE => "was invited, has not joined, and has no invitation any more".to_owned(),
         word => format!("does not log in: {word}"),
     };
     let mut text = format!("{} {login}.\n", shown(user.name()));
@@ -84,30 +86,58 @@ pub fn all_of(users: &Users, user: &User, keys: &[String]) -> String {
     text
 }
 
+/// The invitations that there are; none where that cannot be looked at.
+pub type Invitations = Option<Vec<Invitation>>;
+
+const INVITED: &str = "invited";
+const INVITATION_EXPIRED: &str = "invitation expired";
+const INVITATION_GONE: &str = "invitation gone";
+
+/// How it stands with somebody who has not joined.
+fn invited(user: &User, invitations: &Invitations) -> &'static str {
+    let Some(all) = invitations else { return INVITED };
+    let mut own = all.iter().filter(|invitation| invitation.is_for(user)).map(Invitation::is_over).peekable();
+    match own.peek().is_some() {
+        false => INVITATION_GONE,
+        true if own.all(|is_over| is_over) => INVITATION_EXPIRED,
+        true => INVITED,
+    }
+}
+
+/// Whether nobody can join as this user, who has not joined yet.
+pub fn needs_another(user: &User, invitations: &Invitations) -> bool {
+    [INVITATION_EXPIRED, INVITATION_GONE].contains(&login(user, invitations))
+}
+
+/// Whether somebody can join as this user.
+pub fn may_join(user: &User, invitations: &Invitations) -> bool {
+    login(user, invitations) == INVITED
+}
+
 /// Whether this user logs in today, from somewhere.
-fn login(user: &User) -> &'static str {
+fn login(user: &User, invitations: &Invitations) -> &'static str {
     let granted = user.grants();
     match () {
         () if !granted.enabled => "disabled",
         () if granted.expires.is_some_and(|end| end <= SystemTime::now()) => "expired",
-        () if user.is_invited() => "invited",
+        () if user.is_invited() => invited(user, invitations),
         () => "yes",
     }
 }
 
 /// A row for each of the users, and a head. Of groups, shared folders and rules it tells where there are some. Where the rows do
 /// not fit, each user is a few lines of what there is to say.
-pub fn table(users: &Users, width: Option<usize>) -> String {
+pub fn table(users: &Users, invitations: &Invitations, width: Option<usize>) -> String {
     // Rights stand without blanks, as they are typed; short lines are broken between them.
-    let columns = rows(users, ",");
+    let columns = rows(users, invitations, ",");
     let lines = match width {
-        Some(width) if !columns.fits(width) => rows(users, ", ").blocks(width),
+        Some(width) if !columns.fits(width) => rows(users, invitations, ", ").blocks(width),
         _ => columns.with_head(),
     };
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn rows(users: &Users, between_rights: &str) -> Table {
+fn rows(users: &Users, invitations: &Invitations, between_rights: &str) -> Table {
     let more = |user: &str, grants: &Grants| {
         let folders: Vec<&str> = grants.folders.iter().map(|folder| folder.name.as_str()).collect();
         let rules = if grants.rules.is_empty() { String::new() } else { grants.rules.len().to_string() };
@@ -125,7 +155,9 @@ fn rows(users: &Users, between_rights: &str) -> Table {
         let keys = KeyRow::of(user);
         let keys = keys.iter().map(|row| row.key.name()).collect::<Vec<_>>().join(", ");
         let access = granted.access.to_string().replace(',', between_rights);
-        rows.push([user.name(), &granted.home, &access, admin, &quota, login(user), &keys].map(shown).to_vec());
+        rows.push(
+            [user.name(), &granted.home, &access, admin, &quota, login(user, invitations), &keys].map(shown).to_vec(),
+        );
         others.push(more(user.name(), granted));
     }
     let mut head = vec!["USER", "FOLDER", "MAY", "ADMIN", "QUOTA", "LOGIN", "KEYS"];

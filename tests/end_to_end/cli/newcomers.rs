@@ -106,6 +106,49 @@ fn an_invitation_that_was_used_is_said_before_a_password_is_asked_for() {
     assert!(!again.shown().contains("New password"), "{}", again.shown());
 }
 
+/// A list of those who may still come is of no use with others in it.
+#[test]
+fn whose_invitation_is_over_is_told_from_those_who_can_still_join() {
+    let world = World::new();
+    let host = world.server.address();
+    invite(&world, &["carol", "--host", &host]);
+    invite(&world, &["dave", "--host", &host, "--expires", "1s"]);
+    invite(&world, &["erin", "--host", &host]);
+    let folder = world.server.place().join("server_state/invitations");
+    let file_of = |name: &str| {
+        let mut files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let is_of = |file: &std::path::PathBuf| fs::read_to_string(file).unwrap().contains(name);
+        files.find(is_of).unwrap()
+    };
+    let id = file_of("erin").file_stem().unwrap().to_str().unwrap().to_owned();
+    assert!(sealiftd(&world, &["invite", "--revoke", &id]).status.success());
+    let list = || sealiftd(&world, &["user", "list"]);
+    crate::common::eventually("dave's is over", || text(&list().stdout).contains("invitation expired"));
+    let (table, said) = (text(&list().stdout), text(&list().stderr));
+    let row = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(row("carol ").contains("  invited"), "{table}");
+    assert!(row("dave ").contains("  invitation expired"), "{table}");
+    assert!(row("erin ").contains("  invitation gone"), "{table}");
+    assert!(said.contains("shown as `invited`") && said.contains("`sealiftd invite dave` makes another one"), "{said}");
+    let shown = |name: &str| text(&sealiftd(&world, &["user", "show", name]).stdout);
+    assert!(shown("dave").starts_with("dave was invited, has not joined, and the invitation has expired."));
+    assert!(shown("erin").starts_with("erin was invited, has not joined, and has no invitation any more."));
+    invite(&world, &["dave", "--host", &host]);
+    assert!(text(&list().stdout).lines().any(|line| line.starts_with("dave ") && line.contains("  invited")));
+}
+
+#[test]
+fn who_says_anonymous_is_asked_for_no_password() {
+    let world = World::trusting();
+    fs::write(world.remote("public", "f"), "f").unwrap();
+    let target = format!("anonymous@{}", world.public(""));
+    assert_eq!(world.run(["ls", &target]).code(0).stdout(), "f\n");
+    let mut terminal = world.terminal(["ls", &target]);
+    assert_eq!(terminal.wait().code(), Some(0), "{}", terminal.whole());
+    fs::write(world.local("g"), "g").unwrap();
+    world.run(["put", "g", &target]).code(5).said("You are anonymous");
+}
+
 #[test]
 fn a_password_of_the_environment_does_not_take_the_place_of_this_machine_s_key() {
     let world = World::trusting();
