@@ -200,6 +200,9 @@ impl Tree {
         if !ledger.how.options.dry_run {
             into.store().make_dir(&self.to, true)?;
         }
+        if is_new {
+            ledger.new_folders.insert(self.to.clone());
+        }
         for (path, error) in unread.errors(&self.from) {
             if ledger.is_news(&path) {
                 ledger.fail(path, error, observer);
@@ -235,7 +238,12 @@ impl Tree {
                     Some(large) if is_large(announced.size) => large.push(LargeDownload { job, announced }),
                     _ => jobs.push(job),
                 },
-                Step::Directory { from, to, mtime } => folders.push((from, to, mtime)),
+                Step::Directory { from, to, mtime } => {
+                    if is_new || into.store().stat(&to).is_err() {
+                        ledger.new_folders.insert(to.clone());
+                    }
+                    folders.push((from, to, mtime));
+                }
                 Step::Link(link) => links.push(link),
             }
         }
@@ -266,7 +274,8 @@ impl Tree {
         for link in links {
             self.make_link(&link, into, observer, ledger);
         }
-        ledger.summary.directories = made.len() as u64;
+        let new = made.iter().filter(|(path, _)| ledger.new_folders.contains(path));
+        ledger.summary.directories = new.count() as u64;
         Ok(Folders(made))
     }
 

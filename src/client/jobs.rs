@@ -125,7 +125,7 @@ pub struct Summary {
     pub files: u64,
     /// Their bytes together.
     pub bytes: u64,
-    /// Folders that were made or were there already.
+    /// Folders that were made.
     pub directories: u64,
     /// What failed, by the source's path, in the order it failed.
     pub failed: Vec<(PathBuf, Error)>,

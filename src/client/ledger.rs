@@ -106,6 +106,8 @@ pub(super) struct Ledger {
     pub(super) has_looked: bool,
     /// What has no target and was told of.
     told: HashSet<PathBuf>,
+    /// Folders of a tree that were not there before anything came.
+    pub(super) new_folders: HashSet<RelPath>,
     pub(super) unsure: Vec<Unsure>,
     /// Of all connections.
     pub(super) unmade: Arc<Mutex<Unmade>>,

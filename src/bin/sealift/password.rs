@@ -76,17 +76,17 @@ impl Passwords {
     }
 
     /// A new password for somebody: the next line of standard input with `--password-stdin`, the next one of the file with
-    /// `--password-file`, else typed twice at the terminal. Of a short one `longer` says how to get a longer one.
+    /// `--password-file`, else typed twice at the terminal.
     ///
     /// # Errors
     /// Usage: an empty, too short or too long one, or nobody to ask.
-    pub fn choose(&mut self, who: &str, longer: &str, common: &Common, out: Output) -> Outcome<Secret> {
+    pub fn choose(&mut self, who: &str, common: &Common, out: Output) -> Outcome<Secret> {
         let password = match &common.password_file {
             _ if common.password_stdin => first_line(&mut io::stdin().lock(), "standard input")?,
             Some(file) => self.next_of(file, out)?,
             None => choose_at_terminal(who, out)?,
         };
-        Self::judge(password, longer, out)
+        Self::judge(password)
     }
 
     /// Whether nothing comes behind the password that was given to this command.
@@ -102,22 +102,18 @@ impl Passwords {
         rest.map_err(|err| Error::file(name, err))
     }
 
-    /// This new password, unless it is too short; of a short one `longer` says how to get a longer one.
+    /// This new password, unless no server takes one that is so short.
     ///
     /// # Errors
     /// Usage.
-    pub fn judge(password: Secret, longer: &str, out: Output) -> Outcome<Secret> {
-        match characters(&password) {
-            n if n < limits::PASSWORD_MIN => Err(Failure::new(
+    pub fn judge(password: Secret) -> Outcome<Secret> {
+        match characters(&password) < limits::PASSWORD_MIN {
+            true => Err(Failure::new(
                 Kind::Usage,
                 format!("the new password has fewer than {} characters", limits::PASSWORD_MIN),
                 "Choose a longer one.",
             )),
-            n if n < limits::PASSWORD_MIN_USUAL => {
-                out.warn(&format!("a password of so few characters is easily guessed; {longer}"));
-                Ok(password)
-            }
-            _ => Ok(password),
+            false => Ok(password),
         }
     }
 
@@ -128,6 +124,13 @@ impl Passwords {
             None => open(path, out)?,
         };
         first_line(self.file.insert(file), &path.display().to_string())
+    }
+}
+
+/// Warns of a short password that counts from now on, which not every server refuses; `longer` says how to get a longer one.
+pub fn warn_of_short(password: &Secret, longer: &str, out: Output) {
+    if characters(password) < limits::PASSWORD_MIN_USUAL {
+        out.warn(&format!("a password of so few characters is easily guessed; {longer}"));
     }
 }
 

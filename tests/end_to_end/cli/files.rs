@@ -292,3 +292,26 @@ fn a_downloaded_file_is_private_to_nobody_but_the_umask() {
     let made = fs::File::create(world.local("made")).unwrap().metadata().unwrap();
     assert_eq!(fs::metadata(world.local("a")).unwrap().mode(), made.mode());
 }
+
+/// A folder that was there is none that a `get` made.
+#[test]
+fn the_folders_that_a_get_made_are_counted_and_no_others() {
+    let world = World::trusting();
+    let put = |name: &str| {
+        let path = world.remote("alice", name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    };
+    let get = || world.run(["get", "-r", &world.alice("tree"), "."]).code(0).stderr;
+    put("tree/a");
+    put("tree/sub/b");
+    let first = get();
+    assert!(first.contains("2 files, 2 folders, "), "{first}");
+    put("tree/new/c");
+    let second = get();
+    assert!(second.contains("3 files, 1 folder, "), "{second}");
+    let third = get();
+    assert!(third.contains("3 files, ") && !third.contains("folder"), "{third}");
+    let told = world.run(["--json", "get", "-r", &world.alice("tree"), "."]).code(0);
+    assert!(told.stdout().lines().last().unwrap().contains("\"folders\":0"), "{told:?}");
+}

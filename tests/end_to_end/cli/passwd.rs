@@ -39,13 +39,21 @@ fn two_lines_change_a_password_and_the_old_one_is_wrong_from_then_on() {
 fn how_long_a_new_password_is_at_least_the_server_says_and_the_one_there_was_goes_on() {
     let world = World::trusting();
     let short = passwd(&world, &format!("{PASSWORD}\nshorter\n")).code(2);
-    short.said("has fewer than 8 characters").said("the old password still counts");
+    let short = short.said("has fewer than 8 characters").said("the old password still counts");
+    assert!(!short.stderr.contains("warning"), "it is refused, and no more is to be said: {short:?}");
     let users = world.server.place().join("users.toml");
     let text = fs::read_to_string(&users).unwrap();
     fs::write(&users, format!("{text}\n[defaults]\nmin_password = 14\n")).unwrap();
     let change = |new: &str| passwd(&world, &format!("{PASSWORD}\n{new}\n"));
     crate::common::eventually("it is read", || change("shorter").stderr.contains("has fewer than 14 characters"));
     change("thirteen char").said("has fewer than 14 characters");
+    // One that counts is warned of.
+    fs::write(&users, format!("{text}\n[defaults]\nmin_password = 4\n")).unwrap();
+    crate::common::eventually("four are enough", || {
+        let done = change("four");
+        done.code == Some(0) && done.stderr.contains("easily guessed; `sealift passwd` gives a longer one")
+    });
+    passwd(&world, &format!("four\n{PASSWORD}\n")).code(0);
     // Longer than what is there now.
     assert_eq!(ls(&world, PASSWORD), Some(0));
     change("fourteen chars").code(0);
@@ -97,6 +105,7 @@ fn who_types_a_password_that_the_server_refuses_is_asked_for_another_one() {
     choose(&mut terminal);
     terminal.expect("You have joined carol@");
     assert!(terminal.wait().success());
+    assert!(!terminal.whole().contains("easily guessed"), "{}", terminal.whole());
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
 use crate::login::Login;
 use crate::output::{Event, Object};
-use crate::password::{LONGER, is_asked_again};
+use crate::password::{LONGER, is_asked_again, warn_of_short};
 use crate::verify::{known_servers, remember, system_known_servers};
 
 /// Join a server that you were invited to
@@ -74,15 +74,18 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
         looked.map_err(|error| not_usable(error, &name))?;
     }
     let (client, credential) = loop {
-        let new = ctx.new_password(&name, LONGER)?;
+        let new = ctx.new_password(&name)?;
         // The person may have taken longer than a server waits for a login.
         let mut client = match reached.is_alive() {
             true => reached,
             false => ctx.dial(&login).await?,
         };
         let credential = Credential::Password(new.clone());
-        match client.redeem(&link.user, link.secret.clone(), new).await {
-            Ok(_) => break (client, credential),
+        match client.redeem(&link.user, link.secret.clone(), new.clone()).await {
+            Ok(_) => {
+                warn_of_short(&new, LONGER, ctx.out);
+                break (client, credential);
+            }
             Err(error) if is_asked_again(&error, ctx) => reached = client,
             // It may have been done all the same: then this password is right.
             Err(error) if error.exit() == Exit::Network => {

@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
-use crate::password::Passwords;
+use crate::password::{Passwords, warn_of_short};
 use crate::times::{TimeArgs, TimeStyle};
 use crate::voice;
 
@@ -151,7 +151,7 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
     refuse_anonymous(&login)?;
     let explained = |failure| explain_two_lines(ctx, args, failure);
     let client = ctx.connect(&login).await.map_err(explained)?.client;
-    let password = args.password.then(|| ctx.new_password("the link", LONGER).map_err(explained)).transpose()?;
+    let password = args.password.then(|| ctx.new_password("the link").map_err(explained)).transpose()?;
     ctx.over(client, &login, async |client| make_there(ctx, client, (&login, &target), args, password).await).await
 }
 
@@ -173,7 +173,7 @@ fn refuse_anonymous(login: &Login) -> Outcome {
 /// Those of the server.
 pub async fn make_in_shell(ctx: &Context, client: &mut Client, login: &Login, target: &Target, args: &Make) -> Outcome {
     refuse_anonymous(login)?;
-    let password = args.password.then(|| ctx.new_password("the link", LONGER)).transpose()?;
+    let password = args.password.then(|| ctx.new_password("the link")).transpose()?;
     make_there(ctx, client, (login, target), args, password).await
 }
 
@@ -192,6 +192,9 @@ async fn make_there(
         })?),
     };
     let has_password = password.is_some();
+    if let Some(password) = &password {
+        warn_of_short(password, LONGER, ctx.out);
+    }
     let new = NewLink::to(target.path.clone())
         .inbox(args.drop.then(|| LinkInbox { bytes: args.max_size, files: args.max_files.map(u64::from) }))
         .name(args.name.clone())

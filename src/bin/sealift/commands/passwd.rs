@@ -57,9 +57,7 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
     let by_key = matches!(credential, Credential::Keys(_));
     let (present, mut new) = match ctx.given_password()? {
         // One line is the new one: a key proves the rest.
-        Some(only) if by_key && ctx.is_last_password()? => {
-            (credential.present(), Passwords::judge(only, password::LONGER, ctx.out)?)
-        }
+        Some(only) if by_key && ctx.is_last_password()? => (credential.present(), Passwords::judge(only)?),
         given => {
             let present = match given {
                 Some(password) if by_key => Present::Password(password),
@@ -76,7 +74,7 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
                     credential.present()
                 }
             };
-            let new = ctx.new_password(&login.to_string(), password::LONGER).map_err(|failure| match of_command {
+            let new = ctx.new_password(&login.to_string()).map_err(|failure| match of_command {
                 true => failure.hinted(Kind::Usage, || LINES.to_owned()),
                 false => failure,
             })?;
@@ -87,7 +85,7 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
     let changed = loop {
         match client.change_password(login.name(), present.clone(), new.clone()).await {
             Err(error) if client.is_usable() && password::is_asked_again(&error, ctx) => {
-                new = ctx.new_password(&login.to_string(), password::LONGER)?;
+                new = ctx.new_password(&login.to_string())?;
             }
             changed => break changed,
         }
@@ -95,6 +93,7 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
     match changed {
         Ok(()) => {
             ctx.out.step_ids("answered", &client);
+            password::warn_of_short(&new, password::LONGER, ctx.out);
             keys = enrolled(&mut client).await;
             ctx.hang_up(client).await;
         }

@@ -165,9 +165,18 @@ pub struct Send<'a> {
 impl<'a> Send<'a> {
     /// `recursive` takes folders too.
     pub fn new(ctx: &'a Context, recursive: bool, flow: &FlowArgs) -> Outcome<Self> {
+        Ok(Self::telling(ctx, recursive, Progress::new(ctx.out, Direction::Send, flow)?.for_put()))
+    }
+
+    /// The same by somebody's link, which takes no folders.
+    pub fn by_link(ctx: &'a Context, flow: &FlowArgs) -> Outcome<Self> {
+        Ok(Self::telling(ctx, false, Progress::new(ctx.out, Direction::Send, flow)?.by_link()))
+    }
+
+    fn telling(ctx: &'a Context, recursive: bool, progress: Progress) -> Self {
         let (how, summary, tally) = Default::default();
-        let progress = Arc::new(Progress::new(ctx.out, Direction::Send, flow)?.for_put());
-        Ok(Send { ctx, recursive, follows_links: false, how, progress, summary, tally, opened: None })
+        let progress = Arc::new(progress);
+        Send { ctx, recursive, follows_links: false, how, progress, summary, tally, opened: None }
     }
 
     /// What these local names are. Those that cannot be sent are shown and counted.

@@ -39,7 +39,7 @@ pub async fn run(ctx: &Context, args: &Put, url: LinkUrl) -> Outcome {
         }
     };
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
-    let mut send = Send::new(ctx, false, &args.how.transfer.flow)?;
+    let mut send = Send::by_link(ctx, &args.how.transfer.flow)?;
     // Looked at before connecting: most mistakes are local.
     let (takes, not): (Vec<_>, Vec<_>) =
         locals.iter().map(|local| (local, refused(local))).partition(|(_, why)| why.is_none());

@@ -12,12 +12,20 @@ use super::{Direction, Progress};
 use crate::failure::Failure;
 use crate::login::Login;
 
+/// What there is to do for somebody who has a link and nothing else.
+const NO_ROOM_BY_LINK: &str =
+    "Something smaller may still go in; otherwise ask whoever gave you the link for more room, or for another link.";
+
 impl Progress {
     /// Gives the failure that comes of this error the next step that there is.
     pub(super) fn hinted(&self, failure: Failure, error: &Error) -> Failure {
         let failure = match in_the_way(self.direction, error.side()) {
             Some(hint) => failure.hinted(Kind::IsDirectory, || hint.to_owned()),
             None => failure,
+        };
+        let failure = match self.by_link {
+            true => failure.hinted(Kind::NoSpace, || NO_ROOM_BY_LINK.to_owned()),
+            false => failure,
         };
         let login = self.login.lock();
         let Some(login) = login.as_ref() else { return failure };

@@ -84,6 +84,8 @@ pub struct Progress {
     makes_no_folders: AtomicBool,
     /// Files go where `put` says, and can be sent to another place.
     is_put: bool,
+    /// By somebody's link: whoever sends has no files there, and no administrator.
+    by_link: bool,
     /// The folder that is sent.
     tree: Mutex<PathBuf>,
     /// The failure shown last.
@@ -113,6 +115,7 @@ impl Progress {
             login: Mutex::default(),
             makes_no_folders: AtomicBool::new(false),
             is_put: false,
+            by_link: false,
             tree: Mutex::default(),
             last_shown: Mutex::default(),
             told: Mutex::default(),
@@ -137,6 +140,11 @@ impl Progress {
     /// The same for a `put`.
     pub fn for_put(self) -> Self {
         Progress { is_put: true, ..self }
+    }
+
+    /// The same for what is put in by a link.
+    pub fn by_link(self) -> Self {
+        Progress { by_link: true, ..self.for_put() }
     }
 
     /// This folder is sent from now on.
