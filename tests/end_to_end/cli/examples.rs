@@ -35,6 +35,7 @@ const OTHERWISE: &[(&str, &[i32])] = &[
     ("sealift trash restore alice@files.example/reports/summer.pdf", &[3]),
     ("sealift trash restore alice@files.example/reports --to reports-of-monday", &[3]),
     ("sealift trash restore 'alice@files.example/photos/*.jpg'", &[3]),
+    ("sealift trash restore --since 10m alice@files.example/photos", &[3]),
     ("sealift kick admin@files.example bob", &[3]),
     ("sealift admin unban admin@files.example 192.0.2.7", &[3]),
     // Settings that came when the server was confined already are out of its reach.
