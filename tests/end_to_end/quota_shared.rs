@@ -275,6 +275,43 @@ fn an_interrupted_upload_is_kept_and_counted_and_gone_on_with_in_its_own_room() 
 }
 
 #[test]
+fn interrupted_uploads_in_shared_folders_go_before_what_is_in_the_trash_at_home() {
+    let world = world("quota = \"40 MiB\"\ntrash = \"30d\"\n");
+    let daemon = world.daemon().args(["--durability", "none"]).start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(put(&mut alice, "old", 10 << 10), "done");
+    assert_eq!(word(&mut alice, "DELETE old"), "done");
+    half_an_upload(enter(&daemon, "alice"), "team/large", &vec![7; 17 << 20], &world.home("team")).close();
+    eventually("it is kept", || alice.ask("HASH team/large partial=yes").0 == 213);
+    assert_eq!(used(&mut alice), 26 << 20);
+    assert_eq!(put(&mut alice, "more", 20 << 10), "done");
+    assert_eq!((used(&mut alice), word(&mut alice, "HASH team/large partial=yes")), (30 << 20, "not-found".to_owned()));
+}
+
+#[test]
+fn what_kills_leave_in_a_shared_folder_is_never_over_the_quota_of_who_sent_it() {
+    let world = world("quota = \"40 MiB\"\ntrash = \"30d\"\n");
+    let start = || world.daemon().args(["--durability", "none"]).start();
+    let mut daemon = start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(put(&mut alice, "old", 30 << 10), "done");
+    assert_eq!(word(&mut alice, "DELETE old"), "done");
+    drop(alice);
+    for name in ["one", "two"] {
+        // Its room is that of the trash.
+        let half =
+            half_an_upload(enter(&daemon, "alice"), &format!("team/{name}"), &vec![7; 33 << 20], &world.home("team"));
+        daemon.kill();
+        drop(half);
+        fs::remove_file(world.place().join("log")).unwrap();
+        daemon = start();
+        eventually("it is swept", || daemon.log().contains(" swept "));
+        let mut alice = enter(&daemon, "alice");
+        assert_eq!(used(&mut alice), 30 << 20, "{name}");
+    }
+}
+
+#[test]
 fn a_folder_that_is_shared_later_counts_in_sessions_that_are_open_and_once() {
     let world = world(MIB);
     world.set_users(&users(MIB, "bob = \"full\""));

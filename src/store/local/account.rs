@@ -10,10 +10,12 @@
 //! session after a time without one writes.
 
 mod counted_by;
+mod giving_way;
 mod leaving;
 mod promise;
 
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -48,6 +50,8 @@ pub(super) struct Account {
     shares: Mutex<Vec<Arc<Share>>>,
     /// What the trashes hold that counts here.
     looked: Looked,
+    /// How often those folders were looked through when what is over the bound was taken away last.
+    settled: AtomicU64,
 }
 
 #[derive(Default)]
@@ -70,8 +74,14 @@ struct Counts {
 
 impl Account {
     pub(super) fn of(folder: &[u8]) -> Self {
-        let (counts, shares, looked) = (Mutex::default(), Mutex::default(), Looked::default());
-        Account { folder: folder.to_vec(), owner: Hash::of(folder), counts, shares, looked }
+        Account {
+            folder: folder.to_vec(),
+            owner: Hash::of(folder),
+            counts: Mutex::default(),
+            shares: Mutex::default(),
+            looked: Looked::default(),
+            settled: AtomicU64::new(0),
+        }
     }
 
     /// What is put into this folder for this home counts here from now on, in all sessions.
@@ -241,17 +251,6 @@ impl Bound {
         given.has_all_of(wanted)
     }
 
-    /// Takes away of interrupted uploads what is over the bound: what came of an upload that a killed server was at may have been
-    /// promised the room of what is in the trash.
-    fn give_way(&self) {
-        let counts = self.account.lock();
-        let there = self.account.there(&counts).unwrap_or_default();
-        drop(counts);
-        if let Some((beyond, _)) = self.limits.refuse(there) {
-            partial_room::make_room(&self.jail, beyond, None);
-        }
-    }
-
     /// Looks through those shared folders again that were not for a while, and says whether there were any.
     fn know_again(&self) -> bool {
         let looked: Vec<bool> = self.account.shares().iter().map(|share| share.know_again()).collect();
@@ -274,6 +273,9 @@ impl Bound {
     /// Measures what there is, if that was not done, or is long ago.
     fn know(&self) -> io::Result<()> {
         if self.is_measured() {
+            if self.has_news() {
+                self.give_way();
+            }
             return Ok(());
         }
         match self.measure() {

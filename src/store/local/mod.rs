@@ -299,7 +299,7 @@ impl Store for LocalStore {
     }
 
     fn begins_by_counting(&self) -> bool {
-        let may_wait = |bound: &Bound| !bound.is_measured() || bound.is_nearly_full();
+        let may_wait = |bound: &Bound| !bound.is_measured() || bound.has_news() || bound.is_nearly_full();
         self.bound.as_deref().is_some_and(may_wait)
     }
 

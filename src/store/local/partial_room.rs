@@ -61,19 +61,21 @@ pub(super) fn held(jail: &Jail, whose: Option<&Hash>) -> Sum {
     all.iter().fold(Sum::NONE, |sum, left| sum.plus(sum_of_file(&left.stat)))
 }
 
-/// Removes the oldest of them, of this owner alone if one is named, until so much is gone, for nobody who holds a lock of the tree. Says
-/// how many went.
-pub(super) fn make_room(jail: &Jail, room: Sum, whose: Option<&Hash>) -> usize {
-    let Some((reserved, mut all)) = of(jail, whose) else { return 0 };
-    all.sort_by_key(|left| mtime(&left.stat));
+/// Removes the oldest of them in all these homes, of the owner alone where one is named, until so much is gone, for nobody who holds a
+/// lock of a tree. Says how many went.
+pub(super) fn make_room(homes: &[(&Jail, Option<&Hash>)], room: Sum) -> usize {
+    let found: Vec<_> = homes.iter().filter_map(|(jail, whose)| Some((*jail, of(jail, *whose)?))).collect();
+    let mut all: Vec<_> =
+        found.iter().flat_map(|(jail, (reserved, all))| all.iter().map(move |left| (*jail, reserved, left))).collect();
+    all.sort_by_key(|(.., left)| mtime(&left.stat));
     let (mut gone, mut freed) = (0, Sum::NONE);
-    for Left { key, stat } in all {
+    for (jail, reserved, Left { key, stat }) in all {
         if freed.has_all_of(room) {
             break;
         }
-        if partial::remove(Some(jail), &reserved, &key) {
+        if partial::remove(Some(jail), reserved, key) {
             gone += 1;
-            freed = freed.plus(sum_of_file(&stat));
+            freed = freed.plus(sum_of_file(stat));
         }
     }
     gone

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::super::owned::Share;
 use super::super::partial::Counted;
 use super::super::staging::Stage;
+use super::super::trash_room;
 use super::super::tree::Removing;
-use super::super::{partial_room, trash_room};
 use super::{Account, Bound, Counts, Sum};
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
@@ -118,10 +118,8 @@ impl Promise {
             loop {
                 let Some((beyond, why)) = self.try_claim(path)? else { return Ok(()) };
                 refusal = why;
-                let makes_room = || {
-                    partial_room::make_room(jail, beyond, whose) > 0
-                        || trash_room::make_room(jail, beyond, whose, &turn) > 0
-                };
+                let makes_room =
+                    || bound.partials_give(beyond) > 0 || trash_room::make_room(jail, beyond, whose, &turn) > 0;
                 if !bound.may_give(beyond, &goes_on) || !makes_room() {
                     break;
                 }
@@ -151,7 +149,7 @@ impl Promise {
     }
 
     /// Promises no more than this.
-    fn lower(&mut self, sum: Sum) {
+    pub(in crate::store::local) fn lower(&mut self, sum: Sum) {
         let less = self.sum.minus(sum);
         let mut counts = self.bound.account.lock();
         counts.promised = counts.promised.minus(less);
