@@ -141,6 +141,17 @@ pub trait Upload: Send {
     /// the same path. Bytes kept; 0 if not one block was whole or they could not be kept, and then nothing is left.
     fn keep(self: Box<Self>) -> u64;
 
+    /// Nobody brings bytes for now: from here on it holds room for those that came, and not for those that were announced.
+    fn rest(&mut self) {}
+
+    /// Somebody is about to bring the rest: what was announced is promised room again. Without any it stays what it was.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Quota`], and those of finding out.
+    fn claim_room(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// One bounded step of what a commit has to know of a file that has the name already: whether it has the expected hash, or the
     /// same bytes where none may be replaced. It hashes at most `most` bytes of it. To be taken when all bytes have come, and
     /// until it says that it is done, by whoever shares a machine with others: a commit without it reads all there is in

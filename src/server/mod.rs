@@ -274,7 +274,7 @@ impl Server {
         let signed_in = Arc::new(SignedIn::default());
         let (cookies, kicked) = (Arc::clone(&signed_in), Arc::clone(&signed_in));
         let uploads = Arc::new(Uploads::default());
-        let by_links = Arc::clone(&uploads);
+        let (begun, ended) = (Arc::clone(&uploads), Arc::clone(&uploads));
         let unkept = Unkept::new(Arc::clone(&vault));
         let leases: Arc<Leases> = Arc::default();
         let let_go = Arc::new(LetGo::new(leases.clone(), Arc::clone(&vault), &users.latest()));
@@ -285,11 +285,11 @@ impl Server {
                 let_go.tell(users, &latest);
             }
             cookies.keep_users(users);
-            by_links.end_void_links(users);
+            begun.end_void(users);
             sessions.locks().keep_users(|name| users.get(name).is_some());
             sessions.revoke(users);
         });
-        registry.on_kick(move |user| kicked.remove_user(user));
+        registry.on_kick(move |user| kicked.remove_user(user) + ended.end_of(user));
         let accounts = Arc::new(Accounts::new(users.clone()));
         let all = options.memory.or_else(memory_available).unwrap_or(u64::MAX);
         let plan = MemoryPlan::new(all, accounts.worst_case_memory_kib() * 1024);

@@ -35,6 +35,7 @@ mod link_counts;
 mod links;
 mod login;
 mod memory;
+mod parked_uploads;
 mod paths;
 mod protocol;
 mod resources;

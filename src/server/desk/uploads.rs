@@ -12,7 +12,7 @@ use super::registry::Record;
 use super::running::{OperationId, Running};
 use super::unfinished::Place;
 use super::{Desk, Earlier};
-use crate::auth::Access;
+use crate::auth::{Access, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Condition, Hash, Interrupted, Overwrite, Partial, RelPath, Resume, Store, Umask, Upload, UploadSpec,
@@ -60,6 +60,27 @@ impl Put {
     /// What has come, and its BLAKE3.
     pub fn part(&self) -> Partial {
         Partial { len: self.upload.len(), hash: self.upload.hash() }
+    }
+
+    /// Nobody brings bytes for now: [`Upload::rest`].
+    pub fn rest(&mut self) {
+        self.upload.rest();
+    }
+
+    /// Somebody is about to bring the rest: [`Upload::claim_room`].
+    ///
+    /// # Errors
+    /// As that.
+    pub fn claim_room(&mut self) -> Result<()> {
+        turns::block_in_place(|| self.upload.claim_room())
+    }
+
+    /// Whether it may go on with the rights of this principal.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub fn may_go_on(&self, principal: &Principal) -> Result<()> {
+        self.running.check(principal)
     }
 
     /// The client is gone: what came so far may be resumed.

@@ -27,6 +27,7 @@ mod file;
 mod folder;
 mod folder_row;
 mod form;
+mod hold;
 mod join;
 mod join_page;
 mod link;

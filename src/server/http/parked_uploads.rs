@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use async_std::task::spawn;
 
-use super::receiving::Held;
+use super::hold::Held;
 use super::uploads::{Replaced, Token, Upload, Uploads};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Partial, Resume};
@@ -122,6 +122,7 @@ pub fn go_on(uploads: &Arc<Uploads>, key: UploadKey, at: AtIt<'_>, resume: Resum
     let gone_on = match upload.whole() {
         Some(whole) if whole == wanted => Ok(GoneOn::Stored(whole)),
         None if upload.slot.part() == Some(wanted) => {
+            upload.slot.claim_room()?;
             let put = upload.slot.take_put().ok_or_else(changed)?;
             let parked = ParkedUpload::new(uploads, token, upload, sits, at.record);
             return Ok(GoneOn::Put(Box::new(put), Box::new(parked)));

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use async_lock::MutexGuardArc;
-
 use super::before_commit::{BeforeCommit, work_until_commit};
 use super::digests::Digests;
+use super::hold::Held;
 use super::request_body::{Pieces, RequestBody};
 use super::web_session::{OpenFile, Waiting, WebSession, begin_change, unexpected};
+use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Partial, RelPath, Resume, UploadSpec};
 use crate::limits;
@@ -48,9 +48,6 @@ struct Taken {
 /// Where an upload lies between two steps: empty while a step has it, and once it is whole or has failed. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Slot(Arc<Mutex<Option<Taken>>>);
-
-/// The right to be the only request that is at an upload, as long as anybody has it.
-pub type Held = Arc<MutexGuardArc<()>>;
 
 /// An upload whose bytes are coming. Dropped before it is in its place it is given up, unless it was let go.
 pub struct Receiving {
@@ -231,6 +228,19 @@ impl Stream {
         self.step(move |desk, waiting, taken| append(desk, waiting, taken, &some)).await
     }
 
+    /// More is about to come: what was announced is promised room again.
+    ///
+    /// # Errors
+    /// Those of the store: it stays what it was.
+    pub async fn claim_room(&self) -> Result<()> {
+        let (slot, held) = (self.slot.clone(), self.held.clone());
+        let claiming = self.web_session.change(Class::Light, move |_, _| {
+            let _held = held;
+            slot.claim_room()
+        });
+        claiming.await
+    }
+
     /// What comes from here on must be this.
     ///
     /// # Errors
@@ -365,6 +375,29 @@ impl Slot {
         self.lock().as_ref().map(|taken| taken.put.part())
     }
 
+    /// Nobody brings bytes for now.
+    pub fn rest(&self) {
+        if let Some(taken) = &mut *self.lock() {
+            taken.put.rest();
+        }
+    }
+
+    /// Somebody is about to, and lets nobody else be at it. Blocks.
+    ///
+    /// # Errors
+    /// Those of the store: it stays what it was.
+    pub fn claim_room(&self) -> Result<()> {
+        let mut taken = self.take()?;
+        let claimed = taken.put.claim_room();
+        self.put_back(taken);
+        claimed
+    }
+
+    /// Whether it may not go on with the rights of this principal. While a step has it, that asks.
+    pub fn is_refused(&self, principal: &Principal) -> bool {
+        self.lock().as_ref().is_some_and(|taken| taken.put.may_go_on(principal).is_err())
+    }
+
     /// Keeps an upload whose connection was lost.
     pub fn park(&self, put: Put) {
         self.put_back(Taken { put, digests: Digests::default(), content: Digests::default() });
@@ -398,7 +431,8 @@ impl Slot {
     }
 
     fn take(&self) -> Result<Taken> {
-        self.lock().take().ok_or_else(unexpected)
+        // Its user may have been ended meanwhile, and what came was put away.
+        self.lock().take().ok_or_else(|| Error::new(Kind::NotFound, "there is no such upload"))
     }
 
     fn put_back(&self, taken: Taken) {

@@ -145,6 +145,7 @@ pub async fn create(
     uploads.check(web_session.principal(), &source)?;
     let receiving = Receiving::begin(web_session, wanted, None).await?;
     take_in(receiving.stream(), body, content).await?;
+    receiving.stream().slot.rest();
     let upload =
         Arc::new(Upload::new(web_session.principal().clone(), source, receiving.stream().slot.clone(), length));
     upload.hold(room);
@@ -232,6 +233,7 @@ async fn try_append(
     {
         let coming = async {
             let _open = web_session.open_file().await;
+            stream.claim_room().await?;
             take_in(&stream, body, content).await
         };
         pin_mut!(coming);

@@ -11,8 +11,9 @@ use async_lock::Mutex as AsyncMutex;
 use async_std::task::{sleep, spawn, spawn_blocking};
 use futures::channel::oneshot;
 
+use super::hold::{Held, Hold};
 use super::parked_uploads;
-use super::receiving::{Held, Slot};
+use super::receiving::Slot;
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Partial, RelPath, Resume};
@@ -82,13 +83,13 @@ impl Upload {
             state.until = Instant::now() + limits::WEB_UPLOAD_LIFETIME;
             state.at_it = Some(at_it);
         }
-        (Arc::new(self.busy.lock_arc().await), replaced)
+        (Hold::of(&self.slot, self.busy.lock_arc().await), replaced)
     }
 
     /// The same at once, and nothing if somebody is at it: they are ended then, and it may be tried again.
     pub fn sit_down(&self) -> Option<(Held, Replaced)> {
         self.stand_up();
-        let held = Arc::new(self.busy.try_lock_arc()?);
+        let held = Hold::of(&self.slot, self.busy.try_lock_arc()?);
         let (at_it, replaced) = oneshot::channel();
         self.state().at_it = Some(at_it);
         Some((held, replaced))
@@ -239,14 +240,25 @@ impl Uploads {
         self.lock().all.get(&token).cloned()
     }
 
-    /// Gives up those that came by links which give nothing any more: nobody will go on with them, and nothing of them is kept.
-    pub fn end_void_links(&self, users: &Users) {
-        let is_void = |upload: &Upload| upload.owner.link().is_some() && users.renew(&upload.owner).is_none();
+    /// Puts away those of users who are not what they were, or may not put anything there any more. Of those that came by links
+    /// nothing is kept.
+    pub fn end_void(&self, users: &Users) {
+        self.end_those(|upload| users.renew(&upload.owner).is_none_or(|now| upload.slot.is_refused(&now)));
+    }
+
+    /// Puts away those of this user, whose sessions somebody ends, and says how many they are.
+    pub fn end_of(&self, user: &str) -> usize {
+        self.end_those(|upload| upload.owner.name() == user && !upload.is_over())
+    }
+
+    fn end_those(&self, is_void: impl Fn(&Upload) -> bool) -> usize {
         let void: Vec<_> = self.lock().all.extract_if(|_, upload| is_void(upload)).map(|(_, upload)| upload).collect();
-        if !void.is_empty() {
+        let count = void.len();
+        if count > 0 {
             // Where the disk may be waited for. One that a request is at fails there.
             spawn_blocking(move || void.iter().for_each(|upload| upload.slot.keep()));
         }
+        count
     }
 
     /// Puts all away: the server ends.

@@ -52,6 +52,14 @@ impl Upload for JoinedUpload {
         self.upload.keep()
     }
 
+    fn rest(&mut self) {
+        self.upload.rest();
+    }
+
+    fn claim_room(&mut self) -> Result<()> {
+        self.way.told(self.upload.claim_room())
+    }
+
     fn compare(&mut self, most: u64) -> Result<Compared> {
         self.way.told(self.upload.compare(most))
     }

@@ -275,6 +275,18 @@ impl Upload for LocalUpload {
         self.hasher.finalize()
     }
 
+    fn rest(&mut self) {
+        let came = Sum::file(self.len());
+        if let Some(promise) = &mut self.promise {
+            promise.lower(came);
+        }
+    }
+
+    fn claim_room(&mut self) -> Result<()> {
+        let all = Sum::file(self.spec.size.unwrap_or(0).max(self.len()));
+        self.promise.as_mut().map_or(Ok(()), |promise| promise.raise(&self.path, all))
+    }
+
     fn compare(&mut self, most: u64) -> Result<Compared> {
         compare::step(self, most)
     }

@@ -95,6 +95,16 @@ impl Upload for MemoryUpload {
         self.trees.lock().keep(&self.home, &self.path, bytes, self.hasher.blocks())
     }
 
+    fn rest(&mut self) {
+        let less = self.promised.saturating_sub(self.len());
+        self.trees.lock().give_back(&self.home, less);
+        self.promised -= less;
+    }
+
+    fn claim_room(&mut self) -> Result<()> {
+        self.promise(self.spec.size.unwrap_or(0))
+    }
+
     fn refuse_overwrite(&mut self) {
         if self.spec.overwrite == Overwrite::Allowed {
             self.spec.overwrite = Overwrite::Refused;

@@ -224,6 +224,15 @@ impl Promise {
         Ok(())
     }
 
+    /// Promises no more than this.
+    pub(super) fn lower(&mut self, sum: Sum) {
+        let less = self.sum.minus(sum);
+        if let Some(account) = self.bound.shared.ledger.lock().account(&self.bound.prefix) {
+            account.promised = account.promised.minus(less);
+        }
+        self.sum = self.sum.minus(less);
+    }
+
     /// All has come, and it is so much: it is about to be put in its place. Others may have filled the home since it was promised.
     pub(super) fn claim(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
         if self.is_claimed {

@@ -431,6 +431,18 @@ impl Upload for S3Upload {
         })
     }
 
+    fn rest(&mut self) {
+        let came = Sum::file(self.len());
+        if let Some(promise) = &mut self.promise {
+            promise.lower(came);
+        }
+    }
+
+    fn claim_room(&mut self) -> Result<()> {
+        let all = Sum::file(self.spec.size.unwrap_or(0).max(self.len()));
+        self.promise.as_mut().map_or(Ok(()), |promise| promise.raise(&self.path, all))
+    }
+
     fn refuse_overwrite(&mut self) {
         if self.spec.overwrite == Overwrite::Allowed {
             self.spec.overwrite = Overwrite::Refused;
