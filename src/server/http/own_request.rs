@@ -83,7 +83,7 @@ impl<'a> OwnRequest<'a> {
 
     /// Whoever asks, as pages know them.
     pub fn viewer(&self) -> Viewer {
-        Viewer::from(self.web_session.principal())
+        self.visitors.viewer_of(self.web_session.principal())
     }
 
     /// Whether a program asks, or a person for what programs are told: `?json`.

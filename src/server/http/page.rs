@@ -287,14 +287,6 @@ pub fn delivery(scene: &Scene) -> String {
     page.into_string()
 }
 
-/// The root of a server where nobody in particular may read, for somebody who is logged in.
-pub fn own_home(viewer: &Viewer, ids: Ids) -> String {
-    let what = html! {
-        p { "Nothing is open to everybody here. Your own folder is " a href=(viewer.home()) { "~" (viewer.name) } "." }
-    };
-    whole("Sealift", Some(viewer), "/", &what, ids)
-}
-
 /// The form to log in by; it leads there afterwards, or to one's home. `why` says what was wrong with the last try, which was by this
 /// `user`.
 pub fn login(to: &str, user: &str, why: Option<&str>, ids: Ids) -> String {
@@ -400,10 +392,10 @@ pub fn error(status: StatusCode, why: &str, viewer: Option<&Viewer>, ids: Ids) -
         p { (escape::for_people(why.as_bytes())) }
         @if let Some(next) = next_step(status, viewer.is_some()) { p .next { (next) } }
         p .links {
-            a href="/" { "Public folder" }
+            @if viewer.is_none_or(Viewer::has_public) { a href="/" { "Public folder" } }
             @match viewer {
                 Some(viewer) => {
-                    " · " a href=(viewer.home()) { "Your folder" }
+                    @if viewer.has_public() { " · " } a href=(viewer.home()) { "Your folder" }
                     @if status == StatusCode::INSUFFICIENT_STORAGE { " · " a href=(ACCOUNT) { "Your account" } }
                 }
                 None if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND) => { " · " a href=(LOGIN) { "Log in" } }

@@ -16,7 +16,7 @@ use super::Web;
 use super::adapter::{Open, Progress};
 use super::answer::{
     Answer, Body, Ids, Reader, Unwanted, complete, explained, is_for_browser, methods, not_allowed, redirect, refusal,
-    refusal_as, status, text,
+    refusal_as, status,
 };
 use super::change::{self, Way};
 use super::copy;
@@ -31,11 +31,10 @@ use super::same_site;
 use super::singletons;
 use super::target::{Place, Target, Whose, check_host, destination, no_query};
 use super::uploads::{Token, Upload};
-use super::viewer::Viewer;
 use super::visitors::{Claimed, Visitors};
 use super::web_session::WebSession;
 use super::writing::Writing;
-use super::{own, page, place, put, resumable};
+use super::{own, place, put, resumable};
 use crate::budget::{Account, Claim};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -262,14 +261,7 @@ impl Connection {
             Here::Above(web_session) => {
                 let whose = Whose::User(web_session.name().to_owned());
                 let home = Place { whose, path: place.path.clone(), is_folder: true };
-                return Ok(match head.is_for_browser {
-                    true => text(
-                        StatusCode::OK,
-                        "text/html; charset=utf-8",
-                        page::own_home(&Viewer::from(web_session.principal()), *ids),
-                    ),
-                    false => redirect(StatusCode::SEE_OTHER, &home.url(true)),
-                });
+                return Ok(redirect(StatusCode::SEE_OTHER, &home.url(true)));
             }
         };
         if login::is_script(request.headers()) {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::offers::may_link_somewhere;
 use super::target::encode;
-use crate::auth::Principal;
+use crate::auth::{Principal, Users};
 
 /// Where one logs in.
 pub const LOGIN: &str = "/.sealift-web/login";
@@ -25,15 +25,25 @@ pub struct Viewer {
     pub name: String,
     /// Whether they may make links, wherever that is.
     has_links: bool,
-}
-
-impl From<&Principal> for Viewer {
-    fn from(principal: &Principal) -> Viewer {
-        Viewer { name: principal.name().to_owned(), has_links: may_link_somewhere(principal.grants()) }
-    }
+    /// Whether there is a folder for everybody.
+    has_public: bool,
 }
 
 impl Viewer {
+    /// Somebody among these users, as they are now.
+    pub fn of(principal: &Principal, users: &Users) -> Viewer {
+        Viewer {
+            name: principal.name().to_owned(),
+            has_links: may_link_somewhere(principal.grants()),
+            has_public: users.anonymous_home().is_some(),
+        }
+    }
+
+    /// Whether there is a folder for everybody.
+    pub fn has_public(&self) -> bool {
+        self.has_public
+    }
+
     /// Whether they may make links, wherever that is.
     pub fn has_links(&self) -> bool {
         self.has_links
@@ -60,7 +70,7 @@ pub fn who(viewer: Option<&Viewer>, here: &str) -> Markup {
             Some(viewer) => {
                 (way(&viewer.home(), &format!("~{}", viewer.name)))
                 @if viewer.has_links { (way(LINKS, "Links")) }
-                (way("/", "Public"))
+                @if viewer.has_public { (way("/", "Public")) }
                 (way(ACCOUNT, "Account"))
                 form method="post" action=(LOGOUT) { button .plain type="submit" { "Log out" } }
             }

@@ -195,12 +195,17 @@ impl Visitors {
     pub fn viewer(&self, headers: &HeaderMap) -> Option<Viewer> {
         match Claimed::of(headers).ok()? {
             Claimed::Nobody => None,
-            Claimed::Cookie(cookie) => self.whose(&cookie).as_ref().map(Viewer::from),
+            Claimed::Cookie(cookie) => self.whose(&cookie).as_ref().map(|principal| self.viewer_of(principal)),
             Claimed::User(user, password) => self
                 .known(&user, &password)
                 .filter(|web_session| !web_session.is_anonymous())
-                .map(|web_session| Viewer::from(web_session.principal())),
+                .map(|web_session| self.viewer_of(web_session.principal())),
         }
+    }
+
+    /// This one, as pages know them.
+    pub fn viewer_of(&self, principal: &Principal) -> Viewer {
+        Viewer::of(principal, &self.shared.users.latest())
     }
 
     /// The session of whoever is logged in by these headers, if they have one here.

@@ -26,6 +26,24 @@ fn cookie(got: &Got) -> String {
 }
 
 #[test]
+fn where_nothing_is_open_to_everybody_the_root_leads_home_and_no_way_leads_there() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let got = log_in(&daemon, "alice", PASSWORD, &[]);
+    let cookie = cookie(&got);
+    let ask = |path: &str| curl(&daemon, &[&OURS[..], &["-H", &cookie]].concat(), path);
+    let has_public = |text: &str| text.contains("href=\"/\"");
+    assert!(has_public(&ask("/~alice/").text()) && has_public(&ask("/~alice/nothing").text()));
+    world.set_users(&section("alice", "\"full\"", "alice"));
+    eventually("nobody is let in without a login", || ask("/").status == 303);
+    assert_eq!(ask("/").header("location"), "/~alice/");
+    for path in ["/~alice/", "/~alice/nothing", "/.sealift-web/account"] {
+        let text = ask(path).text();
+        assert!(!has_public(&text) && text.contains("href=\"/~alice/\""), "{path}: {text}");
+    }
+}
+
+#[test]
 fn a_form_logs_in_by_a_cookie_and_a_button_out() {
     let world = World::of(&["alice", "bob"]);
     fs::write(world.home("alice").join("file"), "alice's").unwrap();

@@ -98,6 +98,8 @@ export class Item {
     this.isOverNothing = false;
     // The upload that it is at.
     this.at = null;
+    // It is being compared with what is there; it was there before anything of it was sent; some of it may have come.
+    Object.assign(this, { isComparing: false, wasHere: false, mayHaveCome: false });
     // What is kept of it is found by this. That it is of this very file is not known by it.
     this.key = `${url} ${file.size} ${file.lastModified}`;
   }
@@ -128,7 +130,7 @@ export class Item {
       let answer;
       try {
         answer = this.file.size <= this.small ? await this.whole() : await this.pieces(changed);
-        if (answer.status === 412 && !this.isOver) answer = await this.taken();
+        if (answer.status === 412 && !this.isOver) answer = await this.taken(changed);
       } catch {
         return this.isOver ? undefined : this.end("failed", "The file cannot be read: it was changed or removed.");
       }
@@ -141,6 +143,7 @@ export class Item {
         await sleep(3000, this);
       } else if (passes(answer.status)) {
         this.state = "lost";
+        this.mayHaveCome = true;
         changed();
         // A line that brought something since the last time is tried again at once.
         if (this.sent > reached) [wait, reached] = [1, this.sent];
@@ -232,13 +235,18 @@ export class Item {
       if (changed) { this.sent = at; changed(); }
       return !this.isOver;
     };
-    return (await blake3(this.file, Number(length), reached)) === hash;
+    this.isComparing = true;
+    try {
+      return (await blake3(this.file, Number(length), reached)) === hash;
+    } finally {
+      this.isComparing = false;
+    }
   }
 
   // There is one of this name. An answer may have been lost on its way: then it is this very file, and it is uploaded. That is so if
   // all its bytes have the same hash, and not before: many files have the same size and time. Whoever gets no answer to this either
   // does not know yet.
-  async taken() {
+  async taken(changed) {
     const isSmall = this.file.size <= this.small;
     const there = await send("HEAD", this.url, isSmall ? { "Want-Repr-Digest": "sha-256=10" } : {});
     if (passes(there.status) || there.status === 401) return there;
@@ -249,7 +257,8 @@ export class Item {
     // The tag of a large file is its BLAKE3, if that was recorded when it came; a weak one proves nothing.
     const isSame = isSmall
       ? there.header("Repr-Digest") === (await digest(this.file))
-      : await this.beginsWith(`${this.file.size} ${/^"([0-9a-f]{64})"$/.exec(there.header("ETag"))?.[1] ?? ""}`);
+      : await this.beginsWith(`${this.file.size} ${/^"([0-9a-f]{64})"$/.exec(there.header("ETag"))?.[1] ?? ""}`, changed);
+    if (isSame) this.wasHere = !this.mayHaveCome; else this.sent = 0;
     return { ...there, status: isSame ? 204 : 412 };
   }
 
@@ -264,6 +273,7 @@ export class Item {
   again(replace) {
     this.replace = replace;
     this.sent = 0;
+    this.wasHere = false;
     this.state = "waiting";
     this.why = "";
   }

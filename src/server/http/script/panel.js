@@ -84,15 +84,23 @@ export function panel({ make, fateOf = null, loggedOut = "You have been logged o
     const fates = new Set(busy || !fateOf ? [] : taken.map((item) => fateOf([item])));
     const isTold = fateOf && (busy || fates.size > 1);
     const files = all - folders;
+    const counted = (number) => (number === 1 ? "1 file" : `${number} files`);
+    const sent = files - sum.here;
+    const here = sum.here === 1 ? "is" : "are";
     const good = files > 0 || folders === 0
-      ? `${files === 1 ? "1 file" : `${files} files`} uploaded`
+      ? sum.here === 0 ? `${counted(files)} uploaded`
+        : sent === 0 ? `${counted(files)} ${here} here already`
+          : `${counted(sent)} uploaded, ${sum.here} ${here} here already`
       : `${folders === 1 ? "1 empty folder" : `${folders} empty folders`} made`;
-    const head = busy
-      ? (uploads.open.size > 0 ? `Uploading ${Math.min(done + failed + 1, all)} of ${all}` : "Looking whether that was uploaded just now")
+    // What is hashed here moves nothing.
+    const isComparing = busy && sum.comparing > 0;
+    const head = isComparing && sum.comparing === sum.moving
+      ? `Comparing ${Math.min(done + failed + 1, all)} of ${all} with what is here`
+      : busy ? (uploads.open.size > 0 ? `Uploading ${Math.min(done + failed + 1, all)} of ${all}` : "Looking whether that was uploaded just now")
       : failed > 0 ? `${done} of ${all} uploaded, ${failed} not` : good;
     const where = sum.login > 0 ? loggedOut
       : sum.lost > 0 ? "The connection is lost. It goes on by itself."
-        : busy ? [`${size(sum.sent)} of ${size(sum.total)}`, sum.rate > 0 ? `${size(sum.rate)}/s` : "", time(sum.left)].filter(Boolean).join(" · ")
+        : busy ? [`${size(sum.sent)} of ${size(sum.total)}`, !isComparing && sum.rate > 0 ? `${size(sum.rate)}/s` : "", isComparing ? "" : time(sum.left)].filter(Boolean).join(" · ")
           : [
             done > 0 ? `${failed > 0 ? "What was uploaded" : "What is here"} has been verified and is on the server's disk.` : "",
             taken.length === 1 ? "A name is taken." : taken.length > 1 ? `${taken.length} names are taken.` : "",
@@ -118,7 +126,8 @@ export function panel({ make, fateOf = null, loggedOut = "You have been logged o
     list.replaceChildren(...told.slice(0, 50).map((item) => {
       const line = el("li", { className: item.state }, el("span", { className: "file" }, item.shown));
       if (item.state === "running" || item.state === "lost") {
-        line.append(el("span", { className: "far" }, item.file.size ? `${Math.floor((100 * item.sent) / item.file.size)} %` : ""));
+        const far = item.file.size ? `${Math.floor((100 * item.sent) / item.file.size)} %` : "";
+        line.append(el("span", { className: "far" }, item.isComparing ? `comparing… ${far}` : far));
       } else {
         const again = (text, replace) => el("button", { type: "button", onclick: () => uploads.again(item, replace) }, text);
         const why = item.state === "taken" && isTold ? `${item.why} ${fateOf([item])}` : item.why;

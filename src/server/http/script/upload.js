@@ -207,7 +207,8 @@ export class Uploads {
     return {
       total, sent, rate, all: items.length, done: count("done"),
       folders: items.filter((item) => item.isFolder).length, failed: count("failed") + count("taken"),
-      lost: count("lost"), login: count("login"), left: rate > 0 ? (total - sent) / rate : Infinity,
+      here: items.filter((item) => item.wasHere).length, comparing: items.filter((item) => item.isComparing).length,
+      moving: count("running"), lost: count("lost"), login: count("login"), left: rate > 0 ? (total - sent) / rate : Infinity,
     };
   }
 
