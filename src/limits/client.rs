@@ -131,6 +131,10 @@ pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// router that starts again, a server that is updated.
 pub const RETRIES: u32 = 12;
 
+/// Tries after the first one at a server that has never answered, and hangs up before it has said who it is: another program may be at
+/// that port, and then nothing changes. With the pauses some three seconds.
+pub const RETRIES_UNHEARD: u32 = 3;
+
 /// The longest pause between two tries.
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 

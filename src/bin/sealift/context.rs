@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use async_std::task::sleep;
 use sealift::client::keys::LoginKey;
 use sealift::client::{
-    Bookmark, Config, ConnectOptions, DEFAULT_PORT, Endpoint, Family, Patience, RateLimit, Target, Verification,
-    Welcome, is_unreached,
+    Config, ConnectOptions, DEFAULT_PORT, Endpoint, Family, Patience, RateLimit, Target, Verification, Welcome,
+    is_unreached,
 };
 use sealift::escape::for_people;
 use sealift::secret::Secret;
@@ -25,23 +25,9 @@ use super::login::{ANONYMOUS, Login};
 use super::netrc::Netrc;
 use super::output::Output;
 use super::password::{self, Passwords};
-use super::suggest::nearest;
+pub use super::repeat::Repeat;
 use super::unreached;
 use super::verify::{follow, verification};
-
-/// Whether a command can be done over after its connection was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat<'a> {
-    /// It only asks: yes, until something was written to standard output.
-    Asks,
-    /// It only asks, and goes on behind what it has told already: yes. How far it has come is told here, and counts as
-    /// getting farther.
-    GoesOn(&'a Cell<u64>),
-    /// It changes one thing, and may have done so although its answer never came: only if the server says that it has not begun.
-    Acts,
-    /// It changes several: no.
-    ActsOften,
-}
 
 /// A connection that is logged in.
 #[derive(Debug)]
@@ -71,15 +57,17 @@ pub struct Context {
     connections: Cell<u32>,
     /// Shared by all connections of one rate.
     rate_limits: RefCell<Vec<(u64, RateLimit)>>,
+    /// The servers that have answered, so that there is one.
+    heard: RefCell<Vec<Endpoint>>,
 }
 
 impl Context {
     /// For these options.
     pub fn new(common: Common) -> Self {
         let (passwords, identities, config, netrc) = Default::default();
-        let (rate, connections, rate_limits) = Default::default();
+        let (rate, connections, rate_limits, heard) = Default::default();
         let out = Output::new(&common);
-        Context { out, common, passwords, identities, config, netrc, rate, connections, rate_limits }
+        Context { out, common, passwords, identities, config, netrc, rate, connections, rate_limits, heard }
     }
 
     /// What the person's configuration says. It is read once.
@@ -108,6 +96,14 @@ impl Context {
     /// How often in a row to try again at this server.
     pub fn retries(&self, login: &Login) -> u32 {
         self.common.retry.or(login.settings.retry).unwrap_or(limits::RETRIES)
+    }
+
+    /// How often in a row to try again after this error of connecting: seldom at a server that has never answered and says nothing,
+    /// unless a number was asked for.
+    fn retries_after(&self, error: &Error, login: &Login) -> u32 {
+        let is_asked_for = self.common.retry.is_some() || login.settings.retry.is_some();
+        let is_unheard = error.kind() == Kind::Network && !self.heard.borrow().contains(&login.server);
+        if is_unheard && !is_asked_for { limits::RETRIES_UNHEARD } else { self.retries(login) }
     }
 
     /// How to connect: with the time-outs that were asked for.
@@ -298,6 +294,7 @@ impl Context {
         let mut keys = keys;
         let mut patience = Patience::new(self.retries(login));
         let mut answered = given.clone();
+        let mut tries = 0;
         loop {
             let asked = ask::asked();
             let failure = match self.try_connect(login, &mut keys, &mut answered, given.is_none()).await {
@@ -310,6 +307,10 @@ impl Context {
                 self.out.step("the server gave up meanwhile: connecting again");
                 continue;
             }
+            if tries >= self.retries_after(error, login) {
+                return Err(failure);
+            }
+            tries += 1;
             let Some(pause) = patience.pause()? else { return Err(failure) };
             self.out.lost(error, pause, 0, false);
             sleep(pause).await;
@@ -352,7 +353,7 @@ impl Context {
         loop {
             let credential = match &*answered {
                 Some(credential) => credential.clone(),
-                None => Credential::Password(password::ask(&login.to_string())?),
+                None => Credential::Password(password::ask(&login.to_string(), attempt > 1)?),
             };
             *answered = Some(credential.clone());
             match credential.log_in(&mut client, user).await {
@@ -364,11 +365,19 @@ impl Context {
                 }
                 Err(err) => {
                     let failure = Failure::from(err).about(&login.to_string());
-                    let failure = failure.hinted_if(Kind::LoginFailed, || self.user_meant(login));
+                    let failure =
+                        failure.hinted_if(Kind::LoginFailed, || unreached::user_meant(self.config().ok()?, login));
+                    let failure = match credential {
+                        Credential::Keys(_) => failure.hinted(Kind::LoginFailed, || password::NO_KEY.to_owned()),
+                        _ => failure,
+                    };
                     return Err(match login.user {
                         Some(_) => match credential.password().and_then(|given| self.source_of(given)) {
                             Some(source) => failure.hinted(Kind::LoginFailed, || {
-                                format!("The password came from {source}: check that it is that of {login}.")
+                                format!(
+                                    "The password came from {source}: check that it is that of {login}. {}",
+                                    password::KEPT_OUT
+                                )
                             }),
                             None => failure,
                         },
@@ -381,22 +390,6 @@ impl Context {
                 }
             }
         }
-    }
-
-    /// What to do if a bookmark for this server has a user who is called almost so.
-    fn user_meant(&self, login: &Login) -> Option<String> {
-        let typed = login.user.as_deref()?;
-        let config = self.config().ok()?;
-        let is_here = |bookmark: &Bookmark| {
-            let port = bookmark.settings.port.or(config.defaults.port).unwrap_or(DEFAULT_PORT);
-            bookmark.host == login.server.host && port == login.server.port
-        };
-        let users = config.servers.values().filter(|bookmark| is_here(bookmark)).filter_map(|one| one.user.as_deref());
-        let meant = nearest(typed, users.filter(|user| *user != typed))?;
-        Some(format!(
-            "A bookmark of yours has {meant}@{} there. The server says of nobody whether there is such a user.",
-            login.server
-        ))
     }
 
     fn welcomed(&self, login: &Login, client: Client, welcome: Welcome, credential: Credential) -> Connected {
@@ -454,6 +447,7 @@ impl Context {
         let connected = Client::connect(server, options).await;
         let is_name = || self.config.get().is_some_and(|config| config.servers.contains_key(&server.host));
         let client = connected.map_err(|err| unreached::explained(err, login, &self.common, is_name))?;
+        self.heard.borrow_mut().push(server.clone());
         interrupt::stop_on_signal(client.stopper());
         if let Some(pin) = client.pin() {
             self.out.step(&format!("the server's key is {pin}"));

@@ -71,6 +71,14 @@ impl Failure {
         }
     }
 
+    /// With this next step, whichever it had.
+    pub fn with_hint(self, hint: &str) -> Self {
+        match self {
+            Failure::Error { error, .. } => Failure::Error { error, hint: Some(hint.to_owned()) },
+            shown => shown,
+        }
+    }
+
     /// The same where there is one.
     pub fn hinted_if(self, kind: Kind, better: impl FnOnce() -> Option<String>) -> Self {
         match self {

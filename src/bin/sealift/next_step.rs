@@ -7,6 +7,9 @@ use sealift::{Error, Kind};
 pub fn next_step(error: &Error) -> &'static str {
     match (error.kind(), error.side()) {
         (Kind::NotFound, Side::Server) => "`sealift ls` shows what is there.",
+        (Kind::LoginFailed, Side::Server) => {
+            "Check the user name and the password. If both are right, ask the administrator: a user may be disabled, have expired, or log in from other networks alone."
+        }
         (Kind::IsDirectory, _) => "Add -r to work on a whole folder.",
         (Kind::NotEmpty, _) => "Add -r to remove a folder with everything in it.",
         (Kind::Rotten, _) => "Put a good copy in its place, or take the file as it is now with `sealift accept`.",

@@ -12,7 +12,7 @@ use sealift::escape::{for_people, is_deceptive};
 use sealift::proto::percent::encode;
 use sealift::table::Table;
 use sealift::wrap::{fitted, wrap};
-use sealift::{Client, Error, Kind, Result};
+use sealift::{Error, Kind, Result};
 use serde_json::{Map, Value};
 
 use super::args::Common;
@@ -242,8 +242,14 @@ impl Output {
 
     /// Warns. The text is already escaped.
     pub fn warn(self, text: &str) {
-        if self.quiet {
-        } else if self.json {
+        if !self.quiet {
+            self.warn_all(text);
+        }
+    }
+
+    /// The same of what came of an error: whoever wants nothing but errors is told that as well.
+    pub fn warn_all(self, text: &str) {
+        if self.json {
             to_stderr(&Object::of(Event::Warning).text("warning", text).render());
         } else {
             let text = self.wrapped("warning: ", text);
@@ -265,20 +271,6 @@ impl Output {
     pub fn step(self, text: &str) {
         if self.verbose {
             to_stderr(&format!("{} {text}", Style::new().for_stderr().dim().apply_to("*")));
-        }
-    }
-
-    /// The same for what is not worth to be put together unless it is told.
-    pub fn step_with(self, text: impl FnOnce() -> String) {
-        if self.verbose {
-            self.step(&text());
-        }
-    }
-
-    /// Tells which process and session gave the last answer, with `-v`.
-    pub fn step_ids(self, what: &str, client: &Client) {
-        if let Some(Ids { pid, session, .. }) = client.last_ids() {
-            self.step(&format!("{what} (pid {pid}, session {session})"));
         }
     }
 }

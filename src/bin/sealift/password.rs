@@ -141,18 +141,27 @@ fn characters(password: &Secret) -> usize {
 /// What to do about a short password of an account.
 pub const LONGER: &str = "`sealift passwd` gives a longer one";
 
-/// Asks at the terminal.
+/// What to do about a key that logs in no more.
+pub const NO_KEY: &str = "If this key has logged in before, ask the administrator: the user may be disabled, have expired, or log in from other \
+     networks alone, or the key was taken away.";
+
+/// What to do about a password that is right and logs in no more.
+pub const KEPT_OUT: &str =
+    "If it is right, ask the administrator: a user may be disabled, have expired, or log in from other networks alone.";
+
+/// Asks at the terminal. `has_keys`: some were refused before.
 ///
 /// # Errors
 /// [`Kind::LoginFailed`] with the other ways if there is no terminal.
-pub fn ask(who: &str) -> Outcome<Secret> {
+pub fn ask(who: &str, has_keys: bool) -> Outcome<Secret> {
     ask_or(&format!("Password for {who}: "), || {
         Failure::new(
             Kind::LoginFailed,
             format!("{who} needs a password, and there is no terminal to ask on"),
             format!(
                 "`sealift login {who}`, typed once, makes this machine log in with a key of its own from then on; otherwise give the password by \
-                 --password-file, --password-stdin, SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD."
+                 --password-file, --password-stdin, SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD.{}",
+                if has_keys { format!(" {NO_KEY}") } else { String::new() }
             ),
         )
     })

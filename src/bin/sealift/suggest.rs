@@ -78,9 +78,12 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
             };
             // `-P` of rsync and rclone, which keep parts and show how far they are.
             let is_typed_from_habit = long == "port" && words.iter().any(|word| word.as_bytes().ends_with(b"-P"));
-            let habit = match is_typed_from_habit {
-                true => "-P is the port here; progress is shown anyway, and -c resumes what was cut off. ",
-                false => "",
+            let habit = match long {
+                _ if is_typed_from_habit => {
+                    "-P is the port here; progress is shown anyway, and -c resumes what was cut off. "
+                }
+                "retry" => "It counts attempts, as in --retry 5; how long one may take is --timeout. ",
+                _ => "",
             };
             let rendered = err.render().to_string();
             let told = rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error:");
@@ -329,6 +332,7 @@ mod tests {
         assert!(said("sealift frobnicate").ends_with("`sealift --help` shows all commands."));
         assert!(said("sealift mv a@h/x").starts_with("`sealift mv` takes at least two names"));
         assert!(said("sealift ls --port abc h").contains("it is no whole number"));
+        assert!(said("sealift ls --retry 5s h").contains("It counts attempts"));
         assert!(said("sealift ls --recurse h").ends_with("Did you mean --recursive?"));
         assert!(said("sealift trust lsit").ends_with("Did you mean `sealift trust list`?"));
     }

@@ -1,6 +1,6 @@
 //! Why no connection came about, with the next step.
 
-use sealift::client::{Endpoint, KnownServers};
+use sealift::client::{Bookmark, Config, DEFAULT_PORT, Endpoint, KnownServers};
 use sealift::tls::CLOSED_UNHEARD;
 use sealift::{Error, Kind, limits};
 
@@ -9,6 +9,7 @@ use super::config;
 use super::failure::{Failure, changed_key_hint};
 use super::format;
 use super::login::Login;
+use super::suggest::nearest;
 use super::verify::{known_servers, system_known_servers};
 
 /// The failure of a connection to the server of this login. `is_name`: the server is called as a bookmark is.
@@ -18,8 +19,9 @@ pub fn explained(err: Error, login: &Login, common: &Common, is_name: impl FnOnc
     let failure = Failure::from(err).hinted(Kind::Network, || match is_name() && login.bookmark.is_none() {
         true => format!("The bookmark of this name is written with a colon: {}:", server.host),
         false if is_unheard => format!(
-            "If {server} is right, the server may hold this address back after failed logins, for {} at most, or have too many \
-             connections: its administrator sees whom it holds back by `sealift admin penalties`.",
+            "Check that {server} is right: another program may be at that port. If it is, the server may hold this address back after \
+             failed logins, for {} at most, or have too many connections: its administrator sees whom it holds back by \
+             `sealift admin penalties`.",
             format::duration(limits::PENALTY_MAX)
         ),
         false => format!("Check that {server} is the right address and port, and that the server runs."),
@@ -50,4 +52,19 @@ pub fn explained(err: Error, login: &Login, common: &Common, is_name: impl FnOnc
 fn is_vouched_for(server: &Endpoint) -> bool {
     let known = |servers: KnownServers| servers.pins(server).is_ok_and(|pins| !pins.is_empty());
     !known_servers().is_ok_and(known) && known(system_known_servers())
+}
+
+/// What to do if a bookmark for this server has a user who is called almost so.
+pub fn user_meant(config: &Config, login: &Login) -> Option<String> {
+    let typed = login.user.as_deref()?;
+    let is_here = |bookmark: &Bookmark| {
+        let port = bookmark.settings.port.or(config.defaults.port).unwrap_or(DEFAULT_PORT);
+        bookmark.host == login.server.host && port == login.server.port
+    };
+    let users = config.servers.values().filter(|bookmark| is_here(bookmark)).filter_map(|one| one.user.as_deref());
+    let meant = nearest(typed, users.filter(|user| *user != typed))?;
+    Some(format!(
+        "A bookmark of yours has {meant}@{} there. The server says of nobody whether there is such a user.",
+        login.server
+    ))
 }

@@ -382,13 +382,39 @@ pub fn parse_access(text: &str) -> Result<Access, String> {
             let meant = habits::right(word).map(|meant| format!(". Did you mean {meant}?"));
             format!("{err}{}", meant.unwrap_or_default())
         }
-        UnknownRight::Alone(_) => err.to_string(),
+        UnknownRight::Alone(_) => format!("{err}{}", told_as_list(text)),
     })
+}
+
+/// The same rights as a list of each, where no word among them takes all away.
+fn told_as_list(text: &str) -> String {
+    let union = |all: Access, word: &str| match word.trim().parse::<Access>() {
+        Ok(some) if some != Access::NONE => Some(all.union(some)),
+        _ => None,
+    };
+    match text.split(',').try_fold(Access::NONE, union) {
+        Some(all) => format!(". Write {all}"),
+        None => String::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rights_that_stand_alone_are_told_as_what_works() {
+        for (typed, works) in [
+            ("read,upload", ". Write list,download,upload"),
+            ("upload, read,delete", ". Write list,download,upload,delete"),
+            ("full,read", ". Write full"),
+        ] {
+            let told = parse_access(typed).unwrap_err();
+            assert!(told.ends_with(works), "{told}");
+            assert!(parse_access(works.trim_start_matches(". Write ")).is_ok());
+        }
+        assert!(parse_access("none,upload").unwrap_err().ends_with("all there is"));
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::SystemTime;
 
-use sealift::auth::Users;
+use sealift::auth::{Access, Users};
 use sealift::escape::for_people;
 use sealift::limits;
 use sealift::tls::{Description, Pin};
@@ -146,9 +146,21 @@ impl Banner<'_> {
             n => format!("{n} named users"),
         };
         match self.users.anonymous_home() {
-            Some(home) => format!("anybody may read {}, {named}", for_people(self.places.of_home(home).as_bytes())),
+            Some(home) => {
+                let mut open = vec![for_people(self.places.of_home(home).as_bytes())];
+                open.extend(self.open_folders());
+                format!("anybody may read {}, {named}", open.join(" and "))
+            }
             None => format!("no anonymous reading, {named}"),
         }
+    }
+
+    /// The shared folders that need no login, as they are called on the server.
+    fn open_folders(&self) -> Vec<String> {
+        let Ok(grants) = self.users.grants_of("anonymous") else { return Vec::new() };
+        let may_read = |access: Access| access.contains(Access::LIST) || access.contains(Access::DOWNLOAD);
+        let open = grants.folders.iter().filter(|shared| may_read(shared.access));
+        open.map(|shared| format!("/{}", for_people(shared.at.as_bytes()))).collect()
     }
 
     /// The address as a client on this machine writes it, without the port where it is the default.

@@ -32,7 +32,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["groupdel", "delgroup"], "`sealiftd group remove NAME` removes a group."),
     (
         &["folders", "share", "shares", "mount"],
-        "`sealiftd folder add NAME --access WHO=RIGHTS` shares a folder, `sealiftd folder list` lists those that are.",
+        "`sealiftd folder add NAME --path DIR --access WHO=RIGHTS` shares a folder, `sealiftd folder list` lists those that are.",
     ),
     (
         &["invites", "invitations"],

@@ -138,7 +138,7 @@ fn top_looks_twice_in_a_pipe_and_shows_what_moved_in_between() {
 #[test]
 fn top_fits_a_terminal_and_gives_it_back() {
     let world = World::trusting();
-    for (columns, height) in [(100, 30), (40, 12)] {
+    for (columns, height) in [(100, 30), (80, 24), (40, 12)] {
         for locale in ["C.UTF-8", "C"] {
             let variables = [("SEALIFT_PASSWORD", PASSWORD), ("LC_ALL", locale), ("TERM", "xterm")];
             let at = world.alice("");
@@ -146,6 +146,7 @@ fn top_fits_a_terminal_and_gives_it_back() {
                 world.terminal_of((columns, height), &variables, ["admin", "top", "--every", "500ms", &at]);
             terminal
                 .expect("USER")
+                .expect("DOING")
                 .expect("alice")
                 .expect("WHO")
                 .expect("q ends this")

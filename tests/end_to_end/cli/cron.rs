@@ -57,6 +57,19 @@ fn a_nightly_mirror_needs_no_password_and_goes_on_after_the_line_was_cut() {
 }
 
 #[test]
+fn a_quiet_mirror_that_deletes_nothing_because_of_an_error_says_so() {
+    let world = World::trusting();
+    fs::create_dir(world.local("data")).unwrap();
+    fs::write(world.local("data/f"), "f").unwrap();
+    fs::create_dir(world.remote("alice", "backup")).unwrap();
+    fs::write(world.remote("alice", "backup/old"), "old").unwrap();
+    fs::write(world.local("data/two\nlines"), "x").unwrap();
+    let done = world.run(["-q", "mirror", "--delete", "./data", &world.alice("backup")]).code(10);
+    done.said("nothing was deleted, because ").said("1 kept at the destination");
+    assert!(world.remote("alice", "backup/old").exists());
+}
+
+#[test]
 fn a_job_finds_its_key_when_the_server_is_restarted_meanwhile() {
     let mut world = World::new();
     let front = Front::of(&world.server);

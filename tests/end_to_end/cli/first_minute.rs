@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::common::Daemon;
 use crate::common::program::Terminal;
+use crate::common::{Daemon, end_of, sealiftd};
 
 /// A command line as a person types it where the server was started, whose shell finds neither of the two programs.
 fn typed(place: &Path, line: &str) -> Output {
@@ -40,6 +40,25 @@ fn every_command_of_the_first_start_works_where_it_stands() {
     assert!(daemon.data().join("alice/hello.txt").exists());
     assert!(typed(daemon.place(), off).status.success());
     assert_eq!(typed(daemon.place(), ls).status.code(), Some(4), "nobody without a login");
+}
+
+#[test]
+fn a_start_says_all_that_needs_no_login() {
+    let place = tempfile::tempdir().unwrap();
+    let shared = tempfile::tempdir().unwrap();
+    for args in [
+        &["user", "add", "bob", "--password-stdin"][..],
+        &["folder", "add", "share", "--path", shared.path().to_str().unwrap(), "--access", "anonymous=read"],
+        &["folder", "add", "inner", "--access", "bob=read"],
+    ] {
+        let mut command = sealiftd(place.path());
+        command.args(args);
+        let done = end_of(command, "correct-horse\n");
+        assert!(done.status.success(), "{args:?}: {done:?}");
+    }
+    let daemon = Daemon::builder().within(place.path()).start();
+    let banner = daemon.banner();
+    assert!(banner.contains("(anybody may read server_data/public and /share, 1 named user)"), "{banner}");
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod lost_lines;
 mod missing;
 mod newcomers;
 mod next_key;
+mod next_steps;
 mod pages;
 mod passwd;
 mod patience;

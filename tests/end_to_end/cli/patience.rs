@@ -2,7 +2,12 @@
 //! come, and a storage that does not answer is no line that was lost.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use sealift::limits;
 
 use crate::common::liar::{IDS, Liar};
 use crate::common::program::World;
@@ -57,6 +62,35 @@ fn a_further_connection_that_never_greets_leaves_the_transfer_to_the_others() {
     }
     assert_eq!(fs::metadata(world.local("large")).unwrap().len(), sealift::limits::STREAM_MIN);
     assert_eq!(fs::read_dir(world.local("tree")).unwrap().count(), 20);
+}
+
+#[test]
+fn a_program_that_hangs_up_at_once_and_is_perhaps_no_server_is_not_tried_for_minutes() {
+    let world = World::new();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap();
+    let end = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::clone(&end);
+    let other = std::thread::spawn(move || {
+        let mut calls = 0;
+        while let Ok((line, _)) = other.accept() {
+            drop(line);
+            if is_over.load(Ordering::SeqCst) {
+                break;
+            }
+            calls += 1;
+        }
+        calls
+    });
+    let at = format!("alice@{address}/");
+    let done = world.run(["ls", &at]).code(6).said("another program may be at that port");
+    assert_eq!(done.stderr.matches("; again in ").count(), limits::RETRIES_UNHEARD as usize, "{}", done.stderr);
+    // Whoever asks for a number of tries gets them.
+    let done = world.run(["--retry", "4", "ls", &at]).code(6);
+    assert_eq!(done.stderr.matches("; again in ").count(), 4, "{}", done.stderr);
+    end.store(true, Ordering::SeqCst);
+    drop(TcpStream::connect(address).unwrap());
+    assert_eq!(other.join().unwrap(), limits::RETRIES_UNHEARD + 1 + 4 + 1);
 }
 
 /// The server of this test takes one connection and no other.

@@ -29,7 +29,7 @@ use crate::login::Login;
 use crate::output;
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
-use names::{refuse_remote_destination, split};
+use names::{refuse_between_servers, refuse_remote_destination, split};
 
 /// Runs the command.
 ///
@@ -46,6 +46,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     if args.names.last().is_some_and(|local| local == "-") {
         output::hands_on_bytes();
     }
+    refuse_between_servers(ctx, &args.names, args.how.recursive)?;
     let (remotes, local) = split(ctx.config()?, &args.names);
     let to_stdout = |how: &How| {
         let (growing, limit_rate) = (args.how.transfer.growing, args.how.transfer.flow.limit_rate);

@@ -348,7 +348,7 @@ fn show_kept(summary: &MirrorSummary, out: Output) {
         out.step(&format!("kept {}", for_people(path.as_os_str().as_bytes())));
     }
     let (kept, why) = (summary.kept.len(), "not everything was read and transferred");
-    out.warn(&format!("nothing was deleted, because {why}: {kept} kept at the destination (-v shows which)"));
+    out.warn_all(&format!("nothing was deleted, because {why}: {kept} kept at the destination (-v shows which)"));
 }
 
 /// What would be done, each with its place at the destination; of what is moved also where it is now, as `put -n` and `get -n` show it.

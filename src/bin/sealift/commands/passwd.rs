@@ -63,7 +63,7 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
                 Some(password) if by_key => Present::Password(password),
                 // An older server takes a password alone.
                 None if by_key && !client.features().has(Feature::Enrol) => {
-                    Present::Password(password::ask(&login.to_string())?)
+                    Present::Password(password::ask(&login.to_string(), false)?)
                 }
                 _ => {
                     if by_key {

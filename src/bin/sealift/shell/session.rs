@@ -175,6 +175,7 @@ impl<'a> ShellSession<'a> {
             };
             let is_over = !command.only_asks() || output::written() > written || interrupt::is_stopping();
             let Some(lost) = failure.lost_line().filter(|_| !is_over) else {
+                let failure = self.leading_out(failure).await;
                 return Err(failure.denied_by_server(|| self.login.denied_hint()));
             };
             self.client.take_if(|client| !failure.spares(client));
@@ -183,6 +184,20 @@ impl<'a> ShellSession<'a> {
             if let Some(new) = again.map_err(|failure| failure.denied_by_server(|| self.login.denied_hint()))? {
                 self.client = Some(new);
             }
+        }
+    }
+
+    /// Says how to leave this folder if it is not there any more, or not open any more: nothing else can be done in it.
+    async fn leading_out(&mut self, failure: Failure) -> Failure {
+        if failure.kind() != Some(Kind::NotFound) || self.folder.is_root() {
+            return failure;
+        }
+        let Some(client) = self.client.as_mut().filter(|client| client.is_usable()) else { return failure };
+        let is_gone = client.stat(&self.folder).await.is_err_and(|error| error.kind() == Kind::NotFound);
+        match is_gone {
+            true => failure
+                .with_hint("The folder that you are in is gone, or not open to you any more: `cd /` leads out of it."),
+            false => failure,
         }
     }
 

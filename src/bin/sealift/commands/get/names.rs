@@ -5,9 +5,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use sealift::Kind;
-use sealift::client::Config;
+use sealift::client::{Config, Target};
 use sealift::escape::for_people;
+use sealift::readable::shell_word;
 
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 
 /// With two or more names the last is the local one, unless it can only be a remote one.
@@ -31,6 +33,44 @@ pub(super) fn refuse_remote_destination(remotes: &[OsString], local: &OsStr) -> 
         "The last name is the local destination: write ./{shown} for that. `sealift cp` copies within one server."
     );
     let text = format!("{shown} looks like a place on a server, and nothing has this name here");
+    Err(Failure::new(Kind::Usage, text, hint))
+}
+
+/// Where the last name is a folder of another server, or the same file there, it is meant as the destination: both would come here.
+///
+/// # Errors
+/// [`Kind::Usage`], with the way from one to the other.
+pub(super) fn refuse_between_servers(ctx: &Context, names: &[OsString], recursive: bool) -> Outcome {
+    let [sources @ .., last] = names else { return Ok(()) };
+    let (remotes, _) = split(ctx.config()?, names);
+    if sources.is_empty() || remotes.len() < names.len() {
+        return Ok(());
+    }
+    let to = ctx.target(last)?;
+    let there = ctx.login_for(&to)?.server;
+    let from = ctx.targets(sources)?;
+    let is_folder = to.path.is_root() || to.is_folder;
+    let is_meant = |one: &Target| is_folder || one.path.as_path().file_name() == to.path.as_path().file_name();
+    if !from.iter().all(|(login, one)| login.server != there && is_meant(one)) {
+        return Ok(());
+    }
+    let shown = for_people(last.as_bytes());
+    let hint = match (sources, from.as_slice()) {
+        ([typed], [(_, one)]) if !recursive && !one.is_folder => {
+            let name = one.path.as_path().file_name().map(|name| for_people(name.as_bytes())).unwrap_or_default();
+            let place = match is_folder {
+                true if shown.ends_with([':', '/']) => format!("{shown}{name}"),
+                true => format!("{shown}/{name}"),
+                false => shown.to_string(),
+            };
+            let typed = shell_word(&for_people(typed.as_bytes()));
+            format!("`sealift get {typed} - | sealift put - {}` copies it from one to the other.", shell_word(&place))
+        }
+        _ => format!(
+            "Fetch it into a folder here, and then send that there. If {shown} is to be fetched too, write . behind it."
+        ),
+    };
+    let text = format!("`get` fetches from servers to this machine, and {shown} is on another server");
     Err(Failure::new(Kind::Usage, text, hint))
 }
 
