@@ -10,6 +10,7 @@ use async_std::future::timeout;
 use async_std::task::{block_on, spawn};
 use futures::future::{Either, join_all, pending, select};
 use futures::io::{AsyncRead, AsyncReadExt as _};
+use futures::poll;
 use futures::stream::TryStreamExt as _;
 use sealift::Kind;
 use sealift::auth::UsersFile;
@@ -153,6 +154,34 @@ fn a_server_that_gives_fewer_connections_lets_the_others_wait() {
         let pool = pool(&server, 4).await;
         assert_eq!(pool.connections(), 2);
         let held = (pool.client().await.unwrap(), pool.client().await.unwrap());
+        let waiting = (0..3).map(|_| {
+            let pool = pool.clone();
+            spawn(async move { pool.stat("").await })
+        });
+        let waiting: Vec<_> = waiting.collect();
+        let waits = timeout(Duration::from_millis(200), pool.stat("")).await;
+        assert!(waits.is_err(), "it waits: {waits:?}");
+        drop(held);
+        for answer in waiting {
+            answer.await.unwrap();
+        }
+        pool.close().await;
+        assert_eq!(pool.stat("").await.unwrap_err().kind(), Kind::Aborted);
+    });
+}
+
+#[test]
+fn a_pool_whose_closing_is_given_up_goes_on_as_before() {
+    block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::Folder { path: dir.path().join("data"), durability: Durability::None };
+        let admission = AdmissionOptions::default().per_source(2);
+        let server = Running::admitting(dir, storage, admission).await;
+        let pool = pool(&server, 4).await;
+        let held = (pool.client().await.unwrap(), pool.client().await.unwrap());
+        // It waits for both of them.
+        assert!(poll!(pin!(pool.close())).is_pending());
+        // Whoever wants one more than the server gives waits, too.
         let waiting = (0..3).map(|_| {
             let pool = pool.clone();
             spawn(async move { pool.stat("").await })

@@ -90,8 +90,29 @@ struct State {
     stoppers: Vec<Stopper>,
     /// Places for connections that the server does not give now: so that whoever waits for a place gets one with a connection.
     withheld: Vec<SemaphoreGuardArc>,
-    /// No place is withheld any more: somebody waits for all of them.
-    closing: bool,
+    /// How many wait for all places: none is withheld as long as somebody does.
+    closing: u32,
+}
+
+/// Somebody waits for all places, until that is over or given up.
+struct Closing<'a>(&'a Inner);
+
+impl<'a> Closing<'a> {
+    fn begin(inner: &'a Inner) -> Self {
+        let withheld = {
+            let mut state = inner.state.lock();
+            state.closing += 1;
+            std::mem::take(&mut state.withheld)
+        };
+        drop(withheld);
+        Closing(inner)
+    }
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().closing -= 1;
+    }
 }
 
 impl Pool {
@@ -178,14 +199,10 @@ impl Pool {
         stoppers.iter().for_each(Stopper::stop);
     }
 
-    /// Waits for the calls that run, says goodbye, and ends all connections. Later calls fail with [`Kind::Aborted`].
+    /// Waits for the calls that run, says goodbye, and ends all connections. Later calls fail with [`Kind::Aborted`]. Dropped while it
+    /// waits, it has done nothing.
     pub async fn close(&self) {
-        let withheld = {
-            let mut state = self.0.state.lock();
-            state.closing = true;
-            std::mem::take(&mut state.withheld)
-        };
-        drop(withheld);
+        let _closing = Closing::begin(&self.0);
         let mut places = Vec::new();
         for _ in 0..self.0.most {
             places.push(self.0.places.acquire_arc().await);
@@ -262,7 +279,7 @@ impl Inner {
     /// Puts a place aside if somebody has a connection, whose place is free again when it comes back.
     fn withhold(&self, place: SemaphoreGuardArc) -> Result<(), SemaphoreGuardArc> {
         let mut state = self.state.lock();
-        if state.leased == 0 || state.closing {
+        if state.leased == 0 || state.closing > 0 {
             return Err(place);
         }
         state.withheld.push(place);
