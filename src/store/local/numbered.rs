@@ -27,7 +27,7 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, u3
     for _ in 0..limits::NAME_TRIES {
         let _steady = jail.steady(&asked)?;
         let (dir, name) = jail.parent(&asked)?;
-        let number = free(&dir, name);
+        let Some(number) = free(&dir, name) else { break };
         let path = numbered(&asked, number)?;
         match put_new(jail, upload, Some(path), (&dir, &numbered_name(name, number))) {
             Ok(()) => return Ok((dir, number)),
@@ -39,9 +39,9 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, u3
     Err(Error::new(Kind::TooMany, format!("{asked}: there are too many files of this name")))
 }
 
-/// A number that nothing has with this name, as far as a look can tell. It takes the same number of looks however many there are, and
+/// A number that nothing has with this name, as far as a look can tell; nothing if all that are counted are taken. It takes the same number of looks however many there are, and
 /// whether there are any: how long it takes says nothing to whoever waits.
-fn free(dir: &Dir, name: &[u8]) -> u32 {
+fn free(dir: &Dir, name: &[u8]) -> Option<u32> {
     let look = |number| statat(dir, &*numbered_name(name, number), AtFlags::SYMLINK_NOFOLLOW);
     let is_taken = |number| look(number).err() != Some(Errno::NOENT);
     let is_plain_free = !is_taken(1);
@@ -50,7 +50,8 @@ fn free(dir: &Dir, name: &[u8]) -> u32 {
         let middle = u32::midpoint(taken, free);
         if is_taken(middle) { taken = middle } else { free = middle }
     }
-    if is_plain_free { 1 } else { free }
+    let found = if is_plain_free { 1 } else { free };
+    (found <= limits::NUMBERED_MAX).then_some(found)
 }
 
 #[cfg(test)]
@@ -58,6 +59,32 @@ mod tests {
     use super::super::{LocalOptions, LocalStore, Staging};
     use super::*;
     use crate::files::{Durability, Overwrite, RelPath, Store as _, UploadSpec};
+
+    #[test]
+    fn beyond_the_highest_number_nothing_is_put() {
+        let home = tempfile::tempdir().unwrap();
+        let options = LocalOptions::new(Durability::None, Staging::Hidden);
+        let store = LocalStore::open_path(home.path(), options).unwrap();
+        let path = RelPath::parse(b"f").unwrap();
+        let put = || {
+            let spec = UploadSpec { overwrite: Overwrite::Numbered, ..UploadSpec::default() };
+            store.commit_one(store.begin(&path, spec).unwrap()).map(drop).map_err(|error| error.kind())
+        };
+        // All that are looked at where all are taken.
+        let looked_at = (1..=LOOKS).map(|look| 1 + limits::NUMBERED_MAX - (limits::NUMBERED_MAX >> look));
+        for number in looked_at.chain([1]) {
+            let name = numbered_name(b"f", number);
+            std::fs::write(home.path().join(std::str::from_utf8(&name).unwrap()), b"").unwrap();
+        }
+        let count = || {
+            let names = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            names.filter(|name| name.as_encoded_bytes().starts_with(b"f")).count()
+        };
+        let before = count();
+        assert_eq!((put(), count()), (Err(Kind::TooMany), before));
+        std::fs::remove_file(home.path().join("f")).unwrap();
+        assert_eq!((put(), count()), (Ok(()), before));
+    }
 
     #[test]
     fn what_has_no_path_with_its_number_is_not_put_there_and_told_to_have_failed() {
