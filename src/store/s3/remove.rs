@@ -56,16 +56,22 @@ impl Shared {
             return Err(unheeded(path));
         }
         let etag = Some(object.etag.as_str()).filter(|_| sure && heeds.delete_match);
-        let record = self.keys.record(place);
-        // Seen before the file goes: from then on another server may store one anew, with a record of its own.
-        let of_it = match object.has_record() && heeds.delete_match {
-            true => self.engine.look_up(&record).ok(),
-            false => None,
-        };
-        self.engine.delete(&self.keys.file(place)?, etag).map_err(|why| why.at(path))?;
-        if object.has_record() && (of_it.is_some() || !heeds.delete_match) {
+        let record = object.has_record().then(|| self.keys.record(place));
+        self.remove_object(&self.keys.file(place)?, etag, record).map_err(|why| why.at(path))
+    }
+
+    /// Removes what has this key, only the one of this ETag if one is named, and what is recorded of it under that other key.
+    fn remove_object(&self, key: &str, etag: Option<&str>, record: Option<String>) -> Result<(), Why> {
+        let heeded = self.heeds().delete_match;
+        // Seen before the file goes: from then on another server, or another session, may store one anew, with a record of its own.
+        let seen = record.and_then(|record| match heeded {
+            true => self.engine.look_up(&record).ok().map(|seen| (record, Some(seen.etag))),
+            false => Some((record, None)),
+        });
+        self.engine.delete(key, etag)?;
+        if let Some((record, etag)) = seen {
             // It counts for nothing any more.
-            let _stays_of_no_use = self.forget_record(&record, of_it.as_ref().map(|of_it| &*of_it.etag));
+            let _stays_of_no_use = self.forget_record(&record, etag.as_deref());
         }
         Ok(())
     }
@@ -107,15 +113,12 @@ impl Shared {
             let removed = self.side_by_side(page, |object| {
                 let mut change = self.ledger.changing(&object.key, Some(&sweeping));
                 change.begins(Sum::NONE);
-                self.engine.delete(&object.key, None)?;
+                let inside = || self.keys.path_of_key(&object.key);
+                let record = (object.size >= limits::RECORD_MIN).then(inside).flatten();
+                self.remove_object(&object.key, None, record.map(|inside| self.keys.record(&inside)))?;
                 // A folder's marker is no file.
                 let was = if object.key.ends_with('/') { Sum::NONE } else { Sum::file(object.size) };
                 change.done(was, Sum::NONE);
-                if object.size >= limits::RECORD_MIN
-                    && let Some(inside) = self.keys.path_of_key(&object.key)
-                {
-                    let _stays_of_no_use = self.engine.delete(&self.keys.record(&inside), None);
-                }
                 Ok::<_, Why>(())
             });
             removed.into_iter().collect::<Result<(), Why>>()
