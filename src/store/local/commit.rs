@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::account::Sum;
 use super::compare::Comparison;
 use super::jail::Jail;
-use super::names::{Touched, look, name_staged, refuse_special};
+use super::names::{Made, Touched, look, name_staged, refuse_special};
 use super::owned::Going;
 use super::partial;
 use super::source::{meta, mtime};
@@ -45,7 +45,7 @@ pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Pre
             }
             Ok(Change::Restored(touched)) => {
                 order.push(Ok(Which::Restored));
-                folders.push(Ok(touched));
+                folders.push(Ok(Made { count: 0, touched }));
             }
             Err(error) => order.push(Err(error)),
         }
@@ -63,9 +63,7 @@ pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Pre
     let lost = || Error::new(Kind::Internal, "a change of this commit is lost");
     let done = order.into_iter().map(|which| match which? {
         Which::File => placed.next().unwrap_or_else(|| Err(lost())).map(|placed| Done::File(placed.committed)),
-        Which::Folder => {
-            folders.next().unwrap_or_else(|| Err(lost())).map(|made| Done::Folder { made: made.len() as u64 })
-        }
+        Which::Folder => folders.next().unwrap_or_else(|| Err(lost())).map(|made| Done::Folder { made: made.count }),
         Which::Restored => folders.next().unwrap_or_else(|| Err(lost())).map(|_| Done::Restored),
     });
     done.collect()
@@ -74,7 +72,7 @@ pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Pre
 /// What a store has prepared.
 pub(super) enum Change {
     File(Box<LocalUpload>),
-    Folder(Touched),
+    Folder(Made),
     /// What came back from the trash.
     Restored(Touched),
 }

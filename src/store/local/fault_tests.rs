@@ -9,10 +9,12 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
+use super::super::file_system::is_of_this_machine;
 use super::capabilities::{Capabilities, FileSystems, NewName};
 use super::{LocalOptions, LocalStore, Root, Staging};
 use crate::error::{Kind, Result};
 use crate::files::{Durability, RelPath, Store as _, UploadSpec};
+use crate::limits;
 use crate::not_run::not_run;
 
 /// Tells the copy of this process which folder to work on.
@@ -117,4 +119,58 @@ fn what_has_its_name_is_there_and_counts_whether_or_not_the_one_before_can_be_ta
     run_failing("while_names_cannot_be_taken_away", ("unlinkat", "EPERM"), &before, place.path());
     assert_eq!(fs::read_to_string(place.path().join(NAME)).unwrap(), "whole");
     assert!(!place.path().join("another").exists(), "what is said to have failed is not there");
+}
+
+/// In a folder that files wait in under names, on a disk that is waited for.
+fn waiting_for_the_disk() -> LocalStore {
+    let dir = Dir::open_ambient_dir(folder(), ambient_authority()).unwrap();
+    let can =
+        Capabilities { nameless: None, new_name: NewName::Rename, locks: true, notes: true, exact: true, syncs: true };
+    let known = Arc::new(FileSystems::default());
+    known.of(fstat(&dir).unwrap().st_dev, || Ok(can)).unwrap();
+    let options = LocalOptions::new(Durability::Full, Staging::Beside);
+    LocalStore::sharing(Arc::new(Root::alone(&dir).unwrap()), options, known)
+}
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_a_folder_cannot_be_synced() {
+    let store = waiting_for_the_disk();
+    assert_eq!(kind(store.make_dir(&path(&format!("{NAME}/there")), true)), Err(Kind::Io));
+    assert_eq!(kind(store.make_dir(&path(&format!("{NAME}/there/new")), true)), Ok(()), "its name is elsewhere");
+}
+
+/// Whoever has made it may not have waited for the disk yet.
+#[test]
+fn a_folder_that_is_there_already_is_not_said_to_be_before_its_name_is_on_the_disk() {
+    let place = tempfile::tempdir().unwrap();
+    let above = place.path().canonicalize().unwrap().join(NAME);
+    fs::create_dir_all(above.join("there")).unwrap();
+    let above = above.to_str().unwrap();
+    run_failing("while_a_folder_cannot_be_synced", ("fsync", "EIO"), above, place.path());
+}
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_an_error_is_told_through_one_file_alone() {
+    let store = waiting_for_the_disk();
+    if !is_of_this_machine(Dir::open_ambient_dir(folder(), ambient_authority()).unwrap()) {
+        return not_run("the file system is not synced as a whole");
+    }
+    let begin = |name: &str| store.begin(&path(name), UploadSpec::default()).unwrap();
+    let first = begin(NAME);
+    let others: Vec<_> = (1..limits::SYNC_TOGETHER).map(|number| begin(&number.to_string())).collect();
+    let batch = others.into_iter().chain([first]).map(|upload| upload.prepare()).collect();
+    for done in store.commit(batch) {
+        assert_eq!(kind(done), Err(Kind::Io));
+    }
+}
+
+/// The kernel tells an error in writing that somebody has heard of already only to those who opened a file before it.
+#[test]
+fn a_batch_asks_through_the_file_that_was_opened_first() {
+    let place = tempfile::tempdir().unwrap();
+    let first = place.path().canonicalize().unwrap().join(format!(".{NAME}.sealift-part"));
+    let first = first.to_str().unwrap();
+    run_failing("while_an_error_is_told_through_one_file_alone", ("syncfs", "EIO"), first, place.path());
 }

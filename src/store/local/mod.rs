@@ -34,6 +34,7 @@ mod supersede;
 mod sweep;
 mod sync;
 mod taking;
+mod temp;
 mod trash;
 mod trash_room;
 mod tree;

@@ -288,6 +288,29 @@ pub(super) fn count(jail: &Jail, (from, to): (&RelPath, &RelPath), moved: Option
 /// The directories that new names were made in, and what for: to be synced.
 pub(super) type Touched = Vec<(RelPath, Arc<Dir>)>;
 
+/// New folders, or such as were there already.
+#[derive(Default)]
+pub(super) struct Made {
+    /// How many of them are new.
+    pub(super) count: u64,
+    /// Where all of them are: whoever has made one that is there already may not have waited for the disk yet, and what is acknowledged
+    /// has to be on it.
+    pub(super) touched: Touched,
+}
+
+impl Made {
+    /// Makes one if it is missing.
+    fn one(&mut self, jail: &Jail, mode: FolderModes, path: &RelPath) -> Result<()> {
+        let dir = match make_one(jail, mode, path) {
+            // If it is no folder the last step says so.
+            Err(err) if err.kind() == Kind::Exists => jail.parent(path)?.0,
+            made => made.inspect(|_| self.count += 1)?,
+        };
+        self.touched.push((path.clone(), dir));
+        Ok(())
+    }
+}
+
 /// What modes new folders get.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FolderModes {
@@ -298,27 +321,22 @@ pub(super) enum FolderModes {
 }
 
 /// [`crate::files::Store::begin_dir`].
-pub(super) fn make_dir(jail: &Jail, mode: FolderModes, path: &RelPath, parents: bool) -> Result<Touched> {
-    let mut touched = Vec::new();
+pub(super) fn make_dir(jail: &Jail, mode: FolderModes, path: &RelPath, parents: bool) -> Result<Made> {
+    let mut made = Made::default();
     if path.is_root() {
-        return if parents { Ok(touched) } else { Err(Error::file(path, Errno::EXIST.into())) };
+        return if parents { Ok(made) } else { Err(Error::file(path, Errno::EXIST.into())) };
     }
     let _steady = jail.steady(path)?;
     if !parents {
-        touched.push(make_one(jail, mode, path)?);
-        return Ok(touched);
+        let dir = make_one(jail, mode, path)?;
+        return Ok(Made { count: 1, touched: vec![(path.clone(), dir)] });
     }
     // Mostly only the last one is missing, or none: from the bottom up to the first that can be made, and down again.
     let mut missing = Vec::new();
     let mut next = path.clone();
     loop {
-        match make_one(jail, mode, &next) {
-            Ok(made) => {
-                touched.push(made);
-                break;
-            }
-            // If it is no folder the last step says so.
-            Err(err) if err.kind() == Kind::Exists => break,
+        match made.one(jail, mode, &next) {
+            Ok(()) => break,
             Err(err) => {
                 let above = next.parent().filter(|above| !above.is_root() && err.kind() == Kind::NotFound);
                 let parent = above.ok_or(err)?;
@@ -327,17 +345,14 @@ pub(super) fn make_dir(jail: &Jail, mode: FolderModes, path: &RelPath, parents: 
         }
     }
     for path in missing.iter().rev() {
-        match make_one(jail, mode, path) {
-            // Somebody else made it meanwhile.
-            Err(err) if err.kind() == Kind::Exists => {}
-            made => touched.push(made?),
-        }
+        // Unless somebody else has made it meanwhile.
+        made.one(jail, mode, path)?;
     }
     jail.shared(path)?;
-    Ok(touched)
+    Ok(made)
 }
 
-fn make_one(jail: &Jail, mode: FolderModes, path: &RelPath) -> Result<(RelPath, Arc<Dir>)> {
+fn make_one(jail: &Jail, mode: FolderModes, path: &RelPath) -> Result<Arc<Dir>> {
     let (dir, name) = jail.parent(path)?;
     let (FolderModes::LessUmask(at_first) | FolderModes::Exactly(at_first)) = mode;
     mkdirat(&dir, name, at_first).map_err(|err| Error::file(path, err.into()))?;
@@ -345,7 +360,7 @@ fn make_one(jail: &Jail, mode: FolderModes, path: &RelPath) -> Result<(RelPath, 
     if let FolderModes::Exactly(mode) = mode {
         give_mode(&dir, name, mode).map_err(|err| Error::file(path, err.into()))?;
     }
-    Ok((path.clone(), dir))
+    Ok(dir)
 }
 
 pub(super) fn sync(path: &RelPath, dir: &Dir) -> Result<()> {

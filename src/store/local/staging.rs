@@ -8,7 +8,6 @@
 //! that all in there is left over. So does the lock of each staged file. Two sessions of one home never meet,
 //! neither by name nor on a directory's lock in the kernel. Beside a target see [`super::beside`].
 
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +25,7 @@ use super::jail::{Jail, open_directory, split};
 use super::partial::{self, Half};
 use super::placed::Placed;
 use super::source::mtime;
+pub(super) use super::temp::Temp;
 use super::trash::Trash;
 use super::{Staging, beside, owned, probe, unnamed};
 use crate::error::{Error, Kind, Result};
@@ -111,57 +111,6 @@ impl Drop for Area {
         drop(self.locked.take());
         // Not empty only if something failed to be removed: sweeping at the next start gets it.
         let _ = unlinkat(&self.reserved, &*self.name, AtFlags::REMOVEDIR);
-    }
-}
-
-/// A staged file. Dropping it removes it unless [`Temp::release`] was called.
-pub(super) struct Temp {
-    /// The directory it is in; without a name, the one it was made for.
-    pub(super) dir: Arc<Dir>,
-    /// `None` if it has no name yet.
-    pub(super) name: Option<Vec<u8>>,
-    pub(super) file: File,
-    /// What the file system it is on can do.
-    pub(super) can: Capabilities,
-    /// Whose it says it is, where that is asked for.
-    pub(super) owner: Option<Hash>,
-    released: bool,
-    /// Keeps the directory's lock, and removes the directory after the last file in it.
-    pub(super) area: Option<Arc<Area>>,
-}
-
-impl Temp {
-    pub(super) fn named(dir: Arc<Dir>, name: Vec<u8>, file: File, area: Option<Arc<Area>>, can: Capabilities) -> Self {
-        Temp { dir, name: Some(name), file, can, owner: None, released: false, area }
-    }
-
-    /// A file that goes with its last handle.
-    fn unnamed(dir: Arc<Dir>, file: File, can: Capabilities) -> Self {
-        Temp { dir, name: None, file, can, owner: None, released: false, area: None }
-    }
-
-    /// Gives a file without a name this one if nothing has it: [`Errno::EXIST`] else.
-    pub(super) fn link(&self, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
-        self.can.nameless.ok_or(Errno::OPNOTSUPP)?.link(&self.file, dir, name)
-    }
-
-    /// It has been renamed, or is to stay: no longer ours to remove.
-    pub(super) fn release(&mut self) {
-        self.released = true;
-    }
-
-    /// It is ours again.
-    pub(super) fn reclaim(mut self) -> Self {
-        self.released = false;
-        self
-    }
-}
-
-impl Drop for Temp {
-    fn drop(&mut self) {
-        if let (false, Some(name)) = (self.released, &self.name) {
-            let _ = unlinkat(&self.dir, &**name, AtFlags::empty());
-        }
     }
 }
 

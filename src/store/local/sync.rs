@@ -12,7 +12,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use super::super::file_system::is_of_this_machine;
 use super::commit::Placed;
-use super::names::Touched;
+use super::names::Made;
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Upload};
@@ -39,14 +39,20 @@ impl Devices {
 }
 
 /// Syncs what the staged files hold.
+///
+/// The kernel notes an error in writing to any file with its file system, and tells it to whoever asks by `syncfs` through a file that was
+/// opened before the error; through one that was opened later only if nobody has been told yet, and `sync` or another batch may have been.
+/// So it is asked through the file of the batch that was opened first: what could not be written of any of them failed after that, and
+/// nobody has asked through it before.
 pub(super) fn data(uploads: &mut [Result<Box<LocalUpload>>]) {
     let together = uploads.iter().flatten().count() >= limits::SYNC_TOGETHER;
     let mut devices = Devices::default();
-    for slot in uploads {
+    let mut by_age: Vec<_> = uploads.iter_mut().collect();
+    by_age.sort_by_key(|slot| slot.as_ref().ok().map(|upload| upload.temp.opened));
+    for slot in by_age {
         let Ok(upload) = slot else { continue };
         let file = &upload.temp.file;
-        // What the kernel began to write long ago may have failed before the file that `syncfs` is asked through was
-        // opened, and is then told only to the file itself.
+        // What the kernel began to write long ago is told to the file itself, whatever was opened before it.
         let alone = !together || upload.len() >= limits::WRITE_BACK;
         let synced = if alone { fdatasync(file) } else { devices.sync(file, || fdatasync(file)) };
         if let Err(err) = synced {
@@ -80,10 +86,15 @@ fn close_once(file: impl AsFd) -> io::Result<()> {
 }
 
 /// Syncs the directories that files were renamed into, replaced files are kept in, and folders were made in, each once, or all together if they are many.
-pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Touched>]) {
+///
+/// That the folder itself, which a file was renamed into, is there after a power cut is not asked for: whoever syncs a directory on a file
+/// system with a journal has all on the disk that came before, and so its own name.
+pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Made>]) {
     let mut synced: Vec<(Arc<Dir>, Result<(), Errno>)> = Vec::new();
     let of_files = placed.iter().flatten().flat_map(|placed| placed.dirs.iter().flatten());
-    for dir in of_files.chain(made.iter().flatten().flatten().map(|(_, dir)| dir)) {
+    let of_folders = made.iter().flatten().flat_map(|made| made.touched.iter().map(|(_, dir)| dir));
+    // Folders were made first, and so the directory that is asked through was opened before anything was changed.
+    for dir in of_folders.chain(of_files) {
         if !synced.iter().any(|(known, _)| Arc::ptr_eq(known, dir)) {
             synced.push((Arc::clone(dir), Ok(())));
         }
@@ -105,7 +116,8 @@ pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Touc
     }
     for slot in made {
         let Ok(folders) = slot else { continue };
-        let error = folders.iter().find_map(|(path, dir)| result_of(dir).map_err(|err| failed(path, err)).err());
+        let error =
+            folders.touched.iter().find_map(|(path, dir)| result_of(dir).map_err(|err| failed(path, err)).err());
         if let Some(error) = error {
             *slot = Err(error);
         }
