@@ -347,6 +347,13 @@ pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 // ---- Several connections for one file ----
 
+/// Of a file that comes in parts it is noted how much is whole each time when that is one part in so many more than before, for
+/// which the disk is waited for: what a crash costs is bounded, and so is how often there is a wait.
+pub const WHOLE_NOTED_PART: u64 = 8;
+
+/// The most of it that comes before it is noted again.
+pub const WHOLE_NOTED_MOST: u64 = 1024 * 1024 * 1024;
+
 /// Connections that one file may be split over, the first included. More than a few help only against a policer that
 /// bounds each connection, and each costs a handshake.
 pub const STREAMS_MAX: u32 = 16;

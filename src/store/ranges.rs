@@ -107,6 +107,16 @@ impl<W> Ranges<W> {
         Ok(claim.end - claim.start)
     }
 
+    /// How many bytes of the beginning have come whole; none once the upload is over.
+    pub(super) fn whole(&self) -> u64 {
+        let whole = |end, (start, range): (&u64, &Range<W>)| {
+            (*start == end && range.whole.is_some()).then_some(range.end).ok_or(end)
+        };
+        match self.taken.iter().filter(|_| !self.over).try_fold(0, whole) {
+            Ok(end) | Err(end) => end,
+        }
+    }
+
     /// A part is gone: its range is free, unless it has come whole or somebody else has it by now.
     pub(super) fn give_up(&mut self, claim: &Claim) {
         if self.taken.get(&claim.start).is_some_and(|range| range.owner == claim.owner && range.whole.is_none()) {

@@ -360,6 +360,57 @@ fn a_killed_server_is_gone_on_with_after_its_restart() {
     }
 }
 
+/// How much of a file that comes in parts says that it is whole, of the one that waits in this home.
+fn noted(home: &Path) -> u64 {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut value = [0; 8];
+    let all: Vec<_> =
+        entries(&home.join(".sealift")).flat_map(|session| entries(&session).collect::<Vec<_>>()).collect();
+    let noted = all.iter().filter_map(|file| {
+        let len = rustix::fs::getxattr(file, "user.sealift.whole", &mut value[..]).ok()?;
+        (len == value.len()).then(|| u64::from_le_bytes(value))
+    });
+    noted.max().unwrap_or(0)
+}
+
+#[test]
+fn several_connections_go_on_after_the_server_was_killed_where_the_first_gap_was() {
+    let place = tempfile::tempdir().unwrap();
+    let server = Daemon::builder().within(place.path()).start();
+    server.add_user("alice", PASSWORD, "full");
+    let content = bytes(16 * BLOCK + 77);
+    let source = place.path().join("big");
+    fs::write(&source, &content).unwrap();
+    let source = source.to_str().unwrap();
+    let cutter = Cutter::start(server.address().parse().unwrap());
+    let target = format!("alice@{}/big", cutter.address);
+    let args = ["put", "--streams", "4", "--retry", "0", source, &target];
+    let mut child = sealift(&server, &args).stderr(Stdio::piped()).spawn().unwrap();
+    let home = server.data().join("alice");
+    while noted(&home) < (4 * BLOCK) as u64 && child.try_wait().unwrap().is_none() {
+        thread::sleep(std::time::Duration::from_millis(1));
+    }
+    server.kill();
+    let whole = noted(&home);
+    // It had finished if it was faster than the signal.
+    let was_cut = !child.wait().unwrap().success();
+    let server = Daemon::builder().within(place.path()).start();
+    let cutter = Cutter::start(server.address().parse().unwrap());
+    let target = format!("alice@{}/big", cutter.address);
+    let (code, said) = run(&server, &["put", "--streams", "4", "-c", source, &target]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(fs::read(server.data().join("alice/big")).unwrap() == content);
+    if was_cut {
+        assert!(whole >= (4 * BLOCK) as u64, "{whole}: {said}");
+        let moved = cutter.passed();
+        assert!(
+            moved < content.len() as u64 - whole + 1_000_000,
+            "{moved} of {} behind {whole}: {said}",
+            content.len()
+        );
+    }
+}
+
 #[test]
 fn if_exists_says_what_becomes_of_a_file_that_is_there() {
     let server = Daemon::start();

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use sealift::Kind;
@@ -390,6 +391,73 @@ fn nothing_of_an_earlier_try_shows_through_the_holes_of_a_sparse_file() {
 
         assert!(fs::read(home.dir.path().join("parts")).unwrap() == vec![0; 2 * BLOCK], "{staging:?}");
         assert!(fs::read(home.dir.path().join("resumed")).unwrap() == [ones, zeros].concat(), "{staging:?}");
+    }
+}
+
+/// What there is of an upload to `f` once the process is gone that has this home: of a copy of what is on its disk now.
+fn left_by_a_crash(home: &Home, staging: Staging) -> Option<Partial> {
+    let place = tempfile::tempdir().unwrap();
+    let there = format!("{}/.", home.dir.path().display());
+    let copied = Command::new("cp").args(["-a", &there]).arg(place.path()).status().unwrap();
+    assert!(copied.success());
+    let store = LocalStore::open_path(place.path(), options(staging)).unwrap();
+    store.sweep(Some(limits::PARTIAL_MAX_AGE)).unwrap();
+    let left = store.partial(&p("f")).unwrap();
+    if staging == Staging::Hidden {
+        // No more of it is there, and none of it uncounted.
+        let counting = store.bounded(1 << 40, "full".to_owned());
+        assert_eq!(counting.usage().unwrap().unwrap().used, left.as_ref().map_or(0, |left| left.len));
+    }
+    left
+}
+
+#[test]
+fn of_a_file_that_came_in_parts_a_crash_leaves_what_is_there_without_a_gap() {
+    for (staging, durability, allocated) in [
+        (Staging::Hidden, Durability::Full, None),
+        (Staging::Hidden, Durability::None, Some(0)),
+        (Staging::Beside, Durability::None, None),
+    ] {
+        let home = Home::with(LocalOptions::new(durability, staging));
+        let mut bytes = content(6 * BLOCK);
+        // At the end of what is whole first there may be a hole.
+        bytes[BLOCK..2 * BLOCK].fill(0);
+        let spec = UploadSpec { size: Some(bytes.len() as u64), allocated, ..UploadSpec::default() };
+        let staged = home.store.begin(&p("f"), spec).unwrap().into_parts().unwrap();
+        let part = |block: usize| {
+            let mut part = staged.part((block * BLOCK) as u64, limits::HASH_BLOCK).unwrap();
+            part.append(&bytes[block * BLOCK..][..BLOCK]).unwrap();
+            part
+        };
+        assert_eq!(left_by_a_crash(&home, staging), None, "{staging:?}");
+        for block in [0, 1, 3] {
+            part(block).finish().unwrap();
+        }
+        assert_eq!(left_by_a_crash(&home, staging), partial_of(&bytes, 2), "{staging:?}");
+        // One that is sent once more does not count until it has come.
+        let again = part(1);
+        assert_eq!(left_by_a_crash(&home, staging), partial_of(&bytes, 1), "{staging:?}");
+        again.finish().unwrap();
+        part(2).finish().unwrap();
+        assert_eq!(left_by_a_crash(&home, staging), partial_of(&bytes, 4), "{staging:?}");
+        // Kept and gone on with it says nothing of that any more, nor does the file.
+        assert_eq!(staged.keep(), 4 * limits::HASH_BLOCK);
+        let proven = partial_of(&bytes, 3).unwrap();
+        let staged = home.store.resume(&p("f"), spec, proven.len, proven.hash).unwrap().into_parts().unwrap();
+        assert_eq!(left_by_a_crash(&home, staging), Some(proven), "{staging:?}");
+        for block in [5, 4, 3] {
+            let mut part = staged.part((block * BLOCK) as u64, limits::HASH_BLOCK).unwrap();
+            part.append(&bytes[block * BLOCK..][..BLOCK]).unwrap();
+            part.finish().unwrap();
+        }
+        let upload = staged.into_upload().unwrap();
+        assert_eq!(left_by_a_crash(&home, staging), partial_of(&bytes, 6), "{staging:?}");
+        home.store.commit_one(upload).unwrap();
+        let stored = home.dir.path().join("f");
+        assert!(fs::read(&stored).unwrap() == bytes, "{staging:?}");
+        let mut none = [0; 64];
+        let noted = rustix::fs::getxattr(&stored, "user.sealift.whole", &mut none[..]);
+        assert_eq!(noted, Err(rustix::io::Errno::NODATA), "{staging:?}");
     }
 }
 

@@ -18,6 +18,7 @@ use rustix::process::geteuid;
 use super::capabilities::Capabilities;
 use super::names::rename_new;
 use super::staging::{CREATE, Temp, random_name};
+use super::whole;
 use crate::files::RelPath;
 pub(crate) use crate::files::aside::name_before;
 use crate::files::aside::{ASIDE, MARK, hidden};
@@ -125,6 +126,7 @@ fn take_named(parent: &Arc<Dir>, name: Vec<u8>, can: Capabilities) -> io::Result
     if !ours || hold(parent, &name, &file) != Ok(true) {
         return Ok(None);
     }
+    whole::cut(&file)?;
     Ok(Some(Temp::named(Arc::clone(parent), name, file.into(), None, can)))
 }
 

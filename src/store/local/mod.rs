@@ -40,6 +40,7 @@ mod trash_room;
 mod tree;
 mod unnamed;
 mod upload;
+mod whole;
 
 #[cfg(test)]
 mod fault_tests;

@@ -14,8 +14,9 @@ use super::jail::Jail;
 use super::partial;
 use super::staging::Temp;
 use super::upload::{LocalUpload, has_room};
+use super::whole::Noting;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hasher, Part, PreparedSet, RelPath, Staged, Upload, UploadSpec};
+use crate::files::{Hasher, Interrupted, Part, PreparedSet, RelPath, Staged, Upload, UploadSpec};
 use crate::holes::without_zeros;
 use crate::limits;
 use crate::store::ranges::{Claim, Ranges};
@@ -43,6 +44,8 @@ struct PartsFile {
     fills: bool,
     /// Read-locked while bytes are written: whoever has the write lock knows that nobody writes.
     ranges: RwLock<Ranges<()>>,
+    /// How much of the beginning is whole, for whoever finds the file after a crash. Without it such a file is not gone on with.
+    noting: Option<Noting>,
 }
 
 /// [`Part`] of it.
@@ -66,15 +69,24 @@ impl LocalStaged {
         let Some(size) = spec.size else {
             return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
         };
+        let failed = |err| Error::file(&path, err);
         let ranges = Ranges::with_beginning(&hasher, (), &path)?;
-        without_key(&mut temp).map_err(|err| Error::file(&path, err))?;
-        let file = temp.file.try_clone().map_err(|err| Error::file(&path, err))?;
-        let shared = Arc::new(PartsFile { path, file, durable, fills, ranges: RwLock::new(ranges) });
+        let is_kept = spec.interrupted == Interrupted::Kept;
+        let noting = is_kept.then(|| Noting::begin(&temp, hasher.len(), durable)).flatten();
+        if noting.is_none() {
+            without_key(&mut temp).map_err(failed)?;
+        } else if spec.is_sparse() {
+            // A hole at the end of what is whole is not written either.
+            temp.file.set_len(size).map_err(failed)?;
+        }
+        let file = temp.file.try_clone().map_err(failed)?;
+        let shared = Arc::new(PartsFile { path, file, durable, fills, ranges: RwLock::new(ranges), noting });
         Ok(LocalStaged { temp: Some(temp), promise, jail, prepared, spec, size, shared })
     }
 
     fn upload(&mut self, hasher: Hasher) -> Result<LocalUpload> {
-        let PartsFile { path, durable, fills, .. } = &*self.shared;
+        let PartsFile { path, durable, fills, noting, .. } = &*self.shared;
+        noting.as_ref().map_or(Ok(()), Noting::end).map_err(|err| Error::file(path, err.into()))?;
         let temp = self.temp.take().ok_or_else(|| Error::new(Kind::Internal, format!("{path}: it is given up")))?;
         let mut upload = LocalUpload::over((&self.jail, &self.prepared), path, self.spec, temp, hasher, *durable);
         upload.fills = *fills;
@@ -88,7 +100,7 @@ impl Drop for LocalStaged {
     }
 }
 
-/// Gives a staged file the name of one that no sweep saves as a partial: it may have gaps.
+/// Gives a staged file the name of one that no sweep saves as a partial: it may have gaps, and does not say where they begin.
 fn without_key(temp: &mut Temp) -> std::io::Result<()> {
     if let (Some(_), Some(name)) = (&temp.area, &mut temp.name)
         && let Some(at) = name.iter().position(|byte| *byte == b'-')
@@ -111,8 +123,12 @@ impl Staged for LocalStaged {
         let mut ranges = self.shared.write();
         let claim = ranges.take((offset, length), self.size, &self.shared.path)?;
         let sparse = self.spec.is_sparse() && empty(&self.shared.file, offset, length);
+        drop(ranges);
         let shared = Arc::clone(&self.shared);
-        Ok(Box::new(LocalPart { shared, claim, written_back: offset, sparse, taken: 0, room_asked: 0 }))
+        let part = LocalPart { shared, claim, written_back: offset, sparse, taken: 0, room_asked: 0 };
+        let lowered = self.shared.noting.as_ref().map_or(Ok(()), |noting| noting.lower(offset));
+        lowered.map_err(|err| Error::file(&self.shared.path, err.into()))?;
+        Ok(Box::new(part))
     }
 
     fn into_upload(mut self: Box<Self>) -> Result<Box<dyn Upload>> {
@@ -187,7 +203,9 @@ impl Part for LocalPart {
     fn finish(mut self: Box<Self>) -> Result<u64> {
         let shared = Arc::clone(&self.shared);
         self.claim.check_end(&shared.path)?;
-        shared.write().finish(&mut self.claim, (), &shared.path)
+        let came = shared.write().finish(&mut self.claim, (), &shared.path)?;
+        shared.noting.iter().for_each(|noting| noting.note(|| shared.read().whole()));
+        Ok(came)
     }
 }
 

@@ -16,6 +16,7 @@ use super::partial::{self, BLOCKS, DATA};
 use super::remove::remove_tree;
 use super::staging::{LOCK, SESSION, Stage, lock_area, open_reserved};
 use super::trash::is_left_going;
+use super::whole;
 use crate::files::{RelPath, Swept};
 use crate::limits;
 
@@ -180,13 +181,22 @@ fn sweep_session(
     Ok(())
 }
 
-/// Makes a staged file a partial if it is long enough for one.
+/// Makes a staged file a partial if as much of it as may be gone on with is long enough for one.
 ///
 /// # Errors
 /// That it cannot be told whether it is to be kept.
 fn save_long(kept: Kept<'_>, can: Capabilities, (dir, name): (&Dir, &str), reserved: &Dir) -> io::Result<bool> {
-    let key = name.split_once('-').filter(|_| long_enough(dir, name));
-    key.map_or(Ok(false), |(_, key)| save(kept, can, (dir, name), (reserved, &format!("{DATA}{key}"))))
+    let Some((_, key)) = name.split_once('-') else { return Ok(false) };
+    match whole::cut_named(dir, name) {
+        Err(err) if Errno::from_io_error(&err).is_some_and(|err| err == Errno::NOENT || is_nobodys(err)) => {
+            return Ok(false);
+        }
+        cut => cut?,
+    }
+    if !long_enough(dir, name) {
+        return Ok(false);
+    }
+    save(kept, can, (dir, name), (reserved, &format!("{DATA}{key}")))
 }
 
 /// Makes a staged file a partial, unless somebody counts what is in the home and there is no room for it any more.
