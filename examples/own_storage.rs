@@ -71,13 +71,13 @@ impl Shelf {
         let holds = match spec.condition {
             Condition::Any => true,
             Condition::Absent if there.is_some() => {
-                return Err(Error::new(Kind::Exists, format!("{path}: is there already")));
+                return Err(Error::new(Kind::Exists, path.said("is there already")));
             }
             Condition::Absent => true,
             Condition::Hash(expected) => there.is_some_and(|there| there.hash == expected),
         };
         if !holds {
-            return Err(Error::new(Kind::Changed, format!("{path}: not the file that was to be replaced")));
+            return Err(Error::new(Kind::Changed, path.said("not the file that was to be replaced")));
         }
         let mtime = spec.mtime.unwrap_or_else(|| SystemTime::now().into());
         let committed = Committed { size: bytes.len() as u64, hash, mtime, stored };
@@ -85,7 +85,7 @@ impl Shelf {
             if there.hash == hash {
                 return Ok(Committed { mtime: there.mtime, stored: Stored::Same, ..committed });
             }
-            return Err(Error::new(Kind::Denied, format!("{path}: you may not replace what is there")));
+            return Err(Error::new(Kind::Denied, path.said("you may not replace what is there")));
         }
         objects.insert(path, Object { bytes: Arc::new(bytes), hash, mtime });
         Ok(committed)
@@ -93,11 +93,11 @@ impl Shelf {
 }
 
 fn missing(path: &RelPath) -> Error {
-    Error::new(Kind::NotFound, format!("{path}: there is nothing of that name"))
+    Error::new(Kind::NotFound, path.said("there is nothing of that name"))
 }
 
 fn no_folders(path: &RelPath) -> Error {
-    Error::new(Kind::Denied, format!("{path}: there are no folders here"))
+    Error::new(Kind::Denied, path.said("there are no folders here"))
 }
 
 impl Store for Shelf {
@@ -132,7 +132,7 @@ impl Store for Shelf {
     }
 
     fn resume(&self, path: &RelPath, _spec: UploadSpec, _from: u64, _proven: Hash) -> Result<Box<dyn Upload>> {
-        Err(Error::new(Kind::Changed, format!("{path}: nothing of it was kept")))
+        Err(Error::new(Kind::Changed, path.said("nothing of it was kept")))
     }
 
     fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
@@ -143,7 +143,7 @@ impl Store for Shelf {
     fn list(&self, path: &RelPath, _recursive: bool) -> Result<Box<dyn Listing>> {
         if !path.is_root() {
             let meta = self.stat(path)?;
-            return Err(Error::new(Kind::NotDirectory, format!("{path}: a file of {} bytes", meta.size)));
+            return Err(Error::new(Kind::NotDirectory, path.said(format_args!("a file of {} bytes", meta.size))));
         }
         Ok(Box::new(Entries(self.lock().clone().into_iter())))
     }
@@ -171,7 +171,7 @@ impl Store for Shelf {
             return Ok(Stored::Same);
         }
         if objects.contains_key(to) && !replace {
-            return Err(Error::new(Kind::Exists, format!("{to}: is there already")));
+            return Err(Error::new(Kind::Exists, to.said("is there already")));
         }
         objects.remove(from);
         let replaced = objects.insert(to.clone(), object);
@@ -265,7 +265,7 @@ impl Upload for Incoming {
     }
 
     fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {
-        Err(Error::new(Kind::Denied, format!("{}: comes in one piece or not at all", self.path)))
+        Err(Error::new(Kind::Denied, self.path.said("comes in one piece or not at all")))
     }
 
     fn prepare(self: Box<Self>) -> Prepared {

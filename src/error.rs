@@ -3,14 +3,18 @@
 //!
 //! Every layer returns [`Error`]; nothing else in the crate invents words, digits or exit codes.
 
+mod message;
 mod system;
 
+pub use message::Message;
+pub(crate) use message::PathSaid;
 pub(crate) use system::told;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Exit code of a program. Frozen: scripts depend on these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,8 +267,10 @@ impl Kind {
 pub struct Error {
     kind: Kind,
     side: Side,
-    text: Box<str>,
-    /// What it happened to, as it was named.
+    message: Message,
+    /// The message as text, if it has paths in it and was shown.
+    text: OnceLock<Box<str>>,
+    /// What it happened to, as it was named, for programs.
     path: Option<Box<Path>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// The operation that failed with it was written down.
@@ -278,11 +284,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error of this kind about this, found out on this side.
-    pub fn new(kind: Kind, text: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, message: impl Into<Message>) -> Self {
         Error {
             kind,
             side: Side::Local,
-            text: text.into().into(),
+            message: message.into(),
+            text: OnceLock::new(),
             path: None,
             source: None,
             is_noted: false,
@@ -290,66 +297,43 @@ impl Error {
         }
     }
 
-    /// The same, as the other side's.
+    /// This failure, as the other side's.
     pub fn of_server(mut self) -> Self {
         self.side = Side::Server;
         self
     }
 
-    /// The same, about this path, for those who do not read the text.
+    /// This failure, about this path, for those who do not read the text.
     pub fn at(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into().into());
         self
     }
 
-    /// The same failure, told of this as well if its text does not name it.
-    pub fn about(self, what: &str) -> Self {
-        if self.text.contains(what) {
-            return self;
-        }
-        Error { text: format!("{what}: {}", self.text).into(), ..self }
-    }
-
-    /// The same in these words, about this path if one is given.
-    pub(crate) fn reworded(self, text: String, path: Option<PathBuf>) -> Self {
-        let path = path.map(PathBuf::into_boxed_path).or(self.path);
-        Error { text: text.into(), path, ..self }
-    }
-
-    /// The same of a path in a folder that shows at `at`: the text names it as its user does, if it begins with the path in the
-    /// folder.
-    pub fn of_path_in(self, path: &str, at: &str) -> Self {
-        let Some(rest) = self.text.strip_prefix(path).filter(|rest| rest.starts_with(':')) else { return self };
-        let text = match path {
-            "." => format!("{at}{rest}"),
-            path => format!("{at}/{path}{rest}"),
-        };
-        Error { text: text.into(), ..self }
-    }
-
-    /// The same, keeping the cause.
+    /// This failure, keeping the cause.
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
     /// A failed file operation on `what`, sorted by the operating system's error number.
-    pub fn file(what: impl fmt::Display, err: io::Error) -> Self {
+    pub fn file(what: impl Into<Message>, err: io::Error) -> Self {
         let kind = system::kind_of(&err);
-        let what = what.to_string();
-        let text = match kind {
-            Kind::NotFound => format!("{what}: no such file or folder"),
-            Kind::Denied if err.kind() == io::ErrorKind::ReadOnlyFilesystem => format!("{what}: the disk is read-only"),
-            Kind::Denied => format!("{what}: permission denied"),
-            Kind::NoSpace => format!("{what}: no space left on the disk"),
-            Kind::Exists => format!("{what}: already exists"),
-            Kind::IsDirectory => format!("{what}: is a folder"),
-            Kind::NotDirectory => format!("{what}: not a folder"),
-            Kind::NotEmpty => format!("{what}: the folder is not empty"),
-            Kind::Quota => format!("{what}: the disk quota is used up"),
-            _ => format!("{what}: {}", system::told(&err)),
+        let what = what.into();
+        let told = system::told(&err);
+        let why = match kind {
+            Kind::NotFound => "no such file or folder",
+            Kind::Denied if err.kind() == io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only",
+            Kind::Denied => "permission denied",
+            Kind::NoSpace => "no space left on the disk",
+            Kind::Exists => "already exists",
+            Kind::IsDirectory => "is a folder",
+            Kind::NotDirectory => "not a folder",
+            Kind::NotEmpty => "the folder is not empty",
+            Kind::Quota => "the disk quota is used up",
+            _ => &told,
         };
-        Error::new(kind, text).at(what).with_source(err)
+        let path = what.text();
+        Error::new(kind, what.words(": ").words(why)).at(path).with_source(err)
     }
 
     /// The same as a server tells it to a client. What the operating system refuses to the server's own account is no
@@ -361,7 +345,7 @@ impl Error {
         };
         let source = self.source.as_ref().and_then(|source| source.downcast_ref::<io::Error>());
         if self.kind != Kind::Denied || !source.is_some_and(refused) {
-            return (self.kind, Cow::Borrowed(&self.text));
+            return (self.kind, Cow::Borrowed(self.text()));
         }
         let what = self.path.as_deref().unwrap_or(Path::new("")).display();
         (Kind::Io, Cow::Owned(format!("{what}: the server's own account may not do that on its disk")))
@@ -377,11 +361,12 @@ impl Error {
         Error::new(kind, format!("{what}: {}", system::told(&err))).with_source(err)
     }
 
-    /// The same for a second listener, without the cause.
+    /// This failure for a second listener, without the cause.
     pub fn retold(&self) -> Error {
-        let (text, path) = (self.text.clone(), self.path.clone());
+        let (message, path) = (self.message.clone(), self.path.clone());
         let (is_noted, is_unbegun) = (self.is_noted, self.is_unbegun);
-        Error { kind: self.kind, side: self.side, text, path, source: None, is_noted, is_unbegun }
+        let text = OnceLock::new();
+        Error { kind: self.kind, side: self.side, message, text, path, source: None, is_noted, is_unbegun }
     }
 
     /// What was asked for was not begun: the other side says so.
@@ -430,7 +415,10 @@ impl Error {
 
     /// The words for a person, without the next step.
     pub fn text(&self) -> &str {
-        &self.text
+        match self.message.as_words() {
+            Some(words) => words,
+            None => self.text.get_or_init(|| self.message.text().into()),
+        }
     }
 
     /// The exit code.
@@ -446,7 +434,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.text())
     }
 }
 

@@ -421,7 +421,7 @@ async fn secure(
         .and_then(|()| set_tcp_keepcnt(&socket, limits::KEEPALIVE_PROBES));
     let connected = connector.connect(socket, &endpoint.host).await;
     let (stream, peer) = connected.map_err(|err| match err.kind() {
-        Kind::Tls => err.about(&endpoint.to_string()),
+        Kind::Tls => err.about(endpoint.to_string()),
         _ => err,
     })?;
     Ok((stream, peer.key_pin))

@@ -17,7 +17,7 @@ pub fn numbered(path: &RelPath, number: u32) -> Result<RelPath> {
     folder.join(&numbered_name(name, number))
 }
 
-/// The same of a name alone.
+/// A name with this number in it, as in [`numbered`].
 pub fn numbered_name(name: &[u8], number: u32) -> Vec<u8> {
     if number < 2 {
         return name.to_vec();

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Message, Result};
 use crate::escape;
 use crate::limits;
 
@@ -33,7 +33,7 @@ impl RelPath {
     /// [`Kind::BadPath`] for a spelling that is never valid, [`Kind::PathTooLong`], [`Kind::NotFound`] for the reserved name: it answers
     /// as if nothing were there, whatever the verb.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let said = |kind, why: &str| Err(Error::new(kind, format!("{}: {why}", escape::for_people(bytes))));
+        let said = |kind, why: &str| Err(Error::new(kind, Message::path(bytes).words(": ").words(why)));
         let bad = |why| said(Kind::BadPath, why);
         if bytes.is_empty() {
             return Ok(Self::root());
@@ -55,8 +55,7 @@ impl RelPath {
                 }
                 _ if name.iter().any(|b| b.is_ascii_control()) => return bad("the path has a control character in it"),
                 _ if is_reserved_name(name) => {
-                    let text = format!("{}: no such file or folder", escape::for_people(bytes));
-                    return Err(Error::new(Kind::NotFound, text));
+                    return said(Kind::NotFound, "no such file or folder");
                 }
                 _ => {}
             }
@@ -119,6 +118,21 @@ impl RelPath {
         RelPath::parse(&bytes)
     }
 
+    /// What an error says of this path: `a/b: already exists`, with the path as a value.
+    pub fn said(&self, words: impl fmt::Display) -> Message {
+        Message::from(self).words(": ").words(words)
+    }
+
+    /// What an error says of this path and of another one: `a: b is in another shared folder`.
+    pub fn said_with(&self, other: &RelPath, words: impl fmt::Display) -> Message {
+        Message::from(self).words(": ").then(other).words(" ").words(words)
+    }
+
+    /// [`RelPath::said_with`] of this path in the store that something comes from, and of the other one in that which says it.
+    pub fn said_from_other(&self, other: &RelPath, words: impl fmt::Display) -> Message {
+        Message::from(self).of_other_store().words(": ").then(other).words(" ").words(words)
+    }
+
     /// Whether this is the folder or something in it, by whole components.
     pub fn is_within(&self, folder: &RelPath) -> bool {
         match self.0.strip_prefix(folder.as_bytes()) {
@@ -140,6 +154,19 @@ impl RelPath {
             [b'/', inside @ ..] => Some(RelPath(inside.to_vec())),
             _ => None,
         }
+    }
+}
+
+/// As errors say it: a value among their words, so that a store which shows below a name can put that before it.
+impl From<&RelPath> for Message {
+    fn from(path: &RelPath) -> Message {
+        Message::path(path.as_bytes())
+    }
+}
+
+impl From<RelPath> for Message {
+    fn from(path: RelPath) -> Message {
+        Message::from(&path)
     }
 }
 

@@ -73,7 +73,7 @@ impl Seen {
         Seen { what: What::Stamped(stamp, leads_to), held: None }
     }
 
-    /// The same, with what was seen open.
+    /// This, with what was seen open.
     #[must_use]
     pub fn holding(self, held: OwnedFd) -> Seen {
         Seen { held: Some(Arc::new(held)), ..self }

@@ -76,7 +76,8 @@ pub enum Durability {
     None,
 }
 
-/// A jailed tree of files. All errors name the path and are of the kinds in [`crate::error`].
+/// A jailed tree of files. All errors name the path, as a value ([`RelPath::said`]), so that a store which shows below a name can put
+/// that before it; they are of the kinds in [`crate::error`].
 pub trait Store: Send + Sync {
     /// What it can be relied on for now, where kinds of storage differ.
     fn promises(&self) -> Promises;
@@ -206,7 +207,7 @@ pub trait Store: Send + Sync {
     fn change_properties(&self, path: &RelPath, changes: &[(String, Option<String>)]) -> Result<()> {
         match changes.iter().all(|(_, value)| value.is_none()) {
             true => Ok(()),
-            false => Err(Error::new(Kind::NoSpace, format!("{path}: no properties are kept here"))),
+            false => Err(Error::new(Kind::NoSpace, path.said("no properties are kept here"))),
         }
     }
 
@@ -232,7 +233,7 @@ pub trait Store: Send + Sync {
         self.usage()
     }
 
-    /// The same for whoever does not wait for a count.
+    /// [`Store::usage_at`] for whoever does not wait for a count.
     fn usage_now_at(&self, path: &RelPath) -> Result<UsageNow> {
         self.usage_at(path).map(UsageNow::Known)
     }
@@ -255,7 +256,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`Kind::OtherFolder`] where that is not so; [`Kind::CrossDevice`] between two file systems; [`Kind::Changed`] if something
-    /// else is there than was seen.
+    /// else is there than was seen. What they say of a path in the other store they say so ([`crate::error::Message::of_other_store`]).
     fn rename_from(
         &self,
         other: &dyn Store,
@@ -265,7 +266,7 @@ pub trait Store: Send + Sync {
         seen: &SeenAt,
     ) -> Result<Stored> {
         let _two_kinds = (other, replace, seen);
-        Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")))
+        Err(Error::new(Kind::OtherFolder, from.said_from_other(to, "is in another shared folder")))
     }
 
     /// The store itself, for another one of its kind ([`Store::rename_from`]).
@@ -277,7 +278,7 @@ pub trait Store: Send + Sync {
     /// called then, if there was one: beside its place, and whole.
     fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
         let _nothing_is_done = from;
-        Err(Error::new(Kind::Denied, format!("{to}: folders are not replaced in this storage")))
+        Err(Error::new(Kind::Denied, to.said("folders are not replaced in this storage")))
     }
 
     /// [`Store::supersede`] by what was seen, of what was seen, as [`Store::remove_seen`].
@@ -303,7 +304,7 @@ pub trait Store: Send + Sync {
     /// [`Kind::NotFound`] if it is not kept, or any more; [`Kind::Exists`].
     fn begin_restore(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<Prepared> {
         let _nothing_is_kept = (id, to);
-        Err(Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash")))
+        Err(Error::new(Kind::NotFound, path.said("nothing of that is in the trash")))
     }
 
     /// Whether that is kept which [`Store::begin_restore`] would bring back.
@@ -321,7 +322,7 @@ pub trait Store: Send + Sync {
         let _nothing_is_kept = shown;
         match id {
             None => Ok(0),
-            Some(_) => Err(Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"))),
+            Some(_) => Err(Error::new(Kind::NotFound, path.said("nothing of that is in the trash"))),
         }
     }
 
@@ -341,7 +342,7 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`crate::Kind::Denied`] where that cannot be had; [`crate::Kind::NotFound`] and [`crate::Kind::NotDirectory`].
     fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {
-        Err(Error::new(Kind::Denied, format!("{path}: this storage has no links to a part of it")))
+        Err(Error::new(Kind::Denied, path.said("this storage has no links to a part of it")))
     }
 
     /// Drops what is kept open between calls to make a run of them fast. To be called whenever the caller has nothing
@@ -352,7 +353,7 @@ pub trait Store: Send + Sync {
 
 /// Fails if something else is there by now than was seen.
 fn still_seen<S: Store + ?Sized>(store: &S, path: &RelPath, seen: &Seen) -> Result<()> {
-    let changed = || Error::new(Kind::Changed, format!("{path}: somebody changed it just now"));
+    let changed = || Error::new(Kind::Changed, path.said("somebody changed it just now"));
     (store.seen(path)? == *seen).then_some(()).ok_or_else(changed)
 }
 

@@ -20,12 +20,12 @@ impl HomeTerms {
         HomeTerms { quota: None, quota_files: None, trash: None }
     }
 
-    /// The same with so many bytes at most.
+    /// These terms with so many bytes at most.
     pub const fn bounded(self, quota: Option<u64>) -> HomeTerms {
         HomeTerms { quota, ..self }
     }
 
-    /// The same with so many files at most.
+    /// These terms with so many files at most.
     pub const fn with_files(self, quota_files: Option<u64>) -> HomeTerms {
         HomeTerms { quota_files, ..self }
     }

@@ -160,7 +160,7 @@ pub trait Vault: Send + Sync {
         false
     }
 
-    /// The same of a folder that several people share.
+    /// [`Vault::sweep`] of a folder that several people share.
     ///
     /// # Errors
     /// As [`Vault::sweep`].

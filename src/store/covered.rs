@@ -29,7 +29,7 @@ impl Covered {
         let hidden = (self.hidden)();
         let leads_there = || self.folder.real_path(path).is_ok_and(|real| is_hidden(&hidden, &real));
         match !hidden.is_empty() && (is_hidden(&hidden, path) || leads_there()) {
-            true => Err(Error::new(Kind::NotFound, format!("{path}: no such file or folder"))),
+            true => Err(Error::new(Kind::NotFound, path.said("no such file or folder"))),
             false => Ok(()),
         }
     }

@@ -28,7 +28,7 @@ impl Allowed for Inbox {
     }
 
     fn refusal(&self, path: &RelPath) -> Error {
-        Error::new(Kind::Denied, format!("{path}: files can be put in here, and nothing else"))
+        Error::new(Kind::Denied, path.said("files can be put in here, and nothing else"))
     }
 
     fn begins_by_counting(&self) -> bool {

@@ -94,7 +94,7 @@ impl JoinedStore {
             let Some(inside) = path.strip_prefix(&mount.at) else { continue };
             return match &mount.store {
                 Ok(lease) => Ok(Route { store: lease.store(path)?, path: inside, at: Some(&mount.at) }),
-                Err(Unusable { kind, text }) => Err(Error::new(*kind, format!("{path}: {text}"))),
+                Err(Unusable { kind, text }) => Err(Error::new(*kind, path.said(text))),
             };
         }
         Ok(Route { store: self.home.clone(), path: path.clone(), at: None })
@@ -117,8 +117,10 @@ impl JoinedStore {
                 Err(Error::new(Kind::Denied, text))
             }
             Some(mount) => {
-                let text =
-                    format!("{path}: the shared folder {} is in it: only what else is in it can be changed", mount.at);
+                let text = path.said(format_args!(
+                    "the shared folder {} is in it: only what else is in it can be changed",
+                    mount.at
+                ));
                 Err(Error::new(Kind::Denied, text))
             }
             None => Ok(()),
@@ -128,7 +130,7 @@ impl JoinedStore {
     /// Fails if a file is to come where a folder shows, or one above it.
     fn refuse_folder(&self, path: &RelPath) -> Result<()> {
         match self.is_fixed(path) {
-            true => Err(Error::new(Kind::IsDirectory, format!("{path}: is a folder"))),
+            true => Err(Error::new(Kind::IsDirectory, path.said("is a folder"))),
             false => Ok(()),
         }
     }
@@ -426,7 +428,7 @@ impl Store for JoinedStore {
         if self.is_fixed(path) {
             return match parents {
                 true => Ok(self.prepared.add(Joint::Nothing)),
-                false => Err(Error::new(Kind::Exists, format!("{path}: already exists"))),
+                false => Err(Error::new(Kind::Exists, path.said("already exists"))),
             };
         }
         self.make_room(path)?;

@@ -32,7 +32,7 @@ impl OneFile {
 }
 
 fn missing(path: &RelPath) -> Error {
-    Error::new(Kind::NotFound, format!("{path}: no such file or folder"))
+    Error::new(Kind::NotFound, path.said("no such file or folder"))
 }
 
 struct One(Option<Entry>);
@@ -80,7 +80,7 @@ impl Allowed for OneFile {
                     path,
                 }))))
             }
-            path if *path == self.name => Err(Error::new(Kind::NotDirectory, format!("{path}: no folder"))),
+            path if *path == self.name => Err(Error::new(Kind::NotDirectory, path.said("no folder"))),
             path => Err(missing(path)),
         }
     }

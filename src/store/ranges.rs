@@ -50,7 +50,7 @@ impl<W> Ranges<W> {
     /// [`Kind::Internal`] for one that does not end with a block.
     pub(super) fn with_beginning(hasher: &Hasher, beginning: W, path: &RelPath) -> Result<Self> {
         if !hasher.len().is_multiple_of(limits::HASH_BLOCK) {
-            return Err(Error::new(Kind::Internal, format!("{path}: its beginning does not end with a block")));
+            return Err(Error::new(Kind::Internal, path.said("its beginning does not end with a block")));
         }
         let there = Range { end: hasher.len(), owner: 0, whole: Some(beginning) };
         let taken = if hasher.is_empty() { BTreeMap::new() } else { BTreeMap::from([(0, there)]) };
@@ -65,13 +65,13 @@ impl<W> Ranges<W> {
         let end = offset.checked_add(length).filter(|end| *end <= size && length > 0);
         let fits = |at: u64| at.is_multiple_of(limits::HASH_BLOCK);
         let Some(end) = end.filter(|end| fits(offset) && (fits(*end) || *end == size)) else {
-            let text = format!("{path}: a part goes from one multiple of {} to another", limits::HASH_BLOCK);
+            let text = path.said(format_args!("a part goes from one multiple of {} to another", limits::HASH_BLOCK));
             return Err(Error::new(Kind::BadCommand, text));
         };
         let repeats = self.taken.get(&offset).is_some_and(|range| range.end == end);
         let before = self.taken.range(..end).next_back();
         if !repeats && before.is_some_and(|(_, range)| range.end > offset) {
-            let text = format!("{path}: some of these bytes are there or on their way already");
+            let text = path.said("some of these bytes are there or on their way already");
             return Err(Error::new(Kind::Exists, text));
         }
         let owner = self.next;
@@ -91,7 +91,7 @@ impl<W> Ranges<W> {
     pub(super) fn check(&self, claim: &Claim, path: &RelPath) -> Result<()> {
         let owned = self.taken.get(&claim.start).is_some_and(|range| range.owner == claim.owner);
         if self.over || !owned {
-            return Err(Error::new(Kind::Aborted, format!("{path}: this part is given up")));
+            return Err(Error::new(Kind::Aborted, path.said("this part is given up")));
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl<W> Ranges<W> {
         self.over = true;
     }
 
-    /// The same; what has come by then.
+    /// The upload is over: no part counts from now on. What has come by then.
     pub(super) fn close(&mut self) -> Came<W> {
         self.end();
         let mut came = Came { whole: Vec::new(), end: 0, hashes: std::mem::take(&mut self.hashes) };
@@ -164,7 +164,7 @@ impl Claim {
     /// [`Kind::Integrity`].
     pub(super) fn check_room(&self, bytes: &[u8], path: &RelPath) -> Result<()> {
         if bytes.len() as u64 > self.left() {
-            let text = format!("{path}: more than the {} bytes of this part", self.end - self.start);
+            let text = path.said(format_args!("more than the {} bytes of this part", self.end - self.start));
             return Err(Error::new(Kind::Integrity, text));
         }
         Ok(())
@@ -182,7 +182,7 @@ impl Claim {
     pub(super) fn check_end(&self, path: &RelPath) -> Result<()> {
         if self.left() > 0 {
             let (announced, came) = (self.end - self.start, self.at() - self.start);
-            let text = format!("{path}: {announced} bytes were announced and {came} came");
+            let text = path.said(format_args!("{announced} bytes were announced and {came} came"));
             return Err(Error::new(Kind::Integrity, text));
         }
         Ok(())
@@ -195,7 +195,7 @@ impl<W> Came<W> {
     /// # Errors
     /// [`Kind::Integrity`] if not all of this size has come.
     pub(super) fn all_of(self, size: u64, path: &RelPath) -> Result<(Vec<W>, Hasher)> {
-        let missing = || Error::new(Kind::Integrity, format!("{path}: not all of its {size} bytes have come"));
+        let missing = || Error::new(Kind::Integrity, path.said(format_args!("not all of its {size} bytes have come")));
         let hasher = self.hashes.whole(size).filter(|_| self.end == size).ok_or_else(missing)?;
         Ok((self.whole, hasher))
     }

@@ -67,7 +67,7 @@ pub trait Allowed: Send + Sync {
 
 /// What is said to whoever wants to change what can only be read.
 pub(super) fn read_only(path: &RelPath) -> Error {
-    Error::new(Kind::Denied, format!("{path}: nothing can be changed here"))
+    Error::new(Kind::Denied, path.said("nothing can be changed here"))
 }
 
 /// A store in which that alone can be done which is allowed.
@@ -156,7 +156,7 @@ mod tests {
         }
 
         fn refusal(&self, path: &RelPath) -> Error {
-            Error::new(Kind::Denied, format!("{path}: not allowed"))
+            Error::new(Kind::Denied, path.said("not allowed"))
         }
     }
 

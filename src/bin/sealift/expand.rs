@@ -128,7 +128,7 @@ pub async fn expand_quoted(out: Output, client: &mut Client, target: &Target) ->
                     let target = Target { path, is_folder: false, ..target.clone() };
                     meant.names.push(Named { target, entry: Some(entry), is_contents: false });
                 }
-                Err(error) => meant.failures.push(error.about(&for_people(&entry.path)).into()),
+                Err(error) => meant.failures.push(error.about(for_people(&entry.path)).into()),
             }
         }
     }

@@ -58,7 +58,7 @@ impl From<Stray> for Failure {
 impl Failure {
     /// A failure with a next step of its own.
     pub fn new(kind: Kind, text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Failure::Error { error: Error::new(kind, text), hint: Some(hint.into()) }
+        Failure::Error { error: Error::new(kind, Into::<String>::into(text)), hint: Some(hint.into()) }
     }
 
     /// Gives an error of this kind a better next step, unless it has one.
@@ -105,7 +105,7 @@ impl Failure {
     pub fn at_line(self, file: &str, number: u64, out: Output) -> Self {
         match self {
             Failure::Error { error, hint } if error.kind() != Kind::Interrupted && !is_closed_pipe(&error) => {
-                Failure::Error { error: error.about(&format!("{file}, line {number}")), hint }
+                Failure::Error { error: error.about(format!("{file}, line {number}")), hint }
             }
             Failure::Shown(exit) if exit != Exit::Done => {
                 out.note(&format!("{file}, line {number}: failed"));

@@ -19,7 +19,7 @@ pub struct Failure {
 impl Failure {
     /// A command line that cannot be carried out.
     pub fn usage(text: impl Into<String>) -> Failure {
-        Error::new(Kind::Usage, text).into()
+        Error::new(Kind::Usage, Into::<String>::into(text)).into()
     }
 
     /// The same error with this next step, a full sentence.

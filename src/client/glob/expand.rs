@@ -175,7 +175,7 @@ impl Search {
 
     /// A path that was not typed and is no more, or is no folder, matches nothing; what else is refused is told.
     fn refused(&mut self, session: &Session, path: &RelPath, error: Error, was_typed: bool) -> Result<()> {
-        let error = error.about(&path.to_string());
+        let error = error.about(path.to_string());
         match error.kind() {
             _ if was_typed || session.is_broken() => Err(error),
             Kind::Denied => {

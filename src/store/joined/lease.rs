@@ -24,12 +24,12 @@ impl Lease {
         self.0.lock().clone()
     }
 
-    /// The same for whoever wants this path of it.
+    /// The store for whoever wants this path of it.
     ///
     /// # Errors
     /// [`Kind::NotFound`].
     pub(super) fn store(&self, path: &RelPath) -> Result<Arc<dyn Store>> {
-        self.get().ok_or_else(|| Error::new(Kind::NotFound, format!("{path}: this folder is shared no more")))
+        self.get().ok_or_else(|| Error::new(Kind::NotFound, path.said("this folder is shared no more")))
     }
 
     /// For whoever ends it.

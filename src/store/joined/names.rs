@@ -36,7 +36,7 @@ impl JoinedStore {
         self.refuse_fixed(to)?;
         let (route, target) = (self.route(from)?, self.route(to)?);
         if route.at != target.at {
-            return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
+            return Err(Error::new(Kind::OtherFolder, from.said_with(to, "is in another shared folder")));
         }
         let (from, to) = (&route.path, &target.path);
         let (stored, old) = route.with_both(&target, || match seen.is_said() {

@@ -47,7 +47,7 @@ impl JoinedStore {
         self.refuse_fixed(to)?;
         let (source, target) = (self.route(path)?, self.route(to)?);
         if source.at != target.at {
-            return Err(Error::new(Kind::OtherFolder, format!("{path}: {to} is in another shared folder")));
+            return Err(Error::new(Kind::OtherFolder, path.said_with(to, "is in another shared folder")));
         }
         self.make_room(to)?;
         let change = source.with_both(&target, || source.store.begin_restore(&source.path, id, &target.path))?;

@@ -79,7 +79,7 @@ impl Upload for JoinedUpload {
     }
 }
 
-/// The same in parts.
+/// An upload in parts into one of the folders.
 struct JoinedStaged {
     staged: Box<dyn Staged>,
     way: Way,

@@ -132,7 +132,7 @@ impl Account {
         self.there(&counts).is_some()
     }
 
-    /// The same, and of now.
+    /// Whether it is known what there is now.
     fn is_measured(&self) -> bool {
         let counts = self.lock();
         !counts.is_old && self.there(&counts).is_some()
@@ -201,7 +201,7 @@ impl Bound {
         }
     }
 
-    /// The same, if it was counted.
+    /// What there is, if it was counted.
     pub(super) fn usage_now(&self) -> UsageNow {
         let Some((limit, _)) = self.limits.bytes else { return UsageNow::Known(None) };
         if !self.is_measured() {
@@ -263,7 +263,7 @@ impl Bound {
         if *tries > limits::LOOKS_BELOW {
             return Err(Error::new(
                 Kind::Busy,
-                format!("{path}: what counts in the quota changes faster than it is counted"),
+                path.said("what counts in the quota changes faster than it is counted"),
             ));
         }
         *tries += 1;

@@ -19,13 +19,15 @@ use super::taking::{Found, Taken, Taking};
 use super::trash::{self, Trash};
 use super::tree::{Change, Tree};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, RelPath, SeenAt, Stored};
+use crate::files::{Hash, RelPath, Seen, SeenAt, Stored};
 use crate::limits;
 
 /// One end of the way.
 pub(super) struct End<'a> {
     pub(super) stage: &'a Stage,
     pub(super) path: &'a RelPath,
+    /// It is in the store that something comes from.
+    pub(super) of_other: bool,
 }
 
 /// What was moved.
@@ -36,11 +38,11 @@ struct Moved {
     sum: Sum,
     /// What each had of it, by what the files say now.
     owned: Sums,
-    /// The same of those that say now that they are the mover's.
+    /// All of those that say now that they are the mover's.
     marked: Sum,
     /// The file that it replaced, if that is not kept.
     replaced: Sum,
-    /// The same, if it counts for who put it there.
+    /// What it replaced, if that counts for who put it there.
     going: Option<Going>,
     stored: Stored,
     /// The trash, if what was replaced is in it.
@@ -53,7 +55,22 @@ impl End<'_> {
     }
 
     pub(super) fn failed(&self, err: impl Into<std::io::Error>) -> Error {
-        Error::file(self.path, err.into())
+        self.told(Error::file(self.path, err.into()))
+    }
+
+    /// What is wrong at this end, for whoever has both.
+    pub(super) fn told(&self, error: Error) -> Error {
+        if self.of_other { error.of_other_store() } else { error }
+    }
+
+    /// The folder that it is in, and its name there.
+    pub(super) fn parent(&self) -> Result<(Arc<Dir>, &[u8])> {
+        self.jail().parent(self.path).map_err(|error| self.told(error))
+    }
+
+    /// Fails if something else is there by now than was seen.
+    fn check_seen(&self, place: (&Dir, &[u8]), seen: Option<&Seen>) -> Result<()> {
+        seen::check(self.jail(), self.path, place, seen).map_err(|error| self.told(error))
     }
 }
 
@@ -86,7 +103,7 @@ fn take_and_move(
 ) -> Result<Stored> {
     // Room is promised before anybody has to wait, for what was seen then: with more by now it is looked at again.
     for look in 0..=limits::LOOKS_BELOW {
-        let (dir, name) = from.jail().parent(from.path)?;
+        let (dir, name) = from.parent()?;
         let more_now = |taking: &mut Taking<'_>, dir: &Dir, name: &[u8]| match bound {
             Some(bound) => Ok(more_of(from, &taking.look((dir, name)).map_err(|err| from.failed(err))?, bound)),
             None => Ok(Sum::NONE),
@@ -95,7 +112,7 @@ fn take_and_move(
         let mut promise = bound.map(|bound| Promise::of(bound, to.stage, to.path, seen)).transpose()?;
         let mut looked = look_below(from.jail(), from.path, to.path)?;
         // Asked before: it may have to be tried, which takes longer than others are to wait.
-        to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
+        to.stage.can(&to.parent()?.0).map_err(|err| to.failed(err))?;
         if let Some(promise) = &mut promise
             && seen != Sum::NONE
         {
@@ -112,10 +129,10 @@ fn take_and_move(
             looked = look_below(from.jail(), from.path, to.path)?;
         }
         let alone = Tree::both_alone(from.jail().tree(), to.jail().tree()).map_err(|err| from.failed(err))?;
-        let (from_dir, from_name) = from.jail().parent(from.path)?;
-        let (to_dir, to_name) = to.jail().parent(to.path)?;
-        seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there.path.as_ref())?;
-        seen::check(to.jail(), to.path, (&to_dir, to_name), seen_there.other.as_ref())?;
+        let (from_dir, from_name) = from.parent()?;
+        let (to_dir, to_name) = to.parent()?;
+        from.check_seen((&from_dir, from_name), seen_there.path.as_ref())?;
+        to.check_seen((&to_dir, to_name), seen_there.other.as_ref())?;
         taking.must_be_where_it_was()?;
         let found = match taken {
             Some(Taken::Whole(found, watch)) if !watch.is_changed() => Some(found),
@@ -155,11 +172,11 @@ fn take_and_move(
         if durable {
             moved.trash.map_or(Ok(()), |trash| sync(to.path, &trash.dir))?;
             sync(to.path, &to_dir)?;
-            sync(from.path, &from_dir)?;
+            sync(from.path, &from_dir).map_err(|error| from.told(error))?;
         }
         return Ok(stored);
     }
-    Err(Error::new(Kind::Changed, format!("{}: is being written to", from.path)))
+    Err(from.told(Error::new(Kind::Changed, from.path.said("is being written to"))))
 }
 
 /// Whether it is a folder that can be gone through, and become the mover's, while others go on, as far as is known before anybody waits: what will be
@@ -169,8 +186,8 @@ fn may_take_among_others(from: &End<'_>, to: &End<'_>) -> Result<bool> {
     if !counts(from, to) || tree.is_across() || !tree.shares_below(&full).is_empty() {
         return Ok(false);
     }
-    let (from_dir, from_name) = from.jail().parent(from.path)?;
-    let (to_dir, to_name) = to.jail().parent(to.path)?;
+    let (from_dir, from_name) = from.parent()?;
+    let (to_dir, to_name) = to.parent()?;
     let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| from.failed(err))?;
     let is_free = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).err() == Some(Errno::NOENT);
     let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
@@ -179,10 +196,10 @@ fn may_take_among_others(from: &End<'_>, to: &End<'_>) -> Result<bool> {
 
 /// Refuses what will not be moved as far as that can be seen, so that nothing has made room for it. What counts is decided later.
 fn may_come(from: &End<'_>, to: &End<'_>, seen_there: &SeenAt, replace: bool) -> Result<()> {
-    let (from_dir, from_name) = from.jail().parent(from.path)?;
-    let (to_dir, to_name) = to.jail().parent(to.path)?;
-    seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there.path.as_ref())?;
-    seen::check(to.jail(), to.path, (&to_dir, to_name), seen_there.other.as_ref())?;
+    let (from_dir, from_name) = from.parent()?;
+    let (to_dir, to_name) = to.parent()?;
+    from.check_seen((&from_dir, from_name), seen_there.path.as_ref())?;
+    to.check_seen((&to_dir, to_name), seen_there.other.as_ref())?;
     let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| from.failed(err))?;
     let there = look(&to_dir, to_name).map_err(|err| to.failed(err))?;
     refuse(from, to, (&stat, there.as_ref()), replace)
@@ -211,17 +228,17 @@ fn is_same_place((from, (from_dir, from_name)): At<'_>, (_, (to_dir, to_name)): 
 }
 
 fn refuse_other_device(from: &End<'_>, to: &End<'_>) -> Result<()> {
-    let ((from_dir, _), (to_dir, _)) = (from.jail().parent(from.path)?, to.jail().parent(to.path)?);
+    let ((from_dir, _), (to_dir, _)) = (from.parent()?, to.parent()?);
     let device = |dir: &Dir| fstat(dir).map(|stat| stat.st_dev).map_err(|err| from.failed(err));
     if device(&from_dir)? == device(&to_dir)? { Ok(()) } else { Err(on_another_file_system(from, to)) }
 }
 
 fn on_another_file_system(from: &End<'_>, to: &End<'_>) -> Error {
-    Error::new(Kind::CrossDevice, format!("{}: {} is on another file system", from.path, to.path))
+    Error::new(Kind::CrossDevice, from.path.said_from_other(to.path, "is on another file system"))
 }
 
 fn into_itself(from: &End<'_>) -> Error {
-    Error::new(Kind::BadPath, format!("{}: a folder cannot be moved into itself", from.path))
+    from.told(Error::new(Kind::BadPath, from.path.said("a folder cannot be moved into itself")))
 }
 
 /// Whether one end is in the other, or is it, by their paths: a shared folder may lie in a home.
@@ -297,7 +314,7 @@ fn put(
             }
             done
         } else {
-            let can = to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
+            let can = to.stage.can(&to.parent()?.0).map_err(|err| to.failed(err))?;
             rename_new(can.new_name, from_dir, from_name, to_dir, to_name)
         };
         done.map_err(|err| match err {

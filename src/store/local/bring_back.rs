@@ -30,7 +30,7 @@ pub(super) struct Lying {
 /// # Errors
 /// [`Kind::NotFound`] if nothing of that is kept.
 pub(super) fn find(stage: &Stage, path: &RelPath, id: TrashId) -> Result<Lying> {
-    let missing = || Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"));
+    let missing = || Error::new(Kind::NotFound, path.said("nothing of that is in the trash"));
     let kept = stage.trash().map_err(|err| Error::file("the trash", err))?;
     let trash = match kept {
         Some(trash) => trash,
@@ -74,7 +74,7 @@ pub(super) fn bring_back(stage: &Stage, path: &RelPath, id: TrashId, to: &RelPat
         check_below(path, to, &lying.dir, &lying.name)?;
     }
     rename_new(new_name(can.new_name), &lying.dir, &lying.name, &dir, name).map_err(|err| match err {
-        Errno::XDEV => Error::new(Kind::CrossDevice, format!("{to}: is on another file system than the trash")),
+        Errno::XDEV => Error::new(Kind::CrossDevice, to.said("is on another file system than the trash")),
         err => Error::file(to, err.into()),
     })?;
     jail.tree().arrived();

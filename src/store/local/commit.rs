@@ -286,7 +286,7 @@ pub(super) fn ask_again(dir: &Dir, name: &[u8]) {
 pub(super) fn failed(path: &RelPath, err: impl Into<io::Error>) -> Error {
     let err = err.into();
     if Errno::from_io_error(&err) == Some(Errno::XDEV) {
-        let text = format!("{path}: on another file system than the folder uploads wait in");
+        let text = path.said("on another file system than the folder uploads wait in");
         return Error::new(Kind::Io, text).with_source(err);
     }
     Error::file(path, err)
@@ -397,7 +397,7 @@ pub(super) fn same(a: &Stat, b: &Stat) -> bool {
 }
 
 pub(super) fn changed(path: &RelPath) -> Error {
-    Error::new(Kind::Changed, format!("{path}: not the file that was to be replaced"))
+    Error::new(Kind::Changed, path.said("not the file that was to be replaced"))
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ impl Jail {
         Ok((self.cached(parent, Links::Refused).map_err(|err| self.explain(path, err))?, name))
     }
 
-    /// The same to read, through links that stay inside.
+    /// The directory a path is in and its last name, to read there: through links that stay inside.
     pub(super) fn parent_to_read<'p>(&self, path: &'p RelPath) -> Result<(Arc<Dir>, &'p [u8])> {
         let (parent, name) = split(path)?;
         Ok((self.cached(parent, Links::Followed).map_err(|err| self.explain(path, err))?, name))
@@ -362,7 +362,7 @@ impl Jail {
     /// The error of a path whose parent failed, saying which part is missing.
     fn explain(&self, path: &RelPath, err: io::Error) -> Error {
         if err.kind() == io::ErrorKind::NotADirectory && err.raw_os_error().is_none() {
-            return Error::new(Kind::NotDirectory, format!("{path}: {err}"));
+            return Error::new(Kind::NotDirectory, path.said(err));
         }
         if err.kind() == io::ErrorKind::NotFound && err.raw_os_error().is_none() {
             return Error::new(Kind::NotFound, err.to_string());
@@ -371,8 +371,8 @@ impl Jail {
         match err.kind() {
             Kind::NotDirectory => {
                 let text = match self.file_above(path) {
-                    Some(file) => format!("{path}: {file} is no folder"),
-                    None => format!("{path}: not a folder"),
+                    Some(file) => path.said_with(&file, "is no folder"),
+                    None => path.said("not a folder"),
                 };
                 Error::new(Kind::NotDirectory, text).with_source(err)
             }

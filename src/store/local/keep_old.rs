@@ -120,7 +120,7 @@ fn may_decide(jail: &Jail, path: &RelPath) -> Result<()> {
 }
 
 pub(super) fn denied(path: &RelPath) -> Error {
-    Error::new(Kind::Denied, format!("{path}: is there already, and the right `overwrite` to replace it is missing"))
+    Error::new(Kind::Denied, path.said("is there already, and the right `overwrite` to replace it is missing"))
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use rustix::io::Errno;
 use super::jail::{Jail, entries, open_directory};
 use super::source::look;
 use super::{Staging, beside};
-use crate::error::{Error, Kind, Result};
-use crate::escape;
+use crate::error::{Error, Kind, Message, Result};
 use crate::files::{Entry, EntryKind, Listing, Mark, Meta, RelPath, Unread, is_reserved_name, symlink_target};
 use crate::limits;
 
@@ -55,7 +54,7 @@ impl LocalListing {
     }
 
     fn failed(&self, path: &[u8], err: Errno) -> Unread {
-        Unread { path: path.to_vec(), error: Error::file(escape::for_people(&self.full(path)), err.into()) }
+        Unread { path: path.to_vec(), error: Error::file(Message::path(&self.full(path)), err.into()) }
     }
 
     /// One entry of the folder being read; nothing if it vanished meanwhile.
@@ -97,8 +96,8 @@ impl LocalListing {
             if is_empty {
                 return Ok(());
             }
-            let shown = escape::for_people(&self.full(&path));
-            let text = format!("{shown}: not listed, what is in it is deeper than {} folders", limits::DEPTH_MAX);
+            let why = format_args!("not listed, what is in it is deeper than {} folders", limits::DEPTH_MAX);
+            let text = Message::path(&self.full(&path)).words(": ").words(why);
             return Err(Unread { path, error: Error::new(Kind::PathTooLong, text) });
         }
         self.path = [&*path, b"/"].concat();

@@ -423,9 +423,12 @@ impl Store for LocalStore {
         seen: &SeenAt,
     ) -> Result<Stored> {
         let Some(other) = other.as_any().and_then(|other| other.downcast_ref::<LocalStore>()) else {
-            return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
+            return Err(Error::new(Kind::OtherFolder, from.said_from_other(to, "is in another shared folder")));
         };
-        let ends = (across::End { stage: &other.stage, path: from }, across::End { stage: &self.stage, path: to });
+        let ends = (
+            across::End { stage: &other.stage, path: from, of_other: true },
+            across::End { stage: &self.stage, path: to, of_other: false },
+        );
         across::rename((&ends.0, &ends.1), seen, self.bound.as_ref(), self.durable(), replace)
     }
 

@@ -87,7 +87,7 @@ pub(super) fn refuse_special(there: Option<&Stat>, path: &RelPath) -> Result<()>
     match there.map(|there| FileType::from_raw_mode(there.st_mode)) {
         None | Some(FileType::RegularFile | FileType::Directory | FileType::Symlink) => Ok(()),
         Some(_) => {
-            let text = format!("{path}: a device or pipe has this name, and nothing takes its place");
+            let text = path.said("a device or pipe has this name, and nothing takes its place");
             Err(Error::new(Kind::NotRegular, text))
         }
     }
@@ -116,7 +116,7 @@ pub(super) fn rename(
     let kind = FileType::from_raw_mode(stat.st_mode);
     let directory = kind == FileType::Directory;
     if directory && to != from && to.strip_prefix(from).is_some() {
-        return Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")));
+        return Err(Error::new(Kind::BadPath, from.said("a folder cannot be moved into itself")));
     }
     if directory && looked != Some(jail.tree().arrivals()) {
         check_below(from, to, &from_dir, from_name)?;
@@ -158,7 +158,7 @@ pub(super) fn rename(
     renamed.map_err(|err| match err {
         // A file over a folder it is in itself.
         Errno::NOTEMPTY if !directory => Error::file(to, Errno::ISDIR.into()),
-        Errno::XDEV => Error::new(Kind::CrossDevice, format!("{from}: {to} is on another file system")),
+        Errno::XDEV => Error::new(Kind::CrossDevice, from.said_with(to, "is on another file system")),
         err => Error::file(to, err.into()),
     })?;
     jail.tree().arrived();
@@ -230,9 +230,9 @@ pub(super) fn check_below(from: &RelPath, to: &RelPath, dir: &Dir, name: &[u8]) 
     };
     let text = match measure::fits(dir, name, room).map_err(|err| Error::file(from, err.into()))? {
         Ok(()) => return Ok(()),
-        Err(Beyond::Depth) => format!("{to}: what is in it would be deeper than {} folders", limits::DEPTH_MAX),
+        Err(Beyond::Depth) => to.said(format_args!("what is in it would be deeper than {} folders", limits::DEPTH_MAX)),
         Err(Beyond::Length) => {
-            format!("{to}: the path of something in it would be longer than {} bytes", limits::PATH_MAX)
+            to.said(format_args!("the path of something in it would be longer than {} bytes", limits::PATH_MAX))
         }
     };
     Err(Error::new(Kind::PathTooLong, text))
@@ -364,7 +364,7 @@ fn make_one(jail: &Jail, mode: FolderModes, path: &RelPath) -> Result<Arc<Dir>> 
 }
 
 pub(super) fn sync(path: &RelPath, dir: &Dir) -> Result<()> {
-    fsync(dir).map_err(|err| Error::file(format_args!("{path}: done, but may not outlive a power cut"), err.into()))
+    fsync(dir).map_err(|err| Error::file(path.said("done, but may not outlive a power cut"), err.into()))
 }
 
 /// Gives a folder that was just made the bits that the umask of the process took from it. What it has from the folder that it is in,

@@ -36,7 +36,7 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, u3
             Err(err) => return Err(failed(&asked, err)),
         }
     }
-    Err(Error::new(Kind::TooMany, format!("{asked}: there are too many files of this name")))
+    Err(Error::new(Kind::TooMany, asked.said("there are too many files of this name")))
 }
 
 /// A number that nothing has with this name, as far as a look can tell; nothing if all that are counted are taken. It takes the same number of looks however many there are, and

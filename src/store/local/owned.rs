@@ -388,7 +388,7 @@ impl Going {
         Some(Going { shares, owner: Some(read(file)?), sum: sum_of_file(&fstat(file).ok()?) })
     }
 
-    /// The same by its name there.
+    /// A file that is kept in the reserved directory, by its name there.
     pub(super) fn reserved_as(jail: &Jail, reserved: &Dir, name: &str) -> Option<Going> {
         let stat = statat(reserved, name, AtFlags::SYMLINK_NOFOLLOW).ok();
         Going::of(jail, &RelPath::root(), (reserved, name.as_bytes()), stat.as_ref())

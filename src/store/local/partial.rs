@@ -211,11 +211,11 @@ pub(super) fn resume(
     (from, proven): (u64, Hash),
     durable: bool,
 ) -> Result<LocalUpload> {
-    let changed = || Error::new(Kind::Changed, format!("{path}: what is left of the last upload is not its beginning"));
+    let changed = || Error::new(Kind::Changed, path.said("what is left of the last upload is not its beginning"));
     let failed = |err: io::Error| Error::file(path, err);
     check_target(stage.jail(), path, spec)?;
     if let Some(size) = spec.size.filter(|size| *size < from) {
-        let text = format!("{path}: {size} bytes were announced, less than what is there already");
+        let text = path.said(format_args!("{size} bytes were announced, less than what is there already"));
         return Err(Error::new(Kind::Integrity, text));
     }
     let Found { temp, mut blocks } = find(stage, path)?.ok_or_else(changed)?;

@@ -67,7 +67,7 @@ impl LocalStaged {
     pub(super) fn over(upload: LocalUpload) -> Result<Self> {
         let LocalUpload { path, spec, mut temp, hasher, durable, fills, promise, jail, prepared, .. } = upload;
         let Some(size) = spec.size else {
-            return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
+            return Err(Error::new(Kind::BadCommand, path.said("the size must be known")));
         };
         let failed = |err| Error::file(&path, err);
         let ranges = Ranges::with_beginning(&hasher, (), &path)?;
@@ -87,7 +87,7 @@ impl LocalStaged {
     fn upload(&mut self, hasher: Hasher) -> Result<LocalUpload> {
         let PartsFile { path, durable, fills, noting, .. } = &*self.shared;
         noting.as_ref().map_or(Ok(()), Noting::end).map_err(|err| Error::file(path, err.into()))?;
-        let temp = self.temp.take().ok_or_else(|| Error::new(Kind::Internal, format!("{path}: it is given up")))?;
+        let temp = self.temp.take().ok_or_else(|| Error::new(Kind::Internal, path.said("it is given up")))?;
         let mut upload = LocalUpload::over((&self.jail, &self.prepared), path, self.spec, temp, hasher, *durable);
         upload.fills = *fills;
         Ok(upload.with(self.promise.take()))

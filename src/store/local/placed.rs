@@ -72,7 +72,7 @@ impl Placed {
 
 /// What is said of the second of two names.
 pub(super) fn refusal(path: &RelPath) -> Error {
-    let text = format!("{path}: for this file system it is the name of another file that was fetched just now");
+    let text = path.said("for this file system it is the name of another file that was fetched just now");
     Error::new(Kind::Exists, text).at(path.as_path())
 }
 

@@ -82,7 +82,7 @@ fn load_of(file: BorrowedFd<'_>, path: &RelPath) -> Result<Properties> {
 
 fn store_of(file: BorrowedFd<'_>, path: &RelPath, properties: &Properties) -> Result<()> {
     let bytes = encode(properties);
-    let no_room = || Error::new(Kind::NoSpace, format!("{path}: there is no room for so many properties"));
+    let no_room = || Error::new(Kind::NoSpace, path.said("there is no room for so many properties"));
     let set = match bytes.len() {
         0 => fremovexattr(file, ATTRIBUTE),
         1..=limits::PROPERTIES_MAX => fsetxattr(file, ATTRIBUTE, &bytes, XattrFlags::empty()),

@@ -24,8 +24,7 @@ use super::source::meta;
 use super::staging::{Area, Stage, random_name};
 use super::trash::{self, Trash, is_worth_keeping};
 use super::trash_room;
-use crate::error::{Error, Kind, Result};
-use crate::escape;
+use crate::error::{Error, Kind, Message, Result};
 use crate::files::{Keep, RelPath, Removal, Removed, Removing, Seen, TrashId};
 use crate::limits;
 
@@ -376,7 +375,7 @@ fn leave(levels: &mut Vec<Level>, path: &RelPath, leaving: &Leaving<'_>) -> Resu
 fn failed(path: &RelPath, levels: &[Level], name: &[u8], err: Errno) -> Error {
     let names = levels.iter().skip(1).map(|level| &*level.name).chain([name]);
     let full: Vec<&[u8]> = [path.as_bytes()].into_iter().chain(names).filter(|name| !name.is_empty()).collect();
-    Error::file(escape::for_people(&full.join(&b'/')), err.into())
+    Error::file(Message::path(&full.join(&b'/')), err.into())
 }
 
 impl Stage {

@@ -150,7 +150,7 @@ impl Root {
         self.dir_at(Since::now(&self.place.tree)).map(|(dir, _)| dir)
     }
 
-    /// The same, however short ago it was looked at.
+    /// The directory, looked at now, however short ago that was done before.
     ///
     /// # Errors
     /// As [`Root::dir`].

@@ -45,8 +45,8 @@ pub(super) fn check(jail: &Jail, path: &RelPath, place: (&Dir, &[u8]), expected:
     }
 }
 
-fn changed(path: &RelPath) -> Error {
-    Error::new(Kind::Changed, format!("{path}: somebody changed it just now"))
+pub(super) fn changed(path: &RelPath) -> Error {
+    Error::new(Kind::Changed, path.said("somebody changed it just now"))
 }
 
 fn seen(jail: &Jail, path: &RelPath, (dir, name): (&Dir, &[u8])) -> Result<Seen> {

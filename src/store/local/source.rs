@@ -154,7 +154,7 @@ fn failed(path: &RelPath, err: io::Error) -> Error {
 }
 
 fn not_regular(path: &RelPath) -> Error {
-    Error::new(Kind::NotRegular, format!("{path}: not a regular file"))
+    Error::new(Kind::NotRegular, path.said("not a regular file"))
 }
 
 impl Source for LocalSource {

@@ -203,7 +203,7 @@ impl Stage {
         let target = split(path)?.1;
         if self.staging == Staging::Beside && beside::is_ours(target) {
             // Would be taken for, or replace, what waits for another target.
-            let text = format!("{path}: such names are kept for files that are not whole yet");
+            let text = path.said("such names are kept for files that are not whole yet");
             return Err(Error::new(Kind::BadPath, text));
         }
         let failed = |err| Error::file(path, err);

@@ -27,7 +27,7 @@ pub(super) fn supersede(
 ) -> Result<(Stored, Option<RelPath>)> {
     let within = |inner: &RelPath, outer: &RelPath| inner.strip_prefix(outer).is_some();
     if within(from, to) || within(to, from) {
-        return Err(Error::new(Kind::BadPath, format!("{from}: nothing takes the place of what it is in")));
+        return Err(Error::new(Kind::BadPath, from.said("nothing takes the place of what it is in")));
     }
     let jail = stage.jail();
     // Asked before: it may have to be tried, which takes longer than others are to wait.
@@ -50,11 +50,11 @@ pub(super) fn supersede(
         && is(&what, FileType::Symlink)
         && leads_there().is_ok_and(|target| is_same_file(&target, there))
     {
-        return Err(Error::new(Kind::BadPath, format!("{from}: {to} is what this link leads to, and would be gone")));
+        return Err(Error::new(Kind::BadPath, from.said_with(to, "is what this link leads to, and would be gone")));
     }
     let way = Way { can: can.new_name, to, to_dir: &to_dir, to_name };
     let failed = |err| match err {
-        Errno::XDEV => Error::new(Kind::CrossDevice, format!("{from}: {to} is on another file system")),
+        Errno::XDEV => Error::new(Kind::CrossDevice, from.said_with(to, "is on another file system")),
         err => Error::file(to, err.into()),
     };
     let old = match &there {

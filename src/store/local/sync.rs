@@ -126,7 +126,7 @@ pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Made
 
 fn failed(path: &RelPath, err: Errno) -> Error {
     let err = std::io::Error::from(err);
-    let text = format!("{path}: in its place, but may not outlive a power cut: {}", crate::error::told(&err));
+    let text = path.said(format_args!("in its place, but may not outlive a power cut: {}", crate::error::told(&err)));
     Error::new(Kind::Io, text).with_source(err)
 }
 

@@ -26,9 +26,10 @@ use super::measure;
 use super::names::sum_of_file;
 use super::owned::{self, Lent, Share, Sums};
 use super::root::is_same_file;
+use super::seen;
 use super::source::LocalSource;
 use super::tree::{Change, Moving, Steady, Watch};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::files::Hash;
 use crate::limits;
 use crate::random;
@@ -114,11 +115,11 @@ impl<'a> Taking<'a> {
         self.pass((dir, name), self.by, &Way::AtOnce)
     }
 
-    /// The same while others go on.
+    /// Has all of it say whose it is, while others go on.
     pub(super) fn take_in_batches(&mut self) -> Result<Taken> {
         let from = self.from;
         let watch = from.jail().tree().watch(from.jail().full(from.path)).map_err(|err| from.failed(err))?;
-        let (dir, name) = from.jail().parent(from.path)?;
+        let (dir, name) = from.parent()?;
         self.must_be_where_it_was()?;
         match self.pass((&dir, name), self.by, &Way::Batches(&watch)) {
             Err(Errno::AGAIN) if watch.is_moved() => Ok(Taken::Moved),
@@ -167,7 +168,7 @@ impl<'a> Taking<'a> {
             };
             let done = match self.folder.clone() {
                 Some(folder) => self.each_in(&folder, &way, &mut undo),
-                None => match from.jail().parent(from.path) {
+                None => match from.parent() {
                     Ok((dir, name)) => self.each((&dir, name), &way, &mut undo),
                     Err(_) => return false,
                 },
@@ -187,7 +188,7 @@ impl<'a> Taking<'a> {
     /// [`Kind::Changed`].
     pub(super) fn must_be_where_it_was(&self) -> Result<()> {
         match self.is_where_it_was() {
-            Some(false) => Err(Error::new(Kind::Changed, format!("{}: somebody changed it just now", self.from.path))),
+            Some(false) => Err(self.from.told(seen::changed(self.from.path))),
             _ => Ok(()),
         }
     }
@@ -195,7 +196,7 @@ impl<'a> Taking<'a> {
     /// Whether the folder in which something was marked has its path still; nothing if nothing has that.
     fn is_where_it_was(&self) -> Option<bool> {
         let Some(folder) = self.folder.as_ref().filter(|_| !self.before.is_empty()) else { return Some(true) };
-        let (dir, name) = self.from.jail().parent(self.from.path).ok()?;
+        let (dir, name) = self.from.parent().ok()?;
         let there = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         Some(fstat(folder).is_ok_and(|stat| is_same_file(&there, &stat)))
     }
@@ -331,7 +332,7 @@ impl<'a> Taking<'a> {
         }
     }
 
-    /// The same with all files in an open folder.
+    /// Does this with all files in an open folder.
     fn each_in(&mut self, folder: &Dir, way: &Way<'_>, work: &mut OfFile<'_>) -> Result<(), Errno> {
         self.walk(way, work, |one, enter| measure::each(folder, enter, &mut |level, name| one(level.fd()?, name)))
     }

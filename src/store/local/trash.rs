@@ -412,7 +412,7 @@ fn turn_to_remove(jail: &Jail) -> Result<Removing<'_>> {
 
 /// The trash with this thing in it, which came from this path.
 fn with(jail: &Jail, path: &RelPath, id: TrashId) -> Result<(Trash, Stat)> {
-    let missing = || Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"));
+    let missing = || Error::new(Kind::NotFound, path.said("nothing of that is in the trash"));
     let trash = open(jail)?.ok_or_else(missing)?;
     let stat = trash.stat(id).map_err(|_| missing())?;
     match trash.path_of(id) {
@@ -433,7 +433,7 @@ pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>, shown: &dy
         let turn = turn_to_remove(jail)?;
         return match trash.remove(jail, id, &turn)? {
             true => Ok(1),
-            false => Err(Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"))),
+            false => Err(Error::new(Kind::NotFound, path.said("nothing of that is in the trash"))),
         };
     }
     let Some(trash) = open(jail)? else { return Ok(0) };

@@ -428,7 +428,7 @@ impl Tree {
         self.shares_where(|folder| is_within(path, folder))
     }
 
-    /// The same at or below this path.
+    /// The folders that count for each of those who share them, at or below this path.
     pub(super) fn shares_below(&self, path: &[u8]) -> Vec<Arc<Share>> {
         self.shares_where(|folder| is_within(folder, path))
     }

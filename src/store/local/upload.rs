@@ -101,7 +101,7 @@ impl LocalUpload {
         }
     }
 
-    /// The same with room promised to it.
+    /// This upload with room promised to it.
     pub(super) fn with(mut self, mut promise: Option<Promise>) -> Self {
         if let Some(counted) = self.counted.take() {
             match &mut promise {
@@ -142,11 +142,11 @@ impl LocalUpload {
     /// Fails unless the file is whole: every write done, as many bytes as announced.
     pub(super) fn check_whole(&self) -> Result<()> {
         if self.broken {
-            return Err(Error::new(Kind::Io, format!("{}: not stored, a write failed before", self.path)));
+            return Err(Error::new(Kind::Io, self.path.said("not stored, a write failed before")));
         }
         match self.spec.size {
             Some(size) if size != self.len() => {
-                let text = format!("{}: {size} bytes were announced and {} came", self.path, self.len());
+                let text = self.path.said(format_args!("{size} bytes were announced and {} came", self.len()));
                 Err(Error::new(Kind::Integrity, text))
             }
             _ => Ok(()),
@@ -192,7 +192,7 @@ impl LocalUpload {
 
     pub(super) fn failed(&self, err: std::io::Error) -> Error {
         if Errno::from_io_error(&err) == Some(Errno::FBIG) {
-            let text = format!("{}: larger than a file can be on this disk", self.path);
+            let text = self.path.said("larger than a file can be on this disk");
             return Error::new(Kind::NoSpace, text).at(self.path.as_path()).with_source(err);
         }
         Error::file(&self.path, err)
@@ -231,7 +231,7 @@ impl Upload for LocalUpload {
         let len = self.len().saturating_add(bytes.len() as u64);
         if let Some(size) = self.spec.size.filter(|size| len > *size) {
             self.broken = true;
-            let text = format!("{}: more than the {size} bytes that were announced", self.path);
+            let text = self.path.said(format_args!("more than the {size} bytes that were announced"));
             return Err(Error::new(Kind::Integrity, text));
         }
         if let Some(promise) = &mut self.promise

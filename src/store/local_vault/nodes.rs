@@ -1,6 +1,5 @@
 //! What a vault does where several servers serve it.
 
-use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -12,7 +11,7 @@ use rustix::fs::fstat;
 use super::super::occupancy::{is_tree_lock, tree_lock};
 use super::super::{Tree, TreeLock};
 use super::LocalVault;
-use crate::error::{Error, Result};
+use crate::error::{Error, Message, Result};
 use crate::files::Hash;
 
 /// Digits of the hash of a folder's name that the lock of its tree is called by.
@@ -94,7 +93,7 @@ impl LocalVault {
     }
 
     /// Fails where this server has lost its place among others: whatever it takes for left over may be somebody's.
-    pub(super) fn may_sweep(&self, what: impl Display) -> Result<()> {
+    pub(super) fn may_sweep(&self, what: impl Into<Message>) -> Result<()> {
         let stands = self.occupancy.standing().map_or(Ok(0), |standing| standing.check());
         stands.map(drop).map_err(|err| Error::file(what, err))
     }

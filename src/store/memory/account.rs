@@ -42,7 +42,7 @@ impl Tree {
         let account = self.accounts.entry(home.as_bytes().to_vec()).or_default();
         if account.files.saturating_add(account.promised).saturating_add(more) > quota {
             let quota = crate::byte_size::render_size(quota);
-            return Err(Error::new(Kind::Quota, format!("{path}: over your quota of {quota}")));
+            return Err(Error::new(Kind::Quota, path.said(format_args!("over your quota of {quota}"))));
         }
         account.promised += more;
         Ok(())

@@ -40,8 +40,7 @@ impl Tree {
         from: u64,
         proven: Hash,
     ) -> Result<(Vec<u8>, Hasher)> {
-        let changed =
-            || Error::new(Kind::Changed, format!("{path}: what is left of the last upload is not its beginning"));
+        let changed = || Error::new(Kind::Changed, path.said("what is left of the last upload is not its beginning"));
         let full = full(home, path);
         let kept = self.partials.get(&full).ok_or_else(changed)?;
         let whole = usize::try_from(from / limits::HASH_BLOCK).map_err(|_| changed())?;

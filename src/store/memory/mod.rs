@@ -147,7 +147,7 @@ impl Store for MemoryStore {
 
     fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
         if let Some(size) = spec.size.filter(|size| *size < from) {
-            let text = format!("{path}: {size} bytes were announced, less than what is there already");
+            let text = path.said(format_args!("{size} bytes were announced, less than what is there already"));
             return Err(Error::new(Kind::Integrity, text));
         }
         let mut tree = self.trees.lock();

@@ -28,7 +28,7 @@ impl MemoryStaged {
     pub(super) fn over(mut upload: MemoryUpload) -> Result<Self> {
         let path = upload.path.clone();
         let Some(size) = upload.spec.size else {
-            return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
+            return Err(Error::new(Kind::BadCommand, path.said("the size must be known")));
         };
         let ranges = Ranges::with_beginning(&upload.hasher, std::mem::take(&mut upload.bytes), &path)?;
         Ok(MemoryStaged { upload: Some(upload), path, size, ranges: Arc::new(Mutex::new(ranges)) })
@@ -55,7 +55,7 @@ impl Staged for MemoryStaged {
     }
 
     fn into_upload(mut self: Box<Self>) -> Result<Box<dyn Upload>> {
-        let given_up = Error::new(Kind::Internal, format!("{}: it is given up", self.path));
+        let given_up = Error::new(Kind::Internal, self.path.said("it is given up"));
         let (mut upload, came) = self.close().ok_or(given_up)?;
         let (bytes, hasher) = came.all_of(self.size, &self.path)?;
         (upload.bytes, upload.hasher) = (bytes.concat(), hasher);

@@ -123,7 +123,7 @@ fn failed(path: &RelPath, err: Errno) -> Error {
 fn not_below(home: &RelPath, path: &RelPath, file: &[u8]) -> Error {
     let inside = file.get(home.as_bytes().len()..).unwrap_or_default();
     let file = RelPath::parse(inside.strip_prefix(b"/").unwrap_or(inside)).unwrap_or_else(|_| path.clone());
-    Error::new(Kind::NotDirectory, format!("{path}: {file} is no folder"))
+    Error::new(Kind::NotDirectory, path.said_with(&file, "is no folder"))
 }
 
 impl Tree {
@@ -178,11 +178,11 @@ impl Tree {
 
     /// Fails if something else is there by now.
     pub(super) fn check_seen(&self, home: &RelPath, path: &RelPath, expected: &Seen) -> Result<()> {
-        let changed = || Error::new(Kind::Changed, format!("{path}: somebody changed it just now"));
+        let changed = || Error::new(Kind::Changed, path.said("somebody changed it just now"));
         (self.seen(home, path)? == *expected).then_some(()).ok_or_else(changed)
     }
 
-    /// The same of both paths of a change.
+    /// Fails if something else is there by now, at either path of a change.
     pub(super) fn check_both(&self, home: &RelPath, (from, to): (&RelPath, &RelPath), expected: &SeenAt) -> Result<()> {
         let check = |path, seen: &Option<Seen>| seen.as_ref().map_or(Ok(()), |seen| self.check_seen(home, path, seen));
         check(from, &expected.path)?;
@@ -352,7 +352,7 @@ impl Tree {
         let Some(node) = self.nodes.get(&old) else { return Err(failed(from, Errno::NOENT)) };
         let is_folder = matches!(node, Node::Folder(_));
         if is_folder && from != to && is_within(&new, &old) {
-            return Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")));
+            return Err(Error::new(Kind::BadPath, from.said("a folder cannot be moved into itself")));
         }
         self.check_below(home, &old, to)?;
         let stored = match self.nodes.get(&new) {
@@ -376,7 +376,7 @@ impl Tree {
         to: &RelPath,
     ) -> Result<(Stored, Option<RelPath>)> {
         if from.strip_prefix(to).is_some() || to.strip_prefix(from).is_some() {
-            return Err(Error::new(Kind::BadPath, format!("{from}: nothing takes the place of what it is in")));
+            return Err(Error::new(Kind::BadPath, from.said("nothing takes the place of what it is in")));
         }
         self.check_parent(home, from)?;
         self.check_parent(home, to)?;
@@ -405,7 +405,7 @@ impl Tree {
         for (path, _) in self.below(from) {
             let path = [&*new, path.get(from.len()..).unwrap_or_default()].concat();
             RelPath::parse(path.get(start..).unwrap_or_default())
-                .map_err(|err| Error::new(err.kind(), format!("{to}: of something in it: {}", err.text())))?;
+                .map_err(|err| Error::new(err.kind(), to.said(format_args!("of something in it: {}", err.text()))))?;
         }
         Ok(())
     }
@@ -452,9 +452,9 @@ fn new_mode(source: Option<SourceMode>, umask: Option<Umask>) -> FileMode {
 }
 
 fn changed(path: &RelPath) -> Error {
-    Error::new(Kind::Changed, format!("{path}: not the file that was to be replaced"))
+    Error::new(Kind::Changed, path.said("not the file that was to be replaced"))
 }
 
 fn denied(path: &RelPath) -> Error {
-    Error::new(Kind::Denied, format!("{path}: is there already, and the right `overwrite` to replace it is missing"))
+    Error::new(Kind::Denied, path.said("is there already, and the right `overwrite` to replace it is missing"))
 }

@@ -37,7 +37,7 @@ impl MemoryUpload {
     fn try_append(&mut self, bytes: &[u8]) -> Result<()> {
         let len = self.len().saturating_add(bytes.len() as u64);
         if let Some(size) = self.spec.size.filter(|size| len > *size) {
-            let text = format!("{}: more than the {size} bytes that were announced", self.path);
+            let text = self.path.said(format_args!("more than the {size} bytes that were announced"));
             return Err(Error::new(Kind::Integrity, text));
         }
         self.promise(len)?;
@@ -49,10 +49,10 @@ impl MemoryUpload {
     /// Puts it in its place.
     pub(super) fn commit(mut self: Box<Self>) -> Result<Committed> {
         if self.broken {
-            return Err(Error::new(Kind::Io, format!("{}: not stored, a write failed before", self.path)));
+            return Err(Error::new(Kind::Io, self.path.said("not stored, a write failed before")));
         }
         if let Some(size) = self.spec.size.filter(|size| *size != self.len()) {
-            let text = format!("{}: {size} bytes were announced and {} came", self.path, self.len());
+            let text = self.path.said(format_args!("{size} bytes were announced and {} came", self.len()));
             return Err(Error::new(Kind::Integrity, text));
         }
         let (trees, bytes, hash) = (self.trees.clone(), std::mem::take(&mut self.bytes), self.hasher.finalize());

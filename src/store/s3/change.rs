@@ -10,7 +10,7 @@ use super::names::Spot;
 use super::object::{Kept, Object, endless};
 use super::shared::{Found, Shared, a_number, failed, full, unheeded};
 use super::upload::Multipart;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Message, Result};
 use crate::files::{FileMode, Hash, Mtime, RelPath, Seen, SeenAt, SourceMode, Stored};
 use crate::limits;
 use crate::outgoing::Payload;
@@ -63,7 +63,7 @@ impl Shared {
             let folder = RelPath::parse(path.as_bytes().get(..end).unwrap_or_default())?;
             match self.look(&full(home, &folder), path)? {
                 Found::File(_) => {
-                    return Err(Error::new(Kind::NotDirectory, format!("{path}: {folder} is no folder")));
+                    return Err(Error::new(Kind::NotDirectory, path.said_with(&folder, "is no folder")));
                 }
                 Found::Folder => {}
                 Found::Nothing => missing.push(folder),
@@ -71,7 +71,7 @@ impl Shared {
         }
         for folder in &missing {
             self.make_folder(&full(home, folder), path).map_err(|why| match why {
-                Why::Condition => Error::new(Kind::NotDirectory, format!("{path}: {folder} is no folder")),
+                Why::Condition => Error::new(Kind::NotDirectory, path.said_with(folder, "is no folder")),
                 why => told(why),
             })?;
         }
@@ -122,7 +122,7 @@ impl Shared {
         match found {
             Found::Nothing => Err(failed(from, Errno::NOENT)),
             Found::Folder if from != to && to.is_within(from) => {
-                Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")))
+                Err(Error::new(Kind::BadPath, from.said("a folder cannot be moved into itself")))
             }
             Found::Folder if old == new => Err(failed(to, Errno::EXIST)),
             // Each file in it is removed where it was, and it must be certain that it is the one that was copied.
@@ -216,10 +216,10 @@ impl Shared {
             let found = self.engine.beginning(&source, limits::RECORD_MIN)?;
             let (is, was) = (&found.object, object);
             if (&is.etag, &is.number) != (&was.etag, &was.number) || found.bytes.len() as u64 != was.size {
-                return Err(Error::new(Kind::Changed, format!("{path}: its source was changed just now")).into());
+                return Err(Error::new(Kind::Changed, path.said("its source was changed just now")).into());
             }
             if kept.hash.is_some_and(|hash| hash != Hash::of(&found.bytes)) {
-                let text = format!("{path}: its bytes are not those that were stored");
+                let text = path.said("its bytes are not those that were stored");
                 return Err(Error::new(Kind::Rotten, text).into());
             }
             let condition = self.condition(sure, false, path)?;
@@ -258,7 +258,7 @@ impl Shared {
         };
         match (done, found) {
             (_, Some(copied)) if copied.size != object.size => {
-                let text = format!("{path}: the storage has copied something else");
+                let text = path.said("the storage has copied something else");
                 Err(Error::new(Kind::Io, text).into())
             }
             (_, Some(copied)) => {
@@ -284,7 +284,7 @@ impl Shared {
         seen: &SeenAt,
     ) -> Result<(Stored, Option<RelPath>)> {
         if from.strip_prefix(to).is_some() || to.strip_prefix(from).is_some() {
-            return Err(Error::new(Kind::BadPath, format!("{from}: nothing takes the place of what it is in")));
+            return Err(Error::new(Kind::BadPath, from.said("nothing takes the place of what it is in")));
         }
         self.check_parent(home, from)?;
         self.check_parent(home, to)?;
@@ -312,7 +312,10 @@ impl Shared {
                 let back = self.rename(home, (&old, to), false, &SeenAt::ANYTHING);
                 Err(match back {
                     Ok(_) => error,
-                    Err(_) => Error::new(error.kind(), format!("{}; what was there is called {old} now", error.text())),
+                    Err(_) => {
+                        let said = Message::from("; what was there is called ").then(old).words(" now");
+                        Error::new(error.kind(), error.message().then(said))
+                    }
                 })
             }
         }

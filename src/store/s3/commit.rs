@@ -112,10 +112,10 @@ impl S3Upload {
 
     fn try_commit(&mut self) -> Result<Committed> {
         if self.broken {
-            return Err(Error::new(Kind::Io, format!("{}: not stored, a write failed before", self.path)));
+            return Err(Error::new(Kind::Io, self.path.said("not stored, a write failed before")));
         }
         if let Some(size) = self.spec.size.filter(|size| *size != self.hasher.len()) {
-            let text = format!("{}: {size} bytes were announced and {} came", self.path, self.hasher.len());
+            let text = self.path.said(format_args!("{size} bytes were announced and {} came", self.hasher.len()));
             return Err(Error::new(Kind::Integrity, text));
         }
         let (hash, mtime) = (self.hasher.finalize(), self.mtime());
@@ -240,7 +240,7 @@ impl S3Upload {
                 let headers = kept.headers(&number).into_iter().chain(condition).collect();
                 shared.engine.put(&shared.keys.file(place)?, rest.clone(), headers).map(drop)
             }
-            (None, None) => Err(Error::new(Kind::Internal, format!("{path}: its bytes are gone")).into()),
+            (None, None) => Err(Error::new(Kind::Internal, path.said("its bytes are gone")).into()),
         };
         if self.parts.is_some() && matches!(done, Err(Why::NoUpload)) {
             // Somebody else has ended it before: what has the name is of this upload, if it says so, and not of what was sent here.
@@ -277,7 +277,7 @@ impl S3Upload {
         };
         if self.parts.is_some() {
             if stored.number == number && stored.size != self.hasher.len() {
-                let text = format!("{path}: the storage has made something else of its parts");
+                let text = path.said("the storage has made something else of its parts");
                 return Err(Error::new(Kind::Integrity, text).into());
             }
             // Somebody else may have replaced it meanwhile: what is recorded counts for this upload alone.
@@ -303,9 +303,9 @@ pub(super) fn new_mode(source: Option<SourceMode>, umask: Option<Umask>) -> File
 }
 
 pub(super) fn changed(path: &RelPath) -> Error {
-    Error::new(Kind::Changed, format!("{path}: not the file that was to be replaced"))
+    Error::new(Kind::Changed, path.said("not the file that was to be replaced"))
 }
 
 fn denied(path: &RelPath) -> Error {
-    Error::new(Kind::Denied, format!("{path}: is there already, and the right `overwrite` to replace it is missing"))
+    Error::new(Kind::Denied, path.said("is there already, and the right `overwrite` to replace it is missing"))
 }

@@ -16,7 +16,7 @@ use super::keyring::Keys;
 use super::names::encode;
 use super::sign::{self, Moment, Signed};
 use super::xml;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Message, Result};
 use crate::limits;
 use crate::machine::turns::block_in_place;
 use crate::outgoing::{Answer, Origin, Payload, Request};
@@ -38,15 +38,16 @@ pub(super) enum Why {
 }
 
 impl Why {
-    /// The same as an error of what is at this path.
-    pub(super) fn at(self, path: impl std::fmt::Display) -> Error {
-        match self {
-            Why::Missing => Error::new(Kind::NotFound, format!("{path}: no such file or folder")),
-            Why::NoUpload => Error::new(Kind::Aborted, format!("{path}: the storage has given the upload up")),
-            Why::Condition => Error::new(Kind::Changed, format!("{path}: somebody changed it just now")),
-            Why::Range => Error::new(Kind::Io, format!("{path}: the storage does not give its bytes")),
-            Why::Failed(error) => error.about(&path.to_string()),
-        }
+    /// An error of what is at this path.
+    pub(super) fn at(self, path: impl Into<Message>) -> Error {
+        let (kind, why) = match self {
+            Why::Missing => (Kind::NotFound, "no such file or folder"),
+            Why::NoUpload => (Kind::Aborted, "the storage has given the upload up"),
+            Why::Condition => (Kind::Changed, "somebody changed it just now"),
+            Why::Range => (Kind::Io, "the storage does not give its bytes"),
+            Why::Failed(error) => return error.about(path),
+        };
+        Error::new(kind, path.into().words(": ").words(why))
     }
 
     /// Whether it may be done all the same, or may be yet.
@@ -193,7 +194,7 @@ impl Engine {
                 continue;
             }
             if begun.elapsed() + pause > self.patience {
-                let error = unavailable(&format!("the storage does not do what it is asked: {why}"));
+                let error = unavailable(format!("the storage does not do what it is asked: {why}"));
                 if crate::repeated_warnings::is_first("the storage cannot be used", &error) {
                     warn!(place = %self.origin.place(), error = why, "the storage cannot be used");
                 }
@@ -209,7 +210,7 @@ impl Engine {
         }
     }
 
-    /// The same, with all of its body.
+    /// Asks this, and reads all of the answer's body.
     pub(super) fn ask_all(&self, call: &Call<'_>) -> Result<(Told, Vec<u8>), Why> {
         let begun = Instant::now();
         loop {
@@ -389,8 +390,8 @@ pub(super) fn unknown() -> Why {
     Why::Failed(unavailable("the storage did not say what became of it"))
 }
 
-pub(super) fn unavailable(text: &str) -> Error {
-    Error::new(Kind::Unavailable, text)
+pub(super) fn unavailable(message: impl Into<Message>) -> Error {
+    Error::new(Kind::Unavailable, message)
 }
 
 fn seconds_now() -> i64 {

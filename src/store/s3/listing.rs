@@ -11,7 +11,7 @@ use super::names::{Spot, path_of};
 use super::object::endless;
 use super::shared::{Shared, of_a_folder};
 use super::xml::Listed;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Message};
 use crate::files::{Entry, EntryKind, Listing, Meta, RelPath, Unread};
 use crate::limits;
 
@@ -92,6 +92,14 @@ fn is_name(name: &str) -> bool {
     path_of(name).is_some_and(|bytes| RelPath::parse(&bytes).is_ok_and(|path| path.components().count() == 1))
 }
 
+/// This path in the folder that is listed.
+fn said_in(folder: &RelPath, relative: &[u8]) -> Message {
+    match folder.is_root() {
+        true => Message::path(relative),
+        false => Message::path(&[folder.as_bytes(), b"/", relative].concat()),
+    }
+}
+
 impl S3Listing {
     pub(super) fn new(
         shared: &Arc<Shared>,
@@ -154,7 +162,10 @@ impl S3Listing {
         let mut known = self.shared.known(&files).into_iter();
         for one in told {
             let odd = |relative: String| Unread {
-                error: Error::new(Kind::BadPath, format!("{relative}: is no name that can be served")),
+                error: Error::new(
+                    Kind::BadPath,
+                    said_in(&self.path, relative.as_bytes()).words(": is no name that can be served"),
+                ),
                 path: relative.into_bytes(),
             };
             let entry = |meta: Meta, path: Vec<u8>| Entry {
@@ -180,10 +191,10 @@ impl S3Listing {
                         self.ready.push_back(Ok(Entry { identity, ..entry(object.meta(), path) }));
                     }
                     (Some(Err(why)), Some(path)) => {
-                        let error = why.at(crate::escape::for_people(&path));
+                        let error = why.at(said_in(&self.path, &path));
                         if error.kind() == Kind::Unavailable {
                             // It can be read another time, and so may the others: the listing breaks off, and is asked for again.
-                            let error = error.about(&self.path.to_string());
+                            let error = error.about(&self.path);
                             self.ready.push_back(Err(Unread { path: Vec::new(), error }));
                             self.next = Next::Nothing;
                             return;

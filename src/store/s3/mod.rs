@@ -133,7 +133,7 @@ impl S3Vault {
         let engine = &self.shared.engine;
         let tried = engine.try_conditions(&self.shared.keys.trial(number));
         // Only those who run the server are told where it is.
-        let heeds = tried.map_err(|error| error.about(&engine.origin.place().to_string()))?;
+        let heeds = tried.map_err(|error| error.about(engine.origin.place().to_string()))?;
         *self.shared.heeds.write() = heeds;
         Ok(heeds)
     }

@@ -35,11 +35,11 @@ impl Shared {
             if objects.len() <= limits::ENGINE_RENAMED {
                 return Ok(());
             }
-            let text = format!(
-                "{from}: a folder with more than {} entries is not renamed in this storage, which would have to copy each: \
+            let text = from.said(format_args!(
+                "a folder with more than {} entries is not renamed in this storage, which would have to copy each: \
                  copy it, then remove it",
                 limits::ENGINE_RENAMED
-            );
+            ));
             Err(Why::Failed(Error::new(Kind::Unsupported, text)))
         })
         .map_err(|why| match why {
@@ -50,17 +50,15 @@ impl Shared {
         let mut files = Vec::new();
         for object in &objects {
             let relative = object.key.strip_prefix(&source).unwrap_or_default();
-            let odd = || Error::new(Kind::BadPath, format!("{from}: {relative} in it is no name that can be served"));
+            let odd =
+                || Error::new(Kind::BadPath, from.said(format_args!("{relative} in it is no name that can be served")));
             let inside = super::names::path_of(relative.trim_end_matches('/')).ok_or_else(odd)?;
             // In the home, as it will be called there.
             to.join(&inside)
-                .map_err(|err| Error::new(err.kind(), format!("{to}: of something in it: {}", err.text())))?;
+                .map_err(|err| Error::new(err.kind(), to.said(format_args!("of something in it: {}", err.text()))))?;
             let (was, will) = (old.at(&inside), new.at(&inside));
             if format!("{target}{relative}").len() > limits::ENGINE_KEY_MAX {
-                return Err(Error::new(
-                    Kind::PathTooLong,
-                    format!("{to}: of something in it: longer than a name can be"),
-                ));
+                return Err(Error::new(Kind::PathTooLong, to.said("of something in it: longer than a name can be")));
             }
             // Those, too, that nobody has made by name: until something is in one anybody could make a file of it.
             let slashes = inside.iter().enumerate().filter(|(_, byte)| **byte == b'/');

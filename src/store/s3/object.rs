@@ -45,7 +45,7 @@ pub(super) struct Kept {
     pub(super) rotten: Option<Hash>,
 }
 
-/// The same as it is written beside.
+/// What is kept with an object, as it is written beside.
 #[derive(Debug, Serialize, Deserialize)]
 struct Written {
     etag: String,
@@ -128,7 +128,7 @@ impl Engine {
         self.head_by(&Call::of("HEAD", key))
     }
 
-    /// The same of a change whose answer was lost.
+    /// What is known of an object after a change whose answer was lost.
     pub(super) fn look_up(&self, key: &str) -> Result<Object, Why> {
         self.head_by(&Call { in_any_case: true, ..Call::of("HEAD", key) })
     }
@@ -252,7 +252,7 @@ impl Engine {
                 Err(why) => broken = why,
             }
         }
-        Err(Why::Failed(super::engine::unavailable(&format!("the storage's listing cannot be read: {broken}"))))
+        Err(Why::Failed(super::engine::unavailable(format!("the storage's listing cannot be read: {broken}"))))
     }
 
     /// Whether anything begins with this.
@@ -319,7 +319,7 @@ fn decode(key: &str) -> String {
 }
 
 pub(super) fn odd(why: &str) -> Error {
-    super::engine::unavailable(&format!("the storage answers oddly: {why}"))
+    super::engine::unavailable(format!("the storage answers oddly: {why}"))
 }
 
 /// The storage goes on and on, and nothing comes.

@@ -246,7 +246,7 @@ impl Progress {
         if !self.end() || self.holder.end().map_err(|why| why.at(path))? {
             return Ok(());
         }
-        Err(Error::new(Kind::Aborted, format!("{path}: somebody goes on with this upload at another server")))
+        Err(Error::new(Kind::Aborted, path.said("somebody goes on with this upload at another server")))
     }
 
     /// Nobody sends it any more, and somebody may go on with it. Bytes from the beginning that are there for that; none if somebody
@@ -346,7 +346,7 @@ impl Left {
         (from, proven): (u64, Hash),
         path: &RelPath,
     ) -> Result<Taken> {
-        let changed = || Error::new(Kind::Changed, format!("{path}: that is not what is left of the last upload"));
+        let changed = || Error::new(Kind::Changed, path.said("that is not what is left of the last upload"));
         let count = usize::try_from(from / limits::HASH_BLOCK).unwrap_or(usize::MAX);
         let hasher = self.hasher(count);
         if count == 0 || hasher.len() != from || hasher.finalize() != proven {
@@ -434,7 +434,7 @@ impl Engine {
         Ok(self.read_told(key)?.map(|(read, _)| read))
     }
 
-    /// The same, with its ETag.
+    /// What is written there of an upload, with its ETag.
     fn read_told<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<(T, Option<String>)>, Why> {
         match self.ask_all(&Call::of("GET", key)) {
             Ok((told, body)) => Ok(serde_json::from_slice(&body).ok().map(|read| (read, told.etag))),

@@ -40,7 +40,7 @@ impl S3Staged {
     pub(super) fn over(mut upload: S3Upload) -> Result<Self> {
         let path = upload.path.clone();
         let Some(size) = upload.spec.size else {
-            return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
+            return Err(Error::new(Kind::BadCommand, path.said("the size must be known")));
         };
         check_size(size, &path)?;
         if upload.spool.as_ref().is_some_and(|spool| spool.len() > 0) {
@@ -62,7 +62,7 @@ impl Drop for S3Staged {
 
 impl Staged for S3Staged {
     fn part(&self, offset: u64, length: u64) -> Result<Box<dyn Part>> {
-        let given_up = || Error::new(Kind::Internal, format!("{}: it is given up", self.path));
+        let given_up = || Error::new(Kind::Internal, self.path.said("it is given up"));
         let upload = self.upload.as_ref().ok_or_else(given_up)?;
         let handle = upload.parts.as_ref().ok_or_else(given_up)?.handle();
         if let Some(promise) = &upload.promise {
@@ -82,7 +82,7 @@ impl Staged for S3Staged {
     }
 
     fn into_upload(mut self: Box<Self>) -> Result<Box<dyn Upload>> {
-        let given_up = || Error::new(Kind::Internal, format!("{}: it is given up", self.path));
+        let given_up = || Error::new(Kind::Internal, self.path.said("it is given up"));
         let mut upload = self.upload.take().ok_or_else(given_up)?;
         let came = self.ranges.lock().close();
         let (blocks, hasher) = came.all_of(self.size, &self.path)?;
@@ -132,7 +132,7 @@ impl S3Part {
 impl Part for S3Part {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         if self.failed {
-            return Err(Error::new(Kind::Io, format!("{}: a write failed before", self.path)));
+            return Err(Error::new(Kind::Io, self.path.said("a write failed before")));
         }
         self.claim.check_room(bytes, &self.path)?;
         self.ranges.lock().check(&self.claim, &self.path)?;
@@ -143,7 +143,7 @@ impl Part for S3Part {
 
     fn finish(mut self: Box<Self>) -> Result<u64> {
         if self.failed {
-            return Err(Error::new(Kind::Integrity, format!("{}: some of this part was not stored", self.path)));
+            return Err(Error::new(Kind::Integrity, self.path.said("some of this part was not stored")));
         }
         self.claim.check_end(&self.path)?;
         self.send()?;

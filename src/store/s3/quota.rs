@@ -122,8 +122,8 @@ impl Bound {
     fn fit(&self, path: &RelPath, wanted: impl Fn(&Account) -> Sum, then: impl FnOnce(&mut Account)) -> Result<()> {
         let mut need = Need::Take;
         loop {
-            let mut state = self.known(need).map_err(|error| error.about(&path.to_string()))?;
-            let gone = || Error::new(Kind::Internal, format!("{path}: what is counted of its home is not there"));
+            let mut state = self.known(need).map_err(|error| error.about(path))?;
+            let gone = || Error::new(Kind::Internal, path.said("what is counted of its home is not there"));
             let account = state.account(&self.prefix).ok_or_else(gone)?;
             let there = account.sum().ok_or_else(gone)?;
             match self.limits.refuse(there.plus(wanted(account))) {
@@ -132,7 +132,7 @@ impl Bound {
                     return Ok(());
                 }
                 Some((_, refusal)) if need == Need::Refuse => {
-                    return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
+                    return Err(Error::new(Kind::Quota, path.said(refusal)));
                 }
                 Some(_) => need = Need::Refuse,
             }

@@ -154,7 +154,7 @@ impl Shared {
         let place = Hash::of(home.as_bytes()).as_bytes().first().copied().unwrap_or(0);
         let lock = self.folders.get(usize::from(place));
         let held = block_in_place(|| lock.and_then(|lock| lock.lock_within(self.engine.patience())));
-        held.ok_or_else(|| unavailable(&format!("{path}: another folder is still being renamed")))
+        held.ok_or_else(|| unavailable(path.said("another folder is still being renamed")))
     }
 
     /// Refuses what depends on something that this storage does not heed, before any byte is sent. In parts: as an upload in parts.
@@ -277,7 +277,7 @@ impl Shared {
             let above = path.as_bytes().get(..end).unwrap_or_default();
             let Ok(above) = RelPath::parse(above) else { break };
             match self.keys.file(&full(home, &above)).map_err(Why::from).and_then(|key| self.engine.head(&key)) {
-                Ok(_) => return Error::new(Kind::NotDirectory, format!("{path}: {above} is no folder")),
+                Ok(_) => return Error::new(Kind::NotDirectory, path.said_with(&above, "is no folder")),
                 Err(Why::Missing) => {}
                 Err(why) => return why.at(path),
             }
@@ -397,5 +397,5 @@ impl Shared {
 /// What depends on a condition that the storage takes and does not heed.
 pub(super) fn unheeded(path: &RelPath) -> Error {
     let text = "the storage does not heed the condition that this depends on, so that somebody's file could be lost";
-    Error::new(Kind::Unsupported, format!("{path}: {text}"))
+    Error::new(Kind::Unsupported, path.said(text))
 }

@@ -80,7 +80,7 @@ impl S3Source {
     fn torn(&self, why: Why) -> Error {
         match why {
             Why::Condition | Why::Missing | Why::Range => {
-                Error::new(Kind::Torn, format!("{}: was replaced or removed while it was read", self.path))
+                Error::new(Kind::Torn, self.path.said("was replaced or removed while it was read"))
             }
             why => why.at(&self.path),
         }
@@ -89,7 +89,7 @@ impl S3Source {
     /// The storage has broken its answer off, once more.
     fn no_more(&self) -> Error {
         self.shared.engine.health.count(&Call::of("GET", ""), Outcome::Broken, None);
-        unavailable(&format!("{}: the storage gives no more of it", self.path))
+        unavailable(self.path.said("the storage gives no more of it"))
     }
 
     /// Writes down what is known of its bytes, for whoever opens it next, beside what is written of it by now: its mode and time may be

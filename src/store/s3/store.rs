@@ -37,12 +37,12 @@ impl S3Store {
         S3Store { shared, home, sender: String::new(), prepared: PreparedSet::default(), bound: None, is_part: false }
     }
 
-    /// The same for this sender.
+    /// This store for this sender.
     pub(super) fn sent_by(self, sender: String) -> S3Store {
         S3Store { sender, ..self }
     }
 
-    /// The same with this bound.
+    /// This store with this bound.
     pub(super) fn bounded(self, bound: Option<Arc<Bound>>) -> S3Store {
         S3Store { bound, ..self }
     }
@@ -140,14 +140,14 @@ impl Store for S3Store {
         if let Some(size) = spec.size {
             super::upload::check_size(size, path)?;
             if size < from {
-                let text = format!("{path}: {size} bytes were announced, less than what is there already");
+                let text = path.said(format_args!("{size} bytes were announced, less than what is there already"));
                 return Err(Error::new(Kind::Integrity, text));
             }
         }
         let mut upload = self.upload(path, spec)?;
         upload.check_target()?;
         upload.check_in_parts()?;
-        let none = || Error::new(Kind::Changed, format!("{path}: nothing is left of the last upload"));
+        let none = || Error::new(Kind::Changed, path.said("nothing is left of the last upload"));
         if self.is_counted(path) {
             return Err(none());
         }

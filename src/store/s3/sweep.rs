@@ -9,18 +9,10 @@ use super::names::Spot;
 use super::object::{endless, odd};
 use super::shared::Shared;
 use super::upload::Multipart;
-use super::xml::{self, Document};
+use super::xml::{self, Document, Unfinished};
 use crate::error::Result;
 use crate::files::Swept;
 use crate::limits;
-
-/// An upload in parts that is not completed.
-struct Unfinished {
-    key: String,
-    id: String,
-    /// When it was begun, as the storage writes it.
-    begun: String,
-}
 
 /// What becomes of an upload that may be old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +50,10 @@ impl Shared {
             first_of(&mut first, ended.map(drop))
         });
         // Of what is written it is known without the list.
-        first_of(&mut first, listed).and_then(|()| self.sweep_partials(&mut first)).map_err(|why| why.at(home))?;
-        first.map_or(Ok(swept), |why| Err(why.at(home)))
+        first_of(&mut first, listed)
+            .and_then(|()| self.sweep_partials(&mut first))
+            .map_err(|why| why.at(home.to_string()))?;
+        first.map_or(Ok(swept), |why| Err(why.at(home.to_string())))
     }
 
     /// Gives an upload up if nobody has gone on with it for so long.
@@ -190,7 +184,7 @@ impl Engine {
         }
         let (_, body) = self.ask_all(&call)?;
         let said = Document::parse(&body, "ListMultipartUploadsResult").map_err(|why| odd(&why))?;
-        let page = said.uploads().into_iter().map(|(key, id, begun)| Unfinished { key, id, begun }).collect();
+        let page = said.uploads();
         let next = match said.text("IsTruncated") {
             Some("true") => {
                 let behind = |name| said.text(name).filter(|text| !text.is_empty()).map(str::to_owned);

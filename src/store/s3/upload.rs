@@ -241,7 +241,7 @@ impl S3Upload {
     pub(super) fn wait(&mut self, most: usize) -> Result<()> {
         while self.under_way.len() > most {
             let Some(sending) = self.under_way.pop_front() else { break };
-            let panicked = |_| Error::new(Kind::Internal, format!("{}: sending a part has panicked", self.path));
+            let panicked = |_| Error::new(Kind::Internal, self.path.said("sending a part has panicked"));
             let sent = block_in_place(|| sending.join()).map_err(panicked)?;
             let mut sent = sent.map_err(|why| why.at(&self.path))?;
             if let Some(parts) = &mut self.parts {
@@ -264,7 +264,7 @@ impl S3Upload {
         match begun.mode.is_some_and(|begun| begun.bits() & !mode.bits() == 0) {
             true => Ok(()),
             false => {
-                let text = format!("{}: what is left of the last upload is open to more than the file is", self.path);
+                let text = self.path.said("what is left of the last upload is open to more than the file is");
                 Err(Error::new(Kind::Changed, text))
             }
         }
@@ -288,7 +288,7 @@ impl S3Upload {
             // Many may be kept one after the other, and each would wait for an answer. All is as it was recorded.
             self.progress.iter().for_each(|progress| progress.step_back());
             self.let_go();
-            return Err(unavailable(&format!("{}: the storage does not answer", self.path)));
+            return Err(unavailable(self.path.said("the storage does not answer")));
         }
         if !self.broken && self.spool.as_ref().is_some_and(|spool| spool.len() == limits::HASH_BLOCK) {
             self.send_part(self.hasher.len() / limits::HASH_BLOCK)?;
@@ -336,8 +336,7 @@ impl S3Upload {
     /// Refuses what cannot be done in parts.
     pub(super) fn check_in_parts(&self) -> Result<()> {
         if self.spec.overwrite == Overwrite::Numbered {
-            let text =
-                format!("{}: files of more than 16 MiB are not put in under a free name in this storage", self.path);
+            let text = self.path.said("files of more than 16 MiB are not put in under a free name in this storage");
             return Err(Error::new(Kind::Unsupported, text));
         }
         self.shared.refuse_condition(&self.spec, true, &self.path)
@@ -356,7 +355,7 @@ impl S3Upload {
     fn try_append(&mut self, mut bytes: &[u8]) -> Result<()> {
         let len = self.len().saturating_add(bytes.len() as u64);
         if let Some(size) = self.spec.size.filter(|size| len > *size) {
-            let text = format!("{}: more than the {size} bytes that were announced", self.path);
+            let text = self.path.said(format_args!("more than the {size} bytes that were announced"));
             return Err(Error::new(Kind::Integrity, text));
         }
         check_size(len, &self.path)?;
@@ -384,7 +383,7 @@ impl S3Upload {
 /// Refuses what has more parts than an upload can have.
 pub(super) fn check_size(size: u64, path: &RelPath) -> Result<()> {
     if size > limits::ENGINE_PARTS * limits::HASH_BLOCK {
-        let text = format!("{path}: files of more than 156 GiB are not kept in this storage");
+        let text = path.said("files of more than 156 GiB are not kept in this storage");
         return Err(Error::new(Kind::Unsupported, text));
     }
     Ok(())
@@ -408,7 +407,7 @@ impl Drop for S3Upload {
 impl Upload for S3Upload {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let done = if self.broken {
-            Err(Error::new(Kind::Io, format!("{}: a write failed before", self.path)))
+            Err(Error::new(Kind::Io, self.path.said("a write failed before")))
         } else {
             self.try_append(bytes)
         };

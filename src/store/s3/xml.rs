@@ -119,11 +119,11 @@ impl Document {
         Ok(page)
     }
 
-    /// The uploads of a page of `ListMultipartUploads`: key, id, and when each was begun.
-    pub(super) fn uploads(&self) -> Vec<(String, String, String)> {
+    /// The uploads of a page of `ListMultipartUploads`.
+    pub(super) fn uploads(&self) -> Vec<Unfinished> {
         let upload = |of: Fields<'_>| {
             let text = |name| of.text(name).map(str::to_owned);
-            Some((text("Key")?, text("UploadId")?, text("Initiated")?))
+            Some(Unfinished { key: text("Key")?, id: text("UploadId")?, begun: text("Initiated")? })
         };
         self.each("Upload").filter_map(upload).collect()
     }
@@ -137,6 +137,14 @@ impl Document {
         };
         self.each("Part").filter_map(part).collect()
     }
+}
+
+/// An upload in parts that is not completed.
+pub(super) struct Unfinished {
+    pub(super) key: String,
+    pub(super) id: String,
+    /// When it was begun, as the storage writes it.
+    pub(super) begun: String,
 }
 
 /// A part of an upload, as a listing shows it.

@@ -2,11 +2,39 @@
 
 use super::{Checked, Home, ensure, list, p, put, read, refused, same};
 use crate::error::{Error, Kind};
-use crate::files::{EntryKind, RelPath, Removed, Seen, SeenAt, Stored};
+use crate::files::{EntryKind, Mtime, RelPath, Removed, Seen, SeenAt, Stored};
 use crate::limits;
 
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// What fails says of which path, as a value: where a store shows below a name, that is put before it.
+pub fn what_fails_names_its_path_as_a_value(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let store = home.open()?;
+    store.make_dir(&p("a/b")?, true)?;
+    put(&*store, "f", b"f")?;
+    let (none, below, folder, file) = (p("a/none")?, p("f/x")?, p("a")?, p("f")?);
+    let failed: [(&str, &RelPath, Option<Error>); 9] = [
+        ("stat", &none, store.stat(&none).err()),
+        ("open", &none, store.open(&none).err()),
+        ("list", &none, store.list(&none, false).err()),
+        ("remove", &none, store.remove(&none, false).err()),
+        ("set_mtime", &none, store.set_mtime(&none, Mtime::from(std::time::UNIX_EPOCH)).err()),
+        ("rename", &none, store.rename(&none, &p("x")?, false).err()),
+        ("rename over", &folder, store.rename(&file, &folder, true).err()),
+        ("begin_dir", &below, store.make_dir(&below, false).err()),
+        ("remove with what is in it", &folder, store.remove(&folder, false).err()),
+    ];
+    for (what, path, error) in failed {
+        let Some(error) = error else { return ensure(false, format!("{what} of {path} should fail")) };
+        ensure(
+            error.paths().next() == Some(path.as_bytes()),
+            format!("{what}: {error} does not have {path} as a value"),
+        )?;
+    }
+    Ok(())
 }
 
 /// Folders are made and things renamed where that was asked for, and nothing is lost by it.

@@ -429,7 +429,7 @@ impl<'a> Fetch<'a> {
             (_, Err(err)) => return Err(Error::file(&shown, err).retold().at(path).into()),
             (Ok(done), Ok(())) => done,
             (Err(error), Ok(())) if error.kind() == Kind::Integrity => {
-                let error = error.about(&format!("{shown}: do not use what was written there"));
+                let error = error.about(format!("{shown}: do not use what was written there"));
                 return Err(Failure::from(error).while_at(&file.from));
             }
             (Err(error), Ok(())) => return Err(Failure::from(error).about(&file.from.to_string())),

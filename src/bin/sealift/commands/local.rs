@@ -59,7 +59,7 @@ impl Local {
             }
             // `file/`, where `file` is one.
             Err(err) if err.kind() == io::ErrorKind::NotADirectory => {
-                return Err(Error::file(&shown, err).into());
+                return Err(Error::file(shown.to_string(), err).into());
             }
             Err(err) if err.kind() == io::ErrorKind::NotFound && has_slash && !exactly => {
                 return Ok(Local::Folder { folder: path.into(), make: true });

@@ -26,7 +26,7 @@ pub fn into(line: &OsStr, work: impl FnOnce() -> Outcome<Next>) -> Outcome<Next>
         redirection.restore();
         Ok::<_, Error>((outcome, redirection.reader.wait()))
     })?;
-    let read = read.map_err(|err| Error::file(line.display(), err));
+    let read = read.map_err(|err| Error::file(line.display().to_string(), err));
     let done = match outcome {
         Err(failure) if failure.exit() == Exit::Done => Next::Go,
         outcome => outcome?,
@@ -48,7 +48,7 @@ impl Redirection {
         io::stdout().flush().map_err(failed)?;
         let before = rustix::io::fcntl_dupfd_cloexec(stdout(), 0).map_err(|err| failed(err.into()))?;
         let spawned = local::reader(line).stdin(Stdio::piped()).spawn();
-        let mut reader = spawned.map_err(|err| Error::file(line.display(), err))?;
+        let mut reader = spawned.map_err(|err| Error::file(line.display().to_string(), err))?;
         if let Some(pipe) = reader.stdin.take() {
             dup2_stdout(&pipe).map_err(|err| failed(err.into()))?;
             output::redirected(true);

@@ -46,8 +46,7 @@ fn half_done(error: Error, removed: Removed) -> Error {
         return error;
     }
     let Removed { files, folders, .. } = removed;
-    let text = format!("{}; of what was to be removed {files} files and {folders} folders are gone", error.text());
-    error.reworded(text, None)
+    error.and(format_args!("; of what was to be removed {files} files and {folders} folders are gone"))
 }
 
 impl Desk {

@@ -77,7 +77,7 @@ impl Promise {
             } else if std::mem::take(&mut again) && bound.know_again() {
                 continue;
             } else {
-                return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
+                return Err(Error::new(Kind::Quota, path.said(refusal)));
             };
             let more = more.plus(some);
             let mut counts = bound.account.lock();
@@ -125,7 +125,7 @@ impl Promise {
                 }
             }
         }
-        Err(Error::new(Kind::Quota, format!("{path}: {refusal}")))
+        Err(Error::new(Kind::Quota, path.said(refusal)))
     }
 
     /// Claims what was promised if there is room for it without anything going for it. Else by how much it is too much, and

@@ -93,10 +93,10 @@ pub(in super::super) fn any_that_lives(reserved: &Dir) -> io::Result<Option<Node
     }
 }
 
-/// The same, as far as can be seen at once.
+/// One that lives, as far as can be seen at once.
 ///
 /// # Errors
-/// The same.
+/// That they cannot be looked at.
 pub(in super::super) fn any_lives(reserved: &Dir) -> io::Result<Option<NodeName>> {
     let folder = match open_folder(reserved) {
         Err(Errno::NOENT) => return Ok(None),
