@@ -38,6 +38,14 @@ pub struct Claim {
     bytes: usize,
 }
 
+/// How much of a budget is used.
+pub struct BudgetUse {
+    /// Bytes that are held.
+    pub held: u64,
+    /// Bytes that may be.
+    pub all: u64,
+}
+
 impl Budget {
     /// So many bytes for all.
     pub fn new(bytes: usize) -> Arc<Budget> {
@@ -45,8 +53,8 @@ impl Budget {
     }
 
     /// What all hold together now, and how much that may be.
-    pub fn held(&self) -> (usize, usize) {
-        (self.used.load(Ordering::Relaxed).min(self.bytes), self.bytes)
+    pub fn used(&self) -> BudgetUse {
+        BudgetUse { held: self.used.load(Ordering::Relaxed).min(self.bytes) as u64, all: self.bytes as u64 }
     }
 
     /// One more who shares it.

@@ -67,7 +67,7 @@ impl Handle {
     /// Before the process ends without waiting for [`Server::serve`]: has what was told to the audit written, but waits for that
     /// no longer than [`limits::AUDIT_FLUSH_AT_ONCE`]. Nothing is written down after it.
     pub fn close_audit(&self) {
-        if let Some(audit) = self.registry.audit() {
+        if let Some(audit) = self.registry.telling().audit() {
             audit.close_within(limits::AUDIT_FLUSH_AT_ONCE);
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use rustix::process::{Resource, getrlimit};
 use tracing::warn;
 
-use crate::budget::{Account, Budget, Portion};
+use crate::budget::{Account, Budget, BudgetUse, Portion};
 use crate::limits;
 use crate::machine::source::{Network, Source};
 use crate::machine::turns::{Places, cores};
@@ -167,9 +167,8 @@ impl Memory {
     }
 
     /// Bytes of the budget that are held now, and all of them.
-    pub fn budget(&self) -> (u64, u64) {
-        let (held, all) = self.budget.held();
-        (held as u64, all as u64)
+    pub fn budget(&self) -> BudgetUse {
+        self.budget.used()
     }
 
     /// The account of one more connection of this source.

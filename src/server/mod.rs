@@ -36,8 +36,8 @@ use self::desk::downloads::Downloads;
 pub use self::desk::gate;
 use self::desk::leases::{Leases, LetGo};
 pub use self::desk::op::{Hashing, Op};
-use self::desk::registry::Registry;
 pub use self::desk::registry::SessionId;
+use self::desk::registry::{KeptIn, Registry, Surroundings};
 pub use self::desk::session_request::SessionRequest;
 use self::desk::staged_uploads::StagedUploads;
 use self::desk::state::State;
@@ -144,7 +144,7 @@ impl Shared {
             door::web_certificate::look(certificate);
             all.push(Reloaded::unless("certificate", certificate.trouble_text()));
         }
-        if let Some(audit) = self.registry.audit() {
+        if let Some(audit) = self.registry.telling().audit() {
             audit.reopen();
             all.push(Reloaded::new(
                 "audit",
@@ -261,20 +261,17 @@ impl Server {
             true => reach.confined(&users.latest(), &options.roots),
             false => reach,
         })?;
-        let registry = Registry::new();
-        registry.keep_in(&vault);
-        if let Some(node) = options.node {
-            registry.be_node(node, &vault);
-        }
         let audit = options.audit.as_ref().map(OpenAudit::open).transpose()?;
-        if let Some(audit) = &audit {
-            registry.write_to(audit.log().clone());
-        }
-        let (current, sessions) = (Arc::clone(&users), Arc::clone(&registry));
         let signed_in = Arc::new(SignedIn::default());
         let (cookies, kicked) = (Arc::clone(&signed_in), Arc::clone(&signed_in));
         let uploads = Arc::new(Uploads::default());
         let (begun, ended) = (Arc::clone(&uploads), Arc::clone(&uploads));
+        let registry = Registry::of(Surroundings {
+            kept_in: KeptIn::new(&vault, options.node),
+            audit: audit.as_ref().map(|audit| audit.log().clone()),
+            on_kick: Some(Box::new(move |user| kicked.remove_user(user) + ended.end_of(user))),
+        });
+        let (current, sessions) = (Arc::clone(&users), Arc::clone(&registry));
         let unkept = Unkept::new(Arc::clone(&vault));
         let leases: Arc<Leases> = Arc::default();
         let let_go = Arc::new(LetGo::new(leases.clone(), Arc::clone(&vault), &users.latest()));
@@ -289,7 +286,6 @@ impl Server {
             sessions.locks().keep_users(|name| users.get(name).is_some());
             sessions.revoke(users);
         });
-        registry.on_kick(move |user| kicked.remove_user(user) + ended.end_of(user));
         let accounts = Arc::new(Accounts::new(users.clone()));
         let all = options.memory.or_else(memory_available).unwrap_or(u64::MAX);
         let plan = MemoryPlan::new(all, accounts.worst_case_memory_kib() * 1024);
@@ -395,7 +391,7 @@ impl Server {
             // A name of its own, for those who have shown it already.
             info!(target: "sealift::server::start", %address, pid = std::process::id(), pin = %self.pin, "listening");
         }
-        registry.tell(&Event::of_server(What::Started));
+        registry.telling().tell(&Event::of_server(What::Started));
         if let Some(state) = &self.shared.state {
             handed_on::take_over(&self.shared, &state.folder());
         }
@@ -407,7 +403,7 @@ impl Server {
         let users = self.shared.users.clone();
         let (vault, sessions) = (self.shared.vault.clone(), registry.clone());
         let when = (limits::SWEEP_PAUSE, desk::sweep::begin_beats(&vault, registry.clone()));
-        let is_one_of_several = registry.node().is_some();
+        let is_one_of_several = registry.kept_in().node().is_some();
         let users = move || (users.latest(), users.may_miss_some(is_one_of_several));
         let state = self.shared.state.as_ref().map(|state| state.folder());
         let _goes_on_alone = desk::sweep::begin((vault, state), users, sessions, when);
@@ -424,7 +420,7 @@ impl Server {
         }
         self.shared.vault.leave();
         info!(connections = registry.connections(), "stopped");
-        registry.tell(&Event::of_server(What::Stopped));
+        registry.telling().tell(&Event::of_server(What::Stopped));
         if let Some(audit) = audit {
             audit.close();
         }

@@ -3,29 +3,32 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use async_std::channel::{Receiver, Sender, bounded};
 
+pub use self::kept_in::KeptIn;
 pub use self::record::{Activity, Ending, Record, SessionId, Ticket, Way, WhoRow};
+use self::stop::StopSwitch;
+pub use self::telling::Telling;
 use super::locks::Locks;
 use super::locks::claims::Claims;
 use super::log_shares::LogShares;
 use super::throttles::Throttles;
 use crate::auth::{LinkTag, Principal, Users};
 use crate::error::{Error, Kind, Result};
-use crate::files::{NodePlace, StorageHealth, Vault};
-use crate::machine::source::Source;
 use crate::server::audit::AuditLog;
-use crate::server::events::{Event, Listener, What};
+use crate::server::events::{Listener, What};
 use crate::server::metrics::counters::Counters;
 use crate::server::reloaded::Reloaded;
-use crate::store::NodeName;
 use crate::sync::Mutex;
 
+mod kept_in;
 mod record;
+mod stop;
+mod telling;
 
 /// All connections and sessions of one server.
 pub struct Registry {
@@ -39,51 +42,32 @@ pub struct Registry {
     throttles: Throttles,
     locks: Locks,
     by_links: Arc<Claims<LinkTag>>,
-    /// Who is told of what happens, if anybody is.
-    listener: OnceLock<Listener>,
-    /// Where it is written down, if anywhere.
-    audit: OnceLock<Arc<AuditLog>>,
+    telling: Telling,
+    kept_in: KeptIn,
     /// Who is told first whose sessions somebody ends.
-    on_kick: OnceLock<OnKick>,
-    /// What this server is called among those that serve the same folder.
-    node: OnceLock<(NodeName, Weak<dyn Vault>)>,
-    /// Where the files are.
-    vault: OnceLock<KeptIn>,
+    on_kick: Option<OnKick>,
     /// Who reads the server's files again.
     on_reload: Mutex<Option<OnReload>>,
-    /// Closing it is the signal to stop: every waiter on the receiving end sees it.
-    stop: Sender<()>,
-    stopped: Receiver<()>,
+    stop: StopSwitch,
     /// Each session has a copy. Where this one is gone, the last session's end closes it.
     entered: Mutex<Option<Sender<()>>>,
     all_ended: Receiver<()>,
 }
 
-struct OnKick(Box<dyn Fn(&str) -> usize + Send + Sync>);
-
-impl fmt::Debug for OnKick {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnKick")
-    }
+/// What a server knows of its surroundings before anybody connects. By default nothing: nobody is told, and no storage is known.
+#[derive(Default)]
+pub struct Surroundings {
+    /// Where the files are.
+    pub kept_in: KeptIn,
+    /// Where all that happens is written down.
+    pub audit: Option<Arc<AuditLog>>,
+    /// Called with the user's name before [`Registry::kick`] ends any session: makes void what would let the user in again, and says how
+    /// much that was.
+    pub on_kick: Option<OnKick>,
 }
 
-/// Not kept from its end by who only asks how it is.
-struct KeptIn(Weak<dyn Vault>);
-
-impl fmt::Debug for KeptIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeptIn")
-    }
-}
-
-#[derive(Clone)]
-struct OnReload(Arc<dyn Fn() -> Vec<Reloaded> + Send + Sync>);
-
-impl fmt::Debug for OnReload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnReload")
-    }
-}
+type OnKick = Box<dyn Fn(&str) -> usize + Send + Sync>;
+type OnReload = Arc<dyn Fn() -> Vec<Reloaded> + Send + Sync>;
 
 type Sessions = HashMap<SessionId, Arc<Record>>;
 
@@ -94,9 +78,13 @@ impl fmt::Debug for Registry {
 }
 
 impl Registry {
-    /// An empty one.
+    /// One for itself: nobody is told of what happens, and no storage is known.
     pub fn new() -> Arc<Registry> {
-        let (stop, stopped) = bounded(1);
+        Registry::of(Surroundings::default())
+    }
+
+    /// That of a server in these surroundings, with nobody connected.
+    pub fn of(Surroundings { kept_in, audit, on_kick }: Surroundings) -> Arc<Registry> {
         let (entered, all_ended) = bounded(1);
         Arc::new(Registry {
             started: Instant::now(),
@@ -109,95 +97,40 @@ impl Registry {
             throttles: Throttles::default(),
             locks: Locks::default(),
             by_links: Arc::default(),
-            listener: OnceLock::new(),
-            audit: OnceLock::new(),
-            on_kick: OnceLock::new(),
-            node: OnceLock::new(),
-            vault: OnceLock::new(),
+            telling: Telling::to(audit),
+            kept_in,
+            on_kick,
             on_reload: Mutex::default(),
-            stop,
-            stopped,
+            stop: StopSwitch::new(),
             entered: Mutex::new(Some(entered)),
             all_ended,
         })
     }
 
+    /// Who is told of what happens.
+    pub fn telling(&self) -> &Telling {
+        &self.telling
+    }
+
     /// From now on this one is told of what happens; the first one stays.
     pub fn on_event(&self, listener: Listener) {
-        let _ = self.listener.set(listener);
+        self.telling.listen(listener);
     }
 
-    /// Tells whoever is to know of it.
-    pub fn tell(&self, event: &Event<'_>) {
-        if let Some(audit) = self.audit.get() {
-            audit.write(event);
-        }
-        if let Some(listener) = self.listener.get() {
-            listener.tell(event);
-        }
-    }
-
-    /// The same of what this source has caused.
-    pub fn tell_of(&self, source: &Source, event: &Event<'_>) {
-        if let Some(audit) = self.audit.get() {
-            audit.write_of(source, event);
-        }
-        if let Some(listener) = self.listener.get() {
-            listener.tell(event);
-        }
-    }
-
-    /// From now on all that happens is written down there; the first one stays.
-    pub fn write_to(&self, audit: Arc<AuditLog>) {
-        let _ = self.audit.set(audit);
-    }
-
-    /// Where all that happens is written down.
-    pub fn audit(&self) -> Option<&Arc<AuditLog>> {
-        self.audit.get()
-    }
-
-    /// This server is one of several that serve the same folder; the first name stays.
-    pub fn be_node(&self, name: NodeName, vault: &Arc<dyn Vault>) {
-        let _ = self.node.set((name, Arc::downgrade(vault)));
-    }
-
-    /// What this server is called among them.
-    pub fn node(&self) -> Option<&NodeName> {
-        self.node.get().map(|(name, _)| name)
-    }
-
-    /// How it is placed among them.
-    pub fn node_place(&self) -> Option<NodePlace> {
-        self.node.get().and_then(|(_, vault)| vault.upgrade()?.node_place())
-    }
-
-    /// The files are kept there; the first one stays.
-    pub fn keep_in(&self, vault: &Arc<dyn Vault>) {
-        let _ = self.vault.set(KeptIn(Arc::downgrade(vault)));
-    }
-
-    /// How the storage that they are in answers, where it is not on this machine.
-    pub fn storage(&self) -> Option<StorageHealth> {
-        let KeptIn(vault) = self.vault.get()?;
-        vault.upgrade()?.health()
-    }
-
-    /// From now on this is called with the user's name before [`Registry::kick`] ends any session, makes void what would let the
-    /// user in again, and says how much that was; the first one stays.
-    pub fn on_kick(&self, listener: impl Fn(&str) -> usize + Send + Sync + 'static) {
-        let _ = self.on_kick.set(OnKick(Box::new(listener)));
+    /// Where the files are, and what this server is among those that serve them.
+    pub fn kept_in(&self) -> &KeptIn {
+        &self.kept_in
     }
 
     /// From now on this is what an administrator has done by RELOAD; the last one counts.
     pub fn on_reload(&self, reload: impl Fn() -> Vec<Reloaded> + Send + Sync + 'static) {
-        *self.on_reload.lock() = Some(OnReload(Arc::new(reload)));
+        *self.on_reload.lock() = Some(Arc::new(reload));
     }
 
     /// Has the server's files read again, and says what came of each.
     pub fn reload(&self) -> Vec<Reloaded> {
         let reload = self.on_reload.lock().clone();
-        reload.map_or_else(Vec::new, |OnReload(reload)| reload())
+        reload.map_or_else(Vec::new, |reload| reload())
     }
 
     /// Counts a connection until the guard is dropped.
@@ -310,7 +243,7 @@ impl Registry {
         };
         let user = records.first().map_or_else(|| whom.to_owned(), |record| record.principal.lock().name().to_owned());
         // First: whoever comes in by it meanwhile is either among these or refused.
-        let voided = self.on_kick.get().map_or(0, |OnKick(tell)| tell(&user));
+        let voided = self.on_kick.as_ref().map_or(0, |tell| tell(&user));
         if records.is_empty() && voided == 0 {
             return None;
         }
@@ -320,18 +253,17 @@ impl Registry {
 
     /// Tells everything to stop. More than once is the same as once.
     pub fn stop(&self) {
-        self.stop.close();
+        self.stop.stop();
     }
 
     /// Whether it was told to stop.
     pub fn is_stopping(&self) -> bool {
-        self.stop.is_closed()
+        self.stop.is_stopping()
     }
 
     /// Waits until the server is told to stop.
     pub async fn stopping(&self) {
-        // Nothing is ever sent: only the closing ends this.
-        let _ = self.stopped.recv().await;
+        self.stop.stopping().await;
     }
 
     /// Waits until all sessions are over that were entered by now, and all is told of them: that may be a moment after the end of
@@ -393,6 +325,7 @@ mod tests {
     use super::*;
     use crate::files::RelPath;
     use crate::secret::Secret;
+    use crate::server::events::Event;
 
     #[test]
     fn a_session_is_listed_while_its_ticket_lives() {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::login_queue::{LoginQueue, Permit};
+use super::login_queue::{LoginLoad, LoginQueue, Permit};
 use crate::auth::{OwnChange, Principal, StateFolder, Users, hash_password, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Nonce, Proof, Purpose, Statement};
@@ -191,7 +191,7 @@ impl Accounts {
     }
 
     /// How many passwords are checked now, and how many wait for that.
-    pub fn load(&self) -> (u64, u64) {
+    pub fn load(&self) -> LoginLoad {
         self.queue.load()
     }
 

@@ -190,15 +190,23 @@ impl Admission {
         &self.tally
     }
 
-    /// The most connections, and how many of them are not logged in, and sessions.
-    pub fn places(&self) -> (u64, u64, u64) {
+    /// How many may be connected, and how many of those who are have not logged in.
+    pub fn places(&self) -> ConnectionPlaces {
         let books = self.books();
-        (books.options.connections as u64, books.preauth.len() as u64, books.sessions as u64)
+        ConnectionPlaces { most: books.options.connections as u64, not_logged_in: books.preauth.len() as u64 }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock()
     }
+}
+
+/// The places of connections.
+pub struct ConnectionPlaces {
+    /// All that there are.
+    pub most: u64,
+    /// Those that somebody has who is not logged in.
+    pub not_logged_in: u64,
 }
 
 impl Books {

@@ -154,7 +154,7 @@ async fn refused(
         let what = What::Refused { with, why: error.kind(), barred: barred.as_deref() };
         let (at, user, source) = (SystemTime::now(), user.as_deref(), Source::from(peer.ip()));
         let event = Event { at, peer: Some(peer), protocol: Some(protocol), session: None, user, what };
-        shared.registry.tell_of(&source, &event);
+        shared.registry.telling().tell_of(&source, &event);
         if shared.registry.log_shares().allows(&source) {
             match barred {
                 // Whoever tries this knows the password or has the key: what is wrong is said here, and here alone.

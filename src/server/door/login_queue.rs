@@ -33,6 +33,14 @@ enum Entered {
     Nothing,
 }
 
+/// How many logins are under way.
+pub struct LoginLoad {
+    /// Those whose password is checked now.
+    pub checked: u64,
+    /// Those that wait for that.
+    pub waiting: u64,
+}
+
 impl LoginQueue {
     /// With so many permits.
     pub fn new(permits: usize) -> Arc<Self> {
@@ -50,9 +58,9 @@ impl LoginQueue {
     }
 
     /// How many permits are out, and how many wait for one.
-    pub fn load(&self) -> (u64, u64) {
+    pub fn load(&self) -> LoginLoad {
         let state = self.lock();
-        (self.permits.saturating_sub(state.free) as u64, state.waiting.len() as u64)
+        LoginLoad { checked: self.permits.saturating_sub(state.free) as u64, waiting: state.waiting.len() as u64 }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

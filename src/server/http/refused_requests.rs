@@ -73,7 +73,7 @@ impl Turned<'_> {
         let what = What::TurnedAway { name: request.method().as_str(), url: &url, why };
         let at = SystemTime::now();
         let (peer, protocol, session) = (Some(peer), Some(Protocol::Http), Some(session));
-        shared.registry.tell_of(&source, &Event { at, peer, protocol, session, user, what });
+        shared.registry.telling().tell_of(&source, &Event { at, peer, protocol, session, user, what });
     }
 }
 

@@ -160,12 +160,12 @@ async fn answer<S: AsyncRead + AsyncWrite + HalfClose + Unpin>(mut stream: S, fi
 /// Whether the server serves: proven now, by those who do it.
 async fn healthz(shared: Weak<Shared>) -> (&'static str, &'static str, Arc<str>) {
     let shared = shared.upgrade();
-    let storage = shared.as_ref().and_then(|shared| shared.registry.storage());
+    let storage = shared.as_ref().and_then(|shared| shared.registry.kept_in().health());
     let word = match shared {
         None => "stopping",
         Some(shared) if shared.registry.is_stopping() => "stopping",
         // Another one of the folder can do more.
-        Some(shared) if shared.registry.node_place() == Some(NodePlace::Lost) => "lost",
+        Some(shared) if shared.registry.kept_in().node_place() == Some(NodePlace::Lost) => "lost",
         Some(shared) => {
             match timeout(limits::HEALTH_TIMEOUT, door::liveness::prove_life(&shared, &door::liveness::own())).await {
                 Ok(Ok(())) => "ok",

@@ -12,11 +12,14 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 use rustix::fs::statvfs;
 
+use crate::budget::BudgetUse;
 use crate::files::NodePlace;
 use crate::limits;
 use crate::machine::turns::Load;
 use crate::server::Shared;
 use crate::server::desk::action::Action;
+use crate::server::door::admission::ConnectionPlaces;
+use crate::server::door::login_queue::LoginLoad;
 use crate::server::events::{Credential, Protocol};
 
 /// Where the figures are.
@@ -166,12 +169,12 @@ impl Present {
             "1 while the users file cannot be used, and an earlier one is in force",
             outdated,
         )?;
-        if let Some(place) = registry.node_place() {
+        if let Some(place) = registry.kept_in().node_place() {
             let is_it = |one: NodePlace| ([("place", one.word())], u64::from(one == place));
             let rows = [NodePlace::Held, NodePlace::Unsure, NodePlace::Lost].map(is_it);
             metrics.gauges("node", "1 for how this server is placed among several of one folder", rows)?;
         }
-        if let Some(audit) = registry.audit() {
+        if let Some(audit) = registry.telling().audit() {
             metrics.counter("audit_lost_lines", "Lines of the audit that found no room", audit.lost())?;
         }
         Ok(())
@@ -201,7 +204,7 @@ impl Present {
     fn tell_of_who_is_there(&self, metrics: &mut Metrics<'_, '_>) -> fmt::Result {
         let (registry, admission) = (&self.shared.registry, &self.shared.admission);
         let tally = admission.tally();
-        let (most, not_logged_in, _) = admission.places();
+        let ConnectionPlaces { most, not_logged_in } = admission.places();
         metrics.gauge("connections", "Connections now", registry.connections() as u64)?;
         metrics.gauge("connections_max", "Connections that are let in at once", most)?;
         metrics.gauge("connections_not_logged_in", "Connections now on which nobody is logged in", not_logged_in)?;
@@ -223,11 +226,11 @@ impl Present {
     }
 
     fn tell_of_work(&self, metrics: &mut Metrics<'_, '_>) -> fmt::Result {
-        let (had, waited_for) = self.shared.accounts.load();
-        metrics.gauge("password_checks", "Passwords that are checked now", had)?;
-        metrics.gauge("password_checks_waiting", "Logins that wait until their password is checked", waited_for)?;
-        let (used, all) = self.shared.memory.budget();
-        let rows = [([("budget", "used")], used), ([("budget", "total")], all)];
+        let LoginLoad { checked, waiting } = self.shared.accounts.load();
+        metrics.gauge("password_checks", "Passwords that are checked now", checked)?;
+        metrics.gauge("password_checks_waiting", "Logins that wait until their password is checked", waiting)?;
+        let BudgetUse { held, all } = self.shared.memory.budget();
+        let rows = [([("budget", "used")], held), ([("budget", "total")], all)];
         metrics.bytes("buffers", ("Memory of the budget for buffers", MetricType::Gauge), rows)?;
         let Load { light, heavy, blocked } = self.shared.turns.load();
         let rows = [("light", light.0), ("heavy", heavy.0), ("blocked", blocked)];
@@ -276,7 +279,7 @@ impl Present {
 
     /// Nothing where files are on this machine's disk.
     fn tell_of_the_storage(&self, metrics: &mut Metrics<'_, '_>) -> fmt::Result {
-        let Some(storage) = self.shared.registry.storage() else { return Ok(()) };
+        let Some(storage) = self.shared.registry.kept_in().health() else { return Ok(()) };
         metrics.gauge("storage_answers", "1 while the storage that files are in answers", storage.answers.into())?;
         metrics.gauge(
             "storage_since_timestamp_seconds",

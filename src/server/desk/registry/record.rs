@@ -249,7 +249,9 @@ impl Record {
     pub fn tell(&self, user: Option<&str>, what: What<'_>) {
         let (peer, protocol) = (Some(self.peer), Some(self.way.protocol()));
         let at = SystemTime::now();
-        self.registry.tell_of(&self.source, &Event { at, peer, protocol, session: Some(self.id), user, what });
+        self.registry
+            .telling()
+            .tell_of(&self.source, &Event { at, peer, protocol, session: Some(self.id), user, what });
     }
 
     pub fn end(&self, why: Kind) {

@@ -43,13 +43,13 @@ impl Talk {
         let free = self.desk.free();
         let used = quota.and_then(|_| self.desk.usage(&RelPath::root())).map(|usage| usage.used);
         let (connections, uptime) = (registry.connections(), registry.uptime().as_secs());
-        let node = self.node().map(|node| (node, registry.node_place()));
+        let node = self.node().map(|node| (node, registry.kept_in().node_place()));
         let trouble = users.file_trouble();
         let current = if trouble.outdated.is_some() { "outdated" } else { "current" };
         // The reason may name places of the server's machine: that is for administrators, and so is who is gone.
         let is_admin = principal.is_admin();
         let lost = users.lost().filter(|_| is_admin);
-        let storage = registry.storage();
+        let storage = registry.kept_in().health();
         let text = match trouble {
             UsersFileTrouble { outdated: Some(why), .. } if is_admin => format!("The users file cannot be used: {why}"),
             UsersFileTrouble { lost: Some(lost), .. } if is_admin => lost,

@@ -62,9 +62,9 @@ enum State {
     Part(PartFrames),
     /// Commands, but first there is the rest of a file to send.
     Download(Download),
-    /// The same with a listing.
+    /// Commands, but first there is the rest of a listing to send.
     List(ListJob),
-    /// The same with an answer that takes more work.
+    /// Commands, but first there is an answer that takes more work.
     /// Boxed, as it is larger than the others, and a session that idles has room for the largest.
     Work(Box<Work>),
 }
@@ -243,7 +243,7 @@ impl Talk {
 
     /// What this server is called among several: for those who have a login here, not for whoever has a link.
     fn node(&self) -> Option<NodeName> {
-        let node = self.desk.ticket().registry().node().cloned();
+        let node = self.desk.ticket().registry().kept_in().node().cloned();
         node.filter(|_| self.desk.principal().link().is_none())
     }
 
