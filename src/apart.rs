@@ -24,7 +24,7 @@ impl Own {
         Own { what: what.into(), spots: spots_of(&path), path, is_public: false, holds_more: false }
     }
 
-    /// The same, which nobody minds who reads.
+    /// It may be read by anybody.
     #[must_use]
     pub fn public(self) -> Own {
         Own { is_public: true, ..self }

@@ -41,7 +41,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
     u64::try_from(number.checked_mul(u128::from(*bytes))? / parts).ok()
 }
 
-/// The same, and a number alone is so many bytes.
+/// A size with its unit, or a number alone, which is so many bytes.
 pub fn parse_bytes(text: &str) -> Option<u64> {
     // `parse` would take a plus sign, too.
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());

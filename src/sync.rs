@@ -40,7 +40,7 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// The same, unless somebody else has it for so long.
+    /// Has it, unless somebody else does for so long.
     pub fn lock_within(&self, most: Duration) -> Option<MutexGuard<'_, T>> {
         let begun = Instant::now();
         loop {
@@ -119,7 +119,7 @@ impl Condvar {
         self.0.wait_while(guard, condition).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same, but no longer than that.
+    /// Waits as long as this holds, but no longer than that.
     pub fn wait_timeout_while<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,

@@ -117,7 +117,7 @@ impl User {
         Ok(self)
     }
 
-    /// The same with one more key that logs in.
+    /// This user, with one more key that logs in.
     ///
     /// # Errors
     /// [`Kind::BadConfig`]: the user has this key already, or its name cannot be shown.
@@ -165,7 +165,7 @@ impl Users {
         Ok(all)
     }
 
-    /// The same, and anybody may read what is in this home.
+    /// These users, and anybody may read what is in this home.
     ///
     /// # Errors
     /// [`Kind::BadConfig`]: nobody's home can be there.

@@ -327,7 +327,7 @@ impl Section<'_> {
         Ok(rules.map(|rules| rules.into_iter().map(|(rule, _)| rule).collect()))
     }
 
-    /// The same, each with the line that says its path.
+    /// The rules for paths of a user, each with the line that says its path.
     pub(super) fn rules_in_lines(&self) -> Result<Option<Vec<(PathRule, usize)>>> {
         let Some((key, value)) = self.entry("rules") else { return Ok(None) };
         let wanted = "a list of tables, each written as [[users.NAME.rules]]";

@@ -172,7 +172,7 @@ impl Defaults {
         Defaults { grants: Grants::new(""), passwords: PasswordRule::default() }
     }
 
-    /// The same with this rule for passwords.
+    /// These, with this rule for passwords.
     pub(super) fn asking(self, passwords: PasswordRule) -> Defaults {
         Defaults { passwords, ..self }
     }

@@ -62,7 +62,7 @@ impl Grants {
         }
     }
 
-    /// The same in the home, by the path alone.
+    /// The rights at this path of the home, by the path alone.
     fn access_in_home(&self, path: &RelPath) -> Access {
         self.rules.iter().find(|rule| rule.is_about(path)).map_or(self.access, |rule| rule.access)
     }

@@ -21,7 +21,7 @@ pub struct HiddenRule {
     pub user: String,
     /// Its path, and the line with that.
     pub rule: (String, usize),
-    /// The same of the one before it.
+    /// The path of the one before it, and the line with that.
     pub by: (String, usize),
     /// How much of it that is.
     pub hiding: Hiding,

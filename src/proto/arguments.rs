@@ -95,7 +95,7 @@ impl<'a> Args<'a> {
         self.long_enough(secret)
     }
 
-    /// The same, as an option that may be left away.
+    /// A password that is to be one from now on, as an option that may be left away.
     pub(super) fn new_password_option(&mut self, key: &str) -> Result<Option<Secret>> {
         let secret = self.bytes_of(key)?.map(|bytes| self.password_of(key, bytes)).transpose()?;
         secret.map(|secret| self.long_enough(secret)).transpose()

@@ -132,7 +132,7 @@ fn leap((then, showed): Moment, (now, shows): Moment) -> Option<u64> {
     much(shows.saturating_sub(due))
 }
 
-/// The same if it is behind.
+/// By how many days the clock is behind what it showed before and the time that has passed since, if that is much.
 fn leap_back((then, showed): Moment, (now, shows): Moment) -> Option<u64> {
     let due = showed.saturating_add(now.saturating_duration_since(then).as_secs());
     much(due.saturating_sub(shows))

@@ -21,7 +21,7 @@ pub(in crate::auth) struct OwnKey {
     pub(in crate::auth) by: Option<String>,
 }
 
-/// The same as text.
+/// A key of a user's own, as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Text {

@@ -24,7 +24,7 @@ impl Turns {
         self.run_as(source, Class::Light, work).await
     }
 
-    /// The same in a place of this class.
+    /// Does this work in a turn of this source, in a place of this class.
     ///
     /// # Errors
     /// As [`Turns::run`].

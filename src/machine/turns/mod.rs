@@ -144,7 +144,7 @@ pub struct Place {
 pub struct Load {
     /// Light turns that are had, and those that are waited for.
     pub light: (usize, usize),
-    /// The same of heavy ones.
+    /// Heavy turns that are had, and those that are waited for.
     pub heavy: (usize, usize),
     /// Those that gave their place back to wait for something.
     pub blocked: usize,

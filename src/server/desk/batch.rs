@@ -87,7 +87,7 @@ impl Batch {
         self.pending.push(Pending { what: Change::File(upload), running });
     }
 
-    /// The same with what has its name already: a new folder, or what came back from the trash.
+    /// Leaves what has its name already to be committed with what is right behind it: a new folder, or what came back from the trash.
     pub fn add_named(&mut self, change: Prepared, running: Running) {
         self.pending.push(Pending { what: Change::Named(change), running });
     }

@@ -92,7 +92,7 @@ fn refused(error: &Error, reader: &Reader, ids: Ids) -> Answer {
     }
 }
 
-/// The same whatever is wrong with the link.
+/// That there is no such link, in the same words whatever is wrong with it.
 fn missing(reader: &Reader, ids: Ids) -> Answer {
     explained(StatusCode::NOT_FOUND, "There is no such link, or it is over or used up.", reader, ids)
 }

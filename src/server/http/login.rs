@@ -39,7 +39,7 @@ pub fn cookie(headers: &HeaderMap) -> Option<Secret> {
     cookie_of(headers, NAME)
 }
 
-/// The same of another name.
+/// The cookie of this name, if the request has one and no second.
 pub fn cookie_of(headers: &HeaderMap, wanted: &str) -> Option<Secret> {
     let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut ours = values.flat_map(|value| value.split(';')).filter_map(|pair| {

@@ -138,7 +138,7 @@ pub fn delivers(grants: &Grants, folder: &RelPath) -> bool {
     here.contains(Access::UPLOAD) && !here.contains(Access::LIST)
 }
 
-/// The same, and it is no part of another such folder.
+/// Whether somebody may bring files to this folder and not see what is there, and it is no part of another such folder.
 pub fn is_drop_box(grants: &Grants, folder: &RelPath) -> bool {
     delivers(grants, folder) && folder.parent().is_none_or(|above| !delivers(grants, &above))
 }

@@ -27,7 +27,7 @@ pub enum Comes {
     InParts,
 }
 
-/// The same, while what is there is hashed.
+/// An upload that goes on, while what is there of it is hashed.
 struct ResumeJob {
     resuming: Resuming,
     left: u64,
