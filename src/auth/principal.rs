@@ -144,7 +144,7 @@ impl Principal {
 
     /// Whose what they store is, in folders that others share too: nobody's if they are nobody in particular.
     pub fn owner(&self) -> Option<Owner> {
-        (!self.is_anonymous()).then(|| Owner::new(self.home(), self.home_terms()))
+        (!self.is_anonymous()).then(|| Owner::new(self.home(), self.home_terms()).sending_as(self.name()))
     }
 
     /// Whether this is nobody in particular.

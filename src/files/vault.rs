@@ -15,12 +15,21 @@ pub struct Owner {
     pub home: String,
     /// How that is kept: its bounds are those of all that is put anywhere by whoever has it.
     pub terms: HomeTerms,
+    /// Who sends it, of all who may have that home: what is left of the interrupted uploads of one is not found by the others.
+    pub sender: String,
 }
 
 impl Owner {
     /// Whoever has this home, which is kept so.
     pub fn new(home: impl Into<String>, terms: HomeTerms) -> Owner {
-        Owner { home: home.into(), terms }
+        let home = home.into();
+        Owner { sender: home.clone(), home, terms }
+    }
+
+    /// The same, who is this one of those who have it.
+    #[must_use]
+    pub fn sending_as(self, sender: impl Into<String>) -> Owner {
+        Owner { sender: sender.into(), ..self }
     }
 }
 
@@ -59,6 +68,16 @@ pub trait Vault: Send + Sync {
     /// # Errors
     /// Those of the storage; they call it "your home folder", for the user reads them.
     fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>>;
+
+    /// [`Vault::open`] for this one of the users who have the home: what is left of the interrupted uploads of one is not found by the
+    /// others.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    fn open_for(&self, home: &str, terms: HomeTerms, user: &str) -> Result<Arc<dyn Store>> {
+        let _all_find_it = user;
+        self.open(home, terms)
+    }
 
     /// Opens a folder that several people share, wherever it is, as [`Vault::open`] opens a home. One elsewhere is never made.
     ///
@@ -185,6 +204,10 @@ pub trait Vault: Send + Sync {
 impl<V: Vault + ?Sized> Vault for Arc<V> {
     fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>> {
         (**self).open(home, terms)
+    }
+
+    fn open_for(&self, home: &str, terms: HomeTerms, user: &str) -> Result<Arc<dyn Store>> {
+        (**self).open_for(home, terms, user)
     }
 
     fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {

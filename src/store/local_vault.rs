@@ -255,6 +255,11 @@ impl Vault for LocalVault {
         Ok(Arc::new(self.store_over(root, terms, "your quota")))
     }
 
+    fn open_for(&self, home: &str, terms: HomeTerms, user: &str) -> Result<Arc<dyn Store>> {
+        let root = self.root_of(home)?;
+        Ok(Arc::new(self.store_over(root, terms, "your quota").sent_by(user)))
+    }
+
     fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {
         Ok(Arc::new(self.store_over(self.root_at(folder)?, terms, "the shared folder's quota")))
     }
@@ -264,14 +269,14 @@ impl Vault for LocalVault {
         // What lies in the home counts there. What other servers put there would have to be looked for again and again, all of it.
         if self.is_shared || terms.quota.is_some() || terms.quota_files.is_some() || home.contains(folder) {
             return Ok(Arc::new(
-                self.store_over(self.root_at(folder)?, terms, "the shared folder's quota").sent_by(&owner.home),
+                self.store_over(self.root_at(folder)?, terms, "the shared folder's quota").sent_by(&owner.sender),
             ));
         }
         let (home, root) = (self.root_at(&home)?, self.root_at(folder)?);
         let share = self.share_of(folder, &root);
         let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
         let limits = Limits::of(owner.terms, "your quota");
-        Ok(Arc::new(store.keeping(terms.trash.is_some()).shared(&share, home, limits)))
+        Ok(Arc::new(store.keeping(terms.trash.is_some()).shared(&share, home, limits).sent_by(&owner.sender)))
     }
 
     fn let_go(&self, folders: &[Location]) {

@@ -32,7 +32,10 @@ impl SessionStore {
     /// # Errors
     /// Those of opening the home.
     pub fn open(vault: Arc<dyn Vault>, leases: Arc<Leases>, principal: &Principal) -> Result<SessionStore> {
-        let home = vault.open(principal.home(), principal.home_terms())?;
+        let home = match principal.is_anonymous() {
+            true => vault.open(principal.home(), principal.home_terms()),
+            false => vault.open_for(principal.home(), principal.home_terms(), principal.name()),
+        }?;
         let owner = principal.owner();
         let mounts = open_all((&*vault, &leases), principal.grants(), owner.as_ref());
         let joined = (!mounts.is_empty()).then(|| Arc::new(JoinedStore::new(home.clone(), mounts)));

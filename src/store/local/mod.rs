@@ -218,16 +218,15 @@ impl LocalStore {
     /// together with what is there and in other shared folders.
     pub fn shared(mut self, share: &Arc<Share>, home: Arc<Root>, limits: Option<Limits>) -> LocalStore {
         self.stage.owner = Some(Hash::of(&home.place().folder));
-        self.stage.sender = self.stage.owner;
         let bound = |limits| Arc::new(Bound::new(&Arc::new(Jail::new(home)), limits).into_share(share));
         self.bound = limits.map(bound);
         self
     }
 
-    /// The same for one of several senders, such as whoever has this home, of whom each finds only what is left of the own interrupted
+    /// The same for this one of several senders, of whom each finds only what is left of the own interrupted
     /// uploads.
-    pub fn sent_by(mut self, home: &str) -> LocalStore {
-        self.stage.sender = Some(Hash::of(home.as_bytes()));
+    pub fn sent_by(mut self, sender: &str) -> LocalStore {
+        self.stage.sender = Some(Hash::of(sender.as_bytes()));
         self
     }
 

@@ -174,6 +174,10 @@ impl Vault for S3Vault {
         Ok(Arc::new(self.open_as(home, terms, "your quota")?))
     }
 
+    fn open_for(&self, home: &str, terms: HomeTerms, user: &str) -> Result<Arc<dyn Store>> {
+        Ok(Arc::new(self.open_as(home, terms, "your quota")?.sent_by(format!("/{user}"))))
+    }
+
     fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {
         match folder {
             Location::Below(name) => Ok(Arc::new(self.open_as(name, terms, OF_FOLDER)?)),
@@ -187,7 +191,7 @@ impl Vault for S3Vault {
         match folder {
             Location::Below(name) => {
                 let store = self.open_as(name, terms, OF_FOLDER)?;
-                Ok(Arc::new(store.sent_by(format!("/{}", owner.home))))
+                Ok(Arc::new(store.sent_by(format!("/{}", owner.sender))))
             }
             Location::Elsewhere(_) => self.open_folder(folder, terms),
         }

@@ -11,5 +11,6 @@ mod live;
 mod overwrite;
 mod own;
 mod rsa_keys;
+mod same_home;
 mod told;
 mod users_file;
