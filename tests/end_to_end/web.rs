@@ -269,9 +269,11 @@ fn where_nobody_may_read_everybody_is_asked_who_they_are() {
         assert_eq!(got.status, 401, "{path}");
         assert!(!got.header("sealift-session").is_empty());
     }
-    let home = curl(&daemon, &["--user", &alice()], "/");
-    assert_eq!((home.status, home.header("location")), (303, "/~alice/"));
-    assert_eq!(curl(&daemon, &["--user", &alice(), "--header", "Accept: text/html"], "/").status, 200);
+    // There is nothing but the own folder, for programs and browsers.
+    for accept in ["Accept: */*", "Accept: text/html"] {
+        let home = curl(&daemon, &["--user", &alice(), "--header", accept], "/");
+        assert_eq!((home.status, home.header("location")), (303, "/~alice/"), "{accept}");
+    }
     assert_eq!(curl(&daemon, &["--user", &alice()], "/file").status, 404);
 }
 

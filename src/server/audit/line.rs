@@ -38,8 +38,9 @@ pub fn is_bounded(event: &Event<'_>) -> bool {
             Ok(came) => !operation.action.is_lasting() || matches!(came.word, "same" | "unable"),
             Err(_) => true,
         },
-        What::Began { .. } | What::Refused { .. } | What::TurnedAway { .. } | What::Ended { .. } => true,
-        What::Started | What::Rotten { .. } | What::Stopped => false,
+        What::Began { .. } | What::Refused { barred: None, .. } | What::TurnedAway { .. } | What::Ended { .. } => true,
+        // Who is barred has shown the right password or key, which somebody may have stolen.
+        What::Refused { barred: Some(_), .. } | What::Started | What::Rotten { .. } | What::Stopped => false,
     }
 }
 

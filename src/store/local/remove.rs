@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, fstat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::Staging;
@@ -124,18 +124,27 @@ fn try_to_remove(
     drop(alone);
     // Another node may give that name meanwhile, and waits for nobody.
     let way = stage.can(&dir).map_or(NewName::Link, |can| trash::new_name(can.new_name));
+    let was_in = fstat(&dir).map(|stat| (stat.st_dev, stat.st_ino)).ok();
     let (jail, path, counted, emptying) = (Arc::clone(jail), path.clone(), leaving.pause(), Emptying::default());
-    let mut removal = TreeRemoval { jail, path, way, aside, hidden, counted, emptying, is_gone: false };
-    Ok(match removal.step()? {
-        true => Removal::Done(removal.removed()),
-        false => Removal::Going(Box::new(removal)),
-    })
+    Ok(Removal::Going(Box::new(TreeRemoval {
+        jail,
+        path,
+        was_in,
+        way,
+        aside,
+        hidden,
+        counted,
+        emptying,
+        is_gone: false,
+    })))
 }
 
 /// A tree that has lost its name, and those who count it still.
 struct TreeRemoval {
     jail: Arc<Jail>,
     path: RelPath,
+    /// Which folder it was in, by its file system and number there.
+    was_in: Option<(u64, u64)>,
     /// How it would get its name again.
     way: NewName,
     /// Where it is.
@@ -161,7 +170,8 @@ impl Removing for TreeRemoval {
     }
 }
 
-/// What is left of it gets its name again, unless something else has that by now.
+/// What is left of it gets its name again, unless something else has that by now or the folder that it was in is elsewhere: by the rules
+/// of another one that has that name others could see it.
 impl Drop for TreeRemoval {
     fn drop(&mut self) {
         if self.is_gone {
@@ -169,10 +179,12 @@ impl Drop for TreeRemoval {
         }
         let alone = self.jail.alone(&self.path);
         let put_back = alone.is_ok()
-            && self
-                .jail
-                .parent(&self.path)
-                .is_ok_and(|(dir, name)| rename_new(self.way, &self.aside.dir, &self.hidden, &dir, name).is_ok());
+            && self.jail.parent(&self.path).is_ok_and(|(dir, name)| {
+                let is_in = fstat(&dir).map(|stat| (stat.st_dev, stat.st_ino)).ok();
+                is_in.is_some()
+                    && is_in == self.was_in
+                    && rename_new(self.way, &self.aside.dir, &self.hidden, &dir, name).is_ok()
+            });
         self.jail.tree().arrived();
         if !put_back {
             std::mem::take(&mut self.counted).go_on().lost();

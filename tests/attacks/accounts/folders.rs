@@ -295,7 +295,7 @@ fn folder_withdrawn() {
     assert_eq!(reads.reply().1, "denied");
     let more = ["Content-Type: application/partial-upload", "Upload-Complete: ?1", "Upload-Offset: 6"];
     let got = ask(&daemon, "alice", "PATCH", &more, "second", &url);
-    assert_eq!(got.status, 403, "{got:?}");
+    assert_eq!(got.status, 404, "what was begun there is given up: {got:?}");
     assert_eq!(word(&mut alice, &format!("COMMIT {id} hash={}", Hash::of(b"text"))), "denied");
     let mut joined = RawClient::connect(&daemon);
     assert_eq!(

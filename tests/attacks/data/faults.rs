@@ -4,6 +4,8 @@ use std::fs;
 
 use super::Dice;
 use super::strace::Strace;
+use sealift::files::Hash;
+
 use crate::common::{World, assert_nothing_staged, enter, upload_bytes};
 
 /// What is broken, how many uploads come together, their options, and whether the old files must be in their places.
@@ -67,7 +69,9 @@ fn run(error: &str, told: (u16, &str)) {
             let session = fs::read_dir(&staging).unwrap().next().unwrap().unwrap().path();
             for n in 0..3 * together {
                 for f in 0..together {
-                    let key = sealift::files::Hash::of(format!("f{f}").as_bytes()).to_string();
+                    // What is left of an upload is found by its path and by who sends it.
+                    let named = [format!("f{f}").as_bytes(), b"\0", Hash::of(b"alice").as_bytes()].concat();
+                    let key = Hash::of(&named).to_string();
                     places.push(session.join(format!("{n}-{}", &key[..32])));
                 }
             }

@@ -10,8 +10,11 @@ use crate::server::desk::running::Running;
 use crate::server::desk::{Desk, Earlier, gate};
 use crate::store::local::name_before;
 
-/// A tree that is being removed. Dropped before it is over it leaves the rest where it was.
-struct RemoveJob(Box<dyn Removing>);
+/// The tree at this path, which is being removed. Dropped before it is over it leaves the rest where it was.
+struct RemoveJob {
+    path: RelPath,
+    removing: Box<dyn Removing>,
+}
 
 impl Job for RemoveJob {
     fn left_to_hash(&self) -> u64 {
@@ -19,12 +22,15 @@ impl Job for RemoveJob {
     }
 
     fn step(mut self: Box<Self>, desk: &mut Desk, running: Running, earlier: Earlier<'_>) -> Worked {
-        let stepped = turns::block_in_place(|| self.0.step());
-        let removed = self.0.removed();
+        let stepped = turns::block_in_place(|| self.removing.step());
+        let removed = self.removing.removed();
         running.has_removed(removed);
         match stepped {
             Ok(false) => Worked::on(self, running),
-            Ok(true) => desk.done(Ok(Outcome::Removed(removed)), running, earlier),
+            Ok(true) => {
+                desk.forget_locks(&self.path);
+                desk.done(Ok(Outcome::Removed(removed)), running, earlier)
+            }
             Err(error) => {
                 // Whoever is told finds what is left where it was.
                 turns::block_in_place(|| drop(self));
@@ -34,7 +40,7 @@ impl Job for RemoveJob {
     }
 
     fn given_up(self: Box<Self>, why: Error) -> Error {
-        let removed = self.0.removed();
+        let removed = self.removing.removed();
         turns::block_in_place(|| drop(self));
         half_done(why, removed)
     }
@@ -62,16 +68,13 @@ impl Desk {
         let keep = if for_good { Keep::Nothing } else { Keep::As(before.as_ref().unwrap_or(path)) };
         let seen = self.seen.as_ref().and_then(|seen| seen.path.as_ref());
         let begun = turns::block_in_place(|| self.store.begin_removal(path, recursive, keep, seen));
-        if begun.is_ok() {
-            // Nothing has this name any more, whatever is left: what gets it next may be somebody else's.
-            self.forget_locks(path);
-        }
         match begun {
-            Ok(Removal::Going(removing)) => {
-                running.has_removed(removing.removed());
-                Begun::Work(Work::new(RemoveJob(removing), running))
+            // Its locks stay until all of it is gone: what is left gets its name again if this is broken off.
+            Ok(Removal::Going(removing)) => Begun::Work(Work::new(RemoveJob { path: path.clone(), removing }, running)),
+            Ok(Removal::Done(removed)) => {
+                self.forget_locks(path);
+                self.over(running, Ok(Outcome::Removed(removed)))
             }
-            Ok(Removal::Done(removed)) => self.over(running, Ok(Outcome::Removed(removed))),
             Err(error) => self.over(running, Err(error)),
         }
     }

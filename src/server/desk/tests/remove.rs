@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::files::Removed;
+use crate::server::desk::locks::{Scope, Terms};
 use crate::server::events::{Event, Listener, What};
 use crate::sync::Mutex;
 
@@ -104,4 +105,32 @@ fn what_took_the_name_meanwhile_stays() {
     bench.write("tree", b"somebody's");
     drop(work);
     assert_eq!(bench.read("tree").unwrap(), b"somebody's");
+}
+
+#[test]
+fn what_gets_its_name_again_is_locked_as_before() {
+    let mut bench = bench();
+    let terms = Terms { scope: Scope::Exclusive, deep: true, owner: String::new(), lasts: limits::LOCK_MAX };
+    let locked = bench.desk.begin(Op::Lock { path: path("tree"), terms }, "LOCK", &mut nobody);
+    let Begun::Done(Ok(Outcome::Locked { lock, .. })) = locked else { panic!("nobody has locked it") };
+    bench.desk.require(Preconditions { locks: vec![lock.token], ..Preconditions::default() });
+    let work = begin(&mut bench);
+    drop(work);
+    assert_eq!(bench.desk.locks_over(&path("tree")).len(), 1);
+    let work = begin(&mut bench);
+    assert!(matches!(bench.go_on(work), Ok(Outcome::Removed(_))));
+    assert!(bench.desk.locks_over(&path("tree")).is_empty());
+}
+
+#[test]
+fn what_is_left_of_a_folder_that_was_moved_does_not_come_back_in_another_one() {
+    let mut bench = Bench::new("full");
+    std::fs::create_dir_all(bench.at("d/tree")).unwrap();
+    (0..FILES).for_each(|n| bench.write(&format!("d/tree/f{n}"), b""));
+    let op = Op::Remove { path: path("d/tree"), recursive: true, for_good: false };
+    let Begun::Work(work) = bench.desk.begin(op, "DELETE", &mut nobody) else { panic!("it takes several steps") };
+    std::fs::rename(bench.at("d"), bench.at("moved")).unwrap();
+    std::fs::create_dir(bench.at("d")).unwrap();
+    drop(work);
+    assert!(!bench.at("d/tree").exists());
 }
