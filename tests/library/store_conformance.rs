@@ -73,6 +73,7 @@ macro_rules! conforms {
             a_replaced_file_keeps_its_mode_and_a_new_one_is_no_wider_than_its_source
             what_is_recorded_of_a_large_file_is_its_hash_until_somebody_reads_another
             names_change_only_as_asked
+            what_fails_names_its_path_as_a_value
             what_is_superseded_is_beside_and_whole
             what_was_seen_is_changed_only_as_long_as_it_is_there
             what_was_seen_is_replaced_only_as_long_as_it_is_there
