@@ -168,14 +168,14 @@ pub fn rename_at(
 /// Removes what is there with all in it, or what was seen there alone, a turn at a time. Given up in the middle it leaves the rest.
 async fn remove_all(web_session: &Arc<WebSession>, path: RelPath, seen: Option<Seen>) -> Result<()> {
     let _we_are_at_work = web_session.working();
-    // A tree has a folder open on each level of it, from one turn to the next.
-    let _open = web_session.open_file().await;
     let holder = web_session.clone();
     let begun = web_session.step(move |desk| {
         let work = begin_removal(desk, path, seen, false, "DELETE")?;
         Ok(work.map(|work| OpenAtDesk::new(work, &holder)))
     });
     let mut left = begun.await?;
+    // A tree that goes in steps has a folder open on each level of it, from one turn to the next. What was one step waits for no download.
+    let _open = if left.is_some() { Some(web_session.open_file().await) } else { None };
     while let Some(open) = left {
         let step = move |desk: &mut Desk, waiting: &mut Waiting| {
             let (work, web_session) = open.take()?;
