@@ -35,6 +35,11 @@ impl<'a> Fields<'a> {
         self.bytes(length)
     }
 
+    /// All that is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
     /// That nothing is left.
     pub(crate) fn end(self) -> Option<()> {
         self.0.is_empty().then_some(())
@@ -60,4 +65,21 @@ pub(crate) fn two_numbers(both: &[u8]) -> Vec<u8> {
         put(&mut out, &[sign, digits].concat());
     }
     out
+}
+
+/// Bytes of a number below the order of P-256.
+const SCALAR: usize = 32;
+
+/// A positive number on P-256 at its full width. SSH writes numbers without the zeros that they begin with (RFC 4251, section 5).
+pub(crate) fn scalar(number: &[u8]) -> Option<[u8; SCALAR]> {
+    // A first bit that is set would make it negative: such numbers have a zero before them.
+    let digits = match number {
+        [0, digits @ ..] => digits,
+        [first, ..] if first & 0x80 == 0 => number,
+        _ => return None,
+    };
+    let mut wide = [0; SCALAR];
+    let at = SCALAR.checked_sub(digits.len())?;
+    wide.get_mut(at..)?.copy_from_slice(digits);
+    Some(wide)
 }

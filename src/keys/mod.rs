@@ -15,7 +15,7 @@ mod statement;
 mod verify;
 
 pub use evidence::Evidence;
-pub(crate) use fields::{Fields, put, signature_of, two_numbers};
+pub(crate) use fields::{Fields, put, scalar, signature_of, two_numbers};
 pub use nonce::Nonce;
 pub use proof::Proof;
 pub use public::{KeyKind, PublicKey};

@@ -7,15 +7,12 @@ use ring::digest::{SHA256, digest};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm};
 use ssh_key::public::{EcdsaPublicKey, KeyData};
 
-use super::fields::Fields;
+use super::fields::{Fields, scalar};
 use super::public::PublicKey;
 use super::rsa;
 
 /// The bit of a token's flags that says that a person touched it.
 const PRESENT: u8 = 1;
-
-/// Bytes of one of the two numbers of a signature on P-256.
-const SCALAR: usize = 32;
 
 /// Whether `signature`, which begins with its kind, is this key's over these bytes.
 pub(super) fn is_signed_by(key: &PublicKey, bytes: &[u8], signature: &[u8]) -> bool {
@@ -64,18 +61,4 @@ fn check_p256(point: &[u8], bytes: &[u8], signature: &[u8]) -> bool {
     let scalars = fields.string().and_then(scalar).zip(fields.string().and_then(scalar));
     let (Some((r, s)), Some(())) = (scalars, fields.end()) else { return false };
     check(&ECDSA_P256_SHA256_FIXED, point, bytes, &[r, s].concat())
-}
-
-/// A positive number as many bytes wide as the curve is.
-fn scalar(number: &[u8]) -> Option<[u8; SCALAR]> {
-    // A first bit that is set would make it negative: such numbers have a zero before them.
-    let digits = match number {
-        [0, digits @ ..] => digits,
-        [first, ..] if first & 0x80 == 0 => number,
-        _ => return None,
-    };
-    let mut wide = [0; SCALAR];
-    let at = SCALAR.checked_sub(digits.len())?;
-    wide.get_mut(at..)?.copy_from_slice(digits);
-    Some(wide)
 }

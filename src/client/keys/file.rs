@@ -5,23 +5,19 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use rustix::fs::OFlags;
 use ssh_key::LineEnding;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use zeroize::Zeroizing;
 
+use super::container::Container;
 use super::{LoginKey, Signer, rsa};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Fields, PublicKey};
+use crate::keys::PublicKey;
 use crate::limits;
 use crate::random;
 use crate::secret::Secret;
-
-/// What files with private keys begin with.
-const MAGIC: &[u8] = b"openssh-key-v1\0";
 
 /// See [`LoginKey::from_file`].
 pub(super) fn load(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secret>>) -> Result<LoginKey> {
@@ -38,14 +34,18 @@ pub(super) fn load(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secre
         });
     }
     // Some keys of kinds that do not log in cannot even be read below: their public halves tell.
-    if let Some(blob) = public_blob(&text)
-        && let Ok(public) = ssh_key::PublicKey::from_bytes(&blob)
+    let container = Container::of(&text);
+    if let Some(container) = &container
+        && let Ok(public) = ssh_key::PublicKey::from_bytes(&container.public)
         && let Err(err) = PublicKey::of(public.key_data())
     {
         return Err(about(Kind::LoginFailed, err.text()));
     }
-    let unreadable = |_| about(Kind::BadConfig, "is a damaged private key");
-    let mut key = ssh_key::PrivateKey::from_openssh(text.as_bytes()).map_err(unreadable)?;
+    let container = container.filter(Container::may_be_short);
+    // Where that is encrypted it is read; else its private part may have to be made wider first.
+    let key = ssh_key::PrivateKey::from_openssh(text.as_bytes()).ok();
+    let key = key.or_else(|| container.as_ref().and_then(Container::key));
+    let mut key = key.ok_or_else(|| about(Kind::BadConfig, "is a damaged private key"))?;
     // Before anybody is asked for a passphrase.
     let public = PublicKey::of(key.public_key().key_data()).map_err(|err| about(Kind::LoginFailed, err.text()))?;
     if public.kind().needs_touch() {
@@ -56,24 +56,16 @@ pub(super) fn load(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secre
         let Some(passphrase) = passphrase()? else {
             return Err(about(Kind::LoginFailed, "is encrypted, and nobody can be asked for its passphrase"));
         };
-        let wrong = |_| about(Kind::LoginFailed, "the passphrase is wrong");
-        key = key.decrypt(passphrase.expose()).map_err(wrong)?;
+        let decrypted = match container {
+            Some(container) => container.decrypt(&key, passphrase.expose()),
+            None => key.decrypt(passphrase.expose()).ok(),
+        };
+        key = decrypted.ok_or_else(|| about(Kind::LoginFailed, "the passphrase is wrong"))?;
     }
     if let KeypairData::Rsa(pair) = key.key_data() {
         rsa::ready(pair).map_err(|err| about(err.kind(), err.text()))?;
     }
     LoginKey::private(key)
-}
-
-/// The public half in a private key's file (OpenSSH's PROTOCOL.key), which is never encrypted.
-fn public_blob(text: &str) -> Option<Vec<u8>> {
-    let body: Zeroizing<String> = Zeroizing::new(text.lines().filter(|line| !line.starts_with("-----")).collect());
-    let bytes = Zeroizing::new(STANDARD.decode(body.trim()).ok()?);
-    let mut fields = Fields::new(&bytes);
-    let is_one = fields.bytes(MAGIC.len())? == MAGIC;
-    // Cipher, how its key is made, and with what.
-    let (_, _, _, count) = (fields.string()?, fields.string()?, fields.string()?, fields.number()?);
-    (is_one && count == 1).then(|| fields.string().map(<[u8]>::to_vec)).flatten()
 }
 
 /// The text of the file, if nobody else can read it: as ssh, which looks at files of the user's own.

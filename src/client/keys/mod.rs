@@ -1,6 +1,7 @@
 //! The private keys that somebody logs in with: from files, from an agent, and new ones.
 
 mod agent;
+mod container;
 mod file;
 mod rsa;
 mod sign;

@@ -1,6 +1,8 @@
 //! What we sign, OpenSSH's `ssh-keygen` accepts, and the other way round.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -122,7 +124,6 @@ fn no_changed_byte_of_a_signature_is_accepted() {
 
 #[test]
 fn a_new_key_is_one_for_ssh_keygen_too_and_never_replaces_one() {
-    use std::os::unix::fs::PermissionsExt as _;
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("id");
     let key = new_key_file(&path, "alice@laptop").unwrap();
@@ -155,6 +156,37 @@ fn an_encrypted_key_opens_with_its_passphrase_alone() {
     }
 }
 
+/// One key in 256 is such a one.
+#[test]
+fn an_ecdsa_key_whose_secret_number_begins_with_a_zero_signs_too_plain_and_encrypted() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("id");
+    std::fs::write(&path, include_str!("short_p256")).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let file = path.to_str().unwrap();
+    let (read, line) = openssh("ssh-keygen", &["-y", "-f", file], b"");
+    assert!(read, "{}", String::from_utf8_lossy(&line));
+    let line = String::from_utf8_lossy(&line).trim().to_owned();
+    let signs = |key: &LoginKey| {
+        let statement = statement("alice");
+        let proof = key.sign(&statement).unwrap();
+        assert!(proof.is_over(&statement) && verifies(&line, &statement.message(), &proof.to_pem()));
+    };
+    signs(&load(&path).unwrap());
+    // The ciphers that ssh-keygen knows, of which two prove that nothing was changed.
+    let mut passphrase = String::new();
+    for cipher in ["aes256-ctr", "aes128-cbc", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"] {
+        let next = format!("open {cipher}");
+        let args = ["-q", "-p", "-P", &passphrase, "-N", &next, "-Z", cipher, "-f", file];
+        let (changed, said) = openssh("ssh-keygen", &args, b"");
+        assert!(changed, "{cipher}: {}", String::from_utf8_lossy(&said));
+        let with = |passphrase: &str| LoginKey::from_file(&path, || Ok(Some(Secret::new(passphrase.to_owned()))));
+        signs(&with(&next).unwrap_or_else(|err| panic!("{cipher}: {err}")));
+        assert!(with("wrong").unwrap_err().text().contains("passphrase is wrong"), "{cipher}");
+        passphrase = next;
+    }
+}
+
 #[test]
 fn kinds_that_do_not_log_in_are_refused_by_name_with_what_to_do() {
     let dir = TempDir::new().unwrap();
@@ -172,7 +204,6 @@ fn kinds_that_do_not_log_in_are_refused_by_name_with_what_to_do() {
 
 #[test]
 fn a_key_that_others_can_read_is_not_used() {
-    use std::os::unix::fs::PermissionsExt as _;
     let dir = TempDir::new().unwrap();
     let path = keygen(dir.path(), &["ed25519"], "");
     for (mode, used) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o644, false)] {
