@@ -81,7 +81,7 @@ impl Bench {
         self.dir.path().join(name)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) {
+    pub fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.at(name), bytes).unwrap();
     }
 

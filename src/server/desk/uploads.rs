@@ -42,6 +42,17 @@ pub enum Finished {
     Refused(Error),
 }
 
+impl From<Finished> for Begun {
+    fn from(finished: Finished) -> Begun {
+        match finished {
+            Finished::Waits(operation) => Begun::Waits(operation),
+            Finished::Work(work) => Begun::Work(*work),
+            Finished::Done(outcome) => Begun::Done(Ok(*outcome)),
+            Finished::Refused(error) => Begun::Done(Err(error)),
+        }
+    }
+}
+
 impl Put {
     pub(super) fn new(upload: Box<dyn Upload>, running: Running, store: &Arc<dyn Store>) -> Self {
         Put { upload, running, store: Arc::clone(store), is_of_another: false }

@@ -1,5 +1,6 @@
 //! DELETE, MKCOL and MOVE: what changes names and no bytes (RFC 4918). COPY, which makes files, has a file of its own.
 
+use std::ops::ControlFlow::Continue;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,16 +8,15 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
-use super::open_at_desk::OpenAtDesk;
 use super::put::{self, Looks};
 use super::request_body::RequestBody;
 use super::target::Place;
 use super::web_session::{Waiting, WebSession, begin, begin_change, begin_seen, unexpected};
+use super::work_to_end::{Reached, begin_work, start};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath, Seen, SeenAt};
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
-use crate::server::desk::jobs::work::{Work, Worked};
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::store::local::aside_name;
@@ -168,58 +168,31 @@ pub fn rename_at(
 /// Removes what is there with all in it, or what was seen there alone, a turn at a time. Given up in the middle it leaves the rest.
 async fn remove_all(web_session: &Arc<WebSession>, path: RelPath, seen: Option<Seen>) -> Result<()> {
     let _we_are_at_work = web_session.working();
-    let holder = web_session.clone();
-    let begun = web_session.step(move |desk| {
-        let work = begin_removal(desk, path, seen, false, "DELETE")?;
-        Ok(work.map(|work| OpenAtDesk::new(work, &holder)))
+    let begin =
+        move |desk: &mut Desk, waiting: &mut Waiting| begin_removal(desk, waiting, path, (seen, false), "DELETE");
+    let begun = begin_work(web_session, 1, begin, |ended| match ended.outcome()? {
+        Outcome::Removed(_) => Ok(()),
+        _ => Err(unexpected()),
     });
-    let mut left = begun.await?;
+    let Continue(left) = begun.await? else { return Ok(()) };
     // A tree that goes in steps has a folder open on each level of it, from one turn to the next. What was one step waits for no download.
-    let _open = if left.is_some() { Some(web_session.open_file().await) } else { None };
-    while let Some(open) = left {
-        let step = move |desk: &mut Desk, waiting: &mut Waiting| {
-            let (work, web_session) = open.take()?;
-            Ok(go_on_removing(desk, waiting, work)?.map(|work| OpenAtDesk::new(work, &web_session)))
-        };
-        left = web_session.change(Class::Light, step).await?;
-    }
-    Ok(())
+    let _open = web_session.open_file().await;
+    left.finish().await
 }
 
-/// [`Op::Remove`] of all of it, and of what was seen alone if that is said; what was never in its place goes for good. What is left to
-/// do of that.
+/// [`Op::Remove`] of all of it, and of what was seen alone if that is said; what was never in its place goes for good.
 ///
 /// # Errors
 /// Those of the gate and the store.
 pub fn begin_removal(
     desk: &mut Desk,
+    waiting: &mut Waiting,
     path: RelPath,
-    seen: Option<Seen>,
-    for_good: bool,
+    (seen, for_good): (Option<Seen>, bool),
     method: &'static str,
-) -> Result<Option<Work>> {
+) -> Result<Reached> {
     let seen = seen.map_or(SeenAt::ANYTHING, SeenAt::from);
-    match begin_seen(desk, &mut Waiting::default(), (Op::Remove { path, recursive: true, for_good }, seen), method)? {
-        Begun::Done(Ok(Outcome::Removed(_))) => Ok(None),
-        Begun::Work(work) => Ok(Some(work)),
-        _ => Err(unexpected()),
-    }
-}
-
-/// One step of that, and what is left then.
-///
-/// # Errors
-/// That it may not be done any more; those of the store.
-pub fn go_on_removing(desk: &mut Desk, waiting: &mut Waiting, work: Work) -> Result<Option<Work>> {
-    let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
-    if let Err(error) = desk.may_go_on(work.running()) {
-        return Err(desk.drop_work(work, error, tell));
-    }
-    match desk.work(work, tell) {
-        Worked::On(work) => Ok(Some(work)),
-        Worked::Done(done) => done.map(|_| None),
-        Worked::Waits(_) | Worked::Put(_) => Err(unexpected()),
-    }
+    start(desk, waiting, (Op::Remove { path, recursive: true, for_good }, seen), method)
 }
 
 /// What is there, if it is anything. Whoever may not list cannot be told, and so neither moves nor copies over HTTP: what was

@@ -1,19 +1,18 @@
 //! COPY: a file, or a folder with all in it. Each file is whole under its name or not there, as everywhere; a folder that is
 //! replaced is so by a copy that is whole, and stays if the copy fails or its client goes away.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
-use super::before_commit::{BeforeCommit, work_until_commit};
-use super::change::{
-    Way, apart, aside, begin_removal, go_on_removing, is_flat, look, make, missing, no_place, rename_at, supersede,
-};
+use super::change::{Way, apart, aside, begin_removal, is_flat, look, make, missing, no_place, rename_at, supersede};
 use super::entries::{Batch, batch};
 use super::open_at_desk::OpenAtDesk;
 use super::put::{self, Looks};
-use super::web_session::{Pending, Waiting, WebSession, begin, begin_seen, unexpected};
+use super::web_session::{Pending, Waiting, WebSession, begin, unexpected};
+use super::work_to_end::{Ended, go_on, start, work_to_end};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Entry, EntryKind, RelPath, Seen, SeenAt};
 use crate::limits;
@@ -143,15 +142,16 @@ impl Drop for Built {
             // What fails is in the log, and nobody is left to be told. A copy that has its place has this name no more.
             let left = Arc::new(Mutex::new(None));
             let begun = left.clone();
-            let begin = move |desk: &mut Desk, _: &mut Waiting| {
-                *begun.lock() = begin_removal(desk, path, None, true, "COPY").ok().flatten();
+            let begin = move |desk: &mut Desk, waiting: &mut Waiting| {
+                *begun.lock() =
+                    begin_removal(desk, waiting, path, (None, true), "COPY").ok().and_then(ControlFlow::continue_value);
             };
             let mut gone = web_session.give_up(begin).await;
             while gone.is_ok() && left.lock().is_some() {
                 let some = left.clone();
                 let step = move |desk: &mut Desk, waiting: &mut Waiting| {
                     let work = some.lock().take();
-                    *some.lock() = work.and_then(|work| go_on_removing(desk, waiting, work).ok().flatten());
+                    *some.lock() = work.and_then(|work| go_on(desk, waiting, work, 1).ok()?.continue_value());
                 };
                 gone = web_session.give_up(step).await;
             }
@@ -252,12 +252,7 @@ async fn copy_file(
     over: Condition,
 ) -> Result<Pending> {
     let seen = seen.map_or(SeenAt::ANYTHING, SeenAt::from);
-    let begun = web_session.change(Class::Light, move |desk, waiting| {
-        match begin_seen(desk, waiting, (Op::Copy { from, to, over }, seen), "COPY")? {
-            Begun::Work(work) => Ok(work),
-            _ => Err(unexpected()),
-        }
-    });
-    let work = begun.await?;
-    work_until_commit(web_session, BeforeCommit::Work(Box::new(work))).await
+    let op = (Op::Copy { from, to, over }, seen);
+    let begin = move |desk: &mut Desk, waiting: &mut Waiting| start(desk, waiting, op, "COPY");
+    work_to_end(web_session, limits::WEB_COPY_STEPS, begin, Ended::pending).await
 }

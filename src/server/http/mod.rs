@@ -9,7 +9,6 @@ mod adapter;
 mod answer;
 mod archive;
 mod archive_writer;
-mod before_commit;
 mod change;
 mod codings;
 mod conditions;
@@ -70,6 +69,7 @@ pub mod used;
 mod viewer;
 mod visitors;
 mod web_session;
+mod work_to_end;
 mod writing;
 
 /// What a request is answered that comes without TLS.

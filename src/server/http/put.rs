@@ -15,15 +15,15 @@ use super::request_body::RequestBody;
 use super::resumable;
 use super::target::{OWN, Place};
 use super::uploads::Uploads;
-use super::web_session::{Waiting, WebSession, begin, unexpected};
+use super::web_session::{Waiting, WebSession, unexpected};
+use super::work_to_end::{start, work_to_end};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, Condition, Interrupted, Mtime, RelPath, Seen, Stored, UploadSpec};
+use crate::files::{Committed, Condition, Interrupted, Mtime, RelPath, Seen, SeenAt, Stored, UploadSpec};
 use crate::limits;
 use crate::machine::source::Source;
 use crate::server::desk::Desk;
-use crate::server::desk::jobs::work::Worked;
 use crate::server::desk::op::{Hashing, Op};
-use crate::server::desk::outcome::{Begun, Outcome};
+use crate::server::desk::outcome::Outcome;
 
 /// When the file was last modified where it comes from, in seconds since 1970: what ownCloud's clients, rclone and others send.
 pub const MTIME: HeaderName = HeaderName::from_static("x-oc-mtime");
@@ -261,36 +261,14 @@ fn not_that(path: &RelPath) -> Error {
 async fn hash_now(web_session: &Arc<WebSession>, path: &RelPath) -> Result<Option<There>> {
     let path = path.clone();
     let op = Op::Hash { path, length: None, of: Hashing::Record };
-    let mut begun = web_session
-        .step(move |desk| match begin(desk, op, "If-Match") {
-            Err(error) if error.kind() == Kind::NotFound => Ok(None),
-            begun => begun.map(Some),
-        })
-        .await?;
-    loop {
-        match begun {
-            None => return Ok(None),
-            Some(Begun::Done(Ok(Outcome::Hashed { size, hash, mtime, identity, .. }))) => {
-                return Ok(Some(There { hash, size, mtime, identity }));
-            }
-            Some(Begun::Work(work)) => {
-                let class = work.class();
-                let work = move |desk: &mut Desk, waiting: &mut Waiting| {
-                    if let Err(error) = desk.may_go_on(work.running()) {
-                        return Err(
-                            desk.drop_work(work, error, &mut |operation, outcome| waiting.tell(operation, outcome))
-                        );
-                    }
-                    Ok(match desk.work(work, &mut |operation, outcome| waiting.tell(operation, outcome)) {
-                        Worked::On(work) => Begun::Work(work),
-                        Worked::Waits(_) | Worked::Put(_) => return Err(unexpected()),
-                        Worked::Done(done) => Begun::Done(Ok(done?)),
-                    })
-                };
-                begun = Some(web_session.change(class, work).await?);
-            }
-            Some(_) => return Err(unexpected()),
-        }
+    let begin = move |desk: &mut Desk, waiting: &mut Waiting| start(desk, waiting, (op, SeenAt::ANYTHING), "If-Match");
+    let hashed = work_to_end(web_session, 1, begin, |ended| match ended.outcome()? {
+        Outcome::Hashed { size, hash, mtime, identity, .. } => Ok(There { hash, size, mtime, identity }),
+        _ => Err(unexpected()),
+    });
+    match hashed.await {
+        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        hashed => hashed.map(Some),
     }
 }
 

@@ -4,24 +4,24 @@
 //! Nobody waits on a thread: between two steps the upload lies in a slot. If its client goes away meanwhile, it is given up and
 //! written down, unless it is one that can be gone on with.
 
+use std::ops::ControlFlow::Break;
 use std::sync::Arc;
 
-use super::before_commit::{BeforeCommit, work_until_commit};
 use super::digests::Digests;
 use super::hold::Held;
 use super::request_body::{Pieces, RequestBody};
-use super::web_session::{OpenFile, Waiting, WebSession, begin_change, unexpected};
+use super::web_session::{OpenFile, Waiting, WebSession, unexpected};
+use super::work_to_end::{Ended, Reached, reached, start, work_to_end};
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, Partial, RelPath, Resume, UploadSpec};
+use crate::files::{Committed, Partial, RelPath, Resume, SeenAt, UploadSpec};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
 use crate::server::desk::inbox_room::InboxRoom;
-use crate::server::desk::jobs::work::{Work, Worked};
 use crate::server::desk::op::Op;
-use crate::server::desk::outcome::{Begun, Outcome};
-use crate::server::desk::uploads::{Finished, Put};
+use crate::server::desk::outcome::Outcome;
+use crate::server::desk::uploads::Put;
 use crate::sync::{Mutex, MutexGuard};
 
 /// A file that is to be stored.
@@ -43,6 +43,13 @@ struct Taken {
     digests: Digests,
     /// Of what one request brings: of no meaning once it is over.
     content: Digests,
+}
+
+impl Taken {
+    /// One that begins, whose file is to be this.
+    fn of(put: Put, digests: Digests) -> Taken {
+        Taken { put, digests, content: Digests::default() }
+    }
 }
 
 /// Where an upload lies between two steps: empty while a step has it, and once it is whole or has failed. Clones are the same.
@@ -106,19 +113,20 @@ async fn store_at_once(
     let is_alone = web_session.is_alone();
     let storing = async move {
         room = web_session.counted(room).await?;
-        let pending = web_session.change(Class::Light, move |desk, waiting| {
-            let (Begun::Put(put), digests) = begin(desk, waiting, wanted)? else { return Err(unexpected()) };
-            let taken = Taken { put, digests, content: Digests::default() };
-            let taken = append(desk, waiting, taken, &all)?;
-            let went = finish(desk, waiting, taken)?;
-            if is_alone && matches!(went, BeforeCommit::Waits(_)) {
+        let all_of_it = move |desk: &mut Desk, waiting: &mut Waiting| {
+            let Wanted { path, spec, digests, resume } = wanted;
+            let op = (Op::Put { path, spec, resume }, SeenAt::ANYTHING);
+            let Break(begun) = start(desk, waiting, op, "PUT")? else { return Err(unexpected()) };
+            let taken = append(desk, waiting, Taken::of(begun.put()?, digests), &all)?;
+            let reached = finish(desk, waiting, taken)?;
+            if is_alone && matches!(reached, Break(Ended::Waits(_))) {
                 // Nobody else's could share its commit.
                 desk.commit(&mut |operation, outcome| waiting.tell(operation, outcome));
                 desk.rest();
             }
-            Ok(went)
-        });
-        let pending = work_until_commit(&web_session, pending.await?).await?;
+            Ok(reached)
+        };
+        let pending = work_to_end(&web_session, limits::WEB_COPY_STEPS, all_of_it, Ended::pending).await?;
         used(&mut room, stored(web_session.committed(pending).await?)?)
     };
     // By itself: what is whole is put in its place, whether or not the client is still there.
@@ -133,25 +141,11 @@ pub async fn conclude(mut receiving: Receiving) -> Result<Committed> {
     let concluding = async move {
         let (web_session, slot) = (receiving.stream.web_session.clone(), receiving.stream.slot.clone());
         receiving.room = web_session.counted(receiving.room.take()).await?;
-        let pending = web_session.change(Class::Light, move |desk, waiting| {
-            let taken = slot.take()?;
-            finish(desk, waiting, taken)
-        });
-        let pending = work_until_commit(&web_session, pending.await?).await?;
+        let finish = move |desk: &mut Desk, waiting: &mut Waiting| finish(desk, waiting, slot.take()?);
+        let pending = work_to_end(&web_session, limits::WEB_COPY_STEPS, finish, Ended::pending).await?;
         used(&mut receiving.room, stored(web_session.committed(pending).await?)?)
     };
     async_std::task::spawn(concluding).await
-}
-
-/// How far work has come that an upload begins with.
-fn next(worked: Worked) -> Begun {
-    match worked {
-        Worked::On(work) => Begun::Work(work),
-        Worked::Put(Ok(put)) => Begun::Put(put),
-        Worked::Put(Err(error)) => Begun::Done(Err(error)),
-        Worked::Done(done) => Begun::Done(done),
-        Worked::Waits(operation) => Begun::Waits(operation),
-    }
 }
 
 /// The room of a file that is in its place.
@@ -179,23 +173,15 @@ impl Receiving {
         let stream = Stream { web_session: web_session.clone(), slot: Slot::default(), held: None };
         let receiving = Receiving { stream, is_let_go: false, room, _open: open };
         let slot = receiving.stream.slot.clone();
-        let begun = web_session.change(Class::Light, move |desk, waiting| {
-            let (begun, digests) = begin(desk, waiting, wanted)?;
-            slot.fill(begun, digests)
-        });
-        let mut left = begun.await?;
+        let Wanted { path, spec, digests, resume } = wanted;
+        let op = (Op::Put { path, spec, resume }, SeenAt::ANYTHING);
+        let begin = move |desk: &mut Desk, waiting: &mut Waiting| start(desk, waiting, op, "PUT");
         // What an upload left that is gone on with is hashed first, if nobody knows what it is.
-        while let Some((work, digests)) = left {
-            let slot = receiving.stream.slot.clone();
-            let step = web_session.change(work.class(), move |desk, waiting| {
-                let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
-                match desk.may_go_on(work.running()) {
-                    Ok(()) => slot.fill(next(desk.work(work, tell)), digests),
-                    Err(error) => Err(desk.drop_work(work, error, tell)),
-                }
-            });
-            left = step.await?;
-        }
+        work_to_end(web_session, 1, begin, move |ended| {
+            slot.put_back(Taken::of(ended.put()?, digests));
+            Ok(())
+        })
+        .await?;
         Ok(receiving)
     }
 
@@ -284,42 +270,25 @@ impl Stream {
                 }
             };
             let left = slot.clone();
-            let finished = web_session.change(Class::Light, move |desk, waiting| {
+            let finish = move |desk: &mut Desk, waiting: &mut Waiting| {
                 let Taken { put, digests, .. } = slot.take()?;
                 let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
                 match digests.check() {
-                    Ok(()) => Ok(desk.finish_at_once(put, tell)),
+                    Ok(()) => reached(desk.finish_at_once(put, tell), waiting),
                     Err(error) => Err(desk.drop_put(put, error, tell)),
                 }
-            });
-            let mut finished = match finished.await {
+            };
+            let outcome = match work_to_end(&web_session, 1, finish, Ended::outcome).await {
                 // Its room goes back to the link now: it must not be finished without any later.
                 Err(error) if is_by_link && left.len().is_some() => {
                     drop_taken(&web_session, left, &error).await;
                     return Err(error);
                 }
-                finished => finished?,
+                outcome => outcome?,
             };
-            loop {
-                let work = match finished {
-                    Worked::Done(outcome) => {
-                        let committed = used(&mut room, stored(outcome?)?)?;
-                        done(&committed);
-                        return Ok(committed);
-                    }
-                    Worked::On(work) => work,
-                    Worked::Waits(_) | Worked::Put(_) => return Err(unexpected()),
-                };
-                let class = work.class();
-                let step = move |desk: &mut Desk, waiting: &mut Waiting| {
-                    let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
-                    match desk.may_go_on(work.running()) {
-                        Ok(()) => Ok(desk.work(work, tell)),
-                        Err(error) => Err(desk.drop_work(work, error, tell)),
-                    }
-                };
-                finished = web_session.change(class, step).await?;
-            }
+            let committed = used(&mut room, stored(outcome)?)?;
+            done(&committed);
+            Ok(committed)
         };
         async_std::task::spawn(finishing).await
     }
@@ -400,7 +369,7 @@ impl Slot {
 
     /// Keeps an upload whose connection was lost.
     pub fn park(&self, put: Put) {
-        self.put_back(Taken { put, digests: Digests::default(), content: Digests::default() });
+        self.put_back(Taken::of(put, Digests::default()));
     }
 
     /// The upload, for another way to go on with it; none: nothing is in it, or its bytes must be what only this way compares.
@@ -417,19 +386,6 @@ impl Slot {
         }
     }
 
-    /// Takes an upload in that has begun; or says what is to be done first.
-    fn fill(&self, begun: Begun, digests: Digests) -> Result<Option<(Work, Digests)>> {
-        match begun {
-            Begun::Put(put) => {
-                self.put_back(Taken { put, digests, content: Digests::default() });
-                Ok(None)
-            }
-            Begun::Work(work) => Ok(Some((work, digests))),
-            Begun::Done(Err(error)) => Err(error),
-            _ => Err(unexpected()),
-        }
-    }
-
     fn take(&self) -> Result<Taken> {
         // Its user may have been ended meanwhile, and what came was put away.
         self.lock().take().ok_or_else(|| Error::new(Kind::NotFound, "there is no such upload"))
@@ -443,11 +399,6 @@ impl Slot {
         // What is in it is taken out and put back whole.
         self.0.lock()
     }
-}
-
-fn begin(desk: &mut Desk, waiting: &mut Waiting, wanted: Wanted) -> Result<(Begun, Digests)> {
-    let Wanted { path, spec, digests, resume } = wanted;
-    Ok((begin_change(desk, waiting, Op::Put { path, spec, resume }, "PUT")?, digests))
 }
 
 /// Gives up what has come, if something has, for this reason.
@@ -475,15 +426,11 @@ fn append(desk: &mut Desk, waiting: &mut Waiting, taken: Taken, some: &Pieces) -
     Ok(Taken { put, digests, content })
 }
 
-fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests, .. }: Taken) -> Result<BeforeCommit> {
+/// All bytes have come: what is left to do is work up to the commit, if anything.
+fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests, .. }: Taken) -> Result<Reached> {
     let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
     if let Err(error) = digests.check() {
         return Err(desk.drop_put(put, error, tell));
     }
-    match desk.finish(put, None, tell) {
-        Finished::Waits(operation) => Ok(BeforeCommit::Waits(waiting.join(operation))),
-        Finished::Work(work) => Ok(BeforeCommit::Work(work)),
-        Finished::Done(_) => Err(unexpected()),
-        Finished::Refused(error) => Err(error),
-    }
+    reached(desk.finish(put, None, tell), waiting)
 }

@@ -16,16 +16,16 @@ use super::put;
 use super::receiving::{Receiving, Stream, Wanted};
 use super::request_body::RequestBody;
 use super::uploads::{Token, Upload, Uploads};
-use super::web_session::{Waiting, WebSession, begin, unexpected};
+use super::web_session::{Waiting, WebSession, unexpected};
+use super::work_to_end::{start, work_to_end};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Partial, RelPath, Resume};
+use crate::files::{Partial, RelPath, Resume, SeenAt};
 use crate::limits;
 use crate::machine::source::Source;
 use crate::server::desk::Desk;
 use crate::server::desk::inbox_room::InboxRoom;
-use crate::server::desk::jobs::work::Worked;
 use crate::server::desk::op::Op;
-use crate::server::desk::outcome::{Begun, Outcome};
+use crate::server::desk::outcome::Outcome;
 
 const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -63,34 +63,17 @@ pub fn prefix(headers: &HeaderMap) -> Result<Option<Resume>> {
 /// # Errors
 /// [`Kind::NotFound`] if nothing is left; those of the gate and the store.
 pub async fn left(web_session: &Arc<WebSession>, path: RelPath, method: &'static str) -> Result<Answer> {
-    let begun = web_session.step(move |desk| begin(desk, Op::FindPartial(path), method));
-    let mut begun = begun.await?;
-    loop {
-        match begun {
-            Begun::Done(Ok(Outcome::Partial(Partial { len, hash }))) => {
-                let mut answer = answer(StatusCode::NO_CONTENT);
-                set(&mut answer, PREFIX, format_args!("{len} {hash}"));
-                answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                return Ok(answer);
-            }
-            Begun::Work(work) => {
-                let class = work.class();
-                let step = move |desk: &mut Desk, waiting: &mut Waiting| {
-                    let tell = &mut |operation, outcome| waiting.tell(operation, outcome);
-                    match desk.may_go_on(work.running()) {
-                        Ok(()) => match desk.work(work, tell) {
-                            Worked::On(work) => Ok(Begun::Work(work)),
-                            Worked::Done(done) => Ok(Begun::Done(Ok(done?))),
-                            Worked::Waits(_) | Worked::Put(_) => Err(unexpected()),
-                        },
-                        Err(error) => Err(desk.drop_work(work, error, tell)),
-                    }
-                };
-                begun = web_session.change(class, step).await?;
-            }
-            _ => return Err(unexpected()),
-        }
-    }
+    let op = (Op::FindPartial(path), SeenAt::ANYTHING);
+    let begin = move |desk: &mut Desk, waiting: &mut Waiting| start(desk, waiting, op, method);
+    let Partial { len, hash } = work_to_end(web_session, 1, begin, |ended| match ended.outcome()? {
+        Outcome::Partial(partial) => Ok(partial),
+        _ => Err(unexpected()),
+    })
+    .await?;
+    let mut answer = answer(StatusCode::NO_CONTENT);
+    set(&mut answer, PREFIX, format_args!("{len} {hash}"));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
 }
 
 /// Whether a request says that it is the whole of an upload or not; none if it says nothing of it.

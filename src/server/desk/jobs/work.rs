@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::files::Upload;
 use crate::limits;
 use crate::machine::turns::Class;
-use crate::server::desk::outcome::Outcome;
+use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::running::{OperationId, Running};
 use crate::server::desk::uploads::Put;
 use crate::server::desk::{Desk, Earlier};
@@ -56,6 +56,18 @@ impl Worked {
     /// There is more to do of this.
     pub(super) fn on(job: Box<dyn Job>, running: Running) -> Worked {
         Worked::On(Work { job, running })
+    }
+}
+
+impl From<Worked> for Begun {
+    fn from(worked: Worked) -> Begun {
+        match worked {
+            Worked::On(work) => Begun::Work(work),
+            Worked::Waits(operation) => Begun::Waits(operation),
+            Worked::Put(Ok(put)) => Begun::Put(put),
+            Worked::Put(Err(error)) => Begun::Done(Err(error)),
+            Worked::Done(done) => Begun::Done(done),
+        }
     }
 }
 
