@@ -2,8 +2,10 @@
 
 #[cfg(feature = "server")]
 use crate::byte_size::render_size;
+use crate::error::Result;
 #[cfg(feature = "server")]
 use crate::files::HomeTerms;
+use crate::files::RelPath;
 
 /// So many bytes in so many files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,6 +32,31 @@ impl Sum {
 
     pub(super) fn has_all_of(self, other: Sum) -> bool {
         self.bytes >= other.bytes && self.files >= other.files
+    }
+}
+
+/// Room that is promised to an upload on its way.
+pub(super) trait Promised {
+    /// Promises so much in all, to what goes to this path.
+    ///
+    /// # Errors
+    /// [`Kind::Quota`](crate::error::Kind::Quota) if there is no room for it: then as much is promised as before.
+    fn raise(&mut self, path: &RelPath, sum: Sum) -> Result<()>;
+
+    /// Promises no more than this.
+    fn lower(&mut self, sum: Sum);
+
+    /// Nobody brings bytes for now: what has not come is others' room.
+    fn rest(&mut self, came: u64) {
+        self.lower(Sum::file(came));
+    }
+
+    /// Somebody is about to bring the rest of what was announced.
+    ///
+    /// # Errors
+    /// As [`Promised::raise`].
+    fn claim_rest(&mut self, path: &RelPath, announced: Option<u64>, came: u64) -> Result<()> {
+        self.raise(path, Sum::file(announced.unwrap_or(0).max(came)))
     }
 }
 

@@ -4,12 +4,13 @@
 //! One batch gathers while the one before it is committed on another thread; the one behind waits for that, so all commits
 //! stay in the order of the operations, and so do their outcomes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::locking::UnderWay;
-use super::running::Running;
+use super::running::{OperationId, Running};
 use crate::error::{Error, Result};
-use crate::files::{Done, Overwrite, Prepared, RelPath, Store, Upload, untold};
+use crate::files::{Done, Overwrite, Prepared, RelPath, Store, Upload, one_each, untold};
 use crate::limits;
 use crate::machine::background::Background;
 use crate::machine::turns;
@@ -45,14 +46,44 @@ enum Change {
 /// A batch that another thread commits.
 struct Committing {
     order: Vec<Unanswered>,
-    results: Background<Vec<Result<Done>>>,
+    results: Background<Results>,
 }
 
 struct Unanswered {
     is_file: bool,
     running: Running,
-    /// Not committed, for this reason.
-    refused: Option<Error>,
+}
+
+/// What is to be committed of each operation, or why it may not be.
+struct Ready {
+    changes: Vec<(OperationId, Result<Prepared>)>,
+    /// Held until all of them are there.
+    under_way: Vec<UnderWay>,
+}
+
+/// What became of the change of each operation.
+type Results = BTreeMap<OperationId, Result<Done>>;
+
+impl Ready {
+    fn commit(self, store: &dyn Store) -> Results {
+        let mut results = Results::new();
+        let (mut operations, mut changes) = (Vec::new(), Vec::new());
+        for (operation, change) in self.changes {
+            match change {
+                Ok(change) => {
+                    operations.push(operation);
+                    changes.push(change);
+                }
+                Err(refused) => {
+                    results.insert(operation, Err(refused));
+                }
+            }
+        }
+        let done = one_each(store.commit(changes), operations.len());
+        results.extend(operations.into_iter().zip(done));
+        drop(self.under_way);
+        results
+    }
 }
 
 impl Pending {
@@ -102,13 +133,9 @@ impl Batch {
     /// for and told of first.
     pub(super) fn commit_aside(&mut self, store: &Arc<dyn Store>, may: May<'_>, told: Told<'_>) {
         self.settle(told);
-        let (changes, under_way, order) = self.take_pending(may);
+        let (ready, order) = self.take_pending(may);
         let store = Arc::clone(store);
-        let results = Background::start(move || {
-            let results = store.commit(changes);
-            drop(under_way);
-            results
-        });
+        let results = Background::start(move || ready.commit(&*store));
         self.committing = Some(Committing { order, results });
     }
 
@@ -116,9 +143,8 @@ impl Batch {
     pub(super) fn commit(&mut self, store: &Arc<dyn Store>, may: May<'_>, told: Told<'_>) {
         self.settle(told);
         if !self.pending.is_empty() {
-            let (changes, under_way, order) = self.take_pending(may);
-            let results = turns::block_in_place(|| store.commit(changes));
-            drop(under_way);
+            let (ready, order) = self.take_pending(may);
+            let results = turns::block_in_place(|| ready.commit(&**store));
             tell(order, results, told);
         }
     }
@@ -137,14 +163,14 @@ impl Batch {
         self.pending.clear();
     }
 
-    fn take_pending(&mut self, may: May<'_>) -> (Vec<Prepared>, Vec<UnderWay>, Vec<Unanswered>) {
-        let mut all_under_way = Vec::new();
-        let (mut changes, mut order) = (Vec::with_capacity(self.pending.len()), Vec::with_capacity(self.pending.len()));
+    fn take_pending(&mut self, may: May<'_>) -> (Ready, Vec<Unanswered>) {
+        let mut ready = Ready { changes: Vec::with_capacity(self.pending.len()), under_way: Vec::new() };
+        let mut order = Vec::with_capacity(self.pending.len());
         for Pending { what, running } in self.pending.drain(..) {
             let is_file = matches!(what, Change::File(_));
             let change = match what {
                 Change::File(mut upload) => may(&running).map(|(overwrite, under_way)| {
-                    all_under_way.push(under_way);
+                    ready.under_way.push(under_way);
                     if overwrite == Overwrite::Refused {
                         upload.refuse_overwrite();
                     }
@@ -153,26 +179,16 @@ impl Batch {
                 // It is there since it was asked for, and only its sync is left.
                 Change::Named(change) => Ok(change),
             };
-            let refused = match change {
-                Ok(change) => {
-                    changes.push(change);
-                    None
-                }
-                Err(error) => Some(error),
-            };
-            order.push(Unanswered { is_file, running, refused });
+            ready.changes.push((running.id(), change));
+            order.push(Unanswered { is_file, running });
         }
-        (changes, all_under_way, order)
+        (ready, order)
     }
 }
 
-fn tell(order: Vec<Unanswered>, results: Vec<Result<Done>>, told: Told<'_>) {
-    let mut results = results.into_iter();
-    for Unanswered { running, refused, .. } in order {
-        let result = match refused {
-            Some(error) => Err(error),
-            None => results.next().unwrap_or_else(|| Err(untold())),
-        };
+fn tell(order: Vec<Unanswered>, mut results: Results, told: Told<'_>) {
+    for Unanswered { running, .. } in order {
+        let result = results.remove(&running.id()).unwrap_or_else(|| Err(untold()));
         told(running, result);
     }
 }

@@ -8,15 +8,14 @@ use rustix::fs::{AtFlags, FileType, Stat, fstat, statat};
 use rustix::io::Errno;
 
 use super::account::{Account, Bound, Promise, Sum};
-use super::commit::keep_old_one;
 use super::jail::Jail;
 use super::names::{check_below, look, look_below, refuse_special, rename_new, replace_with, sum_of_file, sync};
 use super::owned::{Going, Share, Sums};
+use super::replace::{Old, Replaced};
 use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
 use super::taking::{Found, Taken, Taking};
-use super::trash::{self, Trash};
 use super::tree::{Change, Tree};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath, Seen, SeenAt, Stored};
@@ -40,13 +39,9 @@ struct Moved {
     owned: Sums,
     /// All of those that say now that they are the mover's.
     marked: Sum,
-    /// The file that it replaced, if that is not kept.
-    replaced: Sum,
-    /// What it replaced, if that counts for who put it there.
-    going: Option<Going>,
+    /// What has become of what it replaced.
+    replaced: Replaced,
     stored: Stored,
-    /// The trash, if what was replaced is in it.
-    trash: Option<Arc<Trash>>,
 }
 
 impl End<'_> {
@@ -154,14 +149,13 @@ fn take_and_move(
         if moved.stored == Stored::Same {
             return Ok(moved.stored);
         }
-        let (stored, going) = (moved.stored, moved.going);
-        let moved = Moved { going: None, ..moved };
+        let stored = moved.stored;
         // What comes is counted before what goes is not: nobody is over a bound in between.
         let into_share = promise.take_if(|promise| promise.share().is_some());
         to.jail().owned(to.path, to.stage.owner.as_ref(), (Sum::NONE, moved.marked), into_share);
         count(from, to, &moved, promise);
         count_owned(from, to, &moved, taking);
-        going.into_iter().for_each(Going::gone);
+        moved.replaced.going.into_iter().for_each(Going::gone);
         from.jail().tell(from.path, Change::Moves);
         to.jail().tell(to.path, Change::Moves);
         drop(alone);
@@ -170,7 +164,7 @@ fn take_and_move(
             work();
         }
         if durable {
-            moved.trash.map_or(Ok(()), |trash| sync(to.path, &trash.dir))?;
+            moved.replaced.trash.map_or(Ok(()), |trash| sync(to.path, &trash.dir))?;
             sync(to.path, &to_dir)?;
             sync(from.path, &from_dir).map_err(|error| from.told(error))?;
         }
@@ -283,8 +277,8 @@ fn put(
     // As far as it can be known: what will not be moved stays whose it is.
     refuse(from, to, (&stat, there.as_ref()), replace)?;
     if is_same_place((from, (from_dir, from_name)), (to, (to_dir, to_name)))? {
-        let (sum, marked, replaced, owned) = (Sum::NONE, Sum::NONE, Sum::NONE, Sums::new());
-        return Ok(Moved { stat, sum, owned, marked, replaced, going: None, stored: Stored::Same, trash: None });
+        let (sum, marked, owned, replaced) = (Sum::NONE, Sum::NONE, Sums::new(), Replaced::default());
+        return Ok(Moved { stat, sum, owned, marked, replaced, stored: Stored::Same });
     }
     // Before it is moved: nothing is to come there that cannot be counted, and nothing that has come to be told that it failed.
     let Found { sum, marked, owned, own: _ } = match found {
@@ -293,45 +287,33 @@ fn put(
         None => Found::default(),
     };
     let stored = if there.is_some() { Stored::Replaced } else { Stored::Created };
-    let (mut replaced, mut kept_in) = (there.as_ref().map_or(Sum::NONE, sum_of_file), None);
-    let mut going = Going::of(to.jail(), to.path, (to_dir, to_name), there.as_ref());
-    let mut give = || {
-        let done = if replace && !is_folder {
-            let trash = to.stage.trash().map_err(|err| to.failed(err))?;
+    let given = if replace && !is_folder {
+        let trash = to.stage.trash().map_err(|err| to.failed(err))?;
+        let old = Old {
             // With two names of one file one name goes, and nothing of it is lost.
-            let old = there.as_ref().filter(|old| !is_same_file(old, &stat));
-            let kept = keep_old_one(trash.as_deref(), old, (to_dir, to_name), to.path);
-            let kept = kept.map_err(|err| to.failed(err))?;
-            let done = replace_with(&stat, (from_dir, from_name), (to_dir, to_name), false);
-            match (&done, kept) {
-                (Ok(()), Some(_)) => {
-                    kept_in.clone_from(&trash);
-                    going = None;
-                    trash::left(to.jail(), to.path, Some(std::mem::take(&mut replaced)));
-                }
-                (Err(_), kept) => kept.into_iter().for_each(|kept| kept.undo((to_dir, to_name))),
-                (Ok(()), None) => {}
-            }
-            done
-        } else {
-            let can = to.stage.can(&to.parent()?.0).map_err(|err| to.failed(err))?;
-            rename_new(can.new_name, from_dir, from_name, to_dir, to_name)
+            stat: there.as_ref().filter(|old| !is_same_file(old, &stat)),
+            sum: there.as_ref().map_or(Sum::NONE, sum_of_file),
+            going: Going::of(to.jail(), to.path, (to_dir, to_name), there.as_ref()),
         };
-        done.map_err(|err| match err {
-            Errno::XDEV => on_another_file_system(from, to),
-            Errno::INVAL if is_folder => into_itself(from),
-            // A file over a folder it is in itself.
-            Errno::NOTEMPTY if !is_folder => to.failed(Errno::ISDIR),
-            err => to.failed(err),
-        })
+        let put = || replace_with(&stat, (from_dir, from_name), (to_dir, to_name), false);
+        old.replace(to.jail(), trash, ((to_dir, to_name), to.path), put)
+    } else {
+        let can = to.stage.can(&to.parent()?.0).map_err(|err| to.failed(err))?;
+        rename_new(can.new_name, from_dir, from_name, to_dir, to_name).map(|()| Replaced::default())
     };
-    give()?;
+    let replaced = given.map_err(|err| match err {
+        Errno::XDEV => on_another_file_system(from, to),
+        Errno::INVAL if is_folder => into_itself(from),
+        // A file over a folder it is in itself.
+        Errno::NOTEMPTY if !is_folder => to.failed(Errno::ISDIR),
+        err => to.failed(err),
+    })?;
     to.jail().tree().arrived();
     if replace || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         from.jail().tree().moved();
         to.jail().tree().moved();
     }
-    Ok(Moved { stat, sum, owned, marked, replaced, going, stored, trash: kept_in })
+    Ok(Moved { stat, sum, owned, marked, replaced, stored })
 }
 
 /// Whether it matters to anybody what there is.
@@ -371,8 +353,8 @@ fn count(from: &End<'_>, to: &End<'_>, moved: &Moved, promise: Option<Promise>) 
         // Where both ends count together, as much is there as before.
         let come = if has(&out, account) { Sum::NONE } else { moved.sum };
         match promise.take_if(|promise| promise.is_of(account)) {
-            Some(promise) => promise.settle(moved.replaced, come),
-            None => account.change(moved.replaced, come),
+            Some(promise) => promise.settle(moved.replaced.sum, come),
+            None => account.change(moved.replaced.sum, come),
         }
     }
     if FileType::from_raw_mode(moved.stat.st_mode) == FileType::Directory {

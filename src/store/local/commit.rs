@@ -17,9 +17,9 @@ use super::jail::Jail;
 use super::names::{Made, Touched, look, name_staged, refuse_special};
 use super::owned::Going;
 use super::partial;
+use super::replace::Old;
 use super::source::{meta, mtime};
 use super::staging::Stage;
-use super::trash::{self, Kept, Trash, is_worth_keeping};
 use super::trash_room::{self, Room};
 use super::upload::LocalUpload;
 use super::{keep_old, may_come, numbered, placed, properties, record, sync};
@@ -32,41 +32,25 @@ use crate::limits;
 
 /// [`crate::files::Store::commit`].
 pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Prepared>) -> Vec<Result<Done>> {
-    let (mut uploads, mut folders, mut order) = (Vec::new(), Vec::new(), Vec::with_capacity(changes.len()));
-    for prepared in changes {
-        match stage.prepared().take(prepared) {
-            Ok(Change::File(upload)) => {
-                order.push(Ok(Which::File));
-                uploads.push(finish(upload));
-            }
-            Ok(Change::Folder(made)) => {
-                order.push(Ok(Which::Folder));
-                folders.push(Ok(made));
-            }
-            Ok(Change::Restored(touched)) => {
-                order.push(Ok(Which::Restored));
-                folders.push(Ok(Made { count: 0, touched }));
-            }
-            Err(error) => order.push(Err(error)),
-        }
-    }
+    let ready = |prepared| match stage.prepared().take(prepared)? {
+        Change::File(upload) => Ok(Change::File(finish(upload)?)),
+        change @ (Change::Folder(_) | Change::Restored(_)) => Ok(change),
+    };
+    let mut changes: Vec<Result<Change>> = changes.into_iter().map(ready).collect();
     if durable {
-        sync::data(&mut uploads);
+        sync::data(&mut changes);
     }
-    sync::handed_over(&mut uploads);
-    let mut placed: Vec<Result<Placed>> =
-        uploads.into_iter().map(|upload| upload.and_then(|upload| place_known(jail, stage, *upload))).collect();
+    sync::handed_over(&mut changes);
+    let place = |change| match change {
+        Change::File(upload) => place_known(jail, stage, *upload),
+        Change::Folder(made) => Ok(There { done: Done::Folder { made: made.count }, touched: made.touched }),
+        Change::Restored(touched) => Ok(There { done: Done::Restored, touched }),
+    };
+    let mut there: Vec<Result<There>> = changes.into_iter().map(|change| change.and_then(place)).collect();
     if durable {
-        sync::directories(&mut placed, &mut folders);
+        sync::directories(&mut there);
     }
-    let (mut placed, mut folders) = (placed.into_iter(), folders.into_iter());
-    let lost = || Error::new(Kind::Internal, "a change of this commit is lost");
-    let done = order.into_iter().map(|which| match which? {
-        Which::File => placed.next().unwrap_or_else(|| Err(lost())).map(|placed| Done::File(placed.committed)),
-        Which::Folder => folders.next().unwrap_or_else(|| Err(lost())).map(|made| Done::Folder { made: made.count }),
-        Which::Restored => folders.next().unwrap_or_else(|| Err(lost())).map(|_| Done::Restored),
-    });
-    done.collect()
+    there.into_iter().map(|there| there.map(|there| there.done)).collect()
 }
 
 /// What a store has prepared.
@@ -77,19 +61,12 @@ pub(super) enum Change {
     Restored(Touched),
 }
 
-/// Of which of the two lists a change is the next one.
-enum Which {
-    File,
-    Folder,
-    Restored,
-}
-
-/// An upload in its place.
-pub(super) struct Placed {
-    committed: Committed,
-    pub(super) path: RelPath,
-    /// The directories that have changed: the one it is in, and that of the trash if what it replaced is kept there.
-    pub(super) dirs: [Option<Arc<Dir>>; 2],
+/// A change that everybody sees, and that stays once its directories are on the disk.
+pub(super) struct There {
+    pub(super) done: Done,
+    /// The directories that have changed, and for what: of a file the one it is in, and that of the trash if what it replaced is kept
+    /// there.
+    pub(super) touched: Touched,
 }
 
 /// What came of putting an upload over a file.
@@ -130,7 +107,7 @@ fn finish(mut upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
 }
 
 /// [`place`], and remembers what is put there where one file can have its name in several spellings.
-fn place_known(jail: &Jail, stage: &Stage, upload: LocalUpload) -> Result<Placed> {
+fn place_known(jail: &Jail, stage: &Stage, upload: LocalUpload) -> Result<There> {
     if !stage.is_beside() || upload.temp.can.exact {
         return place(jail, stage, upload);
     }
@@ -146,7 +123,7 @@ fn place_known(jail: &Jail, stage: &Stage, upload: LocalUpload) -> Result<Placed
 }
 
 /// Puts a staged file in its place if the condition holds.
-fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> {
+fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<There> {
     let hash = upload.hash();
     let mtime = match upload.spec.mtime {
         Some(mtime) => mtime,
@@ -194,7 +171,9 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
         // What somebody else has begun for that name is not of this upload.
         partial::forget(&upload);
     }
-    Ok(Placed { committed, path: upload.path, dirs: [Some(dir), trash] })
+    let in_trash = trash.map(|trash| (upload.path.clone(), trash));
+    let touched = in_trash.into_iter().chain([(upload.path, dir)]).collect();
+    Ok(There { done: Done::File(committed), touched })
 }
 
 /// Gives an upload its name if nothing has it, and says where.
@@ -318,7 +297,7 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: Arc<Dir>,
     let temp = &mut upload.temp;
     let old = look(&dir, name).map_err(|err| failed(&path, err))?;
     refuse_special(old.as_ref(), &path)?;
-    let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), Sum::NONE);
+    let (kind, mut sum) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), Sum::NONE);
     if old.is_some_and(|old| stage.placed.has_as_another(&old, (&*dir, name), &path)) {
         return Err(placed::refusal(&path));
     }
@@ -334,30 +313,21 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: Arc<Dir>,
             let mode = upload.spec.mode.map_or(before, |source| source.over(before));
             fchmod(&temp.file, Mode::from_raw_mode(mode.bits())).map_err(|err| failed(&path, err))?;
         }
-        before = Sum::file(meta(&old).size);
+        sum = Sum::file(meta(&old).size);
     }
     let staged = stage.give_name(temp, name).map_err(|err| failed(&path, err))?;
     let trash = stage.trash().map_err(|err| failed(&path, err))?;
     let going = Going::of(jail, &path, (&dir, name), old.as_ref());
-    let kept = keep_old_one(trash.as_deref(), old.as_ref(), (&dir, name), &path).map_err(|err| failed(&path, err))?;
-    if let Err(err) = renameat(&temp.dir, staged, &*dir, name) {
-        kept.into_iter().for_each(|kept| kept.undo((&dir, name)));
-        return Err(failed(&path, err));
-    }
-    let is_kept = kept.is_some();
-    match is_kept {
-        true => {
-            trash::left(jail, &path, Some(before));
-            before = Sum::NONE;
-        }
-        false => going.into_iter().for_each(Going::gone),
-    }
-    jail.settled(upload, before);
+    let old = Old { stat: old.as_ref(), sum, going };
+    let put = || renameat(&temp.dir, staged, &*dir, name);
+    let replaced = old.replace(jail, trash, ((&dir, name), &path), put).map_err(|err| failed(&path, err))?;
+    replaced.going.into_iter().for_each(Going::gone);
+    jail.settled(upload, replaced.sum);
     if kind == Some(FileType::Symlink) {
         jail.tree().moved();
     }
     let stored = if kind.is_some() { Stored::Replaced } else { Stored::Created };
-    Ok(Over { dir, stored, trash: trash.filter(|_| is_kept).map(|trash| trash.dir.clone()) })
+    Ok(Over { dir, stored, trash: replaced.trash.map(|trash| trash.dir.clone()) })
 }
 
 /// Lets a staged file keep what the one of this name does. Says whether that is anything.
@@ -371,23 +341,6 @@ fn keep_properties(mode: Option<SourceMode>, file: &File, dir: &Dir, name: &[u8]
     let is_kept = properties::copy_of(dir, name, file);
     fchmod(file, own)?;
     Ok(is_kept)
-}
-
-/// Has what is replaced stay in the trash, if anything is kept there. Nothing where it is on a file system of its own.
-pub(super) fn keep_old_one<'a>(
-    trash: Option<&'a Trash>,
-    old: Option<&Stat>,
-    place: (&Dir, &[u8]),
-    path: &RelPath,
-) -> Result<Option<Kept<'a>>, Errno> {
-    match (trash, old) {
-        (Some(trash), Some(old)) if is_worth_keeping(old) => match trash.keep(place, path) {
-            Ok(kept) => Ok(Some(kept)),
-            Err(Errno::XDEV) => Ok(None),
-            Err(err) => Err(err),
-        },
-        _ => Ok(None),
-    }
 }
 
 /// Whether it is the same file with the same content, as far as a file system tells: any write changes a time.

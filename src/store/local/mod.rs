@@ -26,6 +26,7 @@ mod probe;
 mod properties;
 mod record;
 mod remove;
+mod replace;
 mod root;
 mod seen;
 mod source;

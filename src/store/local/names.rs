@@ -11,15 +11,14 @@ use rustix::io::Errno;
 
 use super::account::{Account, Sum};
 use super::capabilities::NewName;
-use super::commit::keep_old_one;
 use super::jail::{Jail, open_directory};
 use super::measure::{self, Beyond, Room};
 use super::owned::{Going, Share};
+use super::replace::{Old, Replaced};
 use super::root::is_same_file;
 use super::seen;
 use super::source::meta;
 use super::staging::Stage;
-use super::trash;
 use super::tree::Change;
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath, SeenAt, Stored};
@@ -122,7 +121,7 @@ pub(super) fn rename(
         check_below(from, to, &from_dir, from_name)?;
     }
     let there = look(&to_dir, to_name).map_err(|err| Error::file(to, err.into()))?;
-    let (stored, replaced) = match &there {
+    let (stored, sum) = match &there {
         // Its own name, or the same one in another spelling.
         Some(there) if from == to || (stat.st_nlink == 1 && is_same_file(there, &stat)) => (Stored::Same, Sum::NONE),
         // With two names of one file one name goes, and what is counted under it.
@@ -130,32 +129,19 @@ pub(super) fn rename(
         None => (Stored::Created, Sum::NONE),
     };
     // rename(2) would put a directory over an empty one.
-    let (mut replaced, mut kept_in, mut going) = (replaced, None, None);
     let renamed = if replace && !directory {
         let old = there.as_ref().filter(|old| !is_same_file(old, &stat));
         refuse_special(old, to)?;
         let trash = stage.trash().map_err(|err| Error::file("the trash", err))?;
-        if stored == Stored::Replaced && jail.tree().is_shared() {
-            going = Going::of(jail, to, (&to_dir, to_name), there.as_ref());
-        }
-        let kept = keep_old_one(trash.as_deref(), old, (&to_dir, to_name), to);
-        let kept = kept.map_err(|err| Error::file(to, err.into()))?;
-        let done = replace_with(&stat, (&from_dir, from_name), (&to_dir, to_name), from == to);
-        match (&done, kept) {
-            (Ok(()), Some(_)) => {
-                kept_in.clone_from(&trash);
-                trash::left(jail, to, Some(replaced));
-                // Those that count the home count it still.
-                (replaced, going) = (Sum::NONE, None);
-            }
-            (Err(_), Some(kept)) => kept.undo((&to_dir, to_name)),
-            (_, None) => {}
-        }
-        done
+        let is_counted = stored == Stored::Replaced && jail.tree().is_shared();
+        let going = there.as_ref().filter(|_| is_counted);
+        let going = going.and_then(|there| Going::of(jail, to, (&to_dir, to_name), Some(there)));
+        let put = || replace_with(&stat, (&from_dir, from_name), (&to_dir, to_name), from == to);
+        Old { stat: old, sum, going }.replace(jail, trash, ((&to_dir, to_name), to), put)
     } else {
-        rename_new(can.new_name, &from_dir, from_name, &to_dir, to_name)
+        rename_new(can.new_name, &from_dir, from_name, &to_dir, to_name).map(|()| Replaced::default())
     };
-    renamed.map_err(|err| match err {
+    let replaced = renamed.map_err(|err| match err {
         // A file over a folder it is in itself.
         Errno::NOTEMPTY if !directory => Error::file(to, Errno::ISDIR.into()),
         Errno::XDEV => Error::new(Kind::CrossDevice, from.said_with(to, "is on another file system")),
@@ -166,11 +152,11 @@ pub(super) fn rename(
     if replace || kind != FileType::RegularFile {
         jail.tree().moved();
     }
-    count(jail, (from, to), (!directory).then(|| sum_of_file(&stat)), replaced);
-    going.into_iter().for_each(Going::gone);
+    count(jail, (from, to), (!directory).then(|| sum_of_file(&stat)), replaced.sum);
+    replaced.going.into_iter().for_each(Going::gone);
     drop(alone);
     if durable {
-        kept_in.map_or(Ok(()), |trash| sync(to, &trash.dir))?;
+        replaced.trash.map_or(Ok(()), |trash| sync(to, &trash.dir))?;
         sync(to, &to_dir)?;
         sync(from, &from_dir)?;
     }

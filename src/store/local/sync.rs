@@ -11,11 +11,10 @@ use rustix::fs::{fdatasync, fstat, fsync, syncfs};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use super::super::file_system::is_of_this_machine;
-use super::commit::Placed;
-use super::names::Made;
+use super::commit::{Change, There};
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Upload};
+use crate::files::{Done, RelPath, Upload};
 use crate::limits;
 
 /// The file systems that were synced as a whole, and how that went; none for one where that syncs nothing. Mostly one: staging
@@ -44,13 +43,13 @@ impl Devices {
 /// opened before the error; through one that was opened later only if nobody has been told yet, and `sync` or another batch may have been.
 /// So it is asked through the file of the batch that was opened first: what could not be written of any of them failed after that, and
 /// nobody has asked through it before.
-pub(super) fn data(uploads: &mut [Result<Box<LocalUpload>>]) {
-    let together = uploads.iter().flatten().count() >= limits::SYNC_TOGETHER;
+pub(super) fn data(changes: &mut [Result<Change>]) {
+    let mut by_age: Vec<_> = changes.iter_mut().filter(|slot| upload_of(slot).is_some()).collect();
+    by_age.sort_by_key(|slot| upload_of(slot).map(|upload| upload.temp.opened));
+    let together = by_age.len() >= limits::SYNC_TOGETHER;
     let mut devices = Devices::default();
-    let mut by_age: Vec<_> = uploads.iter_mut().collect();
-    by_age.sort_by_key(|slot| slot.as_ref().ok().map(|upload| upload.temp.opened));
     for slot in by_age {
-        let Ok(upload) = slot else { continue };
+        let Some(upload) = upload_of(slot) else { continue };
         let file = &upload.temp.file;
         // What the kernel began to write long ago is told to the file itself, whatever was opened before it.
         let alone = !together || upload.len() >= limits::WRITE_BACK;
@@ -64,14 +63,22 @@ pub(super) fn data(uploads: &mut [Result<Box<LocalUpload>>]) {
 /// Has the file systems of others say that they have what the staged files hold: those of a network or of a program may tell only at a
 /// close that a quota or a disk was full, and a file that is dropped hears nothing. Also after a sync, which such a program may never be
 /// asked for, or say yes to without more. On the file systems of this machine, where a write tells, nothing is done.
-pub(super) fn handed_over(uploads: &mut [Result<Box<LocalUpload>>]) {
-    for slot in uploads {
-        let Ok(upload) = slot else { continue };
+pub(super) fn handed_over(changes: &mut [Result<Change>]) {
+    for slot in changes {
+        let Some(upload) = upload_of(slot) else { continue };
         if !upload.temp.can.syncs
             && let Err(err) = close_once(&upload.temp.file)
         {
             *slot = Err(upload.failed(err));
         }
+    }
+}
+
+/// The upload that this is, unless it has failed.
+fn upload_of(change: &Result<Change>) -> Option<&LocalUpload> {
+    match change {
+        Ok(Change::File(upload)) => Some(upload),
+        Ok(Change::Folder(_) | Change::Restored(_)) | Err(_) => None,
     }
 }
 
@@ -89,12 +96,13 @@ fn close_once(file: impl AsFd) -> io::Result<()> {
 ///
 /// That the folder itself, which a file was renamed into, is there after a power cut is not asked for: whoever syncs a directory on a file
 /// system with a journal has all on the disk that came before, and so its own name.
-pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Made>]) {
+pub(super) fn directories(there: &mut [Result<There>]) {
     let mut synced: Vec<(Arc<Dir>, Result<(), Errno>)> = Vec::new();
-    let of_files = placed.iter().flatten().flat_map(|placed| placed.dirs.iter().flatten());
-    let of_folders = made.iter().flatten().flat_map(|made| made.touched.iter().map(|(_, dir)| dir));
+    let is_file = |there: &&There| matches!(there.done, Done::File(_));
+    let of_files = there.iter().flatten().filter(is_file);
+    let of_folders = there.iter().flatten().filter(|there| !is_file(there));
     // Folders were made first, and so the directory that is asked through was opened before anything was changed.
-    for dir in of_folders.chain(of_files) {
+    for (_, dir) in of_folders.chain(of_files).flat_map(|there| &there.touched) {
         if !synced.iter().any(|(known, _)| Arc::ptr_eq(known, dir)) {
             synced.push((Arc::clone(dir), Ok(())));
         }
@@ -108,16 +116,9 @@ pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Made
         Some((_, result)) => *result,
         None => Ok(()),
     };
-    for slot in placed {
-        let Ok(placed) = slot else { continue };
-        if let Some(err) = placed.dirs.iter().flatten().find_map(|dir| result_of(dir).err()) {
-            *slot = Err(failed(&placed.path, err));
-        }
-    }
-    for slot in made {
-        let Ok(folders) = slot else { continue };
-        let error =
-            folders.touched.iter().find_map(|(path, dir)| result_of(dir).map_err(|err| failed(path, err)).err());
+    for slot in there {
+        let Ok(change) = slot else { continue };
+        let error = change.touched.iter().find_map(|(path, dir)| result_of(dir).map_err(|err| failed(path, err)).err());
         if let Some(error) = error {
             *slot = Err(error);
         }

@@ -25,6 +25,7 @@ use crate::files::{
 };
 use crate::holes::without_zeros;
 use crate::limits;
+use crate::store::bounds::Promised;
 
 /// An upload to a [`super::LocalStore`].
 pub(super) struct LocalUpload {
@@ -276,15 +277,15 @@ impl Upload for LocalUpload {
     }
 
     fn rest(&mut self) {
-        let came = Sum::file(self.len());
+        let came = self.len();
         if let Some(promise) = &mut self.promise {
-            promise.lower(came);
+            promise.rest(came);
         }
     }
 
     fn claim_room(&mut self) -> Result<()> {
-        let all = Sum::file(self.spec.size.unwrap_or(0).max(self.len()));
-        self.promise.as_mut().map_or(Ok(()), |promise| promise.raise(&self.path, all))
+        let (announced, came) = (self.spec.size, self.len());
+        self.promise.as_mut().map_or(Ok(()), |promise| promise.claim_rest(&self.path, announced, came))
     }
 
     fn compare(&mut self, most: u64) -> Result<Compared> {

@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Usage};
 use crate::limits;
 use crate::machine::turns::block_in_place;
-use crate::store::bounds::{Limits, Sum};
+use crate::store::bounds::{Limits, Promised, Sum};
 use crate::sync::MutexGuard;
 
 /// A bound on what a home may hold.
@@ -212,27 +212,6 @@ impl Promise {
         Ok(promise)
     }
 
-    /// Promises so much in all.
-    pub(super) fn raise(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
-        if self.sum.has_all_of(sum) {
-            return Ok(());
-        }
-        let more = sum.minus(self.sum);
-        let promise = |account: &mut Account| account.promised = account.promised.plus(more);
-        self.bound.fit(path, |account| account.promised.plus(more), promise)?;
-        self.sum = self.sum.plus(more);
-        Ok(())
-    }
-
-    /// Promises no more than this.
-    pub(super) fn lower(&mut self, sum: Sum) {
-        let less = self.sum.minus(sum);
-        if let Some(account) = self.bound.shared.ledger.lock().account(&self.bound.prefix) {
-            account.promised = account.promised.minus(less);
-        }
-        self.sum = self.sum.minus(less);
-    }
-
     /// All has come, and it is so much: it is about to be put in its place. Others may have filled the home since it was promised.
     pub(super) fn claim(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
         if self.is_claimed {
@@ -264,6 +243,27 @@ impl Promise {
     /// More of it has come, and it will be claimed some time.
     pub(super) fn freshen(&self) {
         self.bound.freshen();
+    }
+}
+
+impl Promised for Promise {
+    fn raise(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
+        if self.sum.has_all_of(sum) {
+            return Ok(());
+        }
+        let more = sum.minus(self.sum);
+        let promise = |account: &mut Account| account.promised = account.promised.plus(more);
+        self.bound.fit(path, |account| account.promised.plus(more), promise)?;
+        self.sum = self.sum.plus(more);
+        Ok(())
+    }
+
+    fn lower(&mut self, sum: Sum) {
+        let less = self.sum.minus(sum);
+        if let Some(account) = self.bound.shared.ledger.lock().account(&self.bound.prefix) {
+            account.promised = account.promised.minus(less);
+        }
+        self.sum = self.sum.minus(less);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::files::{
 use crate::limits;
 use crate::machine::turns::block_in_place;
 use crate::outgoing::Payload;
-use crate::store::bounds::Sum;
+use crate::store::bounds::{Promised, Sum};
 
 /// What a store has prepared.
 pub(super) enum Change {
@@ -431,15 +431,15 @@ impl Upload for S3Upload {
     }
 
     fn rest(&mut self) {
-        let came = Sum::file(self.len());
+        let came = self.len();
         if let Some(promise) = &mut self.promise {
-            promise.lower(came);
+            promise.rest(came);
         }
     }
 
     fn claim_room(&mut self) -> Result<()> {
-        let all = Sum::file(self.spec.size.unwrap_or(0).max(self.len()));
-        self.promise.as_mut().map_or(Ok(()), |promise| promise.raise(&self.path, all))
+        let (announced, came) = (self.spec.size, self.len());
+        self.promise.as_mut().map_or(Ok(()), |promise| promise.claim_rest(&self.path, announced, came))
     }
 
     fn refuse_overwrite(&mut self) {

@@ -11,6 +11,7 @@ use super::{Account, Bound, Counts, Sum};
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
 use crate::limits;
+use crate::store::bounds::Promised;
 
 /// Room kept free for one upload until this is dropped or the upload is in its place.
 ///
@@ -38,12 +39,7 @@ impl Promise {
         Ok(promise)
     }
 
-    /// Promises so much in all.
-    pub(in crate::store::local) fn raise(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
-        if self.sum.has_all_of(sum) { Ok(()) } else { self.secure(path, sum) }
-    }
-
-    /// The same, and there is room for what was promised before as well, however it came to be promised.
+    /// Promises so much in all, where there is room for what was promised before as well, however it came to be promised.
     pub(in crate::store::local) fn secure(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
         let more = sum.minus(self.sum);
         let bound = Arc::clone(&self.bound);
@@ -148,15 +144,6 @@ impl Promise {
         }
     }
 
-    /// Promises no more than this.
-    pub(in crate::store::local) fn lower(&mut self, sum: Sum) {
-        let less = self.sum.minus(sum);
-        let mut counts = self.bound.account.lock();
-        counts.promised = counts.promised.minus(less);
-        drop(counts);
-        self.sum = self.sum.minus(less);
-    }
-
     /// What was promised is in its place, over what was there before: from now on it is counted there.
     pub(in crate::store::local) fn settle(mut self, before: Sum, after: Sum) {
         let mut counts = self.bound.account.lock();
@@ -211,6 +198,20 @@ impl Promise {
 
     pub(in crate::store::local) fn is_of(&self, account: &Arc<Account>) -> bool {
         Arc::ptr_eq(&self.bound.account, account)
+    }
+}
+
+impl Promised for Promise {
+    fn raise(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
+        if self.sum.has_all_of(sum) { Ok(()) } else { self.secure(path, sum) }
+    }
+
+    fn lower(&mut self, sum: Sum) {
+        let less = self.sum.minus(sum);
+        let mut counts = self.bound.account.lock();
+        counts.promised = counts.promised.minus(less);
+        drop(counts);
+        self.sum = self.sum.minus(less);
     }
 }
 
