@@ -18,8 +18,8 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
 use crate::escape::for_people;
+use crate::files::aside::part_name;
 use crate::files::{Durability, Mtime, RelPath, Store, symlink_target};
-use crate::store::local::part_name;
 use crate::store::{LocalOptions, LocalStore, Staging};
 
 /// A local folder, opened once; nothing a server says can make a download write outside it, whatever links are in it.
@@ -111,7 +111,7 @@ impl Destination {
             Some(_) if !replaces => return Err(failed(Errno::EXIST.into())),
             Some(FileType::RegularFile | FileType::Symlink) => {
                 there.map_or(Ok(()), |there| self.inner.store.check_over(&there, (&dir, name), path))?;
-                let part = part_name(name).map_err(failed)?;
+                let part = part_name(name)?;
                 symlinkat(text, &dir, &*part).map_err(|err| failed(err.into()))?;
                 if let Err(err) = renameat(&dir, &*part, &dir, name) {
                     // What could not be renamed is of no use, and the error says what is wrong.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::answers::Transferred;
 use crate::error::Error;
+use crate::files::aside::{is_aside, is_part};
 use crate::files::{RelPath, is_reserved_name};
-use crate::store::local::{is_aside, is_part};
 
 /// Why something was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! Names for what is beside its place for a while: `.NAME.MARK` and an end that says why.
 
-use super::Hash;
+use super::{Hash, RelPath};
+use crate::error::Result;
 use crate::limits;
+use crate::random;
 
 /// Digits of a mark.
 pub(crate) const MARK: usize = 2 * size_of::<u64>();
@@ -11,6 +13,45 @@ const HASH: usize = 2 * size_of::<Hash>();
 
 /// How the name of something ends that was moved out of the way, or is built up beside its place.
 pub(crate) const ASIDE: &[u8] = b".sealift-aside";
+
+/// How the name of something ends that is not whole yet.
+pub(crate) const PART: &[u8] = b".sealift-part";
+
+/// A mark that nobody can guess: 64 random bits.
+///
+/// # Errors
+/// [`Kind::Internal`](crate::error::Kind::Internal) without random numbers; so for the others.
+fn random_mark() -> Result<String> {
+    Ok(format!("{:016x}", random::number()?))
+}
+
+/// A name for what is moved out of the way for a while, `.NAME.MARK.sealift-aside`.
+pub(crate) fn aside_name(target: &[u8]) -> Result<Vec<u8>> {
+    Ok(hidden(target, Some(&random_mark()?), ASIDE))
+}
+
+/// A path with such a name beside this one, for what is not in its place yet, or not any more.
+///
+/// # Errors
+/// [`Kind::PathTooLong`](crate::error::Kind::PathTooLong) where there can be none.
+pub(crate) fn aside_path(path: &RelPath) -> Result<RelPath> {
+    path.parent().unwrap_or_default().join(&aside_name(path.file_name().unwrap_or_default())?)
+}
+
+/// Whether a name is one of what was moved aside.
+pub(crate) fn is_aside(name: &[u8]) -> bool {
+    name.starts_with(b".") && name.ends_with(ASIDE)
+}
+
+/// A name that nothing else has, for what is not whole yet, `.NAME.MARK.sealift-part`.
+pub(crate) fn part_name(target: &[u8]) -> Result<Vec<u8>> {
+    Ok(hidden(target, Some(&random_mark()?), PART))
+}
+
+/// Whether a name is one of what is not whole yet.
+pub(crate) fn is_part(name: &[u8]) -> bool {
+    name.starts_with(b".") && name.ends_with(PART)
+}
 
 /// What is known of the name that something had before it stood aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,4 +100,39 @@ pub(crate) fn hidden(target: &[u8], mark: Option<&str>, end: &[u8]) -> Vec<u8> {
         _ => target.to_vec(),
     };
     [b".", &*start, mark.as_bytes(), end].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn what_was_moved_aside_is_known_by_its_name_again() {
+        let long = [b'a'; 255];
+        for target in [&b"x"[..], b".x.y", b"x.0123456789abcdef", &long[..222], &long[..223], &long[..224], &long] {
+            let aside = aside_name(target).unwrap();
+            assert!(aside.len() <= 255 && is_aside(&aside) && !is_part(&aside));
+            let others = [&b"other"[..], target, &long[..200]];
+            assert_eq!(name_before(&aside, others.into_iter()), Some(target));
+            let is_cut = aside.len() == 255;
+            assert_eq!(name_before(&aside, std::iter::empty()), (!is_cut).then_some(target));
+        }
+        for no_mark in
+            [&b".sealift-aside"[..], b".x.sealift-aside", b".x.0123.sealift-aside", b"..0123456789abcdef.sealift-aside"]
+        {
+            assert_eq!(name_before(no_mark, std::iter::empty()), None);
+        }
+    }
+
+    #[test]
+    fn a_path_aside_is_in_the_same_folder_if_there_can_be_one() {
+        let path = |text: &str| RelPath::parse(text.as_bytes()).unwrap();
+        let aside = aside_path(&path("d/x")).unwrap();
+        assert_eq!(aside.parent(), Some(path("d")));
+        assert_eq!(name_before(aside.file_name().unwrap(), std::iter::empty()), Some(&b"x"[..]));
+        let longest = path(&vec!["n".repeat(240); 17].join("/"));
+        assert_eq!(longest.as_bytes().len(), limits::PATH_MAX);
+        assert_eq!(aside_path(&longest).unwrap_err().kind(), Kind::PathTooLong);
+    }
 }

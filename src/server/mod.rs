@@ -19,6 +19,7 @@ mod memory;
 mod metrics;
 mod options;
 mod reloaded;
+mod shares;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -14,8 +14,8 @@ use crate::client::connection::Client;
 use crate::client::destination::Destination;
 use crate::client::observer::{Silent, Skip};
 use crate::error::{Error, Kind, Result};
+use crate::files::aside::{aside_path, name_before};
 use crate::files::{Hash, RelPath};
-use crate::store::local::{aside_name, name_before};
 use crate::sync::Mutex;
 
 /// What one run of a mirror has moved aside and has neither put back nor removed yet. Handed to every attempt of the run,
@@ -46,9 +46,7 @@ impl Moved {
     /// For a replacement, with a name beside its own that nothing has.
     pub(super) fn new(replacement: &Replacement) -> Result<Moved> {
         let Replacement { path, gone, make, .. } = replacement;
-        let name = aside_name(path.file_name().unwrap_or_default());
-        let name = name.map_err(|err| Error::new(Kind::Internal, format!("no random bytes: {err}")))?;
-        let aside = path.parent().unwrap_or_default().join(&name)?;
+        let aside = aside_path(path)?;
         let (path, gone, made) = (path.clone(), gone.clone(), make.clone());
         Ok(Moved { path, aside, gone, made, came: Vec::new(), links: Vec::new(), is_going: false })
     }

@@ -19,8 +19,9 @@ use async_std::task::{sleep, spawn};
 
 use self::file::AuditFile;
 use self::queue::Queue;
-use self::shares::{Shares, Verdict};
+use self::shares::AuditShares;
 use super::events::Event;
+use super::shares::Verdict;
 use crate::error::{Error, Kind, Result};
 use crate::files::Rot;
 use crate::limits;
@@ -88,7 +89,7 @@ impl AuditTo {
 /// An audit that is written to.
 pub struct AuditLog {
     queue: Queue,
-    shares: Shares,
+    shares: AuditShares,
 }
 
 /// An audit that is open, and not written to yet.
@@ -111,7 +112,7 @@ impl OpenAudit {
     pub fn open(to: &AuditTo) -> Result<OpenAudit> {
         Ok(OpenAudit {
             file: AuditFile::open(to)?,
-            log: Arc::new(AuditLog { queue: Queue::new(), shares: Shares::new() }),
+            log: Arc::new(AuditLog { queue: Queue::new(), shares: AuditShares::new() }),
         })
     }
 

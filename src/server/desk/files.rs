@@ -117,7 +117,7 @@ impl Desk {
     }
 
     pub(super) fn rename(&self, from: &RelPath, to: &RelPath, replace: bool, running: Running) -> Begun {
-        let renamed = turns::block_in_place(|| match &self.seen {
+        let renamed = turns::block_in_place(|| match running.seen() {
             None => self.store.rename(from, to, replace),
             Some(seen) => self.store.rename_seen(from, to, replace, seen),
         });
@@ -129,7 +129,7 @@ impl Desk {
 
     pub(super) fn supersede(&self, from: &RelPath, to: &RelPath, running: Running) -> Begun {
         let superseded = turns::block_in_place(|| {
-            let (stored, old) = match &self.seen {
+            let (stored, old) = match running.seen() {
                 None => self.store.supersede(from, to)?,
                 Some(seen) => self.store.supersede_seen(from, to, seen)?,
             };

@@ -101,8 +101,6 @@ pub struct Desk {
     preconditions: Preconditions,
     /// Where downloads by links are counted that allow so many.
     downloads: Option<Arc<Downloads>>,
-    /// The operation that begins is only to be done to what was seen there. Boxed, as the desk of a connection that idles has none.
-    seen: Option<Box<SeenAt>>,
     /// What tells the uploads of somebody who came by a link from those of all others who did, if they said so: the hash of what they
     /// alone know.
     sender: Option<Hash>,
@@ -142,7 +140,6 @@ impl Desk {
             hasher: None,
             preconditions: Preconditions::default(),
             downloads: None,
-            seen: None,
             sender: None,
         }
     }
@@ -270,18 +267,9 @@ impl Desk {
     /// [`Desk::begin`] of a removal, another name or a copy that is done only to what was seen at its path, and a change of names only where that was
     /// seen at the other one, if that is still there: decided in the step in which it is done.
     pub fn begin_seen(&mut self, op: Op, seen: SeenAt, name: &'static str, earlier: Earlier<'_>) -> Begun {
-        self.seen = seen.is_said().then(|| Box::new(seen));
-        let begun = self.begin(op, name, earlier);
-        self.seen = None;
-        begun
-    }
-
-    /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
-    /// them, unless this one shares their commit.
-    pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {
         // Dropped when this step is over, and with it what is done in it.
         let (running, _under_way) = match self.let_through(&op, name, earlier) {
-            Ok(passed) => passed,
+            Ok((running, under_way)) => (running.only_to(seen), under_way),
             Err(error) => return Begun::Done(Err(error)),
         };
         match op {
@@ -313,6 +301,12 @@ impl Desk {
             Op::RenewLock { path, lasts } => self.renew_lock(&path, lasts, running),
             Op::Unlock { path, token } => self.unlock(&path, token, running),
         }
+    }
+
+    /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
+    /// them, unless this one shares their commit.
+    pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {
+        self.begin_seen(op, SeenAt::ANYTHING, name, earlier)
     }
 
     /// Lets an operation pass that may be done now.

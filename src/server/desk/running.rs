@@ -18,7 +18,7 @@ use super::session_request::SessionRequest;
 use super::unfinished::Place;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::Result;
-use crate::files::{Partial, RelPath, Removed, StagedId, numbered};
+use crate::files::{Partial, RelPath, Removed, SeenAt, StagedId, numbered};
 
 /// Which operation of this process: no two have the same, whatever desk they are asked for at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +55,8 @@ struct Parts {
     rights_there: Access,
     /// The locks that were presented for it.
     presented: Vec<LockToken>,
+    /// What it is done to, and to nothing else, if that is said.
+    seen: Option<Box<SeenAt>>,
     /// What the file that it brings has of the link that it comes by; given back with it if it does not get to its place.
     room: Option<InboxRoom>,
     /// Where what came of that is kept after a cut.
@@ -105,6 +107,7 @@ impl Running {
             rights: Access::NONE,
             rights_there: Access::NONE,
             presented: Vec::new(),
+            seen: None,
             room: None,
             place: None,
             since: Instant::now(),
@@ -189,6 +192,17 @@ impl Running {
     pub(super) fn presenting(mut self, presented: Vec<LockToken>) -> Self {
         self.0.presented = presented;
         self
+    }
+
+    /// It is done to what was seen there, and to nothing else.
+    pub(super) fn only_to(mut self, seen: SeenAt) -> Self {
+        self.0.seen = seen.is_said().then(|| Box::new(seen));
+        self
+    }
+
+    /// What it is done to, and to nothing else, if that is said.
+    pub(super) fn seen(&self) -> Option<&SeenAt> {
+        self.0.seen.as_deref()
     }
 
     /// What it brings has this room of a link.

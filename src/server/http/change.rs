@@ -19,7 +19,6 @@ use crate::machine::turns::Class;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
-use crate::store::local::aside_name;
 
 const DEPTH: HeaderName = HeaderName::from_static("depth");
 const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
@@ -135,16 +134,6 @@ pub fn supersede(desk: &mut Desk, (from, to): (&RelPath, &RelPath), seen: SeenAt
         Begun::Done(Ok(Outcome::Renamed(_))) => Ok(()),
         _ => Err(unexpected()),
     }
-}
-
-/// A name beside this one, for what is not in its place yet, or not any more: as a mirror gives it, which removes those it finds.
-///
-/// # Errors
-/// [`Kind::Internal`] without random numbers.
-pub fn aside(path: &RelPath) -> Result<RelPath> {
-    let name = path.file_name().unwrap_or_default();
-    let aside = aside_name(name).map_err(|err| Error::new(Kind::Internal, err.to_string()))?;
-    path.parent().unwrap_or_default().join(&aside)
 }
 
 /// [`Op::Rename`], if that is there which was seen.

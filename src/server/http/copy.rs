@@ -7,13 +7,14 @@ use std::sync::Arc;
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
-use super::change::{Way, apart, aside, begin_removal, is_flat, look, make, missing, no_place, rename_at, supersede};
+use super::change::{Way, apart, begin_removal, is_flat, look, make, missing, no_place, rename_at, supersede};
 use super::entries::{Batch, batch};
 use super::open_at_desk::OpenAtDesk;
 use super::put::{self, Looks};
 use super::web_session::{Pending, Waiting, WebSession, begin, unexpected};
 use super::work_to_end::{Ended, go_on, start, work_to_end};
 use crate::error::{Error, Kind, Result};
+use crate::files::aside::aside_path;
 use crate::files::{Condition, Entry, EntryKind, RelPath, Seen, SeenAt};
 use crate::limits;
 use crate::machine::turns::Class;
@@ -106,7 +107,8 @@ impl Built {
     /// # Errors
     /// [`Kind::Denied`] if what is at `to` could not be replaced by it afterwards: nothing is copied then.
     async fn beside(web_session: &Arc<WebSession>, source: &RelPath, place: &RelPath) -> Result<Built> {
-        let path = aside(place)?;
+        // As a mirror gives it, which removes those it finds.
+        let path = aside_path(place)?;
         let (from, to) = (path.clone(), place.clone());
         let allowed = web_session.step(move |desk| {
             desk.allows(&Op::Remove { path: from.clone(), recursive: true, for_good: true }, "COPY")?;

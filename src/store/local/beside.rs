@@ -17,20 +17,11 @@ use rustix::process::geteuid;
 
 use super::capabilities::Capabilities;
 use super::names::rename_new;
-use super::staging::{CREATE, Temp, random_name};
+use super::staging::{CREATE, Temp};
 use super::whole;
 use crate::files::RelPath;
-pub(crate) use crate::files::aside::name_before;
-use crate::files::aside::{ASIDE, MARK, hidden};
+use crate::files::aside::{MARK, PART, hidden, part_name};
 use crate::limits;
-
-/// How such a name ends.
-const END: &[u8] = b".sealift-part";
-
-/// Whether a name is one of ours, which nobody else may use in such a store.
-pub(crate) fn is_ours(name: &[u8]) -> bool {
-    name.starts_with(b".") && name.ends_with(END)
-}
 
 /// Whether a staged file has the name under which it would be found again.
 pub(super) fn is_first(path: &RelPath, staged: &[u8]) -> bool {
@@ -66,7 +57,7 @@ pub(super) fn create(parent: &Arc<Dir>, target: &[u8], mode: Mode, can: Capabili
         Err(err) => return Err(err.into()),
     }
     for _ in 0..limits::NAME_TRIES {
-        let name = another_name(target)?;
+        let name = part_name(target)?;
         let file = openat(parent, &*name, CREATE, mode)?;
         match hold(parent, &name, &file) {
             // Somebody who removes what was left took it for that, in the moment before it was held.
@@ -92,10 +83,10 @@ pub(super) fn forget(parent: &Arc<Dir>, target: &[u8], can: Capabilities) {
 
 /// Whether this is a name of an upload to `target` with a mark.
 pub(super) fn is_marked(name: &[u8], target: &[u8]) -> bool {
-    let mark = name.strip_suffix(END).and_then(|rest| rest.split_last_chunk::<MARK>()).map(|(_, mark)| mark);
+    let mark = name.strip_suffix(PART).and_then(|rest| rest.split_last_chunk::<MARK>()).map(|(_, mark)| mark);
     let mark = mark.and_then(|mark| std::str::from_utf8(mark).ok());
     mark.is_some_and(|mark| {
-        mark.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) && hidden(target, Some(mark), END) == name
+        mark.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) && hidden(target, Some(mark), PART) == name
     })
 }
 
@@ -163,29 +154,15 @@ fn hold(parent: &Dir, name: &[u8], file: &OwnedFd) -> Result<bool, Errno> {
     Ok(there.is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)))
 }
 
-/// A name for an upload to `target` that nothing else has.
-pub(crate) fn another_name(target: &[u8]) -> io::Result<Vec<u8>> {
-    Ok(name(target, Some(&random_name()?)))
-}
-
 /// `.NAME.sealift-part`, or `.NAME.MARK.sealift-part`.
 fn name(target: &[u8], mark: Option<&str>) -> Vec<u8> {
-    hidden(target, mark, END)
-}
-
-/// A name for what is moved out of the way for a while, `.NAME.MARK.sealift-aside`.
-pub(crate) fn aside_name(target: &[u8]) -> io::Result<Vec<u8>> {
-    Ok(hidden(target, Some(&random_name()?), ASIDE))
-}
-
-/// Whether a name is such a one.
-pub(crate) fn is_aside(name: &[u8]) -> bool {
-    name.starts_with(b".") && name.ends_with(ASIDE)
+    hidden(target, mark, PART)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::aside::is_part;
 
     #[test]
     fn every_name_fits_is_ours_and_differs_from_every_other() {
@@ -196,7 +173,7 @@ mod tests {
         for target in [&b"x"[..], &long, &other, &long[..241], &long[..242]] {
             for mark in [None, Some("0123456789abcdef")] {
                 let name = name(target, mark);
-                assert!(name.len() <= 255 && is_ours(&name));
+                assert!(name.len() <= 255 && is_part(&name));
                 names.push(name);
             }
         }
@@ -211,30 +188,12 @@ mod tests {
     fn a_name_with_a_mark_is_known_as_one_of_its_target_alone() {
         let long = [b'a'; 255];
         for target in [&b"x"[..], b"x.0123456789abcdef", &long, &long[..230]] {
-            let marked = another_name(target).unwrap();
+            let marked = part_name(target).unwrap();
             assert!(is_marked(&marked, target) && !is_marked(&name(target, None), target));
             for other in [&b"y"[..], b"", b".x", &long[..254]] {
                 assert!(!is_marked(&marked, other), "{other:?}");
             }
         }
         assert!(!is_marked(b".x.0123.sealift-part", b"x") && !is_marked(b".x.0123456789ABCDEF.sealift-part", b"x"));
-    }
-
-    #[test]
-    fn what_was_moved_aside_is_known_by_its_name_again() {
-        let long = [b'a'; 255];
-        for target in [&b"x"[..], b".x.y", b"x.0123456789abcdef", &long[..222], &long[..223], &long[..224], &long] {
-            let aside = aside_name(target).unwrap();
-            assert!(aside.len() <= 255 && is_aside(&aside) && !is_ours(&aside));
-            let others = [&b"other"[..], target, &long[..200]];
-            assert_eq!(name_before(&aside, others.into_iter()), Some(target));
-            let is_cut = aside.len() == 255;
-            assert_eq!(name_before(&aside, std::iter::empty()), (!is_cut).then_some(target));
-        }
-        for no_mark in
-            [&b".sealift-aside"[..], b".x.sealift-aside", b".x.0123.sealift-aside", b"..0123456789abcdef.sealift-aside"]
-        {
-            assert_eq!(name_before(no_mark, std::iter::empty()), None);
-        }
     }
 }

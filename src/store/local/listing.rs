@@ -4,10 +4,11 @@
 use rustix::fs::readlinkat;
 use rustix::io::Errno;
 
+use super::Staging;
 use super::jail::{Jail, entries, open_directory};
 use super::source::look;
-use super::{Staging, beside};
 use crate::error::{Error, Kind, Message, Result};
+use crate::files::aside::is_part;
 use crate::files::{Entry, EntryKind, Listing, Mark, Meta, RelPath, Unread, is_reserved_name, symlink_target};
 use crate::limits;
 
@@ -42,10 +43,7 @@ impl LocalListing {
     }
 
     fn hidden(&self, name: &[u8]) -> bool {
-        name == b"."
-            || name == b".."
-            || is_reserved_name(name)
-            || (self.staging == Staging::Beside && beside::is_ours(name))
+        name == b"." || name == b".." || is_reserved_name(name) || (self.staging == Staging::Beside && is_part(name))
     }
 
     /// The path from the root.

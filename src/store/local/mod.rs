@@ -65,7 +65,6 @@ use crate::limits;
 pub use account::Limits;
 use account::{Bound, Promise, Sum};
 pub use across_nodes::TreeLock;
-pub(crate) use beside::{another_name as part_name, aside_name, is_aside, is_ours as is_part, name_before};
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
 pub use owned::Share;

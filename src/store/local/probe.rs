@@ -21,6 +21,7 @@ use super::record;
 use super::root::is_same_file;
 use super::staging::CREATE;
 use super::unnamed::{self, Way};
+use crate::files::aside::part_name;
 use crate::limits;
 
 /// A directory to try things in, and the names that may be there now.
@@ -104,7 +105,7 @@ struct OwnFolder<'d> {
 impl<'d> OwnFolder<'d> {
     fn make(parent: &'d Dir) -> io::Result<OwnFolder<'d>> {
         for _ in 0..limits::NAME_TRIES {
-            let name = beside::another_name(TRIED)?;
+            let name = part_name(TRIED)?;
             mkdirat(parent, &*name, Mode::RWXU)?;
             let folder = match open_directory(parent, &name) {
                 Err(Errno::NOENT) => continue,
@@ -173,7 +174,7 @@ const OPEN: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK
 
 impl Bench<'_> {
     fn name(&mut self) -> io::Result<Vec<u8>> {
-        let name = beside::another_name(b"try")?;
+        let name = part_name(b"try")?;
         self.used.push(name.clone());
         Ok(name)
     }
@@ -297,7 +298,7 @@ mod tests {
         let mut bench = Bench { dir: &folder, used: Vec::new() };
         bench.file(b"left").unwrap();
         bench.used.clear();
-        let alike = beside::another_name(b"other").unwrap();
+        let alike = part_name(b"other").unwrap();
         mkdirat(&dir, &*alike, Mode::RWXU).unwrap();
         let held = OwnFolder::make(&dir).unwrap();
         assert_eq!(names(), 3);

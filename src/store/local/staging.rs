@@ -29,6 +29,7 @@ pub(super) use super::temp::Temp;
 use super::trash::Trash;
 use super::{Staging, beside, owned, probe, unnamed};
 use crate::error::{Error, Kind, Result};
+use crate::files::aside::{is_part, part_name};
 use crate::files::{Hash, Hasher, Mtime, PreparedSet, RelPath, SourceMode, Umask, hash::BlockHash};
 use crate::limits;
 use crate::random;
@@ -201,7 +202,7 @@ impl Stage {
         (mode, umask): (Option<SourceMode>, Option<Umask>),
     ) -> Result<Temp> {
         let target = split(path)?.1;
-        if self.staging == Staging::Beside && beside::is_ours(target) {
+        if self.staging == Staging::Beside && is_part(target) {
             // Would be taken for, or replace, what waits for another target.
             let text = path.said("such names are kept for files that are not whole yet");
             return Err(Error::new(Kind::BadPath, text));
@@ -267,7 +268,7 @@ impl Stage {
                 temp.name = Some(name.clone());
                 return Ok(name);
             }
-            Staging::Beside => beside::another_name(target)?,
+            Staging::Beside => part_name(target)?,
         };
         temp.link(&temp.dir, &name)?;
         temp.name = Some(name.clone());

@@ -7,7 +7,6 @@ use rustix::fs::{AtFlags, FileType, RenameFlags, Stat, renameat_with, statat};
 use rustix::io::Errno;
 
 use super::account::Sum;
-use super::aside_name;
 use super::capabilities::NewName;
 use super::names::{check_below, count, look, refuse_special, rename_new, sum_of_file, sync};
 use super::root::is_same_file;
@@ -16,6 +15,7 @@ use super::staging::Stage;
 use super::trash::{self, Trash, is_worth_keeping};
 use super::tree::Change;
 use crate::error::{Error, Kind, Result};
+use crate::files::aside::aside_path;
 use crate::files::{RelPath, SeenAt, Stored};
 
 /// [`crate::files::Store::supersede`].
@@ -138,8 +138,7 @@ impl Way<'_> {
 
     /// Beside it. Known to be a path before anything gets it: whoever is told that nothing was done finds nothing done.
     fn free_path(&self) -> Result<RelPath, Errno> {
-        let name = aside_name(self.to_name).map_err(|err| Errno::from_io_error(&err).unwrap_or(Errno::IO))?;
-        self.to.parent().unwrap_or_default().join(&name).map_err(|_| Errno::NAMETOOLONG)
+        aside_path(self.to).map_err(|err| if err.kind() == Kind::PathTooLong { Errno::NAMETOOLONG } else { Errno::IO })
     }
 }
 

@@ -8,7 +8,6 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, openat,
 use rustix::io::Errno;
 
 use super::account::{Leaving, Sum};
-use super::beside;
 use super::capabilities::Capabilities;
 use super::jail::{Jail, entries, open_directory};
 use super::names::{rename_new, sum_of_file};
@@ -17,6 +16,7 @@ use super::remove::remove_tree;
 use super::staging::{LOCK, SESSION, Stage, lock_area, open_reserved};
 use super::trash::is_left_going;
 use super::whole;
+use crate::files::aside::is_part;
 use crate::files::{RelPath, Swept};
 use crate::limits;
 
@@ -120,7 +120,7 @@ fn sweep_reserved(
             let leaving = Leaving::none().telling(goes_on);
             let _ = remove_tree(reserved, name.as_bytes(), &RelPath::root(), &leaving);
             swept.removed += 1;
-        } else if beside::is_ours(name.as_bytes()) {
+        } else if is_part(name.as_bytes()) {
             // From trying what the file system can do.
             if too_old(reserved, name, limits::PARTIAL_MAX_AGE) {
                 let _ = unlinkat(reserved, name, AtFlags::empty());

@@ -11,12 +11,12 @@ use super::account::Account;
 use super::kept::Kept;
 use super::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
+use crate::files::aside::aside_path;
 use crate::files::{
     Committed, Condition, EntryKind, FileIdentity, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, Removed,
     Seen, SeenAt, SourceMode, Stored, Umask, UploadSpec, numbered,
 };
 use crate::limits;
-use crate::store::local::aside_name;
 use crate::sync::{Mutex, MutexGuard};
 
 /// What a store has prepared.
@@ -388,8 +388,7 @@ impl Tree {
             return self.rename(home, from, to, false).map(|stored| (stored, None));
         }
         self.check_below(home, &what, to)?;
-        let name = aside_name(to.file_name().unwrap_or_default()).map_err(|err| Error::file(to, err))?;
-        let old = to.parent().unwrap_or_default().join(&name)?;
+        let old = aside_path(to)?;
         for (from, to) in [(&there, &full(home, &old)), (&what, &there)] {
             let moved = self.take(from, to);
             self.nodes.extend(moved);

@@ -11,6 +11,7 @@ use super::object::{Kept, Object, endless};
 use super::shared::{Found, Shared, a_number, failed, full, unheeded};
 use super::upload::Multipart;
 use crate::error::{Error, Kind, Message, Result};
+use crate::files::aside::aside_path;
 use crate::files::{FileMode, Hash, Mtime, RelPath, Seen, SeenAt, SourceMode, Stored};
 use crate::limits;
 use crate::outgoing::Payload;
@@ -300,8 +301,7 @@ impl Shared {
         if there == Seen::NOTHING {
             return self.rename(home, (from, to), false, seen).map(|stored| (stored, None));
         }
-        let name = crate::store::local::aside_name(to.file_name().unwrap_or_default());
-        let old = to.parent().unwrap_or_default().join(&name.map_err(|err| Error::file(to, err))?)?;
+        let old = aside_path(to)?;
         // Nothing has its name by then.
         let (old_one, new_one) =
             (SeenAt { path: seen.other.clone(), other: None }, SeenAt { path: seen.path.clone(), other: None });

@@ -90,10 +90,10 @@ impl Desk {
             self.commit(earlier);
             return self.over(running, Err(Error::new(Kind::BadCommand, format!("{from}: is not copied onto itself"))));
         }
-        let mut begun = self.open_copy(from, to, over);
+        let mut begun = self.open_copy(from, to, over, &running);
         if begun.is_err() && !self.batch.is_empty() {
             self.commit(earlier);
-            begun = self.open_copy(from, to, over);
+            begun = self.open_copy(from, to, over, &running);
         }
         match begun {
             Ok(copying) => Begun::Work(Work::new(copying, running)),
@@ -101,9 +101,9 @@ impl Desk {
         }
     }
 
-    fn open_copy(&mut self, from: &RelPath, to: &RelPath, over: Condition) -> Result<Copying> {
+    fn open_copy(&mut self, from: &RelPath, to: &RelPath, over: Condition, running: &Running) -> Result<Copying> {
         let (source, _) = self.open(from)?;
-        let of = self.seen.as_ref().and_then(|seen| seen.path.clone()).map(|seen| (from.clone(), seen));
+        let of = running.seen().and_then(|seen| seen.path.clone()).map(|seen| (from.clone(), seen));
         // It was there before it was opened, and is there now: this is it.
         if of.as_ref().is_some_and(|(path, seen)| self.seen(path).ok().as_ref() != Some(seen)) {
             return Err(changed(from));

@@ -3,12 +3,12 @@
 use super::work::{Job, Work, Worked};
 use crate::auth::Access;
 use crate::error::Error;
+use crate::files::aside::name_before;
 use crate::files::{Keep, RelPath, Removal, Removed, Removing};
 use crate::machine::turns;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::running::Running;
 use crate::server::desk::{Desk, Earlier, gate};
-use crate::store::local::name_before;
 
 /// The tree at this path, which is being removed. Dropped before it is over it leaves the rest where it was.
 struct RemoveJob {
@@ -66,7 +66,7 @@ impl Desk {
     ) -> Begun {
         let before = self.before_it_was_aside(path);
         let keep = if for_good { Keep::Nothing } else { Keep::As(before.as_ref().unwrap_or(path)) };
-        let seen = self.seen.as_ref().and_then(|seen| seen.path.as_ref());
+        let seen = running.seen().and_then(|seen| seen.path.as_ref());
         let begun = turns::block_in_place(|| self.store.begin_removal(path, recursive, keep, seen));
         match begun {
             // Its locks stay until all of it is gone: what is left gets its name again if this is broken off.
