@@ -5,6 +5,8 @@ use std::time::SystemTime;
 #[cfg(any(feature = "server", feature = "cli"))]
 use time::OffsetDateTime;
 
+#[cfg(any(feature = "server", feature = "cli"))]
+use crate::byte_size::render_size;
 use crate::files::Mtime;
 
 /// `512 B`, `1.5 KiB`, `20 MiB`: three digits at most, in steps of 1024.
@@ -25,6 +27,16 @@ pub fn size(bytes: u64) -> String {
     }
     // The same for one decimal: 9.96 is 10.
     if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+/// A bound, such as a quota, as [`size`] shows it, and before that as it was written where that was in decimal units: so errors have it.
+#[cfg(any(feature = "server", feature = "cli"))]
+pub fn bound(bytes: u64) -> String {
+    let (written, shown) = (render_size(bytes), size(bytes));
+    match written.rsplit_once(' ') {
+        Some((_, "kB" | "MB" | "GB" | "TB")) => format!("{written} ({shown})"),
+        _ => shown,
+    }
 }
 
 /// `2024-05-01T12:34:56Z`, as RFC 3339 has it, to the second; a time past the year 9999 as `@` and seconds since 1970. Servers and
@@ -77,6 +89,13 @@ mod tests {
             assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
         assert_eq!(rfc3339(UNIX_EPOCH - Duration::from_secs(1)), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_bound_in_decimal_units_is_shown_as_it_was_written_too() {
+        assert_eq!(bound(800_000_000), "800 MB (763 MiB)");
+        assert_eq!(bound(10 << 30), size(10 << 30));
+        assert_eq!(bound(1234), size(1234));
     }
 
     #[test]

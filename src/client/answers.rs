@@ -111,6 +111,10 @@ pub struct Room {
     pub quota: Option<u64>,
     /// What counts in that.
     pub used: Option<u64>,
+    /// How much of that is in the trash, by servers that tell it.
+    pub trash: Option<u64>,
+    /// How much of that is kept of interrupted uploads, by servers that tell it.
+    pub interrupted: Option<u64>,
     /// Bytes that the disk has left for everybody; said to who may upload there, by servers that know it.
     pub free: Option<u64>,
 }

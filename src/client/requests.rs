@@ -85,7 +85,8 @@ impl Client {
         self.ask(Command::Stat { path: path.into_path()?, usage: true }, 213, move |reply| {
             let shared = reply.get("shared").map(|_| RelPath::parse(&reply.bytes("shared")?)).transpose()?;
             let (quota, used, free) = (number(reply, "quota")?, number(reply, "used")?, number(reply, "free")?);
-            Ok(Room { shared, quota, used, free })
+            let (trash, interrupted) = (number(reply, "trash")?, number(reply, "interrupted")?);
+            Ok(Room { shared, quota, used, trash, interrupted, free })
         })
         .await
     }

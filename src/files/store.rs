@@ -57,6 +57,15 @@ pub struct Usage {
     pub limit: u64,
 }
 
+/// What is kept in a bounded store and goes when something needs its room: parts of [`Usage::used`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeptUsage {
+    /// Bytes in the trash.
+    pub trash: u64,
+    /// Bytes of interrupted uploads.
+    pub interrupted: u64,
+}
+
 /// What a bounded store holds, as far as that is known without counting it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UsageNow {
@@ -231,6 +240,13 @@ pub trait Store: Send + Sync {
     fn usage_at(&self, path: &RelPath) -> Result<Option<Usage>> {
         let _all_is_one = path;
         self.usage()
+    }
+
+    /// What of [`Store::usage_at`] is kept and would go for what comes. None where nothing is bounded, or it is too much to be looked
+    /// through at once.
+    fn kept_usage_at(&self, path: &RelPath) -> Result<Option<KeptUsage>> {
+        let _nothing_is_kept = path;
+        Ok(None)
     }
 
     /// [`Store::usage_at`] for whoever does not wait for a count.

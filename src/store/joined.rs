@@ -26,9 +26,9 @@ use self::source::ShownSource;
 use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Entry, EntryKind, FileMode, Hash, Keep, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared, PreparedSet,
-    Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, TrashId,
-    TrashList, Umask, Unread, Upload, UploadSpec, Usage, UsageNow, one_each,
+    Done, Entry, EntryKind, FileMode, Hash, Keep, KeptUsage, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared,
+    PreparedSet, Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored,
+    TrashId, TrashList, Umask, Unread, Upload, UploadSpec, Usage, UsageNow, one_each,
 };
 
 /// A folder that shows in a home.
@@ -386,6 +386,10 @@ impl Store for JoinedStore {
 
     fn usage_at(&self, path: &RelPath) -> Result<Option<Usage>> {
         self.at(path, |store, path| store.usage_at(path))
+    }
+
+    fn kept_usage_at(&self, path: &RelPath) -> Result<Option<KeptUsage>> {
+        self.at(path, |store, path| store.kept_usage_at(path))
     }
 
     fn usage_now_at(&self, path: &RelPath) -> Result<UsageNow> {

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use sealift::files::Hash;
 use sealift::proto::frame::END;
 
-use crate::common::{eventually, half_an_upload, staged};
+use crate::common::program::{PASSWORD, World};
+use crate::common::{RawClient, eventually, half_an_upload, staged};
 use crate::trash::{alice, keeping, kept, paths, used};
 
 #[test]
@@ -38,6 +39,35 @@ fn it_counts_in_the_quota_and_the_oldest_goes_first_when_that_is_full() {
     assert_eq!(client.ask("DELETE f").0, 250);
     drop(client);
     eventually("it is counted anew", || used(&daemon) == 80 * 1024);
+}
+
+/// What goes by itself when there is need is no reason to remove anything.
+#[test]
+fn df_says_how_much_is_kept_in_the_trash_and_of_interrupted_uploads() {
+    let world = World::trusting();
+    let set = ["user", "set", "alice", "--trash", "30d", "--quota", "100MiB"];
+    assert!(world.server.command(&set).output().unwrap().status.success());
+    let df = |more: &[&str]| world.run([&["df"], more, &[&world.alice("")]].concat()).code(0);
+    let none = df(&[]);
+    assert!(!none.stdout().contains("kept:"), "{none:?}");
+    for (name, size) in [("stays", 1000), ("goes", 2000), ("d/inner", 3000)] {
+        let path = world.remote("alice", name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, vec![b'x'; size]).unwrap();
+    }
+    world.run(["rm", &world.alice("goes")]).code(0);
+    world.run(["rm", "-r", &world.alice("d")]).code(0);
+    // More than one block, of which whole ones are kept.
+    let client = RawClient::logged_in(&world.server, "alice", &PASSWORD.replace(' ', "%20"));
+    drop(half_an_upload(client, "half size=40000000", &vec![7; 17 << 20], &world.remote("alice", "")));
+    eventually("it is kept", || df(&[]).stdout().contains("of interrupted uploads"));
+    let shown = df(&[]);
+    assert!(shown.stdout().contains(" kept: 4.9 KiB in the trash, "), "{shown:?}");
+    let told = df(&["--json"]);
+    let told: serde_json::Value = serde_json::from_str(told.stdout().lines().next().unwrap()).unwrap();
+    let [size, trash, interrupted] = ["size", "trash", "interrupted"].map(|key| told[key].as_u64().unwrap());
+    assert_eq!((trash, size), (5000, 6000 + interrupted), "{told}");
+    assert!(interrupted >= 16 << 20, "{told}");
 }
 
 #[test]

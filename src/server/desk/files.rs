@@ -1,12 +1,13 @@
 //! Operations on files that are over in one step: what is there, modes, other names.
 
 use super::Desk;
+use super::gate::{self, Demand, Extent};
 use super::outcome::{Begun, Outcome, Room};
 use super::running::Running;
 use crate::auth::Access;
 use crate::error::{Kind, Result};
 use crate::files::{
-    EntryKind, FileIdentity, Hash, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage, UsageNow,
+    EntryKind, FileIdentity, Hash, KeptUsage, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage, UsageNow,
 };
 use crate::limits;
 use crate::machine::turns;
@@ -28,8 +29,17 @@ impl Desk {
         let free = || turns::block_in_place(|| self.store.free_at(path)).ok().flatten();
         self.principal.is_user().then(|| {
             let shared = grants.folder_at(path).map(|folder| folder.at.clone());
-            Box::new(Room { shared, usage: self.usage(path), free: may_fill.then(free).flatten() })
+            let (usage, free) = (self.usage(path), may_fill.then(free).flatten());
+            let kept = usage.and_then(|_| self.kept_at(shared.as_ref().unwrap_or(&RelPath::root())));
+            Box::new(Room { shared, usage, kept, free })
         })
+    }
+
+    /// What is kept in a folder that is bounded: it is told as what a folder in the trash holds is, to whoever may list all of it.
+    pub fn kept_at(&self, folder: &RelPath) -> Option<KeptUsage> {
+        let looking = Demand { rights: Access::LIST, path: Some(folder), extent: Extent::Tree };
+        let may_look = gate::rights_at(self.principal.grants(), looking).contains(Access::LIST);
+        may_look.then(|| turns::block_in_place(|| self.store.kept_usage_at(folder)).ok().flatten()).flatten()
     }
 
     pub(super) fn set_mode(&self, path: &RelPath, mode: SourceMode, running: Running) -> Begun {

@@ -9,7 +9,8 @@ use super::running::OperationId;
 use super::uploads::Put;
 use crate::error::Result;
 use crate::files::{
-    Committed, FileIdentity, FileMode, Hash, Meta, Mtime, Partial, RelPath, Removed, StagedId, Stored, TrashList, Usage,
+    Committed, FileIdentity, FileMode, Hash, KeptUsage, Meta, Mtime, Partial, RelPath, Removed, StagedId, Stored,
+    TrashList, Usage,
 };
 use crate::server::events::Came;
 
@@ -20,6 +21,8 @@ pub struct Room {
     pub shared: Option<RelPath>,
     /// What counts in the quota that counts there, and how much may.
     pub usage: Option<Usage>,
+    /// What of that is kept and goes when there is need, for whoever may list all there is.
+    pub kept: Option<KeptUsage>,
     /// What the storage has left for everybody, for whoever may put something there.
     pub free: Option<u64>,
 }

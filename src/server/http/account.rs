@@ -245,11 +245,12 @@ async fn look(web_session: &Arc<WebSession>) -> Result<About> {
         let keys = user.map(keys_of).unwrap_or_default();
         let groups = users.shares().groups_of(desk.principal().name()).into_iter().map(str::to_owned).collect();
         let usage = desk.usage_now(&RelPath::root());
+        let kept = matches!(usage, UsageNow::Known(Some(_))).then(|| desk.kept_at(&RelPath::root())).flatten();
         let counter = (usage == UsageNow::Uncounted).then(|| desk.counter(vec![RelPath::root()]));
         let (terms, least) = (desk.principal().home_terms(), users.password_rule().min());
         desk.succeeded(&running);
         desk.rest();
-        Ok((About { grants, terms, groups, keys, usage, least }, counter))
+        Ok((About { grants, terms, groups, keys, usage, kept, least }, counter))
     });
     let (mut about, counter) = looking.await?;
     if let Some(counting) = counter.and_then(|counter| web_session.counting(counter)) {
@@ -274,7 +275,7 @@ fn keys_of(user: &User) -> Vec<KeyShown> {
     given.chain(enrolled).collect()
 }
 
-fn object(name: &str, About { grants, terms, groups, keys, usage, .. }: &About) -> Value {
+fn object(name: &str, About { grants, terms, groups, keys, usage, kept, .. }: &About) -> Value {
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let usage = match usage {
         UsageNow::Known(usage) => *usage,
@@ -304,6 +305,8 @@ fn object(name: &str, About { grants, terms, groups, keys, usage, .. }: &About) 
         "quota": terms.quota,
         "quota_files": terms.quota_files,
         "used": usage.map(|usage| usage.used),
+        "trash": kept.map(|kept| kept.trash),
+        "interrupted": kept.map(|kept| kept.interrupted),
         "expires": grants.expires.map(seconds),
         "may_choose_password": grants.self_service.password,
         "keys": keys,

@@ -12,7 +12,7 @@ use super::target::{OWN, encode};
 use super::viewer::{ACCOUNT, LINKS, LOGOUT, Viewer};
 use crate::auth::{Access, Grants, RateLimits, SharedFolder};
 use crate::escape;
-use crate::files::{HomeTerms, Mtime, Usage, UsageNow};
+use crate::files::{HomeTerms, KeptUsage, Mtime, Usage, UsageNow};
 use crate::readable;
 
 /// What is known of an account.
@@ -27,6 +27,8 @@ pub struct About {
     pub keys: Vec<KeyShown>,
     /// What the home holds, if that is bounded.
     pub usage: UsageNow,
+    /// What of that is kept and goes when there is need.
+    pub kept: Option<KeptUsage>,
     /// The least number of characters of a new password.
     pub least: usize,
 }
@@ -109,12 +111,22 @@ fn room(about: &About) -> Markup {
         @match about.usage {
             UsageNow::Known(Some(Usage { used, limit })) => {
                 progress .quota aria-label="Room that is used" value=(used.min(limit)) max=(limit.max(1)) {}
-                p .sum { (readable::size(used)) " of " (readable::size(limit)) " used, " (readable::size(limit.saturating_sub(used))) " left" }
+                p .sum { (readable::size(used)) " of " (readable::bound(limit)) " used, " (readable::size(limit.saturating_sub(used))) " left" }
+                @if let Some(kept) = kept(about.kept) { p { (kept) } }
             }
             UsageNow::Known(None) => {}
             UsageNow::Uncounted => p .sum { "What is used is being counted." }
         }
     }
+}
+
+/// What of that goes when there is need of its room, so that nobody removes anything for it.
+fn kept(kept: Option<KeptUsage>) -> Option<String> {
+    let KeptUsage { trash, interrupted } = kept?;
+    let parts = [(trash, "in the trash"), (interrupted, "of interrupted uploads")].into_iter();
+    let parts = parts.filter(|(bytes, _)| *bytes > 0).map(|(bytes, what)| format!("{} {what}", readable::size(bytes)));
+    let parts = parts.collect::<Vec<_>>().join(" and ");
+    (!parts.is_empty()).then(|| format!("Of that {parts}, which goes when there is need of its room."))
 }
 
 fn facts(About { grants, terms, groups, usage, .. }: &About) -> Markup {
@@ -135,7 +147,7 @@ fn facts(About { grants, terms, groups, usage, .. }: &About) -> Markup {
                     }
                 }
             }
-            @if let (Some(quota), true) = (terms.quota, *usage == UsageNow::Uncounted) { dt { "Room" } dd { (readable::size(quota)) } }
+            @if let (Some(quota), true) = (terms.quota, *usage == UsageNow::Uncounted) { dt { "Room" } dd { (readable::bound(quota)) } }
             @if let Some(files) = terms.quota_files { dt { "Files" } dd { (files) " at most" } }
             @if terms.trash.is_some() { dt { "Trash" } dd { "What you delete or replace is kept for " (Kept(*terms).told()) } }
             @if let Some(rate) = speed(grants.limit_rate) { dt { "Speed" } dd { (rate) } }

@@ -250,7 +250,7 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), (unread, is_clos
             @if unread > 0 { " · " (unread) " could not be read" }
             @match scene.offered.usage {
                 UsageNow::Known(Some(usage)) => {
-                    " · " (readable::size(usage.used)) " of " (readable::size(usage.limit)) " used"
+                    " · " (readable::size(usage.used)) " of " (readable::bound(usage.limit)) " used"
                 }
                 UsageNow::Known(None) => {}
                 UsageNow::Uncounted => span .counting { " · what is used is being counted" }

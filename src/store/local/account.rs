@@ -11,6 +11,7 @@
 
 mod counted_by;
 mod giving_way;
+mod kept;
 mod leaving;
 mod promise;
 

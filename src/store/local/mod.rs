@@ -57,9 +57,9 @@ use rustix::fs::{AtFlags, Mode, Stat, statat};
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Durability, FileMode, Hash, Keep, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises, Properties,
-    RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Umask,
-    Upload, UploadSpec, Usage, UsageNow,
+    Done, Durability, FileMode, Hash, Keep, KeptUsage, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises,
+    Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList,
+    Umask, Upload, UploadSpec, Usage, UsageNow,
 };
 use crate::limits;
 pub use account::Limits;
@@ -399,6 +399,10 @@ impl Store for LocalStore {
         // Where nothing can be written nothing was left over either.
         let _asked = bound.ask(&self.stage);
         bound.usage()
+    }
+
+    fn kept_usage_at(&self, _: &RelPath) -> Result<Option<KeptUsage>> {
+        Ok(self.bound.as_ref().and_then(|bound| bound.kept()))
     }
 
     fn usage_now_at(&self, _: &RelPath) -> Result<UsageNow> {

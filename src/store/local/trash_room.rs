@@ -112,6 +112,26 @@ fn held_of(trash: &Trash, id: TrashId, whose: Option<&Hash>, goes_on: &dyn Fn())
     })
 }
 
+/// The bytes of all there is in it, of this owner alone if one is named; nothing if that is more than may still be looked at.
+pub(super) fn bytes(jail: &Jail, whose: Option<&Hash>, looks: &mut u64) -> Option<u64> {
+    let Some(trash) = open(jail) else { return Some(0) };
+    let mut bytes = 0u64;
+    for id in trash.ids().ok()? {
+        *looks = looks.checked_sub(1)?;
+        // Gone meanwhile.
+        let Ok(stat) = trash.stat(id) else { continue };
+        let held = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => trash.contents(id, looks)?.bytes,
+            FileType::RegularFile => meta(&stat).size,
+            _ => 0,
+        };
+        if trash.is_all_of(id, &stat, whose, &|| ()).unwrap_or(false) {
+            bytes = bytes.saturating_add(held);
+        }
+    }
+    Some(bytes)
+}
+
 fn open(jail: &Jail) -> Option<Trash> {
     jail.root().and_then(|root| Trash::open(&root)).ok().flatten()
 }

@@ -317,7 +317,7 @@ fn every_page_of_a_person_has_the_same_ways_and_says_how_much_room_there_is() {
     assert_eq!(kept(&page(&daemon, "alice", "/~alice/team/")), "");
     let bobs = page(&daemon, "bob", "/~bob/");
     assert_eq!(kept(&bobs), "a day or until its room is needed");
-    assert!(bobs.contains("1.9 MiB of 9.5 MiB used"), "{bobs}");
+    assert!(bobs.contains("1.9 MiB of 10 MB (9.5 MiB) used"), "{bobs}");
     let alices = page(&daemon, "alice", "/~alice/");
     assert!(!alices.contains(" used") && alices.matches("Shared").count() == 1, "{alices}");
     // Whoever mistyped the password need not type the name again.

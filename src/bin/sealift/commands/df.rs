@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
-use sealift::byte_size::render_size;
 use sealift::client::{Room, Status};
 use sealift::files::{EntryKind, RelPath};
+use sealift::readable;
 use sealift::{Client, Kind};
 
 use super::{shared, unread};
@@ -63,6 +63,8 @@ struct Measured {
     folder: RelPath,
     quota: Option<u64>,
     used: Option<u64>,
+    /// What of that is in the trash, and kept of interrupted uploads.
+    kept: (Option<u64>, Option<u64>),
     free: Option<u64>,
 }
 
@@ -70,8 +72,8 @@ struct Measured {
 async fn measured(out: Output, client: &mut Client, path: &RelPath) -> Result<Measured, Failure> {
     if !path.is_root() {
         match client.room(path.clone()).await {
-            Ok(Room { shared: Some(folder), quota, used, free, .. }) => {
-                return Ok(Measured { folder, quota, used, free });
+            Ok(Room { shared: Some(folder), quota, used, trash, interrupted, free, .. }) => {
+                return Ok(Measured { folder, quota, used, kept: (trash, interrupted), free });
             }
             Ok(_) => {}
             Err(error) if error.kind() == Kind::TooOld => {
@@ -88,7 +90,10 @@ async fn measured(out: Output, client: &mut Client, path: &RelPath) -> Result<Me
         ));
     }
     let Status { quota, used, free, .. } = client.status().await?;
-    Ok(Measured { folder: RelPath::root(), quota, used, free })
+    // Where there is a quota, and the server is not too old to tell.
+    let room = if quota.is_some() { client.room(RelPath::root()).await.ok() } else { None };
+    let kept = room.map_or((None, None), |room| (room.trash, room.interrupted));
+    Ok(Measured { folder: RelPath::root(), quota, used, kept, free })
 }
 
 /// The same over a connection. A server says what counts in a quota; where there is none, or an older server, it is what is listed.
@@ -96,7 +101,7 @@ async fn measured(out: Output, client: &mut Client, path: &RelPath) -> Result<Me
 /// # Errors
 /// As [`Client::list`].
 pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
-    let Measured { folder, quota, used: told, free } = measured(out, client, path).await?;
+    let Measured { folder, quota, used: told, kept: (trash, interrupted), free } = measured(out, client, path).await?;
     let (mut used, mut files) = (0u64, 0u64);
     let count = |entry: sealift::files::Entry| {
         if entry.kind == EntryKind::File {
@@ -110,7 +115,9 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
     let room = quota.map(|quota| quota.saturating_sub(used)).into_iter().chain(free).min();
     let object = || {
         let object = Object::of(Event::Usage).name("path", folder.as_bytes()).value("size", used).value("files", files);
-        object.value("quota", quota).value("free", free).value("room", room)
+        let object = object.value("quota", quota).value("free", free).value("room", room);
+        let object = trash.iter().fold(object, |object, trash| object.value("trash", *trash));
+        interrupted.iter().fold(object, |object, bytes| object.value("interrupted", *bytes))
     };
     if !out.json(object)? {
         let (size, count) = (format::size, format::count(files, "file"));
@@ -118,7 +125,14 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
             true => out.line(format!(" used: {} in {count}", size(used)))?,
             false => out.words(&format!(" used: {} of the quota; {} in {count} show", size(used), size(listed)))?,
         }
-        out.line(format!("quota: {}", quota.map_or_else(|| "none".to_owned(), as_given)))?;
+        let kept = [(trash, "in the trash"), (interrupted, "of interrupted uploads")];
+        let kept =
+            kept.into_iter().filter_map(|(bytes, what)| bytes.filter(|bytes| *bytes > 0).map(|bytes| (bytes, what)));
+        let kept: Vec<String> = kept.map(|(bytes, what)| format!("{} {what}", size(bytes))).collect();
+        if !kept.is_empty() {
+            out.words(&format!(" kept: {}; it goes when there is need of its room", kept.join(", ")))?;
+        }
+        out.line(format!("quota: {}", quota.map_or_else(|| "none".to_owned(), readable::bound)))?;
         let of_disk = free.filter(|_| room == free).map_or("", |_| " (what the server's disk has left)");
         match room {
             Some(room) => out.words(&format!(" room: {}{of_disk}", format::size(room)))?,
@@ -126,25 +140,4 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
         }
     }
     unread::tell(out, &missed, &folder)
-}
-
-/// A quota as sizes are shown, and before it as its administrator has written it where that was in decimal units: so errors have it.
-fn as_given(quota: u64) -> String {
-    let (given, shown) = (render_size(quota), format::size(quota));
-    match given.rsplit_once(' ') {
-        Some((_, "kB" | "MB" | "GB" | "TB")) => format!("{given} ({shown})"),
-        _ => shown,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quota_in_decimal_units_is_shown_as_it_was_given_too() {
-        assert_eq!(as_given(800_000_000), "800 MB (763 MiB)");
-        assert_eq!(as_given(10 << 30), format::size(10 << 30));
-        assert_eq!(as_given(1234), format::size(1234));
-    }
 }

@@ -118,6 +118,10 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
                 Some(usage) => reply.field("quota", usage.limit).field("used", usage.used),
                 None => reply,
             };
+            let reply = match room.kept {
+                Some(kept) => reply.field("trash", kept.trash).field("interrupted", kept.interrupted),
+                None => reply,
+            };
             match room.free {
                 Some(free) => reply.field("free", free),
                 None => reply,
