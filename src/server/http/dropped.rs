@@ -187,10 +187,11 @@ impl InboxVisit<'_> {
         if headers.contains_key(CONTENT_RANGE) {
             return Err(Error::new(Kind::BadCommand, "PUT stores whole files: Content-Range is not taken"));
         }
-        if let Some((status, why)) = codings::refused(headers) {
+        let goes_on = resumable::is_complete(headers) == Some(false);
+        let unsaid = || if goes_on { None } else { body.unsaid() };
+        if let Some((status, why)) = codings::refused(headers).or_else(unsaid) {
             return refused(status, &why);
         }
-        let goes_on = resumable::is_complete(headers) == Some(false);
         let size = if goes_on { resumable::length(headers) } else { body.announced() };
         let Some(size) = size else {
             return refused(StatusCode::LENGTH_REQUIRED, "say how long the file is, for there is a bound");

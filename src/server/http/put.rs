@@ -52,10 +52,11 @@ pub async fn serve(
     if headers.contains_key(CONTENT_RANGE) {
         return Err(Error::new(Kind::BadCommand, "PUT stores whole files: Content-Range is not taken"));
     }
-    if let Some((status, why)) = codings::refused(headers) {
+    let is_complete = resumable::is_complete(headers);
+    let unsaid = || if is_complete == Some(false) { None } else { body.unsaid() };
+    if let Some((status, why)) = codings::refused(headers).or_else(unsaid) {
         return Ok(text(status, "text/plain; charset=utf-8", format!("{}: {why}\n", status.as_u16())));
     }
-    let is_complete = resumable::is_complete(headers);
     let mtime = mtime(headers)?;
     let spec = UploadSpec {
         size: size(headers, body, is_complete != Some(false))?,

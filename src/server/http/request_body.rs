@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_std::future::timeout;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::EXPECT;
+use hyper::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use hyper::{HeaderMap, StatusCode, Version};
 
 use super::digests::{CONTENT, REPR};
 use crate::buffers::Buffer;
@@ -22,6 +22,8 @@ pub struct RequestBody {
     left: Bytes,
     /// The client waits to be told to go on with it.
     waits: bool,
+    /// Whether there is one was said.
+    is_said: bool,
 }
 
 /// Some of a body.
@@ -55,8 +57,18 @@ impl Pieces {
 
 impl RequestBody {
     /// That of a request with these headers.
-    pub fn new(body: Incoming, headers: &HeaderMap) -> RequestBody {
-        RequestBody { body, left: Bytes::new(), waits: headers.contains_key(EXPECT) }
+    pub fn new(body: Incoming, headers: &HeaderMap, version: Version) -> RequestBody {
+        let is_said = version >= Version::HTTP_2
+            || headers.contains_key(CONTENT_LENGTH)
+            || headers.contains_key(TRANSFER_ENCODING);
+        RequestBody { body, left: Bytes::new(), waits: headers.contains_key(EXPECT), is_said }
+    }
+
+    /// Why this is no file, if nobody has said that there is a body. By RFC 9112, section 6.3, it is empty, as HTTP/1 has it; but who means
+    /// an empty file says so (RFC 9110, section 8.6), and who does not would lose what has its name.
+    pub fn unsaid(&self) -> Option<(StatusCode, String)> {
+        let why = "say how long the file is by Content-Length, which is 0 for an empty one, or send it in chunks";
+        (!self.is_said).then(|| (StatusCode::LENGTH_REQUIRED, why.to_owned()))
     }
 
     /// Its length, if that was announced.

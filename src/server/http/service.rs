@@ -106,7 +106,7 @@ impl Connection {
     async fn answer(self: Arc<Self>, request: Request<Incoming>, open: Open) -> Answer {
         let (parts, body) = request.into_parts();
         let is_for_browser = is_for_browser(&parts.headers);
-        let mut body = RequestBody::new(body, &parts.headers);
+        let mut body = RequestBody::new(body, &parts.headers, parts.version);
         // Held until it is answered, and what comes with it has come.
         let (room, refused) = match self.room_for(&body, parts.version) {
             Ok(room) => (room, None),

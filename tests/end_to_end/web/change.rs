@@ -224,7 +224,7 @@ fn folders_that_are_moved_over_each_other_at_once_leave_what_some_order_of_it_le
                     let daemon = &daemon;
                     scope.spawn(move || {
                         let destination = to(daemon, target);
-                        let body: &[&str] = if method == "PUT" { &["X-Nothing: 1"] } else { &[&destination] };
+                        let body: &[&str] = if method == "PUT" { &["Content-Length: 0"] } else { &[&destination] };
                         ask(daemon, "alice", method, from, body).status
                     })
                 });

@@ -479,3 +479,19 @@ fn the_folder_that_is_missing_is_what_is_named() {
         assert!(got.text().starts_with("409: none/there: there is no such folder"), "{}", got.text());
     }
 }
+
+/// By HTTP/1 it is empty. Whoever lost the header on the way would lose the file that has the name, too.
+#[test]
+fn a_file_of_which_nobody_says_that_it_is_empty_is_not_stored() {
+    let world = World::of(&["alice"]);
+    let there = |name: &str| fs::read(world.home("alice").join(name)).unwrap();
+    fs::write(world.home("alice").join("f"), "old").unwrap();
+    let daemon = world.start();
+    let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+    assert_eq!(web.ask(head("/~alice/f", "")).unwrap().status, 411);
+    assert_eq!(there("f"), b"old");
+    assert_eq!(web.ask(head("/~alice/f", "Content-Length: 0\r\n")).unwrap().status, 204);
+    assert_eq!(web.ask(head("/~alice/g", "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n").unwrap().status, 201);
+    assert_eq!(put(&daemon, "alice", &["--http2", "-X", "PUT"], "/~alice/h").status, 201);
+    assert!(["f", "g", "h"].iter().all(|name| there(name).is_empty()));
+}
