@@ -111,6 +111,7 @@ mod pump;
 mod put;
 mod rate_limit;
 mod receive;
+mod removal;
 mod requests;
 mod retry;
 mod send;

@@ -130,7 +130,7 @@ impl Client {
     /// # Errors
     /// As [`Client::stat`], and [`Kind::NotEmpty`].
     pub async fn remove(&mut self, path: impl IntoPath, recursive: bool) -> Result<()> {
-        self.ask(Command::Delete { path: path.into_path()?, recursive }, 250, nothing).await
+        self.ask(Command::Delete { path: path.into_path()?, recursive, progress: false }, 250, nothing).await
     }
 
     /// Makes a folder; with `parents` also those above it, and without an error if it is there.
@@ -291,7 +291,7 @@ fn not_said(path: &RelPath) -> Error {
 }
 
 /// Takes portions until there are no more; the giver finds the channel closed if one cannot be taken.
-async fn taking<T>(portions: Receiver<T>, mut take: impl FnMut(T) -> Result<()>) -> Result<()> {
+pub(super) async fn taking<T>(portions: Receiver<T>, mut take: impl FnMut(T) -> Result<()>) -> Result<()> {
     while let Ok(portion) = portions.recv().await {
         take(portion)?;
     }

@@ -250,7 +250,9 @@ commands! {
         path: RelPath = path(),
         /// A folder with all in it.
         recursive: bool = flag("recursive"),
-    }: "DELETE", "DELETE path [recursive=yes]", "Remove a file, an empty folder, or a whole tree.";
+        /// Saying how far it is.
+        progress: bool = flag("progress"),
+    }: "DELETE", "DELETE path [recursive=yes] [progress=yes]", "Remove a file, an empty folder, or a whole tree.";
     /// Make a folder.
     Mkdir {
         /// The folder to make.

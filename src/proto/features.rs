@@ -81,6 +81,8 @@ features! {
     Rsa = "rsa", "let RSA keys log in";
     /// The key `usage=` of STAT.
     Usage = "usage", "tell how much room a shared folder has";
+    /// The key `progress=` of DELETE.
+    Progress = "progress", "tell how far a removal is";
 }
 
 /// A set of features.

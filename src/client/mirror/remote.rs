@@ -181,7 +181,7 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
 /// # Errors
 /// Those that end the connection.
 pub(super) fn remove(session: &mut Session, root: &RelPath, paths: &[RelPath]) -> Result<Vec<Result<()>>> {
-    let remove = |path| Command::Delete { path, recursive: false };
+    let remove = |path| Command::Delete { path, recursive: false, progress: false };
     let commands = paths.iter().map(|path| root.join(path.as_bytes()).map(remove));
     let mut outcomes = outcomes(session, paths.len(), commands)?;
     for outcome in &mut outcomes {

@@ -29,6 +29,7 @@ impl Command {
                 (rotten.then_some(Feature::Record), mode.then_some(Feature::Chmod), marks.then_some(Feature::Marks))
             }
             Command::Stat { usage: true, .. } => (Some(Feature::Usage), None, None),
+            Command::Delete { progress: true, .. } => (Some(Feature::Progress), None, None),
             Command::Hash { of: HashOf::Record, .. } => (Some(Feature::Record), None, None),
             Command::Hash { of: HashOf::Growing, .. } | Command::Download { growing: true, .. } => {
                 (Some(Feature::Growing), None, None)
@@ -221,9 +222,10 @@ impl Command {
                 option(out, "mode", Some(mode.mode));
                 flag(out, "perms", mode.perms);
             }
-            Command::Delete { path, recursive } => {
+            Command::Delete { path, recursive, progress } => {
                 argument(out, path.as_bytes());
                 flag(out, "recursive", *recursive);
+                flag(out, "progress", *progress);
             }
             Command::Mkdir { path, parents } => {
                 argument(out, path.as_bytes());

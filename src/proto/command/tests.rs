@@ -222,7 +222,11 @@ fn a_command() -> impl Strategy<Value = Command> {
                 resume
             })
         ),
-        (a_path(), any::<bool>()).prop_map(|(path, recursive)| Command::Delete { path, recursive }),
+        (a_path(), any::<bool>(), any::<bool>()).prop_map(|(path, recursive, progress)| Command::Delete {
+            path,
+            recursive,
+            progress
+        }),
         (a_path(), any::<bool>()).prop_map(|(path, parents)| Command::Mkdir { path, parents }),
         (a_path(), a_path(), any::<bool>()).prop_map(|(from, to, replace)| Command::Rename { from, to, replace }),
         (a_path(), a_path(), any::<bool>()).prop_map(|(from, to, replace)| Command::Copy { from, to, replace }),

@@ -1,7 +1,6 @@
 //! Operations on files that are over in one step: what is there, modes, other names.
 
 use super::Desk;
-use super::gate::{self, Demand, Extent};
 use super::outcome::{Begun, Outcome, Room};
 use super::running::Running;
 use crate::auth::Access;
@@ -37,9 +36,8 @@ impl Desk {
 
     /// What is kept in a folder that is bounded: it is told as what a folder in the trash holds is, to whoever may list all of it.
     pub fn kept_at(&self, folder: &RelPath) -> Option<KeptUsage> {
-        let looking = Demand { rights: Access::LIST, path: Some(folder), extent: Extent::Tree };
-        let may_look = gate::rights_at(self.principal.grants(), looking).contains(Access::LIST);
-        may_look.then(|| turns::block_in_place(|| self.store.kept_usage_at(folder)).ok().flatten()).flatten()
+        let kept = || turns::block_in_place(|| self.store.kept_usage_at(folder)).ok().flatten();
+        self.may_list_all(folder).then(kept).flatten()
     }
 
     pub(super) fn set_mode(&self, path: &RelPath, mode: SourceMode, running: Running) -> Begun {

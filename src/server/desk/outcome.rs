@@ -95,7 +95,7 @@ pub enum Outcome {
     Discarded,
     /// The file has this mode now, for whoever may know what is there.
     ModeSet(Option<FileMode>),
-    /// It is gone, and this was all of it.
+    /// It is gone, and this was all of it; nothing is said of that to whoever may not know what was there.
     Removed(Removed),
     /// The folder is there.
     FolderMade {
@@ -189,6 +189,7 @@ impl Outcome {
         match self {
             Outcome::Accepted { .. } => Outcome::Accepted { size: None },
             Outcome::ModeSet(_) => Outcome::ModeSet(None),
+            Outcome::Removed(_) => Outcome::Removed(Removed::default()),
             Outcome::Purged { gone, unlisted, is_part, left, unreached } => {
                 let gone = gone.saturating_sub(unlisted);
                 Outcome::Purged { gone, unlisted: 0, is_part, left, unreached }

@@ -1,6 +1,7 @@
 //! What a path leads to, by links on the disk and by shared folders: rules for parts of a home are about what is there, whatever way
 //! leads to it.
 
+use super::gate::{Demand, Extent};
 use super::locks::Place;
 use super::op::Op;
 use super::outcome::Outcome;
@@ -57,11 +58,19 @@ impl Desk {
         grants.access_at(&real).contains(Access::LIST)
     }
 
+    /// Whether the user may list what has this path, with all below it.
+    pub(super) fn may_list_all(&self, path: &RelPath) -> bool {
+        let looking = Demand { rights: Access::LIST, path: Some(path), extent: Extent::Tree };
+        gate::rights_at(self.principal.grants(), looking).contains(Access::LIST)
+    }
+
     /// Whether the user may be told all of what an operation came to: not of what was there before if the user may not know that, at its
     /// path and where it leads. What went of the trash is counted by what may be listed.
     pub(super) fn may_be_told(&self, running: &Running, result: &Result<Outcome>) -> bool {
         match result {
             Ok(Outcome::Purged { .. }) => false,
+            // No link leads to what is removed, and nothing is there any more.
+            Ok(Outcome::Removed(_)) => running.path().is_some_and(|path| self.may_list_all(path)),
             Ok(outcome) if outcome.tells_what_is_there() => running.path().is_some_and(|path| {
                 let is_told = gate::tells_what_is_there(self.principal.grants(), path);
                 let leads = |right| self.check_real(path, right, running.name()).is_ok();

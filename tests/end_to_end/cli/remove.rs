@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::common::program::{PASSWORD, Terminal, World, names};
+use sealift::limits;
+
+use crate::common::eventually;
+use crate::common::program::{PASSWORD, Proxy, Terminal, World, names};
 
 fn world(files: &[&str]) -> World {
     let world = World::trusting();
@@ -95,6 +98,35 @@ fn the_shell_asks_too() {
     shell.expect("Remove b (1 B)? (yes, no): ").line("yes").expect("/> ").line("exit");
     assert_eq!(shell.wait().code(), Some(0), "{}", shell.whole());
     assert_eq!(left(&world), ["a", "c"]);
+}
+
+/// The answer is held up for as long as a person waits before anything is shown.
+#[test]
+fn how_much_of_a_tree_is_gone_is_counted_at_a_terminal() {
+    let files: Vec<String> = (0..4 * limits::REMOVE_STEP).map(|at| format!("tree/f{at}")).collect();
+    let world = world(&files.iter().map(String::as_str).collect::<Vec<_>>());
+    let proxy = Proxy::start(&world);
+    world.trust(proxy.address);
+    let mut shell = at(&world, &["shell", &format!("alice@{}", proxy.address)]);
+    shell.expect("/> ");
+    proxy.holds_after(1);
+    shell.line("rm -r tree");
+    eventually("it has gone", || left(&world).is_empty());
+    std::thread::sleep(limits::PROGRESS_AFTER);
+    proxy.lets_all_pass();
+    shell
+        .expect("tree: ")
+        .expect("files removed so far")
+        .expect(&format!("tree: {} files and 1 folder removed.", files.len()));
+    shell.line("exit");
+    assert_eq!(shell.wait().code(), Some(0), "{}", shell.whole());
+    // Where nobody watches nothing is said, and a program is told how much it was.
+    let world = self::world(&["d/a", "d/sub/b", "e/c"]);
+    let rm = |args: &[&str]| world.run([&["rm", "-r"], args].concat()).code(0);
+    assert_eq!(rm(&[&world.alice("e")]).stderr, "");
+    let told = rm(&["--json", &world.alice("d")]);
+    let told: serde_json::Value = serde_json::from_str(told.stdout().lines().next().unwrap()).unwrap();
+    assert_eq!((&told["event"], &told["files"], &told["folders"]), (&"removed".into(), &2.into(), &2.into()), "{told}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use sealift::files::{EntryKind, RelPath};
 use sealift::readable::shell_word;
 use sealift::{Client, Error, Kind};
 
+use super::rm_tree::{remove_tree, words};
 use super::{cp, seen, shared};
 use crate::args::{Mkdir, Mv, Rm};
 use crate::ask;
@@ -71,8 +72,24 @@ pub async fn remove(out: Output, client: &mut Client, named: &Named, how: &RmHow
     if how.interactive && !is_meant(client, &target.path, how.recursive).await? {
         return Ok(());
     }
-    match client.remove(&target.path, how.recursive).await {
-        Ok(()) => report(out, client, Event::Removed, &target.path),
+    let removed = match how.recursive {
+        true => remove_tree(out, client, &target.path).await,
+        false => client.remove(&target.path, false).await.map(|()| None),
+    };
+    match removed {
+        Ok(removed) => {
+            let object = || {
+                let object = Object::of(Event::Removed).name("path", target.path.as_bytes());
+                let object = removed.iter().fold(object, |object, removed| {
+                    object.value("files", removed.files).value("folders", removed.folders)
+                });
+                object.ids(client.last_ids())
+            };
+            out.json(object)?;
+            let how_much = removed.map_or(String::new(), |removed| format!(": {}", words(removed)));
+            out.step(&format!("removed {}{how_much}", target.path));
+            Ok(())
+        }
         Err(err) if how.force && err.kind() == Kind::NotFound => Ok(()),
         Err(err) => {
             let failure = Failure::from(err).about(&target.path.to_string());

@@ -25,6 +25,7 @@ mod mirror_lock;
 pub mod passwd;
 pub mod put;
 mod put_link;
+mod rm_tree;
 mod seen;
 pub mod server;
 mod shared;

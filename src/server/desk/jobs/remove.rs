@@ -79,6 +79,13 @@ impl Desk {
         }
     }
 
+    /// How much of a tree that is being removed is gone, for whoever may know what was in it; nothing of other work.
+    pub fn gone_so_far(&self, work: &Work) -> Option<Removed> {
+        let running = work.running();
+        let gone = Some(running.removed()).filter(|gone| *gone != Removed::default());
+        gone.filter(|_| running.path().is_some_and(|path| self.may_list_all(path)))
+    }
+
     /// What this was called before a mirror moved it aside, or what it was in, for whoever may remove that: others could have anything
     /// at all kept there.
     fn before_it_was_aside(&self, path: &RelPath) -> Option<RelPath> {

@@ -1,7 +1,7 @@
 //! Outcomes as replies.
 
 use crate::error::{Error, Result};
-use crate::files::{Stored, TrashList, Trashed};
+use crate::files::{Removed, Stored, TrashList, Trashed};
 use crate::limits;
 use crate::machine::lane::Outgoing;
 use crate::proto::{ReplyWriter, percent};
@@ -172,12 +172,21 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
             let reply = if *left > 0 { reply.field("left", left) } else { reply };
             if *unreached > 0 { reply.field("unreached", unreached) } else { reply }
         }
-        Outcome::Discarded | Outcome::Removed(_) | Outcome::Renamed(_) | Outcome::Restored | Outcome::Trash(..) => {
+        Outcome::Removed(removed) => {
+            let reply = ReplyWriter::new(line, 250, "done");
+            if *removed == Removed::default() { reply } else { how_much(reply, *removed) }
+        }
+        Outcome::Discarded | Outcome::Renamed(_) | Outcome::Restored | Outcome::Trash(..) => {
             ReplyWriter::new(line, 250, "done")
         }
         // No line asks for these.
         Outcome::PropertiesSet | Outcome::Locked { .. } | Outcome::Unlocked => ReplyWriter::new(line, 250, "done"),
     }
+}
+
+/// What is removed.
+pub fn how_much(reply: ReplyWriter<'_>, Removed { files, folders, .. }: Removed) -> ReplyWriter<'_> {
+    reply.field("files", files).field("folders", folders)
 }
 
 fn text(outcome: &Outcome) -> &'static str {

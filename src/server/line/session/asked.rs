@@ -49,7 +49,8 @@ impl From<Command> for Asked {
             Command::Commit { id, hash } => Op::Commit { id, hash },
             Command::Discard(id) => Op::Discard(id),
             Command::Chmod { path, mode } => Op::SetMode { path, mode },
-            Command::Delete { path, recursive } => Op::Remove { path, recursive, for_good: false },
+            // How far it is is told by the session.
+            Command::Delete { path, recursive, progress: _ } => Op::Remove { path, recursive, for_good: false },
             Command::Mkdir { path, parents } => Op::MakeFolder { path, parents },
             Command::Rename { from, to, replace } => Op::Rename { from, to, replace },
             Command::Copy { from, to, replace } => {

@@ -6,7 +6,7 @@ use super::asked::Asked;
 use super::frames::{PartFrames, PutFrames};
 use super::{Next, State, Talk};
 use crate::error::{Error, Kind};
-use crate::files::Condition;
+use crate::files::{Condition, Removed};
 use crate::limits;
 use crate::machine::lane::{Outgoing, Step};
 use crate::proto::{BadLine, Command, ReplyWriter, Verb};
@@ -48,6 +48,7 @@ impl Talk {
 
     fn run(&mut self, command: Command, out: &mut Outgoing) -> Next {
         let verb = command.verb();
+        self.progress = matches!(command, Command::Delete { progress: true, .. }).then(Removed::default);
         match Asked::from(command) {
             Asked::Files(op) if self.desk.inbox().is_some() => (self.bring(op, verb, out), Step::Progress),
             Asked::Files(op) => (self.begin(op, verb, out), Step::Progress),

@@ -21,7 +21,7 @@ use self::frames::{PartFrames, PutFrames};
 pub use self::info::help_lines;
 use crate::auth::{InboxBounds, LinkTo, Principal};
 use crate::error::{Error, Kind};
-use crate::files::FileMode;
+use crate::files::{FileMode, Removed};
 use crate::keys::Nonce;
 use crate::limits;
 use crate::machine::lane::{Machine, Outgoing, Step, Waiting};
@@ -81,6 +81,8 @@ struct Talk {
     lines: LineDecoder,
     replies: Replies,
     unknown_verbs: u32,
+    /// How far the removal is whose client wants to know that, as it was told last.
+    progress: Option<Removed>,
     /// What the next signature of a key must be over, if the client has asked for one.
     nonce: Option<Nonce>,
     /// Present passwords and proofs that were wrong.
@@ -108,6 +110,7 @@ impl Session {
             lines: LineDecoder::new(limits::LINE_MAX),
             replies,
             unknown_verbs: 0,
+            progress: None,
             nonce: None,
             login_failures: 0,
             took_secret: false,

@@ -1,5 +1,6 @@
 //! What takes more than one step to send: the frames of downloads and listings, and answers that take work.
 
+use super::answer::how_much;
 use super::frames::PutFrames;
 use super::{State, Talk};
 use crate::error::{Error, Kind, Result};
@@ -135,9 +136,19 @@ impl Talk {
 
     /// One step of an answer that takes work.
     pub(super) fn work(&mut self, work: Work, out: &mut Outgoing) -> State {
-        let Talk { desk, replies, .. } = self;
+        let Talk { desk, replies, progress, .. } = self;
         match desk.work(work, &mut |_, result| replies.answer(&result, out)) {
-            Worked::On(work) => State::Work(Box::new(work)),
+            Worked::On(work) => {
+                // It is told where it got on.
+                if let Some(before) = progress
+                    && let Some(gone) = desk.gone_so_far(&work).filter(|gone| gone != before)
+                {
+                    *before = gone;
+                    let write = |line: &mut Vec<u8>| how_much(ReplyWriter::new(line, 117, "progress"), gone).end();
+                    replies.preliminary(write, out);
+                }
+                State::Work(Box::new(work))
+            }
             Worked::Waits(_) => State::Commands,
             Worked::Put(Ok(put)) => State::Put(PutFrames::of(put)),
             Worked::Put(Err(error)) => {

@@ -404,3 +404,30 @@ proptest! {
         Bench::new("full").feed(&stream);
     }
 }
+
+#[test]
+fn how_far_a_removal_is_is_told_to_who_wants_to_know_and_may() {
+    const FILES: usize = 3 * limits::REMOVE_STEP;
+    for (access, is_told) in [("full", true), ("upload,mkdir,delete", false)] {
+        for progress in [true, false] {
+            let mut bench = Bench::new(access);
+            std::fs::create_dir(bench.home().join("tree")).unwrap();
+            (0..FILES).for_each(|n| std::fs::write(bench.home().join(format!("tree/f{n}")), "").unwrap());
+            let replies =
+                bench.ask(&format!("DELETE tree recursive=yes{}", if progress { " progress=yes" } else { "" }));
+            let mut lines: Vec<&str> = replies.lines().collect();
+            let last = lines.pop().unwrap();
+            assert!(last.starts_with("250 done "), "{last}");
+            assert_eq!(last.contains(&format!(" files={FILES} folders=1 ")), is_told, "{last}");
+            assert_eq!(lines.len() > 2, is_told && progress, "{replies}");
+            let mut before = 0;
+            for line in lines {
+                let reply = Reply::parse(line.as_bytes()).unwrap();
+                assert_eq!((reply.digits, reply.word), (117, "progress"));
+                let gone: usize = reply.parsed("files").unwrap();
+                assert!(gone > before && gone < FILES, "{line}");
+                before = gone;
+            }
+        }
+    }
+}
