@@ -30,7 +30,7 @@ impl Own {
         Own { is_public: true, ..self }
     }
 
-    /// The same, a folder in which every name is the server's own, also one that is not there yet.
+    /// It may be read by anybody, and every name in it is the server's own, also one that is not there yet.
     #[must_use]
     pub fn with_all_in_it(self) -> Own {
         Own { holds_more: true, ..self }

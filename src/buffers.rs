@@ -114,7 +114,7 @@ impl Buffer {
         self.start = (self.start + n).min(self.end);
     }
 
-    /// The same, and wipes them: what is behind them is yet to be read.
+    /// Takes the first `n` filled bytes away, and wipes them: what is behind them is yet to be read.
     pub fn consume_secret(&mut self, n: usize) {
         let end = (self.start + n).min(self.end);
         if let Some(bytes) = self.bytes.get_mut(self.start..end) {

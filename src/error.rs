@@ -336,8 +336,8 @@ impl Error {
         Error::new(kind, what.words(": ").words(why)).at(path).with_source(err)
     }
 
-    /// The same as a server tells it to a client. What the operating system refuses to the server's own account is no
-    /// matter of the user's rights: it is a fault of the server.
+    /// This error as a server tells it to a client. What the operating system refuses to the server's own account is no matter of the
+    /// user's rights: it is a fault of the server.
     pub fn told_by_server(&self) -> (Kind, Cow<'_, str>) {
         let refused = |source: &io::Error| {
             use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};

@@ -173,7 +173,7 @@ pub fn sweep_beside(target: &Path) -> io::Result<usize> {
     name.map_or(Ok(0), |name| sweep(parent(target), Some(name), Duration::ZERO))
 }
 
-/// The same in this folder beside any file, or this one; but nothing that is younger than that.
+/// Removes from this folder what was left beside any file, or this one, by somebody who was killed; but nothing that is younger than that.
 ///
 /// # Errors
 /// Those of the file system.

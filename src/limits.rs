@@ -134,7 +134,7 @@ pub const EMPTY_BYTES_MAX: usize = 64 * 1024;
 /// more, and all records of one [`BUFFER`] go out in one write.
 pub const SOCKET_BUFFER: usize = BUFFER + 4 * 1024;
 
-/// The same where memory is short: one TLS record (RFC 8446: at most 16,640 bytes and a header of 5) fits.
+/// Buffer of the adapter below TLS where memory is short: one TLS record (RFC 8446: at most 16,640 bytes and a header of 5) fits.
 pub const SMALL_SOCKET_BUFFER: usize = 17 * 1024;
 
 /// Drained socket buffers kept for the next busy connection, in the whole process (4 MiB). An idle connection gives

@@ -46,7 +46,7 @@ pub fn rfc3339(time: SystemTime) -> String {
     seconds(Mtime::from(time).secs)
 }
 
-/// The same with the fraction of the second, if there is one.
+/// `2024-05-01T12:34:56.789Z`, as RFC 3339 has it, with the fraction of the second, if there is one.
 #[cfg(any(feature = "server", feature = "cli"))]
 pub fn rfc3339_of(mtime: Mtime) -> String {
     let whole = seconds(mtime.secs);

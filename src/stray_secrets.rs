@@ -42,7 +42,7 @@ impl Stray {
         Stray::within(&line)
     }
 
-    /// The same in a line that was not taken apart.
+    /// The first kind of secret that is in a line that was not taken apart.
     pub fn within(line: &[u8]) -> Option<Stray> {
         if has(line, b"PRIVATE KEY-----") || has(line, OPENSSH_KEY) {
             return Some(Stray::PrivateKey);

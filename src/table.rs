@@ -35,7 +35,7 @@ impl Table {
         in_columns(&self.rows.iter().collect::<Vec<_>>())
     }
 
-    /// The same below the head.
+    /// The rows in columns as wide as their widest cells, below the head.
     pub fn with_head(&self) -> Vec<String> {
         in_columns(&std::iter::once(&self.head).chain(&self.rows).collect::<Vec<_>>())
     }

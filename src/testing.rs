@@ -54,7 +54,7 @@ impl TestServer {
         Self::start_with(users, |builder| builder).await
     }
 
-    /// The same with what is changed of the server: bounds, another place for the homes.
+    /// Starts a server with these users and with what is changed of it: bounds, another place for the homes.
     ///
     /// # Errors
     /// As [`TestServer::start`].

@@ -107,7 +107,7 @@ impl User {
         Ok(User { name, grants, hash: None, keys: Vec::new(), id: None, own: Own::Nothing })
     }
 
-    /// The same with a password, as [`hash_password`](super::hash_password) hashed it.
+    /// This user with a password that logs in, as [`hash_password`](super::hash_password) hashed it.
     ///
     /// # Errors
     /// [`Kind::BadConfig`]: it is no such hash, or asks for more than is safe. The error does not repeat it.
@@ -132,8 +132,7 @@ impl User {
         Ok(self)
     }
 
-    /// The same with what tells this entry from a later one of the same name: needed for whoever has no password here, but may
-    /// choose one.
+    /// This user with what tells this entry from a later one of the same name: needed for whoever has no password here, but may choose one.
     ///
     /// # Errors
     /// [`Kind::BadConfig`]: not 1 to [`limits::ENTRY_ID_MAX`] bytes.

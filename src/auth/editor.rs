@@ -52,7 +52,7 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     add_to(Users::parse(text, file)?, text, file, new)
 }
 
-/// The same for whoever knows already what users the text has.
+/// The text with one more user at its end, for whoever knows already what users it has.
 pub(super) fn add_to(mut wanted: Users, text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     check_new(&wanted, file, new.name, &new.grants.home)?;
     check_rules(new.name, &new.grants)?;

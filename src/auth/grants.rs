@@ -42,7 +42,8 @@ pub struct Grants {
     pub home_folder: HomeTerms,
     /// What is made is not open to this; none: to what the storage says itself.
     pub umask: Option<Umask>,
-    /// The same of the home alone, and before it, where that is itself a shared folder.
+    /// What is made in the home itself is not open to this; none: to what the storage says itself. It is another one than `umask` where the
+    /// home is itself a shared folder.
     pub home_umask: Option<Umask>,
 }
 

@@ -136,7 +136,7 @@ pub(super) fn write(section: &mut dyn TableLike, grants: &Grants, before: &Grant
     put_changed(*limit_rate != before.limit_rate, rate_limit::KEY, item);
 }
 
-/// The same for a new user, whose section says the rights whatever is the default: they are what an administrator looks for.
+/// Writes what a new user is granted. The user's section says the rights whatever is the default: they are what an administrator looks for.
 pub(super) fn write_new(section: &mut dyn TableLike, grants: &Grants, defaults: &Grants) {
     if grants.home != defaults.home {
         put(section, "home", value(&grants.home));

@@ -67,7 +67,8 @@ impl Grants {
         self.rules.iter().find(|rule| rule.is_about(path)).map_or(self.access, |rule| rule.access)
     }
 
-    /// The same of what had these names before it stood aside: no more than every rule gives that may have been about it.
+    /// The rights at what had these names before it stood aside, by the names alone: no more than every rule gives that may have been about
+    /// it.
     fn access_before(&self, names: &[Before<'_>]) -> Access {
         let mut given: Option<Access> = None;
         let with = |given: Option<Access>, access: Access| given.map_or(access, |given| given.intersection(access));
@@ -113,7 +114,8 @@ impl Grants {
         folders.fold(spread, Spread::with)
     }
 
-    /// The same of what is in the home, or in the shared folder, that this path is in: of what is shared below it nothing.
+    /// The rights at this path and all that is below it in the home, or in the shared folder, that it is in: of what is shared below it
+    /// nothing.
     pub fn access_in_folder(&self, path: &RelPath) -> Spread {
         if let Some(folder) = self.folder_at(path) {
             return Spread { all: folder.access, any: folder.access };

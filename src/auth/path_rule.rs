@@ -49,7 +49,7 @@ impl PathRule {
         self.pattern.along(names.iter().copied()).filter(|(_, left)| *left == 0).map(|(is_sure, _)| is_sure)
     }
 
-    /// The same of something in the folder that had these names.
+    /// Whether it is about something in the folder that had these names before it stood aside.
     pub(super) fn reached_into(&self, names: &[Before<'_>]) -> bool {
         self.pattern.along(names.iter().copied()).is_some_and(|(_, left)| self.pattern.deep || left > 0)
     }

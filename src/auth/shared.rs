@@ -121,7 +121,7 @@ impl Definition {
         self.access.values().any(|access| access.changes())
     }
 
-    /// The same folder, wherever it stands in the text.
+    /// Whether both define one folder in one way, wherever that stands in the text.
     pub(super) fn is_same(&self, other: &Definition) -> bool {
         let (line, span) = (other.line, other.span.clone());
         *other == Definition { line, span, ..self.clone() }

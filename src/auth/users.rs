@@ -106,7 +106,7 @@ impl User {
         EntryTag::of(&self.name, self.hash.as_ref(), self.id.as_deref())
     }
 
-    /// The same as text, for whoever writes down what belongs to this entry alone.
+    /// What tells the entry of the users file from others, as text: for whoever writes down what belongs to this entry alone.
     pub(crate) fn entry_tag(&self) -> String {
         self.tag().to_string()
     }

@@ -134,7 +134,7 @@ impl UsersFile {
         self.change(|text, file| editor::set(text, file, name, change))
     }
 
-    /// The same, and the user is a member of these groups and of no others.
+    /// Changes what a user is granted, and makes the user a member of these groups and of no others.
     ///
     /// # Errors
     /// As [`UsersFile::set`]; `not-found` for a group that is not there.
@@ -227,7 +227,8 @@ impl UsersFile {
         Ok(fresh.put_in_place()?)
     }
 
-    /// The same for a file that is made first if it is not there, and if what is made can be edited so.
+    /// Replaces the file by what an edit of its text gives, as `change` does; one that is not there is made first, if what is made can be
+    /// edited so.
     pub(super) fn change_or_make<E: From<Error>>(
         &self,
         edit: impl Fn(&str, &str) -> Result<String, E>,

@@ -20,7 +20,7 @@ pub(super) enum Input {
     File(LocalFile),
     /// A pipe, a terminal, or a file that hides its size: read to its end.
     Stream(File),
-    /// The same, of which it cannot be known whether it has something.
+    /// What is read to its end, and of which it cannot be known whether it has something.
     Reader(Box<dyn Read + Send>),
     /// What an asynchronous reader gives.
     Fed(Fed),

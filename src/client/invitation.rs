@@ -53,7 +53,7 @@ impl InvitationLink {
         format!("{link}.{}", check(&link))
     }
 
-    /// The same for a browser: where its user joins.
+    /// The link for a browser: where its user joins.
     pub fn reveal_for_browser(&self) -> String {
         let user = utf8_percent_encode(&self.user, OTHERS);
         let secret = String::from_utf8_lossy(self.secret.expose());

@@ -318,7 +318,7 @@ impl Ledger {
         }
     }
 
-    /// The same, if nobody is told: what was put off is for somebody else to try again. Where each came from, and why.
+    /// What was put off is for somebody else to try again, and nobody is told that it has failed. Where each came from, and why.
     pub(super) fn hand_over_put_off(&mut self) -> Vec<(PathBuf, Error)> {
         std::mem::take(&mut self.put_off).into_iter().map(|PutOff { path, error, .. }| (path, error)).collect()
     }

@@ -164,7 +164,7 @@ impl Client {
         self.visit_as(secret, password, None).await
     }
 
-    /// The same as one of many who have the link, to put files in by it that go on after a cut: whoever comes again with the same
+    /// Logs in by a link as one of many who have it, to put files in by it that go on after a cut: whoever comes again with the same
     /// [`uploads_secret`], and nobody else. A server that is too old for that takes them as ever.
     ///
     /// # Errors

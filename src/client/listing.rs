@@ -75,7 +75,7 @@ impl Unread {
         self.denied.iter().map(|name| folder.as_path().join(OsStr::from_bytes(name)))
     }
 
-    /// The same as errors.
+    /// An error for each folder that the user may not list.
     pub fn denied_errors(&self, folder: &RelPath) -> impl Iterator<Item = Error> {
         self.denied(folder).map(|path| {
             let text = format!("{}: you may not list it", for_people(path.as_os_str().as_bytes()));
@@ -89,7 +89,7 @@ pub(super) fn ask(session: &mut Session, path: &RelPath, recursive: bool) -> Res
     session.command(&command(session.features(), path.clone(), recursive, false))
 }
 
-/// The same with links and shared folders named as such, from a server that can tell.
+/// Asks for a listing with links and shared folders named as such, from a server that can tell.
 pub(super) fn ask_marked(session: &mut Session, path: &RelPath, recursive: bool) -> Result<()> {
     let features = session.features();
     session.command(&command(features, path.clone(), recursive, features.has(Feature::Marks)))
@@ -112,7 +112,7 @@ pub(super) fn read(
     entries(session, recursive, each)
 }
 
-/// The same when the server's `150` has been read.
+/// Reads the entries of a listing whose `150` has been read, and hands them on, each portion as it came.
 pub(super) fn entries(
     session: &mut Session,
     recursive: bool,
@@ -185,7 +185,8 @@ pub(super) fn read_all(session: &mut Session, recursive: bool) -> Result<Listing
     all_entries(session, recursive)
 }
 
-/// The same, and the most of a file's mode that the server takes over, if it says so.
+/// Reads the whole listing asked for, and the most of a file's mode that the server takes over, if it says so. Every path is inside the
+/// folder and named once.
 pub(super) fn read_with_mode(session: &mut Session, recursive: bool) -> Result<(Listing, Option<FileMode>)> {
     let begun = session.expect(150)?;
     let most = begun.get("perms").map(|_| begun.parsed("perms")).transpose()?;

@@ -79,7 +79,7 @@ impl Skip {
         }
     }
 
-    /// The same for a count of several.
+    /// In words, for a count of several.
     pub const fn words_for_many(self) -> &'static str {
         match self {
             Skip::Link | Skip::LeadsOut => "links",

@@ -65,7 +65,7 @@ impl Prover {
         self.evidence_over(purpose, nonce, (session.features(), limits::LINE_MAX - limits::PROOFS_BESIDE - beside))
     }
 
-    /// The same over this nonce, to a server of these features, with so many bytes of a line for signatures.
+    /// What proves it for a purpose over this nonce, to a server of these features, with so many bytes of a line for signatures.
     fn evidence_over(
         self,
         purpose: Purpose,

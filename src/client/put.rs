@@ -88,7 +88,7 @@ pub(super) fn send_all(
     send_files(session, tasks, crowd, observer, ledger, !count_first)
 }
 
-/// The same with the folders that files go into, each before the first file in it, if they are to be made.
+/// These tasks, with the folders that files go into, each before the first file in it, if they are to be made.
 fn with_parents<'a>(tasks: impl Iterator<Item = Task> + 'a, makes: bool) -> impl Iterator<Item = Task> + 'a {
     let mut made = HashSet::from([RelPath::root()]);
     tasks.flat_map(move |task| {

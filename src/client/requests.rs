@@ -221,8 +221,8 @@ impl Client {
         self.read_range(path, 0, None, sink).await
     }
 
-    /// The same for a file that may become longer meanwhile: it is read as long as it is at the beginning. A server that
-    /// is too old for that ([`crate::proto::Feature::Growing`]) fails for one that does.
+    /// Reads a file into `sink` that may become longer meanwhile: it is read as long as it is at the beginning. A server that is too old
+    /// for that ([`crate::proto::Feature::Growing`]) fails for one that does.
     ///
     /// # Errors
     /// As [`Client::read`].

@@ -74,8 +74,8 @@ pub(super) fn is_to_be_fetched(
     false
 }
 
-/// The same for files that were asked for by name. What the server refused is left to be refused again, and told then;
-/// if nothing is to be done in earnest it is told now.
+/// Which of these files, asked for by name, are still to be fetched. What the server refused is left to be refused again, and told then; if
+/// nothing is to be done in earnest it is told now.
 ///
 /// # Errors
 /// Those that end the connection.
@@ -150,7 +150,7 @@ pub(super) fn whole_here<'a>(
     settle_whole(session, seeming, observer, ledger, |file, work, told| content::hash_in(store, &file.to, work, told))
 }
 
-/// The same for files to be sent.
+/// Which of these files that are to be sent are whole in their places on the server; they are settled and told.
 fn whole_there(
     session: &mut Session,
     tasks: &[Task],

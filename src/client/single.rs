@@ -37,8 +37,9 @@ impl Client {
         self.put_one(Upload::bytes(bytes, to.into_path()?)).await
     }
 
-    /// The same with all that comes out of `from`, which may take its time. With a `size` the file is stored only if it is just
-    /// that long, and the server knows beforehand whether it has room; without one (`None`) it is as long as it gets.
+    /// Sends all that comes out of `from`, which may take its time, to a file that appears whole and verified. With a `size` the file is
+    /// stored only if it is just that long, and the server knows beforehand whether it has room; without one (`None`) it is as long as it
+    /// gets.
     ///
     /// # Errors
     /// As [`Client::put`], and if `from` fails: then nothing is stored.
@@ -59,7 +60,7 @@ impl Client {
         }
     }
 
-    /// The same with a local file, its modification time and mode.
+    /// Sends a local file, its modification time and mode, to a file that appears whole and verified.
     ///
     /// # Errors
     /// As [`Client::put`], and those of the file.
@@ -75,7 +76,7 @@ impl Client {
         self.get_range(path, 0, None).await
     }
 
-    /// The same with `length` bytes from `offset` on, fewer if the file ends before; to the end without a `length`.
+    /// Reads `length` bytes of a file from `offset` on, fewer if the file ends before; to the end without a `length`.
     ///
     /// # Errors
     /// As [`Client::get`].

@@ -45,7 +45,7 @@ pub enum Mark {
     Symlink(#[cfg_attr(feature = "serde", serde(with = "super::serde_forms::bytes"))] Vec<u8>),
     /// A folder that the administrator shares, and that only shows here.
     Shared,
-    /// The same, of which the user may see what is in it and download none of that.
+    /// A shared folder of which the user may see what is in it and download none of that.
     #[cfg_attr(feature = "serde", serde(rename = "shared-list-only"))]
     SharedListOnly,
 }

@@ -73,7 +73,7 @@ impl Umask {
         }
     }
 
-    /// The same where files have at most these bits. It is for files then, and for folders no more.
+    /// This umask where files have at most these bits. It is for files then, and for folders no more.
     #[must_use]
     pub const fn of_files_within(self, most: FileMode) -> Umask {
         Umask(self.0 | (0o077 & !most.0))
@@ -112,7 +112,7 @@ pub struct SourceMode {
 }
 
 impl SourceMode {
-    /// The same where at most these bits may be taken over.
+    /// This mode where at most these bits of it may be taken over.
     #[must_use]
     pub const fn within(self, most: FileMode) -> Self {
         if self.perms { SourceMode { mode: FileMode(self.mode.0 & most.0), perms: true } } else { self }

@@ -30,7 +30,7 @@ impl HomeTerms {
         HomeTerms { quota_files, ..self }
     }
 
-    /// The same, keeping what is deleted or replaced for so long.
+    /// These terms, keeping what is deleted or replaced for so long.
     pub const fn keeping(self, trash: Option<Duration>) -> HomeTerms {
         HomeTerms { trash, ..self }
     }

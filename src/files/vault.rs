@@ -26,7 +26,7 @@ impl Owner {
         Owner { sender: home.clone(), home, terms }
     }
 
-    /// The same, who is this one of those who have it.
+    /// This owner, who is this one of those who have the home.
     #[must_use]
     pub fn sending_as(self, sender: impl Into<String>) -> Owner {
         Owner { sender: sender.into(), ..self }

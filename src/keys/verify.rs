@@ -55,7 +55,7 @@ fn check(with: &'static dyn VerificationAlgorithm, key: &[u8], bytes: &[u8], sig
     UnparsedPublicKey::new(with, key).verify(bytes, signature).is_ok()
 }
 
-/// The same where the signature is two numbers (RFC 5656, section 3.1.2).
+/// Whether the key at this point signed the bytes, where the signature is two numbers (RFC 5656, section 3.1.2).
 fn check_p256(point: &[u8], bytes: &[u8], signature: &[u8]) -> bool {
     let mut fields = Fields::new(signature);
     let scalars = fields.string().and_then(scalar).zip(fields.string().and_then(scalar));

@@ -12,7 +12,7 @@ pub const AUDIT_PAUSE: Duration = Duration::from_millis(500);
 /// How long the end of the server waits until the audit is written.
 pub const AUDIT_FLUSH: Duration = Duration::from_secs(5);
 
-/// The same where the server is told for the second time to end: whoever says that does not want to wait.
+/// How long the end of the server waits for the audit where it is told for the second time to end: whoever says that does not want to wait.
 pub const AUDIT_FLUSH_AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Characters that are kept of a name that somebody only said was theirs. Those of the users file are shorter.

@@ -14,8 +14,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// busy disk takes to sync, and than hashing 50 GiB from a fast one.
 pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The same, at least, while a server reads a whole file for HASH, COPY or ACCEPT, of which it tells nothing before it has read the
-/// last byte: 500 GB from a single hard disk at 140 MB/s.
+/// How long a client waits, at least, while a server reads a whole file for HASH, COPY or ACCEPT, of which it tells nothing before it has
+/// read the last byte: 500 GB from a single hard disk at 140 MB/s.
 pub const CLIENT_READ_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// How long a client's line is still before its kernel asks whether the other one is there: routers forget a line that is still
@@ -58,7 +58,8 @@ pub const EVENTS_WAITING: usize = 64 * 1024;
 /// cores.
 pub const WIRE_BUFFERS: usize = 16;
 
-/// The same where the rate is limited: what waits there counts as sent, and there is nothing to smooth.
+/// Buffers of a client's connection in each direction where the rate is limited: what waits there counts as sent, and there is nothing to
+/// smooth.
 pub const WIRE_BUFFERS_LIMITED: usize = 2;
 
 /// Bytes asked for at once of an asynchronous reader whose bytes are sent; [`WIRE_BUFFERS`] of these wait for the connection.

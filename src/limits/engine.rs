@@ -12,8 +12,8 @@ pub const ENGINE_ANSWER: Duration = Duration::from_secs(20);
 /// that comes byte by byte is none. Half a minute.
 pub const ENGINE_BODY: u32 = 2;
 
-/// The same of an answer that a storage begins before it has put an object together or copied it, and fills with blanks meanwhile: ten
-/// minutes, for some take minutes for thousands of parts.
+/// How many times as long as a request is repeated an answer may take that a storage begins before it has put an object together or copied
+/// it, and fills with blanks meanwhile: ten minutes, for some take minutes for thousands of parts.
 pub const ENGINE_ASSEMBLY: u32 = 40;
 
 /// Bytes a second below which sending a body counts as silence.
@@ -69,7 +69,7 @@ pub const ENGINE_PARTS: u64 = 10_000;
 /// Requests of one operation at once, such as looking at each file of a folder.
 pub const ENGINE_AT_ONCE: usize = 16;
 
-/// The same of all operations together: what goes beyond that is done one after the other.
+/// Requests of all operations at once: what goes beyond that is done one after the other.
 pub const ENGINE_AT_ONCE_ALL: usize = 64;
 
 /// Entries of a folder that is renamed, which takes a copy of each and two requests more: some seconds.

@@ -57,8 +57,8 @@ pub const WEB_SEND_BUFFER: usize = 16 * 1024;
 /// from the budget of buffers before anything of it is looked at, or as much as the body has.
 pub const WEB_STREAM_WINDOW: u32 = (WEB_CHUNKS * CHUNK) as u32;
 
-/// The same for a connection: what all its requests may send ahead together, so that those who wait for their turn never keep the
-/// bytes of one away whose turn it is.
+/// Bytes that all requests of a connection may send ahead together, so that those who wait for their turn never keep the bytes of one away
+/// whose turn it is.
 pub const WEB_CONNECTION_WINDOW: u32 = WEB_STREAMS * WEB_STREAM_WINDOW;
 
 /// Requests of HTTP/2 that a client may take back before they are answered: beyond it the connection ends (CVE-2023-44487).

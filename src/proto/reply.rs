@@ -146,7 +146,7 @@ impl<'a> Reply<'a> {
         Some(Reply { digits, word, fields, text, asked: None })
     }
 
-    /// The same as the answer to a command that named this.
+    /// This reply as the answer to a command that named this.
     #[must_use]
     pub fn to_command_about(self, asked: Option<&'a RelPath>) -> Self {
         Reply { asked, ..self }

@@ -111,7 +111,7 @@ pub struct Operation<'a> {
     pub home: &'a str,
     /// Where its path lies, if that is in a shared folder: below the data folder, or from the root of the machine.
     pub place: Option<&'a [u8]>,
-    /// The same of the other path.
+    /// Where the other path lies, if that is in a shared folder.
     pub place_to: Option<&'a [u8]>,
     /// What it was about that is no path: whose sessions were ended.
     pub about: Option<&'a str>,

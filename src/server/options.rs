@@ -97,7 +97,7 @@ impl ServerOptions {
         ServerOptions { listen: vec![listen], ..ServerOptions::stored_in(storage, users, identity) }
     }
 
-    /// The same with the homes anywhere, and no address yet.
+    /// Options with the defaults for all that has one, with the homes anywhere, and no address yet.
     pub fn stored_in(storage: Storage, users: impl Into<UsersFrom>, identity: Identity) -> Self {
         ServerOptions {
             listen: Vec::new(),

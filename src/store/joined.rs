@@ -79,7 +79,7 @@ impl JoinedStore {
         JoinedStore { home, mounts, prepared: PreparedSet::default() }
     }
 
-    /// The same home with other folders; what was prepared in those that were there before can still be committed.
+    /// This home with other folders in it; what was prepared in those that were there before can still be committed.
     pub fn sharing(&self, mounts: Vec<Mount>) -> JoinedStore {
         JoinedStore { home: self.home.clone(), mounts, prepared: self.prepared.clone() }
     }

@@ -61,7 +61,8 @@ impl Acceptor {
         Ok(Acceptor { unnamed: Some(HTTP_1), ..Acceptor::over(config, alpns, identity.pin())? })
     }
 
-    /// The same, where HTTP is spoken in TLS 1.2 too, with the suites of that which are still good. [`ALPN`] is not.
+    /// An acceptor as of [`Acceptor::with_web`], where HTTP is spoken in TLS 1.2 too, with the suites of that which are still good.
+    /// [`ALPN`] is not.
     ///
     /// # Errors
     /// As [`Acceptor::with_web`].
@@ -83,7 +84,7 @@ impl Acceptor {
         Ok(Acceptor { engine: TlsAcceptor::from(config), for_http: None, alpns, unnamed: None, to_plain: None, pin })
     }
 
-    /// The same, with this answer, in plain text, to a request of HTTP that comes without TLS: whoever typed `http://` is to see
+    /// This acceptor, with this answer, in plain text, to a request of HTTP that comes without TLS: whoever typed `http://` is to see
     /// something, and not the bytes of an alert.
     pub fn telling_plain(self, answer: &'static [u8]) -> Acceptor {
         Acceptor { to_plain: Some(answer), ..self }
@@ -102,7 +103,7 @@ impl Acceptor {
         self.accept_over(Buffered::new(io)).await
     }
 
-    /// The same within this account's share of memory.
+    /// Makes a connection just accepted into a TLS stream, as [`Acceptor::accept`] does, within this account's share of memory.
     pub(crate) async fn accept_within<IO>(&self, io: IO, account: &Arc<Account>) -> Result<(TlsStream<IO>, PeerInfo)>
     where
         IO: AsyncRead + AsyncWrite + Unpin,

@@ -39,7 +39,7 @@ impl WebFiles {
         WebFiles { certificate: certificate.into(), key: key.into(), is_expected: true }
     }
 
-    /// The same, where it is worth a word if they are not there.
+    /// These two files, where it is worth a word if they are not there.
     #[must_use]
     pub fn expected(self) -> WebFiles {
         WebFiles { is_expected: true, ..self }

@@ -90,7 +90,7 @@ impl AtLink {
     }
 }
 
-/// The same, whatever is wrong.
+/// What is said to whoever comes by a link that is not there, is over, or has another password.
 pub(super) fn void() -> Error {
     Error::new(Kind::LoginFailed, "there is no such link, or it is over")
 }

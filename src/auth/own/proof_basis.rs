@@ -34,7 +34,7 @@ impl ProofBasis {
         }
     }
 
-    /// The same, for a password, which no bounds can follow.
+    /// Proof for a change of the password, which no bounds can follow.
     ///
     /// # Errors
     /// [`Kind::Denied`] for a bounded key.

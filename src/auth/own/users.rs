@@ -208,7 +208,7 @@ impl Users {
         self.invitation(folder, user, secret, from).map(drop)
     }
 
-    /// The same as [`Users::choose_password`] for whoever has an invitation, which is used up by that. The user's others are void then.
+    /// Chooses a password as [`Users::choose_password`] does, by an invitation, which is used up by that. The user's others are void then.
     ///
     /// # Errors
     /// As [`Users::check_invitation`] and [`Users::choose_password`].

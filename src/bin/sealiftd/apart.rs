@@ -154,7 +154,7 @@ impl Apart {
         })
     }
 
-    /// The same of one folder, wherever the users file says it.
+    /// Whether this shared folder lies elsewhere and meets what is the server's own, or the data folder, wherever the users file says it.
     pub fn misplaced(&self, folder: &Definition) -> Option<Misplaced> {
         let Location::Elsewhere(path) = folder.location() else { return None };
         let what = self.met(&real(path)?, folder.is_changed())?;

@@ -386,7 +386,7 @@ pub fn parse_access(text: &str) -> Result<Access, String> {
     })
 }
 
-/// The same rights as a list of each, where no word among them takes all away.
+/// Rights as a list of each, where no word among them takes all away.
 fn told_as_list(text: &str) -> String {
     let union = |all: Access, word: &str| match word.trim().parse::<Access>() {
         Ok(some) if some != Access::NONE => Some(all.union(some)),

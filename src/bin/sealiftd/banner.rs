@@ -172,7 +172,7 @@ impl Banner<'_> {
         }
     }
 
-    /// The same as a browser writes it.
+    /// The address as a browser on this machine writes it, with its port.
     fn host_and_port(&self) -> String {
         SocketAddr::new(self.ip(), self.port).to_string()
     }

@@ -91,8 +91,8 @@ fn barred(granted: &Grants) -> Option<Barred> {
     granted.admits(from, SystemTime::now()).err()
 }
 
-/// The same question where a command was called as the client calls it, or a path begins with the slash that stands for one's own folder
-/// in rules, in the shell and in lists.
+/// What is asked where a command was called as the client calls it, or a path begins with the slash that stands for one's own folder in
+/// rules, in the shell and in lists.
 ///
 /// # Errors
 /// That of two paths one is one's own folder, which no command with two is about.

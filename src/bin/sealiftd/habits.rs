@@ -98,7 +98,7 @@ const KEPT_OUT: &str =
     "`sealiftd user set NAME --enabled no` keeps a user out and ends open sessions; files, password and keys stay.";
 const LET_IN: &str = "`sealiftd user set NAME --enabled yes` lets a user in again.";
 
-/// The same behind the commands that have others of their own.
+/// Words that are no command behind one that has others of its own, and what does the same in ours: a full sentence.
 const BELOW: &[(&str, &[&str], &str)] = &[
     ("user", &["lock", "disable", "suspend", "block", "deactivate", "ban"], KEPT_OUT),
     ("user", &["unlock", "enable", "unblock", "activate", "unban"], LET_IN),
@@ -179,7 +179,7 @@ pub fn meant(word: &str) -> Option<&'static str> {
     COMMANDS.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, hint)| *hint)
 }
 
-/// The same behind this command.
+/// What does here what this word does elsewhere behind this command, if that is known: a full sentence.
 pub fn meant_below(command: &str, word: &str) -> Option<&'static str> {
     let word = word.to_ascii_lowercase();
     BELOW.iter().find(|(above, words, _)| *above == command && words.contains(&word.as_str())).map(|(.., hint)| *hint)

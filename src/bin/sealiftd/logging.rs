@@ -17,7 +17,8 @@ static QUEUE: LogQueue = LogQueue::new();
 /// What is logged unless something else is asked for.
 const USUAL: &str = "info";
 
-/// The same where a person sees the banner and the log on one screen: what the banner says is not said again.
+/// What is logged unless something else is asked for, where a person sees the banner and the log on one screen: what the banner says is not
+/// said again.
 const BESIDE_THE_BANNER: &str = "info,sealiftd::serve=warn,sealift::server::start=warn";
 
 /// Starts the log. Panics of a connection go there too.

@@ -14,7 +14,7 @@ pub enum Want {
     ReadOrMake,
     /// Read and change the folder, or make it, with those above it, if it is missing.
     Folder,
-    /// The same, but that its names need not be read.
+    /// Change the folder, or make it, with those above it, if it is missing. Its names need not be read.
     Fill,
     /// Read the folder, which is there.
     Look,

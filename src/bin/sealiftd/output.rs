@@ -45,7 +45,7 @@ pub fn written() -> Result<()> {
     }
 }
 
-/// The same for running text, whose lines end where words do if it is read at a terminal.
+/// Tells running text, whose lines end where words do if it is read at a terminal.
 pub fn tell(text: &str) {
     match width(&Term::stdout()) {
         Some(width) => say(&broken(text, width)),

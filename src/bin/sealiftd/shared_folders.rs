@@ -28,7 +28,7 @@ pub fn look(places: &Places, users: &Users) -> Vec<Trouble> {
     folders.flat_map(|folder| of(places, users, folder)).chain(idle_rules(users)).collect()
 }
 
-/// The same of one of them.
+/// Looks at one shared folder.
 pub fn of(places: &Places, users: &Users, folder: &Definition) -> Vec<Trouble> {
     let (meeting, hidden) = (meeting(users, folder), hidden(places, users, folder));
     place(places, folder).into_iter().chain(of_the_system(folder)).chain(meeting).chain(hidden).collect()

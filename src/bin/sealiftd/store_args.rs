@@ -157,13 +157,13 @@ pub fn unkept(users: &Users, hooks: &HookArgs) -> Vec<String> {
     found
 }
 
-/// The same of one shared folder.
+/// What is asked for in a shared folder and cannot be kept or done where files are in a bucket.
 pub fn of_folder(folder: &Definition) -> Vec<String> {
     let each = unkept_there(folder.location(), &folder.terms());
     each.into_iter().map(|what| format!("the shared folder {} {what}", folder.name())).collect()
 }
 
-/// The same of what one user is granted.
+/// What is asked for in what one user is granted and cannot be kept or done where files are in a bucket.
 pub fn of_user(users: &Users, name: &str) -> Vec<String> {
     let Some(user) = users.get(name) else { return Vec::new() };
     let grants = user.grants();

@@ -1,4 +1,4 @@
-//! The same patterns for names on this machine, where no shell has expanded them.
+//! Patterns for names on this machine, where no shell has expanded them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

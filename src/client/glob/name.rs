@@ -60,7 +60,7 @@ impl Pattern {
         Pattern { tokens, is_hidden }
     }
 
-    /// The same for what begins with a dot too.
+    /// This pattern, which stands for what begins with a dot too.
     pub(super) fn with_hidden(self) -> Pattern {
         Pattern { is_hidden: true, ..self }
     }

@@ -140,7 +140,7 @@ impl KnownServers {
         })
     }
 
-    /// The same for one more key of a server: from then on any of them is right.
+    /// Writes a line for one more key of a server that is known: from then on any of them is right.
     ///
     /// # Errors
     /// [`Kind::Exists`] if [`limits::KNOWN_KEYS_MAX`] are known of it, otherwise as [`KnownServers::all`].
@@ -176,7 +176,7 @@ impl KnownServers {
         self.remove_those(|known| known.server == *server)
     }
 
-    /// The same of those of its keys that have one of these pins.
+    /// Removes those lines of a server whose keys have one of these pins, and says how many there were.
     ///
     /// # Errors
     /// As [`KnownServers::all`].

@@ -83,7 +83,7 @@ impl Displaced {
             .await
     }
 
-    /// The same in the local folder `into`.
+    /// Puts back what an interrupted run has moved aside in the local folder `into`, and removes what came in its place.
     ///
     /// # Errors
     /// If it cannot be opened.

@@ -126,7 +126,7 @@ impl Tree {
         self.items.values().any(|item| item.kind == EntryKind::File)
     }
 
-    /// The same of a folder in it.
+    /// Whether a folder in it has any content: folders are none, and links only say where there may be some.
     pub fn has_content_in(&self, folder: &RelPath) -> bool {
         self.items.iter().any(|(path, item)| item.kind == EntryKind::File && path.is_within(folder))
     }
@@ -181,7 +181,7 @@ pub struct Plan {
     pub replace: Vec<Replacement>,
     /// What is not at the source: removed last, each path before the folder it is in.
     pub delete: Vec<RelPath>,
-    /// The same, with names that no path can have.
+    /// What is not at the source and has a name that no path can have: removed last.
     pub strays: Vec<Stray>,
     /// What cannot be mirrored because a folder that may not be removed, or a special file, has its name.
     pub blocked: Vec<RelPath>,

@@ -112,7 +112,7 @@ impl Pool {
         self.reader(path.into_path()?, 0, None).await
     }
 
-    /// The same with `length` bytes from `offset` on.
+    /// Reads `length` bytes of a file from `offset` on. Its connection is in use until the reader is at its end or dropped.
     pub async fn get_range(
         &self,
         path: impl IntoPath,

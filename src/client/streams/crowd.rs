@@ -158,7 +158,7 @@ pub(in crate::client) fn send(
     crowd.run(session, Files::Send { files, count }, observer, ledger)
 }
 
-/// The same for files to be fetched.
+/// Fetches all of these files, over all connections if there are several.
 ///
 /// # Errors
 /// As [`send`].

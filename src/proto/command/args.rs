@@ -9,7 +9,7 @@ pub enum HashOf {
     /// The bytes of the file, as they are read now.
     #[default]
     Bytes,
-    /// The same, or what was recorded of them: for whoever has bytes of the file to compare with.
+    /// What was recorded of them, or else the bytes as they are read now: for whoever has bytes of the file to compare with.
     Record,
     /// The bytes of the file, which may become longer meanwhile, as long as it is at the beginning.
     Growing,

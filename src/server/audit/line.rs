@@ -50,7 +50,8 @@ impl Event<'_> {
         render(self)
     }
 
-    /// The same, and of an operation also its [`Operation::file`], below this folder, as `file`.
+    /// The event as one JSON object in a line, as `to_json_line` has it, and of an operation also its [`Operation::file`], below this
+    /// folder, as `file`.
     pub fn to_json_line_with_file(&self, data: &Path) -> Vec<u8> {
         let mut object = object_of(self);
         if let What::Operation(operation) = &self.what
@@ -238,7 +239,7 @@ impl Object {
         self.bytes(key, path.as_bytes());
     }
 
-    /// The same of any bytes.
+    /// Any bytes: of those that are not UTF-8 the exact ones stand beside the text.
     fn bytes(&mut self, key: &str, bytes: &[u8]) {
         self.text(key, &String::from_utf8_lossy(bytes));
         if std::str::from_utf8(bytes).is_err() {
@@ -246,7 +247,7 @@ impl Object {
         }
     }
 
-    /// The same of no more than so many: of more of them the first, and how many they are.
+    /// No more than so many of these bytes: of more of them the first, and how many they are.
     fn cut(&mut self, key: &str, bytes: &[u8], most: usize) {
         if bytes.len() <= most {
             return self.bytes(key, bytes);

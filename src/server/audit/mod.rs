@@ -146,7 +146,8 @@ impl AuditLog {
         }
     }
 
-    /// The same of what this source has caused: of what comes to nothing no more than the share of those who are no users.
+    /// Writes down what this source has caused that belongs into an audit: of what comes to nothing no more than the share of those who are
+    /// no users. Never waits.
     pub fn write_of(self: &Arc<Self>, source: &Source, event: &Event<'_>) {
         if !line::is_wanted(event) {
             return;
@@ -194,7 +195,7 @@ impl AuditLog {
         self.close_within(limits::AUDIT_FLUSH);
     }
 
-    /// The same, but waits no longer than this.
+    /// Nothing more is written after what is waiting. Waits for that, but no longer than this.
     pub fn close_within(&self, patience: Duration) {
         for (from, lines) in self.shares.all_left_out() {
             self.tell_left_out(from.as_ref(), lines);

@@ -19,7 +19,7 @@ pub struct Queue {
 struct State {
     waiting: Vec<u8>,
     lost: u64,
-    /// The same since the start.
+    /// Those since the start.
     all_lost: u64,
     reopen: bool,
     closed: bool,

@@ -96,7 +96,7 @@ impl Desk {
         turns::block_in_place(|| self.store.usage_at(path)).ok().flatten()
     }
 
-    /// The same, if that is known without counting.
+    /// What the folder that this is in, the home or a shared one, holds, and how much it may, if that is known without counting.
     pub fn usage_now(&self, path: &RelPath) -> UsageNow {
         if !self.principal.is_user() {
             return UsageNow::Known(None);

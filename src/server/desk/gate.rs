@@ -135,7 +135,7 @@ pub fn need_of_link(path: &RelPath, inbox: bool) -> Need<'_> {
     })
 }
 
-/// The same where it is a folder, of which the link gives all.
+/// What a link to the folder at this path needs, of which the link gives all.
 pub fn need_of_link_to_folder(path: &RelPath, inbox: bool) -> Need<'_> {
     let rights = if inbox { Access::UPLOAD } else { Access::READ };
     Need::Rights(Demands {

@@ -53,7 +53,7 @@ impl InboxRoom {
         threads.run(&source, move || self.count_now().map(|()| self)).await?
     }
 
-    /// The same here. Blocks for as long as the disk takes.
+    /// Counts it as used from now on, as [`InboxRoom::count`] does, here and now. Blocks for as long as the disk takes.
     ///
     /// # Errors
     /// As [`InboxRoom::count`].

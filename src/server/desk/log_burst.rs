@@ -37,7 +37,8 @@ pub enum Telling {
     Line,
     /// In a number that is said later.
     Number,
-    /// The same, and it is the first: the caller sees to it that the numbers are said when [`limits::LOG_WINDOW`] is over.
+    /// In a number that is said later, and it is the first of them: the caller sees to it that the numbers are said when
+    /// [`limits::LOG_WINDOW`] is over.
     FirstNumber,
 }
 

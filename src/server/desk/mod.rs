@@ -144,12 +144,12 @@ impl Desk {
         }
     }
 
-    /// The same, for somebody whose uploads are told from others' by what they alone know.
+    /// This desk, for somebody whose uploads are told from others' by what they alone know.
     pub fn of_sender(self, known: &Secret) -> Self {
         Desk { sender: Some(Hash::of(known.expose())), ..self }
     }
 
-    /// The same, whose downloads are counted there if its principal came by a link that allows so many.
+    /// This desk, whose downloads are counted there if its principal came by a link that allows so many.
     pub fn counting(self, downloads: Arc<Downloads>) -> Self {
         Desk { downloads: Some(downloads), ..self }
     }

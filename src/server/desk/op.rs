@@ -13,7 +13,7 @@ use crate::files::{Condition, Hash, Mtime, RelPath, Resume, SourceMode, StagedId
 pub enum Op {
     /// What is at a path.
     Stat(RelPath),
-    /// The same, and how much room there is in the folder that it is in, the home or a shared one.
+    /// What is at a path, and how much room there is in the folder that it is in, the home or a shared one.
     StatWithRoom(RelPath),
     /// What is in a folder.
     List {
@@ -230,7 +230,7 @@ pub(super) enum Writes<'a> {
     Member(&'a RelPath),
     /// What is there, with all in it.
     Tree(&'a RelPath),
-    /// The same at two paths.
+    /// What is there, with all in it, at two paths.
     Trees(&'a RelPath, &'a RelPath),
 }
 

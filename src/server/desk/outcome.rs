@@ -184,7 +184,7 @@ impl Outcome {
         }
     }
 
-    /// The same for whoever may not know what is there: after it was written down, and before it is told.
+    /// What is told of it to whoever may not know what is there: after all of it was written down.
     pub(super) fn untold(self) -> Outcome {
         match self {
             Outcome::Accepted { .. } => Outcome::Accepted { size: None },

@@ -34,7 +34,7 @@ impl SessionResources {
         SessionResources { tokens, staged, session, source, unfinished: None, used: AtomicBool::new(false) }
     }
 
-    /// The same, of a session that may go on with what is unfinished there.
+    /// These, of a session that may go on with what is unfinished there.
     pub fn going_on_with(mut self, unfinished: Arc<dyn Unfinished>) -> Self {
         self.unfinished = Some(unfinished);
         self

@@ -93,8 +93,8 @@ async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr
     told_by(&header)
 }
 
-/// The same of version 1, of which this much has come. The line says nowhere how long it is, and what follows it is the client's: so it is
-/// taken byte by byte.
+/// Whose connection it is that a balancer hands on here by version 1, of which this much has come. The line says nowhere how long it is,
+/// and what follows it is the client's: so it is taken byte by byte.
 async fn read_line(socket: &mut (impl AsyncRead + Unpin), mut line: Vec<u8>) -> Result<Option<SocketAddr>> {
     let wrong = |what: &str| Error::new(Kind::Protocol, what);
     while !line.ends_with(b"\n") {

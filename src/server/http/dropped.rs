@@ -154,7 +154,7 @@ impl InboxVisit<'_> {
         }
     }
 
-    /// The same for programs: what the link takes in all, and nothing of what came.
+    /// What the link shows to programs: what it takes in all, and nothing of what came.
     fn as_json(&self) -> Answer {
         let InboxBounds { bytes, files } = self.bounds;
         let object = serde_json::json!({ "kind": "drop", "max_bytes": bytes, "max_files": files });

@@ -17,7 +17,7 @@ pub struct Offered {
     pub trash: bool,
     /// What becomes of what is deleted or replaced in the folder.
     pub kept: Kept,
-    /// The same of what is shared with whoever looks somewhere below it, by its path.
+    /// What becomes of what is deleted or replaced in folders that are shared with whoever looks somewhere below it, by their paths.
     pub kept_below: Vec<(RelPath, Kept)>,
     /// What the home or shared folder that this is in holds, for its users, where that is bounded.
     pub usage: UsageNow,

@@ -50,7 +50,7 @@ impl<'a> OwnRequest<'a> {
         }
     }
 
-    /// The same of what changes something, from a page of this server or by a program.
+    /// The request of the user who asks for a change, from a page of this server or by a program.
     ///
     /// # Errors
     /// [`Kind::Denied`] for what another site sent; those of [`OwnRequest::of`].
@@ -63,7 +63,8 @@ impl<'a> OwnRequest<'a> {
         OwnRequest::of(visitors, request, told).await
     }
 
-    /// The same with the fields of a form. Where nothing may be written it is the answer that says so.
+    /// The request of the user who asks for a change, with the fields of a form. Where nothing may be written it is the answer that says
+    /// so.
     ///
     /// # Errors
     /// Those of [`OwnRequest::changing`] and of [`Fields::read`].

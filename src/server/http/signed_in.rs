@@ -43,7 +43,7 @@ impl Entry {
 }
 
 impl SignedIn {
-    /// The same for links with a password, each of which many people may have.
+    /// Those who came by links with a password, each of which many people may have.
     pub fn of_links() -> SignedIn {
         SignedIn { of_user: limits::WEB_COOKIES_OF_LINK, ..SignedIn::default() }
     }

@@ -252,7 +252,7 @@ impl WebSession {
         self.begin_step(work).done().await?
     }
 
-    /// The same, which goes its way at once, whenever it is waited for.
+    /// Asks for a step as [`WebSession::step`] does, which goes its way at once, whenever it is waited for.
     pub fn begin_step<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Desk) -> Result<T> + Send + 'static,
@@ -264,7 +264,7 @@ impl WebSession {
         })
     }
 
-    /// The same for a change, which may share the commit of those before it. Those are told through the second argument.
+    /// Does a step of a change, which may share the commit of those before it. Those are told through the second argument.
     ///
     /// # Errors
     /// As [`WebSession::step`].
@@ -395,12 +395,12 @@ pub fn begin(desk: &mut Desk, op: Op, method: &'static str) -> Result<Begun> {
     begin_change(desk, &mut Waiting::default(), op, method)
 }
 
-/// The same for what may share the commit of those who wait.
+/// Asks the desk for an operation as [`begin`] does, which may share the commit of those who wait.
 pub fn begin_change(desk: &mut Desk, waiting: &mut Waiting, op: Op, method: &'static str) -> Result<Begun> {
     begin_seen(desk, waiting, (op, SeenAt::ANYTHING), method)
 }
 
-/// The same for what is done only to what was seen at its path.
+/// Asks the desk for an operation as [`begin_change`] does, which is done only to what was seen at its path.
 pub fn begin_seen(
     desk: &mut Desk,
     waiting: &mut Waiting,

@@ -49,7 +49,7 @@ impl Comparison {
         Ok(Box::new(Comparison { left: source.meta().size, source, stat, hasher: Hasher::new() }))
     }
 
-    /// The same; anything but a regular file is not the expected one.
+    /// Opens what has this name and is expected to be a certain file, which anything but a regular file is not.
     pub(super) fn open_expected(jail: &Jail, path: &RelPath, place: (&Dir, &[u8])) -> Result<Box<Comparison>> {
         Self::open(jail, path, place).map_err(|err| match err.kind() {
             Kind::NotFound | Kind::IsDirectory | Kind::NotRegular => changed(path),

@@ -51,7 +51,7 @@ pub(super) fn mark(file: impl AsFd, owner: &Hash) -> Result<(), Errno> {
     mode::as_writable(&file, || fsetxattr(&file, ATTRIBUTE, owner.as_bytes(), XattrFlags::empty()))
 }
 
-/// The same of a file that is about to be moved elsewhere: until that is done it is known by this number what it said before.
+/// Has a file that is about to be moved elsewhere say whose it is: until that is done it is known by this number what it said before.
 pub(super) fn mark_for_now(file: impl AsFd, owner: &Hash, number: u64) -> Result<(), Errno> {
     let value = [&owner.as_bytes()[..], &number.to_le_bytes()].concat();
     mode::as_writable(&file, || fsetxattr(&file, ATTRIBUTE, &value, XattrFlags::empty()))
@@ -75,7 +75,7 @@ pub(super) fn read(file: impl AsFd) -> Option<Hash> {
     read_both(file).map(|(owner, _)| owner)
 }
 
-/// The same, with the number that it was marked by if it was moved, or is about to be.
+/// Whose an open file is, with the number that it was marked by if it was moved, or is about to be.
 pub(super) fn read_both(file: impl AsFd) -> Option<(Hash, Option<u64>)> {
     let mut value = [0; HASH + NUMBER];
     let len = fgetxattr(file, ATTRIBUTE, &mut value[..]).ok()?;
@@ -234,8 +234,8 @@ impl Share {
         }
     }
 
-    /// The same of what nobody who looks through it has found since that is a change of its own: so many of them keep nobody from
-    /// getting to know what there is.
+    /// So much of this one is gone that nobody who looks through it has found since that look, and that is a change of its own: so many of
+    /// them keep nobody from getting to know what there is.
     pub(super) fn take_off_hidden(&self, look: u64, owner: &Hash, sum: Sum) {
         let mut counts = self.counts.lock();
         if counts.looks == look {

@@ -40,7 +40,7 @@ impl Placed {
         self.know(stat, path, made(file, b"", AtFlags::EMPTY_PATH));
     }
 
-    /// The same of what has this name in this directory by now.
+    /// What has this name in this directory by now is put at this path.
     pub(super) fn add_at(&self, (dir, name): (impl AsFd, &[u8]), stat: &Stat, path: &RelPath) {
         self.know(stat, path, made(dir, name, AtFlags::empty()));
     }

@@ -71,8 +71,9 @@ pub(super) fn probe(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
     })
 }
 
-/// The same where people look: in a folder of its own, which is held as long as it is there. What those left who were killed in the
-/// middle of it goes. It is tried in the root if that is on the same file system: there the next one looks too, whatever comes first.
+/// Tries everything that stores rely on where people look: in a folder of its own, which is held as long as it is there. What those left
+/// who were killed in the middle of it goes. It is tried in the root if that is on the same file system: there the next one looks too,
+/// whatever comes first.
 ///
 /// # Errors
 /// As [`probe`].

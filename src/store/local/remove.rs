@@ -46,7 +46,7 @@ pub(super) fn remove(
     }
 }
 
-/// The same, and of a tree no more than one step.
+/// Begins [`remove`], and does no more than one step of a tree.
 pub(super) fn begin(
     (jail, stage): (&Arc<Jail>, &Stage),
     path: &RelPath,

@@ -130,7 +130,7 @@ impl LocalUpload {
         if has_room(&self.temp.file, more, self.fills) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
     }
 
-    /// The same on the way, for those bytes that come before it is asked again: others fill the disk too.
+    /// Refuses on the way, for those bytes that come before it is asked again, what there is no room for: others fill the disk too.
     fn check_room_again(&mut self) -> Result<()> {
         if self.taken - self.room_asked < limits::WRITE_BACK {
             return Ok(());

@@ -175,7 +175,7 @@ impl Coherence {
         Ok(coherence)
     }
 
-    /// The same for a place that not all nodes need have in common. This one is seen in it from now on: of two that come at once one
+    /// What is known at a place that not all nodes need have in common. This one is seen in it from now on: of two that come at once one
     /// sees the other.
     pub(super) fn among_those_here(self) -> Result<Coherence, Trouble> {
         self.change()?;
@@ -221,7 +221,8 @@ impl Coherence {
         }
     }
 
-    /// The same for whoever does not serve yet, who is refused also if one of the others sees what is changed too late.
+    /// Makes sure, as `prove` does, that changes are seen at once, for whoever does not serve yet, who is refused also if one of the others
+    /// sees them too late.
     pub(super) fn prove_for_start(&self, living: Living<'_>) -> Result<Vec<NodeName>, Trouble> {
         let silent = self.prove(living, limits::COHERENCE_WAIT)?;
         // They have looked at this one's probes before they changed theirs.

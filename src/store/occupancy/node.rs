@@ -250,7 +250,8 @@ impl Node {
         self.prove(reserved, place, Ok)
     }
 
-    /// The same for a place which those others have in common with this one that have probes in it: it may be of this node alone.
+    /// Proves, as `prove_coherence` does, that changes are seen at once at a place which those others have in common with this one that have
+    /// probes in it: it may be of this node alone.
     ///
     /// # Errors
     /// As [`Node::prove_coherence`].

@@ -128,7 +128,7 @@ fn beats_are_told_where_others_may_not_see_the_lock() {
     assert_eq!((server.beats(), beat), (Some(limits::BEAT_PAUSE), Some(1)));
 }
 
-/// The same by an account that is not root.
+/// Takes the folder by an account that is not root.
 fn take_without_rights(data: &Path) -> Result<Occupancy> {
     let root = Dir::open_ambient_dir(data, ambient_authority()).unwrap();
     let taken = std::thread::scope(|scope| {

@@ -23,7 +23,7 @@ pub(super) fn wait_for(file: &mut File, data: &Path, lock: FlockOperation) -> Re
     }
 }
 
-/// The same for one of several servers, which need locks.
+/// Returns when this lock is ours, for one of several servers, which need locks.
 ///
 /// # Errors
 /// Also that there are none.

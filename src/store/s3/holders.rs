@@ -189,7 +189,7 @@ impl Holder {
         self.claim_if(written, |_| true)
     }
 
-    /// The same of what somebody has left: not if anybody has gone on with it since.
+    /// Takes over what somebody has left, as `claim` does: not if anybody has gone on with it since.
     pub(super) fn claim_left(&self, left_by: (u32, &str)) -> Result<Option<Vec<String>>, Why> {
         self.claim_if(left_by.0, |there| there.is_left_by(left_by, &self.owner))
     }
@@ -251,7 +251,7 @@ impl Holder {
         Ok(is_superseded)
     }
 
-    /// The same for somebody who does nothing more then, whatever becomes of it.
+    /// Whether somebody else has taken it over, or may have, for one who does nothing more then, whatever becomes of it.
     pub(super) fn gives_way(&self) -> Result<bool, Why> {
         let is_superseded = self.is_superseded()?;
         self.state.lock().is_superseded = is_superseded;

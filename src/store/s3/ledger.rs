@@ -342,7 +342,7 @@ impl State {
         }
     }
 
-    /// The same of one that nobody knows the end of: this may be there.
+    /// A change of this key has ended of which nobody knows the end: this may be there.
     fn close_unknown(&mut self, (key, of): (&str, Option<u64>), after: Sum) {
         self.close((key, of), None);
         self.doubt = Some(Instant::now() + limits::ENGINE_DOUBT);

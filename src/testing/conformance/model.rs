@@ -203,7 +203,7 @@ pub fn a_random_course_is_that_of_a_model(fresh: &dyn Fn() -> Home) -> Checked {
     random_courses_are_those_of_a_model(fresh, 20)
 }
 
-/// The same with so many of them, where each operation takes long.
+/// So many courses of [`Op`]s by chance, for where each operation takes long.
 pub fn random_courses_are_those_of_a_model(fresh: &dyn Fn() -> Home, courses: u64) -> Checked {
     let start = random::number().map_err(|error| Failure(error.to_string()))?;
     for seed in (0..courses).map(|n| start.wrapping_add(n)) {

@@ -115,7 +115,7 @@ impl Links {
         Ok(self.is_changed.swap(false, Ordering::Relaxed))
     }
 
-    /// The same for whoever has [`Links::writing`].
+    /// Takes over what other servers have made, used up and withdrawn since, for whoever has [`Links::writing`].
     pub(super) fn take_written(&self, turn: Option<&Turn>) -> Result<()> {
         let (Some(changes), Some(folder)) = (&self.changes, &self.folder) else { return Ok(()) };
         let mut followed = self.followed.lock();

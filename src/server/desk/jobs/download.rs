@@ -98,8 +98,8 @@ impl Desk {
         }
     }
 
-    /// The same file from its first byte on, or this range of it, for a protocol whose clients cannot compare hashes: its bytes
-    /// are hashed here, whatever is recorded.
+    /// This file from its first byte on, or this range of it, for a protocol whose clients cannot compare hashes: its bytes are hashed
+    /// here, whatever is recorded.
     pub fn hashing(&mut self, job: Download, (offset, length): (u64, u64)) -> Download {
         let Download { reading, running } = job;
         let digest = Digest::Computed(self.spare_hasher());

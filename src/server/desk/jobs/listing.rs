@@ -20,7 +20,7 @@ pub(in crate::server::desk) struct Told {
 pub struct ListJob {
     listing: Box<dyn Listing>,
     folder: RelPath,
-    /// The same without links on its way: rules are about that. None: it was not asked, since there were no rules.
+    /// Its path without links on its way: rules are about that. None: it was not asked, since there were no rules.
     real: Option<RelPath>,
     recursive: bool,
     /// Whether it is to be told which files are rotten.

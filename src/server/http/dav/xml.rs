@@ -64,7 +64,7 @@ impl Document {
         Document::parse_keeping(bytes, usize::MAX)
     }
 
-    /// The same, keeping what is in elements of this depth.
+    /// Reads all of a document, keeping what is in elements of this depth.
     ///
     /// # Errors
     /// As [`Document::parse`].

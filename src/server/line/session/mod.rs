@@ -118,13 +118,13 @@ impl Session {
         Session { state: State::Commands, talk }
     }
 
-    /// The same, whose downloads are counted there if its user came by a link that allows so many.
+    /// This session, whose downloads are counted there if its user came by a link that allows so many.
     pub fn counting(mut self, downloads: Arc<Downloads>) -> Session {
         self.talk.desk = self.talk.desk.counting(downloads);
         self
     }
 
-    /// The same, of somebody who came by a link and whose uploads are told from those of others by this, if they said so.
+    /// This session, of somebody who came by a link and whose uploads are told from those of others by this, if they said so.
     pub fn of_sender(mut self, known: Option<Secret>) -> Session {
         if let Some(known) = known.filter(|_| self.talk.desk.inbox().is_some()) {
             self.talk.desk = self.talk.desk.of_sender(&known);

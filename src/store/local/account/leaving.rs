@@ -11,7 +11,7 @@ use crate::files::{Hash, Removed};
 /// Accounts that still count a tree which is being removed and has no name any more.
 pub(in crate::store::local) struct Leaving<'a> {
     accounts: Vec<CountedBy>,
-    /// The same of the folders that count for each who shares them.
+    /// Folders that still count it for each who shares them.
     shares: Vec<(Arc<Share>, u64)>,
     files: Cell<u64>,
     folders: Cell<u64>,
@@ -19,7 +19,7 @@ pub(in crate::store::local) struct Leaving<'a> {
     goes_on: &'a dyn Fn(),
 }
 
-/// The same between two steps of a removal, whoever takes them.
+/// What still counts a tree between two steps of its removal, whoever takes them.
 #[derive(Default)]
 pub(in crate::store::local) struct Paused {
     accounts: Vec<CountedBy>,
@@ -63,7 +63,7 @@ impl<'a> Leaving<'a> {
         Paused { accounts: self.accounts, shares: self.shares, removed }
     }
 
-    /// The same that has somebody told for each file and folder that removing it goes on.
+    /// This, which has somebody told for each file and folder that removing it goes on.
     pub(in crate::store::local) fn telling(self, goes_on: &'a dyn Fn()) -> Self {
         Leaving { goes_on, ..self }
     }

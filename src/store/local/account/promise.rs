@@ -153,7 +153,7 @@ impl Promise {
         self.sum = Sum::NONE;
     }
 
-    /// The same of what is in a shared folder: so much of it came there.
+    /// What was promised is in its place in a shared folder: so much of it came there.
     pub(in crate::store::local) fn settle_owned(mut self, after: Sum) {
         let mut counts = self.bound.account.lock();
         if let Some(share) = &self.bound.share {

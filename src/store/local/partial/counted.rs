@@ -17,7 +17,7 @@ use crate::files::Hash;
 #[must_use]
 pub(in super::super) struct Counted {
     accounts: Vec<CountedBy>,
-    /// The same in a folder that counts for each of those who share it.
+    /// As it is counted in a folder that counts for each of those who share it.
     owned: Option<Going>,
     pub(in super::super) sum: Sum,
 }

@@ -69,7 +69,7 @@ impl Bounded {
         Ok(self.enter(state))
     }
 
-    /// The same at once; nothing if somebody has them alone, or is about to.
+    /// Has the names as others may, too, at once; nothing if somebody has them alone, or is about to.
     pub(super) fn try_side_by_side(&self) -> Option<SideBySide<'_>> {
         let state = self.state.lock();
         if state.keeps_out() { None } else { Some(self.enter(state)) }
