@@ -1,91 +1,47 @@
-//! A real browser without a screen: Chromium, spoken to through the pipes of its debugging protocol.
+//! A person's window of a real browser: Chromium without a screen (see [`super::browser`]).
 
-use std::cell::{Cell, RefCell};
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::cell::RefCell;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::{Value, json};
 
+use super::browser::Browser;
 use super::{Daemon, HANG};
 
 /// How long a page that changes is waited for before it is asked once more.
 const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// One browser with one page, and a profile of its own.
+/// One page, of a person who shares nothing with any other page: neither cookies nor storage nor connections.
 pub struct Chromium {
-    child: Child,
-    pipe: RefCell<File>,
-    heard: Receiver<Value>,
-    next: Cell<u64>,
+    browser: Arc<Browser>,
+    context: String,
     page: String,
-    /// What the browser said that was no answer.
+    heard: Receiver<Value>,
+    /// What the browser said of the page that was no answer.
     events: RefCell<Vec<Value>>,
-    _profile: tempfile::TempDir,
 }
 
 impl Chromium {
-    /// Starts it. It takes any certificate, since that of a test is self-made.
+    /// Opens it.
     pub fn start() -> Chromium {
-        let is_there = Command::new("chromium").arg("--version").output().is_ok_and(|output| output.status.success());
-        assert!(is_there, "chromium is needed for this test: apt-get install chromium");
-        let profile = tempfile::tempdir().unwrap();
-        let (to, from) = (profile.path().join("to"), profile.path().join("from"));
-        for fifo in [&to, &from] {
-            mkfifoat(CWD, fifo, Mode::RUSR | Mode::WUSR).unwrap();
-        }
-        // It reads descriptor 3 and writes descriptor 4.
-        let line = r#"exec chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-component-update \
-            --disable-background-networking --disable-sync --disable-dev-shm-usage --mute-audio \
-            --ignore-certificate-errors --user-data-dir="$1/data" --remote-debugging-pipe about:blank 3<"$1/to" 4>"$1/from""#;
-        let child = Command::new("sh")
-            .args(["-c", line, "sh"])
-            .arg(profile.path())
-            .env("HOME", profile.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(profile.path().join("said")).unwrap())
-            .spawn()
-            .unwrap();
-        // Opened for both ways, so that nobody waits for the other end.
-        let open = |path| File::options().read(true).write(true).open(path).unwrap();
-        let pipe = open(&to);
-        let mut answers = BufReader::new(open(&from));
-        let (tell, heard) = channel();
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            while answers.read_until(0, &mut bytes).is_ok_and(|n| n > 0) {
-                bytes.pop();
-                let Ok(value) = serde_json::from_slice(&bytes) else { return };
-                bytes.clear();
-                if tell.send(value).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut browser = Chromium {
-            child,
-            pipe: RefCell::new(pipe),
-            heard,
-            next: Cell::new(1),
-            page: String::new(),
-            events: RefCell::default(),
-            _profile: profile,
-        };
-        let targets = browser.call("Target.getTargets", json!({}));
-        let page = targets["targetInfos"].as_array().unwrap().iter().find(|target| target["type"] == "page");
-        let id = page.unwrap_or_else(|| panic!("{targets}"))["targetId"].clone();
-        let attached = browser.call("Target.attachToTarget", json!({"targetId": id, "flatten": true}));
-        browser.page = attached["sessionId"].as_str().unwrap().to_owned();
+        let browser = Browser::running();
+        let context = browser.call("Target.createBrowserContext", json!({}))["browserContextId"].clone();
+        let target = browser.call("Target.createTarget", json!({"url": "about:blank", "browserContextId": context}));
+        let attached = browser.call("Target.attachToTarget", json!({"targetId": target["targetId"], "flatten": true}));
+        let page = attached["sessionId"].as_str().unwrap().to_owned();
+        let heard = browser.listen(&page);
+        let context = context.as_str().unwrap().to_owned();
+        let page = Chromium { browser, context, page, heard, events: RefCell::default() };
         for domain in ["Page", "Runtime", "Network", "Log", "DOM"] {
-            browser.call(&format!("{domain}.enable"), json!({}));
+            page.call(&format!("{domain}.enable"), json!({}));
         }
-        browser
+        // Other windows come and go: to this page it is the one in front.
+        page.call("Emulation.setFocusEmulationEnabled", json!({"enabled": true}));
+        page
     }
 
     /// Asks it for something, and waits for the answer.
@@ -96,14 +52,7 @@ impl Chromium {
 
     /// Asks it for something, and waits so long for the answer: what came of it, or why it was not done.
     fn ask(&self, method: &str, params: Value, patience: Duration) -> Option<Result<Value, Value>> {
-        let id = self.next.replace(self.next.get() + 1);
-        let mut message = json!({"id": id, "method": method, "params": params});
-        if !self.page.is_empty() {
-            message["sessionId"] = json!(self.page);
-        }
-        let mut bytes = serde_json::to_vec(&message).unwrap();
-        bytes.push(0);
-        self.pipe.borrow_mut().write_all(&bytes).unwrap();
+        let id = self.browser.send(Some(&self.page), method, params);
         let until = Instant::now() + patience;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -268,8 +217,7 @@ impl Chromium {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        // The shell has become the browser; its helpers end with it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // The page goes with all that was its person's. Nothing waits for it.
+        self.browser.send(None, "Target.disposeBrowserContext", json!({"browserContextId": self.context}));
     }
 }

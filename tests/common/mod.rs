@@ -6,6 +6,7 @@
 
 pub mod authority;
 pub mod bad_engine;
+pub mod browser;
 mod bytes;
 pub mod chromium;
 mod daemon;
