@@ -8,6 +8,7 @@ use std::path::Path;
 use sealift::files::{RelPath, Store};
 use sealift::store::{LocalOptions, LocalStore};
 
+use crate::common::trees::many_names;
 use crate::common::{alone, process};
 
 #[test]
@@ -22,9 +23,7 @@ fn list_bomb() {
     let store = LocalStore::open_path(dir.path(), LocalOptions::default()).unwrap();
     let folder = dir.path().join("many");
     fs::create_dir(&folder).unwrap();
-    for n in 0..100_000 {
-        fs::write(folder.join(n.to_string()), "x").unwrap();
-    }
+    many_names(&folder, "x", (0..100_000).map(|n| n.to_string()));
     let before = memory();
     let mut listing = store.list(&RelPath::parse(b"many").unwrap(), false).unwrap();
     let mut count = 0;

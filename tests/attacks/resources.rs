@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
+use crate::common::trees::many_names;
 use crate::common::{Daemon, Figures, RawClient, alone, eventually, many_files};
 use crate::wire::{Foreign, client_hello, drip, has_ended, plain, pour, wait_for_end};
 
@@ -273,9 +274,7 @@ fn list_bomb() {
     let daemon = Daemon::builder().within(place.path()).start();
     let many = daemon.public().join("many");
     fs::create_dir(&many).unwrap();
-    for n in 0..100_000 {
-        fs::write(many.join(format!("entry-{n}")), "").unwrap();
-    }
+    many_names(&many, "", (0..100_000).map(|n| format!("entry-{n}")));
     let deep = daemon.public().join("deep");
     fs::create_dir_all(std::iter::repeat_n("d", 1000).fold(deep.clone(), |path, name| path.join(name))).unwrap();
 

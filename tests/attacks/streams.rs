@@ -7,8 +7,8 @@ use std::io::Write;
 use sealift::files::Hash;
 
 use crate::common::{
-    Answer, Daemon, GIVE_UP, PASSWORD, RawClient, World, assert_nothing_staged, end_of, enter, eventually, frames_of,
-    part_bytes, staged, text,
+    Answer, Daemon, GIVE_UP, PASSWORD, RawClient, World, assert_nothing_staged, bytes, end_of, enter, eventually,
+    frames_of, part_bytes, staged, text,
 };
 
 const BLOCK: usize = 16 * 1024 * 1024;
@@ -175,7 +175,7 @@ fn commit(client: &mut RawClient, id: &str, file: &[u8]) -> Answer {
 
 /// Bytes of which no two blocks are alike.
 fn content(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i % 251) as u8 ^ (i / BLOCK) as u8).collect()
+    bytes(len)
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::common::trees::many_names;
 use crate::common::web::{Got, curl, curl_output};
 use crate::common::{Daemon, PASSWORD, RawClient, World};
 
@@ -231,9 +232,7 @@ fn web_archive_flood() {
     for n in 0..400 {
         let folder = many.join(n.to_string());
         fs::create_dir(&folder).unwrap();
-        for m in 0..130 {
-            fs::File::create(folder.join(m.to_string())).unwrap();
-        }
+        many_names(&folder, "", (0..130).map(|m| m.to_string()));
     }
     let daemon = world.start();
     let got = curl(&daemon, &[], "/many/?zip");
@@ -249,9 +248,7 @@ fn web_archive_of_many_chosen() {
     for name in &names {
         let folder = world.home("public").join("many").join(name);
         fs::create_dir_all(&folder).unwrap();
-        for n in 0..12 {
-            fs::File::create(folder.join(format!("{n}{}", "x".repeat(200)))).unwrap();
-        }
+        many_names(&folder, "", (0..12).map(|n| format!("{n}{}", "x".repeat(200))));
     }
     let daemon = world.daemon().args(["--memory", "64MiB"]).start();
     let chosen: String = names.iter().map(|name| format!("&name={name}")).collect();

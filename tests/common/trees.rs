@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -14,6 +14,21 @@ pub fn put(root: &Path, path: &str, text: &str, secs: u64) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, text).unwrap();
     set_time(&path, secs);
+}
+
+/// A file of this content for each name. Only every thousandth is made, and the others are names of it: to make thousands of files
+/// takes the disk far longer than to list them, or to move them together.
+pub fn many_names(folder: &Path, text: &str, names: impl IntoIterator<Item = String>) {
+    let mut file = PathBuf::new();
+    for (number, name) in names.into_iter().enumerate() {
+        let path = folder.join(name);
+        if number % 1000 == 0 {
+            fs::write(&path, text).unwrap();
+            file = path;
+        } else {
+            fs::hard_link(&file, path).unwrap();
+        }
+    }
 }
 
 pub fn set_time(path: &Path, secs: u64) {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::web::{curl, curl_command};
-use crate::common::{Daemon, RawClient, eventually};
+use crate::common::{Daemon, RawClient, bytes, eventually};
 
 const KIB: usize = 1024;
 
@@ -32,10 +32,6 @@ fn set(daemon: &Daemon, limits: &[&str]) {
 
 fn alice(daemon: &Daemon) -> RawClient {
     RawClient::logged_in(daemon, "alice", "correct-horse")
-}
-
-fn bytes(size: usize) -> Vec<u8> {
-    (0..size).map(|at| (at * 7 % 251) as u8).collect()
 }
 
 /// A download by curl that goes on.

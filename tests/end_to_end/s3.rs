@@ -9,7 +9,9 @@ use crate::common::moto::{BUCKET, Moto};
 use crate::common::program;
 use crate::common::watch::{SOCKET, ask, figures};
 use crate::common::web::curl;
-use crate::common::{Daemon, PASSWORD, World, enter, eventually, frames_of, sealiftd, snapshot, text, upload_bytes};
+use crate::common::{
+    Daemon, PASSWORD, World, bytes, enter, eventually, frames_of, sealiftd, snapshot, text, upload_bytes,
+};
 
 const KEYS: &str = "AWS_ACCESS_KEY_ID=key\nAWS_SECRET_ACCESS_KEY=canary-2c9e\n";
 
@@ -112,7 +114,7 @@ fn an_upload_that_a_killed_server_had_begun_is_finished_at_another_or_at_itself_
     let start = |world: &World| world.daemon().args(options(moto, "finished").iter().map(String::as_str)).start();
     let survivor = start(&other);
     for comes_back in [false, true] {
-        let large: Vec<u8> = (0..50_usize << 20).map(|at| (at >> 20) as u8 ^ u8::from(comes_back)).collect();
+        let large = bytes((50 << 20) + 1).split_off(comes_back.into());
         let first = start(&one);
         let mut alice = enter(&first, "alice");
         alice.line("UPLOAD large");

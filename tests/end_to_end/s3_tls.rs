@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::common::authority::Authority;
 use crate::common::moto::{BUCKET, Moto};
-use crate::common::{World, enter, sealiftd, text, upload_bytes};
+use crate::common::{World, bytes, enter, sealiftd, text, upload_bytes};
 use crate::s3::world;
 
 /// The options of a server that has this endpoint's bucket, and believes this authority.
@@ -38,7 +38,7 @@ fn a_storage_that_an_authority_of_ones_own_vouches_for_is_used_over_tls() {
     let daemon = world.daemon().args(options.iter().map(String::as_str)).start();
     let mut alice = enter(&daemon, "alice");
     // In one piece, and in parts.
-    let large: Vec<u8> = (0..17_usize << 20).map(|at| (at >> 10) as u8).collect();
+    let large = bytes(17 << 20);
     for (name, bytes) in [("small", &b"small"[..]), ("large", &large)] {
         alice.send(upload_bytes(name, bytes));
         assert_eq!(alice.reply().1, "done", "{name}");

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::common::program::{PASSWORD, World};
+use crate::common::trees::many_names;
 use crate::common::web::curl;
 use crate::common::{self, Daemon, RawClient, enter, eventually};
 use crate::folders;
@@ -209,7 +210,7 @@ fn a_folder_that_is_brought_back_while_the_trash_is_emptied_is_whole_or_stays_go
     let (mut one, mut other) = (alice(&daemon), alice(&daemon));
     for round in 0..8 {
         fs::create_dir(home.join("tree")).unwrap();
-        (0..FILES).for_each(|number| drop(fs::File::create(home.join(format!("tree/{number}"))).unwrap()));
+        many_names(&home.join("tree"), "", (0..FILES).map(|number| number.to_string()));
         assert_eq!(one.ask("DELETE tree recursive=yes").0, 250);
         let (id, _, _) = kept(&mut one, "tree").remove(0);
         other.line("PURGE");

@@ -19,6 +19,7 @@ use sealift::{Error, Kind};
 
 use super::store_s3_bad::SOON;
 use crate::common::bad_engine::{Act, Asked, BadEngine};
+use crate::common::bytes;
 use crate::common::running::{Running, p};
 
 /// What a storage does that is well. A server looks for uploads that nobody completed.
@@ -146,7 +147,7 @@ fn of_a_large_file_only_what_the_storage_does_not_have_is_sent_again() {
         let bench = Bench::new().await;
         let path = bench.local.path().join("large");
         let block = limits::HASH_BLOCK as usize;
-        let bytes: Vec<u8> = (0..6 * block + 5).map(|at| (at / block) as u8).collect();
+        let bytes = bytes(6 * block + 5);
         fs::write(&path, &bytes).unwrap();
         bench.engine.does(move |asked: &Asked| if asked.is_part(4) { busy() } else { well(asked) });
         // Then it does not even say what it has, for a while.

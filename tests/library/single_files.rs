@@ -19,6 +19,7 @@ use sealift::{Error, Kind};
 use super::client_hostile::{Liar, READY, say};
 use crate::common::eventually;
 use crate::common::running::{Running, bytes, p};
+use crate::common::trees::many_names;
 
 /// Gives what the channel gives, and fails when it closes with an error in it.
 struct Slow(Receiver<Result<Vec<u8>, ErrorKind>>);
@@ -239,9 +240,7 @@ fn a_folder_is_listed_as_a_stream() {
     block_on(async {
         let server = Running::start().await;
         let mut client = server.client("alice").await;
-        for n in 0..3_000 {
-            fs::write(server.home("alice").join(format!("{n:05}")), b"x").unwrap();
-        }
+        many_names(&server.home("alice"), "x", (0..3_000).map(|n| format!("{n:05}")));
         let entries: Vec<_> = client.list_stream("", false).await.unwrap().try_collect().await.unwrap();
         assert_eq!(entries.len(), 3_000);
         // The connection goes on after the end.

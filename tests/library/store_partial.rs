@@ -14,14 +14,10 @@ use sealift::files::{
 use sealift::limits;
 use sealift::store::{LocalOptions, LocalStore, Staging};
 
+use crate::common::bytes as content;
 use crate::common::home::{Home, list, p, put};
 
 const BLOCK: usize = limits::HASH_BLOCK as usize;
-
-/// Bytes that differ from block to block.
-fn content(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at / 7 + at / BLOCK) as u8).collect()
-}
 
 fn options(staging: Staging) -> LocalOptions {
     LocalOptions::new(Durability::None, staging)

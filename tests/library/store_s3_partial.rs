@@ -12,6 +12,7 @@ use sealift::limits;
 use sealift::store::s3::{Keys, S3Options, S3Vault};
 use tempfile::TempDir;
 
+use crate::common::bytes;
 use crate::common::moto::{BUCKET, Moto};
 
 const BLOCK: usize = limits::HASH_BLOCK as usize;
@@ -51,7 +52,7 @@ fn p(path: &str) -> RelPath {
 
 /// No two blocks alike, and no two files.
 fn content(len: usize, seed: u8) -> Vec<u8> {
-    (0..len).map(|at| (at / BLOCK * 31 + at % 251) as u8 ^ seed).collect()
+    bytes(len + usize::from(seed)).split_off(seed.into())
 }
 
 fn read(store: &dyn Store, path: &str) -> Vec<u8> {

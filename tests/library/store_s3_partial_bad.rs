@@ -9,6 +9,7 @@ use sealift::files::{FileMode, Hash, Interrupted, Overwrite, SourceMode, Store, 
 use sealift::limits;
 
 use crate::common::bad_engine::{Act, Asked, BadEngine};
+pub use crate::common::bytes as content;
 use crate::common::eventually;
 use crate::store_s3_bad::{hasty, kind, p, store, vault};
 
@@ -21,10 +22,6 @@ fn busy() -> Act {
 /// Said at once, and others are asked on.
 fn refused() -> Act {
     Act::Say(403, "", "<Error><Code>AccessDenied</Code></Error>".to_owned())
-}
-
-pub fn content(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at / BLOCK * 31 + at % 251) as u8).collect()
 }
 
 /// Has the storage do what is asked unless it is to do something else, and counts uploads that are given up.

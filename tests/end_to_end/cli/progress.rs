@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::gate::{Gate, Held};
 use crate::common::bytes;
 use crate::common::program::{PASSWORD, Terminal, World, finish};
+use crate::common::trees::many_names;
 
 const MIB: usize = 1 << 20;
 const UTF8: &[(&str, &str)] = &[("LANG", "C.UTF-8"), ("SEALIFT_PASSWORD", PASSWORD)];
@@ -86,9 +87,7 @@ fn while_the_tree_is_being_read_no_bar_is_full() {
     let folder = world.remote("alice", "tree");
     fs::create_dir_all(&folder).unwrap();
     // The listing alone is more than what passes.
-    for n in 0..2000 {
-        fs::write(folder.join(format!("{n:0200}")), "x").unwrap();
-    }
+    many_names(&folder, "x", (0..2000).map(|n| format!("{n:0200}")));
     let gate = Gate::start(&world, Held::FromServer, 100_000);
     let from = format!("alice@{}/tree", gate.address);
     let mut terminal = world.terminal_of((100, 30), UTF8, ["get", "-r", &from, "copy"]);

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, SystemTime};
 
 use super::between;
+use crate::common::trees::many_names;
 use crate::common::web::{Got, curl};
 use crate::common::{Daemon, PASSWORD, World, enter};
 use crate::folders;
@@ -114,9 +115,7 @@ fn without_a_folder_for_everybody_what_is_above_a_home_has_the_home_in_it() {
 fn a_folder_of_ten_thousand_is_told_of_to_its_end() {
     let daemon = Daemon::start();
     fs::create_dir(daemon.public().join("many")).unwrap();
-    for n in 0..10_000 {
-        fs::write(daemon.public().join(format!("many/{n:05}")), "").unwrap();
-    }
+    many_names(&daemon.public().join("many"), "", (0..10_000).map(|n| format!("{n:05}")));
     for version in ["--http1.1", "--http2"] {
         let got = curl(&daemon, &[version, "-X", "PROPFIND", "--header", "Depth: 1"], "/many/");
         let hrefs: BTreeSet<String> = hrefs(&got).into_iter().collect();

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::common::chromium::Chromium;
+use crate::common::trees::many_names;
 use crate::common::{Daemon, PASSWORD, World, enter, eventually, upload_bytes};
 
 use super::{contents, noise};
@@ -322,9 +323,7 @@ fn what_one_may_not_do_is_not_offered() {
 #[test]
 fn a_folder_of_10_000_is_searched_and_scrolled() {
     let world = World::of(&[]);
-    for n in 0..10_000 {
-        fs::write(world.home("public").join(format!("file {n:05}")), "").unwrap();
-    }
+    many_names(&world.home("public"), "", (0..10_000).map(|n| format!("file {n:05}")));
     let daemon = world.start();
     let browser = Chromium::start();
     browser.look(1100, 800, false);
