@@ -8,7 +8,7 @@ use sealift::files::Hash;
 use sealift::proto::frame::END;
 
 use crate::common::program::{PASSWORD, World};
-use crate::common::{RawClient, eventually, half_an_upload, staged};
+use crate::common::{RawClient, eventually, frames_of, half_an_upload, staged};
 use crate::trash::{alice, keeping, kept, paths, used};
 
 #[test]
@@ -96,6 +96,30 @@ fn what_only_says_that_it_comes_takes_nothing_from_the_trash_and_what_has_come_d
     assert_eq!(client.upload("second size=81920", &bytes).0, 226);
     assert!(paths(&mut client).is_empty());
     assert_eq!(used(&daemon), 80 * 1024);
+}
+
+#[test]
+fn an_upload_that_is_cut_off_takes_nothing_from_the_trash_and_one_that_goes_on_to_its_end_does() {
+    const MIB: usize = 1 << 20;
+    let daemon = keeping(&["--quota", "40 MiB"]);
+    let (mut client, home) = (alice(&daemon), daemon.data().join("alice"));
+    assert_eq!(client.upload("old", &vec![1; 20 * MIB]).0, 226);
+    assert_eq!(client.ask("DELETE old").0, 250);
+    // What has come of it fits only in the room of the trash.
+    let bytes = vec![2; 35 * MIB];
+    drop(half_an_upload(alice(&daemon), "new", &bytes[..33 * MIB], &home));
+    let mut told = Vec::new();
+    eventually("as much is kept as there is room for", || {
+        told = vec![client.ask("HASH new partial=yes")];
+        told[0].0 == 213
+    });
+    assert_eq!((paths(&mut client), used(&daemon)), (vec!["old".to_owned()], 36 * MIB as u64));
+    assert_eq!(told[0].2["size"], (16 * MIB).to_string());
+    let prefix = &told[0].2["hash"];
+    client.line(format!("UPLOAD new size={} offset={} prefix={prefix}", bytes.len(), 16 * MIB));
+    client.send([&frames_of(&bytes[16 * MIB..])[..], &END, Hash::of(&bytes).as_bytes()].concat());
+    assert_eq!(client.reply().0, 226);
+    assert_eq!((paths(&mut client), used(&daemon)), (Vec::<String>::new(), 35 * MIB as u64));
 }
 
 #[test]

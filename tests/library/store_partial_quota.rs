@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sealift::Kind;
-use sealift::files::{Durability, Hash, HomeTerms, Location, Owner, Store, UploadSpec, Vault as _};
+use sealift::files::{Durability, Hash, HomeTerms, Location, Looked, Owner, Store, UploadSpec, Vault as _};
 use sealift::limits;
 use sealift::store::LocalVault;
 use tempfile::TempDir;
@@ -99,9 +99,15 @@ fn the_oldest_interrupted_uploads_go_first_and_before_the_trash() {
     assert_eq!(used(&*store), 6 * BLOCK);
     put(&*store, "b", &bytes(2)).unwrap();
     assert_eq!((is_kept("second"), is_kept("third"), trashed()), (false, false, 1));
-    // An upload that is cut off has come as far as it has: for that the oldest of the trash goes.
+    // Nothing of the trash goes for an upload that is cut off, ...
+    assert_eq!(cut(&*store, "c", 1), 0);
+    assert_eq!((is_kept("c"), trashed(), used(&*store)), (false, 1, 6 * BLOCK));
+    // ... but for one that is whole.
+    put(&*store, "c", &bytes(1)).unwrap();
+    assert_eq!((trashed(), used(&*store)), (0, 6 * BLOCK));
+    store.remove(&p("c"), false).unwrap();
+    assert_eq!(store.purge(&p(""), None, &|_| true).unwrap(), 1);
     assert_eq!(cut(&*store, "c", 1), limits::HASH_BLOCK);
-    assert_eq!((is_kept("c"), trashed(), used(&*store)), (true, 0, 6 * BLOCK));
     // Nothing of what is in its place goes for one.
     assert_eq!(
         store
@@ -112,6 +118,73 @@ fn the_oldest_interrupted_uploads_go_first_and_before_the_trash() {
         Kind::Quota
     );
     assert!(is_kept("c"));
+}
+
+/// Whoever deleted it may want it back.
+#[test]
+fn as_much_is_kept_of_an_upload_as_there_is_room_for_beside_the_trash() {
+    let place = Place::new();
+    let terms = HomeTerms::none().bounded(Some(6 * limits::HASH_BLOCK + 5)).keeping(Some(DAY));
+    let store = place.vault.open("alice", terms).unwrap();
+    put(&*store, "deleted", &bytes(2)).unwrap();
+    store.remove(&p("deleted"), false).unwrap();
+    let trashed = || store.trash(&p(""), 10, &|_| true).unwrap().entries.len();
+    cut(&*store, "other", 1);
+    set_age(&place.reserved("alice"), "other", DAY);
+    let spec = UploadSpec { size: Some(6 * limits::HASH_BLOCK), ..UploadSpec::default() };
+    let mut upload = store.begin(&p("x"), spec).unwrap();
+    upload.append(&bytes(5)).unwrap();
+    // The other one goes for it.
+    assert_eq!(upload.keep(), 4 * limits::HASH_BLOCK);
+    assert_eq!((trashed(), used(&*store), store.partial(&p("other")).unwrap()), (1, 6 * BLOCK, None));
+    assert_eq!(store.partial(&p("x")).unwrap().unwrap().hash, Hash::of(&bytes(4)));
+    // Gone on with and cut off once more it does not lose what was there.
+    let resume = || store.resume(&p("x"), spec, 4 * limits::HASH_BLOCK, Hash::of(&bytes(4))).unwrap();
+    let mut upload = resume();
+    upload.append(&bytes(1)).unwrap();
+    assert_eq!((upload.keep(), trashed(), used(&*store)), (4 * limits::HASH_BLOCK, 1, 6 * BLOCK));
+    // What comes in parts, too.
+    let staged = resume().into_parts().unwrap();
+    let mut part = staged.part(4 * limits::HASH_BLOCK, limits::HASH_BLOCK).unwrap();
+    part.append(&bytes(1)).unwrap();
+    part.finish().unwrap();
+    assert_eq!((staged.keep(), trashed(), used(&*store)), (4 * limits::HASH_BLOCK, 1, 6 * BLOCK));
+    // When all of it is there the room of the trash is its own.
+    let mut upload = resume();
+    upload.append(&bytes(2)).unwrap();
+    store.commit_one(upload).unwrap();
+    assert_eq!((trashed(), used(&*store)), (0, 6 * BLOCK));
+}
+
+/// As after a kill, when nobody has counted yet.
+#[test]
+fn what_somebody_was_told_of_does_not_go_by_the_first_count() {
+    let place = Place::new();
+    let free = place.home("alice", None);
+    for (path, age) in [("old", DAY), ("new", Duration::ZERO)] {
+        cut(&*free, path, 2);
+        set_age(&place.reserved("alice"), path, age);
+    }
+    drop(free);
+    let told = |store: &dyn Store, path: &str| loop {
+        if let Looked::Done(partial) = store.look_for_partial(&p(path)).unwrap() {
+            return partial.map(|partial| partial.len);
+        }
+    };
+    let store = place.bounded(3);
+    assert_eq!((told(&*store, "old"), store.partial(&p("old")).unwrap()), (None, None), "what is over the quota");
+    assert_eq!(told(&*store, "new"), Some(2 * limits::HASH_BLOCK));
+    assert_eq!(used(&*store), 2 * BLOCK);
+    let spec = UploadSpec { size: Some(3 * limits::HASH_BLOCK), ..UploadSpec::default() };
+    let mut upload = store.resume(&p("new"), spec, 2 * limits::HASH_BLOCK, Hash::of(&bytes(2))).unwrap();
+    upload.append(&bytes(1)).unwrap();
+    store.commit_one(upload).unwrap();
+    drop(store);
+    // What a kill left is told of at once, and counted.
+    killed(&place.reserved("alice"), "left", BLOCK + 5);
+    let store = place.bounded(5);
+    assert_eq!(store.partial(&p("left")).unwrap().unwrap().len, limits::HASH_BLOCK);
+    assert_eq!(used(&*store), 4 * BLOCK + 5);
 }
 
 #[test]

@@ -250,6 +250,11 @@ impl LocalStore {
         self.bound.as_ref().map(|bound| Promise::of(bound, &self.stage, path, Sum::file(bytes))).transpose()
     }
 
+    /// Has what there is counted, where there is a bound: what is over it goes by that, and not after somebody was told of it.
+    fn count_first(&self, path: &RelPath) -> Result<Option<Promise>> {
+        self.bound.as_ref().map(|bound| Promise::of(bound, &self.stage, path, Sum::NONE)).transpose()
+    }
+
     /// A store over the directory at this path of the machine.
     ///
     /// # Errors
@@ -323,18 +328,19 @@ impl Store for LocalStore {
     }
 
     fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
+        self.count_first(path)?;
         partial::look(&self.stage, path)
     }
 
     fn look_for_partial(&self, path: &RelPath) -> Result<Looked> {
+        self.count_first(path)?;
         partial::look_on(&self.stage, path, limits::PARTIAL_STEP)
     }
 
     fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
         let sum = Sum::file(spec.size.unwrap_or(0).max(from));
         // What was counted of it already needs no room, and is not to be what gives way to the rest of it.
-        let promise = |bound| Promise::of(bound, &self.stage, path, Sum::NONE);
-        let promise = self.bound.as_ref().map(promise).transpose()?;
+        let promise = self.count_first(path)?;
         let upload = partial::resume(&self.stage, path, spec, (from, proven), self.durable())?;
         let mut upload = upload.with(promise);
         if let Some(Err(err)) = upload.promise.as_mut().map(|promise| promise.secure(path, sum)) {

@@ -81,10 +81,12 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         && upload.promise.as_ref().is_none_or(is_counted)
         && (temp.area.is_none() || upload.jail.keeps_partials());
     let Some(name) = temp.name.clone().filter(|_| may_stay) else { return Ok(0) };
-    if let Some(promise) = &mut upload.promise
-        && promise.claim(&upload.path, Sum::file(len), || Ok(())).is_err()
-    {
-        // There is no room for it but what others were promised.
+    let len = match &mut upload.promise {
+        // If there is no room for it but what others were promised nothing is kept.
+        Some(promise) => promise.claim_to_keep(&upload.path, len).unwrap_or(0),
+        None => len,
+    };
+    if len == 0 {
         return Ok(0);
     }
     ftruncate(&temp.file, len)?;
@@ -105,7 +107,8 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         }
         let _names = upload.jail.tree().partials();
         // Without it they are hashed again.
-        let _ = write_blocks(&area, &key, &stat, upload.hasher.blocks());
+        let whole = usize::try_from(len / limits::HASH_BLOCK).unwrap_or(usize::MAX);
+        let _ = write_blocks(&area, &key, &stat, upload.hasher.blocks().get(..whole).unwrap_or_default());
         // From here on whoever finds it may go on with it.
         let _ = flock(&temp.file, FlockOperation::Unlock);
         let name_there = format!("{DATA}{key}");

@@ -16,8 +16,8 @@ use crate::store::bounds::Promised;
 /// Room kept free for one upload until this is dropped or the upload is in its place.
 ///
 /// What is kept of interrupted uploads and what lies in the trash gives way to what comes, and to nothing that only says that it will: a
-/// promise counts on it, and when all bytes are there, or no more come, it is claimed ([`Promise::claim`]), for which the oldest
-/// interrupted uploads go first, and then the oldest of the trash.
+/// promise counts on it, and when all bytes are there it is claimed ([`Promise::claim`]), for which the oldest interrupted uploads go
+/// first, and then the oldest of the trash. Where no more bytes come, only interrupted uploads go ([`Promise::claim_to_keep`]).
 pub(in crate::store::local) struct Promise {
     bound: Arc<Bound>,
     sum: Sum,
@@ -122,6 +122,32 @@ impl Promise {
             }
         }
         Err(Error::new(Kind::Quota, path.said(refusal)))
+    }
+
+    /// No more of it comes than these bytes, which are whole blocks: claims as many of the blocks as there is room for, and says how many
+    /// bytes that is. The oldest interrupted uploads go for it, and nothing from the trash: whoever deleted that may want it back, and it
+    /// is not lost to what has become no file. For nobody who holds a lock.
+    ///
+    /// # Errors
+    /// [`Kind::Quota`] if not even what may go for a file has so much room by now.
+    pub(in crate::store::local) fn claim_to_keep(&mut self, path: &RelPath, came: u64) -> Result<u64> {
+        if self.is_claimed {
+            return Ok(came);
+        }
+        self.raise(path, Sum::file(came))?;
+        let mut len = came;
+        loop {
+            self.lower(Sum::file(len));
+            let Some((beyond, _)) = self.try_claim(path)? else { return Ok(len) };
+            if self.bound.partials_give(beyond) > 0 {
+                continue;
+            }
+            let less = beyond.bytes.next_multiple_of(limits::HASH_BLOCK);
+            if beyond.files > 0 || less >= len {
+                return Ok(0);
+            }
+            len -= less;
+        }
     }
 
     /// Claims what was promised if there is room for it without anything going for it. Else by how much it is too much, and
