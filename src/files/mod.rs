@@ -52,8 +52,8 @@ pub use staged::{Part, Staged};
 pub use staged_id::StagedId;
 pub use stamp::Change;
 pub use store::{
-    Durability, Keep, KeptUsage, Listing, Looked, Meta, Partial, Properties, Removal, Removed, Removing, Store, Unread,
-    Usage, UsageNow,
+    Durability, Keep, KeptUsage, Listing, Looked, Meta, Partial, Properties, Removal, Removed, Removing, StandInNote,
+    Store, Unread, Usage, UsageNow,
 };
 pub use symlink::symlink_target;
 pub use terms::HomeTerms;

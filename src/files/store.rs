@@ -342,6 +342,16 @@ pub trait Store: Send + Sync {
         }
     }
 
+    /// Notes that what gets this name stands beside its place until it is whole, for as long as what is returned is kept: if the process
+    /// dies before, the next sweep removes what has the name then. Nothing where that is not noted, and it stays.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    fn note_stand_in(&self, path: &RelPath) -> Result<Option<StandInNote>> {
+        let _it_stays = path;
+        Ok(None)
+    }
+
     /// Makes a folder that is there at once and durable only when it was committed. With `parents` also the ones above,
     /// and one that exists is fine. What is made has the modes of `umask`, or those of the storage's own rule.
     fn begin_dir(&self, path: &RelPath, parents: bool, umask: Option<Umask>) -> Result<Prepared>;
@@ -418,7 +428,11 @@ pub enum Removal {
     Going(Box<dyn Removing>),
 }
 
-/// What is being removed and has no name any more. Dropped before it is over, or if a step fails, the rest gets its name again.
+/// A note of what stands beside its place, which is gone when this is dropped. That may wait for a disk.
+pub type StandInNote = Box<dyn Send>;
+
+/// What is being removed and has no name any more. Dropped before it is over, or if a step fails, the rest gets its name again, unless
+/// nothing of it was to be kept.
 pub trait Removing: Send {
     /// One bounded step. Whether it was the last one.
     ///

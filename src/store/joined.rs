@@ -27,8 +27,8 @@ use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Entry, EntryKind, FileMode, Hash, Keep, KeptUsage, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared,
-    PreparedSet, Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored,
-    TrashId, TrashList, Umask, Unread, Upload, UploadSpec, Usage, UsageNow, one_each,
+    PreparedSet, Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, StandInNote, Store,
+    Stored, TrashId, TrashList, Umask, Unread, Upload, UploadSpec, Usage, UsageNow, one_each,
 };
 
 /// A folder that shows in a home.
@@ -410,6 +410,10 @@ impl Store for JoinedStore {
 
     fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &SeenAt) -> Result<(Stored, Option<RelPath>)> {
         self.put_in_place((from, to), seen)
+    }
+
+    fn note_stand_in(&self, path: &RelPath) -> Result<Option<StandInNote>> {
+        self.at(path, |store, path| store.note_stand_in(path))
     }
 
     fn trash(&self, path: &RelPath, most: usize, shown: &dyn Fn(&RelPath) -> bool) -> Result<TrashList> {

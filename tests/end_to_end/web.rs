@@ -2,6 +2,7 @@
 
 mod account;
 mod archives;
+mod broken_off;
 mod browser;
 mod browser_links;
 mod by_rule;
@@ -327,6 +328,7 @@ fn the_web_is_seen_and_ended_by_an_administrator() {
     assert_eq!(row["doing"], "GET%20large");
     assert_eq!(root.ask(format!("KICK {}", row["id"])).0 / 100, 2);
     assert!(web.rest().len() < 32 * 1024 * 1024);
+    daemon.log_with(&["verb=\"GET\" path=\"large\" outcome=\"kicked\""]);
 }
 
 #[test]

@@ -53,6 +53,8 @@ struct Parts {
     rights: Access,
     /// Those that it took at the other one.
     rights_there: Access,
+    /// It goes on whatever these are by then.
+    is_unasked: bool,
     /// The locks that were presented for it.
     presented: Vec<LockToken>,
     /// What it is done to, and to nothing else, if that is said.
@@ -90,6 +92,12 @@ impl Running {
         running
     }
 
+    /// Has it go on whatever its user may do by then.
+    pub(super) fn unasked(mut self) -> Self {
+        self.0.is_unasked = true;
+        self
+    }
+
     /// Of what was not understood.
     pub(super) fn unknown(name: &'static str) -> Self {
         Running::bare(Action::Unknown, name)
@@ -106,6 +114,7 @@ impl Running {
             about: None,
             rights: Access::NONE,
             rights_there: Access::NONE,
+            is_unasked: false,
             presented: Vec::new(),
             seen: None,
             room: None,
@@ -143,6 +152,9 @@ impl Running {
     /// # Errors
     /// As [`gate::check_spot`].
     pub(super) fn check(&self, principal: &Principal) -> Result<()> {
+        if self.0.is_unasked {
+            return Ok(());
+        }
         for (rights, located) in [(self.0.rights, &self.0.path), (self.0.rights_there, &self.0.to)] {
             if let Some(located) = located {
                 gate::check_spot(principal, rights, located, self.0.name)?;

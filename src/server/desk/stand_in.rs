@@ -1,8 +1,16 @@
 //! What is made beside its place until it is whole. Whoever reads the log and the audit wants to know what it is to be, not what it is
 //! called until then.
 
+use std::sync::Arc;
+
+use super::Desk;
 use super::action::Action;
-use crate::files::RelPath;
+use super::op::Op;
+use super::outcome::Begun;
+use super::running::Running;
+use crate::error::Result;
+use crate::files::{Keep, RelPath, StandInNote, Store};
+use crate::machine::turns;
 
 /// Something that is made beside its place.
 #[derive(Debug, Clone)]
@@ -24,6 +32,35 @@ pub struct Told {
     pub path: Option<RelPath>,
     /// The other path.
     pub to: Option<RelPath>,
+}
+
+/// What somebody makes beside its place, in the store in which it is begun: if it does not get there it is taken away in that one,
+/// whatever its user may do by then, and see. Dropped when it has its place. That may wait for a disk.
+pub struct Standing {
+    store: Arc<dyn Store>,
+    path: RelPath,
+    /// If the process dies it is taken away by this.
+    _note: Option<StandInNote>,
+}
+
+impl Desk {
+    /// What gets this name stands beside its place from now on.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn stands_beside(&self, path: &RelPath) -> Result<Standing> {
+        let note = turns::block_in_place(|| self.store.note_stand_in(path))?;
+        Ok(Standing { store: self.store.clone(), path: path.clone(), _note: note })
+    }
+
+    /// Takes it away: it will not get its place, and never was anything. Nobody is asked for that, neither for rights nor for locks.
+    pub fn take_away(&self, standing: &Standing, name: &'static str) -> Begun {
+        let Standing { store, path, .. } = standing;
+        let op = Op::Remove { path: path.clone(), recursive: true, for_good: true };
+        let mut running = Running::new(&op, name, self.principal.grants()).unasked();
+        self.audit.begin(&mut running);
+        self.begin_removing(&**store, path, true, Keep::Nothing, running)
+    }
 }
 
 impl StandIn {

@@ -20,7 +20,7 @@ use super::open_at_desk::{GiveUp, OpenAtDesk};
 use super::reader::{Reader, Step};
 use super::target::{Place, Whose};
 use super::types::disposition;
-use super::web_session::{OpenFile, WebSession, begin, unexpected};
+use super::web_session::{OpenFile, Waiting, WebSession, begin, unexpected};
 use crate::budget::{Account, Claim};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, Meta, RelPath};
@@ -469,7 +469,8 @@ impl ArchiveBody {
                 match state.step(desk, &account) {
                     Ok(bytes) => Ok((state.pack.is_some().then(|| OpenAtDesk::new(state, &session)), bytes)),
                     Err(error) => {
-                        state.give_up(desk, Error::new(Kind::Aborted, "the archive was given up"));
+                        let why = Error::new(Kind::Aborted, "the archive was given up");
+                        state.give_up(desk, &mut Waiting::default(), why);
                         Err(error)
                     }
                 }
@@ -484,7 +485,7 @@ impl ArchiveBody {
 }
 
 impl GiveUp for Box<State> {
-    fn give_up(mut self, desk: &mut Desk, why: Error) {
+    fn give_up(mut self, desk: &mut Desk, _: &mut Waiting, why: Error) {
         if let Some(job) = self.list.take() {
             drop(desk.drop_list(job, Error::new(why.kind(), why.to_string())));
         }

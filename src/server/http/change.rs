@@ -12,7 +12,7 @@ use super::put::{self, Looks};
 use super::request_body::RequestBody;
 use super::target::Place;
 use super::web_session::{Waiting, WebSession, begin, begin_change, begin_seen, unexpected};
-use super::work_to_end::{Reached, begin_work, start};
+use super::work_to_end::{begin_work, start};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath, Seen, SeenAt};
 use crate::machine::turns::Class;
@@ -157,8 +157,9 @@ pub fn rename_at(
 /// Removes what is there with all in it, or what was seen there alone, a turn at a time. Given up in the middle it leaves the rest.
 async fn remove_all(web_session: &Arc<WebSession>, path: RelPath, seen: Option<Seen>) -> Result<()> {
     let _we_are_at_work = web_session.working();
-    let begin =
-        move |desk: &mut Desk, waiting: &mut Waiting| begin_removal(desk, waiting, path, (seen, false), "DELETE");
+    let seen = seen.map_or(SeenAt::ANYTHING, SeenAt::from);
+    let op = Op::Remove { path, recursive: true, for_good: false };
+    let begin = move |desk: &mut Desk, waiting: &mut Waiting| start(desk, waiting, (op, seen), "DELETE");
     let begun = begin_work(web_session, 1, begin, |ended| match ended.outcome()? {
         Outcome::Removed(_) => Ok(()),
         _ => Err(unexpected()),
@@ -167,21 +168,6 @@ async fn remove_all(web_session: &Arc<WebSession>, path: RelPath, seen: Option<S
     // A tree that goes in steps has a folder open on each level of it, from one turn to the next. What was one step waits for no download.
     let _open = web_session.open_file().await;
     left.finish().await
-}
-
-/// [`Op::Remove`] of all of it, and of what was seen alone if that is said; what was never in its place goes for good.
-///
-/// # Errors
-/// Those of the gate and the store.
-pub fn begin_removal(
-    desk: &mut Desk,
-    waiting: &mut Waiting,
-    path: RelPath,
-    (seen, for_good): (Option<Seen>, bool),
-    method: &'static str,
-) -> Result<Reached> {
-    let seen = seen.map_or(SeenAt::ANYTHING, SeenAt::from);
-    start(desk, waiting, (Op::Remove { path, recursive: true, for_good }, seen), method)
 }
 
 /// What is there, if it is anything. Whoever may not list cannot be told, and so neither moves nor copies over HTTP: what was

@@ -1,18 +1,17 @@
 //! COPY: a file, or a folder with all in it. Each file is whole under its name or not there, as everywhere; a folder that is
 //! replaced is so by a copy that is whole, and stays if the copy fails or its client goes away.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
-use super::change::{Way, apart, begin_removal, is_flat, look, make, missing, no_place, rename_at, supersede};
+use super::change::{Way, apart, is_flat, look, make, missing, no_place, rename_at, supersede};
 use super::entries::{Batch, batch};
 use super::open_at_desk::OpenAtDesk;
 use super::put::{self, Looks};
 use super::web_session::{Pending, Waiting, WebSession, begin, unexpected};
-use super::work_to_end::{Ended, go_on, start, work_to_end};
+use super::work_to_end::{Ended, go_on, reached, start, work_to_end};
 use crate::error::{Error, Kind, Result};
 use crate::files::aside::aside_path;
 use crate::files::{Condition, Entry, EntryKind, RelPath, Seen, SeenAt};
@@ -21,7 +20,7 @@ use crate::machine::turns::Class;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
-use crate::server::desk::stand_in::StandIn;
+use crate::server::desk::stand_in::{StandIn, Standing};
 use crate::sync::Mutex;
 
 /// Copies what is there.
@@ -98,7 +97,8 @@ async fn copy_there(
 struct Built {
     web_session: Arc<WebSession>,
     path: RelPath,
-    is_in_place: bool,
+    /// Nothing once it has its place, or is taken away. Given up at the desk, for it may wait for a disk.
+    standing: Arc<Mutex<Option<OpenAtDesk<Standing>>>>,
 }
 
 impl Built {
@@ -110,52 +110,56 @@ impl Built {
         // As a mirror gives it, which removes those it finds.
         let path = aside_path(place)?;
         let (from, to) = (path.clone(), place.clone());
-        let allowed = web_session.step(move |desk| {
+        let holder = web_session.clone();
+        let standing = web_session.step(move |desk| {
             desk.allows(&Op::Remove { path: from.clone(), recursive: true, for_good: true }, "COPY")?;
-            desk.allows(&Op::Supersede { from, to }, "COPY")
+            desk.allows(&Op::Supersede { from: from.clone(), to }, "COPY")?;
+            Ok(OpenAtDesk::new(desk.stands_beside(&from)?, &holder))
         });
-        allowed.await?;
+        let standing = Arc::new(Mutex::new(Some(standing.await?)));
         let stand_in = StandIn { beside: path.clone(), from: source.clone(), to: place.clone() };
         web_session.ticket().record().stands_in(stand_in);
-        Ok(Built { web_session: web_session.clone(), path, is_in_place: false })
+        Ok(Built { web_session: web_session.clone(), path, standing })
     }
 
-    async fn put_in_place(mut self, to: RelPath, replace: bool) -> Result<()> {
-        let path = self.path.clone();
+    async fn put_in_place(self, to: RelPath, replace: bool) -> Result<()> {
+        let (path, standing) = (self.path.clone(), self.standing.clone());
         let seen = SeenAt { path: None, other: self.web_session.seen().other.clone() };
-        let put = move |desk: &mut Desk| match replace {
-            true => supersede(desk, (&path, &to), seen, "COPY"),
-            false => rename_at(desk, (&path, &to), false, seen, "COPY"),
+        let put = move |desk: &mut Desk| {
+            match replace {
+                true => supersede(desk, (&path, &to), seen, "COPY"),
+                false => rename_at(desk, (&path, &to), false, seen, "COPY"),
+            }?;
+            // In this turn a disk may be waited for.
+            drop(standing.lock().take().map(OpenAtDesk::take));
+            Ok(())
         };
-        self.web_session.step(put).await?;
-        self.is_in_place = true;
-        Ok(())
+        self.web_session.step(put).await
     }
 }
 
 impl Drop for Built {
     fn drop(&mut self) {
         self.web_session.ticket().record().stands_in_no_more(&self.path);
-        if self.is_in_place {
+        let (web_session, standing) = (self.web_session.clone(), self.standing.clone());
+        if standing.lock().is_none() {
             return;
         }
-        let (web_session, path) = (self.web_session.clone(), self.path.clone());
         async_std::task::spawn(async move {
-            // What fails is in the log, and nobody is left to be told. A copy that has its place has this name no more.
-            let left = Arc::new(Mutex::new(None));
-            let begun = left.clone();
+            // What fails is in the log, and nobody is left to be told. A copy that has its place by now is not taken away.
             let begin = move |desk: &mut Desk, waiting: &mut Waiting| {
-                *begun.lock() =
-                    begin_removal(desk, waiting, path, (None, true), "COPY").ok().and_then(ControlFlow::continue_value);
+                let (standing, web_session) = standing.lock().take()?.take().ok()?;
+                let left = reached(desk.take_away(&standing, "COPY"), waiting).ok()?.continue_value();
+                left.map(|work| OpenAtDesk::new(work, &web_session))
             };
-            let mut gone = web_session.give_up(begin).await;
-            while gone.is_ok() && left.lock().is_some() {
-                let some = left.clone();
+            let mut left = web_session.give_up(begin).await;
+            while let Ok(Some(open)) = left {
                 let step = move |desk: &mut Desk, waiting: &mut Waiting| {
-                    let work = some.lock().take();
-                    *some.lock() = work.and_then(|work| go_on(desk, waiting, work, 1).ok()?.continue_value());
+                    let (work, web_session) = open.take().ok()?;
+                    let left = go_on(desk, waiting, work, 1).ok()?.continue_value();
+                    left.map(|work| OpenAtDesk::new(work, &web_session))
                 };
-                gone = web_session.give_up(step).await;
+                left = web_session.give_up(step).await;
             }
         });
     }

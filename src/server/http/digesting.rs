@@ -119,7 +119,7 @@ impl Named {
 type Query = Option<(&'static str, &'static Algorithm)>;
 
 impl GiveUp for Box<Hashing> {
-    fn give_up(self, _: &mut Desk, _: Error) {}
+    fn give_up(self, _: &mut Desk, _: &mut Waiting, _: Error) {}
 }
 
 impl Hashing {

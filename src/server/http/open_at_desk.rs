@@ -2,27 +2,35 @@
 
 use std::sync::Arc;
 
-use super::web_session::{WebSession, unexpected};
+use super::web_session::{Waiting, WebSession, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::jobs::work::Work;
+use crate::server::desk::stand_in::Standing;
 
 /// Something open that can be given up before its end.
 pub trait GiveUp: Send + 'static {
     /// It is written down for this reason, and closed.
-    fn give_up(self, desk: &mut Desk, why: Error);
+    fn give_up(self, desk: &mut Desk, waiting: &mut Waiting, why: Error);
 }
 
 impl GiveUp for ListJob {
-    fn give_up(self, desk: &mut Desk, why: Error) {
+    fn give_up(self, desk: &mut Desk, _: &mut Waiting, why: Error) {
         drop(desk.drop_list(self, why));
     }
 }
 
 impl GiveUp for Work {
-    /// It is written down as what has come to no end, with what it did.
-    fn give_up(self, _: &mut Desk, _: Error) {
+    /// It is written down with what it did.
+    fn give_up(self, desk: &mut Desk, waiting: &mut Waiting, why: Error) {
+        drop(desk.drop_work(self, why, &mut |operation, outcome| waiting.tell(operation, outcome)));
+    }
+}
+
+impl GiveUp for Standing {
+    /// Nobody has made anything beside its place yet.
+    fn give_up(self, _: &mut Desk, _: &mut Waiting, _: Error) {
         drop(self);
     }
 }
@@ -53,8 +61,10 @@ impl<T: GiveUp> OpenAtDesk<T> {
 
     fn leave(&mut self, why: Error) {
         if let Some((what, web_session)) = self.0.take() {
-            web_session.note(move |desk| {
-                what.give_up(desk, why);
+            web_session.note(move |desk, waiting| {
+                // Whoever has ended the session has ended this.
+                let ended = desk.keep_up().err().map(|why| Error::new(why, "this session has ended"));
+                what.give_up(desk, waiting, ended.unwrap_or(why));
                 desk.rest();
             });
         }

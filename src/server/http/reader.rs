@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 
 use super::open_at_desk::GiveUp;
-use super::web_session::{begin, unexpected};
+use super::web_session::{Waiting, begin, unexpected};
 use crate::budget::Account;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
@@ -252,7 +252,7 @@ pub struct Left {
 }
 
 impl GiveUp for Left {
-    fn give_up(self, desk: &mut Desk, why: Error) {
+    fn give_up(self, desk: &mut Desk, _: &mut Waiting, why: Error) {
         if let Some(job) = self.now {
             drop(desk.drop_download(job, why));
         }

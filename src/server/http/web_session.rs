@@ -303,7 +303,10 @@ impl WebSession {
     ///
     /// # Errors
     /// [`Kind::Internal`]: the thread has vanished.
-    pub async fn give_up(&self, work: impl FnOnce(&mut Desk, &mut Waiting) + Send + 'static) -> Result<()> {
+    pub async fn give_up<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Desk, &mut Waiting) -> T + Send + 'static,
+    ) -> Result<T> {
         let locks = self.presented().to_vec();
         self.at_desk(Class::Light, move |shared_desk| {
             // What others have sent and wait for is told to them, and not to this work. Of a session that has ended it is
@@ -313,8 +316,7 @@ impl WebSession {
             }
             // It goes whatever is elsewhere.
             shared_desk.desk.require(Preconditions { locks, ..Preconditions::default() });
-            work(&mut shared_desk.desk, &mut shared_desk.waiting);
-            Ok(())
+            Ok(work(&mut shared_desk.desk, &mut shared_desk.waiting))
         })
         .await
     }
@@ -384,8 +386,8 @@ impl WebSession {
     }
 
     /// Does this in a turn at the desk for which nobody waits: what is given up is written down and closed there.
-    pub fn note(&self, work: impl FnOnce(&mut Desk) + Send + 'static) {
-        self.desk.note(move |shared_desk| work(&mut shared_desk.desk));
+    pub fn note(&self, work: impl FnOnce(&mut Desk, &mut Waiting) + Send + 'static) {
+        self.desk.note(move |shared_desk| work(&mut shared_desk.desk, &mut shared_desk.waiting));
     }
 }
 

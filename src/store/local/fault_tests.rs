@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
@@ -13,7 +13,7 @@ use super::super::file_system::is_of_this_machine;
 use super::capabilities::{Capabilities, FileSystems, NewName};
 use super::{LocalOptions, LocalStore, Root, Staging};
 use crate::error::{Kind, Result};
-use crate::files::{Durability, RelPath, Store as _, UploadSpec};
+use crate::files::{Durability, Keep, RelPath, Removal, Removed, Store as _, UploadSpec};
 use crate::limits;
 use crate::not_run::not_run;
 
@@ -41,24 +41,32 @@ fn put(store: &LocalStore, name: &str, bytes: &[u8]) -> Result<(), Kind> {
     kind(store.commit_one(upload))
 }
 
-/// Runs a part in a folder where this call fails with this error for what has this name.
-fn run_failing(part: &str, (call, error): (&str, &str), name: &str, folder: &Path) {
+/// Runs a part in a folder where this call has this done to it for what has this name. None: that cannot be done here.
+fn run(part: &str, (call, injected): (&str, &str), name: &str, folder: &Path) -> Option<Output> {
     let ran = Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-P", name])
-        .args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:error={error}")])
+        .args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:{injected}")])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", &format!("store::local::fault_tests::{part}"), "--ignored", "--nocapture"])
         .env(FOLDER, folder)
         .output();
-    let output = match ran {
-        Ok(output) => output,
-        Err(err) => return not_run(&format!("strace: {err}")),
-    };
-    let said = String::from_utf8_lossy(&output.stderr);
-    if said.contains("ptrace") {
-        return not_run("strace may not trace here");
+    match ran {
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("ptrace") => {
+            not_run("strace may not trace here");
+            None
+        }
+        Ok(output) => Some(output),
+        Err(err) => {
+            not_run(&format!("strace: {err}"));
+            None
+        }
     }
-    assert!(output.status.success(), "{said}");
+}
+
+/// The same where this call fails with this error.
+fn run_failing(part: &str, (call, error): (&str, &str), name: &str, folder: &Path) {
+    let Some(output) = run(part, (call, &format!("error={error}")), name, folder) else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
 }
 
@@ -173,4 +181,76 @@ fn a_batch_asks_through_the_file_that_was_opened_first() {
     let first = place.path().canonicalize().unwrap().join(format!(".{NAME}.sealift-part"));
     let first = first.to_str().unwrap();
     run_failing("while_an_error_is_told_through_one_file_alone", ("syncfs", "EIO"), first, place.path());
+}
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_what_is_in_a_folder_cannot_be_removed() {
+    let options = LocalOptions::new(Durability::None, Staging::Hidden);
+    let store = LocalStore::open_path(&folder(), options).unwrap().bounded(1 << 20, "full".to_owned());
+    let used = || store.usage().unwrap().unwrap().used;
+    assert_eq!(used(), 3);
+    let tree = path("tree");
+    let Removal::Going(mut removing) = store.begin_removal(&tree, true, Keep::As(&tree), None).unwrap() else {
+        panic!("it goes in steps")
+    };
+    assert_eq!(kind(removing.step()), Err(Kind::Io));
+    assert_eq!(removing.removed(), Removed::default());
+    drop(removing);
+    assert_eq!((kind(store.stat(&path(&format!("tree/{NAME}")))), used()), (Ok(()), 3));
+}
+
+#[test]
+fn a_folder_that_cannot_be_removed_in_the_first_step_has_its_name_again_and_counts() {
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir(place.path().join("tree")).unwrap();
+    fs::write(place.path().join("tree").join(NAME), "old").unwrap();
+    run_failing("while_what_is_in_a_folder_cannot_be_removed", ("unlinkat", "EIO"), NAME, place.path());
+    assert_eq!(fs::read_to_string(place.path().join("tree").join(NAME)).unwrap(), "old");
+    let left = fs::read_dir(place.path().join(limits::RESERVED_NAME)).unwrap().count();
+    assert_eq!(left, 0, "nothing waits to be removed");
+}
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_a_folder_is_superseded() {
+    let dir = Dir::open_ambient_dir(folder(), ambient_authority()).unwrap();
+    let can =
+        Capabilities { nameless: None, new_name: NewName::Rename, locks: true, notes: true, exact: true, syncs: true };
+    let known = Arc::new(FileSystems::default());
+    known.of(fstat(&dir).unwrap().st_dev, || Ok(can)).unwrap();
+    let options = LocalOptions::new(Durability::Full, Staging::Hidden);
+    let store = LocalStore::sharing(Arc::new(Root::alone(&dir).unwrap()), options, known);
+    // It is in its place when the folder around it is synced.
+    let done = store.supersede(&path("new"), &path(NAME));
+    panic!("it was to be killed: {done:?}");
+}
+
+/// What a sweep removes is what its user would have.
+#[test]
+fn what_was_superseded_when_the_process_was_killed_goes_with_the_next_sweep() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().canonicalize().unwrap();
+    for name in ["new", NAME] {
+        fs::create_dir(home.join(name)).unwrap();
+        fs::write(home.join(name).join("what"), name).unwrap();
+    }
+    let killed = ("fsync", "signal=SIGKILL");
+    if run("while_a_folder_is_superseded", killed, home.to_str().unwrap(), &home).is_none() {
+        return;
+    }
+    let names = || {
+        let mut names: Vec<_> =
+            fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(fs::read_to_string(home.join(NAME).join("what")).unwrap(), "new", "it is in its place");
+    let [aside, reserved, there] = names().try_into().unwrap();
+    assert!(aside.ends_with(".sealift-aside"), "{aside}");
+    let options = LocalOptions::new(Durability::None, Staging::Hidden);
+    let store = LocalStore::open_path(&home, options).unwrap();
+    assert_eq!(store.sweep(Some(limits::PARTIAL_MAX_AGE)).unwrap().removed, 1);
+    assert_eq!(names(), [reserved, there]);
+    assert_eq!(fs::read_to_string(home.join(NAME).join("what")).unwrap(), "new");
 }

@@ -31,6 +31,7 @@ mod root;
 mod seen;
 mod source;
 mod staging;
+mod stand_in;
 mod supersede;
 mod sweep;
 mod sync;
@@ -58,8 +59,8 @@ use rustix::fs::{AtFlags, Mode, Stat, statat};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Durability, FileMode, Hash, Keep, KeptUsage, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises,
-    Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList,
-    Umask, Upload, UploadSpec, Usage, UsageNow,
+    Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, StandInNote, Store, Stored, Swept,
+    TrashId, TrashList, Umask, Upload, UploadSpec, Usage, UsageNow,
 };
 use crate::limits;
 pub use account::Limits;
@@ -473,6 +474,14 @@ impl Store for LocalStore {
 
     fn purge(&self, path: &RelPath, id: Option<TrashId>, shown: &dyn Fn(&RelPath) -> bool) -> Result<u64> {
         trash::purge(&self.jail, path, id, shown)
+    }
+
+    fn note_stand_in(&self, path: &RelPath) -> Result<Option<StandInNote>> {
+        if self.stage.is_beside() {
+            return Ok(None);
+        }
+        let note = stand_in::Note::write(&self.stage, path).map_err(|err| Error::file(path, err))?;
+        Ok(Some(Box::new(note)))
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool, umask: Option<Umask>) -> Result<Prepared> {

@@ -56,10 +56,14 @@ pub(super) fn begin(
 ) -> Result<Removal> {
     split(path)?;
     let once = || try_to_remove((jail, stage), path, recursive, kept, seen);
-    match kept {
+    let begun = match kept {
         Keep::As(_) => trash_room::with_room(stage, once),
         _ => once(),
+    };
+    if begun.is_ok() {
+        stage.has_removed(path);
     }
+    begun
 }
 
 fn try_to_remove(
@@ -135,6 +139,7 @@ fn try_to_remove(
         hidden,
         counted,
         emptying,
+        comes_back: !matches!(kept, Keep::Nothing),
         is_gone: false,
     })))
 }
@@ -152,6 +157,8 @@ struct TreeRemoval {
     hidden: Vec<u8>,
     counted: Paused,
     emptying: Emptying,
+    /// What is left of it gets its name again if it is broken off. Else it is for the next sweep.
+    comes_back: bool,
     is_gone: bool,
 }
 
@@ -170,7 +177,7 @@ impl Removing for TreeRemoval {
     }
 }
 
-/// What is left of it gets its name again, unless something else has that by now or the folder that it was in is elsewhere: by the rules
+/// What is left of it gets its name again, unless nothing of it was to be kept, something else has that by now or the folder that it was in is elsewhere: by the rules
 /// of another one that has that name others could see it.
 impl Drop for TreeRemoval {
     fn drop(&mut self) {
@@ -178,7 +185,8 @@ impl Drop for TreeRemoval {
             return;
         }
         let alone = self.jail.alone(&self.path);
-        let put_back = alone.is_ok()
+        let put_back = self.comes_back
+            && alone.is_ok()
             && self.jail.parent(&self.path).is_ok_and(|(dir, name)| {
                 let is_in = fstat(&dir).map(|stat| (stat.st_dev, stat.st_ino)).ok();
                 is_in.is_some()

@@ -25,6 +25,7 @@ use super::jail::{Jail, open_directory, split};
 use super::partial::{self, Half};
 use super::placed::Placed;
 use super::source::mtime;
+use super::stand_in::Note;
 pub(super) use super::temp::Temp;
 use super::trash::Trash;
 use super::{Staging, beside, owned, probe, unnamed};
@@ -73,6 +74,8 @@ pub(super) struct Stage {
     /// The partial of another node that is being copied, in steps; as large.
     half_copied: Mutex<Option<Box<Half>>>,
     pub(super) placed: Placed,
+    /// What was superseded, and is to be removed by whoever has asked for that.
+    superseded: Mutex<Vec<(RelPath, Note)>>,
 }
 
 /// Device, inode, size and modification time: one state of one file.
@@ -134,6 +137,7 @@ impl Stage {
             half_hashed: Mutex::default(),
             half_copied: Mutex::default(),
             placed: Placed::default(),
+            superseded: Mutex::default(),
         }
     }
 
@@ -319,6 +323,25 @@ impl Stage {
             Some(path) => format!("{number}-{}", self.key(path)),
         }
         .into_bytes()
+    }
+
+    /// Notes that what has this name was superseded, until it is removed: if the process dies before that, a sweep does it. Where it
+    /// cannot be noted it would stay.
+    pub(super) fn has_superseded(&self, path: &RelPath) {
+        if !self.is_beside()
+            && let Ok(note) = Note::write(self, path)
+        {
+            self.superseded.lock().push((path.clone(), note));
+        }
+    }
+
+    /// This is removed.
+    pub(super) fn has_removed(&self, path: &RelPath) {
+        let mut superseded = self.superseded.lock();
+        let at = superseded.iter().position(|(old, _)| old == path);
+        let note = at.map(|at| superseded.swap_remove(at));
+        drop(superseded);
+        drop(note);
     }
 
     /// Keeps the block values of this partial for the next call.

@@ -72,6 +72,9 @@ pub(super) fn supersede(
         trash::left(jail, to, there.as_ref().and_then(size));
     }
     let old = old.filter(|_| kept_in.is_none());
+    if let Some(old) = old.as_ref().filter(|_| !stage.keeps) {
+        stage.has_superseded(old);
+    }
     if let (Some(old), Some(there)) = (&old, &there) {
         count(jail, (to, old), size(there), Sum::NONE);
     }

@@ -14,6 +14,7 @@ use super::names::{rename_new, sum_of_file};
 use super::partial::{self, BLOCKS, DATA};
 use super::remove::remove_tree;
 use super::staging::{LOCK, SESSION, Stage, lock_area, open_reserved};
+use super::stand_in;
 use super::trash::is_left_going;
 use super::whole;
 use crate::files::aside::is_part;
@@ -35,18 +36,18 @@ pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swep
     stage.jail().tree().may_change()?;
     let kept = max_age.map(|max_age| Kept { jail: stage.jail(), max_age: Some(max_age) });
     let among = Among { can: Some(stage.can(root)?), is_across: stage.jail().tree().is_across() };
-    sweep_reserved(among, &reserved, &names, kept, &|| {})
+    sweep_reserved(among, (&reserved, Some(stage)), &names, kept, &|| {})
 }
 
 /// The same in the staging folder of any home, and nothing is kept. For whoever is alone in the tree; whatever is met it is said that this
 /// `goes_on`.
 pub(super) fn clear(among: Among, reserved: &Dir, goes_on: &dyn Fn()) -> io::Result<Swept> {
-    sweep_reserved(among, reserved, &names(reserved)?, None, goes_on)
+    sweep_reserved(among, (reserved, None), &names(reserved)?, None, goes_on)
 }
 
 /// The same in the staging folder of this home, where what was interrupted is kept.
 pub(super) fn save_all(among: Among, jail: &Jail, reserved: &Dir, goes_on: &dyn Fn()) -> io::Result<Swept> {
-    sweep_reserved(among, reserved, &names(reserved)?, Some(Kept { jail, max_age: None }), goes_on)
+    sweep_reserved(among, (reserved, None), &names(reserved)?, Some(Kept { jail, max_age: None }), goes_on)
 }
 
 /// Makes a partial of what a dead node had of the upload of this key, as a sweep would: whoever lost that node asks for it before anybody
@@ -100,9 +101,10 @@ impl Kept<'_> {
     }
 }
 
+/// `stage` is that of the home, for whoever holds no lock of the tree.
 fn sweep_reserved(
     among: Among,
-    reserved: &Dir,
+    (reserved, stage): (&Dir, Option<&Stage>),
     names: &[String],
     kept: Option<Kept<'_>>,
     goes_on: &dyn Fn(),
@@ -113,7 +115,7 @@ fn sweep_reserved(
         if name.starts_with(SESSION) {
             // Without locks nobody knows what is left over.
             if let Some(can) = among.can.filter(|can| can.locks) {
-                sweep_session((can, among.is_across), (reserved, name), kept, &mut swept, goes_on)?;
+                sweep_session((can, among.is_across, stage), (reserved, name), kept, &mut swept, goes_on)?;
             }
         } else if is_left_going(name) && (!among.is_across || is_unchanged(reserved, name, limits::SHARED_GOING_LEFT)) {
             // Of the trash, by a server that was killed meanwhile. Whether another one is at it is not to be seen.
@@ -144,7 +146,7 @@ fn sweep_reserved(
 /// Empties and removes the directory of a store that is gone. Of one that lives the lock is not to be had, and of a file
 /// that somebody writes neither.
 fn sweep_session(
-    (can, is_across): (Capabilities, bool),
+    (can, is_across, stage): (Capabilities, bool, Option<&Stage>),
     (reserved, session): (&Dir, &str),
     kept: Option<Kept<'_>>,
     swept: &mut Swept,
@@ -159,6 +161,10 @@ fn sweep_session(
     for name in names(&dir)?.into_iter().filter(|name| name != LOCK) {
         goes_on();
         if !is_left(&dir, &name) {
+            continue;
+        }
+        if name.starts_with(stand_in::NOTE) && stage.is_none_or(|stage| stand_in::clear(stage, &dir, &name).is_err()) {
+            // For the next sweep, as is the folder then.
             continue;
         }
         match kept.map_or(Ok(false), |kept| save_long(kept, can, (&dir, &name), reserved)) {

@@ -4,13 +4,13 @@ use super::work::{Job, Work, Worked};
 use crate::auth::Access;
 use crate::error::Error;
 use crate::files::aside::name_before;
-use crate::files::{Keep, RelPath, Removal, Removed, Removing};
+use crate::files::{Keep, RelPath, Removal, Removed, Removing, Store};
 use crate::machine::turns;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::running::Running;
 use crate::server::desk::{Desk, Earlier, gate};
 
-/// The tree at this path, which is being removed. Dropped before it is over it leaves the rest where it was.
+/// The tree at this path, which is being removed. Dropped before it is over it leaves the rest where it was, unless it was nothing.
 struct RemoveJob {
     path: RelPath,
     removing: Box<dyn Removing>,
@@ -66,8 +66,19 @@ impl Desk {
     ) -> Begun {
         let before = self.before_it_was_aside(path);
         let keep = if for_good { Keep::Nothing } else { Keep::As(before.as_ref().unwrap_or(path)) };
+        self.begin_removing(&*self.store, path, recursive, keep, running)
+    }
+
+    pub(in crate::server::desk) fn begin_removing(
+        &self,
+        store: &dyn Store,
+        path: &RelPath,
+        recursive: bool,
+        keep: Keep<'_>,
+        running: Running,
+    ) -> Begun {
         let seen = running.seen().and_then(|seen| seen.path.as_ref());
-        let begun = turns::block_in_place(|| self.store.begin_removal(path, recursive, keep, seen));
+        let begun = turns::block_in_place(|| store.begin_removal(path, recursive, keep, seen));
         match begun {
             // Its locks stay until all of it is gone: what is left gets its name again if this is broken off.
             Ok(Removal::Going(removing)) => Begun::Work(Work::new(RemoveJob { path: path.clone(), removing }, running)),

@@ -1,0 +1,144 @@
+//! Notes of what stands beside its place until it is whole, in the store's own folder: of a process that was killed the next sweep finds
+//! them there, and removes what they name.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
+
+use super::remove;
+use super::staging::{Area, CREATE, Stage};
+use crate::error::{Kind, Result};
+use crate::files::{Keep, RelPath, aside};
+use crate::limits;
+
+/// How the name of a note begins. (What waits for its place has digits there.)
+pub(super) const NOTE: &str = "beside.";
+
+/// A note, gone when it is dropped.
+pub(super) struct Note {
+    area: Arc<Area>,
+    name: Vec<u8>,
+}
+
+impl Note {
+    /// Notes that what gets this name stands beside its place.
+    pub(super) fn write(stage: &Stage, path: &RelPath) -> io::Result<Note> {
+        let name = [NOTE.as_bytes(), &stage.fresh_name(None)].concat();
+        let (area, file) =
+            stage.within_area(|area| Ok(openat(&*area.dir, &*name, CREATE, Mode::RUSR | Mode::WUSR)?))?;
+        let note = Note { area, name };
+        File::from(file).write_all(path.as_bytes())?;
+        Ok(note)
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        let _ = unlinkat(&*self.area.dir, &*self.name, AtFlags::empty());
+    }
+}
+
+/// Removes what this note of a process that is gone names, if that is there. For nobody who holds a lock of the tree.
+///
+/// # Errors
+/// That it cannot be read or removed now: the note is for the next sweep.
+pub(super) fn clear(stage: &Stage, dir: &Dir, name: &str) -> Result<()> {
+    let failed = |err: io::Error| crate::error::Error::file(name, err);
+    let path = read(dir, name).map_err(failed)?;
+    // One that was not written to its end names nothing, and only what was made to stand beside has such a name.
+    let path = RelPath::parse(&path).ok();
+    let stands_aside =
+        |path: &RelPath| path.file_name().is_some_and(|name| aside::before(name, std::iter::empty()).is_some());
+    let Some(path) = path.filter(stands_aside) else { return Ok(()) };
+    match remove::remove(stage.jail(), stage, &path, true, Keep::Nothing, None) {
+        Err(error) if !matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn read(dir: &Dir, name: &str) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(openat(dir, name, flags, Mode::empty())?);
+    let mut path = Vec::new();
+    file.take(limits::PATH_MAX as u64 + 1).read_to_end(&mut path)?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::super::staging::{LOCK, SESSION};
+    use super::super::{LocalOptions, LocalStore, Staging};
+    use super::*;
+    use crate::files::{Durability, Store as _, Swept};
+
+    fn store(home: &Path) -> LocalStore {
+        let options = LocalOptions::new(Durability::None, Staging::Hidden);
+        LocalStore::open_path(home, options).unwrap().bounded(1000, "too much".to_owned())
+    }
+
+    /// What a killed process leaves of what stood beside its place at this path, by its note.
+    fn killed(home: &Path, path: &str) {
+        let session = home.join(limits::RESERVED_NAME).join(format!("{SESSION}dead"));
+        fs::create_dir_all(&session).unwrap();
+        fs::write(session.join(LOCK), "").unwrap();
+        fs::write(session.join(format!("{NOTE}7")), path).unwrap();
+    }
+
+    fn swept(store: &LocalStore) -> (usize, usize) {
+        let Swept { removed, saved } = store.sweep(None).unwrap();
+        (removed, saved)
+    }
+
+    #[test]
+    fn what_a_killed_process_left_beside_its_place_goes_with_the_next_sweep_and_no_count() {
+        let place = tempfile::tempdir().unwrap();
+        let home = place.path();
+        let aside = "d/.x.0123456789abcdef.sealift-aside";
+        fs::create_dir_all(home.join(aside).join("sub")).unwrap();
+        fs::write(home.join(aside).join("sub/file"), "text").unwrap();
+        killed(home, aside);
+        let store = store(home);
+        assert_eq!(store.usage().unwrap().unwrap().used, 4);
+        assert!(home.join(aside).exists());
+        assert_eq!(swept(&store), (1, 0));
+        assert!(!home.join(aside).exists() && home.join("d").exists());
+        assert_eq!(store.usage().unwrap().unwrap().used, 0);
+        drop(store);
+        assert_eq!(fs::read_dir(home.join(limits::RESERVED_NAME)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_note_removes_nothing_that_has_no_name_of_what_stands_aside() {
+        let place = tempfile::tempdir().unwrap();
+        let home = place.path();
+        fs::create_dir_all(home.join("d/x")).unwrap();
+        for path in ["d", "d/x", "", "d/.x.0123.sealift-aside", "../x", "gone/.x.0123456789abcdef.sealift-aside"] {
+            killed(home, path);
+            swept(&store(home));
+            assert!(home.join("d/x").exists(), "{path}");
+            assert_eq!(fs::read_dir(home.join(limits::RESERVED_NAME)).unwrap().count(), 0, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_is_left_alone_as_long_as_its_note_is_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let (home, path) = (place.path(), RelPath::parse(b".x.0123456789abcdef.sealift-aside").unwrap());
+        let maker = store(home);
+        let note = maker.note_stand_in(&path).unwrap().unwrap();
+        maker.make_dir(&path, false).unwrap();
+        assert_eq!(swept(&store(home)), (0, 0));
+        assert!(maker.stat(&path).is_ok());
+        drop(note);
+        drop(maker);
+        // It has its place, whatever that is called.
+        assert_eq!(swept(&store(home)), (0, 0));
+        assert!(home.join(path.to_string()).exists());
+    }
+}
