@@ -31,6 +31,8 @@ struct Cutter {
     address: SocketAddr,
     /// Bytes that may still pass, both ways together.
     left: Arc<AtomicI64>,
+    /// Bytes that each connection may bring to the server; it stands still then.
+    of_each: Arc<AtomicU64>,
     passed: Arc<AtomicU64>,
     connections: Arc<AtomicUsize>,
 }
@@ -41,6 +43,7 @@ impl Cutter {
         let cutter = Cutter {
             address: listener.local_addr().unwrap(),
             left: Arc::new(AtomicI64::new(i64::MAX)),
+            of_each: Arc::new(AtomicU64::new(u64::MAX)),
             passed: Arc::default(),
             connections: Arc::default(),
         };
@@ -51,18 +54,24 @@ impl Cutter {
                 of.connections.fetch_add(1, Ordering::SeqCst);
                 // A server that is gone: the client finds the connection closed.
                 let Ok(far) = TcpStream::connect(server) else { continue };
-                for (from, to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                let (back, to_server) = ((far.try_clone().unwrap(), near.try_clone().unwrap()), (near, far));
+                for ((from, to), is_bounded) in [(to_server, true), (back, false)] {
                     let of = of.clone();
-                    thread::spawn(move || of.pass(from, to));
+                    thread::spawn(move || of.pass(from, to, is_bounded));
                 }
             }
         });
         cutter
     }
 
-    fn pass(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn pass(&self, mut from: TcpStream, mut to: TcpStream, is_bounded: bool) {
         let mut buffer = vec![0; 64 * 1024];
+        let mut brought = 0;
         while let Ok(count @ 1..) = from.read(&mut buffer) {
+            brought += count as u64;
+            while is_bounded && brought > self.of_each.load(Ordering::SeqCst) {
+                thread::sleep(std::time::Duration::from_millis(5));
+            }
             let left = self.left.fetch_sub(count as i64, Ordering::SeqCst);
             let count = count.min(usize::try_from(left).unwrap_or(0));
             self.passed.fetch_add(count as u64, Ordering::SeqCst);
@@ -78,6 +87,11 @@ impl Cutter {
     /// Lets so many more bytes pass.
     fn cut_after(&self, bytes: u64) {
         self.left.store(i64::try_from(bytes).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Has each connection stand still when it has brought so much.
+    fn hold_each_after(&self, bytes: u64) {
+        self.of_each.store(bytes, Ordering::SeqCst);
     }
 
     fn passed(&self) -> u64 {
@@ -376,39 +390,37 @@ fn noted(home: &Path) -> u64 {
 #[test]
 fn several_connections_go_on_after_the_server_was_killed_where_the_first_gap_was() {
     let place = tempfile::tempdir().unwrap();
-    let server = Daemon::builder().within(place.path()).start();
+    // What is whole is noted at once, and not behind what is waited for meanwhile.
+    let start = || Daemon::builder().within(place.path()).args(["--durability", "none"]).start();
+    let server = start();
     server.add_user("alice", PASSWORD, "full");
-    let content = bytes(16 * BLOCK + 77);
+    let content = bytes(20 * BLOCK + 77);
     let source = place.path().join("big");
     fs::write(&source, &content).unwrap();
     let source = source.to_str().unwrap();
     let cutter = Cutter::start(server.address().parse().unwrap());
+    // Each connection brings four blocks and stands still in its fifth: together they bring less than all, and what they stand still in is
+    // behind the first four.
+    cutter.hold_each_after((5 * BLOCK - BLOCK / 4) as u64);
     let target = format!("alice@{}/big", cutter.address);
     let args = ["put", "--streams", "4", "--retry", "0", source, &target];
-    let mut child = sealift(&server, &args).stderr(Stdio::piped()).spawn().unwrap();
+    let child = sealift(&server, &args).stderr(Stdio::piped()).spawn().unwrap();
     let home = server.data().join("alice");
-    while noted(&home) < (4 * BLOCK) as u64 && child.try_wait().unwrap().is_none() {
-        thread::sleep(std::time::Duration::from_millis(1));
-    }
+    eventually("the first four blocks are noted", || noted(&home) >= (4 * BLOCK) as u64);
     server.kill();
     let whole = noted(&home);
-    // It had finished if it was faster than the signal.
-    let was_cut = !child.wait().unwrap().success();
-    let server = Daemon::builder().within(place.path()).start();
+    cutter.hold_each_after(u64::MAX);
+    let cut = child.wait_with_output().unwrap();
+    assert!(!cut.status.success(), "{}", text(&cut.stderr));
+    let server = start();
     let cutter = Cutter::start(server.address().parse().unwrap());
     let target = format!("alice@{}/big", cutter.address);
     let (code, said) = run(&server, &["put", "--streams", "4", "-c", source, &target]);
     assert_eq!(code, Some(0), "{said}");
     assert!(fs::read(server.data().join("alice/big")).unwrap() == content);
-    if was_cut {
-        assert!(whole >= (4 * BLOCK) as u64, "{whole}: {said}");
-        let moved = cutter.passed();
-        assert!(
-            moved < content.len() as u64 - whole + 1_000_000,
-            "{moved} of {} behind {whole}: {said}",
-            content.len()
-        );
-    }
+    assert!(whole >= (4 * BLOCK) as u64, "{whole}: {said}");
+    let moved = cutter.passed();
+    assert!(moved < content.len() as u64 - whole + 1_000_000, "{moved} of {} behind {whole}: {said}", content.len());
 }
 
 #[test]
