@@ -12,11 +12,13 @@ use tempfile::TempDir;
 /// A home in a folder of this machine, which goes with it. Its sessions share what sessions of a server share.
 fn in_folder(durability: Durability) -> Home {
     let dir = Arc::new(tempfile::tempdir().unwrap());
-    let vault = LocalVault::open(&dir.path().join("data"), durability).unwrap();
-    Home::new(move |quota| {
+    let vault = Arc::new(LocalVault::open(&dir.path().join("data"), durability).unwrap());
+    let same_vault = vault.clone();
+    let home = Home::new(move |quota| {
         let _kept: &TempDir = &dir;
         vault.open("team/alice", HomeTerms::none().bounded(quota))
-    })
+    });
+    home.of_users(move |user| same_vault.open_for("team/alice", HomeTerms::none(), user))
 }
 
 /// A folder that files are put into beside their targets, as a client does. Its one user has one store.
@@ -84,6 +86,7 @@ macro_rules! conforms {
             less_than_a_block_is_not_kept
             nothing_stays_of_an_upload_that_nobody_will_go_on_with
             a_beginning_that_is_not_proven_is_refused_and_stays
+            of_users_who_have_one_home_none_finds_what_is_left_of_another
             parts_come_in_any_order_and_each_once
             an_upload_in_parts_is_whole_or_nothing
             of_many_conditional_writers_one_wins

@@ -26,10 +26,13 @@ fn vault(moto: &Moto) -> (S3Vault, Arc<tempfile::TempDir>) {
 
 fn home(moto: &Moto) -> Home {
     let (vault, dir) = vault(moto);
-    Home::new(move |quota| {
+    let vault = Arc::new(vault);
+    let same_vault = vault.clone();
+    let home = Home::new(move |quota| {
         let _kept = &dir;
         vault.open("team/alice", HomeTerms::none().bounded(quota))
-    })
+    });
+    home.of_users(move |user| same_vault.open_for("team/alice", HomeTerms::none(), user))
 }
 
 macro_rules! checked {
@@ -71,6 +74,7 @@ checked! {
     less_than_a_block_is_not_kept
     nothing_stays_of_an_upload_that_nobody_will_go_on_with
     a_beginning_that_is_not_proven_is_refused_and_stays
+    of_users_who_have_one_home_none_finds_what_is_left_of_another
     parts_come_in_any_order_and_each_once
     an_upload_in_parts_is_whole_or_nothing
     a_quota_is_kept_to_the_byte

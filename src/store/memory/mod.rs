@@ -14,13 +14,15 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use self::kept::Sender;
 use self::reading::{MemoryListing, MemorySource};
 use self::tree::{Change, Trees};
 use self::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, EntryKind, FileMode, Hash, Hasher, HomeTerms, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises,
-    RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Swept, Umask, Upload, UploadSpec, Vault,
+    Done, EntryKind, FileMode, Hash, Hasher, HomeTerms, Listing, Location, Meta, Mtime, Owner, Partial, Prepared,
+    PreparedSet, Promises, RelPath, Removed, Seen, SeenAt, Source, SourceMode, Store, Stored, Swept, Umask, Upload,
+    UploadSpec, Vault,
 };
 
 /// Homes in memory. Clones are the same vault.
@@ -35,6 +37,16 @@ impl MemoryVault {
         Self::default()
     }
 
+    fn open_as(&self, home: &str, terms: HomeTerms, sender: Sender) -> Result<Arc<dyn Store>> {
+        let quota = terms.quota;
+        let home = self.make(home)?;
+        if quota.is_some() {
+            self.trees.lock().count(home.as_bytes());
+        }
+        let prepared = PreparedSet::default();
+        Ok(Arc::new(MemoryStore { trees: self.trees.clone(), home, sender, quota, prepared }))
+    }
+
     fn make(&self, home: &str) -> Result<RelPath> {
         let home = RelPath::parse(home.as_bytes())?;
         self.trees.lock().make_dir(&RelPath::root(), &home, true)?;
@@ -44,12 +56,18 @@ impl MemoryVault {
 
 impl Vault for MemoryVault {
     fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>> {
-        let quota = terms.quota;
-        let home = self.make(home)?;
-        if quota.is_some() {
-            self.trees.lock().count(home.as_bytes());
+        self.open_as(home, terms, None)
+    }
+
+    fn open_for(&self, home: &str, terms: HomeTerms, user: &str) -> Result<Arc<dyn Store>> {
+        self.open_as(home, terms, Some(user.into()))
+    }
+
+    fn open_folder_for(&self, folder: &Location, terms: HomeTerms, owner: &Owner) -> Result<Arc<dyn Store>> {
+        match folder {
+            Location::Below(name) => self.open_as(name, terms, Some(owner.sender.as_str().into())),
+            Location::Elsewhere(_) => self.open_folder(folder, terms),
         }
-        Ok(Arc::new(MemoryStore { trees: self.trees.clone(), home, quota, prepared: PreparedSet::default() }))
     }
 
     fn prepare(&self, home: &str) -> Result<()> {
@@ -79,6 +97,7 @@ impl Vault for MemoryVault {
 pub struct MemoryStore {
     trees: Trees,
     home: RelPath,
+    sender: Sender,
     /// The most bytes.
     quota: Option<u64>,
     prepared: PreparedSet<Change>,
@@ -88,7 +107,7 @@ impl Default for MemoryStore {
     /// A store by itself.
     fn default() -> Self {
         let prepared = PreparedSet::default();
-        MemoryStore { trees: Trees::default(), home: RelPath::root(), quota: None, prepared }
+        MemoryStore { trees: Trees::default(), home: RelPath::root(), sender: None, quota: None, prepared }
     }
 }
 
@@ -109,6 +128,7 @@ impl MemoryStore {
             prepared: self.prepared.clone(),
             home: self.home.clone(),
             path: path.clone(),
+            sender: self.sender.clone(),
             spec,
             quota: self.quota,
             promised,
@@ -139,7 +159,7 @@ impl Store for MemoryStore {
     }
 
     fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
-        Ok(self.trees.lock().partial(&self.home, path).map(|kept| Partial {
+        Ok(self.trees.lock().partial(&self.home, path, &self.sender).map(|kept| Partial {
             len: kept.bytes.len() as u64,
             hash: Hasher::from_blocks(kept.blocks.clone()).finalize(),
         }))
@@ -152,7 +172,7 @@ impl Store for MemoryStore {
         }
         let mut tree = self.trees.lock();
         tree.check_target(&self.home, path, &spec)?;
-        let (bytes, hasher) = tree.take_partial(&self.home, path, from, proven)?;
+        let (bytes, hasher) = tree.take_partial(&self.home, (path, &self.sender), from, proven)?;
         drop(tree);
         self.upload(path, spec, bytes, hasher)
     }
@@ -219,7 +239,8 @@ impl Store for MemoryStore {
             return Err(Error::file(path, Errno::NOTDIR.into()));
         }
         let home = self.home.join(path.as_bytes())?;
-        Ok(Arc::new(MemoryStore { trees: self.trees.clone(), home, quota: None, prepared: PreparedSet::default() }))
+        let (trees, prepared) = (self.trees.clone(), PreparedSet::default());
+        Ok(Arc::new(MemoryStore { trees, home, sender: None, quota: None, prepared }))
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool, _umask: Option<Umask>) -> Result<Prepared> {

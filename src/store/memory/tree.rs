@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::io::Errno;
 
 use super::account::Account;
-use super::kept::Kept;
+use super::kept::{Kept, Key};
 use super::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::aside::aside_path;
@@ -83,7 +83,7 @@ impl Node {
 pub(super) struct Tree {
     /// By their paths from the beginning, which itself is not in it. All of a folder stands together, behind it.
     pub(super) nodes: BTreeMap<Vec<u8>, Node>,
-    pub(super) partials: HashMap<Vec<u8>, Kept>,
+    pub(super) partials: HashMap<Key, Kept>,
     /// By the paths of the homes.
     pub(super) accounts: HashMap<Vec<u8>, Account>,
 }
@@ -287,9 +287,6 @@ impl Tree {
         let record = Mutex::new(Record::Sound(hash));
         self.nodes.insert(full.clone(), Node::File(Arc::new(File { bytes, record, hash, mtime, mode })));
         self.change(&full, before, size);
-        if size >= limits::HASH_BLOCK && spec.overwrite != Overwrite::Numbered {
-            self.partials.remove(&full);
-        }
         Ok(Committed { size, hash, mtime, stored })
     }
 

@@ -1,11 +1,13 @@
 //! An upload into memory.
 
+use super::kept::Sender;
 use super::parts::MemoryStaged;
 use super::tree::{Change, Trees};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Committed, Hash, Hasher, Interrupted, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec,
 };
+use crate::limits;
 
 /// Bytes on their way to a name.
 pub(super) struct MemoryUpload {
@@ -13,6 +15,7 @@ pub(super) struct MemoryUpload {
     pub(super) prepared: PreparedSet<Change>,
     pub(super) home: RelPath,
     pub(super) path: RelPath,
+    pub(super) sender: Sender,
     pub(super) spec: UploadSpec,
     pub(super) quota: Option<u64>,
     /// Bytes promised to it, given back when it is dropped.
@@ -60,7 +63,11 @@ impl MemoryUpload {
         // What is in its place counts there.
         let promised = std::mem::take(&mut self.promised);
         tree.give_back(&self.home, promised);
-        tree.put(&self.home, &self.path, &self.spec, bytes, hash)
+        let committed = tree.put(&self.home, &self.path, &self.spec, bytes, hash)?;
+        if committed.size >= limits::HASH_BLOCK && self.spec.overwrite != Overwrite::Numbered {
+            tree.forget_partial(&self.home, &self.path, &self.sender);
+        }
+        Ok(committed)
     }
 }
 
@@ -92,7 +99,7 @@ impl Upload for MemoryUpload {
             return 0;
         }
         let bytes = std::mem::take(&mut self.bytes);
-        self.trees.lock().keep(&self.home, &self.path, bytes, self.hasher.blocks())
+        self.trees.lock().keep(&self.home, (&self.path, &self.sender), bytes, self.hasher.blocks())
     }
 
     fn rest(&mut self) {

@@ -31,29 +31,47 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Condition, HomeTerms, RelPath, Store, Upload, UploadSpec, Vault};
 
 type Open = dyn Fn(Option<u64>) -> Result<Arc<dyn Store>> + Send + Sync;
+type OpenFor = dyn Fn(&str) -> Result<Arc<dyn Store>> + Send + Sync;
 
 /// A home that can be opened more than once, as by several sessions.
 #[derive(Clone)]
-pub struct Home(Arc<Open>);
+pub struct Home {
+    open: Arc<Open>,
+    /// None: it has one user.
+    open_for: Option<Arc<OpenFor>>,
+}
 
 impl Home {
     /// A home that this opens, each time over the same files; with a quota if one is given.
     pub fn new(open: impl Fn(Option<u64>) -> Result<Arc<dyn Store>> + Send + Sync + 'static) -> Self {
-        Home(Arc::new(open))
+        Home { open: Arc::new(open), open_for: None }
+    }
+
+    /// This home, which several users have: for each of them it is opened by this.
+    #[must_use]
+    pub fn of_users(self, open_for: impl Fn(&str) -> Result<Arc<dyn Store>> + Send + Sync + 'static) -> Self {
+        Home { open_for: Some(Arc::new(open_for)), ..self }
     }
 
     /// This home of a vault.
     pub fn in_vault(vault: impl Vault + 'static, name: &str) -> Self {
-        let name = name.to_owned();
-        Home::new(move |quota| vault.open(&name, HomeTerms::none().bounded(quota)))
+        let (vault, name) = (Arc::new(vault), name.to_owned());
+        let (same_vault, same_name) = (vault.clone(), name.clone());
+        let open_for = move |user: &str| same_vault.open_for(&same_name, HomeTerms::none(), user);
+        Home::new(move |quota| vault.open(&name, HomeTerms::none().bounded(quota))).of_users(open_for)
     }
 
     fn open(&self) -> Checked<Arc<dyn Store>> {
-        Ok((self.0)(None)?)
+        Ok((self.open)(None)?)
     }
 
     fn bounded(&self, quota: u64) -> Checked<Arc<dyn Store>> {
-        Ok((self.0)(Some(quota))?)
+        Ok((self.open)(Some(quota))?)
+    }
+
+    /// For this one of its users, if it has several.
+    fn open_for(&self, user: &str) -> Checked<Option<Arc<dyn Store>>> {
+        Ok(self.open_for.as_ref().map(|open_for| open_for(user)).transpose()?)
     }
 }
 
@@ -111,6 +129,7 @@ pub const CHECKS: &[Check] = checks![
     less_than_a_block_is_not_kept,
     nothing_stays_of_an_upload_that_nobody_will_go_on_with,
     a_beginning_that_is_not_proven_is_refused_and_stays,
+    of_users_who_have_one_home_none_finds_what_is_left_of_another,
     parts_come_in_any_order_and_each_once,
     an_upload_in_parts_is_whole_or_nothing,
     a_quota_is_kept_to_the_byte,

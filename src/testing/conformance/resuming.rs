@@ -95,6 +95,26 @@ pub fn a_beginning_that_is_not_proven_is_refused_and_stays(fresh: &dyn Fn() -> H
     same(store.partial(&path)?, None, "dropped, not kept")
 }
 
+/// Nor goes on with it, uses it up, or has it go when the own upload is whole.
+pub fn of_users_who_have_one_home_none_finds_what_is_left_of_another(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let (Some(alice), Some(bob)) = (home.open_for("alice")?, home.open_for("bob")?) else { return Ok(()) };
+    let (bytes, path) = (content(2 * BLOCK), p("x")?);
+    if interrupted(&*alice, "x", &bytes)?.is_none() {
+        return Ok(());
+    }
+    same(bob.partial(&path)?, None, "what another user finds")?;
+    same(home.open()?.partial(&path)?, None, "what somebody finds who is none of them")?;
+    let refusal = bob.resume(&path, UploadSpec::default(), limits::HASH_BLOCK, Hash::of(first(&bytes, 1)));
+    refused(refusal, Kind::Changed, "for another user")?;
+    interrupted(&*bob, "x", first(&bytes, 1))?;
+    same(alice.partial(&path)?, partial_of(&bytes, 2), "hers, beside another user's")?;
+    same(bob.partial(&path)?, partial_of(&bytes, 1), "the other user's")?;
+    put(&*bob, "x", first(&bytes, 1))?;
+    let again = home.open_for("alice")?.map_or(Ok(None), |alice| alice.partial(&path))?;
+    same(again, partial_of(&bytes, 2), "hers in another session")
+}
+
 /// Several at once, and again if a connection was lost.
 pub fn parts_come_in_any_order_and_each_once(fresh: &dyn Fn() -> Home) -> Checked {
     let home = fresh();
