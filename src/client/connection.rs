@@ -51,6 +51,7 @@ pub struct Client {
     pub(super) most: u32,
     task: Option<JoinHandle<()>>,
     pin: Option<Pin>,
+    next_pin: Option<Pin>,
     greeting: Greeting,
     /// What the next signatures must be over.
     nonce: Option<Nonce>,
@@ -130,6 +131,7 @@ impl Client {
             most: limits::STREAMS_MAX,
             task,
             pin,
+            next_pin: None,
             greeting: Greeting::default(),
             nonce: None,
             ids: None,
@@ -179,6 +181,7 @@ impl Client {
             most: 1,
             task: None,
             pin: self.pin,
+            next_pin: self.next_pin,
             greeting: Greeting::default(),
             nonce: None,
             ids: None,
@@ -189,6 +192,11 @@ impl Client {
     /// The pin of the key the server has proven to hold.
     pub fn pin(&self) -> Option<Pin> {
         self.pin
+    }
+
+    /// That pin, and behind it the one of the key that the server says it will have next: what is handed on for later names both.
+    pub fn pins(&self) -> Vec<Pin> {
+        self.pin.into_iter().chain(self.next_pin).collect()
     }
 
     /// The server's words on connecting. From outside: escape before showing.
@@ -340,7 +348,7 @@ impl Client {
             (session, result)
         })
         .await;
-        self.ids = session.ids();
+        (self.ids, self.next_pin) = (session.ids(), session.next_pin());
         // From here on it is no dropped future, which would count as stopped by the caller.
         std::mem::forget(unless_done);
         if session.is_usable() {

@@ -35,8 +35,9 @@ pub struct InvitationLink {
     pub user: String,
     /// Where to.
     pub server: Endpoint,
-    /// The pin of the server's key. What a browser is given has none.
-    pub pin: Option<Pin>,
+    /// The pins of the keys that the server may have: the one it had when somebody was invited, and the one that it would have next.
+    /// What a browser is given names none.
+    pub pins: Vec<Pin>,
     /// What the server knows the hash of.
     pub secret: Secret,
 }
@@ -44,12 +45,14 @@ pub struct InvitationLink {
 impl InvitationLink {
     /// The link; without a pin, that for a browser.
     pub fn reveal(&self) -> String {
-        let Some(pin) = self.pin else { return self.reveal_for_browser() };
+        if self.pins.is_empty() {
+            return self.reveal_for_browser();
+        }
         let user = utf8_percent_encode(&self.user, OTHERS);
         let secret = String::from_utf8_lossy(self.secret.expose());
-        let pin = URL_SAFE_NO_PAD.encode(pin.as_bytes());
+        let pins = URL_SAFE_NO_PAD.encode(self.pins.iter().map(|pin| *pin.as_bytes()).collect::<Vec<_>>().concat());
         let server = self.server.to_string().replace('%', "%25");
-        let link = format!("sealift://{user}@{server}/#{pin}.{secret}");
+        let link = format!("sealift://{user}@{server}/#{pins}.{secret}");
         format!("{link}.{}", check(&link))
     }
 
@@ -67,7 +70,7 @@ impl InvitationLink {
         let user = percent_decode_str(user).decode_utf8().ok().filter(|user| !user.is_empty())?.into_owned();
         let server = Endpoint::parse(&host.replace("%25", "%"), limits::WEB_PORT).ok()?;
         let secret = Some(secret).filter(|secret| secret.len() == limits::INVITATION_SECRET)?;
-        Some(InvitationLink { user, server, pin: None, secret: Secret::new(secret) })
+        Some(InvitationLink { user, server, pins: Vec::new(), secret: Secret::new(secret) })
     }
 }
 
@@ -102,18 +105,22 @@ impl FromStr for InvitationLink {
             return Err(not_whole());
         }
         let mut parts = fragment.split('.');
-        let (Some(pin), Some(secret), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(pins), Some(secret), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
             return Err(not_whole());
         };
-        let pin =
-            URL_SAFE_NO_PAD.decode(pin).ok().and_then(|pin| <[u8; 32]>::try_from(pin).ok()).ok_or_else(not_whole)?;
+        let pins = URL_SAFE_NO_PAD.decode(pins).map_err(|_| not_whole())?;
+        let (pins, []) = pins.as_chunks() else { return Err(not_whole()) };
+        if pins.is_empty() {
+            return Err(not_whole());
+        }
+        let pins = pins.iter().copied().map(Pin::from_bytes).collect();
         if secret.len() != limits::INVITATION_SECRET {
             return Err(not_whole());
         }
         let target = Target::parse(head.as_bytes()).map_err(|_| not_whole())?;
         let (Some(user), Some(port)) = (target.user, target.port) else { return Err(not_whole()) };
         let server = Endpoint::new(target.host, port);
-        Ok(InvitationLink { user, server, pin: Some(Pin::from_bytes(pin)), secret: Secret::new(secret) })
+        Ok(InvitationLink { user, server, pins, secret: Secret::new(secret) })
     }
 }
 
@@ -134,7 +141,7 @@ mod tests {
         InvitationLink {
             user: user.to_owned(),
             server: Endpoint::new(host, 4456),
-            pin: Some(Pin::from_bytes([7; 32])),
+            pins: vec![Pin::from_bytes([7; 32]), Pin::from_bytes([8; 32])],
             secret,
         }
     }
@@ -146,7 +153,7 @@ mod tests {
         {
             let (text, made) = (link(user, host).reveal(), link(user, host));
             let read: InvitationLink = text.parse().unwrap();
-            assert_eq!((&read.user, &read.server, read.pin), (&made.user, &made.server, made.pin), "{text}");
+            assert_eq!((&read.user, &read.server, &read.pins), (&made.user, &made.server, &made.pins), "{text}");
             assert_eq!(read.secret.expose(), made.secret.expose());
             assert!(text.is_ascii() && !text.contains(['\'', ' ', '"']), "{text}");
             for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
@@ -169,7 +176,11 @@ mod tests {
         for (user, host) in [("ü a/#", "files.example"), ("a", "::1"), ("b", "fe80::1%eth0")] {
             let text = link(user, host).reveal_for_browser();
             let read: InvitationLink = text.parse().unwrap();
-            assert_eq!((&*read.user, &read.server, read.pin), (user, &link(user, host).server, None), "{text}");
+            assert_eq!(
+                (&*read.user, &read.server, &*read.pins),
+                (user, &link(user, host).server, [].as_slice()),
+                "{text}"
+            );
             assert_eq!((read.secret.expose(), read.reveal()), (secret.as_bytes(), text.clone()));
             assert!(text[..text.len() - 1].parse::<InvitationLink>().is_err());
         }

@@ -242,8 +242,9 @@ pub struct LinkUrl {
     pub server: Endpoint,
     /// What opens it.
     pub secret: Secret,
-    /// The pin of the server's key.
-    pub pin: Option<Pin>,
+    /// The pins of the keys that the server may have, as whoever made the link knew them: the one it had, and the one that it would
+    /// have next. None if the link names no key.
+    pub pins: Vec<Pin>,
 }
 
 impl LinkUrl {
@@ -256,9 +257,10 @@ impl LinkUrl {
     /// The URL.
     pub fn reveal(&self) -> String {
         let secret = String::from_utf8_lossy(self.secret.expose());
-        let pin = self.pin.map(|pin| format!("#{pin}")).unwrap_or_default();
+        let pins: Vec<_> = self.pins.iter().map(Pin::to_string).collect();
+        let fragment = if pins.is_empty() { String::new() } else { format!("#{}", pins.join(",")) };
         // Of a zone the percent sign is encoded (RFC 6874).
-        format!("https://{}{PATH}{secret}/{pin}", self.server.to_string().replace('%', "%25"))
+        format!("https://{}{PATH}{secret}/{fragment}", self.server.to_string().replace('%', "%25"))
     }
 }
 
@@ -284,9 +286,10 @@ impl FromStr for LinkUrl {
         }
         // What a browser leaves away.
         let server = Endpoint::parse(&host.replace("%25", "%"), limits::WEB_PORT)?;
-        let pin = fragment.filter(|fragment| !fragment.is_empty()).map(Pin::from_str).transpose();
-        let pin = pin.map_err(|_| wrong("has something else than a pin behind its `#`"))?;
-        Ok(LinkUrl { server, secret: Secret::new(secret), pin })
+        let named = fragment.into_iter().flat_map(|fragment| fragment.split(',')).filter(|pin| !pin.is_empty());
+        let pins = named.take(limits::KNOWN_KEYS_MAX).map(Pin::from_str).collect::<Result<_, _>>();
+        let pins = pins.map_err(|_| wrong("has something else than pins behind its `#`"))?;
+        Ok(LinkUrl { server, secret: Secret::new(secret), pins })
     }
 }
 
@@ -308,14 +311,14 @@ mod tests {
             let link = LinkUrl {
                 server: Endpoint::new(host, 4456),
                 secret: Secret::new(secret.as_str()),
-                pin: Some(Pin::from_bytes([7; 32])),
+                pins: vec![Pin::from_bytes([7; 32]), Pin::from_bytes([8; 32])],
             };
             let url = link.reveal();
             let read: LinkUrl = url.parse().unwrap();
-            assert_eq!((read.reveal(), &read.server), (url.clone(), &link.server));
+            assert_eq!((read.reveal(), &read.server, &read.pins), (url.clone(), &link.server, &link.pins));
             assert!(LinkUrl::is_meant(url.as_bytes()) && !link.to_string().contains(&secret));
             let plain: LinkUrl = url.split('#').next().unwrap().parse().unwrap();
-            assert!(plain.pin.is_none());
+            assert!(plain.pins.is_empty());
         }
         for bad in [
             format!("http://h/.sealift-web/l/{secret}/"),

@@ -12,6 +12,7 @@ use crate::escape::for_people;
 use crate::files::RelPath;
 use crate::limits;
 use crate::proto::{Command, Feature, Features, FrameDecoder, LineDecoder, Piece, Reply};
+use crate::tls::Pin;
 
 /// The digits of what a server says before it closes the connection.
 const CLOSING: u16 = 421;
@@ -43,6 +44,7 @@ pub(super) struct Session {
     unsent: usize,
     broken: bool,
     ids: Option<Ids>,
+    next_pin: Option<Pin>,
     /// What the server listed in its greeting.
     features: Features,
     /// What comes of an upload is kept to the byte.
@@ -77,6 +79,7 @@ impl Session {
             unsent: 0,
             broken: false,
             ids: None,
+            next_pin: None,
             features: Features::NONE,
             keeps_bytes: false,
         }
@@ -125,6 +128,11 @@ impl Session {
     /// Who gave the last final reply.
     pub(super) fn ids(&self) -> Option<Ids> {
         self.ids
+    }
+
+    /// The key that the server said it will have next, when it let this session in.
+    pub(super) fn next_pin(&self) -> Option<Pin> {
+        self.next_pin
     }
 
     /// Whether the server is about to close the connection, or what it says makes no sense.
@@ -323,6 +331,12 @@ impl Session {
             if let (Some(pid), Some(session)) = (reply.get("pid"), reply.get("session")) {
                 self.ids = pid.parse().ok().zip(session.parse().ok()).map(|(pid, session)| Ids { pid, session });
             }
+            // What is no pin is as good as nothing.
+            self.next_pin = reply
+                .bytes("next-pin")
+                .ok()
+                .and_then(|pin| std::str::from_utf8(&pin).ok()?.parse().ok())
+                .or(self.next_pin);
             self.tell_what_is_owed();
             // After these the server closes the connection.
             self.broken |= reply.digits == CLOSING || matches!(reply.word, "too-long" | "protocol");

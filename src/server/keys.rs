@@ -27,6 +27,14 @@ pub struct Keys {
     identity: Identity,
 }
 
+impl Keys {
+    /// What the URL of a link says of them: a link that is used later may meet the next key.
+    pub fn fragment(&self) -> String {
+        let pins: Vec<_> = [self.pin].into_iter().chain(self.next_pin).map(|pin| pin.to_string()).collect();
+        format!("#{}", pins.join(","))
+    }
+}
+
 /// What handshakes are like, whatever the key.
 pub struct Spoken {
     /// What browsers and curl may do.

@@ -150,11 +150,14 @@ impl Locked {
         self.handle.sync_all().map_err(|err| Error::file(self.path.display(), err))
     }
 
-    /// Removes what has these names. It is gone after a power cut too.
+    /// Removes what has these names, if anything has. It is gone after a power cut too.
     pub(super) fn remove(&self, names: &[&str]) -> Result<()> {
         for name in names {
             let path = self.path.join(name);
-            fs::remove_file(&path).map_err(|err| Error::file(path.display(), err))?;
+            match fs::remove_file(&path) {
+                Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(Error::file(path.display(), err)),
+                _ => {}
+            }
         }
         self.handle.sync_all().map_err(|err| Error::file(self.path.display(), err))
     }

@@ -12,6 +12,7 @@ use x509_parser::extensions::GeneralName;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::files::{self, Locked, Privacy};
+use super::next::{NEXT_CERTIFICATE_FILE, NEXT_KEY_FILE};
 use super::{ALPN, Pin, accept, connect, explain, pem};
 use crate::limits::{CERTIFICATE_BACKDATE, CERTIFICATE_LIFETIME};
 use crate::{Error, Kind, Result};
@@ -119,7 +120,8 @@ impl Identity {
 
     /// Writes `cert.pem` and `key.pem` into `dir`: the directory 0700 if it must be made, the key 0600 from its first
     /// byte, both on disk when this returns. What is replaced is kept beside, under the names that are returned, and
-    /// gives its owner and mode to what takes its place.
+    /// gives its owner and mode to what takes its place. A next key goes with the key that announced it: whoever replaces a key
+    /// that was stolen cannot know whether the thief has the next one, too.
     ///
     /// # Errors
     /// [`Kind::Exists`] when one of them is there and `replace` is false; otherwise those of the files.
@@ -130,7 +132,9 @@ impl Identity {
                 return Err(Error::new(Kind::Exists, format!("{}: already exists", dir.join(name).display())));
             }
         }
-        let kept = locked.keep_beside(&[KEY_FILE, CERTIFICATE_FILE])?;
+        let kept = locked.keep_beside(&[KEY_FILE, CERTIFICATE_FILE, NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE])?;
+        // First: no server may announce it beside the new key.
+        locked.remove(&[NEXT_CERTIFICATE_FILE, NEXT_KEY_FILE])?;
         self.write(&locked)?;
         Ok(kept)
     }

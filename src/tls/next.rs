@@ -10,8 +10,8 @@ use super::identity::{CERTIFICATE_FILE, Identity, KEY_FILE};
 use super::{Pin, pem};
 use crate::{Error, Kind, Result};
 
-const NEXT_CERTIFICATE_FILE: &str = "cert.next.pem";
-const NEXT_KEY_FILE: &str = "key.next.pem";
+pub(super) const NEXT_CERTIFICATE_FILE: &str = "cert.next.pem";
+pub(super) const NEXT_KEY_FILE: &str = "key.next.pem";
 
 impl Identity {
     /// The pin of the next key in `dir`, if there is one. It is that of `cert.next.pem`: the key itself may be kept

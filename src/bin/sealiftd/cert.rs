@@ -115,7 +115,7 @@ fn new(places: &Places, force: bool, names: Vec<String>) -> Result<(), Failure> 
     }
     if force {
         tell(&format!(
-            "{} Clients that pinned the old key must be told the new pin:\n  sealift trust remove HOST; sealift trust add HOST\n",
+            "{} Links and invitations that name the old key have to be made anew. Clients that pinned the old key must be told the new pin:\n  sealift trust remove HOST; sealift trust add HOST\n",
             reached(places, "uses them within seconds, for new connections")
         ));
     }
@@ -189,7 +189,8 @@ fn switch(places: &Places, force: bool) -> Result<(), Failure> {
         tell(&format!("The old one is kept as {}.\n", for_people(old.to_string_lossy().as_bytes())));
     }
     tell(&format!(
-        "{} Clients that have learned it notice nothing; others must be told the pin.\n",
+        "{} Clients that have learned it notice nothing; others must be told the pin. Links and invitations that were made \
+         before the server announced this key are refused by sealift, and by curl with the pin: make them anew.\n",
         reached(places, "uses it within seconds, for new connections")
     ));
     Ok(())

@@ -131,6 +131,8 @@ fn refuse_word(name: &str) -> Result<(), Failure> {
 pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     // What a server has that was started once: before anything is made.
     let pin = load(&places.certs)?.pin();
+    // Whoever takes days to use it may meet the next key.
+    let next = Identity::next_pin(&places.certs)?.filter(|next| *next != pin);
     let folder = StateFolder::for_administrator(&places.state(), &places.data).map_err(|err| match err.kind() {
         Kind::NotFound => Failure::from(err).hint(FIRST_START),
         _ => err.into(),
@@ -198,7 +200,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     }
     let called = shown(&name);
     let shown_server = shown(&server.to_string());
-    let link = InvitationLink { user: name, server, pin: Some(pin), secret: invited? };
+    let link = InvitationLink { user: name, server, pins: [pin].into_iter().chain(next).collect(), secret: invited? };
     say(&format!("sealift join '{}'\n", link.reveal()));
     complain(&format!(
         "{} lets in whoever types it first, once, within {}.",

@@ -107,7 +107,7 @@ pub async fn make(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
             ended
         })
         .await?;
-    let path = format!("{}#{}", LinkSecret::from(&secret).url(), visitors.shared().keys.now().pin);
+    let path = format!("{}{}", LinkSecret::from(&secret).url(), visitors.shared().keys.now().fragment());
     let url = host(request.uri(), request.headers()).map_or(path.clone(), |host| format!("https://{host}{path}"));
     let mut answer = if own.for_browser {
         let made = Made { url: &url, link: &link };

@@ -73,6 +73,84 @@ fn until_said(world: &World, front: &Front) -> Done {
     last.unwrap()
 }
 
+/// Whoever was given something while the next key is announced may come after the switch.
+#[test]
+fn links_and_invitations_that_were_made_while_the_next_key_is_announced_hold_over_the_switch() {
+    let world = World::new();
+    let front = Front::of(&world.server);
+    let alice = format!("alice@{}", front.address);
+    let file = |name: &str| format!("{alice}/{name}");
+    world.run(["--trust", "accept-new", "ls", &alice]).code(0);
+    fs::write(world.remote("alice", "a.txt"), "for others").unwrap();
+    fs::create_dir(world.remote("alice", "inbox")).unwrap();
+    let link = |args: &[&str]| world.run([&["link"], args].concat()).code(0).stdout().trim().to_owned();
+    let invited = |name: &str| {
+        let said = says(&world, &["invite", name, "--host", &front.address]);
+        said.trim().trim_start_matches("sealift join ").trim_matches('\'').to_owned()
+    };
+    let made_before = [link(&[&file("a.txt")]), link(&["--drop", &file("inbox")])];
+    let invited_before = invited("bob");
+    says(&world, &["cert", "next"]);
+    let next = says(&world, &["cert", "pin", "--next"]);
+    until_said(&world, &front).said("has announced");
+    let made = [link(&[&file("a.txt")]), link(&["--drop", &file("inbox")])];
+    assert!(made.iter().all(|url| url.ends_with(&format!("#{},{next}", world.server.pin()))), "{made:?}");
+    let shown = world.run(["link", "--drop", &file("inbox")]).code(0).stderr;
+    assert!(shown.contains(&format!("--pinnedpubkey '{};{next}'", world.server.pin())), "{shown}");
+    let invitation = invited("carol");
+    says(&world, &["cert", "switch", "--force"]);
+    until_said(&world, &front).said("forgot the one before");
+
+    fs::write(world.local("b.txt"), "from elsewhere").unwrap();
+    assert_eq!(world.run(["get", &made[0], "-"]).code(0).stdout(), "for others");
+    world.run(["put", "b.txt", &made[1]]).code(0);
+    assert_eq!(fs::read_to_string(world.remote("alice", "inbox/b.txt")).unwrap(), "from elsewhere");
+    world.run(["get", &made_before[0], "-"]).code(7).said("ask whoever made the link for another one");
+    world.run(["put", "b.txt", &made_before[1]]).code(7).said("ask whoever made the link for another one");
+    // A machine that has never seen the server, with each invitation.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let joined = |invitation: &str| {
+        let mut command = world.command(["join", invitation, "--password-stdin"]);
+        command.env("SEALIFT_CONFIG_DIR", elsewhere.path()).env("HOME", elsewhere.path());
+        finish(command, b"correct horse\n")
+    };
+    joined(&invited_before).code(7).said("ask whoever invited you for another one");
+    joined(&invitation).code(0).said("You have joined");
+    let known = fs::read_to_string(elsewhere.path().join("known_servers")).unwrap();
+    assert_eq!(known, format!("{} {next}\n", front.address), "the key that was proven, alone");
+}
+
+/// Whoever has the key may have had the next one, too, which lay beside it.
+#[test]
+fn a_key_that_is_replaced_at_once_takes_the_next_one_with_it() {
+    let world = World::new();
+    let front = Front::of(&world.server);
+    world.run(["--trust", "accept-new", "ls", &front.address]).code(0);
+    says(&world, &["cert", "next"]);
+    let next = says(&world, &["cert", "pin", "--next"]);
+    until_said(&world, &front).said("has announced");
+    says(&world, &["cert", "new", "--force"]);
+    let certs = world.server.place().join("certs");
+    assert!(certs.join("key.next.pem.old").exists() && !certs.join("key.next.pem").exists());
+    assert_eq!(sealiftd(&world, &["cert", "pin", "--next"]).status.code(), Some(3));
+    let new = says(&world, &["cert", "pin"]);
+    world.server.log_with(&["another key, for connections from now on", "no next key is announced any more"]);
+    world.run(["trust", "remove", &front.address]).code(0);
+    world.run(["trust", "add", &front.address, "--pin", &new]).code(0);
+    assert!(!ls(&world, &front).code(0).stderr.contains(&next));
+    assert_eq!(known_servers(&world), format!("{} {new}\n", front.address));
+    // By hand it can still be done: then somebody is to be told.
+    says(&world, &["cert", "next"]);
+    let said = || {
+        let done = sealiftd(&world, &["check"]);
+        String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned()
+    };
+    assert!(!said().contains("next key"), "{}", said());
+    let later = SystemTime::now() + Duration::from_secs(60);
+    fs::File::options().append(true).open(certs.join("key.pem")).unwrap().set_modified(later).unwrap();
+    assert!(said().contains("the next key was made before the present one"), "{}", said());
+}
+
 /// Whatever changes meanwhile, a connection is told, proves and signs what goes with the key that it was shown.
 #[test]
 fn a_connection_keeps_the_keys_that_it_began_with_and_new_ones_log_in_by_the_new_key() {

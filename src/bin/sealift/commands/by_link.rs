@@ -17,6 +17,10 @@ use crate::password;
 /// What a link may be that gives nothing: a server does not tell which.
 const DEAD: &str = "It may be over, withdrawn or used up, or not copied whole: ask for another one.";
 
+/// What to do where the server has another key than the link names.
+const CHANGED_KEY: &str = "Nothing was sent. The server's key was changed after the link was made, or this is another server: ask whoever \
+                           made the link for another one.";
+
 /// The link that this name is, if it is one.
 ///
 /// # Errors
@@ -39,19 +43,21 @@ pub fn refuse(typed: &OsStr) -> Outcome {
     Err(Failure::new(Kind::Usage, "this is a link, and a place on a server is needed here", hint))
 }
 
-/// How curl puts a file in by a link, up to its URL, with the pin by which it checks the server's key. By -f a refusal is a failure.
-pub fn curl_put(pin: Option<Pin>, has_password: bool) -> String {
-    format!("curl -f{}{} -T FILE", checking(pin), if has_password { " -u ':PASSWORD'" } else { "" })
+/// How curl puts a file in by a link, up to its URL, with the pins by which it checks the server's key. By -f a refusal is a failure.
+pub fn curl_put(pins: &[Pin], has_password: bool) -> String {
+    format!("curl -f{}{} -T FILE", checking(pins), if has_password { " -u ':PASSWORD'" } else { "" })
 }
 
 /// How curl fetches the file that a link leads to, up to its URL, where the link itself only says what that is.
-pub fn curl_get(pin: Option<Pin>, has_password: bool) -> String {
+pub fn curl_get(pins: &[Pin], has_password: bool) -> String {
     // By -G the word gets into the URL before its fragment; by -f no page that says why there is nothing is kept as the file.
-    format!("curl -f{}{} -OJ -G -d download", checking(pin), if has_password { " -u ':PASSWORD'" } else { "" })
+    format!("curl -f{}{} -OJ -G -d download", checking(pins), if has_password { " -u ':PASSWORD'" } else { "" })
 }
 
-fn checking(pin: Option<Pin>) -> String {
-    pin.map(|pin| format!(" -k --pinnedpubkey '{pin}'")).unwrap_or_default()
+/// curl takes a server that has one of several keys.
+fn checking(pins: &[Pin]) -> String {
+    let pins: Vec<_> = pins.iter().map(Pin::to_string).collect();
+    if pins.is_empty() { String::new() } else { format!(" -k --pinnedpubkey '{}'", pins.join(";")) }
 }
 
 /// Logs in by a link, for a command with this verb and these names.
@@ -59,7 +65,7 @@ fn checking(pin: Option<Pin>) -> String {
 /// # Errors
 /// [`Kind::NotFound`] if there is no such link, or it is over; [`Kind::LoginFailed`] if that or its password may be wrong.
 pub async fn enter(ctx: &Context, url: &LinkUrl, (verb, names): (&str, &str)) -> Outcome<(Login, Connected)> {
-    let settings = Settings { pins: url.pin.into_iter().collect(), ..Settings::default() };
+    let settings = Settings { pins: url.pins.clone(), ..Settings::default() };
     let login = Login { user: None, server: url.server.clone(), bookmark: None, settings };
     // What the environment has is a user's password on some server, and whose server this is the link says.
     let is_given = ctx.common.password_stdin || ctx.common.password_file.is_some();
@@ -89,6 +95,10 @@ pub async fn enter(ctx: &Context, url: &LinkUrl, (verb, names): (&str, &str)) ->
         connected => connected,
     };
     let connected = connected.map_err(|failure| {
+        let failure = match failure.kind() {
+            Some(Kind::PinMismatch) if ctx.common.pin.is_empty() => failure.with_hint(CHANGED_KEY),
+            _ => failure,
+        };
         let wrong = || {
             "The password may be wrong. If it is right, the link may be over, withdrawn or used up, or not copied whole: then ask for \
              another link."

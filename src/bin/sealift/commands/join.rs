@@ -47,7 +47,7 @@ pub struct Join {
 /// As [`Context::dial`] and [`sealift::Client::redeem`].
 pub async fn run(ctx: &Context, args: &Join) -> Outcome {
     let link = link(args)?;
-    if link.pin.is_some() && (!ctx.common.pin.is_empty() || ctx.common.ca_file.is_some()) {
+    if !link.pins.is_empty() && (!ctx.common.pin.is_empty() || ctx.common.ca_file.is_some()) {
         let text = "an invitation already says which key the server has: leave out --pin and --ca-file";
         return Err(Error::new(Kind::Usage, text).into());
     }
@@ -56,10 +56,10 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
         server: link.server.clone(),
         bookmark: None,
         // What the invitation says of the key decides alone.
-        settings: Settings { pins: link.pin.into_iter().collect(), ..Settings::default() },
+        settings: Settings { pins: link.pins.clone(), ..Settings::default() },
     };
-    if let Some(pin) = link.pin {
-        is_not_known_by_another(&link.server, pin)?;
+    if !link.pins.is_empty() {
+        is_not_known_by_another(&link.server, &link.pins)?;
     }
     let name = login.to_string();
     // What comes of the invitation is written down: if that cannot be, it is not used up.
@@ -67,7 +67,10 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
     known_servers().and_then(|known| known.check_writable()).map_err(unused)?;
     config_file_to_change(&ctx.common).and_then(|config| config.check_writable()).map_err(unused)?;
     // Whoever cannot be reached, or is another one, is nobody to choose a password for.
-    let mut reached = ctx.dial(&login).await?;
+    let mut reached = ctx.dial(&login).await.map_err(|failure| match failure.kind() {
+        Some(Kind::PinMismatch) if !link.pins.is_empty() => failure.with_hint(CHANGED_KEY),
+        _ => failure,
+    })?;
     // Nor is a password of any use where the invitation is not.
     if reached.features().has(Feature::Invited) {
         let looked = reached.look_at_invitation(&link.user, link.secret.clone()).await;
@@ -101,25 +104,28 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
             Err(error) => return Err(not_usable(error, &name)),
         }
     };
-    // Without a pin it is known by now: nobody else was reached.
-    if let Some(pin) = link.pin {
+    // Where the invitation names none it is known by now: nobody else was reached.
+    if !link.pins.is_empty()
+        && let Some(pin) = client.pin()
+    {
         remember(&known_servers()?, &link.server, pin, None, ctx.out)?;
     }
     joined(ctx, &link, &name)?;
     enrolled(ctx, &login, client, &credential).await
 }
 
-/// Whether the server is not known, or known by this key.
-fn is_not_known_by_another(server: &Endpoint, pin: Pin) -> Outcome {
+/// Whether the server is not known, or known by one of these keys.
+fn is_not_known_by_another(server: &Endpoint, named: &[Pin]) -> Outcome {
     let mut known = known_servers()?.pins(server)?;
     if known.is_empty() {
         known = system_known_servers().pins(server)?;
     }
-    if known.is_empty() || known.contains(&pin) {
+    if known.is_empty() || known.iter().any(|pin| named.contains(pin)) {
         return Ok(());
     }
-    let known = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let text = format!("{server} is known by another key than the one this invitation names: {known}, not {pin}");
+    let listed = |pins: &[Pin]| pins.iter().map(Pin::to_string).collect::<Vec<_>>().join(", ");
+    let (known, named) = (listed(&known), listed(named));
+    let text = format!("{server} is known by another key than the one this invitation names: {known}, not {named}");
     let hint = "Nothing was sent. Ask whoever invited you whether the key was changed; if so, `sealift trust remove` forgets the \
                 old one.";
     Err(Failure::new(Kind::PinMismatch, text, hint))
@@ -136,6 +142,10 @@ fn not_usable(error: Error, name: &str) -> Failure {
     let longer = || "Choose another one: the invitation can still be used.".to_owned();
     Failure::from(error).about(name).hinted(Kind::LoginFailed, ask).hinted(Kind::BadCommand, longer)
 }
+
+/// What to do where the server has another key than the invitation names.
+const CHANGED_KEY: &str = "Nothing was sent. The server's key was changed after the invitation was made, or this is another server: ask \
+                           whoever invited you for another one.";
 
 /// What was refused on this machine before anything was sent.
 const UNUSED: &str = "Nothing was sent: the invitation can still be used.";

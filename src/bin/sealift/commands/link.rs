@@ -201,9 +201,9 @@ async fn make_there(
         .expires(Some(expires))
         .password(password)
         .downloads(args.max_downloads.map(u64::from));
-    let pin = client.pin();
+    let pins = client.pins();
     // Whom the server shows another certificate sees another key, too.
-    let pin_of_curl = pin.filter(|_| client.greeted().web_certificate_ends.is_none());
+    let pins_of_curl = if client.greeted().web_certificate_ends.is_none() { pins.clone() } else { Vec::new() };
     let made = client.make_link(new).await.map_err(|error| {
         let failure = Failure::from(error).about(&target.path.to_string());
         let failure = match args.drop {
@@ -221,7 +221,7 @@ async fn make_there(
                 .to_owned()
         })
     })?;
-    let url = LinkUrl { server: login.server.clone(), secret: made.secret, pin }.reveal();
+    let url = LinkUrl { server: login.server.clone(), secret: made.secret, pins }.reveal();
     let object = || {
         let object = Object::of(Event::Link).text("url", &url).text("name", &made.name).text("kind", &made.kind);
         made.expires.iter().fold(object, |object, end| object.text("expires", rfc3339(*end)))
@@ -244,7 +244,7 @@ async fn make_there(
         // Not for the shell that this one may have been made in: others type it. The URL stands above, and in no log of errors.
         match args.drop {
             true => {
-                let curl = by_link::curl_put(pin_of_curl, has_password);
+                let curl = by_link::curl_put(&pins_of_curl, has_password);
                 ctx.out.note("With Sealift they send a file like this:\n  sealift put FILE 'URL'");
                 ctx.out.note(&format!("And with curl:\n  {curl} 'URL'"));
             }
@@ -254,7 +254,7 @@ async fn make_there(
         // who have no Sealift a person thinks who has just made one.
         let is_wanted = args.max_downloads.is_some() || ctx.out.stderr_is_terminal;
         if is_wanted && made.kind == "file" {
-            let curl = by_link::curl_get(pin_of_curl, has_password);
+            let curl = by_link::curl_get(&pins_of_curl, has_password);
             ctx.out.note(&format!("And with curl:\n  {curl} 'URL'"));
         }
         if is_this_machine(&login.server.host) {

@@ -1,11 +1,11 @@
 //! The places: whether they can be used, who else can, and whether key and certificate are a pair.
 
 use std::fs::Metadata;
-use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
+use std::{fs, io};
 
 use sealift::auth::{StateFolder, UsersFile};
 use sealift::store::LOCK_FILE;
@@ -205,6 +205,13 @@ fn certs(certs: &Path, findings: &mut Findings) {
         };
         findings.add(Severity::Warning, format!("the next key cannot be used: {}", error.text()), next);
     }
+    if is_older_than_present(certs) {
+        findings.add(
+            Severity::Warning,
+            "the next key was made before the present one, and whoever had that may have both".to_owned(),
+            "`sealiftd cert next --force` makes another next key",
+        );
+    }
     match identity.describe() {
         Err(error) => {
             findings.add(Severity::Warning, error.text(), "`sealiftd cert new --force` makes a new pair with a new pin")
@@ -216,6 +223,13 @@ fn certs(certs: &Path, findings: &mut Findings) {
         ),
         Ok(_) => {}
     }
+}
+
+/// Whether the present key came after the next one, as where it was replaced by hand.
+fn is_older_than_present(certs: &Path) -> bool {
+    let next = Identity::next_made(certs).ok().flatten();
+    let present = fs::metadata(certs.join("key.pem")).and_then(|meta| meta.modified()).ok();
+    next.zip(present).is_some_and(|(next, present)| next < present)
 }
 
 /// The certificate for browsers. The server starts without one.
