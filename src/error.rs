@@ -351,6 +351,19 @@ impl Error {
         (Kind::Io, Cow::Owned(format!("{what}: the server's own account may not do that on its disk")))
     }
 
+    /// This failure as [`told_by_server`](Error::told_by_server) tells it, for more to be said behind it.
+    pub(crate) fn for_client(self) -> Error {
+        let (kind, text) = self.told_by_server();
+        if kind == self.kind {
+            return self;
+        }
+        let told = Error::new(kind, text.into_owned());
+        match self.path {
+            Some(path) => told.at(path),
+            None => told,
+        }
+    }
+
     /// A failed network operation.
     pub fn network(what: impl fmt::Display, err: io::Error) -> Self {
         let kind = match err.kind() {

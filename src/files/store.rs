@@ -431,8 +431,8 @@ pub enum Removal {
 /// A note of what stands beside its place, which is gone when this is dropped. That may wait for a disk.
 pub type StandInNote = Box<dyn Send>;
 
-/// What is being removed and has no name any more. Dropped before it is over, or if a step fails, the rest gets its name again, unless
-/// nothing of it was to be kept.
+/// What is being removed and has no name any more. Dropped before it is over it goes on being removed, by whom or what the store
+/// thinks fit. If a step fails, the rest gets its name again, unless something else has that by then or nothing of it was to be kept.
 pub trait Removing: Send {
     /// One bounded step. Whether it was the last one.
     ///

@@ -347,8 +347,10 @@ impl Store for JoinedStore {
     }
 
     fn begin_removal(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removal> {
+        // Before anything is gone: the folder may be shared no more when it is.
+        let shown = self.route(path)?.shown();
         let removal = self.keeping(path, keep, |store, path, keep| store.begin_removal(path, recursive, keep, seen))?;
-        Ok(match (removal, self.route(path)?.shown()) {
+        Ok(match (removal, shown) {
             (Removal::Going(removing), Some(path)) => Removal::Going(Box::new(JoinedRemoving { removing, path })),
             (removal, _) => removal,
         })

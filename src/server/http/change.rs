@@ -1,6 +1,5 @@
 //! DELETE, MKCOL and MOVE: what changes names and no bytes (RFC 4918). COPY, which makes files, has a file of its own.
 
-use std::ops::ControlFlow::Continue;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use super::put::{self, Looks};
 use super::request_body::RequestBody;
 use super::target::Place;
 use super::web_session::{Waiting, WebSession, begin, begin_change, begin_seen, unexpected};
-use super::work_to_end::{begin_work, start};
+use super::work_to_end::{start, work_to_end};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath, Seen, SeenAt};
 use crate::machine::turns::Class;
@@ -154,20 +153,18 @@ pub fn rename_at(
     }
 }
 
-/// Removes what is there with all in it, or what was seen there alone, a turn at a time. Given up in the middle it leaves the rest.
+/// Removes what is there with all in it, or what was seen there alone, a turn at a time. Given up in the middle it goes on
+/// without.
 async fn remove_all(web_session: &Arc<WebSession>, path: RelPath, seen: Option<Seen>) -> Result<()> {
     let _we_are_at_work = web_session.working();
     let seen = seen.map_or(SeenAt::ANYTHING, SeenAt::from);
     let op = Op::Remove { path, recursive: true, for_good: false };
     let begin = move |desk: &mut Desk, waiting: &mut Waiting| start(desk, waiting, (op, seen), "DELETE");
-    let begun = begin_work(web_session, 1, begin, |ended| match ended.outcome()? {
+    work_to_end(web_session, 1, begin, |ended| match ended.outcome()? {
         Outcome::Removed(_) => Ok(()),
         _ => Err(unexpected()),
-    });
-    let Continue(left) = begun.await? else { return Ok(()) };
-    // A tree that goes in steps has a folder open on each level of it, from one turn to the next. What was one step waits for no download.
-    let _open = web_session.open_file().await;
-    left.finish().await
+    })
+    .await
 }
 
 /// What is there, if it is anything. Whoever may not list cannot be told, and so neither moves nor copies over HTTP: what was

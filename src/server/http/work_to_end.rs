@@ -37,7 +37,7 @@ pub enum Ended {
 pub type Reached = ControlFlow<Ended, Work>;
 
 /// An operation between two turns, and what is to be done in the one in which it ends.
-pub struct Left<E> {
+struct Left<E> {
     web_session: Arc<WebSession>,
     work: OpenAtDesk<Work>,
     /// What the next turn takes.
@@ -66,26 +66,23 @@ pub async fn work_to_end<T: Send + 'static, E: FnOnce(Ended) -> Result<T> + Send
 }
 
 /// The first turn of [`work_to_end`].
-///
-/// # Errors
-/// As that.
-pub async fn begin_work<T: Send + 'static, E: FnOnce(Ended) -> Result<T> + Send + 'static>(
+async fn begin_work<T: Send + 'static, E: FnOnce(Ended) -> Result<T> + Send + 'static>(
     web_session: &Arc<WebSession>,
     steps: u32,
     begin: impl FnOnce(&mut Desk, &mut Waiting) -> Result<Reached> + Send + 'static,
     ended: E,
 ) -> Result<ControlFlow<T, Left<E>>> {
     let holder = web_session.clone();
-    let turn = move |desk: &mut Desk, waiting: &mut Waiting| after(begin(desk, waiting)?, holder, steps, ended);
+    let turn = move |desk: &mut Desk, waiting: &mut Waiting| {
+        let reached = begin(desk, waiting)?;
+        after(desk, reached, holder, steps, ended)
+    };
     web_session.change(Class::Light, turn).await
 }
 
 impl<E> Left<E> {
     /// All further turns of [`work_to_end`].
-    ///
-    /// # Errors
-    /// As that.
-    pub async fn finish<T: Send + 'static>(self) -> Result<T>
+    async fn finish<T: Send + 'static>(self) -> Result<T>
     where
         E: FnOnce(Ended) -> Result<T> + Send + 'static,
     {
@@ -94,7 +91,8 @@ impl<E> Left<E> {
             let Left { web_session, work, class, steps, ended } = left;
             let turn = move |desk: &mut Desk, waiting: &mut Waiting| {
                 let (work, holder) = work.take()?;
-                after(go_on(desk, waiting, work, steps)?, holder, steps, ended)
+                let reached = go_on(desk, waiting, work, steps)?;
+                after(desk, reached, holder, steps, ended)
             };
             left = match web_session.change(class, turn).await? {
                 Break(done) => return Ok(done),
@@ -106,13 +104,20 @@ impl<E> Left<E> {
 
 /// What is left at the end of a turn.
 fn after<T, E: FnOnce(Ended) -> Result<T>>(
+    desk: &mut Desk,
     reached: Reached,
     web_session: Arc<WebSession>,
     steps: u32,
     ended: E,
 ) -> Result<ControlFlow<T, Left<E>>> {
     Ok(match reached {
-        Break(end) => Break(ended(end)?),
+        Break(end) => {
+            if let Ended::Done(_) = end {
+                // The connection may be idle from here on, and keep no folder open.
+                desk.rest();
+            }
+            Break(ended(end)?)
+        }
         Continue(work) => {
             let class = work.class();
             Continue(Left { work: OpenAtDesk::new(work, &web_session), web_session, class, steps, ended })

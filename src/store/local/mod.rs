@@ -40,6 +40,7 @@ mod temp;
 mod trash;
 mod trash_room;
 mod tree;
+mod unattended;
 mod unnamed;
 mod upload;
 mod whole;

@@ -1,7 +1,8 @@
 //! Removing files and trees.
 //!
 //! A tree loses its name at once: it is moved to where uploads wait, and removed there, so that nobody sees, uses or
-//! renames half of it, in steps that whoever removes it takes. Where that cannot be done, because it lies on another file system or
+//! renames half of it, in steps that whoever removes it takes; if nobody does any more, they are taken by a thread
+//! ([`super::unattended`]). Where that cannot be done, because it lies on another file system or
 //! there is no such place, it is removed where it is, at once, and whoever changes a name waits.
 
 use std::io;
@@ -24,6 +25,7 @@ use super::source::meta;
 use super::staging::{Area, Stage, random_name};
 use super::trash::{self, Trash, is_worth_keeping};
 use super::trash_room;
+use super::unattended;
 use crate::error::{Error, Kind, Message, Result};
 use crate::files::{Keep, RelPath, Removal, Removed, Removing, Seen, TrashId};
 use crate::limits;
@@ -130,22 +132,13 @@ fn try_to_remove(
     let way = stage.can(&dir).map_or(NewName::Link, |can| trash::new_name(can.new_name));
     let was_in = fstat(&dir).map(|stat| (stat.st_dev, stat.st_ino)).ok();
     let (jail, path, counted, emptying) = (Arc::clone(jail), path.clone(), leaving.pause(), Emptying::default());
-    Ok(Removal::Going(Box::new(TreeRemoval {
-        jail,
-        path,
-        was_in,
-        way,
-        aside,
-        hidden,
-        counted,
-        emptying,
-        comes_back: !matches!(kept, Keep::Nothing),
-        is_gone: false,
-    })))
+    let comes_back = !matches!(kept, Keep::Nothing);
+    let removal = TreeRemoval { jail, path, was_in, way, aside, hidden, counted, emptying, comes_back };
+    Ok(Removal::Going(Box::new(Attended(Some(removal), Removed::default()))))
 }
 
 /// A tree that has lost its name, and those who count it still.
-struct TreeRemoval {
+pub(super) struct TreeRemoval {
     jail: Arc<Jail>,
     path: RelPath,
     /// Which folder it was in, by its file system and number there.
@@ -157,35 +150,30 @@ struct TreeRemoval {
     hidden: Vec<u8>,
     counted: Paused,
     emptying: Emptying,
-    /// What is left of it gets its name again if it is broken off. Else it is for the next sweep.
+    /// What is left of it gets its name again if it cannot be removed. Else it is for the next sweep.
     comes_back: bool,
-    is_gone: bool,
 }
 
-impl Removing for TreeRemoval {
-    fn step(&mut self) -> Result<bool> {
+impl TreeRemoval {
+    /// Removes so much of it at most, and leaves nothing open. Whether all of it is gone.
+    ///
+    /// # Errors
+    /// What kept some of it from being removed: the rest has its name again, if it may.
+    pub(super) fn step(&mut self) -> Result<bool> {
         let leaving = std::mem::take(&mut self.counted).go_on();
         let at = (&*self.aside.dir, &*self.hidden);
         let stepped = self.emptying.step(at, &self.path, &leaving, limits::REMOVE_STEP);
+        self.emptying.close();
         self.counted = leaving.pause();
-        self.is_gone = matches!(stepped, Ok(true));
-        stepped
+        stepped.inspect_err(|_| self.put_back())
     }
 
-    fn removed(&self) -> Removed {
-        self.counted.removed()
-    }
-}
-
-/// What is left of it gets its name again, unless nothing of it was to be kept, something else has that by now or the folder that it was in is elsewhere: by the rules
-/// of another one that has that name others could see it.
-impl Drop for TreeRemoval {
-    fn drop(&mut self) {
-        if self.is_gone {
-            return;
-        }
+    /// Whoever is told that it cannot be removed finds the rest in its place. Not if nothing of it was to be kept, if something else
+    /// has that by now, or if the folder that it was in is elsewhere: by the rules of another one that has that name others could see
+    /// it. Then the next sweep tries again.
+    fn put_back(&mut self) {
         let alone = self.jail.alone(&self.path);
-        let put_back = self.comes_back
+        let is_back = self.comes_back
             && alone.is_ok()
             && self.jail.parent(&self.path).is_ok_and(|(dir, name)| {
                 let is_in = fstat(&dir).map(|stat| (stat.st_dev, stat.st_ino)).ok();
@@ -193,10 +181,41 @@ impl Drop for TreeRemoval {
                     && is_in == self.was_in
                     && rename_new(self.way, &self.aside.dir, &self.hidden, &dir, name).is_ok()
             });
-        self.jail.tree().arrived();
-        if !put_back {
-            std::mem::take(&mut self.counted).go_on().lost();
+        let tree = self.jail.tree();
+        tree.arrived();
+        if is_back {
+            // Whoever has counted meanwhile has not seen it.
+            tree.is_another(&self.jail.full(&self.path));
+        } else {
+            let leaving = std::mem::take(&mut self.counted).go_on();
+            leaving.lost();
+            self.counted = leaving.pause();
         }
+    }
+}
+
+/// One that somebody takes the steps of. What has lost its name is gone for everybody: if it is given up, the rest is removed without.
+struct Attended(Option<TreeRemoval>, Removed);
+
+impl Removing for Attended {
+    fn step(&mut self) -> Result<bool> {
+        let Some(removal) = &mut self.0 else { return Ok(true) };
+        let stepped = removal.step();
+        self.1 = removal.counted.removed();
+        if !matches!(stepped, Ok(false)) {
+            self.0 = None;
+        }
+        stepped
+    }
+
+    fn removed(&self) -> Removed {
+        self.1
+    }
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(unattended::finish);
     }
 }
 
@@ -234,6 +253,14 @@ pub(super) fn remove_tree(parent: &Dir, name: &[u8], path: &RelPath, leaving: &L
     Ok(())
 }
 
+/// What became of an entry.
+enum Came {
+    /// It is gone, or out of the way.
+    On,
+    /// It is on the way to what is to be removed.
+    Down,
+}
+
 /// How far the removal of a folder with all in it has come. It goes from single names below open handles: a link is removed and never
 /// entered. It has a bounded number of files open: a folder too far down is moved up first.
 #[derive(Default)]
@@ -251,7 +278,7 @@ struct Emptying {
 }
 
 impl Emptying {
-    /// Goes through so many entries at most. Whether all of it is gone.
+    /// Removes so many entries at most. Whether all of it is gone.
     fn step(
         &mut self,
         (parent, name): (&Dir, &[u8]),
@@ -259,7 +286,9 @@ impl Emptying {
         leaving: &Leaving<'_>,
         most: usize,
     ) -> Result<bool> {
-        for _ in 0..most {
+        // What is not counted is the way down, which is no longer than what is removed, and once as long as it can be.
+        let mut removed = 0;
+        while removed < most {
             if self.levels.is_empty() {
                 if self.next_folder((parent, name), path, leaving)? {
                     return Ok(true);
@@ -272,10 +301,19 @@ impl Emptying {
                     self.levels.clear();
                     self.start = None;
                 }
-                done => done?,
+                Ok(Came::Down) => {}
+                Ok(Came::On) => removed += 1,
+                Err(error) => return Err(error),
             }
         }
         Ok(false)
+    }
+
+    /// Leaves nothing open: the next step finds its way from the top again, past nothing but what is left.
+    fn close(&mut self) {
+        self.further.extend(self.start.take());
+        self.levels.clear();
+        self.top = None;
     }
 
     /// Begins with the next folder. Whether there is none, and all of it is gone.
@@ -319,17 +357,17 @@ impl Emptying {
     }
 
     /// Removes the next entry, goes into it, or out of a folder that is empty.
-    fn one(&mut self, path: &RelPath, leaving: &Leaving<'_>) -> Result<()> {
-        let Emptying { top: Some(top), levels, further, .. } = self else { return Ok(()) };
-        let Some(level) = levels.last_mut() else { return Ok(()) };
-        let Some(entry) = level.entries.read() else { return leave(levels, path, leaving) };
+    fn one(&mut self, path: &RelPath, leaving: &Leaving<'_>) -> Result<Came> {
+        let Emptying { top: Some(top), levels, further, .. } = self else { return Ok(Came::Down) };
+        let Some(level) = levels.last_mut() else { return Ok(Came::Down) };
+        let Some(entry) = level.entries.read() else { return leave(levels, path, leaving).map(|()| Came::On) };
         let entry = entry.map_err(|err| failed(path, levels, b"", err))?;
         let name = entry.file_name().to_bytes();
         if is_dot(name) {
-            return Ok(());
+            return Ok(Came::Down);
         }
         leaving.goes_on();
-        let Some(level) = levels.last() else { return Ok(()) };
+        let Some(level) = levels.last() else { return Ok(Came::Down) };
         let dir = level.entries.fd().map_err(|err| failed(path, levels, name, err))?;
         let reserved = levels.iter().position(|level| is_reserved(&level.name));
         let counted = leaving.count() && reserved.is_none();
@@ -343,9 +381,9 @@ impl Emptying {
                     leaving.one_file();
                 }
                 leaving.gone(file.map_or(Sum::NONE, |stat| Sum::file(meta(&stat).size)), owner);
-                return Ok(());
+                return Ok(Came::On);
             }
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT) => return Ok(Came::On),
             Err(Errno::ISDIR | Errno::PERM) => {}
             Err(err) => return Err(failed(path, levels, name, err)),
         }
@@ -353,7 +391,7 @@ impl Emptying {
             let up = random_name().map_err(|err| Error::file(path, err))?.into_bytes();
             renameat(dir, name, top, &*up).map_err(|err| failed(path, levels, name, err))?;
             further.push(up);
-            return Ok(());
+            return Ok(Came::On);
         }
         if reserved.is_some_and(|reserved| levels.len() > reserved + 1)
             || reserved.is_some() && name == trash::TRASH.as_bytes()
@@ -363,13 +401,15 @@ impl Emptying {
             leaving.lost();
         }
         match Level::open(dir, name) {
-            Ok(level) => levels.push(level),
-            Err(Errno::NOENT) => {}
+            Ok(level) => {
+                levels.push(level);
+                Ok(Came::Down)
+            }
+            Err(Errno::NOENT) => Ok(Came::On),
             // It was no directory after all: the first refusal meant something else.
-            Err(Errno::NOTDIR | Errno::LOOP) => return Err(failed(path, levels, name, Errno::PERM)),
-            Err(err) => return Err(failed(path, levels, name, err)),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(failed(path, levels, name, Errno::PERM)),
+            Err(err) => Err(failed(path, levels, name, err)),
         }
-        Ok(())
     }
 }
 

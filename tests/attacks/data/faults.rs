@@ -6,7 +6,7 @@ use super::Dice;
 use super::strace::Strace;
 use sealift::files::Hash;
 
-use crate::common::{World, assert_nothing_staged, enter, upload_bytes};
+use crate::common::{World, assert_nothing_staged, enter, section, upload_bytes};
 
 /// What is broken, how many uploads come together, their options, and whether the old files must be in their places.
 struct Fault {
@@ -105,5 +105,38 @@ fn run(error: &str, told: (u16, &str)) {
         daemon.stop();
         let left = fs::read_dir(&staging).map_or(0, Iterator::count);
         assert_eq!(left, 0, "{call}: left over");
+    }
+}
+
+/// In its first step, and when some of it is gone: whoever is told so finds the rest in its place, and counted.
+#[test]
+fn removal_error() {
+    /// More steps than there are threads to take them: for one of them it is the second folder that is read.
+    const FILES: usize = 20 * sealift::limits::REMOVE_STEP;
+    for (when, is_first) in [("1+", true), ("2+", false)] {
+        let world = World::of(&["alice"]);
+        world.set_users(&format!("{}quota = \"100 MiB\"\n", section("alice", "\"full\"", "alice")));
+        let home = world.home("alice");
+        fs::create_dir(home.join("tree")).unwrap();
+        (0..FILES).for_each(|n| fs::write(home.join("tree").join(n.to_string()), "x").unwrap());
+        let daemon = world.start();
+        let mut alice = enter(&daemon, "alice");
+        assert_eq!(alice.ask("STATUS").2["used"], FILES.to_string());
+
+        let inject = format!("inject=getdents64:error=EACCES:when={when}");
+        let Some(strace) = Strace::attach(&daemon, ["-e", "trace=getdents64", "-e", &inject]) else { return };
+        alice.line("DELETE tree recursive=yes");
+        let text = String::from_utf8(alice.raw_line().unwrap()).unwrap();
+        let trace = strace.detach();
+        assert!(trace.contains("(INJECTED)"), "{trace}");
+        assert!(text.starts_with("451 io-error") && text.contains("own account may not do that"), "{text}");
+        let left = fs::read_dir(home.join("tree")).unwrap().count();
+        assert_eq!(left == FILES, is_first, "{left} are left");
+        let said = format!("; of what was to be removed {} files and 0 folders are gone", FILES - left);
+        assert_eq!(text.contains(&said), !is_first, "{text}");
+        assert_eq!(alice.ask("STATUS").2["used"], left.to_string(), "what is left is counted");
+
+        assert_eq!(alice.ask("DELETE tree recursive=yes").0, 250);
+        assert_eq!(alice.ask("STATUS").2["used"], "0");
     }
 }

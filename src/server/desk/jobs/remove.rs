@@ -10,11 +10,8 @@ use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::running::Running;
 use crate::server::desk::{Desk, Earlier, gate};
 
-/// The tree at this path, which is being removed. Dropped before it is over it leaves the rest where it was, unless it was nothing.
-struct RemoveJob {
-    path: RelPath,
-    removing: Box<dyn Removing>,
-}
+/// A tree that has lost its name and is being removed. Dropped before it is over it leaves the rest to the store.
+struct RemoveJob(Box<dyn Removing>);
 
 impl Job for RemoveJob {
     fn left_to_hash(&self) -> u64 {
@@ -22,37 +19,29 @@ impl Job for RemoveJob {
     }
 
     fn step(mut self: Box<Self>, desk: &mut Desk, running: Running, earlier: Earlier<'_>) -> Worked {
-        let stepped = turns::block_in_place(|| self.removing.step());
-        let removed = self.removing.removed();
+        let stepped = turns::block_in_place(|| self.0.step());
+        let removed = self.0.removed();
         running.has_removed(removed);
         match stepped {
             Ok(false) => Worked::on(self, running),
-            Ok(true) => {
-                desk.forget_locks(&self.path);
-                desk.done(Ok(Outcome::Removed(removed)), running, earlier)
-            }
-            Err(error) => {
-                // Whoever is told finds what is left where it was.
-                turns::block_in_place(|| drop(self));
-                desk.done(Err(half_done(error, removed)), running, earlier)
-            }
+            Ok(true) => desk.done(Ok(Outcome::Removed(removed)), running, earlier),
+            Err(error) => desk.done(Err(half_done(error, removed)), running, earlier),
         }
     }
 
     fn given_up(self: Box<Self>, why: Error) -> Error {
-        let removed = self.removing.removed();
-        turns::block_in_place(|| drop(self));
-        half_done(why, removed)
+        let Removed { files, folders, .. } = self.0.removed();
+        why.and(format_args!("; {files} files and {folders} folders are removed, and so will be the rest"))
     }
 }
 
-/// The same error, with what is gone all the same.
+/// This error as a client is told it, with what is gone all the same.
 fn half_done(error: Error, removed: Removed) -> Error {
     if removed == Removed::default() {
         return error;
     }
     let Removed { files, folders, .. } = removed;
-    error.and(format_args!("; of what was to be removed {files} files and {folders} folders are gone"))
+    error.for_client().and(format_args!("; of what was to be removed {files} files and {folders} folders are gone"))
 }
 
 impl Desk {
@@ -79,13 +68,13 @@ impl Desk {
     ) -> Begun {
         let seen = running.seen().and_then(|seen| seen.path.as_ref());
         let begun = turns::block_in_place(|| store.begin_removal(path, recursive, keep, seen));
+        if begun.is_ok() {
+            // Nothing has this name any more, whatever is left: what gets it next may be somebody else's.
+            self.forget_locks(path);
+        }
         match begun {
-            // Its locks stay until all of it is gone: what is left gets its name again if this is broken off.
-            Ok(Removal::Going(removing)) => Begun::Work(Work::new(RemoveJob { path: path.clone(), removing }, running)),
-            Ok(Removal::Done(removed)) => {
-                self.forget_locks(path);
-                self.over(running, Ok(Outcome::Removed(removed)))
-            }
+            Ok(Removal::Going(removing)) => Begun::Work(Work::new(RemoveJob(removing), running)),
+            Ok(Removal::Done(removed)) => self.over(running, Ok(Outcome::Removed(removed))),
             Err(error) => self.over(running, Err(error)),
         }
     }

@@ -16,7 +16,7 @@ pub struct Work {
     running: Running,
 }
 
-/// One kind of work. Dropped before it is over it leaves nothing behind.
+/// One kind of work. Dropped before it is over it leaves nothing half done behind.
 pub(super) trait Job: Send {
     /// Bytes that are to be hashed yet: what the next step takes.
     fn left_to_hash(&self) -> u64;

@@ -69,8 +69,17 @@ fn a_tree_goes_in_steps_and_all_of_it_is_counted() {
     assert_eq!(*told.lock(), [("done", all)]);
 }
 
+/// Waits for what a thread of the store does.
+fn until(what: &str, so: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < limits::IDLE_TIMEOUT, "{what}");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
-fn what_is_broken_off_leaves_the_rest_in_its_place_and_says_how_much_is_gone() {
+fn what_is_broken_off_is_removed_without_whoever_asked_for_it() {
     for is_told in [true, false] {
         let mut bench = bench();
         let told = told(&bench);
@@ -79,22 +88,21 @@ fn what_is_broken_off_leaves_the_rest_in_its_place_and_says_how_much_is_gone() {
         if is_told {
             let kicked = Error::new(Kind::Kicked, "an administrator has ended this session");
             let said = bench.desk.drop_work(work, kicked, &mut nobody).text().to_owned();
-            let gone = FILES - left(&bench).unwrap();
-            assert_eq!(
-                said,
-                format!(
-                    "an administrator has ended this session; of what was to be removed {gone} files and 0 folders are gone"
-                )
-            );
+            let removed = format!("{} files and 0 folders are removed, and so will be the rest", limits::REMOVE_STEP);
+            assert_eq!(said, format!("an administrator has ended this session; {removed}"));
         } else {
             // Its client has left.
             drop(work);
         }
-        let left = left(&bench).unwrap();
-        assert!(left > 0 && left < FILES, "{left}");
-        assert_eq!(used(&bench), left * BYTES);
+        assert_eq!(left(&bench), None, "it does not come back");
+        until("all of it is gone", || used(&bench) == 0);
         let why = if is_told { "kicked" } else { "aborted" };
-        assert_eq!(*told.lock(), [(why, Removed::new((FILES - left) as u64, 0))]);
+        assert_eq!(*told.lock(), [(why, Removed::new(limits::REMOVE_STEP as u64, 0))]);
+        until("nothing of it is left", || {
+            let own = std::fs::read_dir(bench.at(".sealift")).unwrap().map(|entry| entry.unwrap().path());
+            own.filter(|path| path.is_dir())
+                .all(|own| std::fs::read_dir(own).unwrap().all(|entry| !entry.unwrap().path().is_dir()))
+        });
     }
 }
 
@@ -104,33 +112,52 @@ fn what_took_the_name_meanwhile_stays() {
     let work = begin(&mut bench);
     bench.write("tree", b"somebody's");
     drop(work);
+    until("the tree is gone", || used(&bench) == b"somebody's".len());
     assert_eq!(bench.read("tree").unwrap(), b"somebody's");
 }
 
-#[test]
-fn what_gets_its_name_again_is_locked_as_before() {
-    let mut bench = bench();
+fn lock(bench: &mut Bench) -> Preconditions {
     let terms = Terms { scope: Scope::Exclusive, deep: true, owner: String::new(), lasts: limits::LOCK_MAX };
     let locked = bench.desk.begin(Op::Lock { path: path("tree"), terms }, "LOCK", &mut nobody);
     let Begun::Done(Ok(Outcome::Locked { lock, .. })) = locked else { panic!("nobody has locked it") };
-    bench.desk.require(Preconditions { locks: vec![lock.token], ..Preconditions::default() });
-    let work = begin(&mut bench);
-    drop(work);
-    assert_eq!(bench.desk.locks_over(&path("tree")).len(), 1);
-    let work = begin(&mut bench);
-    assert!(matches!(bench.go_on(work), Ok(Outcome::Removed(_))));
-    assert!(bench.desk.locks_over(&path("tree")).is_empty());
+    Preconditions { locks: vec![lock.token], ..Preconditions::default() }
 }
 
+/// Nobody who gives that name to something else while the tree is removed has to do with its locks, or loses one of his own.
 #[test]
-fn what_is_left_of_a_folder_that_was_moved_does_not_come_back_in_another_one() {
-    let mut bench = Bench::new("full");
-    std::fs::create_dir_all(bench.at("d/tree")).unwrap();
-    (0..FILES).for_each(|n| bench.write(&format!("d/tree/f{n}"), b""));
-    let op = Op::Remove { path: path("d/tree"), recursive: true, for_good: false };
-    let Begun::Work(work) = bench.desk.begin(op, "DELETE", &mut nobody) else { panic!("it takes several steps") };
-    std::fs::rename(bench.at("d"), bench.at("moved")).unwrap();
-    std::fs::create_dir(bench.at("d")).unwrap();
-    drop(work);
-    assert!(!bench.at("d/tree").exists());
+fn the_locks_of_a_tree_end_with_its_name_and_those_of_what_has_it_next_stay() {
+    let mut bench = bench();
+    let held = lock(&mut bench);
+    bench.desk.require(held);
+    let work = begin(&mut bench);
+    assert!(bench.desk.locks_over(&path("tree")).is_empty());
+    bench.write("tree", b"somebody's");
+    lock(&mut bench);
+    assert!(matches!(bench.go_on(work), Ok(Outcome::Removed(_))));
+    assert_eq!(bench.desk.locks_over(&path("tree")).len(), 1);
+}
+
+/// As a whole turn may lie between two steps, and many may be begun.
+#[test]
+fn between_two_steps_nothing_of_the_tree_is_open() {
+    let mut bench = bench();
+    let deep = (0..limits::DEPTH_MAX - 2).fold(bench.at("tree"), |folder, _| folder.join("d"));
+    std::fs::create_dir_all(&deep).unwrap();
+    (0..FILES).for_each(|n| std::fs::write(deep.join(n.to_string()), "").unwrap());
+    let mut work = begin(&mut bench);
+    let below = std::fs::canonicalize(bench.at(".sealift")).unwrap();
+    // The folder that the tree is in now, and the lock of that, are the session's.
+    let open = || {
+        let open =
+            std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
+        open.filter(|path| path.strip_prefix(&below).is_ok_and(|path| path.components().count() > 2)).count()
+    };
+    loop {
+        assert_eq!(open(), 0);
+        work = match bench.desk.work(work, &mut nobody) {
+            Worked::On(work) => work,
+            Worked::Done(done) => break assert!(done.is_ok()),
+            Worked::Put(_) | Worked::Waits(_) => panic!("nothing is sent"),
+        };
+    }
 }
