@@ -4,7 +4,7 @@ use std::iter::successors;
 use std::sync::Arc;
 
 use super::{Access, Grants, PathRule, SharedFolder};
-use crate::files::aside::{ASIDE, Before, before};
+use crate::files::aside::{BESIDE, Before, before};
 use crate::files::{Location, RelPath, Umask};
 
 /// The rights over a folder with all that may be in it.
@@ -86,7 +86,7 @@ impl Grants {
     /// for it, too.
     fn before_it_was_aside<'a>(&'a self, path: &'a RelPath) -> Option<Vec<Before<'a>>> {
         // The way of nearly all.
-        if self.rules.is_empty() || !path.as_bytes().windows(ASIDE.len()).any(|some| some == ASIDE) {
+        if self.rules.is_empty() || !path.as_bytes().windows(BESIDE.len()).any(|some| some == BESIDE) {
             return None;
         }
         let known = || self.rules.iter().flat_map(PathRule::names);
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use crate::auth::path_rule::Pattern;
     use crate::files::HomeTerms;
-    use crate::files::aside::hidden;
+    use crate::files::aside::{ASIDE, COPY, hidden};
 
     fn path(text: &str) -> RelPath {
         RelPath::parse(text.as_bytes()).unwrap()
@@ -233,37 +233,39 @@ mod tests {
             ],
             &[],
         );
-        let aside = |name: &str| {
-            let hidden = hidden(name.as_bytes(), Some("0123456789abcdef"), ASIDE);
-            String::from_utf8(hidden).unwrap()
-        };
-        for (at, access) in [
-            (aside("secret"), Access::NONE),
-            (format!("{}/file", aside("secret")), Access::NONE),
-            (format!("{}/in/x", aside("tree")), Access::READ),
-            (format!("{}/x", aside("tree")), Access::FULL),
-            (format!("tree/{}/x", aside("in")), Access::READ),
-            (aside(&aside("secret")), Access::NONE),
-            (aside(&long), Access::NONE),
-            (aside(&"h".repeat(250)), Access::FULL),
-            (aside(&format!("hide{}", "h".repeat(250))), Access::NONE),
-            // Of a long name the end is not known.
-            (aside(&format!("{}.key", "k".repeat(240))), Access::NONE),
-            (aside(&aside(&format!("{}.key", "k".repeat(240)))), Access::NONE),
-            (aside(&format!("{}.key", "l".repeat(240))), Access::FULL),
-            (aside(&format!("{}.key", "k".repeat(200))), Access::NONE),
-            (aside(&format!("{}.txt", "k".repeat(200))), Access::FULL),
-            (format!("{}/in/x", aside(&"k".repeat(250))), Access::READ),
-            (format!("deep/{}/x/y", aside(&"m".repeat(250))), Access::LIST),
-            (aside(&format!("{}t", "s".repeat(249))), Access::FULL),
-            (aside("open"), Access::READ),
-            (".secret.sealift-aside".to_owned(), Access::FULL),
-        ] {
-            assert_eq!(grants.access_at(&path(&at)), access, "{at}");
+        for end in [ASIDE, COPY] {
+            let aside = |name: &str| {
+                let hidden = hidden(name.as_bytes(), Some("0123456789abcdef"), end);
+                String::from_utf8(hidden).unwrap()
+            };
+            for (at, access) in [
+                (aside("secret"), Access::NONE),
+                (format!("{}/file", aside("secret")), Access::NONE),
+                (format!("{}/in/x", aside("tree")), Access::READ),
+                (format!("{}/x", aside("tree")), Access::FULL),
+                (format!("tree/{}/x", aside("in")), Access::READ),
+                (aside(&aside("secret")), Access::NONE),
+                (aside(&long), Access::NONE),
+                (aside(&"h".repeat(250)), Access::FULL),
+                (aside(&format!("hide{}", "h".repeat(250))), Access::NONE),
+                // Of a long name the end is not known.
+                (aside(&format!("{}.key", "k".repeat(240))), Access::NONE),
+                (aside(&aside(&format!("{}.key", "k".repeat(240)))), Access::NONE),
+                (aside(&format!("{}.key", "l".repeat(240))), Access::FULL),
+                (aside(&format!("{}.key", "k".repeat(200))), Access::NONE),
+                (aside(&format!("{}.txt", "k".repeat(200))), Access::FULL),
+                (format!("{}/in/x", aside(&"k".repeat(250))), Access::READ),
+                (format!("deep/{}/x/y", aside(&"m".repeat(250))), Access::LIST),
+                (aside(&format!("{}t", "s".repeat(249))), Access::FULL),
+                (aside("open"), Access::READ),
+                (".secret.sealift-aside".to_owned(), Access::FULL),
+            ] {
+                assert_eq!(grants.access_at(&path(&at)), access, "{at}");
+            }
+            let below = |at: &str| grants.access_below(&path(at));
+            assert_eq!(below(&aside("tree")), Spread { all: Access::READ, any: Access::FULL });
+            assert_eq!(below(&aside("secret")), Spread { all: Access::NONE, any: Access::NONE });
         }
-        let below = |at: &str| grants.access_below(&path(at));
-        assert_eq!(below(&aside("tree")), Spread { all: Access::READ, any: Access::FULL });
-        assert_eq!(below(&aside("secret")), Spread { all: Access::NONE, any: Access::NONE });
     }
 
     #[test]

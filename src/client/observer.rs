@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::answers::Transferred;
 use crate::error::Error;
-use crate::files::aside::{is_aside, is_part};
+use crate::files::aside::{is_aside, is_copy, is_part};
 use crate::files::{RelPath, is_reserved_name};
 
 /// Why something was left out.
@@ -43,7 +43,7 @@ impl Skip {
         if is_aside(name) {
             return Some(Skip::Aside);
         }
-        let is_reserved = is_reserved_name(name) || is_part(name);
+        let is_reserved = is_reserved_name(name) || is_part(name) || is_copy(name);
         is_reserved.then_some(Skip::Reserved)
     }
 

@@ -13,7 +13,7 @@ use super::put::{self, Looks};
 use super::web_session::{Pending, Waiting, WebSession, begin, unexpected};
 use super::work_to_end::{Ended, go_on, reached, start, work_to_end};
 use crate::error::{Error, Kind, Result};
-use crate::files::aside::aside_path;
+use crate::files::aside::copy_path;
 use crate::files::{Condition, Entry, EntryKind, RelPath, Seen, SeenAt};
 use crate::limits;
 use crate::machine::turns::Class;
@@ -107,8 +107,7 @@ impl Built {
     /// # Errors
     /// [`Kind::Denied`] if what is at `to` could not be replaced by it afterwards: nothing is copied then.
     async fn beside(web_session: &Arc<WebSession>, source: &RelPath, place: &RelPath) -> Result<Built> {
-        // As a mirror gives it, which removes those it finds.
-        let path = aside_path(place)?;
+        let path = copy_path(place)?;
         let (from, to) = (path.clone(), place.clone());
         let holder = web_session.clone();
         let standing = web_session.step(move |desk| {

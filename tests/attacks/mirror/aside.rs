@@ -216,6 +216,26 @@ fn what_a_killed_mirror_has_moved_aside_is_put_back_by_the_next_one_with_or_with
     }
 }
 
+/// The server copies a folder for somebody in the same moment, or has died of it: that is nothing which a mirror has moved.
+#[test]
+fn half_a_copy_of_a_server_is_neither_put_in_its_place_nor_removed_by_a_mirror() {
+    let world = World::trusting();
+    let copy = ".www.0123456789abcdef.sealift-copy";
+    put(&world.local("src"), "f", "x", 1);
+    put(&world.remote("alice", "m"), &format!("{copy}/half"), "x", 1);
+    put(&world.remote("alice", "m"), "stray", "x", 1);
+    let to = world.alice("m");
+    for (args, there) in [
+        (&["mirror"][..], &[copy, &format!("{copy}/half"), "f", "stray"][..]),
+        (&["mirror", "--delete", "--max-delete", "100%"], &[copy, &format!("{copy}/half"), "f"]),
+    ] {
+        world.run([args, &["./src", &to]].concat()).code(0);
+        assert_eq!(names(&world.remote("alice", "m")), there);
+    }
+    world.run(["get", "-r", &to, "got"]).code(0).said("1 skipped");
+    assert_eq!(names(&world.local("got")), ["f"]);
+}
+
 #[test]
 fn what_is_moved_aside_is_left_out_of_trees_and_told() {
     let world = World::trusting();
