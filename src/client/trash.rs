@@ -1,12 +1,16 @@
 //! What was deleted or replaced on a server that keeps it for a while.
 
+use async_std::channel::bounded;
+use futures::join;
+
 use super::connection::Client;
 use super::many;
-use super::requests::{nothing, until_final};
+use super::requests::{nothing, taking, until_final};
 #[cfg(doc)]
 use crate::error::Kind;
 use crate::error::Result;
 use crate::files::{EntryKind, IntoPath, Mtime, RelPath, TrashId};
+use crate::limits;
 use crate::proto::{Command, Reply};
 
 /// Something in the trash. Its path is from outside: escape before showing.
@@ -83,18 +87,28 @@ impl Client {
         self.ask(Command::Restore { path, id, to: Some(to) }, 250, |_| Ok(())).await
     }
 
-    /// Brings back several things, each as what it was called, many on their way at once. The inner errors are those of each.
+    /// Brings back several things, each as what it was called, many on their way at once. `restored` gets what came of each, in their
+    /// order, as far as the server says: of those that it says nothing of any more some may be back.
     ///
     /// # Errors
     /// Those that end the connection.
-    pub async fn restore_all(&mut self, things: Vec<(RelPath, TrashId)>) -> Result<Vec<Result<()>>> {
-        self.run(move |session| {
-            let mut restored = Vec::with_capacity(things.len());
+    pub async fn restore_all(
+        &mut self,
+        things: Vec<(RelPath, TrashId)>,
+        mut restored: impl FnMut(Result<()>) + Send,
+    ) -> Result<()> {
+        let (hand_on, answers) = bounded(limits::WIRE_BUFFERS);
+        let restoring = self.run(move |session| {
             let commands = things.into_iter().map(|(path, id)| Ok(Command::Restore { path, id, to: None }));
-            many::each(session, commands, 250, nothing, |_, answer| restored.push(answer))?;
-            Ok(restored)
-        })
-        .await
+            // As long as somebody listens.
+            many::each(session, commands, 250, nothing, |_, answer| drop(hand_on.send_blocking(answer)))
+        });
+        let taking = taking(answers, |answer| {
+            restored(answer);
+            Ok(())
+        });
+        let (done, taken) = join!(restoring, taking);
+        taken.and(done)
     }
 
     /// Removes from the trash, for good, what was deleted or replaced at this path: one thing, or all that was there and below it, as

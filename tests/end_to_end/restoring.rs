@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use sealift::files::TrashId;
@@ -105,6 +107,68 @@ fn many_are_on_their_way_at_once() {
     assert_eq!(done.stderr.matches(" is there again.").count(), 10, "{done:?}");
     let sent = String::from_utf8(liar.received()).unwrap();
     assert_eq!(sent.matches("RESTORE ").count(), 10, "{sent}");
+}
+
+/// A trash of so many files, and a server that ends when it has brought back so many of them. It counts how often the trash was listed.
+fn ending_after(things: usize, restored: usize, lists: &Arc<AtomicUsize>) -> Liar {
+    let (lists, mut asked) = (Arc::clone(lists), 0);
+    Liar::with("trash", move |line| match line.split([' ', '\r']).next().unwrap() {
+        "TRASH" => {
+            lists.fetch_add(1, Ordering::Relaxed);
+            let thing = |at| {
+                let id = TrashId::now().unwrap();
+                format!("114 trash id={id} type=file size=1 mtime=1700000000 path=d/f{at}\r\n")
+            };
+            // Of a folder that went with more of them.
+            let folder = format!("114 trash id={} type=dir size=1 mtime=1 path=d/sub\r\n", TrashId::now().unwrap());
+            let things: String = (0..things).map(thing).collect();
+            format!("{folder}{things}212 trash {IDS}\r\n").into_bytes()
+        }
+        _ => {
+            asked += 1;
+            match asked > restored {
+                true => format!("421 stopping {IDS} :the server ends\r\n").into_bytes(),
+                false => format!("250 done {IDS}\r\n").into_bytes(),
+            }
+        }
+    })
+}
+
+#[test]
+fn what_came_back_before_the_connection_broke_is_told() {
+    let world = World::new();
+    let lists = Arc::default();
+    for (restored, options) in [(30, &["--since", "1h"][..]), (3, &["--since", "1h"]), (30, &[]), (3, &[])] {
+        let liar = ending_after(40, restored, &lists);
+        let names: Vec<String> = match options {
+            [] => (0..40).map(|at| format!("u@{}/d/f{at}", liar.address)).collect(),
+            _ => vec![format!("u@{}/", liar.address)],
+        };
+        let start = ["--pin", &liar.pin, "--retry", "0", "trash", "restore"].into_iter().chain(options.iter().copied());
+        let words = start.map(str::to_owned).chain(names);
+        let done = world.run(words).code(10).said("`sealift trash list` shows it").said("the server ends");
+        match restored {
+            30 => drop(done.said("30 things are there again.")),
+            _ => assert_eq!(done.stderr.matches(" is there again.").count(), 3, "{done:?}"),
+        }
+    }
+    // Nothing came back.
+    let liar = ending_after(40, 0, &lists);
+    let target = format!("u@{}/", liar.address);
+    world.run(["--pin", &liar.pin, "--retry", "0", "trash", "restore", "--since", "1h", &target]).code(6);
+}
+
+/// Also of what went with its folder.
+#[test]
+fn the_trash_is_listed_once_for_all_names() {
+    let world = World::new();
+    let lists = Arc::<AtomicUsize>::default();
+    let liar = ending_after(3, usize::MAX, &lists);
+    let names = ["d/f0", "d/sub/a", "d/sub/b", "d/sub/c", "d/f1"].map(|name| format!("u@{}/{name}", liar.address));
+    let start = ["--pin", &liar.pin, "trash", "restore"].map(str::to_owned);
+    let done = world.run(start.into_iter().chain(names)).code(0);
+    assert_eq!(done.stderr.matches(" is there again.").count(), 5, "{done:?}");
+    assert_eq!(lists.load(Ordering::Relaxed), 1);
 }
 
 fn ids_of(client: &mut RawClient, path: &str) -> Vec<String> {

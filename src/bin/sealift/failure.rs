@@ -281,6 +281,11 @@ impl Tally {
         self.failed.push(exit);
     }
 
+    /// Whether anything is done.
+    pub fn has_done(&self) -> bool {
+        self.done > 0
+    }
+
     /// How many failed.
     pub fn failures(&self) -> u64 {
         self.failed.len() as u64

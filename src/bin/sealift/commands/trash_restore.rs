@@ -8,7 +8,7 @@ use sealift::client::{ServerTrash, ServerTrashList, Target};
 use sealift::escape::for_people;
 use sealift::files::{EntryKind, Mtime, RelPath, TrashId};
 use sealift::readable::shell_word;
-use sealift::{Client, Kind};
+use sealift::{Client, Exit, Kind};
 
 use super::trash::outermost;
 use crate::expand::Named;
@@ -33,6 +33,18 @@ pub async fn restore(
     id: Option<TrashId>,
     to: Option<&RelPath>,
 ) -> Outcome {
+    bring_one(out, client, login, target, (id, to), None).await
+}
+
+/// The same; what was in the trash a moment ago, if that is known, is not asked for again.
+async fn bring_one(
+    out: Output,
+    client: &mut Client,
+    login: &Login,
+    target: &Target,
+    (id, to): (Option<TrashId>, Option<&RelPath>),
+    known: Option<&ServerTrashList>,
+) -> Outcome {
     let listed = || format!("`sealift trash list {login}` shows what can be brought back.");
     if target.path.is_root() {
         return Err(Failure::new(Kind::Usage, "a file or folder is missing", listed()));
@@ -40,7 +52,7 @@ pub async fn restore(
     let to = to.unwrap_or(&target.path);
     let with_it = match id {
         Some(_) => Vec::new(),
-        None => went_with(client, &target.path).await?,
+        None => went_with(client, &target.path, known).await?,
     };
     for id in id.into_iter().chain(with_it.iter().map(|thing| thing.id)) {
         match client.restore(&target.path, id, to).await {
@@ -78,11 +90,11 @@ pub async fn restore(
 /// # Errors
 /// As [`Tally::outcome`], or what ends the connection.
 pub async fn restore_named(out: Output, client: &mut Client, login: &Login, meant: &[Named]) -> Outcome {
-    let list = client.trash(&top_of_all(meant)).await;
-    let mut youngest: HashMap<RelPath, TrashId> = HashMap::new();
+    let mut list = client.trash(&top_of_all(meant)).await.ok();
+    let mut youngest: HashMap<&RelPath, TrashId> = HashMap::new();
     // What is not in the list is asked for by itself.
-    for thing in list.map(|list| list.entries).unwrap_or_default() {
-        youngest.entry(thing.path).or_insert(thing.id);
+    for thing in list.iter().flat_map(|list| &list.entries) {
+        youngest.entry(&thing.path).or_insert(thing.id);
     }
     let mut back = Back::default();
     let (mut things, mut others) = (Vec::new(), Vec::new());
@@ -95,11 +107,16 @@ pub async fn restore_named(out: Output, client: &mut Client, login: &Login, mean
             _ => others.push(target),
         }
     }
-    back.bring(out, client, things).await?;
+    let brought = back.bring(out, client, things).await;
+    back.goes_on(out, brought)?;
     back.tell(out)?;
+    if let Some(list) = &mut list {
+        list.entries.retain(|thing| !back.ids.contains(&thing.id));
+    }
     for target in others {
-        let restored = restore(out, client, login, target, None, None).await;
-        back.tally.settle(restored.map_err(|failure| failure.while_at(&target.path)), out)?;
+        let restored = bring_one(out, client, login, target, (None, None), list.as_ref()).await;
+        let settled = back.tally.settle(restored.map_err(|failure| failure.while_at(&target.path)), out);
+        back.goes_on(out, settled)?;
     }
     back.tally.outcome()
 }
@@ -128,7 +145,8 @@ pub async fn restore_since(out: Output, client: &mut Client, meant: &[Named], si
     let (mut back, mut seen, mut is_cut) = (Back::default(), HashSet::new(), false);
     for folder in outermost(meant) {
         loop {
-            let ServerTrashList { entries, is_cut: has_more, .. } = client.trash(folder).await?;
+            let listed = client.trash(folder).await.map_err(Failure::from);
+            let ServerTrashList { entries, is_cut: has_more, .. } = back.goes_on(out, listed)?;
             let has_more = has_more && entries.last().is_some_and(is_young);
             let mut things: Vec<(RelPath, TrashId)> = entries
                 .into_iter()
@@ -137,7 +155,8 @@ pub async fn restore_since(out: Output, client: &mut Client, meant: &[Named], si
                 .collect();
             // A folder before what went from it sooner.
             things.sort();
-            let restored = back.bring(out, client, things).await?;
+            let brought = back.bring(out, client, things).await;
+            let restored = back.goes_on(out, brought)?;
             // The list is of so many things at most, and those that came back are in it no more.
             if !has_more || restored == 0 {
                 is_cut |= has_more;
@@ -160,9 +179,12 @@ pub async fn restore_since(out: Output, client: &mut Client, meant: &[Named], si
 #[derive(Default)]
 struct Back {
     tally: Tally,
+    /// What is in the trash no more.
+    ids: HashSet<TrashId>,
     /// The first ones, which are named if there are no more of them.
     first: Vec<RelPath>,
     number: u64,
+    is_told: bool,
 }
 
 impl Back {
@@ -172,10 +194,14 @@ impl Back {
     /// What ends the connection, and an interruption.
     async fn bring(&mut self, out: Output, client: &mut Client, things: Vec<(RelPath, TrashId)>) -> Outcome<u64> {
         let before = self.number;
-        let paths: Vec<RelPath> = things.iter().map(|(path, _)| path.clone()).collect();
-        for (path, restored) in paths.into_iter().zip(client.restore_all(things).await?) {
+        let mut answers = Vec::with_capacity(things.len());
+        let brought = client.restore_all(things.clone(), |answer| answers.push(answer)).await;
+        for ((path, id), restored) in things.into_iter().zip(answers) {
             match restored {
-                Ok(()) => self.add(out, path)?,
+                Ok(()) => {
+                    self.ids.insert(id);
+                    self.add(out, path)?;
+                }
                 Err(error) => {
                     let taken = || "Something has that name: `trash restore --to` gives it another one.".to_owned();
                     let failure = Failure::from(error).about(&path.to_string()).hinted(Kind::Exists, taken);
@@ -183,7 +209,23 @@ impl Back {
                 }
             }
         }
+        brought?;
         Ok(self.number - before)
+    }
+
+    /// Goes on with this, unless it is lost with the connection: what came back before is told then, and counts.
+    ///
+    /// # Errors
+    /// As it is, if nothing had come back; else what is shown, with the exit code of all.
+    fn goes_on<T>(&mut self, out: Output, done: Outcome<T>) -> Outcome<T> {
+        let failure = match done {
+            Err(failure) if self.tally.has_done() => failure,
+            done => return done,
+        };
+        self.tell(out)?;
+        self.tally.show(failure, out)?;
+        out.note("What is not there again is still in the trash: `sealift trash list` shows it.");
+        Err(mem::take(&mut self.tally).outcome().err().unwrap_or(Failure::Shown(Exit::Partial)))
     }
 
     fn add(&mut self, out: Output, path: RelPath) -> Outcome {
@@ -198,8 +240,11 @@ impl Back {
         Ok(())
     }
 
-    /// Says what came back, or how much.
+    /// Says what came back, or how much, once.
     fn tell(&mut self, out: Output) -> Outcome {
+        if mem::replace(&mut self.is_told, true) {
+            return Ok(());
+        }
         let first = mem::take(&mut self.first);
         if self.number > NAMED as u64 {
             out.note(&format!("{} are there again.", format::count(self.number, "thing")));
@@ -225,9 +270,13 @@ fn told(out: Output, from: &RelPath, to: &RelPath) -> Outcome {
 ///
 /// # Errors
 /// As [`Client::trash`].
-async fn went_with(client: &mut Client, path: &RelPath) -> Outcome<Vec<ServerTrash>> {
+async fn went_with(client: &mut Client, path: &RelPath, known: Option<&ServerTrashList>) -> Outcome<Vec<ServerTrash>> {
+    let listed = match known {
+        Some(known) => Ok(known.clone()),
+        None => client.trash(&top(path)).await,
+    };
     // Who may not look there may look at the path.
-    let (mut entries, is_cut) = match client.trash(&top(path)).await {
+    let (mut entries, is_cut) = match listed {
         Ok(list) => (list.entries, list.is_cut),
         Err(error) if error.kind() == Kind::Denied => (Vec::new(), true),
         Err(error) => return Err(error.into()),
