@@ -40,7 +40,7 @@ pub use mode::{FileMode, SourceMode, Umask};
 pub use mtime::Mtime;
 pub use numbered::{numbered, numbered_name};
 pub use path::{IntoPath, RelPath};
-pub use prepared::{Done, Prepared, PreparedSet};
+pub use prepared::{Done, NewMode, Prepared, PreparedSet};
 pub(crate) use prepared::{one_each, untold};
 pub use promises::{Decided, Promises};
 pub(crate) use reserved::folded;

@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Committed;
+use super::{Committed, FileMode};
 use crate::error::{Error, Kind, Result};
 use crate::sync::Mutex;
 
-/// An upload that is whole, a folder that was just made, or what just came back from the trash, waiting for [`super::Store::commit`] of
+/// An upload that is whole, a folder that was just made, what just came back from the trash, or a mode that a file was just given, waiting for [`super::Store::commit`] of
 /// the store it is from. Dropped without one the upload leaves nothing behind; the others stay, but maybe not after a power cut.
 pub struct Prepared {
     id: u64,
@@ -30,6 +30,16 @@ pub enum Done {
     },
     /// What was deleted or replaced is there again and stays.
     Restored,
+    /// A file has this mode and keeps it.
+    Mode(FileMode),
+}
+
+/// A mode that a file has by now.
+pub enum NewMode {
+    /// It keeps it.
+    Kept(FileMode),
+    /// It keeps it when this was committed; before that maybe not after a power cut.
+    Waits(Prepared),
 }
 
 /// What a store said of so many changes, one for each: none is told what became of another.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Seen, SeenAt, Source,
-    SourceMode, Stored, TrashId, TrashList, Umask, Upload, UploadSpec,
+    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, NewMode, Prepared, Promises, RelPath, Seen, SeenAt,
+    Source, SourceMode, Stored, TrashId, TrashList, Umask, Upload, UploadSpec,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -140,7 +140,7 @@ pub trait Store: Send + Sync {
         match self.commit(vec![upload.prepare()]).pop() {
             Some(Ok(Done::File(committed))) => Ok(committed),
             Some(Err(error)) => Err(error),
-            Some(Ok(Done::Folder { .. } | Done::Restored)) | None => {
+            Some(Ok(Done::Folder { .. } | Done::Restored | Done::Mode(_))) | None => {
                 Err(Error::new(Kind::Internal, "the store has not said what became of the file"))
             }
         }
@@ -196,6 +196,14 @@ pub trait Store: Send + Sync {
     /// Gives a file the mode that it would have if one of this mode had replaced it, and says which that is. No link is
     /// followed; a folder is [`crate::Kind::IsDirectory`].
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode>;
+
+    /// The same, if the store has that share the syncs of others: it has its mode at once, and keeps it when it was committed.
+    ///
+    /// # Errors
+    /// As [`Store::set_mode`].
+    fn begin_mode(&self, path: &RelPath, source: SourceMode) -> Result<NewMode> {
+        self.set_mode(path, source).map(NewMode::Kept)
+    }
 
     /// Lets a file count as last modified at this time; what is recorded of its bytes stays. No link is followed; a folder is
     /// [`crate::Kind::IsDirectory`].

@@ -26,9 +26,9 @@ use self::source::ShownSource;
 use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Entry, EntryKind, FileMode, Hash, Keep, KeptUsage, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared,
-    PreparedSet, Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, StandInNote, Store,
-    Stored, TrashId, TrashList, Umask, Unread, Upload, UploadSpec, Usage, UsageNow, one_each,
+    Done, Entry, EntryKind, FileMode, Hash, Keep, KeptUsage, Listing, Looked, Mark, Meta, Mtime, NewMode, Partial,
+    Prepared, PreparedSet, Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode,
+    StandInNote, Store, Stored, TrashId, TrashList, Umask, Unread, Upload, UploadSpec, Usage, UsageNow, one_each,
 };
 
 /// A folder that shows in a home.
@@ -359,6 +359,17 @@ impl Store for JoinedStore {
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
         self.refuse_folder(path)?;
         self.at(path, |store, path| store.set_mode(path, source))
+    }
+
+    fn begin_mode(&self, path: &RelPath, source: SourceMode) -> Result<NewMode> {
+        self.refuse_folder(path)?;
+        let route = self.route(path)?;
+        Ok(match (route.with(|store, path| store.begin_mode(path, source))?, route.shown()) {
+            (NewMode::Waits(change), Some(path)) => {
+                NewMode::Waits(self.prepared.add(Joint::In { store: route.store, change, path }))
+            }
+            (begun, _) => begun,
+        })
     }
 
     fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {

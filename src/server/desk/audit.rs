@@ -15,7 +15,7 @@ use super::running::Running;
 use super::stand_in::Told;
 use crate::auth::{LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, Hash, Partial, RelPath, Rot, StagedId, Stored};
+use crate::files::{Committed, Done, Hash, Partial, RelPath, Rot, StagedId, Stored};
 use crate::limits;
 use crate::machine::turns;
 use crate::repeated_warnings;
@@ -87,6 +87,19 @@ impl Audit {
         // Whoever puts files in by a link learns nothing of what is there.
         let is_hidden = user.link().is_some_and(|link| matches!(link.to, LinkTo::Inbox(_)));
         if is_hidden { hidden(error) } else { error }.noted()
+    }
+
+    /// Writes down what became of a change that was committed, and says as much of it as its user may know.
+    pub(super) fn committed(&self, user: &Principal, running: Running, done: Result<Done>) -> Result<Outcome> {
+        let outcome = done.map(|done| match done {
+            Done::File(committed) => Outcome::Stored { committed, came: running.moved() },
+            Done::Folder { made } => Outcome::FolderMade { made },
+            Done::Restored => Outcome::Restored,
+            Done::Mode(mode) => Outcome::ModeSet(Some(mode)),
+        });
+        let is_untold = running.is_untold();
+        let ended = self.ended(user, running, outcome);
+        if is_untold { ended.map(Outcome::untold) } else { ended }
     }
 
     /// Either.

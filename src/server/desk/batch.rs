@@ -1,5 +1,5 @@
-//! Changes that are done but for their commit, and share its syncs: uploads that are whole, new folders, and what
-//! came back from the trash.
+//! Changes that are done but for their commit, and share its syncs: uploads that are whole, new folders, what came back from the trash,
+//! and modes that files were given.
 //!
 //! One batch gathers while the one before it is committed on another thread; the one behind waits for that, so all commits
 //! stay in the order of the operations, and so do their outcomes.
@@ -118,7 +118,8 @@ impl Batch {
         self.pending.push(Pending { what: Change::File(upload), running });
     }
 
-    /// Leaves what has its name already to be committed with what is right behind it: a new folder, or what came back from the trash.
+    /// Leaves what has its name already to be committed with what is right behind it: a new folder, what came back from the trash, a file
+    /// with another mode.
     pub fn add_named(&mut self, change: Prepared, running: Running) {
         self.pending.push(Pending { what: Change::Named(change), running });
     }

@@ -1,12 +1,13 @@
 //! Operations on files that are over in one step: what is there, modes, other names.
 
-use super::Desk;
 use super::outcome::{Begun, Outcome, Room};
 use super::running::Running;
+use super::{Desk, Earlier};
 use crate::auth::Access;
 use crate::error::{Kind, Result};
 use crate::files::{
-    EntryKind, FileIdentity, Hash, KeptUsage, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage, UsageNow,
+    EntryKind, FileIdentity, Hash, KeptUsage, Mtime, NewMode, Properties, Record, RelPath, Source, SourceMode, Usage,
+    UsageNow,
 };
 use crate::limits;
 use crate::machine::turns;
@@ -40,9 +41,32 @@ impl Desk {
         self.may_list_all(folder).then(kept).flatten()
     }
 
-    pub(super) fn set_mode(&self, path: &RelPath, mode: SourceMode, running: Running) -> Begun {
-        let now = turns::block_in_place(|| self.store.set_mode(path, mode.within(self.most)));
-        self.over(running, now.map(|mode| Outcome::ModeSet(Some(mode))))
+    pub(super) fn set_mode(
+        &mut self,
+        path: &RelPath,
+        mode: SourceMode,
+        running: Running,
+        earlier: Earlier<'_>,
+    ) -> Begun {
+        // What was sent before it has its name first.
+        if self.batch.files().next().is_some() {
+            self.commit(earlier);
+        }
+        let kept = match turns::block_in_place(|| self.store.begin_mode(path, mode.within(self.most))) {
+            Ok(NewMode::Waits(change)) => {
+                let operation = running.id();
+                if !self.may_be_told(&running, &Ok(Outcome::ModeSet(None))) {
+                    running.leave_untold();
+                }
+                self.batch.add_named(change, running);
+                self.commit_if_full(earlier);
+                return Begun::Waits(operation);
+            }
+            Ok(NewMode::Kept(mode)) => Ok(mode),
+            Err(error) => Err(error),
+        };
+        self.commit(earlier);
+        self.over(running, kept.map(|mode| Outcome::ModeSet(Some(mode))))
     }
 
     pub(super) fn set_properties(

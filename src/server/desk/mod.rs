@@ -67,7 +67,7 @@ use self::session_store::SessionStore;
 use self::uploads::Put;
 use crate::auth::{Access, Link, LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Done, FileMode, Hash, Hasher, Overwrite, RelPath, Seen, SeenAt, Store};
+use crate::files::{FileMode, Hash, Hasher, Overwrite, RelPath, Seen, SeenAt, Store};
 use crate::limits;
 use crate::machine::source::Origin;
 use crate::machine::turns;
@@ -275,7 +275,7 @@ impl Desk {
         match op {
             Op::Stat(path) => self.stat(&path, false, running),
             Op::StatWithRoom(path) => self.stat(&path, true, running),
-            Op::SetMode { path, mode } => self.set_mode(&path, mode, running),
+            Op::SetMode { path, mode } => self.set_mode(&path, mode, running, earlier),
             Op::Remove { path, recursive, for_good } => self.begin_remove(&path, recursive, for_good, running),
             Op::Supersede { from, to } => self.supersede(&from, &to, running),
             Op::Rename { from, to, replace } => self.rename(&from, &to, replace, running),
@@ -413,7 +413,7 @@ impl Desk {
             return;
         }
         let Desk { principal, users, store, audit, batch, .. } = self;
-        let told = &mut |running: Running, done| earlier(running.id(), ended(audit, principal, running, done));
+        let told = &mut |running: Running, done| earlier(running.id(), audit.committed(principal, running, done));
         batch.commit(store, &|running| may_store((principal, users), audit, &**store, running), told);
     }
 
@@ -423,14 +423,14 @@ impl Desk {
             return;
         }
         let Desk { principal, users, store, audit, batch, .. } = self;
-        let told = &mut |running: Running, done| earlier(running.id(), ended(audit, principal, running, done));
+        let told = &mut |running: Running, done| earlier(running.id(), audit.committed(principal, running, done));
         batch.commit_aside(store, &|running| may_store((principal, users), audit, &**store, running), told);
     }
 
     /// Before a farewell to somebody whose account is gone: what is not in its place by now is not put there any more.
     pub fn drop_uncommitted(&mut self, earlier: Earlier<'_>) {
         let Desk { principal, audit, batch, .. } = self;
-        batch.settle(&mut |running: Running, done| earlier(running.id(), ended(audit, principal, running, done)));
+        batch.settle(&mut |running: Running, done| earlier(running.id(), audit.committed(principal, running, done)));
         batch.drop_pending();
     }
 
@@ -445,7 +445,7 @@ impl Desk {
             }
             // What is on its way to the disk gets there, and is told of; what has only gathered is given up.
             let Desk { principal, audit, batch, .. } = self;
-            batch.settle(&mut |running, done| drop(ended(audit, principal, running, done)));
+            batch.settle(&mut |running, done| drop(audit.committed(principal, running, done)));
             batch.drop_pending();
             self.resources.hang_up();
         });
@@ -480,13 +480,4 @@ fn overwrite(principal: &Principal, path: Option<&RelPath>) -> Overwrite {
         Some(LinkTo::Inbox(_)) => Overwrite::Numbered,
         Some(LinkTo::File | LinkTo::Folder) | None => gate::overwrite(principal.grants(), path),
     }
-}
-
-fn ended(audit: &Audit, principal: &Principal, running: Running, done: Result<Done>) -> Result<Outcome> {
-    let outcome = done.map(|done| match done {
-        Done::File(committed) => Outcome::Stored { committed, came: running.moved() },
-        Done::Folder { made } => Outcome::FolderMade { made },
-        Done::Restored => Outcome::Restored,
-    });
-    audit.ended(principal, running, outcome)
 }

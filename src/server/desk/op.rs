@@ -310,7 +310,7 @@ impl Op {
             Op::Commit { .. } => Facts::staged(Action::Commit),
             Op::Discard(_) => Facts::staged(Action::Discard),
             Op::SetMode { path, .. } => {
-                Facts::new(Action::SetMode, path, at(path, CHANGE, Itself), Writes::Itself(path))
+                Facts::new(Action::SetMode, path, at(path, CHANGE, Itself), Writes::Itself(path)).sharing_syncs()
             }
             Op::SetProperties { path, .. } => {
                 Facts::new(Action::SetProperties, path, at(path, CHANGE, Itself), Writes::Itself(path))

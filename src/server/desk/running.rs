@@ -68,6 +68,8 @@ struct Parts {
     moved: Cell<u64>,
     /// What it has removed.
     removed: Cell<Removed>,
+    /// What was there before is not told.
+    is_untold: Cell<bool>,
     /// The session that it is of, if it is to be written down.
     record: Option<Arc<Record>>,
     is_over: Cell<bool>,
@@ -122,6 +124,7 @@ impl Running {
             since: Instant::now(),
             moved: Cell::new(0),
             removed: Cell::default(),
+            is_untold: Cell::new(false),
             record: None,
             is_over: Cell::new(false),
         }))
@@ -315,6 +318,16 @@ impl Running {
     /// What it has removed so far.
     pub(super) fn removed(&self) -> Removed {
         self.0.removed.get()
+    }
+
+    /// Its user may not be told what was there before.
+    pub(super) fn leave_untold(&self) {
+        self.0.is_untold.set(true);
+    }
+
+    /// Whether that is so.
+    pub(super) fn is_untold(&self) -> bool {
+        self.0.is_untold.get()
     }
 
     /// It is written down.

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::account::Sum;
 use super::compare::Comparison;
 use super::jail::Jail;
+use super::mode::ChangedMode;
 use super::names::{Made, Touched, look, name_staged, refuse_special};
 use super::owned::Going;
 use super::partial;
@@ -34,17 +35,19 @@ use crate::limits;
 pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Prepared>) -> Vec<Result<Done>> {
     let ready = |prepared| match stage.prepared().take(prepared)? {
         Change::File(upload) => Ok(Change::File(finish(upload)?)),
-        change @ (Change::Folder(_) | Change::Restored(_)) => Ok(change),
+        change @ (Change::Folder(_) | Change::Restored(_) | Change::Mode(_)) => Ok(change),
     };
     let mut changes: Vec<Result<Change>> = changes.into_iter().map(ready).collect();
     if durable {
         sync::data(&mut changes);
+        sync::modes(&mut changes);
     }
     sync::handed_over(&mut changes);
     let place = |change| match change {
         Change::File(upload) => place_known(jail, stage, *upload),
         Change::Folder(made) => Ok(There { done: Done::Folder { made: made.count }, touched: made.touched }),
         Change::Restored(touched) => Ok(There { done: Done::Restored, touched }),
+        Change::Mode(changed) => Ok(There { done: Done::Mode(changed.mode), touched: Vec::new() }),
     };
     let mut there: Vec<Result<There>> = changes.into_iter().map(|change| change.and_then(place)).collect();
     if durable {
@@ -59,6 +62,7 @@ pub(super) enum Change {
     Folder(Made),
     /// What came back from the trash.
     Restored(Touched),
+    Mode(ChangedMode),
 }
 
 /// A change that everybody sees, and that stays once its directories are on the disk.

@@ -59,9 +59,9 @@ use rustix::fs::{AtFlags, Mode, Stat, statat};
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Durability, FileMode, Hash, Keep, KeptUsage, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises,
-    Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, StandInNote, Store, Stored, Swept,
-    TrashId, TrashList, Umask, Upload, UploadSpec, Usage, UsageNow,
+    Done, Durability, FileMode, Hash, Keep, KeptUsage, Listing, Looked, Meta, Mtime, NewMode, Partial, Prepared,
+    Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, StandInNote, Store, Stored,
+    Swept, TrashId, TrashList, Umask, Upload, UploadSpec, Usage, UsageNow,
 };
 use crate::limits;
 pub use account::Limits;
@@ -69,6 +69,7 @@ use account::{Bound, Promise, Sum};
 pub use across_nodes::TreeLock;
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
+use mode::{ChangedMode, Given};
 pub use owned::Share;
 pub use root::{Elsewhere, Place, Root};
 use staging::Stage;
@@ -382,6 +383,15 @@ impl Store for LocalStore {
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
         mode::set(&self.jail, self.durable(), path, source)
+    }
+
+    fn begin_mode(&self, path: &RelPath, source: SourceMode) -> Result<NewMode> {
+        Ok(match mode::give(&self.jail, path, source)? {
+            Given::Changed(changed) if self.durable() => {
+                NewMode::Waits(self.stage.prepared().add(commit::Change::Mode(changed)))
+            }
+            Given::Changed(ChangedMode { mode, .. }) | Given::There(mode) => NewMode::Kept(mode),
+        })
     }
 
     fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Giving a file that is in its place another mode: one that was asked for, or for a moment one with which its owner may write to it.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -43,6 +44,34 @@ pub(super) fn as_writable(file: &impl AsFd, set: impl Fn() -> Result<(), Errno>)
 
 /// [`crate::files::Store::set_mode`].
 pub(super) fn set(jail: &Jail, durable: bool, path: &RelPath, source: SourceMode) -> Result<FileMode> {
+    match give(jail, path, source)? {
+        Given::There(mode) => Ok(mode),
+        Given::Changed(changed) => {
+            if durable {
+                fsync(&changed.file).map_err(|err| Error::file(path, err.into()))?;
+            }
+            Ok(changed.mode)
+        }
+    }
+}
+
+/// What came of giving a file a mode.
+pub(super) enum Given {
+    /// It had it.
+    There(FileMode),
+    /// It has it by now, and it is not on the disk yet.
+    Changed(ChangedMode),
+}
+
+/// A mode that is not on the disk yet.
+pub(super) struct ChangedMode {
+    pub(super) path: RelPath,
+    pub(super) file: File,
+    pub(super) mode: FileMode,
+}
+
+/// Gives a file a mode, without waiting for the disk.
+pub(super) fn give(jail: &Jail, path: &RelPath, source: SourceMode) -> Result<Given> {
     let failed = |err: Errno| Error::file(path, err.into());
     let steady = jail.steady(path)?;
     let (dir, name) = jail.parent(path)?;
@@ -52,15 +81,12 @@ pub(super) fn set(jail: &Jail, durable: bool, path: &RelPath, source: SourceMode
     let before = FileMode::of(fstat(file).map_err(failed)?.st_mode);
     let after = source.over(before);
     if after == before {
-        return Ok(after);
+        return Ok(Given::There(after));
     }
     fchmod(file, Mode::from_raw_mode(after.bits())).map_err(failed)?;
     // Nobody else waits for the disk.
     drop((turn, steady));
-    if durable {
-        fsync(file).map_err(failed)?;
-    }
-    Ok(after)
+    Ok(Given::Changed(ChangedMode { path: path.clone(), file: opened.into_file(), mode: after }))
 }
 
 #[cfg(test)]

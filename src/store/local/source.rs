@@ -141,6 +141,10 @@ impl LocalSource {
     pub(super) fn file(&self) -> &File {
         &self.file
     }
+
+    pub(super) fn into_file(self) -> File {
+        self.file
+    }
 }
 
 fn failed(path: &RelPath, err: io::Error) -> Error {

@@ -12,6 +12,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use super::super::file_system::is_of_this_machine;
 use super::commit::{Change, There};
+use super::mode::ChangedMode;
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Done, RelPath, Upload};
@@ -78,7 +79,7 @@ pub(super) fn handed_over(changes: &mut [Result<Change>]) {
 fn upload_of(change: &Result<Change>) -> Option<&LocalUpload> {
     match change {
         Ok(Change::File(upload)) => Some(upload),
-        Ok(Change::Folder(_) | Change::Restored(_)) | Err(_) => None,
+        Ok(Change::Folder(_) | Change::Restored(_) | Change::Mode(_)) | Err(_) => None,
     }
 }
 
@@ -89,6 +90,20 @@ fn close_once(file: impl AsFd) -> io::Result<()> {
         // A signal came while a file system of a program or a network was asked: nothing is known, and it may be asked again.
         Err(nix::errno::Errno::EINTR) => Ok(close()??),
         closed => Ok(closed?),
+    }
+}
+
+/// Syncs the modes that files were given, each by itself or all together if they are many.
+pub(super) fn modes(changes: &mut [Result<Change>]) {
+    let slots: Vec<_> = changes.iter_mut().filter(|slot| matches!(slot, Ok(Change::Mode(_)))).collect();
+    let together = slots.len() >= limits::SYNC_TOGETHER;
+    let mut devices = Devices::default();
+    for slot in slots {
+        let Ok(Change::Mode(ChangedMode { path, file, .. })) = slot else { continue };
+        let synced = if together { devices.sync(&*file, || fsync(&*file)) } else { fsync(&*file) };
+        if let Err(err) = synced {
+            *slot = Err(Error::file(&*path, err.into()));
+        }
     }
 }
 

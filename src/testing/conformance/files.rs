@@ -3,8 +3,8 @@
 use super::{Checked, Failure, Home, begun, ensure, list, p, put, put_if, read, refused, same};
 use crate::error::{Kind, Result};
 use crate::files::{
-    Condition, Done, EntryKind, FileMode, Finding, Hash, Mtime, Overwrite, Record, SourceMode, Store, Stored, Umask,
-    Upload, UploadSpec,
+    Condition, Done, EntryKind, FileMode, Finding, Hash, Mtime, NewMode, Overwrite, Record, SourceMode, Store, Stored,
+    Umask, Upload, UploadSpec,
 };
 use crate::limits;
 
@@ -258,6 +258,20 @@ pub fn a_replaced_file_keeps_its_mode_and_a_new_one_is_no_wider_than_its_source(
     same(mode_of("kept")?, 0o604, "over a file that was there")?;
     same(store.set_mode(&p("kept")?, SourceMode { mode: FileMode::of(0o640), perms: true })?.bits(), 0o640, "given")?;
     same((mode_of("kept")?, read(&*store, "kept")?), (0o640, b"new bytes".to_vec()), "then")?;
+    for bits in [0o604, 0o640] {
+        let given = SourceMode { mode: FileMode::of(bits), perms: true };
+        let kept = match store.begin_mode(&p("kept")?, given)? {
+            NewMode::Kept(mode) => mode,
+            NewMode::Waits(change) => {
+                same(mode_of("kept")?, bits, "before it is committed")?;
+                match store.commit(vec![change]).pop() {
+                    Some(Ok(Done::Mode(mode))) => mode,
+                    other => return Err(Failure(format!("a mode is answered with {other:?}"))),
+                }
+            }
+        };
+        same((kept.bits(), mode_of("kept")?), (bits, bits), "begun and committed")?;
+    }
     let umask = Umask::of(0o007);
     for (path, mode, bits) in [
         ("open", None, 0o660),
@@ -272,6 +286,7 @@ pub fn a_replaced_file_keeps_its_mode_and_a_new_one_is_no_wider_than_its_source(
     store.make_dir(&p("d")?, false)?;
     let any = SourceMode { mode: FileMode::ALL, perms: true };
     refused(store.set_mode(&p("d")?, any), Kind::IsDirectory, "of a folder")?;
+    refused(store.begin_mode(&p("d")?, any).map(drop), Kind::IsDirectory, "begun of a folder")?;
     refused(store.set_mode(&p("none")?, any), Kind::NotFound, "of nothing")?;
     let mtime = Mtime { secs: 1_000_000_000, nanos: 5 };
     store.set_mtime(&p("kept")?, mtime)?;

@@ -171,6 +171,19 @@ fn acked_is_durable() {
     assert!(synced.is_some_and(|synced| at(&calls[synced..answer], false, is_last_sync).is_some()), "{calls:#?}");
     expected.extend(folders.into_iter().map(|(folder, bytes)| (format!("{folder}/f"), bytes)));
 
+    // Many modes share theirs, too.
+    let modes: String = (0..30).map(|n| format!("CHMOD many{n}0 mode=600 perms=yes\r\n")).collect();
+    let Some(calls) = watched(&daemon, &mut alice, |alice| {
+        alice.send(modes);
+        done(alice, 30);
+    }) else {
+        return;
+    };
+    let is_mode_sync = |call: &Call| is_last_sync(call) && !call.text.contains("/server.lock>");
+    let (synced, answer) = (at(&calls, false, is_mode_sync).unwrap(), at(&calls, true, is_answer).unwrap());
+    assert!(synced < answer, "{calls:#?}");
+    assert!(calls.iter().filter(|(call, begun)| *begun && is_mode_sync(call)).count() < 30, "{calls:#?}");
+
     // And the end of the process, at once after the answer.
     let last = dice.bytes(5000);
     assert_eq!(alice.upload("a/b/last", &last).1, "done");

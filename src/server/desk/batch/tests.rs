@@ -32,6 +32,7 @@ fn word(told: &mut Vec<String>) -> impl FnMut(Running, Result<Done>) + '_ {
             Ok(Done::File(committed)) => committed.stored.word(),
             Ok(Done::Folder { .. }) => "folder",
             Ok(Done::Restored) => "restored",
+            Ok(Done::Mode(_)) => "mode",
             Err(error) => error.kind().word(),
         };
         told.push(format!("{name} {word}"));
