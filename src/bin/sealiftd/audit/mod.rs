@@ -2,6 +2,7 @@
 
 pub mod args;
 mod row;
+mod sieve;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
@@ -31,7 +32,7 @@ pub fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::usage("the audit goes to standard error, and is in no file of the server's")
             .hint("--file says which file it was kept in; `--file -` reads standard input."));
     }
-    let (mut shown, mut strange) = (0_u64, 0_u64);
+    let (mut shown, mut strange, mut sieve) = (0_u64, 0_u64, wanted.sieve());
     for file in &args.files {
         let mut lines: Box<dyn BufRead> = match file == Path::new("-") {
             true => Box::new(io::stdin().lock()),
@@ -39,6 +40,9 @@ pub fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
         };
         let mut line = Vec::new();
         while next(&mut lines, &mut line).map_err(|err| Error::file(file.display(), err))? {
+            if sieve.passes_over(&line) {
+                continue;
+            }
             match Row::parse(&line) {
                 Some(row) if wanted.has(&row) => {
                     shown += 1;

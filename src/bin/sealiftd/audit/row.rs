@@ -10,8 +10,21 @@ use sealift::readable::size;
 use serde_json::{Map, Value};
 
 use super::args::AuditArgs;
+use super::sieve::Sieve;
 use crate::failure::Failure;
 use crate::output::counted;
+
+/// The actions that take with a folder all that is in it.
+pub const TAKES_ALL: [&str; 6] = ["delete", "rename", "supersede", "copy", "restore", "purge"];
+
+/// Whether an event came to nothing that had this outcome.
+pub fn failed(event: Option<&str>, outcome: Option<&str>) -> bool {
+    match event {
+        Some("refused" | "request" | "rot" | "lost" | "left-out") => true,
+        Some("logout") => outcome.is_some(),
+        _ => !matches!(outcome, None | Some("done" | "created" | "replaced" | "same")),
+    }
+}
 
 /// A line that was understood.
 pub struct Row {
@@ -34,6 +47,11 @@ impl<'a> Wanted<'a> {
         let parse = |path: &str| RelPath::parse(path.trim_matches('/').as_bytes());
         let path = args.path.as_deref().map(parse).transpose().map_err(|error| Failure::usage(error.text()))?;
         Ok(Wanted { args, path })
+    }
+
+    /// What may be passed over without being parsed.
+    pub fn sieve(&self) -> Sieve<'_> {
+        Sieve::new(self.args, self.path.as_ref().map(RelPath::as_bytes))
     }
 
     /// Whether this is.
@@ -91,17 +109,12 @@ impl Row {
 
     /// Whether it came to nothing.
     fn failed(&self) -> bool {
-        match self.text("event") {
-            Some("refused" | "request" | "rot" | "lost" | "left-out") => true,
-            Some("logout") => self.text("outcome").is_some(),
-            _ => !matches!(self.text("outcome"), None | Some("done" | "created" | "replaced" | "same")),
-        }
+        failed(self.text("event"), self.text("outcome"))
     }
 
     /// Whether something was done to this path, to what is below it, or to a folder that it went away or came back with.
     fn concerns(&self, path: &RelPath) -> bool {
-        let takes_all =
-            matches!(self.text("action"), Some("delete" | "rename" | "supersede" | "copy" | "restore" | "purge"));
+        let takes_all = self.text("action").is_some_and(|action| TAKES_ALL.contains(&action));
         let told = ["path", "to"].into_iter().filter_map(|key| self.path(key));
         told.chain(self.places()).any(|at| {
             at.strip_prefix(path).is_some() || (takes_all && !at.is_root() && path.strip_prefix(&at).is_some())
