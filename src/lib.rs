@@ -106,6 +106,9 @@ pub mod fast_copy;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "some of it is for servers alone"))]
 #[doc(hidden)]
 pub mod fresh_file;
+#[cfg(any(feature = "server", feature = "cli"))]
+#[doc(hidden)]
+pub mod link_commands;
 #[doc(hidden)]
 pub mod readable;
 #[cfg(feature = "cli")]

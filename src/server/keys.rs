@@ -28,9 +28,14 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// What the URL of a link says of them: a link that is used later may meet the next key.
+    /// What whoever comes later may meet: the present key, and the next one.
+    pub fn pins(&self) -> Vec<Pin> {
+        [self.pin].into_iter().chain(self.next_pin).collect()
+    }
+
+    /// The same as it stands behind the URL of a link.
     pub fn fragment(&self) -> String {
-        let pins: Vec<_> = [self.pin].into_iter().chain(self.next_pin).map(|pin| pin.to_string()).collect();
+        let pins: Vec<_> = self.pins().iter().map(Pin::to_string).collect();
         format!("#{}", pins.join(","))
     }
 }

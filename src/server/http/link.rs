@@ -11,6 +11,7 @@ use hyper::{Method, Request, StatusCode};
 
 use super::Web;
 use super::answer::{Answer, Ids, Reader, answer, explained, redirect, refusal, set, text};
+use super::by_command::{HandedOn, handed_on};
 use super::counted;
 use super::dropped::{self, InboxVisit};
 use super::file::Asked;
@@ -270,11 +271,10 @@ async fn read(
         place = Place { path: RelPath::parse(&name)?, is_folder: false, ..place };
     } else if is_top_of_file && asker.for_browser && !query.json {
         let meta = meta(web_session, RelPath::parse(&name)?, method).await?;
-        return Ok(text(
-            StatusCode::OK,
-            "text/html; charset=utf-8",
-            link_page::file(&name, &meta, link.downloads, ids),
-        ));
+        let HandedOn { commands, .. } =
+            handed_on(asker.visitors, (asker.request.uri(), asker.request.headers()), &at.secret, link);
+        let page = link_page::file(&name, &meta, (link.downloads, &commands), ids);
+        return Ok(text(StatusCode::OK, "text/html; charset=utf-8", page));
     }
     let is_archive = place.is_folder && query.archive.is_some();
     let what =

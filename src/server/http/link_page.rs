@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::answer::Ids;
+use super::by_command;
 use super::dropped::Brought;
 use super::page::{alone, local_times, of_user, uploads, when};
 use super::target::encode;
@@ -20,7 +21,7 @@ const REMOVE: &str = "/.sealift-web/links/remove";
 const DROP_SCRIPT: &str = "/.sealift-web/drop.js";
 
 /// What a link to a file leads to, before it is fetched: what a person was sent, or what a program shows that looks at it.
-pub fn file(name: &[u8], meta: &Meta, downloads: Option<u32>, ids: Ids) -> String {
+pub fn file(name: &[u8], meta: &Meta, (downloads, commands): (Option<u32>, &[String]), ids: Ids) -> String {
     let (title, url) = (escape::for_people(name), format!("./{}", encode(name)));
     let is_harmless = RelPath::parse(name).is_ok_and(|path| Type::of(&path).is_harmless);
     let what = html! {
@@ -30,6 +31,7 @@ pub fn file(name: &[u8], meta: &Meta, downloads: Option<u32>, ids: Ids) -> Strin
             // Where it counts, one look would be a download.
             @if is_harmless && downloads.is_none() { a .button href=(url) { "Open" } }
         }
+        (by_command::shown(commands))
         (local_times())
     };
     alone(&title, &what, ids)
@@ -90,6 +92,8 @@ pub struct Made<'a> {
     pub url: &'a str,
     /// The link.
     pub link: &'a Link,
+    /// How it is used without a browser.
+    pub commands: &'a [String],
 }
 
 /// One of somebody's links.
@@ -101,10 +105,11 @@ pub struct Shown<'a> {
 }
 
 /// One that was just made, for who has no script.
-pub fn made(viewer: &Viewer, Made { url, link }: &Made<'_>, ids: Ids) -> String {
+pub fn made(viewer: &Viewer, Made { url, link, commands }: &Made<'_>, ids: Ids) -> String {
     let what = html! {
         p { "Whoever has this link can " (can(link)) " " (ends(link)) ":" }
         p .card .url { code { (url) } }
+        (by_command::shown(commands))
         p { "It is shown this once. " a href=(LINKS) { "Your links" } " has what it is called, and withdraws it." }
         (local_times())
     };

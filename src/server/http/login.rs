@@ -86,7 +86,8 @@ pub fn arrived(uri: &Uri, ids: Ids) -> Answer {
 pub async fn form(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
     match visitors.claimed(request.headers())? {
         Claimed::Nobody if for_browser => {
-            Ok(page_of(StatusCode::OK, &page::login(&after(request.uri()), "", None, ids)))
+            let page = page::login(&after(request.uri()), "", None, (has_public(visitors), ids));
+            Ok(page_of(StatusCode::OK, &page))
         }
         Claimed::Nobody => Err(Error::new(Kind::LoginRequired, "log in first")),
         claimed => {
@@ -101,11 +102,12 @@ pub async fn form(visitors: &Visitors, request: &Request<()>, for_browser: bool,
 }
 
 /// Says to a person that this takes a login, with the form.
-pub fn asked(uri: &Uri, error: &Error, ids: Ids) -> Answer {
+pub fn asked(visitors: &Visitors, uri: &Uri, error: &Error, ids: Ids) -> Answer {
     let to = to_place(uri);
     let (kind, why) = error.told_by_server();
     let why = (kind != Kind::LoginRequired).then_some(why);
-    let mut answer = page_of(StatusCode::UNAUTHORIZED, &page::login(&to, "", why.as_deref(), ids));
+    let page = page::login(&to, "", why.as_deref(), (has_public(visitors), ids));
+    let mut answer = page_of(StatusCode::UNAUTHORIZED, &page);
     answer.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
     answer
 }
@@ -129,7 +131,8 @@ pub async fn log_in(visitors: &Visitors, request: &Request<()>, body: &mut Reque
             let why = if kind == Kind::LoginFailed { "The name or the password is wrong.".into() } else { why };
             // Nobody has a longer name: such a one is not said again.
             let user = Some(user).filter(|user| user.len() <= limits::NAME_MAX).unwrap_or_default();
-            return Ok(page_of(status(kind), &page::login(&to.unwrap_or_default(), &user, Some(&why), ids)));
+            let page = page::login(&to.unwrap_or_default(), &user, Some(&why), (has_public(visitors), ids));
+            return Ok(page_of(status(kind), &page));
         }
         Err(error) => return Err(error),
     };
@@ -196,6 +199,11 @@ pub fn ask_by_form_alone(answer: &mut Answer) {
 
 fn set_cookie(answer: &mut Answer, value: &str, more: &str) {
     set(answer, SET_COOKIE, format_args!("{NAME}={value}; Path=/; Secure; HttpOnly; SameSite=Strict{more}"));
+}
+
+/// Whether there is a folder for everybody.
+fn has_public(visitors: &Visitors) -> bool {
+    visitors.shared().users.latest().anonymous_home().is_some()
 }
 
 fn page_of(status: StatusCode, page: &str) -> Answer {

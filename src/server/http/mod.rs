@@ -9,6 +9,7 @@ mod adapter;
 mod answer;
 mod archive;
 mod archive_writer;
+mod by_command;
 mod change;
 mod codings;
 mod conditions;

@@ -5,10 +5,11 @@ use hyper::{StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, redirect, set, text};
+use super::by_command::{HandedOn, handed_on};
 use super::form::Fields;
 use super::link_page::{self, Made, Shown};
 use super::own_request::OwnRequest;
-use super::target::{LinkSecret, Place, Target, Whose, host};
+use super::target::{LinkSecret, Place, Target, Whose};
 use super::web_session::WebSession;
 use crate::auth::{Link, LinkShown, LinkTo};
 use crate::error::{Error, Kind, Result};
@@ -107,13 +108,14 @@ pub async fn make(own: &OwnRequest<'_>, fields: &Fields) -> Result<Answer> {
             ended
         })
         .await?;
-    let path = format!("{}{}", LinkSecret::from(&secret).url(), visitors.shared().keys.now().fragment());
-    let url = host(request.uri(), request.headers()).map_or(path.clone(), |host| format!("https://{host}{path}"));
+    let secret = LinkSecret::from(&secret);
+    let path = format!("{}{}", secret.url(), visitors.shared().keys.now().fragment());
+    let HandedOn { url, commands } = handed_on(visitors, (request.uri(), request.headers()), &secret, &link);
     let mut answer = if own.for_browser {
-        let made = Made { url: &url, link: &link };
+        let made = Made { url: &url, link: &link, commands: &commands };
         text(StatusCode::CREATED, "text/html; charset=utf-8", link_page::made(&own.viewer(), &made, own.ids))
     } else {
-        let made = json!({ "url": url, "name": link.name, "kind": link.to.word(), "expires": link.expires });
+        let made = json!({ "url": url, "name": link.name, "kind": link.to.word(), "expires": link.expires, "commands": commands });
         text(StatusCode::CREATED, "application/json", format!("{made}\n"))
     };
     set(&mut answer, LOCATION, path);

@@ -223,7 +223,8 @@ pub fn uploads() -> Markup {
             p .where {}
             ul {}
             div .buttons {
-                button .keep type="button" hidden { "Keep all" }
+                button .keep type="button" hidden { "Skip all" }
+                button .both type="button" hidden { "Keep both of all" }
                 button .replace type="button" hidden { "Replace all" }
                 button .again type="button" hidden { "Try all again" }
                 button .stop type="button" { "Stop" }
@@ -288,8 +289,8 @@ pub fn delivery(scene: &Scene) -> String {
 }
 
 /// The form to log in by; it leads there afterwards, or to one's home. `why` says what was wrong with the last try, which was by this
-/// `user`.
-pub fn login(to: &str, user: &str, why: Option<&str>, ids: Ids) -> String {
+/// `user`. The folder for everybody is a way only where there is one.
+pub fn login(to: &str, user: &str, why: Option<&str>, (has_public, ids): (bool, Ids)) -> String {
     let what = html! {
         form .login method="post" action=(LOGIN) {
             @if let Some(why) = why { p .wrong role="alert" { (escape::for_people(why.as_bytes())) } }
@@ -301,7 +302,8 @@ pub fn login(to: &str, user: &str, why: Option<&str>, ids: Ids) -> String {
             button .main type="submit" { "Log in" }
         }
     };
-    whole_of("Log in", &html! {}, &html! { ol { li { a href="/" { "Public" } } } }, &what, ids)
+    let trail = html! { ol { @if has_public { li { a href="/" { "Public" } } } @else { li { "Sealift" } } } };
+    whole_of("Log in", &html! {}, &trail, &what, ids)
 }
 
 /// For a browser that another site has led here: it goes on from here by itself, and says then who is logged in.

@@ -136,7 +136,9 @@ impl Connection {
                     {
                         login::arrived(head.request.uri(), ids)
                     }
-                    StatusCode::UNAUTHORIZED if is_for_browser => login::asked(head.request.uri(), &error, ids),
+                    StatusCode::UNAUTHORIZED if is_for_browser => {
+                        login::asked(&self.visitors, head.request.uri(), &error, ids)
+                    }
                     _ => refusal(&error, &self.reader(&head), ids),
                 };
                 if login::is_browser(head.request.headers()) {

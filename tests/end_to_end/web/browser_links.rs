@@ -1,11 +1,12 @@
 //! Links in a real browser: made by one person, used by another in a profile of its own.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::json;
 
 use crate::common::chromium::Chromium;
-use crate::common::{World, enter};
+use crate::common::{World, end_of, enter};
 
 use super::browser::{is_clean, log_in, scrolls_sideways};
 use super::noise;
@@ -42,6 +43,14 @@ fn made(browser: &Chromium) -> String {
     browser.text("new URL(document.querySelector('dialog #made').value).pathname")
 }
 
+/// What is typed without a browser, as it is shown in there once it is asked for.
+fn commands(browser: &Chromium, within: &str) -> Vec<String> {
+    browser.eval(&format!("document.querySelector('{within} .commands summary').click()"));
+    let all =
+        format!("[...document.querySelectorAll('{within} .commands code')].map(one => one.innerText).join('\\n')");
+    browser.text(&all).lines().map(str::to_owned).collect()
+}
+
 #[test]
 fn a_file_is_shared_with_a_password_and_another_person_downloads_it() {
     let world = World::of(&["alice"]);
@@ -62,6 +71,7 @@ fn a_file_is_shared_with_a_password_and_another_person_downloads_it() {
     alice.type_in("open sesame");
     press(&alice, "Make the link");
     let path = made(&alice);
+    let told = commands(&alice, "dialog");
     pictures(&alice, "share-made");
     press(&alice, "Done");
     is_clean(&alice, &daemon);
@@ -78,7 +88,21 @@ fn a_file_is_shared_with_a_password_and_another_person_downloads_it() {
     visitor.type_in("open sesame");
     visitor.press("Enter");
     visitor.wait("document.querySelector('h1')?.textContent === 'holiday plans.txt'");
+    assert_eq!(commands(&visitor, "main"), told);
     pictures(&visitor, "link-file");
+    // Typed as they stand they fetch it.
+    let [sealift, curl] = &told[..] else { panic!("{told:?}") };
+    let sealift =
+        format!("{} --password-stdin {}", env!("CARGO_BIN_EXE_sealift"), sealift.strip_prefix("sealift ").unwrap());
+    for command in [sealift, curl.replace("PASSWORD", "open sesame")] {
+        let place = tempfile::tempdir().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command]).current_dir(&place).env("SEALIFT_CONFIG_DIR", place.path().join("config"));
+        let done = end_of(shell, "open sesame");
+        assert!(done.status.success(), "{command}: {done:?}");
+        let fetched = fs::read_to_string(place.path().join("holiday plans.txt")).unwrap();
+        assert_eq!(fetched, "the plans\n".repeat(100), "{command}");
+    }
     let text = visitor.text("fetch(document.querySelector('a.main').href).then(answer => answer.text())");
     assert_eq!(text, "the plans\n".repeat(100));
     assert!(!visitor.text("document.body.innerText").contains("alice"));

@@ -143,6 +143,24 @@ fn many_names_that_are_taken_are_decided_on_at_once_and_what_is_replaced_goes_wh
     all("keep");
     browser.wait("document.querySelector('#uploads').hidden");
     assert_eq!(fs::read_to_string(world.home("team/1.txt")).unwrap(), "old");
+    // Beside what is there each gets the first number that is free, all of them or one.
+    fs::write(world.home("team/1-2.txt"), "taken too").unwrap();
+    browser.drop_on(&paths[..2]);
+    browser.wait(&format!("{HEAD} === '0 of 2 uploaded, 2 not'"));
+    assert_eq!(browser.text("document.querySelector('#uploads .both').innerText"), "Keep both of all 2");
+    all("both");
+    browser.wait(&format!("{HEAD} === '2 files uploaded'"));
+    browser.drop_on(&paths[2..3]);
+    browser.wait(&format!("{HEAD} === '0 of 1 uploaded, 1 not'"));
+    browser.eval(
+        "[...document.querySelectorAll('#uploads li button')].find(one => one.innerText === 'Keep both').click()",
+    );
+    browser.wait(&format!("{HEAD} === '1 file uploaded'"));
+    let team = |name: &str| fs::read(world.home("team").join(name)).unwrap();
+    for (n, (name, beside)) in [("1.txt", "1-3.txt"), ("2.txt", "2-2.txt"), ("3.txt", "3-2.txt")].iter().enumerate() {
+        assert!(team(name) == b"old" && team(beside) == noise(100 + n), "{beside}");
+    }
+    assert_eq!(team("1-2.txt"), b"taken too");
     browser.drop_on(&paths[..1]);
     browser.wait(&format!("{HEAD} === '0 of 1 uploaded, 1 not'"));
     assert_eq!(browser.eval("document.querySelector('#uploads .replace').hidden"), true, "its own button is enough");

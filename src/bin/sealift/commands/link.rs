@@ -8,12 +8,12 @@ use sealift::byte_size::parse_size;
 use sealift::client::{LinkExpiry, LinkInbox, LinkUrl, NewLink, ServerLink, Target};
 use sealift::escape::for_people;
 use sealift::files::RelPath;
+use sealift::link_commands::{curl_get, curl_put};
 use sealift::readable::{rfc3339, shell_word};
 use sealift::secret::Secret;
 use sealift::table::Table;
 use sealift::{Client, Error, Kind};
 
-use crate::commands::by_link;
 use crate::commands::login::named_login;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
@@ -244,7 +244,7 @@ async fn make_there(
         // Not for the shell that this one may have been made in: others type it. The URL stands above, and in no log of errors.
         match args.drop {
             true => {
-                let curl = by_link::curl_put(&pins_of_curl, has_password);
+                let curl = curl_put(&pins_of_curl, has_password);
                 ctx.out.note("With Sealift they send a file like this:\n  sealift put FILE 'URL'");
                 ctx.out.note(&format!("And with curl:\n  {curl} 'URL'"));
             }
@@ -254,7 +254,7 @@ async fn make_there(
         // who have no Sealift a person thinks who has just made one.
         let is_wanted = args.max_downloads.is_some() || ctx.out.stderr_is_terminal;
         if is_wanted && made.kind == "file" {
-            let curl = by_link::curl_get(&pins_of_curl, has_password);
+            let curl = curl_get(&pins_of_curl, has_password);
             ctx.out.note(&format!("And with curl:\n  {curl} 'URL'"));
         }
         if is_this_machine(&login.server.host) {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use sealift::client::LinkUrl;
 use sealift::files::RelPath;
+use sealift::link_commands::curl_put;
 use sealift::{Error, Kind};
 
 use super::by_link;
@@ -116,7 +117,7 @@ fn refused(local: &OsString) -> Option<Failure> {
 
 /// How curl sends a file by this link. What the link gives to whoever has it is not repeated.
 fn with_curl(link: &LinkUrl) -> String {
-    let curl = by_link::curl_put(&link.pins, false);
+    let curl = curl_put(&link.pins, false);
     let checks = if !link.pins.is_empty() { ", and checks the server's key by that" } else { "" };
     format!("The server is too old for this: `{curl} 'LINK'` sends one{checks}.")
 }

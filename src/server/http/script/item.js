@@ -7,6 +7,12 @@ const KEPT = "sealift-uploads";
 // What an upload that was cut off leaves on the server is whole blocks of this size.
 const BLOCK = 16 * 1024 * 1024;
 
+// The most numbers that are tried for a name beside one that is taken, and letters of an ending with its dot.
+const NUMBERS = 1000;
+const ENDING = 10;
+
+const encoded = (path) => path.split("/").map(encodeURIComponent).join("/");
+
 // A request that moves nothing for so long is taken for lost, in milliseconds: a line that went silently (a wireless network, a laptop
 // that slept) is not told of by the system for a quarter of an hour. The answer to a whole body may take longer: the last of it may
 // still be on its way, and it is hashed and written to the disk.
@@ -91,7 +97,7 @@ export const kept = {
 export class Item {
   // Up to `small` bytes go in one request.
   constructor(file, url, shown, small) {
-    Object.assign(this, { file, url, shown, small, sent: 0, state: "waiting", why: "", replace: false, request: null, batch: 0 });
+    Object.assign(this, { file, shown, small, sent: 0, state: "waiting", why: "", replace: false, request: null, batch: 0 });
     // Called when it is over, and when it is to stop waiting for the line.
     Object.assign(this, { over: null, wake: null });
     // What is there has no byte: of that nothing is kept when it is replaced.
@@ -100,8 +106,28 @@ export class Item {
     this.at = null;
     // It is being compared with what is there; it was there before anything of it was sent; some of it may have come.
     Object.assign(this, { isComparing: false, wasHere: false, mayHaveCome: false });
+    // What it was chosen as. Beside what has that name it is called so with a number, the first that is free.
+    Object.assign(this, { chosen: shown, number: 1, isBeside: false });
+    this.goesTo(url);
+  }
+
+  goesTo(url) {
+    this.url = url;
     // What is kept of it is found by this. That it is of this very file is not known by it.
-    this.key = `${url} ${file.size} ${file.lastModified}`;
+    this.key = `${url} ${this.file.size} ${this.file.lastModified}`;
+  }
+
+  // The next number before the ending, as links that files are put in by have it.
+  takeNumber() {
+    kept.set(this.key, null);
+    this.number += 1;
+    const at = this.chosen.lastIndexOf("/") + 1;
+    const [folder, name] = [this.chosen.slice(0, at), this.chosen.slice(at)];
+    const dot = name.lastIndexOf(".");
+    const end = dot > 0 && name.length - dot <= ENDING ? name.slice(dot) : "";
+    const base = this.url.slice(0, this.url.length - encoded(this.shown).length);
+    this.shown = `${folder}${name.slice(0, name.length - end.length)}-${this.number}${end}`;
+    this.goesTo(base + encoded(this.shown));
   }
 
   get isFolder() { return false; }
@@ -136,6 +162,7 @@ export class Item {
       }
       if (this.isOver) break;
       if (answer.status >= 200 && answer.status < 300) this.end("done");
+      else if (answer.status === 412 && this.isBeside && this.number < NUMBERS) this.takeNumber();
       else if (answer.status === 412) this.end("taken", "A file of this name is here already.");
       else if (answer.status === 401) {
         this.state = "login";
@@ -270,8 +297,9 @@ export class Item {
     if (at) send("DELETE", at, {});
   }
 
-  again(replace) {
-    this.replace = replace;
+  again(replace, isBeside = false) {
+    Object.assign(this, { replace, isBeside });
+    if (isBeside && this.state === "taken") this.takeNumber();
     this.sent = 0;
     this.wasHere = false;
     this.state = "waiting";

@@ -118,8 +118,10 @@ export function panel({ make, fateOf = null, loggedOut = "You have been logged o
     $(".replace").textContent = `Replace all ${taken.length}`;
     $(".again").hidden = busy || lost.length < 2;
     $(".again").textContent = `Try all ${lost.length} again`;
+    $(".both").hidden = taken.length < 2;
+    $(".both").textContent = `Keep both of all ${taken.length}`;
     $(".keep").hidden = taken.length < 2;
-    $(".keep").textContent = `Keep all ${taken.length}`;
+    $(".keep").textContent = `Skip all ${taken.length}`;
     // Those that move and those that need a decision; whatever is done is in the list of the folder.
     const told = uploads.items.filter((item) => item.state === "running" || item.state === "failed" || item.state === "taken" || item.state === "lost");
     const list = $("ul");
@@ -129,9 +131,11 @@ export function panel({ make, fateOf = null, loggedOut = "You have been logged o
         const far = item.file.size ? `${Math.floor((100 * item.sent) / item.file.size)} %` : "";
         line.append(el("span", { className: "far" }, item.isComparing ? `comparing… ${far}` : far));
       } else {
-        const again = (text, replace) => el("button", { type: "button", onclick: () => uploads.again(item, replace) }, text);
+        const button = (text, onclick) => el("button", { type: "button", onclick }, text);
+        const again = (text, replace) => button(text, () => uploads.again(item, replace));
+        const decide = () => [...(fateOf ? [again("Replace it", true)] : []), button("Keep both", () => uploads.beside(item))];
         const why = item.state === "taken" && isTold ? `${item.why} ${fateOf([item])}` : item.why;
-        line.append(el("span", { className: "why" }, why), item.state === "taken" ? (fateOf ? again("Replace it", true) : "") : again("Try again", item.replace));
+        line.append(el("span", { className: "why" }, why), ...(item.state === "taken" ? decide() : [again("Try again", item.replace)]));
       }
       return line;
     }));
@@ -141,6 +145,7 @@ export function panel({ make, fateOf = null, loggedOut = "You have been logged o
   }
 
   $(".replace").addEventListener("click", () => uploads.replaceAll());
+  $(".both").addEventListener("click", () => uploads.besideAll());
   $(".again").addEventListener("click", () => uploads.failedAgain());
   $(".keep").addEventListener("click", () => uploads.keepAll());
   $(".stop").addEventListener("click", () => uploads.stop());

@@ -86,10 +86,18 @@ function shared(dialog, made) {
     el("h2", { id: "sharing" }, "The link"),
     el("p", {}, `Whoever has it can ${made.kind === "drop" ? "put files there, and see nothing," : "read it"} `, ...until, "."),
     el("label", { htmlFor: "made" }, "It is shown this once"), input,
+    ...commands(made.commands),
     el("div", { className: "buttons" },
       el("a", { className: "button", href: "/.sealift-web/links" }, "Your links"),
       el("button", { type: "submit" }, "Done"),
       el("button", { type: "button", className: "main", onclick: copy }, "Copy"))));
   input.focus();
   input.select();
+}
+
+// The same without a browser; a click selects one.
+function commands(all = []) {
+  if (all.length === 0) return [];
+  const shown = all.map((text) => el("p", { className: "card url" }, el("code", {}, text)));
+  return [el("details", { className: "commands" }, el("summary", {}, "In a terminal"), ...shown)];
 }

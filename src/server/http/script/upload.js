@@ -120,15 +120,17 @@ export class Uploads {
 
   again(item, replace) { this.allAgain([item], replace); }
 
+  beside(item) { this.allAgain([item], false, true); }
+
   // Only what is in the list and was not done: what is pressed twice, or shown a moment longer than it is so, is sent once.
-  allAgain(pressed, replace) {
+  allAgain(pressed, replace, isBeside = false) {
     const here = new Set(this.items);
     const items = pressed.filter((item) => here.has(item) && (item.state === "failed" || item.state === "taken"));
     if (items.length === 0) return;
     const isAfterAll = this.open.size === 0 && items.some((item) => item.batch !== this.batch);
     if (isAfterAll) this.begin();
     for (const item of items) {
-      item.again(replace);
+      item.again(replace, isBeside);
       this.put(item);
     }
     this.next();
@@ -141,10 +143,12 @@ export class Uploads {
   failed() { return this.items.filter((item) => item.state === "failed"); }
 
   failedAgain() {
-    for (const item of this.failed()) this.allAgain([item], item.replace);
+    for (const item of this.failed()) this.allAgain([item], item.replace, item.isBeside);
   }
 
   replaceAll() { this.allAgain(this.taken(), true); }
+
+  besideAll() { this.allAgain(this.taken(), false, true); }
 
   // What is there stays.
   keepAll() { this.items = this.items.filter((item) => item.state !== "taken"); this.changed(); }
