@@ -11,7 +11,7 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt, pin
 
 use super::lane::{Doing, Lane, Machine, Waiting};
 use super::source::Source;
-use super::throttle::{Course, Held, Throttle};
+use super::throttle::{Course, HeldBack, Throttle};
 use super::turns::Turns;
 use crate::budget::Account;
 use crate::buffers::Buffer;
@@ -140,7 +140,7 @@ struct Moved {
     /// Something is written and the client has not taken it yet.
     sending: AtomicBool,
     /// How long we did not let it move.
-    held: Held,
+    held: HeldBack,
 }
 
 impl Moved {

@@ -47,7 +47,7 @@ struct Line {
 
 /// For how long a connection was held back, so that nobody takes it for one whose client stalls.
 #[derive(Debug, Default)]
-pub struct Held(Mutex<Spans>);
+pub struct HeldBack(Mutex<Spans>);
 
 /// Times that may overlap: all that are over, and the last one.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ struct Spans {
     last: Option<(Instant, Instant)>,
 }
 
-impl Held {
+impl HeldBack {
     /// In all so far.
     pub fn so_far(&self) -> Duration {
         let spans = self.lock();
@@ -145,7 +145,7 @@ impl Throttle {
     }
 
     /// [`Throttle::charge`], and waits until that is paid for.
-    pub async fn pay(self: &Arc<Self>, course: Course, bytes: usize, held: &Held) {
+    pub async fn pay(self: &Arc<Self>, course: Course, bytes: usize, held: &HeldBack) {
         self.charge(course, bytes).paid(held).await;
     }
 }
@@ -163,7 +163,7 @@ pub struct Debt(Option<(Arc<Throttle>, Course, u64)>);
 
 impl Debt {
     /// Waits until they are paid for, or there is no bound any more.
-    pub async fn paid(self, held: &Held) {
+    pub async fn paid(self, held: &HeldBack) {
         let Some((throttle, course, place)) = self.0 else { return };
         let way = throttle.way(course);
         loop {
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn times_that_overlap_count_once_and_none_counts_beyond_now() {
-        let (held, now) = (Held::default(), Instant::now());
+        let (held, now) = (HeldBack::default(), Instant::now());
         let ago = |ms| now.checked_sub(Duration::from_millis(ms)).unwrap();
         held.until(ago(900), ago(700));
         held.until(ago(800), ago(600));
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn without_a_bound_nobody_waits_and_one_that_is_lifted_lets_those_go_who_do() {
-        let (throttle, held) = (Arc::new(Throttle::default()), Held::default());
+        let (throttle, held) = (Arc::new(Throttle::default()), HeldBack::default());
         async_std::task::block_on(throttle.pay(Course::Down, usize::MAX, &held));
         throttle.set(Some(1), None);
         async_std::task::block_on(throttle.pay(Course::Up, usize::MAX, &held));

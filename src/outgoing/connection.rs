@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 
 use super::wire::{Sending, Socket, Wire};
-use super::{Broken, Origin, Place, Request, patience};
+use super::{Broken, Origin, OriginAddress, Request, patience};
 use crate::limits;
 use crate::machine::turns::block_in_place;
 use crate::tls::OutgoingTls;
@@ -66,14 +66,18 @@ async fn alongside<T>(driver: &mut Driver, work: impl Future<Output = T>) -> T {
     .await
 }
 
-/// The same, for so long at most.
+/// Waits for this while the connection moves, for so long at most.
 fn within<T>(most: Duration, driver: &mut Driver, work: impl Future<Output = T>) -> Result<T, String> {
     let late = |_| format!("no answer within {} s", most.as_secs());
     block_on(timeout(most, alongside(driver, work))).map_err(late)
 }
 
 impl Connection {
-    pub(super) fn open(address: SocketAddr, tls: Option<&OutgoingTls>, place: &Place) -> Result<Connection, String> {
+    pub(super) fn open(
+        address: SocketAddr,
+        tls: Option<&OutgoingTls>,
+        place: &OriginAddress,
+    ) -> Result<Connection, String> {
         let opening = async {
             let socket = Socket::connect(address).await.map_err(|err| err.to_string())?;
             let wire = match tls {
@@ -125,7 +129,7 @@ impl Connection {
 }
 
 impl Answer {
-    /// The same, of a request that was sent before.
+    /// This answer, of a request that was sent before.
     pub(super) fn sent_again(self, is_sent_again: bool) -> Answer {
         Answer { is_sent_again, ..self }
     }

@@ -22,7 +22,7 @@ use bytes::Bytes;
 
 pub(crate) use self::connection::Answer;
 use self::connection::Connection;
-pub(crate) use self::place::Place;
+pub(crate) use self::place::OriginAddress;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::turns::block_in_place;
@@ -68,7 +68,7 @@ pub(crate) struct Broken(pub(crate) String);
 
 /// A server elsewhere, with the connections to it that wait to be used again.
 pub(crate) struct Origin {
-    place: Place,
+    place: OriginAddress,
     addresses: Mutex<Vec<SocketAddr>>,
     tls: Option<OutgoingTls>,
     idle: Mutex<Vec<(Instant, Connection)>>,
@@ -80,7 +80,7 @@ impl Origin {
     ///
     /// # Errors
     /// That the name has no address, or the authorities cannot be read.
-    pub(crate) fn new(place: Place, roots: Option<&CaRoots>) -> Result<Origin> {
+    pub(crate) fn new(place: OriginAddress, roots: Option<&CaRoots>) -> Result<Origin> {
         let tls = match (place.tls, roots) {
             (false, _) => None,
             (true, Some(roots)) => Some(OutgoingTls::new(roots)?),
@@ -91,7 +91,7 @@ impl Origin {
     }
 
     /// Where it is.
-    pub(crate) fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &OriginAddress {
         &self.place
     }
 
@@ -163,7 +163,7 @@ impl Origin {
     }
 }
 
-fn look_up(place: &Place) -> Result<Vec<SocketAddr>> {
+fn look_up(place: &OriginAddress) -> Result<Vec<SocketAddr>> {
     let found = (place.host.as_str(), place.port).to_socket_addrs().map(Iterator::collect);
     let none = |err: io::Error| Error::network(format!("{place}: its name is not found"), err);
     found.map_err(none).and_then(|addresses: Vec<SocketAddr>| match addresses.is_empty() {

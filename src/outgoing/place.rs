@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// Scheme, host and port of a server, as `http://host:port` or `https://host` says them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct OriginAddress {
     /// Whether TLS is spoken.
     pub tls: bool,
     /// A name, or an address without brackets.
@@ -15,7 +15,7 @@ pub struct Place {
     pub port: u16,
 }
 
-impl Place {
+impl OriginAddress {
     /// What stands in the header `host`.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -37,16 +37,16 @@ const fn default_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for OriginAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
 }
 
-impl FromStr for Place {
+impl FromStr for OriginAddress {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Place, String> {
+    fn from_str(text: &str) -> Result<OriginAddress, String> {
         const FORM: &str = "write https://HOST or http://HOST:PORT, without a path";
         // What stands before an `@` may be a secret.
         let bad =
@@ -71,7 +71,7 @@ impl FromStr for Place {
         if host.is_empty() || port == 0 || !host.bytes().all(is_plain) {
             return Err(bad());
         }
-        Ok(Place { tls, host: host.to_owned(), port })
+        Ok(OriginAddress { tls, host: host.to_owned(), port })
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_place_is_a_scheme_a_host_and_a_port_and_nothing_else() {
-        let place = |text: &str| text.parse::<Place>().map(|place| (place.tls, place.authority(), place.port));
+        let place = |text: &str| text.parse::<OriginAddress>().map(|place| (place.tls, place.authority(), place.port));
         assert_eq!(
             place("https://s3.eu-west-1.amazonaws.com").unwrap(),
             (true, "s3.eu-west-1.amazonaws.com".into(), 443)
@@ -107,7 +107,7 @@ mod tests {
             ("http://8.8.8.8", false),
             ("http://host", false),
         ] {
-            assert_eq!(text.parse::<Place>().unwrap().is_near(), near, "{text}");
+            assert_eq!(text.parse::<OriginAddress>().unwrap().is_near(), near, "{text}");
         }
     }
 }

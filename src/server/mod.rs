@@ -41,7 +41,7 @@ pub use self::desk::registry::SessionId;
 use self::desk::registry::{KeptIn, Registry, Surroundings};
 pub use self::desk::session_request::SessionRequest;
 use self::desk::staged_uploads::StagedUploads;
-use self::desk::state::State;
+use self::desk::state::OccupiedState;
 use self::desk::tokens::Tokens;
 use self::desk::unkept::Unkept;
 pub use self::desk::users_file_trouble::{UsersFileTrouble, users_file_trouble};
@@ -94,7 +94,7 @@ struct Shared {
     /// The shared folders that sessions have open.
     leases: Arc<Leases>,
     /// Held as long as the server lives.
-    state: Option<State>,
+    state: Option<OccupiedState>,
     registry: Arc<Registry>,
     admission: Arc<Admission>,
     tokens: Arc<Tokens>,
@@ -225,8 +225,8 @@ impl Server {
         Server::prepare(options, listeners)
     }
 
-    /// The same with sockets that listen already, whatever `options.listen` says. Starts no thread, so that a program
-    /// can give up its rights between the two and after the second.
+    /// Reads the users and opens the homes' place for sockets that listen already, whatever `options.listen` says. Starts no thread, so
+    /// that a program can give up its rights between the two and after the second.
     ///
     /// # Errors
     /// As [`Server::bind`].
@@ -246,7 +246,7 @@ impl Server {
             }
         };
         let among = options.node.as_ref().zip(folder.as_deref());
-        let state = options.state.as_deref().map(|path| State::open(path, among)).transpose()?;
+        let state = options.state.as_deref().map(|path| OccupiedState::open(path, among)).transpose()?;
         let mut apart = options.apart;
         apart.extend(options.state.iter().map(|state| Own::new("the server's own state", state)));
         apart.extend(data.iter().map(|data| Own::new("the data folder", data)));
@@ -256,7 +256,7 @@ impl Server {
         if let Some(folder) = &folder {
             folder.keep_apart(apart.clone());
         }
-        let users = Arc::new(CurrentUsers::load(options.users, state.as_ref().map(State::folder))?);
+        let users = Arc::new(CurrentUsers::load(options.users, state.as_ref().map(OccupiedState::folder))?);
         let reach = Reach::apart_from(apart);
         users.bound(match options.is_confined {
             true => reach.confined(&users.latest(), &options.roots),

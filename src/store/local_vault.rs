@@ -14,7 +14,7 @@ use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
 use super::occupancy::{self, NodeName, Occupancy};
-use super::{FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree};
+use super::{FileSystems, Limits, LocalOptions, LocalStore, PlaceInTree, Root, Share, Staging, Tree};
 use crate::apart::Own;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, HomeTerms, Location, NodePlace, Owner, RelPath, Store, Swept, Vault};
@@ -66,7 +66,7 @@ impl LocalVault {
         Self::open_as(data, durability, None)
     }
 
-    /// The same for one of several servers of this directory, each on a machine of its own or not: this one has that name among them.
+    /// Opens the data directory for one of several servers of it, each on a machine of its own or not: this one has that name among them.
     ///
     /// # Errors
     /// Also [`Kind::Busy`] if another one has the name; [`Kind::Io`] where the file system does not do what that takes, naming it.
@@ -173,8 +173,11 @@ impl LocalVault {
             kept => kept,
         };
         let anew = self::elsewhere::place(&self.path, &self.apart, path, self.is_shared);
-        let place =
-            Place { tree: self.tree_elsewhere(&there, path)?, elsewhere: Some(Arc::new(anew)), ..Place::default() };
+        let place = PlaceInTree {
+            tree: self.tree_elsewhere(&there, path)?,
+            elsewhere: Some(Arc::new(anew)),
+            ..PlaceInTree::default()
+        };
         let root = Arc::new(Root::within(&there, place)?);
         let mut elsewhere = self.elsewhere.lock();
         elsewhere.retain(|_, root| root.strong_count() > 0);
@@ -222,7 +225,7 @@ impl LocalVault {
 
     /// Where this home is, in a tree that all sessions share whose homes are, or are in, the same folder of the data
     /// directory.
-    fn place_of(&self, home: &str) -> Result<Place> {
+    fn place_of(&self, home: &str) -> Result<PlaceInTree> {
         // A home may be a link to another.
         let folder = homes::path_of(&self.root, home).map_err(|err| Error::file("your home folder", err))?;
         let top = PathBuf::from_iter(Path::new(OsStr::from_bytes(&folder)).components().next());
@@ -233,7 +236,7 @@ impl LocalVault {
             None => Arc::new(self.tree(top.as_os_str().as_bytes())),
         };
         trees.insert(top, Arc::downgrade(&tree));
-        Ok(Place { tree, start: Some(Arc::clone(&self.root)), folder, elsewhere: None })
+        Ok(PlaceInTree { tree, start: Some(Arc::clone(&self.root)), folder, elsewhere: None })
     }
 
     fn directory(&self, home: &str, called: &str) -> Result<Dir> {

@@ -32,7 +32,7 @@ pub use covered::Covered;
 pub use inbox::Inbox;
 pub use joined::{JoinedStore, Lease, Mount, Unusable, WeakLease};
 pub use local::{
-    Capabilities, Elsewhere, FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree,
+    Capabilities, Elsewhere, FileSystems, Limits, LocalOptions, LocalStore, PlaceInTree, Root, Share, Staging, Tree,
     TreeLock, Trial,
 };
 #[cfg(feature = "server")]

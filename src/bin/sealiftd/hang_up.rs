@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::in_force::InForce;
 use crate::node_args::NodeArgs;
 use crate::output::tell;
-use crate::serving::{Held, Named};
+use crate::serving::{Named, RunningServer};
 
 /// Has it read its files again.
 ///
@@ -26,7 +26,7 @@ pub fn ask(places: &Places, nodes: &NodeArgs) -> Result<(), Failure> {
              admin@HOST` reaches one elsewhere.",
         )
     };
-    let held = Held::of_process(places, nodes)?.ok_or_else(absent)?;
+    let held = RunningServer::of_process(places, nodes)?.ok_or_else(absent)?;
     let Some(Named { number, numbering, hangup_ends }) = held.process.clone() else {
         let text = "the server that runs here does not say which process it is: it is of an earlier version";
         return Err(Failure::from(Error::new(Kind::NotFound, text)).hint("Send it SIGHUP: kill -HUP PROCESS"));

@@ -9,7 +9,7 @@ use sealift::server::users_file_trouble;
 
 use crate::args::Places;
 use crate::output::complain;
-use crate::serving::Held;
+use crate::serving::RunningServer;
 
 /// Whom a change of a file of the server's reaches, as far as its places tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +35,12 @@ impl Reach {
         Reach::by(places, |held| held.goes_by_certs(&places.certs))
     }
 
-    fn by(places: &Places, goes_by_it: impl Fn(&Held) -> bool) -> Reach {
+    fn by(places: &Places, goes_by_it: impl Fn(&RunningServer) -> bool) -> Reach {
         // Whoever names the users file alone may mean that of the folder it is in.
         let beside = places.users.with_file_name("server_state");
-        let found: Vec<_> = [places.state(), beside].iter().map(|state| Held::in_folder(state)).collect();
+        let found: Vec<_> = [places.state(), beside].iter().map(|state| RunningServer::in_folder(state)).collect();
         let is_hidden = found.iter().any(Result::is_err) || StateFolder::as_it_is(&places.state()).was_shared();
-        let held: Vec<Held> = found.into_iter().flatten().flatten().collect();
+        let held: Vec<RunningServer> = found.into_iter().flatten().flatten().collect();
         match () {
             () if held.iter().any(goes_by_it) => Reach::Server,
             () if !held.is_empty() && !is_hidden => Reach::Other,

@@ -20,7 +20,7 @@ use crate::new_home;
 use crate::output::{complain, line_width, say, shell_word};
 use crate::port_file;
 use crate::process;
-use crate::serving::Held;
+use crate::serving::RunningServer;
 use crate::usage;
 use crate::user;
 use crate::user_args::{Groups, Quota, parse_groups, parse_quota};
@@ -99,7 +99,7 @@ impl Invite {
     /// The port that people find the server on: the one that a server of these places listens on that runs; else the one of its
     /// settings, if they tell.
     fn port(&self, places: &Places) -> Option<u16> {
-        let running = || Held::any(places).and_then(|held| held.port());
+        let running = || RunningServer::any(places).and_then(|held| held.port());
         // One that was killed has left its file behind.
         let file = self.port_file.as_deref().filter(|_| users_file_trouble(&places.data).is_some());
         file.and_then(port_file::port_in).or_else(running).or_else(|| self.port_of_settings())

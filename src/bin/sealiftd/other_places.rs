@@ -11,7 +11,7 @@ use crate::args::Places;
 use crate::failure::Failure;
 use crate::obstacle::absolute;
 use crate::output::{complain, shell_word, tell};
-use crate::serving::Held;
+use crate::serving::RunningServer;
 use crate::settings;
 
 /// Where the packages and the unit have a server keep its files.
@@ -78,7 +78,7 @@ fn running(processes: &Path) -> Vec<PathBuf> {
         let is_one = fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim_end() == "sealiftd");
         let folder = fs::read_link(process.join("cwd")).ok().filter(|_| is_one)?;
         // Other commands are called so, too.
-        let serves = || Held::in_folder(&folder.join("server_state")).is_ok_and(|held| !held.is_empty());
+        let serves = || RunningServer::in_folder(&folder.join("server_state")).is_ok_and(|held| !held.is_empty());
         (folder.join(settings::USUAL).exists() || serves()).then_some(folder)
     };
     let mut folders: Vec<PathBuf> =

@@ -115,7 +115,7 @@ pub struct Named {
 }
 
 /// What a running server of these places says that it holds.
-pub struct Held {
+pub struct RunningServer {
     /// The file that says so.
     pub path: PathBuf,
     /// Whose that is.
@@ -129,34 +129,34 @@ pub struct Held {
     certs: Option<String>,
 }
 
-impl Held {
+impl RunningServer {
     /// What it says; none if none runs here, or it says nothing that this account may read.
-    pub fn here(places: &Places, nodes: &NodeArgs) -> Option<Held> {
-        Held::at(&path(places, nodes).ok()?).ok().flatten()
+    pub fn here(places: &Places, nodes: &NodeArgs) -> Option<RunningServer> {
+        RunningServer::at(&path(places, nodes).ok()?).ok().flatten()
     }
 
-    /// The same for who wants to reach that process; none if none runs here.
+    /// What the process says that whoever asks wants to reach; none if none runs here.
     ///
     /// # Errors
     /// That there is no such name of a node, or this account may not read what it says.
-    pub fn of_process(places: &Places, nodes: &NodeArgs) -> Result<Option<Held>, Failure> {
+    pub fn of_process(places: &Places, nodes: &NodeArgs) -> Result<Option<RunningServer>, Failure> {
         let path = path(places, nodes)?;
-        match Held::at(&path) {
+        match RunningServer::at(&path) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
             held => Ok(held.map_err(|err| sealift::Error::file(path.display(), err))?),
         }
     }
 
-    /// The same of the server that has these places for itself, else of one of those that share them.
-    pub fn any(places: &Places) -> Option<Held> {
-        Held::in_folder(&places.state()).ok()?.into_iter().next()
+    /// What the server says that has these places for itself, else one of those that share them.
+    pub fn any(places: &Places) -> Option<RunningServer> {
+        RunningServer::in_folder(&places.state()).ok()?.into_iter().next()
     }
 
-    /// The same of all servers that have this folder of state: first of the one that has it for itself.
+    /// What all servers say that have this folder of state: first the one that has it for itself.
     ///
     /// # Errors
     /// That this account may not look there.
-    pub fn in_folder(state: &Path) -> io::Result<Vec<Held>> {
+    pub fn in_folder(state: &Path) -> io::Result<Vec<RunningServer>> {
         let entries = match fs::read_dir(state) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
@@ -168,7 +168,7 @@ impl Held {
         };
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_one).collect();
         paths.sort();
-        Ok(paths.iter().filter_map(|path| Held::at(path).ok().flatten()).collect())
+        Ok(paths.iter().filter_map(|path| RunningServer::at(path).ok().flatten()).collect())
     }
 
     /// Whether it goes by this users file. One of an earlier version does not say so, and has mostly that of its place.
@@ -176,7 +176,7 @@ impl Held {
         self.users.is_none() || self.users == mark_of(users)
     }
 
-    /// The same of the folder of its keys.
+    /// Whether it goes by this folder of keys. One of an earlier version does not say so, and has mostly that of its place.
     pub fn goes_by_certs(&self, certs: &Path) -> bool {
         self.certs.is_none() || self.certs == mark_of(certs)
     }
@@ -196,14 +196,14 @@ impl Held {
         self.listens.iter().min_by_key(|address| address.ip().is_loopback()).map(SocketAddr::port)
     }
 
-    fn at(path: &Path) -> io::Result<Option<Held>> {
+    fn at(path: &Path) -> io::Result<Option<RunningServer>> {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
-        let held = Held::read(path.to_owned(), options.open(path)?)?;
-        Ok(Some(held).filter(Held::is_held))
+        let held = RunningServer::read(path.to_owned(), options.open(path)?)?;
+        Ok(Some(held).filter(RunningServer::is_held))
     }
 
-    fn read(path: PathBuf, file: File) -> io::Result<Held> {
+    fn read(path: PathBuf, file: File) -> io::Result<RunningServer> {
         let mut text = String::new();
         (&file).take(limits::STATE_FILE_MAX).read_to_string(&mut text)?;
         let listens = text.lines().filter_map(|line| line.strip_prefix(LISTEN)?.parse().ok()).collect();
@@ -216,7 +216,7 @@ impl Held {
         let after = |start: &str| text.lines().find_map(|line| line.strip_prefix(start)).map(str::to_owned);
         let (users, certs) = (after(USERS), after(CERTS));
         let owner = file.metadata()?.uid();
-        Ok(Held { path, owner, process, file, listens, metrics, users, certs })
+        Ok(RunningServer { path, owner, process, file, listens, metrics, users, certs })
     }
 
     /// Whether it is what keeps others from this address.
@@ -237,7 +237,7 @@ impl Held {
 /// What stands for this server in a command that is shown, as a target of the client: the port is told where it is another than the
 /// client takes by itself.
 pub fn host_shown(places: &Places) -> String {
-    match Held::any(places).and_then(|held| held.port()) {
+    match RunningServer::any(places).and_then(|held| held.port()) {
         Some(port) if port != limits::PORT => format!("HOST:{port}"),
         _ => "HOST".to_owned(),
     }

@@ -91,9 +91,9 @@ pub struct Turns {
 struct State {
     light: FairQueue<Arc<dyn Turn>>,
     heavy: FairQueue<Arc<dyn Turn>>,
-    light_held: Held,
+    light_held: HeldPlaces,
     heavy_held: usize,
-    blocked: Held,
+    blocked: HeldPlaces,
     threads: usize,
     /// Threads that wait to be called.
     idle: usize,
@@ -103,12 +103,12 @@ struct State {
 
 /// Places that are held, and by whom.
 #[derive(Default)]
-struct Held {
+struct HeldPlaces {
     all: usize,
     by: HashMap<Network, usize>,
 }
 
-impl Held {
+impl HeldPlaces {
     /// Whether this network may hold one more of so many: it leaves at least as many free as it has.
     fn has_room_for(&self, network: &Network, of: usize) -> bool {
         self.by.get(network).copied().unwrap_or(0) < of.saturating_sub(self.all)
@@ -169,9 +169,9 @@ impl Turns {
         let state = State {
             light: FairQueue::new(),
             heavy: FairQueue::new(),
-            light_held: Held::default(),
+            light_held: HeldPlaces::default(),
             heavy_held: 0,
-            blocked: Held::default(),
+            blocked: HeldPlaces::default(),
             threads: 0,
             idle: 0,
             calls: 0,

@@ -36,12 +36,12 @@ pub struct Downloads {
 
 #[derive(Default)]
 struct Places {
-    places: Vec<Place>,
+    places: Vec<TakenPlace>,
     next: u64,
 }
 
 /// A place that is taken.
-struct Place {
+struct TakenPlace {
     number: u64,
     link: Arc<Link>,
     what: What,
@@ -179,7 +179,7 @@ impl Downloads {
 
     /// Whether this link has something for somebody there: a place that is free, or one of theirs that goes on.
     pub fn has_room(&self, links: &Links, link: &Link, origin: Origin) -> bool {
-        let is_theirs = |place: &Place| *place.link == *link && place.what.origin == origin;
+        let is_theirs = |place: &TakenPlace| *place.link == *link && place.what.origin == origin;
         links.has_room(link) || {
             let now = Instant::now();
             self.going().places.iter().any(|place| is_theirs(place) && (place.holders > 0 || place.is_open(now)))
@@ -204,7 +204,7 @@ impl Downloads {
     }
 }
 
-impl Place {
+impl TakenPlace {
     fn is_open(&self, now: Instant) -> bool {
         self.finished.is_none_or(|at| now.duration_since(at) < limits::LINK_RANGES_AFTER)
     }
@@ -214,7 +214,7 @@ impl Places {
     /// The place that a request for a part can share.
     fn shared(&mut self, link: &Link, what: &What, part: Part) -> Option<u64> {
         let Part::Range { length, .. } = part else { return None };
-        let is_it = |place: &&mut Place| *place.link == *link && place.what == *what && place.free >= length;
+        let is_it = |place: &&mut TakenPlace| *place.link == *link && place.what == *what && place.free >= length;
         let place = self.places.iter_mut().find(is_it)?;
         place.holders += 1;
         place.free -= length;
@@ -222,7 +222,7 @@ impl Places {
     }
 
     /// One of its requests is over. The place, if it is to be given back.
-    fn over(&mut self, number: u64, is_finished: bool) -> Option<Place> {
+    fn over(&mut self, number: u64, is_finished: bool) -> Option<TakenPlace> {
         let at = self.places.iter().position(|place| place.number == number)?;
         let place = self.places.get_mut(at)?;
         place.holders = place.holders.saturating_sub(1);
@@ -245,13 +245,13 @@ impl Places {
             Part::Range { length, of } => of.saturating_mul(2).saturating_sub(length),
             Part::Whole => 0,
         };
-        self.places.push(Place { number: self.next, link, what, holders: 1, finished: None, free });
+        self.places.push(TakenPlace { number: self.next, link, what, holders: 1, finished: None, free });
         self.next
     }
 }
 
 impl Counted {
-    /// The same, of which the last byte of the file is a part or not.
+    /// This place, for a request that fetches the last byte of the file or not.
     pub fn reaching_its_end(mut self, to_its_end: bool) -> Counted {
         self.to_its_end = to_its_end;
         self

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::inbox_room::InboxRoom;
 use super::op::Op;
 use super::outcome::{Begun, Outcome};
-use super::unfinished::{AtIt, GoneOn, Place, Unfinished, UploadKey};
+use super::unfinished::{AtIt, GoneOn, ParkingPlace, Unfinished, UploadKey};
 use super::{Desk, Earlier};
 use crate::auth::{InboxBounds, Link, LinkTo, Users};
 use crate::error::{Error, Kind, Result};
@@ -165,7 +165,7 @@ impl Desk {
     }
 
     /// Where what comes of this file is kept after a cut, if it is so.
-    fn place_for(&self, path: &RelPath, size: u64) -> Option<Box<dyn Place>> {
+    fn place_for(&self, path: &RelPath, size: u64) -> Option<Box<dyn ParkingPlace>> {
         let (sender, unfinished) = self.sender.as_ref().zip(self.resources.unfinished())?;
         let key = UploadKey::new(sender, path);
         let is_kept = size >= limits::LINK_UPLOAD_KEPT_MIN;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::current_users::CurrentUsers;
 use super::locks::claims::Claim;
-use super::locks::{Extent, Lock, LockToken, Locks, Place, Terms, Written};
+use super::locks::{Extent, Lock, LockToken, LockedPath, Locks, Terms, Written};
 use super::op::{Op, Writes};
 use super::outcome::{Begun, Outcome};
 use super::registry::Registry;
@@ -85,9 +85,9 @@ pub(super) fn take_place(
 }
 
 /// Where this is, whoever else has it in another place.
-fn place(principal: &Principal, path: &RelPath) -> Place {
+fn place(principal: &Principal, path: &RelPath) -> LockedPath {
     let (folder, path) = principal.grants().locate(path);
-    Place::new(&folder, &path)
+    LockedPath::new(&folder, &path)
 }
 
 impl Desk {
@@ -114,7 +114,7 @@ impl Desk {
         self.ticket().registry().locks()
     }
 
-    pub(super) fn place(&self, path: &RelPath) -> Place {
+    pub(super) fn place(&self, path: &RelPath) -> LockedPath {
         place(&self.principal, path)
     }
 
@@ -128,7 +128,7 @@ impl Desk {
         Ok(UnderWay { _place: Some(claim), _link: None })
     }
 
-    /// The same with the path of one that goes on in a later step.
+    /// This operation, which goes on in a later step, writes what is at its path from now on: whoever locks that meanwhile waits for it.
     ///
     /// # Errors
     /// [`Kind::Locked`].

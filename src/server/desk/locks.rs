@@ -79,24 +79,24 @@ pub struct Lock {
     /// The user who has it.
     pub user: String,
     /// What it is of, below the data folder.
-    pub place: Place,
+    pub place: LockedPath,
     /// How long it lasts yet.
     pub left: Duration,
 }
 
 /// A path below the data folder, or of a shared folder elsewhere: that of the home or folder, and that in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place(Vec<u8>);
+pub struct LockedPath(Vec<u8>);
 
-impl Place {
+impl LockedPath {
     /// This path in this home or shared folder, whoever has it.
-    pub fn new(folder: &Location, path: &RelPath) -> Place {
+    pub fn new(folder: &Location, path: &RelPath) -> LockedPath {
         let mut bytes = base(folder).to_vec();
         if !path.is_root() {
             bytes.push(b'/');
             bytes.extend_from_slice(path.as_bytes());
         }
-        Place(bytes)
+        LockedPath(bytes)
     }
 
     /// The path of it in this home or shared folder, if it is in there.
@@ -109,7 +109,7 @@ impl Place {
     }
 
     /// Whether it is in that folder, at any depth.
-    pub fn is_in(&self, folder: &Place) -> bool {
+    pub fn is_in(&self, folder: &LockedPath) -> bool {
         self.above().any(|above| above == folder.0)
     }
 
@@ -156,11 +156,11 @@ pub struct Locks {
 
 /// What one change writes.
 #[derive(Debug)]
-pub struct Written(Vec<(Place, Extent)>);
+pub struct Written(Vec<(LockedPath, Extent)>);
 
 impl Written {
     /// Whether a lock of this place stands against it.
-    fn is_under(&self, lock: &Place, deep: bool) -> bool {
+    fn is_under(&self, lock: &LockedPath, deep: bool) -> bool {
         let is_over = |place: &[u8]| {
             let inside = place.strip_prefix(lock.0.as_slice());
             inside.is_some_and(|inside| inside.is_empty() || deep && inside.starts_with(b"/"))
@@ -197,7 +197,7 @@ impl Entry {
             token: self.token,
             terms: self.terms.clone(),
             user: self.user.clone(),
-            place: Place(place.to_vec()),
+            place: LockedPath(place.to_vec()),
             left: self.until.saturating_duration_since(now),
         }
     }
@@ -210,7 +210,7 @@ impl Locks {
     /// # Errors
     /// [`Kind::Locked`] if there is one that does not go with it, [`Kind::TooMany`] if the user or all have as many as they may,
     /// [`Kind::Busy`] if something is being written there for longer than [`limits::CLAIMS_WAIT`].
-    pub fn take(&self, place: &Place, user: &str, terms: Terms, now: Instant) -> Result<Lock> {
+    pub fn take(&self, place: &LockedPath, user: &str, terms: Terms, now: Instant) -> Result<Lock> {
         let (token, deep) = self.keep_others_out(place, user, terms, now)?;
         let waited = self.written.wait(|written| written.is_under(place, deep), limits::CLAIMS_WAIT);
         let mut held = self.lock();
@@ -230,7 +230,7 @@ impl Locks {
         }
     }
 
-    fn keep_others_out(&self, place: &Place, user: &str, terms: Terms, now: Instant) -> Result<(LockToken, bool)> {
+    fn keep_others_out(&self, place: &LockedPath, user: &str, terms: Terms, now: Instant) -> Result<(LockToken, bool)> {
         let mut held = self.now(now);
         let goes_with = |entry: &Entry| entry.terms.scope == Scope::Shared && terms.scope == Scope::Shared;
         let mut found: Vec<&Entry> = over(&held, &place.0).map(|(_, entry)| entry).collect();
@@ -259,7 +259,7 @@ impl Locks {
     /// [`Kind::Locked`].
     pub fn claim(
         &self,
-        places: Vec<(Place, Extent)>,
+        places: Vec<(LockedPath, Extent)>,
         who: (&str, &[LockToken]),
         now: Instant,
     ) -> Result<Claim<Written>> {
@@ -275,7 +275,7 @@ impl Locks {
     /// [`Kind::Changed`] if there is none.
     pub fn renew(
         &self,
-        place: &Place,
+        place: &LockedPath,
         user: &str,
         presented: &[LockToken],
         lasts: Duration,
@@ -297,7 +297,7 @@ impl Locks {
     ///
     /// # Errors
     /// [`Kind::Changed`] if there is none, [`Kind::Denied`] if another user has it.
-    pub fn release(&self, place: &Place, user: &str, token: LockToken, now: Instant) -> Result<()> {
+    pub fn release(&self, place: &LockedPath, user: &str, token: LockToken, now: Instant) -> Result<()> {
         let mut held = self.now(now);
         let found = over(&held, &place.0).find(|(_, entry)| entry.token == token);
         let Some((at, entry)) = found.map(|(at, entry)| (at.to_vec(), entry)) else {
@@ -311,7 +311,7 @@ impl Locks {
     }
 
     /// The locks that are over this place.
-    pub fn over(&self, place: &Place, now: Instant) -> Vec<Lock> {
+    pub fn over(&self, place: &LockedPath, now: Instant) -> Vec<Lock> {
         if self.is_empty() {
             return Vec::new();
         }
@@ -326,7 +326,7 @@ impl Locks {
     /// [`Kind::Locked`].
     pub fn check(
         &self,
-        place: &Place,
+        place: &LockedPath,
         extent: Extent,
         (user, presented): (&str, &[LockToken]),
         now: Instant,
@@ -362,7 +362,7 @@ impl Locks {
 
     /// What was at this place is gone, and all that was in it: so are the locks of it, but for those that are being taken and wait for
     /// just that.
-    pub fn forget(&self, place: &Place) {
+    pub fn forget(&self, place: &LockedPath) {
         if self.is_empty() {
             return;
         }

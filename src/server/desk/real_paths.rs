@@ -2,7 +2,7 @@
 //! leads to it.
 
 use super::gate::{Demand, Extent};
-use super::locks::Place;
+use super::locks::LockedPath;
 use super::op::Op;
 use super::outcome::Outcome;
 use super::running::Running;
@@ -132,7 +132,7 @@ impl Desk {
     }
 
     /// Where what has this name lies on the server, which is a link maybe.
-    fn place_of_name(&self, path: &RelPath) -> Place {
+    fn place_of_name(&self, path: &RelPath) -> LockedPath {
         let above = path.parent().map(|parent| self.leads_to(&parent));
         let real = above.and_then(|above| above.join(path.file_name()?).ok());
         self.place(real.as_ref().unwrap_or(path))

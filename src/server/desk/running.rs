@@ -15,7 +15,7 @@ use super::locks::LockToken;
 use super::op::Op;
 use super::registry::Record;
 use super::session_request::SessionRequest;
-use super::unfinished::Place;
+use super::unfinished::ParkingPlace;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::Result;
 use crate::files::{Partial, RelPath, Removed, SeenAt, StagedId, numbered};
@@ -62,7 +62,7 @@ struct Parts {
     /// What the file that it brings has of the link that it comes by; given back with it if it does not get to its place.
     room: Option<InboxRoom>,
     /// Where what came of that is kept after a cut.
-    place: Option<Box<dyn Place>>,
+    place: Option<Box<dyn ParkingPlace>>,
     since: Instant,
     /// Bytes of files that it has moved.
     moved: Cell<u64>,
@@ -227,12 +227,12 @@ impl Running {
     }
 
     /// What came of what it brings is kept there after a cut.
-    pub(super) fn set_place(&mut self, place: Option<Box<dyn Place>>) {
+    pub(super) fn set_place(&mut self, place: Option<Box<dyn ParkingPlace>>) {
         self.0.place = place;
     }
 
     /// Where what came is kept, if the session is over in the middle.
-    pub(super) fn leaves_its_place(&mut self) -> Option<Box<dyn Place>> {
+    pub(super) fn leaves_its_place(&mut self) -> Option<Box<dyn ParkingPlace>> {
         self.0.place.take()
     }
 

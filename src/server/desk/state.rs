@@ -10,31 +10,31 @@ use crate::error::{Error, Kind, Result};
 use crate::store::{LocalVault, NodeName, Occupancy, SharedFolder};
 
 /// The folder, for as long as this server lives.
-pub struct State {
+pub struct OccupiedState {
     folder: StateFolder,
-    _occupancy: Held,
+    _occupancy: Occupied,
 }
 
 /// What keeps other servers out, or those that do not share.
 #[expect(dead_code, reason = "held")]
-enum Held {
+enum Occupied {
     Alone(Box<Occupancy>),
     Shared(SharedFolder),
 }
 
-impl State {
+impl OccupiedState {
     /// Opens the folder, and makes it if it is missing, for the server's account alone; or for several servers that share it.
     ///
     /// # Errors
     /// [`crate::Kind::Busy`] if another server has it; as [`StateFolder::open`].
-    pub fn open(path: &Path, node: Option<(&NodeName, &LocalVault)>) -> Result<State> {
+    pub fn open(path: &Path, node: Option<(&NodeName, &LocalVault)>) -> Result<OccupiedState> {
         StateFolder::make(path)?;
         let failed = |err| Error::file(path.display(), err);
         let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)?;
         // Before anything in it is looked at: what another server is writing there is not left over.
         let occupancy = match node {
-            None => Occupancy::take(&root, path).map(|occupancy| Held::Alone(Box::new(occupancy))),
-            Some(_) => SharedFolder::enter(&root, path).map(Held::Shared),
+            None => Occupancy::take(&root, path).map(|occupancy| Occupied::Alone(Box::new(occupancy))),
+            Some(_) => SharedFolder::enter(&root, path).map(Occupied::Shared),
         };
         let occupancy = occupancy.map_err(|err| match err.kind() {
             Kind::Busy => Error::new(Kind::Busy, format!("{} (this server's own state)", err.text())),
@@ -47,7 +47,7 @@ impl State {
                 folder.removing_old_if(vault.goes_by_age())
             }
         };
-        Ok(State { folder, _occupancy: occupancy })
+        Ok(OccupiedState { folder, _occupancy: occupancy })
     }
 
     /// Where things are in it.

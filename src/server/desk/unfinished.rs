@@ -18,7 +18,7 @@ pub trait Unfinished: Send + Sync {
 
     /// Makes a place for an upload that this session begins, to be gone on with after a cut. None: nothing of it is kept, because too many
     /// have begun, or somebody is at one of the same key.
-    fn begin(self: Arc<Self>, key: UploadKey, at: AtIt<'_>, size: u64) -> Option<Box<dyn Place>>;
+    fn begin(self: Arc<Self>, key: UploadKey, at: AtIt<'_>, size: u64) -> Option<Box<dyn ParkingPlace>>;
 
     /// What came of the upload of this key, if something did.
     ///
@@ -65,13 +65,13 @@ pub struct AtIt<'a> {
 /// How an upload is gone on with.
 pub enum GoneOn {
     /// More is to come.
-    Put(Box<Put>, Box<dyn Place>),
+    Put(Box<Put>, Box<dyn ParkingPlace>),
     /// It is in its place: only the answer was lost.
     Stored(Partial),
 }
 
 /// A place for an upload that a session is at. Dropped before either, nothing of it is kept.
-pub trait Place: fmt::Debug + Send + Sync {
+pub trait ParkingPlace: fmt::Debug + Send + Sync {
     /// The session is over: here is what came.
     fn leave(self: Box<Self>, put: Put);
 

@@ -10,7 +10,7 @@ use super::jobs::work::{Work, Worked};
 use super::outcome::{Begun, Outcome};
 use super::registry::Record;
 use super::running::{OperationId, Running};
-use super::unfinished::Place;
+use super::unfinished::ParkingPlace;
 use super::{Desk, Earlier};
 use crate::auth::{Access, Principal};
 use crate::error::{Error, Kind, Result};
@@ -99,7 +99,7 @@ impl Put {
         self.upload.keep();
     }
 
-    /// The same, where it has a place to be kept at if that is wanted.
+    /// The client is gone: what came so far may be resumed, from the place that it has to be kept at if that is wanted.
     pub(super) fn leave(mut self, wanted: bool) {
         match self.running.leaves_its_place().filter(|_| wanted && self.len() >= limits::LINK_UPLOAD_KEPT_MIN) {
             Some(place) => place.leave(self),
@@ -108,7 +108,7 @@ impl Put {
     }
 
     /// It goes on in this session, and has that place.
-    pub(super) fn goes_on(mut self, record: &Arc<Record>, place: Box<dyn Place>) -> Put {
+    pub(super) fn goes_on(mut self, record: &Arc<Record>, place: Box<dyn ParkingPlace>) -> Put {
         self.running.told_by(record);
         self.running.set_place(Some(place));
         Put { is_of_another: true, ..self }

@@ -18,7 +18,7 @@ use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
 use super::records::Records;
 use crate::budget::{Account, Claim};
 use crate::limits;
-use crate::machine::throttle::Held;
+use crate::machine::throttle::HeldBack;
 use crate::sync::{Mutex, MutexGuard};
 
 thread_local! {
@@ -53,7 +53,7 @@ pub struct Progress {
     /// Of those, the ones that wait for us and not for the other side.
     working: AtomicUsize,
     /// How long we did not let it move.
-    held: Held,
+    held: HeldBack,
 }
 
 /// A request that is not answered to the end, until it is dropped.
@@ -87,7 +87,7 @@ impl Progress {
     }
 
     /// For how long its users were held back.
-    pub fn held(&self) -> &Held {
+    pub fn held(&self) -> &HeldBack {
         &self.held
     }
 

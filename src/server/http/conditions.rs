@@ -39,7 +39,7 @@ impl Validators {
         Validators::of_state((meta.size, meta.mtime), identity, recorded.as_ref())
     }
 
-    /// The same of a file of so many bytes that was modified then, and is told from those that had its name before it by its identity.
+    /// Those of a file of so many bytes that was modified then, and is told from those that had its name before it by its identity.
     pub fn of_state(
         (size, mtime): (u64, Mtime),
         identity: Option<FileIdentity>,
@@ -100,7 +100,7 @@ pub enum Expected<'h> {
     /// A file with this hash.
     This(Hash),
     /// What only a look at what is there can tell.
-    State(State<'h>),
+    Conditions(HeaderConditions<'h>),
 }
 
 /// A file that is there.
@@ -118,7 +118,7 @@ pub struct There {
 
 /// What must hold of what is there.
 #[derive(Debug)]
-pub struct State<'h>(&'h HeaderMap);
+pub struct HeaderConditions<'h>(&'h HeaderMap);
 
 impl Expected<'_> {
     /// What the headers say. Where they say nothing, anything holds.
@@ -134,17 +134,17 @@ impl Expected<'_> {
         let tag = only(&IF_MATCH).and_then(|tag| tag.strip_prefix('"')?.strip_suffix('"'));
         match tag.and_then(|tag| tag.parse().ok()) {
             Some(hash) if !others(&[IF_NONE_MATCH]) => Expected::This(hash),
-            _ => Expected::State(State(headers)),
+            _ => Expected::Conditions(HeaderConditions(headers)),
         }
     }
 }
 
-impl State<'_> {
+impl HeaderConditions<'_> {
     /// Whether it holds of this file, or of nothing. The weak tag that is told of a
     /// file without a record holds too: davfs2 knows no other, sends it back without its `W/`, and gives up what it was to write
     /// if it does not hold.
     pub fn holds(&self, there: Option<&There>) -> bool {
-        let State(headers) = self;
+        let HeaderConditions(headers) = self;
         let weak = |there: &There| Validators::of_state((there.size, there.mtime), there.identity, None).etag;
         let tags = there.map(|there| (format!("\"{}\"", there.hash), weak(there)));
         let bare = |tag: &str| tag.trim_start_matches("W/").to_owned();
@@ -256,7 +256,7 @@ mod tests {
         let tag = format!("\"{hash}\"");
         let file = There { hash, size: 3, mtime: Mtime { secs: 1000, nanos: 5 }, identity: None };
         let holds = |pairs: &[(HeaderName, &str)], there: bool| match Expected::of(&headers(pairs)) {
-            Expected::State(state) => Some(state.holds(there.then_some(&file))),
+            Expected::Conditions(state) => Some(state.holds(there.then_some(&file))),
             Expected::Absent | Expected::This(_) => None,
         };
         assert!(matches!(Expected::of(&headers(&[(IF_NONE_MATCH, "*")])), Expected::Absent));
@@ -291,7 +291,7 @@ mod tests {
         assert!(was.starts_with("W/\"3-3e8.5-") && was != is, "{was} {is}");
         assert_eq!(Validators::of_state(state, old, None).etag, was);
         let there = There { hash: Hash::of(b"new"), size: state.0, mtime: state.1, identity: new };
-        let holds = |tag: &str| State(&headers(&[(IF_MATCH, tag)])).holds(Some(&there));
+        let holds = |tag: &str| HeaderConditions(&headers(&[(IF_MATCH, tag)])).holds(Some(&there));
         assert!(holds(&is) && holds(is.trim_start_matches("W/")), "as davfs2 sends it");
         assert!(!holds(&was) && !holds(was.trim_start_matches("W/")) && !holds("W/\"3-3e8.5\""));
     }

@@ -50,7 +50,7 @@ enum Found {
 struct Sending {
     validators: Validators,
     part: Part,
-    held: Held,
+    held: OpenReader,
     first: Option<Piece>,
     counted: Option<Counted>,
 }
@@ -67,12 +67,12 @@ enum Part {
 
 /// A reader, of which the log tells if it is dropped before its end: by whoever left, wherever it was at that moment. What it has open is
 /// closed at the desk.
-struct Held {
+struct OpenReader {
     web_session: Arc<WebSession>,
     reader: Reader,
 }
 
-impl Drop for Held {
+impl Drop for OpenReader {
     fn drop(&mut self) {
         drop(self.reader.leave().map(|left| OpenAtDesk::new(left, &self.web_session)));
     }
@@ -204,7 +204,7 @@ async fn open(
         if is_head || reader.is_over() {
             desk.rest();
         }
-        let held = Held { web_session: holder, reader };
+        let held = OpenReader { web_session: holder, reader };
         Ok(Found::Sending(Box::new(Sending { validators, part, held, first, counted })))
     };
     web_session.step(look).await
@@ -284,7 +284,7 @@ struct FileBody {
     /// What was read and is not given yet.
     ready: VecDeque<Piece>,
     /// What comes behind that: the rest of the file, nothing (while a turn has it, and at the end), or why there is no more.
-    then: Result<Option<Held>>,
+    then: Result<Option<OpenReader>>,
     /// The turn that has the rest.
     ahead: Option<Errand<Result<Run>>>,
     handed_on: HandedOn,
@@ -294,7 +294,7 @@ struct FileBody {
 /// What one turn has read.
 struct Run {
     pieces: VecDeque<Piece>,
-    then: Result<Option<Held>>,
+    then: Result<Option<OpenReader>>,
 }
 
 impl FileBody {

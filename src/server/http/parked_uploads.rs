@@ -11,7 +11,7 @@ use super::uploads::{Replaced, Token, Upload, Uploads};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Partial, Resume};
 use crate::server::desk::registry::Record;
-use crate::server::desk::unfinished::{AtIt, GoneOn, Place, UploadKey};
+use crate::server::desk::unfinished::{AtIt, GoneOn, ParkingPlace, UploadKey};
 use crate::server::desk::uploads::Put;
 
 /// A session is at an upload. Another one that comes for it ends the session.
@@ -52,7 +52,7 @@ impl ParkedUpload {
     }
 }
 
-impl Place for ParkedUpload {
+impl ParkingPlace for ParkedUpload {
     fn leave(mut self: Box<Self>, put: Put) {
         self.upload.slot.park(put);
         self.is_left();
@@ -93,7 +93,7 @@ fn seize(uploads: &Uploads, key: UploadKey, at: &AtIt<'_>) -> Result<(Token, Arc
 }
 
 /// [`Unfinished::begin`](crate::server::desk::unfinished::Unfinished::begin).
-pub fn begin(uploads: &Arc<Uploads>, key: UploadKey, at: AtIt<'_>, size: u64) -> Option<Box<dyn Place>> {
+pub fn begin(uploads: &Arc<Uploads>, key: UploadKey, at: AtIt<'_>, size: u64) -> Option<Box<dyn ParkingPlace>> {
     let token = Token::of(key);
     // What somebody is at stays theirs.
     let is_free = uploads.get(token).is_none_or(|there| there.is_idle() && at.principal.is_same_user(&there.owner));

@@ -144,7 +144,7 @@ pub async fn condition(web_session: &Arc<WebSession>, path: &RelPath, headers: &
     match Expected::of(headers) {
         Expected::Absent => Ok(Condition::Absent),
         Expected::This(hash) => Ok(Condition::Hash(hash)),
-        Expected::State(expected) => {
+        Expected::Conditions(expected) => {
             // What is there now decides, and it must still be that when the file is put in its place.
             let now = hash_now(web_session, path).await?;
             match expected.holds(now.as_ref()) {

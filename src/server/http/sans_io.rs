@@ -79,7 +79,7 @@ pub fn read(head: &[u8]) -> Option<Read> {
         let validators = Validators::of_state((FILE, mtime), identity, recorded);
         let _whatever_it_comes_to = (validators.decide(headers), validators.allow_range(headers));
     }
-    if let Expected::State(state) = Expected::of(headers) {
+    if let Expected::Conditions(state) = Expected::of(headers) {
         let _whether_or_not = (state.holds(None), state.holds(Some(&There { hash, size: FILE, mtime, identity })));
     }
     if let ranges::Wanted::Parts(parts) = ranges::Wanted::of(headers, FILE) {

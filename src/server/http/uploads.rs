@@ -21,7 +21,7 @@ use crate::limits;
 use crate::machine::source::Source;
 use crate::random;
 use crate::server::desk::inbox_room::InboxRoom;
-use crate::server::desk::unfinished::{AtIt, GoneOn, Place, Unfinished, UploadKey};
+use crate::server::desk::unfinished::{AtIt, GoneOn, ParkingPlace, Unfinished, UploadKey};
 use crate::sync::{Mutex, MutexGuard};
 
 /// All of them.
@@ -86,7 +86,7 @@ impl Upload {
         (Hold::of(&self.slot, self.busy.lock_arc().await), replaced)
     }
 
-    /// The same at once, and nothing if somebody is at it: they are ended then, and it may be tried again.
+    /// Lets nobody else be at it, as `take_over` does, if nobody is; whoever is at it is ended, and it may be tried again.
     pub fn sit_down(&self) -> Option<(Held, Replaced)> {
         self.stand_up();
         let held = Hold::of(&self.slot, self.busy.try_lock_arc()?);
@@ -212,7 +212,7 @@ impl Uploads {
         self.put_in(token, upload).map(|()| token)
     }
 
-    /// The same, of this token, in place of one that has it.
+    /// Takes one in with this token, in place of one that has it.
     ///
     /// # Errors
     /// As [`Uploads::check`].
@@ -303,7 +303,7 @@ impl Unfinished for Uploads {
         idle.iter().for_each(|(upload, _)| upload.slot.keep());
     }
 
-    fn begin(self: Arc<Self>, key: UploadKey, at: AtIt<'_>, size: u64) -> Option<Box<dyn Place>> {
+    fn begin(self: Arc<Self>, key: UploadKey, at: AtIt<'_>, size: u64) -> Option<Box<dyn ParkingPlace>> {
         parked_uploads::begin(&self, key, at, size)
     }
 

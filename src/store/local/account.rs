@@ -176,7 +176,7 @@ impl Bound {
         Bound { jail: Arc::clone(jail), account, limits, share: None, can: OnceLock::new() }
     }
 
-    /// The same for what is put into a shared folder by whoever has this home.
+    /// The bound on what is put into a shared folder by whoever has this home.
     pub(super) fn into_share(self, share: &Arc<Share>) -> Self {
         self.account.add_share(share);
         Bound { share: Some(Arc::clone(share)), ..self }
@@ -295,8 +295,8 @@ impl Bound {
         Ok(())
     }
 
-    /// The same of the home, while nobody changes it: what dead servers left of interrupted uploads becomes what is kept and counted, and
-    /// what is not counted is cleared away.
+    /// Measures the home, while nobody changes it: what dead servers left of interrupted uploads becomes what is kept and counted, and what
+    /// is not counted is cleared away.
     fn measure_home(&self) -> io::Result<()> {
         // Other nodes go on: what they store meanwhile is counted with what they store later.
         let alone = self.jail.tree().alone_to_measure()?;
@@ -372,12 +372,12 @@ mod tests {
 
     use cap_std::ambient_authority;
 
-    use super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
+    use super::super::{LocalOptions, LocalStore, PlaceInTree, Root, Staging, Tree, TreeLock};
     use super::*;
     use crate::files::{Durability, Store as _, UploadSpec};
 
     /// A bounded store over the directory at this path, found as this says.
-    fn bounded(path: &std::path::Path, place: Place) -> (Arc<Root>, LocalStore) {
+    fn bounded(path: &std::path::Path, place: PlaceInTree) -> (Arc<Root>, LocalStore) {
         let dir = Dir::open_ambient_dir(path, ambient_authority()).unwrap();
         let root = Arc::new(Root::within(&dir, place).unwrap());
         let options = LocalOptions::new(Durability::None, Staging::Hidden);
@@ -401,7 +401,7 @@ mod tests {
         let open = move || Dir::open_ambient_dir(&opened, ambient_authority()).map_err(|err| Error::file("it", err));
         let tree = Arc::new(Tree::default());
         let elsewhere = Some(Arc::new(super::super::Elsewhere::new(path.clone(), open)));
-        let (root, store) = bounded(&path, Place { tree: tree.clone(), elsewhere, ..Place::default() });
+        let (root, store) = bounded(&path, PlaceInTree { tree: tree.clone(), elsewhere, ..PlaceInTree::default() });
         let once = Mutex::new(Some(()));
         let meanwhile = move || {
             if once.lock().take().is_some() {
@@ -421,7 +421,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         fs::write(path.join("old"), [7; 10]).unwrap();
         let start = Some(Arc::new(Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap()));
-        let (root, store) = bounded(&path, Place { start, folder: b"folder".to_vec(), ..Place::default() });
+        let (root, store) = bounded(&path, PlaceInTree { start, folder: b"folder".to_vec(), ..PlaceInTree::default() });
         assert_eq!(store.usage().unwrap().unwrap().used, 10);
         replace(&path, 3);
         root.dir_now().unwrap();
@@ -436,8 +436,8 @@ mod tests {
         fs::write(home.join("own"), [7; 20]).unwrap();
         fs::write(path.join("old"), [7; 10]).unwrap();
         let start = Some(Arc::new(Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap()));
-        let around = Place { start, folder: b"home".to_vec(), ..Place::default() };
-        let inside = Place { folder: b"home/shared".to_vec(), ..around.clone() };
+        let around = PlaceInTree { start, folder: b"home".to_vec(), ..PlaceInTree::default() };
+        let inside = PlaceInTree { folder: b"home/shared".to_vec(), ..around.clone() };
         let ((_, store), (shared, _)) = (bounded(&home, around), bounded(&path, inside));
         assert_eq!(store.usage().unwrap().unwrap().used, 30);
         replace(&path, 3);
@@ -456,7 +456,7 @@ mod tests {
         let open = move || OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
         let tree = Arc::new(Tree::across(TreeLock::of("tree".to_owned(), open)));
         let dir = Dir::open_ambient_dir(&home, ambient_authority()).unwrap();
-        let root = Arc::new(Root::within(&dir, Place { tree: tree.clone(), ..Place::default() }).unwrap());
+        let root = Arc::new(Root::within(&dir, PlaceInTree { tree: tree.clone(), ..PlaceInTree::default() }).unwrap());
         let options = LocalOptions::new(Durability::None, Staging::Hidden);
         let store = LocalStore::over(root, options).bounded(100, "too much".to_owned());
         let put = |name: &str, bytes: usize| {

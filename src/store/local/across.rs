@@ -16,6 +16,7 @@ use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
 use super::taking::{Found, Taken, Taking};
+use super::trash::Trash;
 use super::tree::{Change, Tree};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath, Seen, SeenAt, Stored};
@@ -80,7 +81,8 @@ pub(super) fn rename(
     let whose = bound.map(|bound| *bound.account.owner());
     let mut taking = Taking::of(from, to, whose);
     let _turn = taking.turn();
-    let moved = take_and_move(&mut taking, (from, seen_there), to, bound, durable, replace);
+    let way = Way { from, to, seen: seen_there, bound, replace };
+    let moved = take_and_move(&mut taking, &way, durable);
     match moved {
         Ok(Stored::Created | Stored::Replaced | Stored::Numbered(_)) => {}
         Ok(Stored::Same) | Err(_) => taking.undo(),
@@ -88,89 +90,148 @@ pub(super) fn rename(
     moved
 }
 
-fn take_and_move(
-    taking: &mut Taking<'_>,
-    (from, seen_there): (&End<'_>, &SeenAt),
-    to: &End<'_>,
-    bound: Option<&Arc<Bound>>,
-    durable: bool,
+/// What a move from one end to the other is to be.
+struct Way<'a> {
+    from: &'a End<'a>,
+    to: &'a End<'a>,
+    /// What was seen at both.
+    seen: &'a SeenAt,
+    /// That of the store that it goes to.
+    bound: Option<&'a Arc<Bound>>,
     replace: bool,
-) -> Result<Stored> {
+}
+
+/// What is known of it before anybody has to wait.
+struct Before {
+    /// What the bound did not count of it yet.
+    more: Sum,
+    /// Room for that.
+    promise: Option<Promise>,
+    /// How many arrivals the tree had seen by when it was known that the paths of what is in it are paths there, too.
+    looked: Option<u64>,
+}
+
+/// It has its new name, and whoever counts has been told.
+struct Arrived {
+    stored: Stored,
+    /// The directories whose names have changed, to be synced: where it came from, and where it is.
+    dirs: Option<(Arc<Dir>, Arc<Dir>)>,
+    /// The trash, if what was replaced is in it.
+    trash: Option<Arc<Trash>>,
+}
+
+fn take_and_move(taking: &mut Taking<'_>, way: &Way<'_>, durable: bool) -> Result<Stored> {
+    let (from, to) = (way.from, way.to);
     // Room is promised before anybody has to wait, for what was seen then: with more by now it is looked at again.
     for look in 0..=limits::LOOKS_BELOW {
+        let mut before = way.look(taking)?;
+        let is_last = look == limits::LOOKS_BELOW;
+        let taken = if !is_last && may_take_among_others(from, to)? { Some(taking.take_in_batches()?) } else { None };
+        if taken.is_some() && before.looked.is_some_and(|looked| looked != from.jail().tree().arrivals()) {
+            // That took its time, and nobody is to wait for this. Of what comes there from now on it is told.
+            before.looked = look_below(from.jail(), from.path, to.path)?;
+        }
+        let alone = Tree::both_alone(from.jail().tree(), to.jail().tree()).map_err(|err| from.failed(err))?;
+        let arrived = way.move_alone(taking, taken, before)?;
+        drop(alone);
+        let Some(arrived) = arrived else { continue };
+        #[cfg(test)]
+        if let Some(work) = to.jail().tree().behind_a_move.lock().clone().filter(|_| arrived.dirs.is_some()) {
+            work();
+        }
+        let stored = arrived.stored;
+        if durable {
+            arrived.sync(from, to)?;
+        }
+        return Ok(stored);
+    }
+    Err(from.told(Error::new(Kind::Changed, from.path.said("is being written to"))))
+}
+
+impl Way<'_> {
+    /// Looks at what takes longer than others are to wait, and has room promised for what is seen.
+    fn look(&self, taking: &mut Taking<'_>) -> Result<Before> {
+        let (from, to) = (self.from, self.to);
         let (dir, name) = from.parent()?;
-        let more_now = |taking: &mut Taking<'_>, dir: &Dir, name: &[u8]| match bound {
-            Some(bound) => Ok(more_of(from, &taking.look((dir, name)).map_err(|err| from.failed(err))?, bound)),
-            None => Ok(Sum::NONE),
-        };
-        let seen = more_now(taking, &dir, name)?;
-        let mut promise = bound.map(|bound| Promise::of(bound, to.stage, to.path, seen)).transpose()?;
-        let mut looked = look_below(from.jail(), from.path, to.path)?;
-        // Asked before: it may have to be tried, which takes longer than others are to wait.
+        let more = self.more_now(taking, (&dir, name))?;
+        let mut promise = self.bound.map(|bound| Promise::of(bound, to.stage, to.path, more)).transpose()?;
+        let looked = look_below(from.jail(), from.path, to.path)?;
+        // Asked before: it may have to be tried.
         to.stage.can(&to.parent()?.0).map_err(|err| to.failed(err))?;
         if let Some(promise) = &mut promise
-            && seen != Sum::NONE
+            && more != Sum::NONE
         {
-            promise.claim(to.path, seen, || may_come(from, to, seen_there, replace))?;
+            promise.claim(to.path, more, || may_come(from, to, self.seen, self.replace))?;
         }
         if from.jail().tree().is_across() {
             // Two mounts of one folder have one lock, and it would wait for itself.
             refuse_other_device(from, to)?;
         }
-        let is_last = look == limits::LOOKS_BELOW;
-        let taken = if !is_last && may_take_among_others(from, to)? { Some(taking.take_in_batches()?) } else { None };
-        if taken.is_some() && looked.is_some_and(|looked| looked != from.jail().tree().arrivals()) {
-            // That took its time, and nobody is to wait for this. Of what comes there from now on it is told.
-            looked = look_below(from.jail(), from.path, to.path)?;
+        Ok(Before { more, promise, looked })
+    }
+
+    /// What the bound does not count yet of what has this name.
+    fn more_now(&self, taking: &mut Taking<'_>, place: (&Dir, &[u8])) -> Result<Sum> {
+        match self.bound {
+            Some(bound) => Ok(more_of(self.from, &taking.look(place).map_err(|err| self.from.failed(err))?, bound)),
+            None => Ok(Sum::NONE),
         }
-        let alone = Tree::both_alone(from.jail().tree(), to.jail().tree()).map_err(|err| from.failed(err))?;
+    }
+
+    /// Moves it, for whoever is alone in both trees, and tells those who count. None: somebody has changed something there, or there is
+    /// more than there is room promised for.
+    fn move_alone(
+        &self,
+        taking: &mut Taking<'_>,
+        taken: Option<Taken>,
+        Before { more, mut promise, looked }: Before,
+    ) -> Result<Option<Arrived>> {
+        let (from, to) = (self.from, self.to);
         let (from_dir, from_name) = from.parent()?;
         let (to_dir, to_name) = to.parent()?;
-        from.check_seen((&from_dir, from_name), seen_there.path.as_ref())?;
-        to.check_seen((&to_dir, to_name), seen_there.other.as_ref())?;
+        from.check_seen((&from_dir, from_name), self.seen.path.as_ref())?;
+        to.check_seen((&to_dir, to_name), self.seen.other.as_ref())?;
         taking.must_be_where_it_was()?;
         let found = match taken {
             Some(Taken::Whole(found, watch)) if !watch.is_changed() => Some(found),
-            // Somebody has changed something there: once more.
-            Some(Taken::Whole(..) | Taken::Moved) => continue,
+            Some(Taken::Whole(..) | Taken::Moved) => return Ok(None),
             None => None,
         };
-        let more = match (&found, bound) {
+        let more_now = match (&found, self.bound) {
             (Some(found), Some(bound)) => more_of(from, found, bound),
-            _ => more_now(taking, &from_dir, from_name)?,
+            _ => self.more_now(taking, (&from_dir, from_name))?,
         };
-        if more.bytes > seen.bytes || more.files > seen.files {
-            continue;
+        if !more.has_all_of(more_now) {
+            return Ok(None);
         }
         let ends = ((from, (&*from_dir, from_name)), (to, (&*to_dir, to_name)));
         let is_known = |looked: u64| found.is_some() || looked == from.jail().tree().arrivals();
         let is_looked = looked.is_some_and(is_known);
-        let moved = put(ends, (taking, found), is_looked, replace)?;
+        let moved = put(ends, (taking, found), is_looked, self.replace)?;
         if moved.stored == Stored::Same {
-            return Ok(moved.stored);
+            return Ok(Some(Arrived { stored: moved.stored, dirs: None, trash: None }));
         }
-        let stored = moved.stored;
         // What comes is counted before what goes is not: nobody is over a bound in between.
         let into_share = promise.take_if(|promise| promise.share().is_some());
         to.jail().owned(to.path, to.stage.owner.as_ref(), (Sum::NONE, moved.marked), into_share);
         count(from, to, &moved, promise);
         count_owned(from, to, &moved, taking);
-        moved.replaced.going.into_iter().for_each(Going::gone);
+        let Moved { stored, replaced: Replaced { going, trash, .. }, .. } = moved;
+        going.into_iter().for_each(Going::gone);
         from.jail().tell(from.path, Change::Moves);
         to.jail().tell(to.path, Change::Moves);
-        drop(alone);
-        #[cfg(test)]
-        if let Some(work) = to.jail().tree().behind_a_move.lock().clone() {
-            work();
-        }
-        if durable {
-            moved.replaced.trash.map_or(Ok(()), |trash| sync(to.path, &trash.dir))?;
-            sync(to.path, &to_dir)?;
-            sync(from.path, &from_dir).map_err(|error| from.told(error))?;
-        }
-        return Ok(stored);
+        Ok(Some(Arrived { stored, dirs: Some((from_dir, to_dir)), trash }))
     }
-    Err(from.told(Error::new(Kind::Changed, from.path.said("is being written to"))))
+}
+
+impl Arrived {
+    /// What has changed is on the disk from here on.
+    fn sync(self, from: &End<'_>, to: &End<'_>) -> Result<()> {
+        let Some((from_dir, to_dir)) = self.dirs else { return Ok(()) };
+        self.trash.map_or(Ok(()), |trash| sync(to.path, &trash.dir))?;
+        sync(to.path, &to_dir)?;
+        sync(from.path, &from_dir).map_err(|error| from.told(error))
+    }
 }
 
 /// Whether it is a folder that can be gone through, and become the mover's, while others go on, as far as is known before anybody waits: what will be
@@ -199,7 +260,7 @@ fn may_come(from: &End<'_>, to: &End<'_>, seen_there: &SeenAt, replace: bool) ->
     refuse(from, to, (&stat, there.as_ref()), replace)
 }
 
-/// The same for who knows what is moved, and what is there.
+/// Refuses what will not be moved, for who knows what is moved, and what is there.
 fn refuse(from: &End<'_>, to: &End<'_>, (stat, there): (&Stat, Option<&Stat>), replace: bool) -> Result<()> {
     if !replace && there.is_some() {
         return Err(to.failed(Errno::EXIST));

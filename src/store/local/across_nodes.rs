@@ -56,7 +56,7 @@ impl fmt::Debug for TreeLock {
 }
 
 /// While this is held no other node changes a name in the tree.
-pub(super) struct Held<'a> {
+pub(super) struct HeldTreeLock<'a> {
     lock: &'a TreeLock,
     file: Arc<File>,
     /// What [`TreeLock::may_change`] said before it was taken.
@@ -81,27 +81,27 @@ impl TreeLock {
         }
     }
 
-    /// The same where somebody knows whether what others have changed in a file is seen at once, by the device of its file system. Where it
-    /// is not, nothing is decided by it.
+    /// This lock where somebody knows whether what others have changed in a file is seen at once, by the device of its file system. Where
+    /// it is not, nothing is decided by it.
     #[must_use]
     pub fn deciding_if(self, may_decide: impl Fn(u64) -> io::Result<()> + Send + Sync + 'static) -> TreeLock {
         TreeLock { may_decide: Some(Box::new(may_decide)), ..self }
     }
 
-    /// The same where somebody knows whether this server has its place among the others: without it nothing is changed.
+    /// This lock where somebody knows whether this server has its place among the others: without it nothing is changed.
     #[must_use]
     pub fn changing_if(self, may_change: impl Fn() -> io::Result<u64> + Send + Sync + 'static) -> TreeLock {
         TreeLock { may_change: Some(Box::new(may_change)), ..self }
     }
 
-    /// The same where that takes looks at the file system, which are good for a while.
+    /// This lock where to know that takes looks at the file system, which are good for a while.
     #[must_use]
     pub fn known_if(self, knows_its_place: impl Fn() -> bool + Send + Sync + 'static) -> TreeLock {
         TreeLock { knows_its_place: Some(Box::new(knows_its_place)), ..self }
     }
 
-    /// The same where somebody can tell whether a file is the one that others have: somebody may have removed it, or put another one in its
-    /// place, and then each of two has a lock of its own.
+    /// This lock where somebody can tell whether a file is the one that others have: somebody may have removed it, or put another one in
+    /// its place, and then each of two has a lock of its own.
     #[must_use]
     pub fn if_it_is(self, is_it: impl Fn(&File) -> bool + Send + Sync + 'static) -> TreeLock {
         TreeLock { is_it: Some(Box::new(is_it)), ..self }
@@ -151,7 +151,7 @@ impl TreeLock {
     ///
     /// # Errors
     /// [`io::ErrorKind::ResourceBusy`] if another node has it for too long, or somebody of this one does; those of the file system.
-    pub(super) fn take(&self, begun: Instant) -> io::Result<Held<'_>> {
+    pub(super) fn take(&self, begun: Instant) -> io::Result<HeldTreeLock<'_>> {
         let stuck = || io::Error::new(io::ErrorKind::ResourceBusy, IS_STUCK);
         let turn = self.queue.take(limits::TREE_LOCK_TURN).ok_or_else(stuck)?;
         let mut file = self.file()?;
@@ -171,7 +171,7 @@ impl TreeLock {
                 }
                 Ok(()) => {
                     self.is_stuck.store(false, Ordering::Relaxed);
-                    return Ok(Held { lock: self, file, since, turn });
+                    return Ok(HeldTreeLock { lock: self, file, since, turn });
                 }
                 Err(Errno::INTR) => continue,
                 Err(Errno::WOULDBLOCK) if begun.elapsed() < most => {}
@@ -197,7 +197,7 @@ const IS_STUCK: &str = "another server of this folder has been changing names in
 const WAS_LOST: &str =
     "this server had lost its place among the servers of this folder, and what it was about to change is as it was";
 
-impl Held<'_> {
+impl HeldTreeLock<'_> {
     /// Fails if this server has lost its place since it was taken, and has it again or not: others may have it then.
     pub(super) fn is_still_held(&self) -> io::Result<()> {
         match self.lock.may_change()? == self.since {
@@ -207,7 +207,7 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for HeldTreeLock<'_> {
     fn drop(&mut self) {
         if flock(&self.file, FlockOperation::Unlock).is_err() {
             // It goes with the last handle, and this is that.

@@ -125,19 +125,19 @@ fn take_named(parent: &Arc<Dir>, name: Vec<u8>, can: Capabilities) -> io::Result
 /// somebody is writing it. Says how many bytes are to be found under that name then.
 pub(super) fn make_first(temp: &mut Temp, target: &[u8]) -> io::Result<u64> {
     let (name, ours) = (name(target, None), size(temp)?);
-    let Some(own_name) = temp.name.clone() else { return Ok(0) };
-    let left = take(&temp.dir, target, temp.can)?;
+    let Some(own_name) = temp.name().map(<[u8]>::to_vec) else { return Ok(0) };
+    let left = take(temp.dir(), target, temp.can)?;
     if let Some(mut left) = left {
         let theirs = size(&left)?;
         left.release();
         if theirs >= ours {
             return Ok(theirs);
         }
-        renameat(&temp.dir, &*own_name, &temp.dir, &*name)?;
-    } else if rename_new(temp.can.new_name, &temp.dir, &own_name, &temp.dir, &name).is_err() {
+        renameat(temp.dir(), &*own_name, temp.dir(), &*name)?;
+    } else if rename_new(temp.can.new_name, temp.dir(), &own_name, temp.dir(), &name).is_err() {
         return Ok(0);
     }
-    temp.name = Some(name);
+    temp.renamed(name);
     temp.release();
     Ok(ours)
 }

@@ -284,8 +284,8 @@ pub(super) fn put_new(
     (dir, name): (&Dir, &[u8]),
 ) -> Result<(), Errno> {
     let temp = &upload.temp;
-    match &temp.name {
-        Some(staged) => name_staged(temp.can.new_name, (&temp.dir, staged), (dir, name))?,
+    match temp.name() {
+        Some(staged) => name_staged(temp.can.new_name, (temp.dir(), staged), (dir, name))?,
         None => temp.link(dir, name)?,
     }
     if let Some(path) = path {
@@ -323,7 +323,7 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: Arc<Dir>,
     let trash = stage.trash().map_err(|err| failed(&path, err))?;
     let going = Going::of(jail, &path, (&dir, name), old.as_ref());
     let old = Old { stat: old.as_ref(), sum, going };
-    let put = || renameat(&temp.dir, staged, &*dir, name);
+    let put = || renameat(temp.dir(), staged, &*dir, name);
     let replaced = old.replace(jail, trash, ((&dir, name), &path), put).map_err(|err| failed(&path, err))?;
     replaced.going.into_iter().for_each(Going::gone);
     jail.settled(upload, replaced.sum);

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use super::account::{Account, Promise, Sum};
 use super::owned::Share;
-use super::root::{Place, Root, Since};
+use super::root::{PlaceInTree, Root, Since};
 use super::tree::{Alone, Change, Steady, Tree};
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
@@ -51,7 +51,7 @@ impl Jail {
         Jail { root, kept: Mutex::default() }
     }
 
-    pub(super) fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &PlaceInTree {
         self.root.place()
     }
 
@@ -96,15 +96,15 @@ impl Jail {
         }
     }
 
-    /// The same of an upload that is in its place now, and needs no promise any more. What was there before is taken off of whose it
-    /// was by whoever replaced it.
+    /// To be said while the name is held, of an upload that is in its place now, and needs no promise any more: so much was there before.
+    /// What it replaced is taken off of whose it was by whoever replaced it.
     pub(super) fn settled(&self, upload: &mut LocalUpload, before: Sum) {
         self.tree().arrived();
         let (after, promise) = (Sum::file(upload.len()), upload.promise.take());
         self.settled_at(&upload.path, upload.temp.owner.as_ref(), (before, after), promise);
     }
 
-    /// The same of what is at this path, of this owner.
+    /// To be said while the name is held: what is at this path is this owner's, and was so much before, and is so much now.
     pub(super) fn settled_at(
         &self,
         path: &RelPath,
@@ -217,7 +217,7 @@ impl Jail {
     }
 
     /// The directory at this path, and where it is. No link is on the way there: none leads it elsewhere, whenever it is put there.
-    pub(super) fn inside(&self, path: &RelPath) -> Result<(Dir, Place)> {
+    pub(super) fn inside(&self, path: &RelPath) -> Result<(Dir, PlaceInTree)> {
         let found = || {
             let dir =
                 self.walk(path.as_bytes()).map_err(|err| match is_link(&err) && self.meets_link(path.as_bytes()) {
@@ -229,7 +229,7 @@ impl Jail {
                 None => self.root()?,
             };
             let tree = Arc::clone(&self.place().tree);
-            Ok((dir, Place { tree, start: Some(start), folder: self.full(path), elsewhere: None }))
+            Ok((dir, PlaceInTree { tree, start: Some(start), folder: self.full(path), elsewhere: None }))
         };
         found().map_err(|err| self.explain(path, err))
     }

@@ -131,7 +131,7 @@ mod tests {
 
     use cap_std::ambient_authority;
 
-    use super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
+    use super::super::{LocalOptions, LocalStore, PlaceInTree, Root, Staging, Tree, TreeLock};
     use super::*;
     use crate::files::{Durability, Hash, Overwrite, Store, UploadSpec};
 
@@ -152,7 +152,7 @@ mod tests {
         });
         let dir = Dir::open_ambient_dir(&home, ambient_authority()).unwrap();
         let tree = Arc::new(Tree::across(lock));
-        let root = Root::within(&dir, Place { tree, ..Place::default() }).unwrap();
+        let root = Root::within(&dir, PlaceInTree { tree, ..PlaceInTree::default() }).unwrap();
         let store = LocalStore::over(Arc::new(root), LocalOptions::new(Durability::None, Staging::Hidden));
         let path = RelPath::parse(b"f").unwrap();
         let put = |bytes: &[u8], condition: Condition| {

@@ -71,7 +71,7 @@ pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
 use mode::{ChangedMode, Given};
 pub use owned::Share;
-pub use root::{Elsewhere, Place, Root};
+pub use root::{Elsewhere, PlaceInTree, Root};
 use staging::Stage;
 pub use tree::Tree;
 
@@ -196,7 +196,7 @@ impl LocalStore {
         Self::sharing(root, options, Arc::default())
     }
 
-    /// The same with what is known of file systems already, so that not each of many stores tries them.
+    /// A store over a root that others may share, with what is known of file systems already, so that not each of many stores tries them.
     pub fn sharing(root: Arc<Root>, options: LocalOptions, file_systems: Arc<FileSystems>) -> LocalStore {
         let jail = Arc::new(Jail::new(root));
         let durable = options.durability == Durability::Full;
@@ -204,9 +204,9 @@ impl LocalStore {
         LocalStore { jail, stage, options, bound: None }
     }
 
-    /// The same, refusing with [`crate::Kind::Quota`] and their texts what would make the files in it more than these limits.
-    /// Counted is what any store of the same tree puts there and removes, to the byte, and what is kept of interrupted uploads. Those leave
-    /// nothing in another store over a folder in it, nor in a tree that other servers change too: there they would not be counted.
+    /// This store, refusing with [`crate::Kind::Quota`] and their texts what would make the files in it more than these limits. Counted is
+    /// what any store of the same tree puts there and removes, to the byte, and what is kept of interrupted uploads. Those leave nothing in
+    /// another store over a folder in it, nor in a tree that other servers change too: there they would not be counted.
     pub fn limited(mut self, limits: Limits) -> LocalStore {
         self.bound = Some(Arc::new(Bound::new(&self.jail, limits)));
         self
@@ -217,7 +217,7 @@ impl LocalStore {
         self.limited(Limits { bytes: Some((limit, refusal)), files: None })
     }
 
-    /// The same for one of those who share this folder: what is put into it counts in these limits of the home that this root is of,
+    /// This store for one of those who share this folder: what is put into it counts in these limits of the home that this root is of,
     /// together with what is there and in other shared folders.
     pub fn shared(mut self, share: &Arc<Share>, home: Arc<Root>, limits: Option<Limits>) -> LocalStore {
         self.stage.owner = Some(Hash::of(&home.place().folder));
@@ -226,15 +226,14 @@ impl LocalStore {
         self
     }
 
-    /// The same for this one of several senders, of whom each finds only what is left of the own interrupted
-    /// uploads.
+    /// This store for this one of several senders, of whom each finds only what is left of the own interrupted uploads.
     pub fn sent_by(mut self, sender: &str) -> LocalStore {
         self.stage.sender = Some(Hash::of(sender.as_bytes()));
         self
     }
 
-    /// The same, in which what is deleted or replaced is kept, where [`LocalStore::sweep_trash`] and [`Store::trash`] find it. That
-    /// is for a store that stages in its root.
+    /// This store, in which what is deleted or replaced is kept, where [`LocalStore::sweep_trash`] and [`Store::trash`] find it. That is
+    /// for a store that stages in its root.
     pub fn keeping(mut self, keeps: bool) -> LocalStore {
         self.stage.keeps = keeps && self.options.staging == Staging::Hidden;
         self

@@ -76,11 +76,11 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
     let temp = &mut upload.temp;
     // What is promised room is to count where it is kept: in a shared folder by whose it says it is.
     let is_counted =
-        |promise: &Promise| if promise.share().is_some() { temp.owner.is_some() } else { temp.area.is_some() };
+        |promise: &Promise| if promise.share().is_some() { temp.owner.is_some() } else { temp.area().is_some() };
     let may_stay = len > 0
         && upload.promise.as_ref().is_none_or(is_counted)
-        && (temp.area.is_none() || upload.jail.keeps_partials());
-    let Some(name) = temp.name.clone().filter(|_| may_stay) else { return Ok(0) };
+        && (temp.area().is_none() || upload.jail.keeps_partials());
+    let Some(name) = temp.name().map(<[u8]>::to_vec).filter(|_| may_stay) else { return Ok(0) };
     let len = match &mut upload.promise {
         // If there is no room for it but what others were promised nothing is kept.
         Some(promise) => promise.claim_to_keep(&upload.path, len).unwrap_or(0),
@@ -90,14 +90,14 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         return Ok(0);
     }
     ftruncate(&temp.file, len)?;
-    if temp.area.is_none() && !beside::is_first(&upload.path, &name) {
+    if temp.area().is_none() && !beside::is_first(&upload.path, &name) {
         return beside::make_first(temp, upload.path.file_name().unwrap_or_default());
     }
     if upload.durable {
         // Not for the time after a crash: an error in writing must be seen before the bytes count as there.
         fdatasync(&temp.file)?;
     }
-    if let Some(area) = temp.area.clone() {
+    if let Some(area) = temp.area().cloned() {
         let (key, stat) = (area.key(&upload.path), fstat(&temp.file)?);
         // Nobody begins to count what is there in between. Without a place among other nodes it may be one of theirs that is there.
         let _steady = upload.jail.tree().steady_to_add()?;
@@ -113,7 +113,7 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         let _ = flock(&temp.file, FlockOperation::Unlock);
         let name_there = format!("{DATA}{key}");
         let old = Counted::of_name(&upload.jail, &area.reserved, &name_there);
-        if let Err(err) = renameat(&temp.dir, &*name, &area.reserved, &*name_there) {
+        if let Err(err) = renameat(temp.dir(), &*name, &area.reserved, &*name_there) {
             old.into_iter().for_each(Counted::stays);
             return Err(err.into());
         }
@@ -134,14 +134,14 @@ pub(super) fn forget(upload: &LocalUpload) {
     if upload.len() < limits::HASH_BLOCK {
         return;
     }
-    match &upload.temp.area {
+    match upload.temp.area() {
         // That of a folder that is the home no more counts in nothing that is known here.
         Some(area) if !upload.jail.root().is_ok_and(|root| Arc::ptr_eq(&area.root, &root)) => {}
         Some(area) => {
             // If it stays whoever goes on with it finds that it is another file, or a sweep that it is old.
             let _is_removed = remove(Some(&upload.jail), &area.reserved, &area.key(&upload.path));
         }
-        None => beside::forget(&upload.temp.dir, upload.path.file_name().unwrap_or_default(), upload.temp.can),
+        None => beside::forget(upload.temp.dir(), upload.path.file_name().unwrap_or_default(), upload.temp.can),
     }
 }
 
@@ -269,19 +269,19 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp
     }
     let area = stage.area()?;
     let name = stage.fresh_name(Some(path));
-    let Some(old_name) = &found.name else { return Ok(None) };
+    let Some(old_name) = found.name() else { return Ok(None) };
     // Nobody begins to count what is there in between.
     let _steady = stage.jail().tree().steady()?;
     let _names = stage.jail().tree().partials();
     let counted = Counted::of(stage.jail(), &found.file);
-    if let Err(err) = renameat(&found.dir, &**old_name, &area.dir, &*name) {
+    if let Err(err) = renameat(found.dir(), old_name, &area.dir, &*name) {
         counted.into_iter().for_each(Counted::stays);
         return if err == Errno::NOENT { Ok(None) } else { Err(err.into()) };
     }
     let (ours, there) = (fstat(&found.file)?, statat(&*area.dir, &*name, AtFlags::SYMLINK_NOFOLLOW)?);
     if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino) {
         // Another one took its place meanwhile: give that back. What it took the place of was taken off then.
-        let _ = rename_new(found.can.new_name, &area.dir, &name, &found.dir, old_name);
+        let _ = rename_new(found.can.new_name, &area.dir, &name, found.dir(), old_name);
         counted.into_iter().for_each(Counted::stays);
         return Ok(None);
     }
@@ -331,7 +331,7 @@ fn find_step(stage: &Stage, path: &RelPath, most: u64) -> io::Result<Step> {
         return Ok(Step::Done(None));
     }
     // Who wrote them down has let it go, on this machine and over this mount. Of what another node lost nothing is.
-    let written = || read_blocks(&temp.dir, &key, &stat);
+    let written = || read_blocks(temp.dir(), &key, &stat);
     let is_across = stage.jail().tree().is_across() && stage.staging == Staging::Hidden;
     let blocks = match if is_across { written() } else { stage.recall(&stat).or_else(written) } {
         Some(blocks) => blocks,

@@ -37,7 +37,7 @@ pub(super) struct LocalStaged {
 /// What the parts share.
 struct PartsFile {
     path: RelPath,
-    /// The same open file as the staged one, so that a failed write is also seen by the sync at the end.
+    /// The open file that the staged one is, too, so that a failed write is also seen by the sync at the end.
     file: File,
     durable: bool,
     /// It may fill the disk.
@@ -102,13 +102,11 @@ impl Drop for LocalStaged {
 
 /// Gives a staged file the name of one that no sweep saves as a partial: it may have gaps, and does not say where they begin.
 fn without_key(temp: &mut Temp) -> std::io::Result<()> {
-    if let (Some(_), Some(name)) = (&temp.area, &mut temp.name)
-        && let Some(at) = name.iter().position(|byte| *byte == b'-')
-    {
-        let (plain, _) = name.split_at(at);
-        renameat(&temp.dir, &**name, &temp.dir, plain)?;
-        name.truncate(at);
-    }
+    let Some(name) = temp.name().filter(|_| temp.area().is_some()) else { return Ok(()) };
+    let Some(at) = name.iter().position(|byte| *byte == b'-') else { return Ok(()) };
+    let plain = name.split_at(at).0.to_vec();
+    renameat(temp.dir(), name, temp.dir(), &*plain)?;
+    temp.renamed(plain);
     Ok(())
 }
 
@@ -175,7 +173,7 @@ impl LocalPart {
         if fits { Ok(()) } else { Err(Error::file(&self.shared.path, Errno::NOSPC.into())) }
     }
 
-    /// The same.
+    /// Has the kernel write what came, as for an upload in one piece.
     fn write_back(&mut self) {
         let waiting = self.claim.at() - self.written_back;
         if self.shared.durable && waiting >= limits::WRITE_BACK {

@@ -64,7 +64,8 @@ pub(super) fn copy(from: impl AsFd, to: impl AsFd) -> bool {
     !kept.is_empty() && fsetxattr(to, ATTRIBUTE, kept, XattrFlags::empty()).is_ok()
 }
 
-/// The same of the file of this name in this directory, which that one is to take the place of.
+/// Lets a file that nobody else has yet keep what the file of this name in this directory does, which it is to take the place of. Says
+/// whether that is anything.
 pub(super) fn copy_of(dir: &Dir, name: &[u8], to: impl AsFd) -> bool {
     LocalSource::open_bare(dir, name).is_ok_and(|from| copy(from, to))
 }
@@ -134,7 +135,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
+    use super::super::{LocalOptions, LocalStore, PlaceInTree, Root, Staging, Tree, TreeLock};
     use super::*;
     use crate::files::{Durability, Store as _};
 
@@ -146,7 +147,7 @@ mod tests {
         let open = move || OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
         let tree = Arc::new(Tree::across(TreeLock::of("tree".to_owned(), open)));
         let dir = Dir::open_ambient_dir(&home, cap_std::ambient_authority()).unwrap();
-        let root = Root::within(&dir, Place { tree: tree.clone(), ..Place::default() }).unwrap();
+        let root = Root::within(&dir, PlaceInTree { tree: tree.clone(), ..PlaceInTree::default() }).unwrap();
         (LocalStore::over(Arc::new(root), LocalOptions::new(Durability::None, Staging::Hidden)), tree)
     }
 

@@ -18,7 +18,7 @@ use crate::sync::RwLock;
 
 /// Where a store is in a tree of folders.
 #[derive(Clone, Default)]
-pub struct Place {
+pub struct PlaceInTree {
     /// The tree.
     pub tree: Arc<Tree>,
     /// Where that begins; none if the store is all there is.
@@ -85,7 +85,7 @@ impl Elsewhere {
 /// A directory, for all stores over it. When a store of the same tree moves or removes it, it is what has its name from then
 /// on; what other programs do there is seen after [`limits::HANDLE_MAX_AGE`] at the latest.
 pub struct Root {
-    place: Place,
+    place: PlaceInTree,
     current: RwLock<Current>,
 }
 
@@ -123,14 +123,14 @@ impl Root {
     /// # Errors
     /// That it may not be read.
     pub fn alone(dir: &Dir) -> Result<Root> {
-        Root::within(dir, Place::default())
+        Root::within(dir, PlaceInTree::default())
     }
 
     /// A directory that is open, at its place in a tree.
     ///
     /// # Errors
     /// That it may not be read.
-    pub fn within(dir: &Dir, place: Place) -> Result<Root> {
+    pub fn within(dir: &Dir, place: PlaceInTree) -> Result<Root> {
         let since = Since::now(&place.tree);
         // cap-std's own handle can be neither read nor synced.
         let dir = open_directory(dir, b".").map_err(|err| Error::file("the folder", err.into()))?;
@@ -138,7 +138,7 @@ impl Root {
     }
 
     /// Where it is.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &PlaceInTree {
         &self.place
     }
 
@@ -158,7 +158,7 @@ impl Root {
         self.look(Since::now(&self.place.tree)).map(|(dir, _)| dir)
     }
 
-    /// The same for who has asked for the time already; with the time that it is known from.
+    /// The directory, for who has asked for the time already; with the time that it is known from.
     pub(super) fn dir_at(&self, now: Since) -> io::Result<(Arc<Dir>, Since)> {
         // Nothing else is known to change a plain mutable value while a lock is held: a panic leaves it whole.
         let current = self.current.read().clone();

@@ -260,22 +260,20 @@ impl Stage {
 
     /// The name of a staged file; one without gets one, to be put over its target with a rename.
     pub(super) fn give_name(&self, temp: &mut Temp, target: &[u8]) -> io::Result<Vec<u8>> {
-        if let Some(name) = &temp.name {
-            return Ok(name.clone());
+        if let Some(name) = temp.name() {
+            return Ok(name.to_vec());
         }
         let name = match self.staging {
             Staging::Hidden => {
                 let name = self.fresh_name(None);
                 let (area, ()) = self.within_area(|area| Ok(temp.link(&area.dir, &name)?))?;
-                temp.dir = Arc::clone(&area.dir);
-                temp.area = Some(area);
-                temp.name = Some(name.clone());
+                temp.has_come(Arc::clone(&area.dir), name.clone(), Some(area));
                 return Ok(name);
             }
             Staging::Beside => part_name(target)?,
         };
-        temp.link(&temp.dir, &name)?;
-        temp.name = Some(name.clone());
+        temp.link(temp.dir(), &name)?;
+        temp.has_come(Arc::clone(temp.dir()), name.clone(), None);
         Ok(name)
     }
 

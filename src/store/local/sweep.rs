@@ -39,13 +39,13 @@ pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swep
     sweep_reserved(among, (&reserved, Some(stage)), &names, kept, &|| {})
 }
 
-/// The same in the staging folder of any home, and nothing is kept. For whoever is alone in the tree; whatever is met it is said that this
+/// Sweeps the staging folder of any home, of which nothing is kept. For whoever is alone in the tree; whatever is met it is said that this
 /// `goes_on`.
 pub(super) fn clear(among: Among, reserved: &Dir, goes_on: &dyn Fn()) -> io::Result<Swept> {
     sweep_reserved(among, (reserved, None), &names(reserved)?, None, goes_on)
 }
 
-/// The same in the staging folder of this home, where what was interrupted is kept.
+/// Sweeps the staging folder of this home, where what was interrupted is kept.
 pub(super) fn save_all(among: Among, jail: &Jail, reserved: &Dir, goes_on: &dyn Fn()) -> io::Result<Swept> {
     sweep_reserved(among, (reserved, None), &names(reserved)?, Some(Kept { jail, max_age: None }), goes_on)
 }
@@ -299,7 +299,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::super::partial::key;
-    use super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
+    use super::super::{LocalOptions, LocalStore, PlaceInTree, Root, Staging, Tree, TreeLock};
     use super::*;
     use crate::error::Kind;
     use crate::files::{Durability, Store as _, UploadSpec};
@@ -331,7 +331,7 @@ mod tests {
         });
         let dir = Dir::open_ambient_dir(&home, cap_std::ambient_authority()).unwrap();
         let tree = Arc::new(Tree::across(lock));
-        let root = Arc::new(Root::within(&dir, Place { tree, ..Place::default() }).unwrap());
+        let root = Arc::new(Root::within(&dir, PlaceInTree { tree, ..PlaceInTree::default() }).unwrap());
         let store = || LocalStore::over(root.clone(), LocalOptions::new(Durability::None, Staging::Hidden));
         let path = RelPath::parse(b"f").unwrap();
         let one = store();
@@ -373,7 +373,7 @@ mod tests {
         let open = move || OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
         let tree = Arc::new(Tree::across(TreeLock::of("tree".to_owned(), open)));
         let dir = Dir::open_ambient_dir(&home, cap_std::ambient_authority()).unwrap();
-        let root = Arc::new(Root::within(&dir, Place { tree: tree.clone(), ..Place::default() }).unwrap());
+        let root = Arc::new(Root::within(&dir, PlaceInTree { tree: tree.clone(), ..PlaceInTree::default() }).unwrap());
         let store = LocalStore::over(root, LocalOptions::new(Durability::None, Staging::Hidden));
         (store, tree, home.join(limits::RESERVED_NAME).join(format!("{DATA}{key}")))
     }

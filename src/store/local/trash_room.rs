@@ -26,24 +26,24 @@ pub(super) struct Looked(Mutex<Vec<Look>>);
 
 #[derive(Clone, Copy)]
 struct Look {
-    of: State,
+    of: FolderStamp,
     sum: Sum,
 }
 
 /// A folder, and when its names changed last.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct State {
+struct FolderStamp {
     place: (u64, u64),
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
-impl State {
-    fn of(trash: &Trash) -> Option<State> {
+impl FolderStamp {
+    fn of(trash: &Trash) -> Option<FolderStamp> {
         let stat = fstat(&*trash.dir).ok()?;
         let times = (i64::try_from(stat.st_mtime_nsec).ok()?, i64::try_from(stat.st_ctime_nsec).ok()?);
         let (modified, changed) = ((stat.st_mtime, times.0), (stat.st_ctime, times.1));
-        Some(State { place: (stat.st_dev, stat.st_ino), modified, changed })
+        Some(FolderStamp { place: (stat.st_dev, stat.st_ino), modified, changed })
     }
 
     /// Whether one more change would show: it is so long ago that the next one gets another time.
@@ -55,11 +55,11 @@ impl State {
 }
 
 impl Looked {
-    fn known(&self, now: State) -> Option<Sum> {
+    fn known(&self, now: FolderStamp) -> Option<Sum> {
         self.0.lock().iter().find(|look| look.of == now).map(|look| look.sum)
     }
 
-    fn remember(&self, of: State, sum: Sum) {
+    fn remember(&self, of: FolderStamp, sum: Sum) {
         let mut looks = self.0.lock();
         looks.retain(|look| look.of.place != of.place);
         if looks.len() >= limits::TRASHES_LOOKED {
@@ -74,7 +74,7 @@ impl Looked {
 pub(super) fn held(jail: &Jail, wanted: Sum, (whose, looked): (Option<&Hash>, &Looked), goes_on: &dyn Fn()) -> Sum {
     let mut sum = Sum::NONE;
     let Some(trash) = open(jail) else { return sum };
-    let before = State::of(&trash).filter(|state| state.is_settled());
+    let before = FolderStamp::of(&trash).filter(|state| state.is_settled());
     if let Some(known) = before.and_then(|state| looked.known(state)) {
         return known;
     }
@@ -91,7 +91,7 @@ pub(super) fn held(jail: &Jail, wanted: Sum, (whose, looked): (Option<&Hash>, &L
             Err(_) => is_whole = false,
         }
     }
-    if let Some(before) = before.filter(|before| is_whole && State::of(&trash) == Some(*before)) {
+    if let Some(before) = before.filter(|before| is_whole && FolderStamp::of(&trash) == Some(*before)) {
         looked.remember(before, sum);
     }
     sum

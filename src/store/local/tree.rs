@@ -28,7 +28,7 @@ mod partial_names;
 use self::bounded::{Bounded, OneAlone, SideBySide};
 pub(super) use self::moving::Moving;
 use super::account::Account;
-use super::across_nodes::{Held, TreeLock};
+use super::across_nodes::{HeldTreeLock, TreeLock};
 use super::owned::Share;
 use crate::limits;
 use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -153,7 +153,7 @@ pub(super) struct Alone<'a> {
     /// Given up first: whoever waited for it in this process need not wait for the file system.
     #[expect(dead_code, reason = "held")]
     here: Own<'a>,
-    across: Option<Held<'a>>,
+    across: Option<HeldTreeLock<'a>>,
 }
 
 /// While this is held nobody in this process changes a name, however long that takes.
@@ -195,7 +195,7 @@ impl Removing<'_> {
 /// While this is held no other node changes a name in the tree, and here whoever does not replace anything goes on.
 struct Reserved<'a> {
     tree: &'a Tree,
-    across: Option<Held<'a>>,
+    across: Option<HeldTreeLock<'a>>,
 }
 
 impl<'a> Reserved<'a> {
@@ -218,7 +218,7 @@ impl<'a> Reserved<'a> {
 impl Alone<'_> {
     /// To be asked after all waiting: this server may have stood still, and have lost what it has taken before.
     fn checked(self) -> io::Result<Self> {
-        self.across.as_ref().map_or(Ok(()), Held::is_still_held)?;
+        self.across.as_ref().map_or(Ok(()), HeldTreeLock::is_still_held)?;
         Ok(self)
     }
 }
@@ -266,7 +266,7 @@ impl Tree {
         if self.is_across() { self.alone_since(Instant::now()) } else { self.alone_here() }
     }
 
-    /// The same for whoever has waited since then for what it takes.
+    /// Has the tree alone, for whoever has waited since then for what it takes.
     pub(super) fn alone_since(&self, mut begun: Instant) -> io::Result<Alone<'_>> {
         loop {
             if let Some(alone) = self.reserve(begun)?.enter()? {
@@ -276,7 +276,7 @@ impl Tree {
         }
     }
 
-    /// The same in two trees. Whoever takes two takes them in the same order.
+    /// Has two trees alone. Whoever takes two takes them in the same order.
     pub(super) fn both_alone<'a>(one: &'a Tree, other: &'a Tree) -> io::Result<(Alone<'a>, Option<Alone<'a>>)> {
         if std::ptr::eq(one, other) {
             return Ok((one.alone()?, None));

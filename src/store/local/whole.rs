@@ -36,8 +36,8 @@ pub(super) struct Noting {
 impl Noting {
     /// Has this file say that no more than so much of it is whole. Nothing where that cannot be kept with it.
     pub(super) fn begin(temp: &Temp, whole: u64, durable: bool) -> Option<Noting> {
-        let name = temp.name.as_ref().filter(|_| temp.can.notes)?;
-        let file = File::from(open(&temp.dir, name).ok()?);
+        let name = temp.name().filter(|_| temp.can.notes)?;
+        let file = File::from(open(temp.dir(), name).ok()?);
         let (ours, theirs) = (fstat(&temp.file).ok()?, fstat(&file).ok()?);
         if (ours.st_dev, ours.st_ino) != (theirs.st_dev, theirs.st_ino) {
             return None;
@@ -105,7 +105,8 @@ pub(super) fn cut(file: impl AsFd) -> io::Result<()> {
     Ok(forget(&file)?)
 }
 
-/// The same of the file of this name. One with a second name is in its place already, and stays as it is.
+/// Cuts off what may have gaps of the file of this name, if nobody writes it any more. One with a second name is in its place already, and
+/// stays as it is.
 ///
 /// # Errors
 /// Those of the file system.

@@ -7,12 +7,14 @@ use super::ledger::done_at_once;
 use super::names::Spot;
 use super::object::{Kept, Object};
 use super::shared::{Found, Shared, failed, full, unheeded};
+use super::spool::Spool;
 use super::upload::S3Upload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Committed, Condition, FileMode, Hash, Overwrite, RelPath, SourceMode, Stored, Umask, UploadSpec, numbered,
+    Committed, Condition, FileMode, Hash, Mtime, Overwrite, RelPath, SourceMode, Stored, Umask, UploadSpec, numbered,
 };
 use crate::limits;
+use crate::outgoing::Payload;
 use crate::store::bounds::Sum;
 
 /// What the storage is to make sure of.
@@ -73,6 +75,21 @@ enum Next {
     Taken,
 }
 
+/// What a try to give it a name came to.
+enum Tried {
+    /// It has that now: a new one, or in the place of something.
+    Stored(Stored),
+    /// The very same bytes have it.
+    Same(Object),
+    /// Something has it, and the next number is to be tried.
+    Taken,
+    /// What has it is another thing by now than was decided on.
+    Overtaken,
+}
+
+/// The bytes that are not sent yet, and their checksum.
+type Rest = (Payload, String);
+
 impl S3Upload {
     /// Refuses what a commit would surely refuse, before the bytes are sent in vain.
     pub(super) fn check_target(&mut self) -> Result<()> {
@@ -111,28 +128,11 @@ impl S3Upload {
     }
 
     fn try_commit(&mut self) -> Result<Committed> {
-        if self.broken {
-            return Err(Error::new(Kind::Io, self.path.said("not stored, a write failed before")));
-        }
-        if let Some(size) = self.spec.size.filter(|size| *size != self.hasher.len()) {
-            let text = self.path.said(format_args!("{size} bytes were announced and {} came", self.hasher.len()));
-            return Err(Error::new(Kind::Integrity, text));
-        }
+        self.check_whole()?;
         let (hash, mtime) = (self.hasher.finalize(), self.mtime());
-        let rest =
-            self.spool.take().filter(|spool| spool.len() > 0 || self.parts.is_none()).map(super::spool::Spool::finish);
-        if self.parts.is_some()
-            && let Some(rest) = &rest
-        {
-            let number = self.hasher.len().div_ceil(limits::HASH_BLOCK);
-            if let Some(parts) = &mut self.parts {
-                parts.send(&self.shared.engine, number, rest.clone()).map_err(|why| why.at(&self.path))?;
-            }
-        }
-        self.wait(0)?;
-        let sum = Sum::file(self.hasher.len());
+        let rest = self.send_rest()?;
         if let Some(promise) = &mut self.promise {
-            promise.claim(&self.path, sum)?;
+            promise.claim(&self.path, Sum::file(self.hasher.len()))?;
         }
         if let Some(progress) = &self.progress {
             progress.begin_end(&self.path)?;
@@ -140,55 +140,86 @@ impl S3Upload {
         self.check_folder()?;
         let (mut looks, mut number, mut called) = (0, 1, self.path.clone());
         loop {
-            let place = full(&self.home, &called);
-            let shared = self.shared.clone();
-            let _held = shared.lock(&place, None);
-            let mut change = shared.ledger.changing(&shared.keys.file(&place)?, None);
-            let (sure, old) = match self.next(&place, &called, hash)? {
-                Next::Send { sure, old } => (sure, old),
-                Next::Same(there) => {
-                    let mtime = there.meta().mtime;
-                    return Ok(Committed { size: there.size, hash, mtime, stored: Stored::Same });
+            match self.try_name(&called, (hash, mtime), rest.as_ref())? {
+                Tried::Stored(Stored::Created) if number > 1 => {
+                    return Ok(Committed { size: self.hasher.len(), hash, mtime, stored: Stored::Numbered(number) });
                 }
-                Next::Taken => {
+                Tried::Stored(stored) => return Ok(Committed { size: self.hasher.len(), hash, mtime, stored }),
+                Tried::Same(there) => {
+                    let (size, mtime) = (there.size, there.meta().mtime);
+                    return Ok(Committed { size, hash, mtime, stored: Stored::Same });
+                }
+                Tried::Taken if number < limits::NUMBERED_MAX => {
                     number += 1;
-                    if number > limits::NUMBERED_MAX {
-                        return Err(failed(&self.path, Errno::EXIST));
-                    }
                     called = numbered(&self.path, number)?;
-                    continue;
                 }
-            };
-            let mode = match &old {
-                Some(old) => self.mode_over(old),
-                None => new_mode(self.spec.mode, self.spec.umask),
-            };
-            let kept = Kept { hash: Some(hash), mtime: Some(mtime), mode: Some(mode), rotten: None };
-            change.begins(sum);
-            match self.send(&place, &called, &sure, &kept, rest.as_ref()) {
-                Ok(()) => {
-                    let before = old.as_ref().map_or(Sum::NONE, |old| Sum::file(old.size));
-                    let mut promise = self.promise.take();
-                    done_at_once(vec![(change, before, sum)], |state| {
-                        if let Some(promise) = &mut promise {
-                            promise.end(state);
-                        }
-                    });
-                    let stored = match old {
-                        Some(_) => Stored::Replaced,
-                        None if number > 1 => Stored::Numbered(number),
-                        None => Stored::Created,
-                    };
-                    return Ok(Committed { size: self.hasher.len(), hash, mtime, stored });
-                }
+                Tried::Taken => return Err(failed(&self.path, Errno::EXIST)),
                 // Somebody was faster: what is there now is looked at once more.
-                Err(Why::Condition) if looks < limits::CONDITION_LOOKS => {
-                    change.is_refused();
-                    looks += 1;
-                }
-                Err(why) => return Err(why.at(&called)),
+                Tried::Overtaken if looks < limits::CONDITION_LOOKS => looks += 1,
+                Tried::Overtaken => return Err(Why::Condition.at(&called)),
             }
         }
+    }
+
+    /// Fails unless all of it came, and was written.
+    fn check_whole(&self) -> Result<()> {
+        if self.broken {
+            return Err(Error::new(Kind::Io, self.path.said("not stored, a write failed before")));
+        }
+        match self.spec.size {
+            Some(size) if size != self.hasher.len() => {
+                let text = self.path.said(format_args!("{size} bytes were announced and {} came", self.hasher.len()));
+                Err(Error::new(Kind::Integrity, text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is not sent yet: the last part is, if it comes in parts, and else it is what the request brings that stores it.
+    fn send_rest(&mut self) -> Result<Option<Rest>> {
+        let rest = self.spool.take().filter(|spool| spool.len() > 0 || self.parts.is_none()).map(Spool::finish);
+        if let (Some(parts), Some(rest)) = (&mut self.parts, &rest) {
+            let number = self.hasher.len().div_ceil(limits::HASH_BLOCK);
+            parts.send(&self.shared.engine, number, rest.clone()).map_err(|why| why.at(&self.path))?;
+        }
+        self.wait(0)?;
+        Ok(rest)
+    }
+
+    /// Looks at what has this name, and puts the file there if it may be.
+    fn try_name(&mut self, called: &RelPath, (hash, mtime): (Hash, Mtime), rest: Option<&Rest>) -> Result<Tried> {
+        let place = full(&self.home, called);
+        let shared = self.shared.clone();
+        let _held = shared.lock(&place, None);
+        let mut change = shared.ledger.changing(&shared.keys.file(&place)?, None);
+        let (sure, old) = match self.next(&place, called, hash)? {
+            Next::Send { sure, old } => (sure, old),
+            Next::Same(there) => return Ok(Tried::Same(there)),
+            Next::Taken => return Ok(Tried::Taken),
+        };
+        let mode = match &old {
+            Some(old) => self.mode_over(old),
+            None => new_mode(self.spec.mode, self.spec.umask),
+        };
+        let kept = Kept { hash: Some(hash), mtime: Some(mtime), mode: Some(mode), rotten: None };
+        let sum = Sum::file(self.hasher.len());
+        change.begins(sum);
+        match self.send(&place, called, &sure, &kept, rest) {
+            Ok(()) => {}
+            Err(Why::Condition) => {
+                change.is_refused();
+                return Ok(Tried::Overtaken);
+            }
+            Err(why) => return Err(why.at(called)),
+        }
+        let before = old.as_ref().map_or(Sum::NONE, |old| Sum::file(old.size));
+        let mut promise = self.promise.take();
+        done_at_once(vec![(change, before, sum)], |state| {
+            if let Some(promise) = &mut promise {
+                promise.end(state);
+            }
+        });
+        Ok(Tried::Stored(if old.is_some() { Stored::Replaced } else { Stored::Created }))
     }
 
     fn next(&self, place: &Spot, path: &RelPath, hash: Hash) -> Result<Next> {
@@ -224,14 +255,7 @@ impl S3Upload {
     }
 
     /// The request that makes it a file. An answer that is lost is looked up: only what says that it is from this upload is.
-    fn send(
-        &mut self,
-        place: &Spot,
-        path: &RelPath,
-        sure: &Sure,
-        kept: &Kept,
-        rest: Option<&(crate::outgoing::Payload, String)>,
-    ) -> Result<(), Why> {
+    fn send(&mut self, place: &Spot, path: &RelPath, sure: &Sure, kept: &Kept, rest: Option<&Rest>) -> Result<(), Why> {
         let (shared, number) = (self.shared.clone(), self.number.clone());
         let condition = shared.condition(sure, self.parts.is_some(), path)?;
         let done = match (&self.parts, rest) {

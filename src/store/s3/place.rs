@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::outgoing::Place;
+use crate::outgoing::OriginAddress;
 
 /// A bucket, and what all names in it begin with: `s3://BUCKET` or `s3://BUCKET/PREFIX`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Bucket {
 
 /// Where a storage is: `https://HOST` or `http://HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint(pub(super) Place);
+pub struct Endpoint(pub(super) OriginAddress);
 
 impl Endpoint {
     /// That of AWS in this region.

@@ -81,7 +81,7 @@ pub(super) enum Found {
 }
 
 /// A lock of one or two names.
-pub(super) struct Held<'a> {
+pub(super) struct HeldNames<'a> {
     _first: Option<MutexGuard<'a, ()>>,
     _second: Option<MutexGuard<'a, ()>>,
 }
@@ -136,7 +136,7 @@ impl Shared {
     }
 
     /// Waits until nobody else of this process changes what has this name, or one of these.
-    pub(super) fn lock(&self, one: &Spot, other: Option<&Spot>) -> Held<'_> {
+    pub(super) fn lock(&self, one: &Spot, other: Option<&Spot>) -> HeldNames<'_> {
         // No two threads wait for each other: all take them in the order of their places.
         let place = |path: &Spot| Hash::of(path.as_bytes()).as_bytes().first().copied().unwrap_or(0);
         let at = |place: u8| self.names.iter().cycle().nth(place.into());
@@ -144,7 +144,7 @@ impl Shared {
         let (low, high) = (first.min(second), first.max(second));
         block_in_place(|| {
             let first = at(low).map(Mutex::lock);
-            Held { _first: first, _second: (low != high).then(|| at(high).map(Mutex::lock)).flatten() }
+            HeldNames { _first: first, _second: (low != high).then(|| at(high).map(Mutex::lock)).flatten() }
         })
     }
 

@@ -14,7 +14,7 @@ use super::listening::Listening;
 use crate::args::{Places, ServeArgs};
 use crate::obstacle::{Want, obstacle};
 use crate::output::shell_word;
-use crate::serving::Held;
+use crate::serving::RunningServer;
 use crate::supervisor::Parent;
 
 /// Looks at the addresses, as the account that would listen on them.
@@ -95,7 +95,7 @@ fn taken(
     places: &Places,
     args: &ServeArgs,
     (error, severity): (&Error, Severity),
-    is_held: impl Fn(&Held) -> bool,
+    is_held: impl Fn(&RunningServer) -> bool,
     next: &str,
     findings: &mut Findings,
 ) {
@@ -104,7 +104,7 @@ fn taken(
     let is_hidden = || std::fs::read_dir(places.state()).is_err_and(|err| err.kind() == ErrorKind::PermissionDenied);
     let maybe = "it does not say where it listens; if it is another program, choose another place";
     let hidden = "this account may not look at its state: check as the one that runs it, which knows more";
-    match Held::here(places, &args.nodes) {
+    match RunningServer::here(places, &args.nodes) {
         Some(held) if may_be_held && is_held(&held) => {}
         None if may_be_held && is_hidden() => {
             findings.add(Severity::Note, format!("{}, by the server of these settings, maybe", error.text()), hidden);

@@ -13,12 +13,12 @@ use crate::sync::{Condvar, Mutex};
 
 /// All that is being done of one kind.
 pub struct Claims<K> {
-    held: Mutex<Held<K>>,
+    held: Mutex<OpenClaims<K>>,
     /// One of them is over.
     over: Condvar,
 }
 
-struct Held<K> {
+struct OpenClaims<K> {
     next: u64,
     claimed: BTreeMap<u64, K>,
     /// How many wait for some of them.
@@ -63,7 +63,7 @@ impl<K> Claims<K> {
 
 impl<K> Default for Claims<K> {
     fn default() -> Self {
-        Claims { held: Mutex::new(Held { next: 0, claimed: BTreeMap::new(), waiting: 0 }), over: Condvar::new() }
+        Claims { held: Mutex::new(OpenClaims { next: 0, claimed: BTreeMap::new(), waiting: 0 }), over: Condvar::new() }
     }
 }
 

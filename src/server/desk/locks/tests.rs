@@ -6,8 +6,8 @@ fn below(home: &str) -> Location {
     Location::Below(home.to_owned())
 }
 
-fn place(path: &str) -> Place {
-    Place::new(&below("alice"), &RelPath::parse(path.as_bytes()).unwrap())
+fn place(path: &str) -> LockedPath {
+    LockedPath::new(&below("alice"), &RelPath::parse(path.as_bytes()).unwrap())
 }
 
 fn terms(scope: Scope, deep: bool) -> Terms {
@@ -71,7 +71,7 @@ fn a_write_takes_the_token_of_every_lock_in_its_way_from_the_user_who_has_it() {
     assert_eq!(check("d", E::Tree, "alice", &[folder]), Err(Kind::Locked));
     assert_eq!(check("d", E::Tree, "alice", &[folder, file]), Ok(()));
     assert_eq!(check("x", E::Tree, "alice", &[]), Ok(()));
-    let outer = Place::new(&below(""), &RelPath::root());
+    let outer = LockedPath::new(&below(""), &RelPath::root());
     assert!(locks.over(&outer, now).is_empty());
     assert_eq!(locks.over(&place("d/f"), now).len(), 1);
     locks.forget(&place("d"));
@@ -82,9 +82,9 @@ fn a_write_takes_the_token_of_every_lock_in_its_way_from_the_user_who_has_it() {
 #[test]
 fn a_home_inside_of_another_has_the_same_locks() {
     let (locks, now) = (Locks::default(), Instant::now());
-    let inner = Place::new(&below("team/alice"), &RelPath::parse(b"f").unwrap());
+    let inner = LockedPath::new(&below("team/alice"), &RelPath::parse(b"f").unwrap());
     locks.take(&inner, "alice", terms(Scope::Exclusive, false), now).unwrap();
-    let outer = Place::new(&below("team"), &RelPath::parse(b"alice/f").unwrap());
+    let outer = LockedPath::new(&below("team"), &RelPath::parse(b"alice/f").unwrap());
     assert_eq!(kind(locks.check(&outer, Extent::Itself, ("lead", &[]), now)), Err(Kind::Locked));
     assert_eq!(locks.over(&outer, now)[0].place.within(&below("team")), Some(RelPath::parse(b"alice/f").unwrap()));
     assert_eq!(outer.within(&below("team/alice")), Some(RelPath::parse(b"f").unwrap()));

@@ -9,7 +9,7 @@ use crate::auth::{LinkTerms, LinkTo, Links, StateFolder};
 use crate::files::{
     Done, Listing, Meta, Mtime, Partial, Prepared, Promises, Removed, Source, SourceMode, Stored, Umask, Upload,
 };
-use crate::server::desk::locks::{Place, Scope, Terms};
+use crate::server::desk::locks::{LockedPath, Scope, Terms};
 use crate::sync::Mutex;
 
 /// What it changes it changes when it is told to, once it was told to wait.
@@ -287,7 +287,7 @@ fn a_lock_that_is_not_concerned_waits_for_nothing() {
     std::fs::create_dir(shared.dir.path().join("d")).unwrap();
     let (has_come, go) = shared.store.hold();
     let mut bob = shared.desk("bob");
-    let place = |name: &str| -> Place { shared.desk("alice").place(&path(name)) };
+    let place = |name: &str| -> LockedPath { shared.desk("alice").place(&path(name)) };
     thread::scope(|scope| {
         scope.spawn(move || upload(&mut bob));
         has_come.recv().unwrap();

@@ -10,7 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use super::*;
-use crate::store::{Place, Root, Tree, TreeLock};
+use crate::store::{PlaceInTree, Root, Tree, TreeLock};
 use crate::sync::Mutex;
 
 /// Longer than anything here takes: only what never ends is ended by it.
@@ -37,7 +37,9 @@ fn properties_that_nobody_can_tell_just_now_are_not_taken_for_none() {
         Ok(0)
     });
     let dir = Dir::open_ambient_dir(&home, ambient_authority()).unwrap();
-    let root = Arc::new(Root::within(&dir, Place { tree: Arc::new(Tree::across(lock)), ..Place::default() }).unwrap());
+    let root = Arc::new(
+        Root::within(&dir, PlaceInTree { tree: Arc::new(Tree::across(lock)), ..PlaceInTree::default() }).unwrap(),
+    );
     let store = || LocalStore::over(root.clone(), LocalOptions::new(Durability::None, Staging::Hidden));
     let bench = Bench::over("full", |_| store());
     let (file, other) = (path("f"), store());

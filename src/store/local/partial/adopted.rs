@@ -74,7 +74,9 @@ fn put(stage: &Stage, path: &RelPath, found: &Temp, half: Box<Half>) -> io::Resu
         fdatasync(&temp.file)?;
     }
     let key = stage.key(path);
-    let (Some(area), Some(name)) = (temp.area.clone(), temp.name.clone()) else { return Ok(Step::Done(None)) };
+    let (Some(area), Some(name)) = (temp.area().cloned(), temp.name().map(<[u8]>::to_vec)) else {
+        return Ok(Step::Done(None));
+    };
     let placed = format!("{DATA}{key}");
     // Nobody begins to count what is there in between.
     let _steady = stage.jail().tree().steady_to_add()?;
@@ -90,7 +92,7 @@ fn put(stage: &Stage, path: &RelPath, found: &Temp, half: Box<Half>) -> io::Resu
     let own = fstat(&temp.file)?;
     let _ = write_blocks(&area, &key, &own, hasher.blocks());
     let _ = flock(&temp.file, FlockOperation::Unlock);
-    renameat(&temp.dir, &*name, &area.reserved, &*placed)?;
+    renameat(temp.dir(), &*name, &area.reserved, &*placed)?;
     temp.release();
     let mut temp = open_hidden(stage, &key)?;
     temp.release();
@@ -120,7 +122,7 @@ mod tests {
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
 
-    use super::super::super::{LocalOptions, LocalStore, Place, Root, Staging, Tree, TreeLock};
+    use super::super::super::{LocalOptions, LocalStore, PlaceInTree, Root, Staging, Tree, TreeLock};
     use super::super::key;
     use super::*;
     use crate::error::Kind;
@@ -134,7 +136,7 @@ mod tests {
             OpenOptions::new().write(true).create(true).truncate(false).open(&lock)
         }));
         let dir = Dir::open_ambient_dir(home, ambient_authority()).unwrap();
-        let root = Root::within(&dir, Place { tree: Arc::new(tree), ..Place::default() }).unwrap();
+        let root = Root::within(&dir, PlaceInTree { tree: Arc::new(tree), ..PlaceInTree::default() }).unwrap();
         LocalStore::over(Arc::new(root), LocalOptions::new(Durability::None, Staging::Hidden))
     }
 
