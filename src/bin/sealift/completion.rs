@@ -124,7 +124,7 @@ pub fn write_manual(args: &Manual) -> Outcome {
 
 /// The command line, with what completes each of its arguments.
 fn definition() -> clap::Command {
-    completed(help::command(), &[])
+    completed(help::whole(), &[])
 }
 
 /// A command that is reached by these names, and those in it.

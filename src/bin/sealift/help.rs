@@ -1,5 +1,6 @@
 //! The first page of help: commands in groups, then examples that can be typed as they stand.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 
 use clap::builder::StyledStr;
@@ -154,8 +155,24 @@ Examples:
 
 /// The whole definition: with the first page of help put together from it, and the options about the connection in the
 /// page of [`connection`] alone.
-pub fn command() -> clap::Command {
-    let names: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+pub fn whole() -> clap::Command {
+    laid_out(|_| true)
+}
+
+/// The same for these words. The pages of commands that none of them names cannot be asked for, and are not laid out: that takes longer
+/// than most commands do.
+pub fn command(words: &[OsString]) -> clap::Command {
+    let is_named = |command: &clap::Command| {
+        let mut names = command.get_all_aliases().chain([command.get_name()]);
+        names.any(|name| words.iter().any(|word| word == name))
+    };
+    laid_out(is_named)
+}
+
+fn laid_out(is_shown: impl Fn(&clap::Command) -> bool) -> clap::Command {
+    let all = with_first_page();
+    let shown = all.get_subcommands().filter(|command| is_shown(command));
+    let names: Vec<String> = shown.map(|command| command.get_name().to_owned()).collect();
     let point_to_connection = |command: clap::Command| match command.get_name() {
         "completion" | "manual" => in_short(command),
         _ => {
@@ -177,7 +194,7 @@ pub fn command() -> clap::Command {
             })
         }
     };
-    let command = names.into_iter().fold(with_first_page(), |all, name| all.mut_subcommand(name, point_to_connection));
+    let command = names.into_iter().fold(all, |all, name| all.mut_subcommand(name, point_to_connection));
     command.mut_args(|arg| match is_about_connection(&arg) {
         true => arg.hide(true),
         false => arg,
@@ -370,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_usage_that_is_too_long_goes_on_below_itself() {
-        let find = || command().find_subcommand("find").unwrap().clone();
+        let find = || whole().find_subcommand("find").unwrap().clone();
         let narrow = with_fitted_usage(find(), 40).render_usage().to_string();
         assert_eq!(narrow, "Usage: sealift find [OPTIONS]\n       <TARGET>...");
         assert_eq!(with_fitted_usage(find(), 80).render_usage().to_string().lines().count(), 1);
@@ -383,7 +400,7 @@ mod tests {
                 "sha256//BASE64" => "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
                 word => word,
             });
-            command().try_get_matches_from(words).unwrap_or_else(|err| panic!("{line}: {err}"));
+            whole().try_get_matches_from(words).unwrap_or_else(|err| panic!("{line}: {err}"));
         }
     }
 }

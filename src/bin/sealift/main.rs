@@ -91,11 +91,11 @@ fn matches() -> ArgMatches {
     {
         exit_with_page(&page, &words);
     }
-    help::command().try_get_matches_from(&words).unwrap_or_else(|err| {
+    help::command(&words).try_get_matches_from(&words).unwrap_or_else(|err| {
         let is_server = |name: &str| name.contains(['@', ':', '/', '.']);
         // And not behind the name of a command that has others below it.
         let is_first = |name: &str| {
-            let definition = help::command();
+            let definition = Cli::command();
             let mut before = words.iter().skip(1).take_while(|word| **word != *name);
             !before.any(|word| definition.find_subcommand(word).is_some())
         };
@@ -104,15 +104,15 @@ fn matches() -> ArgMatches {
                 let at = words.iter().position(|word| **word == **name).unwrap_or(words.len());
                 let mut words = words.clone();
                 words.insert(at, "shell".into());
-                help::command().try_get_matches_from(&words).unwrap_or_else(|err| match err.use_stderr() {
-                    true => refuse(suggest::explain(&err, &words, &help::command(), suggest::Typed::Program)),
+                help::command(&words).try_get_matches_from(&words).unwrap_or_else(|err| match err.use_stderr() {
+                    true => refuse(suggest::explain(&err, &words, &help::whole(), suggest::Typed::Program)),
                     false => exit_with_help(&err, &words),
                 })
             }
             _ if !err.use_stderr() || err.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 exit_with_help(&err, &words)
             }
-            _ => refuse(suggest::explain(&err, &words, &help::command(), suggest::Typed::Program)),
+            _ => refuse(suggest::explain(&err, &words, &help::whole(), suggest::Typed::Program)),
         }
     })
 }

@@ -283,7 +283,7 @@ mod tests {
     /// What is said about this command line.
     fn said(line: &str) -> String {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let mut definition = crate::help::command();
+        let mut definition = crate::help::whole();
         let err = definition.try_get_matches_from_mut(&words).unwrap_err();
         match explain(&err, &words, &definition, Typed::Program) {
             Failure::Error { error, hint } => format!("{}. {}", error.text(), hint.unwrap_or_default()),
@@ -360,7 +360,7 @@ mod tests {
             assert!(said(&format!("sealift {typed} bob")).contains(meant), "{typed}");
         }
         for same in ["dir", "del", "remove", "move", "rename", "send", "fetch", "connect", "sftp", "checksum", "md"] {
-            assert!(crate::help::command().find_subcommand(same).is_some(), "{same}");
+            assert!(crate::help::whole().find_subcommand(same).is_some(), "{same}");
         }
     }
 

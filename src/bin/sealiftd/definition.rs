@@ -49,8 +49,9 @@ const PLACES: &str = "Where everything is, --data, --users, --certs, --web-cert,
 
 /// The command line as it is typed and its help is shown: the options that all commands share are described once.
 pub fn typed() -> Command {
-    let places: Vec<Arg> = Cli::command().get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
-    Cli::command().mut_subcommands(|command| match SHOW_PLACES.contains(&command.get_name()) {
+    let all = Cli::command();
+    let places: Vec<Arg> = all.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    all.mut_subcommands(|command| match SHOW_PLACES.contains(&command.get_name()) {
         true => command,
         false => naming(command, &places),
     })
