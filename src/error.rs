@@ -173,7 +173,7 @@ table! {
     /// Somebody has locked it to write it alone.
     Locked = "locked", Some(450), Other, false, "Try again when whoever has locked it is done, or the lock has expired.";
     /// The disk is full.
-    NoSpace = "no-space", Some(452), Full, false, "Remove files on the server, or ask its administrator to make room.",
+    NoSpace = "no-space", Some(452), Full, false, "Remove files on the server, and what is in its trash (`sealift trash empty`), or ask its administrator to make room.",
         here "Make room on this machine's disk, then try again.";
     /// The user's quota is used up.
     Quota = "quota", Some(552), Full, false, "Remove files, or ask the server's administrator for a larger quota.",
