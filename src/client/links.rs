@@ -96,6 +96,8 @@ pub struct ServerLink {
     pub downloads: Option<(u64, u64)>,
     /// Files that came by it, and their bytes.
     pub came: Option<(u64, u64)>,
+    /// How many may come, and bytes of all together.
+    pub may_come: Option<(u64, u64)>,
 }
 
 impl Client {
@@ -230,6 +232,7 @@ fn server_link(reply: &Reply<'_>) -> Result<ServerLink> {
         downloads: number("downloads")?
             .map(|most| Ok::<_, Error>((number("downloaded")?.unwrap_or(0), most)))
             .transpose()?,
+        may_come: number("files")?.zip(number("size")?),
         came: number("came-files")?.map(|files| Ok::<_, Error>((files, number("came")?.unwrap_or(0)))).transpose()?,
     })
 }

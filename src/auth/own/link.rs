@@ -319,6 +319,11 @@ impl Link {
         }
     }
 
+    /// Whether as much has come as it takes.
+    pub fn is_full(&self, used: &LinkUse) -> bool {
+        matches!(self.to, LinkTo::Inbox(bounds) if used.files >= bounds.files || used.bytes >= bounds.bytes)
+    }
+
     /// The text of its file.
     pub(super) fn to_text(&self, used: LinkUse) -> Result<String> {
         let bounds = match self.to {

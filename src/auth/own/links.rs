@@ -180,6 +180,11 @@ impl Links {
         self.table().get(&link.secret).is_some_and(|kept| kept.link.has_room(kept.used))
     }
 
+    /// Whether as much has come by this link as it takes.
+    pub fn is_full(&self, link: &Link) -> bool {
+        self.table().get(&link.secret).is_some_and(|kept| kept.link.is_full(&kept.used))
+    }
+
     fn those(&self, wanted: impl Fn(&Kept) -> bool) -> Vec<Arc<Link>> {
         self.table().values().filter(|kept| wanted(kept)).map(|kept| kept.link.clone()).collect()
     }

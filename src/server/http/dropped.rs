@@ -141,10 +141,17 @@ impl InboxVisit<'_> {
         matches!(self.reader, Reader::Person(_))
     }
 
+    fn is_full(&self) -> bool {
+        self.web_session.users().links().is_full(self.link)
+    }
+
     /// What the link shows: where to put files, and nothing of what is there.
     fn shown(&self, ids: Ids) -> Answer {
-        let page = || link_page::inbox(self.bounds, None, ids);
+        let page = || link_page::inbox((self.bounds, self.is_full()), None, ids);
         let told = || {
+            if self.is_full() {
+                return "This link is full and takes no more.\n".to_owned();
+            }
             let (size, files) = (readable::size(self.bounds.bytes), self.bounds.files);
             format!("Put files in here: curl -fT FILE 'LINK'\nUp to {size} in {files} files, all together.\n")
         };
@@ -170,7 +177,11 @@ impl InboxVisit<'_> {
             (None, _) => StatusCode::CREATED,
         };
         if self.is_for_person() {
-            return text(status, "text/html; charset=utf-8", link_page::inbox(self.bounds, Some(brought), ids));
+            return text(
+                status,
+                "text/html; charset=utf-8",
+                link_page::inbox((self.bounds, self.is_full()), Some(brought), ids),
+            );
         }
         explained(status, &brought.told(), &self.reader, ids)
     }

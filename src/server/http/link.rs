@@ -95,7 +95,12 @@ fn refused(error: &Error, reader: &Reader, ids: Ids) -> Answer {
 
 /// That there is no such link, in the same words whatever is wrong with it.
 fn missing(reader: &Reader, ids: Ids) -> Answer {
-    explained(StatusCode::NOT_FOUND, "There is no such link, or it is over or used up.", reader, ids)
+    let why = "There is no such link, or it is over or used up.";
+    match reader {
+        // Who has a link alone has no folder here, and no account.
+        Reader::Person(_) => text(StatusCode::NOT_FOUND, "text/html; charset=utf-8", link_page::missing(why, ids)),
+        Reader::Program => explained(StatusCode::NOT_FOUND, why, reader, ids),
+    }
 }
 
 /// What is asked of a link.

@@ -51,13 +51,23 @@ pub fn password(url: &str, why: Option<&str>, ids: Ids) -> String {
     alone("A link with a password", &what, ids)
 }
 
-/// What a link shows that files are put in by: where to drop them, and nothing of what is there. `came`: so many just did.
-pub fn inbox(bounds: InboxBounds, came: Option<&Brought>, ids: Ids) -> String {
+/// That there is no link, in the same words whatever became of it.
+pub fn missing(why: &str, ids: Ids) -> String {
+    let what = html! {
+        p { (why) }
+        p .next { "It may be over, withdrawn or used up, or not copied whole: ask whoever gave it to you for another one." }
+    };
+    alone("404 Not Found", &what, ids)
+}
+
+/// What a link shows that files are put in by: where to drop them unless it `is_full`, and nothing of what is there. `came`: so many just
+/// did.
+pub fn inbox((bounds, is_full): (InboxBounds, bool), came: Option<&Brought>, ids: Ids) -> String {
     let what = html! {
         @if let Some(came) = came {
             p .done role="status" {
                 @if came.stored == 0 { "No file was chosen." }
-                @else { (files(came.stored)) " stored, whole and safe. You can send more." }
+                @else { (files(came.stored)) " stored, whole and safe." @if !is_full { " You can send more." } }
             }
             @if came.failed > 0 {
                 div .wrong role="alert" {
@@ -67,16 +77,20 @@ pub fn inbox(bounds: InboxBounds, came: Option<&Brought>, ids: Ids) -> String {
             }
         }
         p { "Files that you send here go to whoever gave you this link. Neither you nor others who have it see them here." }
-        form #drop .card method="post" enctype="multipart/form-data" action="./" {
-            label for="files" { "Files" }
-            input #files name="files" type="file" multiple required;
-            p .buttons { button .main type="submit" { "Send" } }
+        @if is_full {
+            p .wrong { "This link is full and takes no more: ask whoever gave it to you for another one." }
+        } @else {
+            form #drop .card method="post" enctype="multipart/form-data" action="./" {
+                label for="files" { "Files" }
+                input #files name="files" type="file" multiple required;
+                p .buttons { button .main type="submit" { "Send" } }
+            }
+            p #folders .wrong hidden { "Folders are not taken here: make one file of each first, a zip for one." }
+            (uploads())
+            p #status .unseen role="status" {}
+            p .sum { "Up to " (readable::size(bounds.bytes)) " in " (bounds.files) " files, all together. Names that are taken get a number." }
+            script src=(DROP_SCRIPT) type="module" {}
         }
-        p #folders .wrong hidden { "Folders are not taken here: make one file of each first, a zip for one." }
-        (uploads())
-        p #status .unseen role="status" {}
-        p .sum { "Up to " (readable::size(bounds.bytes)) " in " (bounds.files) " files, all together. Names that are taken get a number." }
-        script src=(DROP_SCRIPT) type="module" {}
     };
     alone("Send files", &what, ids)
 }
@@ -165,9 +179,7 @@ fn at(seconds: u64) -> Mtime {
 /// Why a link gives, or takes, no more before it ends: a look at what is used up of it.
 fn used_up(link: &Link, used: &LinkUse) -> Option<&'static str> {
     match link.to {
-        LinkTo::Inbox(bounds) if used.files >= bounds.files || used.bytes >= bounds.bytes => {
-            Some("full: takes no more")
-        }
+        LinkTo::Inbox(_) if link.is_full(used) => Some("full: takes no more"),
         _ if link.downloads.is_some_and(|most| used.downloads >= most) => Some("used up: gives nothing more"),
         _ => None,
     }

@@ -338,14 +338,19 @@ fn link_object(link: &ServerLink) -> Object {
         Some((done, most)) => object.value("downloads", done).value("max_downloads", most),
         None => object,
     };
-    match link.came {
+    let object = match link.came {
         Some((files, bytes)) => object.value("files", files).value("bytes", bytes),
+        None => object,
+    };
+    match link.may_come {
+        Some((files, bytes)) => object.value("max_files", files).value("max_bytes", bytes),
         None => object,
     }
 }
 
 /// What bounds it.
 fn words(link: &ServerLink, is_gone: bool, out: Output, times: TimeArgs) -> String {
+    let is_full = link.came.zip(link.may_come).is_some_and(|(came, most)| came.0 >= most.0 || came.1 >= most.1);
     let is_used_up = link.downloads.is_some_and(|(done, most)| done >= most);
     let mut words = vec![match link.expires {
         // One that is over says nothing of how long it would have been good.
@@ -353,12 +358,16 @@ fn words(link: &ServerLink, is_gone: bool, out: Output, times: TimeArgs) -> Stri
             format!("no more: over since {}", minute(end, out.stdout_is_terminal(), times))
         }
         _ if is_used_up => "no more: used up".to_owned(),
+        _ if is_full => "no more: full".to_owned(),
         _ if is_gone => "no more: nothing is there".to_owned(),
         _ if link.is_void => "not now: you may not give that at present".to_owned(),
         None => "until it is removed".to_owned(),
         Some(end) => format!("until {}", minute(end, out.stdout_is_terminal(), times)),
     }];
-    words.extend(link.came.map(|(files, _)| format!("{files} came")));
+    words.extend(link.came.map(|(files, _)| match link.may_come {
+        Some((most, _)) => format!("{files} came ({most} at most)"),
+        None => format!("{files} came"),
+    }));
     words.extend(link.downloads.map(|(done, most)| format!("{done} of {most} downloads")));
     words.extend(link.has_password.then(|| "password".to_owned()));
     words.join(", ")
