@@ -7,6 +7,7 @@ use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::glob::posix;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Mtime, RelPath};
 
@@ -85,7 +86,7 @@ impl Filter {
             return Err(wrong("no path in a tree has an empty name, `.` or `..` in it"));
         }
         // With it, a star stays within one name.
-        let glob = GlobBuilder::new(body).literal_separator(true).build();
+        let glob = GlobBuilder::new(&posix::spelled_out(body)).literal_separator(true).build();
         let glob = glob.map_err(|err| wrong(&err.kind().to_string()))?.compile_matcher();
         self.rules.push(Rule { glob, takes, is_name, only_folders });
         Ok(())

@@ -15,7 +15,7 @@ pub fn is_enough(out: Output, begin: &'static str, text: &str) -> bool {
     if out.is_json() || out.is_verbose() {
         return false;
     }
-    let what = text.split_once(": ").map_or(text, |(_, what)| what);
+    let what = of_a_file(text);
     let mut said = SAID.lock();
     let key = (begin, what.to_owned());
     if said.len() >= limits::ALIKE_KINDS && !said.contains_key(&key) {
@@ -26,12 +26,39 @@ pub fn is_enough(out: Output, begin: &'static str, text: &str) -> bool {
     *count > limits::ALIKE_SHOWN
 }
 
+/// What a line says of a file, without the file's name: here, or also on the server.
+fn of_a_file(text: &str) -> &str {
+    let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let Some((path, what)) = text.split_once(": ") else { return text };
+    match what.split_once(": ") {
+        Some((there, what)) if last(there) == last(path) => what,
+        _ => what,
+    }
+}
+
 /// Says how many more there were, and begins anew.
 pub fn tell_more() {
     for ((begin, what), count) in std::mem::take(&mut *SAID.lock()) {
         let more = count.saturating_sub(limits::ALIKE_SHOWN);
         if more > 0 {
             to_stderr(&format!("{begin} and {more} more: {what} (-v shows each)"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_file_is_the_same_for_all() {
+        for (text, what) in [
+            ("a/f1: no space left", "no space left"),
+            ("./src/d/f1: m/d/f1: no space left", "no space left"),
+            ("f: a folder: has that name", "a folder: has that name"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(of_a_file(text), what);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use sealift::client::ConfigFile;
+use sealift::client::config::check_name;
 use sealift::escape::for_people;
 use sealift::{Error, Kind, Result};
 
@@ -43,9 +44,12 @@ pub fn is_of_account() -> bool {
 pub fn unknown_name(name: &str, is_named: bool) -> Failure {
     let text = format!("no server is called {name}: here");
     if is_named || !is_of_account() {
+        let add = match check_name(name) {
+            Ok(()) => format!(", `sealift bookmark add {name} alice@HOST` adds this one"),
+            Err(_) => String::new(),
+        };
         let hint = format!(
-            "`sealift bookmark list` shows the names there are, `sealift bookmark add {name} alice@HOST` adds this one. A server is \
-             written [user@]host[:port]/path."
+            "`sealift bookmark list` shows the names there are{add}. A server is written [user@]host[:port]/path."
         );
         return Failure::new(Kind::Usage, text, hint);
     }

@@ -193,6 +193,11 @@ impl Context {
         {
             return Err(config::unknown_name(&for_people(name), self.common.config.is_some()));
         }
+        let target = target.map_err(|failure| {
+            failure.hinted(Kind::BadPath, || {
+                "Write the path from your own folder on, without `..`, empty names and control characters.".to_owned()
+            })
+        });
         target.map_err(|failure| match first.contains(&b':') {
             // The table's step for this kind is about options.
             true => failure.hinted(Kind::Usage, || {

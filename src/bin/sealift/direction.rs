@@ -11,6 +11,43 @@ use sealift::escape::for_people;
 
 use super::failure::{Failure, Outcome};
 
+/// On which side a folder is, by its name alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// It begins with a slash or dot, or has no mark of a server and either is there, or would be in a folder that is, or is a plain name.
+    Here,
+    /// It has a mark of a server: a user or port; of what is not there, also a dot, or a slash inside.
+    There,
+    /// A plain name and a slash, as a server's top or a new folder here is written: the other one decides.
+    Either,
+}
+
+/// What a name says of the side that it is on, where a command takes one folder of each.
+pub fn side(name: &OsStr) -> Side {
+    let (bytes, first) = (name.as_bytes(), first_part(name));
+    if bytes.starts_with(b"sealift://") {
+        return Side::There;
+    }
+    if matches!(first, b"" | b"." | b"..") {
+        return Side::Here;
+    }
+    let path = Path::new(name);
+    let is_placed = || path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && folder.is_dir());
+    let is_plain = bytes.split(|b| *b == b'/').skip(1).all(<[u8]>::is_empty);
+    match bytes.len() == first.len() {
+        _ if is_marked(first) => Side::There,
+        _ if path.exists() || is_placed() => Side::Here,
+        _ if first.contains(&b'.') || !is_plain => Side::There,
+        true => Side::Here,
+        false => Side::Either,
+    }
+}
+
+/// Whether it has the mark of a server.
+pub fn has_mark(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b"sealift://") || is_marked(first_part(name))
+}
+
 /// Whether it can only be meant as something of this machine: it begins as a path does, or has no mark of a server and is there.
 pub fn is_local(name: &OsStr) -> bool {
     let first = first_part(name);

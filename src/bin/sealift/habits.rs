@@ -199,6 +199,7 @@ pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
         "Times are kept anyway. The port is --port 4456, -P 4456, or part of the target: HOST:4456/path.",
     ),
     (&["-p"], &[], "The port is --port 4456, -P 4456, or part of the target: HOST:4456/path."),
+    (&["-l", "--long"], &["list"], "A list says all that is known of each anyway."),
     (&["-u", "-l", "--user", "--username", "--login"], &[], "The user goes before the host: alice@HOST/path."),
     (
         &["--password", "--pass", "--passwd"],
@@ -216,6 +217,7 @@ pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
         &["get", "put", "mirror"],
         "-r takes folders (`mirror` always does); times are kept anyway.",
     ),
+    (&["-C", "--continue-at"], &["get", "put"], "-c resumes what was cut off. Nothing is compressed on the way."),
     (&["-z", "-C", "--compress"], &["get", "put", "mirror", "cat"], "Nothing is compressed on the way."),
     (&["-T", "--upload-file"], &[], "`sealift put FILE HOST/folder/` sends a file."),
     (&["-t", "--times"], &["get", "put", "mirror"], "Times are kept anyway."),

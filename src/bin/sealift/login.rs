@@ -27,6 +27,11 @@ impl Login {
         self.user.as_deref().unwrap_or(ANONYMOUS)
     }
 
+    /// Whether the same user of the same server is meant, by whatever name.
+    pub fn is_that_of(&self, other: &Login) -> bool {
+        (&self.user, &self.server) == (&other.user, &other.server)
+    }
+
     /// The next step of somebody who may not.
     pub fn denied_hint(&self) -> String {
         match &self.user {

@@ -26,7 +26,7 @@ pub fn next_step(error: &Error) -> &'static str {
             "Compare the pin with the one the server printed, then use --pin or `sealift trust add`."
         }
         (Kind::BadPath, Side::Local) => {
-            "Names with control characters, `.`, `..` and empty names do not travel: rename it, or leave it out with --exclude."
+            "Names with control characters do not travel: rename it, or leave out all such with --exclude '*[[:cntrl:]]*'."
         }
         (Kind::BadPath, Side::Server) => {
             "Name another place: nothing can be put into itself, and no name is `..`, empty, or has control characters."

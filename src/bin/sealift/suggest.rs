@@ -82,6 +82,7 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
                 _ if is_typed_from_habit => {
                     "-P is the port here; progress is shown anyway, and -c resumes what was cut off. "
                 }
+                "progress" => "It is shown at a terminal anyway; the word behind --progress says how. ",
                 "retry" => "It counts attempts, as in --retry 5; how long one may take is --timeout. ",
                 _ => "",
             };

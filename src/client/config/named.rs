@@ -44,8 +44,8 @@ impl Config {
             Some(path) => (RelPath::root(), path),
             None => (server.path.clone(), path),
         };
-        let is_folder = path.is_empty() || path.ends_with(b"/");
-        let path = folder.join(path.strip_suffix(b"/").unwrap_or(path))?;
+        let (path, is_folder) = target::path_typed(typed, path)?;
+        let path = folder.join(&path)?;
         let (host, port, bookmark) = (server.host.clone(), server.settings.port, Some(name.to_owned()));
         Ok(Target { user, host, port, path, is_folder, bookmark })
     }

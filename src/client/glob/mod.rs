@@ -11,6 +11,7 @@ mod braces;
 mod expand;
 mod local;
 mod name;
+pub(super) mod posix;
 
 pub use expand::Expansion;
 pub use local::{LocalExpansion, expand_local};

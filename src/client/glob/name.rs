@@ -1,6 +1,8 @@
 //! `*`, `?` and `[…]` within one name. Names are bytes that mostly are UTF-8: `?` is one character of it, or one byte
 //! that is none. (`globset`, which filters whole paths elsewhere, takes `?` as one byte.)
 
+use super::posix;
+
 /// A pattern for one name.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
@@ -135,6 +137,11 @@ fn class(typed: &[u32], from: usize) -> Option<(Token, usize)> {
     let (mut ranges, mut at) = (Vec::new(), begin);
     // A bracket right at the beginning is one of the class.
     while at == begin || !is(at, ']') {
+        if let Some((named, length)) = posix::class(typed.get(at..).unwrap_or_default()) {
+            ranges.extend(named.iter().map(|(low, high)| (u32::from(*low), u32::from(*high))));
+            at += length;
+            continue;
+        }
         let (low, after) = member(typed, at)?;
         at = after;
         let mut high = low;
@@ -178,6 +185,9 @@ mod tests {
             ("[!a-c]x", "bx", false),
             ("[^a-c]x", "dx", true),
             ("[ä-ü]", "ö", true),
+            ("x[[:digit:]_]", "x7", true),
+            ("x[[:digit:]_]", "x_", true),
+            ("x[![:digit:]]", "x7", false),
             ("[]]", "]", true),
             ("[!]]", "a", true),
             ("[a-]", "-", true),

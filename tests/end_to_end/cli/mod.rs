@@ -29,6 +29,7 @@ mod listing;
 mod login;
 mod looking;
 mod lost_lines;
+mod meant;
 mod missing;
 mod newcomers;
 mod next_key;

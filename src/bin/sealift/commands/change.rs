@@ -193,9 +193,11 @@ pub async fn between(ctx: &Context, names: &[OsString], how: Moving) -> Outcome 
     let meant = || local_name(names, how.act).or_else(|| without_server(ctx, names, how.act));
     let targets = ctx.targets(names).map_err(|failure| meant().unwrap_or(failure))?;
     let Some(((login, to), from)) = targets.split_last() else { return Ok(()) };
-    if let Some((other, _)) = from.iter().find(|(other, _)| other != login) {
+    if let Some((other, _)) = from.iter().find(|(other, _)| !other.is_that_of(login)) {
         return Err(meant().unwrap_or_else(|| not_one_server(other, login, how.act)));
     }
+    // What is set for a server that has a name holds, by whichever of the names that was said.
+    let login = targets.iter().map(|(login, _)| login).find(|login| login.bookmark.is_some()).unwrap_or(login);
     let connected = ctx.connect(login).await?;
     let way = Way::back_to(ctx, login, &connected);
     ctx.over(connected.client, login, async |client| {

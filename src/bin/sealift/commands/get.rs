@@ -1,5 +1,6 @@
 //! `get`: files and folders from servers, as `cp -r` reads.
 
+mod look;
 mod names;
 
 use std::collections::HashSet;
@@ -72,7 +73,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     }
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
     let mut fetch = Fetch::new(ctx, &local, args.how.recursive, &args.how.transfer.flow)?;
-    fetch.links = Links::of_server(args.how.links);
+    fetch.obey(args.how.links);
     let mut used = None;
     for group in targets.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
         let Some(((login, _), _)) = group.first() else { continue };
@@ -114,7 +115,7 @@ async fn listed(ctx: &Context, args: &Get) -> Outcome {
     let local = Local::folder(local)?;
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
     let mut fetch = Fetch::new(ctx, &local, args.how.recursive, &args.how.transfer.flow)?;
-    fetch.links = Links::of_server(args.how.links);
+    fetch.obey(args.how.links);
     fetch.how = How::new(&args.how.transfer, ctx.retries(&login))?.parents();
     failures.into_iter().try_for_each(|failure| fetch.tally.show(failure, ctx.out))?;
     if paths.is_empty() {
@@ -167,6 +168,14 @@ impl<'a> Fetch<'a> {
         }
         let (how, links, summary, tally) = Default::default();
         Ok(Fetch { ctx, local, recursive, how, links, progress, summary, tally, taken: HashSet::new() })
+    }
+
+    /// What is to be done about links inside of folders.
+    pub fn obey(&mut self, links: Option<Links>) {
+        self.links = Links::of_server(links);
+        if links == Some(Links::Skip) {
+            self.progress.skips_links();
+        }
     }
 
     /// What these targets stand for, those that may be patterns after a look at the server. What cannot be found is shown
@@ -343,6 +352,12 @@ impl<'a> Fetch<'a> {
                 self.write_into(client, place, &file).await?;
             }
             return Ok(());
+        }
+        if self.local.is_made() && trees.is_empty() && !self.how.is_dry_run() {
+            files = self.of_what_is_there(client, way, files).await?;
+            if files.is_empty() {
+                return Ok(());
+            }
         }
         let into = match self.how.is_dry_run() {
             true => {

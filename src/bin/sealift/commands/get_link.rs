@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::expand;
 use crate::failure::{Failure, Outcome};
 use crate::output;
-use crate::transfer::{How, IfExists, Links, TransferArgs, Way};
+use crate::transfer::{How, IfExists, TransferArgs, Way};
 
 /// The link that is meant, if one is.
 ///
@@ -74,7 +74,7 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
         local = if is_folder { local.below(&name) } else { local.named(&name) };
     }
     let mut fetch = Fetch::new(ctx, &local, true, &args.how.transfer.flow)?;
-    fetch.links = Links::of_server(args.how.links);
+    fetch.obey(args.how.links);
     fetch.how = how.retries(ctx.retries(&login));
     let way = Way::back_to(ctx, &login, &connected);
     ctx.over(connected.client, &login, async |client| {

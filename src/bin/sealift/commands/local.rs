@@ -120,7 +120,7 @@ impl Local {
         let (Local::Folder { folder, .. } | Local::Name { folder, .. }) = self else {
             return Err(Error::new(Kind::NotDirectory, "a folder is needed for what is to be fetched").into());
         };
-        if let Local::Folder { make: true, .. } | Local::Name { make: true, .. } = self {
+        if self.is_made() {
             fs::create_dir_all(folder).map_err(|err| Error::file(folder.display(), err))?;
         }
         Ok(Destination::open(folder)?)
@@ -141,6 +141,11 @@ impl Local {
         let below =
             if below.as_os_str().is_empty() { RelPath::root() } else { RelPath::parse(below.as_os_str().as_bytes())? };
         Ok((Destination::open(there)?, below))
+    }
+
+    /// Whether the folder is missing, and made for what comes.
+    pub fn is_made(&self) -> bool {
+        matches!(self, Local::Folder { make: true, .. } | Local::Name { make: true, .. })
     }
 
     /// Whether things go into a folder under names that nobody typed.
@@ -196,7 +201,8 @@ impl Local {
 /// A last name that reads like another remote one was probably meant as that.
 pub fn explain_missing(failure: Failure, remotes: &[OsString], local: &OsStr) -> Failure {
     let server = |name: &OsStr| Target::parse(name.as_bytes()).ok().map(|target| (target.host, target.port));
-    let named_alike = || remotes.iter().any(|remote| server(remote) == server(local));
+    let named_alike =
+        || server(local).is_some_and(|here| remotes.iter().any(|name| server(name).as_ref() == Some(&here)));
     if failure.kind() == Some(Kind::NotFound) && local.as_bytes().contains(&b'/') && named_alike() {
         let hint = "The last name is the local destination; add ` .` to fetch all of them to the current folder. `sealift cp` copies \
                     within one server.";
@@ -245,5 +251,9 @@ mod tests {
         let local = OsStr::new("h:1/b");
         let failure = explain_missing(Local::resolve(local, 1, false).unwrap_err(), &remotes, local);
         assert!(matches!(failure, Failure::Error { hint: Some(hint), .. } if hint.contains("add ` .`")));
+        // A path of this machine is no other thing on a server that has a name.
+        let (remotes, local) = ([OsString::from("work:/a")], OsStr::new("/nowhere/there/b"));
+        let failure = explain_missing(Local::resolve(local, 1, false).unwrap_err(), &remotes, local);
+        assert!(matches!(failure, Failure::Error { hint: Some(hint), .. } if hint.contains("`mkdir -p`")));
     }
 }

@@ -19,6 +19,7 @@ use super::mirror_list::Listing;
 use super::mirror_lock::MirrorLock;
 use crate::commands::look::{warn_of_growing, warn_of_records};
 use crate::context::Context;
+use crate::direction::{Side, has_mark, side};
 use crate::expand::without_dot;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
@@ -179,6 +180,7 @@ pub async fn carry_out(
             summary.plan.removed().for_each(|path| ctx.out.step(&format!("delete {path}")));
         }
         show_kept(&summary, ctx.out);
+        progress.tell_left_out(args.links == Some(Links::Skip));
         let refusal = summary.refusal.take();
         let totals = totals(&summary, tally.failures(), progress.totals(), args);
         show_summary(&summary, &totals, args.dry_run, ctx.out, client.last_ids())?;
@@ -302,11 +304,16 @@ fn name_displaced(displaced: &Displaced, top: &Path, failure: &Failure, out: Out
     }
 }
 
-/// Which of the two is local, as [`is_local`] tells; what is in doubt is refused, not guessed.
+/// Which of the two is local, as [`side`] tells; what is in doubt is refused, not guessed.
 fn way(config: &Config, source: &OsString, destination: &OsString) -> Outcome<Way> {
-    let usage = |text: &str| {
-        let hint =
-            "Write a local folder with a slash or dot first, as in ./photos, and the other as host/path or NAME:path.";
+    let usage = |text: &str, folder: Option<&OsString>| {
+        let folder = match folder {
+            Some(name) => shell_word(&format!("./{}", for_people(name.as_bytes()))),
+            None => "./photos".to_owned(),
+        };
+        let hint = format!(
+            "Write a local folder with a slash or dot first, as in {folder}, and the other as host/path or NAME:path."
+        );
         Err(Failure::new(Kind::Usage, text, hint))
     };
     // A mirror is of what is in a folder anyway.
@@ -314,29 +321,20 @@ fn way(config: &Config, source: &OsString, destination: &OsString) -> Outcome<Wa
         by_link::refuse(typed)?;
         Ok(config.target(without_dot(typed).0.as_bytes())?)
     };
-    match (is_local(source), is_local(destination)) {
-        (true, true) => usage("both are local: one side of a mirror is on a server"),
-        (false, false) => usage("both are on a server: one side of a mirror is a local folder"),
-        (true, false) => Ok(Way::Push { from: source.into(), to: there(destination)? }),
-        (false, true) => Ok(Way::Pull { from: there(source)?, to: destination.into() }),
+    match (side(source), side(destination)) {
+        (Side::Here, Side::Here) => usage("both are local: one side of a mirror is on a server", None),
+        (Side::There, Side::There) | (Side::Either, Side::Either) => {
+            // What has no mark of a server may have been meant as a folder that is to be made here.
+            let folder = [destination, source].into_iter().find(|name| !has_mark(name));
+            usage("both are on a server: one side of a mirror is a local folder", folder)
+        }
+        (Side::Here, Side::There | Side::Either) | (Side::Either, Side::There) => {
+            Ok(Way::Push { from: source.into(), to: there(destination)? })
+        }
+        (Side::There | Side::Either, Side::Here) | (Side::There, Side::Either) => {
+            Ok(Way::Pull { from: there(source)?, to: destination.into() })
+        }
     }
-}
-
-/// Whether this is a local name: it begins with a slash or dot, or has no mark of a server and either is there, or would be in a
-/// folder that is, or is a plain name. A server's marks are a user or port; of what is not there, also a dot or a slash.
-fn is_local(name: &OsStr) -> bool {
-    let bytes = name.as_bytes();
-    if bytes.starts_with(b"sealift://") {
-        return false;
-    }
-    let first = bytes.split(|b| *b == b'/').next().unwrap_or_default();
-    if matches!(first, b"" | b"." | b"..") {
-        return true;
-    }
-    let is_marked = first.iter().any(|b| matches!(b, b'@' | b':'));
-    let path = Path::new(name);
-    let is_placed = || path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && folder.is_dir());
-    !is_marked && (path.exists() || is_placed() || !(first.contains(&b'.') || bytes.contains(&b'/')))
 }
 
 /// What was to be removed and was not, and why.
@@ -472,6 +470,13 @@ mod tests {
         assert!(matches!(way("h:1/a/", "new"), Ok(Way::Pull { .. })));
         assert!(matches!(way("files.example/a", "/tmp/x"), Ok(Way::Pull { .. })));
         assert!(matches!(way("src", "files.example"), Ok(Way::Push { .. })));
+        // A name and a slash is what the other one is not.
+        assert!(matches!(way("me@h/a/", "new/"), Ok(Way::Pull { .. })));
+        assert!(matches!(way("new/", "me@h/a/"), Ok(Way::Push { .. })));
+        assert!(matches!(way("./a", "nas/"), Ok(Way::Push { .. })));
+        assert!(matches!(way("nas/", "./a"), Ok(Way::Pull { .. })));
+        assert_eq!(way("one/", "two/"), Err(Kind::Usage));
+        assert_eq!(way("me@h/a", "missing/new"), Err(Kind::Usage));
         assert_eq!(way("./a", "/b"), Err(Kind::Usage));
         assert_eq!(way("me@h/a", "h:1/b"), Err(Kind::Usage));
     }

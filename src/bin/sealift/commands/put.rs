@@ -23,7 +23,7 @@ use super::local::one_name;
 use super::{put_link, seen};
 use crate::args::Put;
 use crate::context::Context;
-use crate::direction::refuse_get_as_put;
+use crate::direction::{is_local, refuse_get_as_put};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt::{self, Moves};
 use crate::list_args::{Listed, expects_folders, is_behind_link};
@@ -53,6 +53,11 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
         }
     };
     refuse_get_as_put(ctx.config()?, &args.names)?;
+    if is_local(remote) && Path::new(remote).is_file() {
+        let text = format!("{} is on this machine", for_people(remote.as_bytes()));
+        let hint = "The last name says where to on a server: `sealift put FILE HOST/`.";
+        return Err(Failure::new(Kind::Usage, text, hint));
+    }
     let target = ctx.target(remote).map_err(|failure| {
         failure.hinted(Kind::Usage, || "The last name says where to on a server: `sealift put FILE HOST/`.".to_owned())
     })?;
@@ -66,7 +71,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     // Looked at before connecting: most mistakes are local.
     let mut send = Send::new(ctx, args.how.recursive, &args.how.transfer.flow)?;
     send.how = How::new(&args.how.transfer, ctx.retries(&login))?;
-    send.follows_links = Links::to_server(args.how.links)?;
+    send.obey(args.how.links)?;
     let sources = send.sources(locals)?;
     if sources.is_empty() {
         return send.finish(None);
@@ -103,7 +108,7 @@ async fn listed(ctx: &Context, args: &Put) -> Outcome {
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
     let mut send = Send::new(ctx, args.how.recursive, &args.how.transfer.flow)?;
     send.how = How::new(&args.how.transfer, ctx.retries(&login))?.parents();
-    send.follows_links = Links::to_server(args.how.links)?;
+    send.obey(args.how.links)?;
     send.missed(failures)?;
     let jobs = send.listed(folder, &target.path, paths)?;
     if jobs.is_empty() {
@@ -177,6 +182,18 @@ impl<'a> Send<'a> {
         let (how, summary, tally) = Default::default();
         let progress = Arc::new(progress);
         Send { ctx, recursive, follows_links: false, how, progress, summary, tally, opened: None }
+    }
+
+    /// What is to be done about links inside of folders.
+    ///
+    /// # Errors
+    /// As [`Links::to_server`].
+    pub fn obey(&mut self, links: Option<Links>) -> Outcome {
+        self.follows_links = Links::to_server(links)?;
+        if links == Some(Links::Skip) {
+            self.progress.skips_links();
+        }
+        Ok(())
     }
 
     /// What these local names are. Those that cannot be sent are shown and counted.
@@ -281,6 +298,13 @@ impl<'a> Send<'a> {
         target: &Target,
     ) -> Outcome {
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
+        // Before a folder is made for it: what has no name can be in none.
+        if let [source] = sources.as_slice()
+            && target.is_folder
+            && !self.how.exactly
+        {
+            place(source, target, true)?;
+        }
         let how = (several, self.how.exactly, self.how.is_dry_run());
         let into_folder = match receives(client, way, target, how).await? {
             Receives::Folder => true,

@@ -57,7 +57,7 @@ pub enum TrashCommand {
         /// What was deleted or replaced, also by wildcards
         #[arg(required = true, value_name = "TARGET")]
         targets: Vec<OsString>,
-        /// Which one of several: its id, as `trash list` shows it
+        /// Which one of several: its id, which `trash list` shows where a path is kept more than once
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,
         /// Its new name, in the folder that it was in; or, with a slash, its new path in the user's folder
@@ -73,7 +73,7 @@ pub enum TrashCommand {
         /// A user's folder, or what was in it, on a server; also by wildcards
         #[arg(value_name = "TARGET")]
         target: OsString,
-        /// Only this one: its id, as `trash list` shows it
+        /// Only this one: its id, which `trash list` shows where a path is kept more than once
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,
         /// Do not ask

@@ -203,7 +203,10 @@ impl Back {
                     self.add(out, path)?;
                 }
                 Err(error) => {
-                    let taken = || "Something has that name: `trash restore --to` gives it another one.".to_owned();
+                    let taken = || {
+                        voice::here("Something has that name: `sealift trash restore TARGET --to NAME`, of this alone, gives it another one.")
+                            .into_owned()
+                    };
                     let failure = Failure::from(error).about(&path.to_string()).hinted(Kind::Exists, taken);
                     self.tally.settle(Err(failure.at_server(&path)), out)?;
                 }

@@ -93,6 +93,20 @@ fn is_known(err: Error, server: &Endpoint) -> Failure {
     })
 }
 
+/// Gives whoever could not be asked the command that asks nothing.
+fn unanswered(failure: Failure, server: &Endpoint, pin: Option<Pin>) -> Failure {
+    let is_unknown = matches!(&failure, Failure::Error { error, .. } if error.text().contains("is not known; its key"));
+    match pin.filter(|_| is_unknown) {
+        Some(pin) => failure.hinted(Kind::Untrusted, || {
+            format!(
+                "Compare the pin with the one the server printed; if it is the same, `sealift trust add {server} --pin {pin}` \
+                 remembers it."
+            )
+        }),
+        None => failure,
+    }
+}
+
 /// Connects to see the server's pin, and asks about it unless new servers are to be accepted. Another key than the one that is
 /// known is asked about only if both are to be right.
 async fn confirmed(ctx: &Context, login: &Login, also: bool) -> Outcome<Pin> {
@@ -115,7 +129,9 @@ async fn confirmed(ctx: &Context, login: &Login, also: bool) -> Outcome<Pin> {
         }
     };
     let options = ctx.connect_options(login, Verification::Ask(Box::new(judge)))?;
-    drop(Client::connect(server, options).await.map_err(|err| is_known(err, server))?);
+    let connected = Client::connect(server, options).await.map_err(|err| is_known(err, server));
+    let pin_seen = *seen.lock();
+    drop(connected.map_err(|failure| unanswered(failure, server, pin_seen))?);
     let pin = seen.lock().take();
     Ok(pin.ok_or_else(|| Error::new(Kind::Tls, format!("{server} showed no key")))?)
 }

@@ -88,7 +88,7 @@ pub enum TrashCommand {
         /// What was deleted or replaced, also by wildcards
         #[arg(required = true)]
         names: Vec<OsString>,
-        /// Which one of several: its id, as `trash list` shows it
+        /// Which one of several: its id, which `trash list` shows where a path is kept more than once
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,
         /// Its new name [default: as before]
@@ -103,7 +103,7 @@ pub enum TrashCommand {
     Empty {
         /// The folder, or what was in it, also by wildcards
         name: OsString,
-        /// Only this one: its id, as `trash list` shows it
+        /// Only this one: its id, which `trash list` shows where a path is kept more than once
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,
         /// Do not ask

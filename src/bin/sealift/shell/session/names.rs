@@ -48,7 +48,12 @@ pub(super) fn or_here(names: &[OsString]) -> Vec<OsString> {
 /// What a name typed in this folder means, and whether it can only be a folder. A leading slash is the user's own
 /// folder, and `..` leads no further up than that.
 pub(super) fn resolve(folder: &RelPath, typed: &[u8]) -> Result<(RelPath, bool)> {
-    let mut path = if typed.starts_with(b"/") { RelPath::root() } else { folder.clone() };
+    // In a conversation too a path from the person's own folder on may begin with `~`; what is called so is `./~`.
+    let (typed, is_of_own) = match typed.strip_prefix(b"~") {
+        Some(rest) if matches!(rest.first(), None | Some(b'/')) => (rest, true),
+        _ => (typed, false),
+    };
+    let mut path = if is_of_own || typed.starts_with(b"/") { RelPath::root() } else { folder.clone() };
     let mut is_folder = true;
     for name in typed.split(|byte| *byte == b'/') {
         is_folder = matches!(name, b"" | b"." | b"..");
@@ -78,6 +83,10 @@ mod tests {
             ("/", "", true),
             ("/x/./y", "x/y", false),
             ("c//d", "a/b/c/d", false),
+            ("~", "", true),
+            ("~/x", "x", false),
+            ("~x", "a/b/~x", false),
+            ("./~/x", "a/b/~/x", false),
         ] {
             let (found, folder) = resolve(&folder, typed.as_bytes()).unwrap();
             assert_eq!((found.as_bytes(), folder), (path.as_bytes(), is_folder), "{typed}");

@@ -19,7 +19,7 @@ use crate::list_args::{ListArgs, Listed, expects_folders};
 use crate::login::Login;
 use crate::shell::request::literal;
 use crate::shell::{line, local};
-use crate::transfer::{FlowArgs, How, Links, TransferArgs, Way as BackTo};
+use crate::transfer::{FlowArgs, How, TransferArgs, Way as BackTo};
 
 impl ShellSession<'_> {
     /// Mirrors over a connection of its own, so that this one stays as it is. One of the two may be written with its server, as on
@@ -87,7 +87,7 @@ impl ShellSession<'_> {
         let ctx = self.ctx;
         let fetching = async |client: &mut Client, login: &Login, way: &BackTo<'_>| {
             let mut fetch = Fetch::new(ctx, &local, line.how.recursive, &line.how.transfer.flow)?;
-            fetch.links = Links::of_server(line.how.links);
+            fetch.obey(line.how.links);
             fetch.how = how;
             let mut names = Vec::new();
             for word in &words {
@@ -107,7 +107,7 @@ impl ShellSession<'_> {
         let (locals, failures) = local::expand(locals)?;
         let mut send = Send::new(self.ctx, line.how.recursive, &line.how.transfer.flow)?;
         send.how = How::new(&line.how.transfer, self.ctx.retries(&self.login))?;
-        send.follows_links = Links::to_server(line.how.links)?;
+        send.obey(line.how.links)?;
         let sources = send.sources(&locals)?;
         send.missed(failures)?;
         if sources.is_empty() {
@@ -131,7 +131,7 @@ impl ShellSession<'_> {
         let Some((paths, failures)) = read(&line.how.list, Path::new("/"))? else { return Ok(()) };
         let local = Local::folder(&local)?;
         let mut fetch = Fetch::new(self.ctx, &local, line.how.recursive, &line.how.transfer.flow)?;
-        fetch.links = Links::of_server(line.how.links);
+        fetch.obey(line.how.links);
         fetch.how = How::new(&line.how.transfer, self.ctx.retries(&self.login))?.parents();
         failures.into_iter().try_for_each(|failure| fetch.missed(failure))?;
         if paths.is_empty() {
@@ -155,7 +155,7 @@ impl ShellSession<'_> {
         let Some((paths, failures)) = read(&line.how.list, &folder)? else { return Ok(()) };
         let mut send = Send::new(self.ctx, line.how.recursive, &line.how.transfer.flow)?;
         send.how = How::new(&line.how.transfer, self.ctx.retries(&self.login))?.parents();
-        send.follows_links = Links::to_server(line.how.links)?;
+        send.obey(line.how.links)?;
         send.missed(failures)?;
         let jobs = send.listed(&folder, &target.path, paths)?;
         if jobs.is_empty() {
