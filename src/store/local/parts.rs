@@ -172,7 +172,8 @@ impl LocalPart {
             .try_fold(0, |taken, (at, bytes)| file.write_all_at(bytes, at).map(|()| taken + bytes.len() as u64))
     }
 
-    /// As for an upload in one piece, see [`LocalUpload`].
+    /// Writes these bytes to a disk that may be full, as an upload in one piece does ([`LocalUpload`]), and says how many of them take
+    /// room.
     fn write_with_room(&self, bytes: &[u8]) -> Result<u64> {
         let mut tries = 0;
         loop {
@@ -193,7 +194,7 @@ impl LocalPart {
         }
     }
 
-    /// The same.
+    /// As for an upload in one piece, see [`LocalUpload`].
     fn check_room_again(&mut self) -> Result<()> {
         if self.taken - self.room_asked < limits::WRITE_BACK {
             return Ok(());

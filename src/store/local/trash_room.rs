@@ -244,7 +244,7 @@ impl Disk<'_> {
         self.missing(next, true) == 0 || self.make_room(next, all, false)
     }
 
-    /// The same for bytes that the disk has just refused: something goes, even if the disk says that they fit.
+    /// Makes room for bytes that the disk has just refused, as [`Disk::takes`] does: something goes, even if the disk says that they fit.
     pub(super) fn gets_room(&self, next: u64, all: u64) -> bool {
         self.make_room(next, all, true)
     }

@@ -197,7 +197,7 @@ impl LocalUpload {
         Ok(())
     }
 
-    /// The same on a disk that may be full: then the oldest of the trash goes for it.
+    /// Writes the next bytes to a disk that may be full: then the oldest of the trash goes for them.
     fn write_with_room(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let mut tries = 0;
         loop {

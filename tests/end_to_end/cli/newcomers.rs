@@ -265,7 +265,10 @@ fn a_folder_of_a_server_with_a_dot_behind_it_is_what_is_in_it() {
     world.run(["get", &many, "here"]).code(1).said("is a folder");
     world.run(["mirror", "./here", &world.alice("back/.")]).code(0);
     assert_eq!(names(&world.remote("alice", "back")), ["deep", "f"]);
-    world.run(["get", "-r", &world.alice("many/./f"), "here"]).code(2).said("are not names");
+    world.run(["get", "-r", &world.alice("many/../f"), "here"]).code(2).said("are not names");
+    // Inside it says nothing.
+    world.run(["get", "-r", &world.alice("many/./f"), "dotted"]).code(0);
+    assert_eq!(fs::read_to_string(world.local("dotted")).unwrap(), "f");
 }
 
 #[test]
