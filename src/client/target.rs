@@ -350,4 +350,5 @@ fn is_host_name(host: &str) -> bool {
 }
 
 #[cfg(test)]
+#[path = "target_tests.rs"]
 mod tests;

@@ -43,6 +43,13 @@ pub struct Standing {
     _note: Option<StandInNote>,
 }
 
+impl Standing {
+    /// It could not be taken away: its note is kept until the process ends, for whoever sweeps then.
+    pub fn stays(self) {
+        std::mem::forget(self);
+    }
+}
+
 impl Desk {
     /// What gets this name stands beside its place from now on.
     ///

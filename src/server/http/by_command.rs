@@ -32,7 +32,7 @@ pub fn handed_on(
     };
     let url = format!("https://{host}{path}");
     // Whoever is shown another certificate sees another key, too.
-    let pins = if shared.web_certificate.is_none() { keys.pins() } else { Vec::new() };
+    let pins = if shared.certificates_end().1.is_none() { keys.pins() } else { Vec::new() };
     let commands = match link.to {
         LinkTo::Inbox(_) => {
             vec![format!("sealift put FILE '{url}'"), format!("{} '{url}'", curl_put(&pins, link.has_password()))]

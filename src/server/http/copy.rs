@@ -129,8 +129,9 @@ impl Built {
                 true => supersede(desk, (&path, &to), seen, "COPY"),
                 false => rename_at(desk, (&path, &to), false, seen, "COPY"),
             }?;
-            // In this turn a disk may be waited for.
-            drop(standing.lock().take().map(OpenAtDesk::take));
+            // In this turn a disk may be waited for, and not by whoever asks meanwhile whether it has its place.
+            let taken = standing.lock().take();
+            drop(taken.map(OpenAtDesk::take));
             Ok(())
         };
         self.web_session.step(put).await
@@ -148,8 +149,13 @@ impl Drop for Built {
             // What fails is in the log, and nobody is left to be told. A copy that has its place by now is not taken away.
             let begin = move |desk: &mut Desk, waiting: &mut Waiting| {
                 let (standing, web_session) = standing.lock().take()?.take().ok()?;
-                let left = reached(desk.take_away(&standing, "COPY"), waiting).ok()?.continue_value();
-                left.map(|work| OpenAtDesk::new(work, &web_session))
+                match reached(desk.take_away(&standing, "COPY"), waiting) {
+                    Ok(reached) => reached.continue_value().map(|work| OpenAtDesk::new(work, &web_session)),
+                    Err(_) => {
+                        standing.stays();
+                        None
+                    }
+                }
             };
             let mut left = web_session.give_up(begin).await;
             while let Ok(Some(open)) = left {

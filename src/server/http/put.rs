@@ -53,9 +53,19 @@ pub async fn serve(
         return Err(Error::new(Kind::BadCommand, "PUT stores whole files: Content-Range is not taken"));
     }
     let is_complete = resumable::is_complete(headers);
-    let unsaid = || if is_complete == Some(false) { None } else { body.unsaid() };
-    if let Some((status, why)) = codings::refused(headers).or_else(unsaid) {
-        return Ok(text(status, "text/plain; charset=utf-8", format!("{}: {why}\n", status.as_u16())));
+    let refused = |(status, why): (StatusCode, String)| {
+        Ok(text(status, "text/plain; charset=utf-8", format!("{}: {why}\n", status.as_u16())))
+    };
+    if let Some(why) = codings::refused(headers) {
+        return refused(why);
+    }
+    let digests = match is_complete {
+        Some(false) => Digests::parse(headers, &[digests::REPR])?,
+        _ => Digests::parse(headers, &[digests::REPR, digests::CONTENT])?,
+    };
+    // Last: what cannot be understood at all is no matter of its length.
+    if let Some(why) = body.unsaid().filter(|_| is_complete != Some(false)) {
+        return refused(why);
     }
     let mtime = mtime(headers)?;
     let spec = UploadSpec {
@@ -67,7 +77,6 @@ pub async fn serve(
         ..UploadSpec::default()
     };
     let mut answer = if is_complete == Some(false) {
-        let digests = Digests::parse(headers, &[digests::REPR])?;
         let resume = resumable::prefix(headers)?;
         if resume.is_some() && !digests.is_empty() {
             let why = "what is there already is not read again: with Sealift-Prefix no Repr-Digest is compared";
@@ -77,7 +86,6 @@ pub async fn serve(
         let locate = |token| format!("/{OWN}/{}{token}", resumable::FOLDER);
         resumable::create(web_session, uploads, (source, None), (wanted, headers), body, locate).await?
     } else {
-        let digests = Digests::parse(headers, &[digests::REPR, digests::CONTENT])?;
         let wanted = Wanted { path: place.path.clone(), spec, digests, resume: None };
         stored(&receiving::store(web_session, wanted, None, body).await?)
     };

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::account::Sum;
 use super::compare::Comparison;
 use super::jail::Jail;
-use super::mode::ChangedMode;
+use super::mode::GivenMode;
 use super::names::{Made, Touched, look, name_staged, refuse_special};
 use super::owned::Going;
 use super::partial;
@@ -62,7 +62,7 @@ pub(super) enum Change {
     Folder(Made),
     /// What came back from the trash.
     Restored(Touched),
-    Mode(ChangedMode),
+    Mode(GivenMode),
 }
 
 /// A change that everybody sees, and that stays once its directories are on the disk.
@@ -140,13 +140,13 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<There> {
         (over.dir, over.stored)
     };
     let dir = if upload.spec.overwrite == Overwrite::Numbered {
-        let (dir, number) = trash_room::with_room(stage, || numbered::put(jail, &mut upload))?;
+        let (dir, number) = numbered::put(jail, &mut upload)?;
         if number > 1 {
             committed.stored = Stored::Numbered(number);
         }
         dir
     } else if let Condition::Absent = upload.spec.condition {
-        put_beside(jail, stage, &mut upload)?.map_err(|err| failed(&upload.path, err))?
+        put_beside(jail, &mut upload)?.map_err(|err| failed(&upload.path, err))?
     } else if upload.spec.overwrite == Overwrite::Refused {
         let (dir, old) = keep_old::put(jail, &mut upload)?;
         if let Some(mtime) = old {
@@ -158,7 +158,7 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<There> {
         committed.stored = Stored::Replaced;
         dir
     } else {
-        match put_beside(jail, stage, &mut upload)? {
+        match put_beside(jail, &mut upload)? {
             // Mostly there was nothing, and nothing to look at. The other is what is said of a file system that cannot.
             Err(Errno::EXIST | Errno::OPNOTSUPP) => {
                 let (dir, stored) = take(put_anyway(jail, stage, &mut upload)?);
@@ -181,16 +181,12 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<There> {
 }
 
 /// Gives an upload its name if nothing has it, and says where.
-fn put_beside(jail: &Jail, stage: &Stage, upload: &mut LocalUpload) -> Result<Result<Arc<Dir>, Errno>> {
+fn put_beside(jail: &Jail, upload: &mut LocalUpload) -> Result<Result<Arc<Dir>, Errno>> {
     let path = upload.path.clone();
-    trash_room::with_room(stage, || {
-        let _steady = jail.steady(&path)?;
-        let (dir, name) = jail.parent(&path)?;
-        match put_new(jail, upload, None, (&dir, name)) {
-            Err(err @ Errno::NOSPC) => Err(failed(&path, err)),
-            put => Ok(put.map(|()| dir)),
-        }
-    })
+    let _steady = jail.steady(&path)?;
+    let (dir, name) = jail.parent(&path)?;
+    let put = put_new(jail, upload, None, (&dir, name));
+    Ok(put.map(|()| dir))
 }
 
 /// Gives an upload its name whatever file has it, and says where and whether one had.

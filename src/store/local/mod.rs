@@ -69,7 +69,6 @@ use account::{Bound, Promise, Sum};
 pub use across_nodes::TreeLock;
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
-use mode::{ChangedMode, Given};
 pub use owned::Share;
 pub use root::{Elsewhere, PlaceInTree, Root};
 use staging::Stage;
@@ -385,11 +384,10 @@ impl Store for LocalStore {
     }
 
     fn begin_mode(&self, path: &RelPath, source: SourceMode) -> Result<NewMode> {
-        Ok(match mode::give(&self.jail, path, source)? {
-            Given::Changed(changed) if self.durable() => {
-                NewMode::Waits(self.stage.prepared().add(commit::Change::Mode(changed)))
-            }
-            Given::Changed(ChangedMode { mode, .. }) | Given::There(mode) => NewMode::Kept(mode),
+        let given = mode::give(&self.jail, path, source)?;
+        Ok(match self.durable() {
+            true => NewMode::Waits(self.stage.prepared().add(commit::Change::Mode(given))),
+            false => NewMode::Kept(given.mode),
         })
     }
 
@@ -487,11 +485,7 @@ impl Store for LocalStore {
     }
 
     fn note_stand_in(&self, path: &RelPath) -> Result<Option<StandInNote>> {
-        if self.stage.is_beside() {
-            return Ok(None);
-        }
-        let note = stand_in::Note::write(&self.stage, path).map_err(|err| Error::file(path, err))?;
-        Ok(Some(Box::new(note)))
+        stand_in::note(&self.stage, path)
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool, umask: Option<Umask>) -> Result<Prepared> {

@@ -44,34 +44,22 @@ pub(super) fn as_writable(file: &impl AsFd, set: impl Fn() -> Result<(), Errno>)
 
 /// [`crate::files::Store::set_mode`].
 pub(super) fn set(jail: &Jail, durable: bool, path: &RelPath, source: SourceMode) -> Result<FileMode> {
-    match give(jail, path, source)? {
-        Given::There(mode) => Ok(mode),
-        Given::Changed(changed) => {
-            if durable {
-                fsync(&changed.file).map_err(|err| Error::file(path, err.into()))?;
-            }
-            Ok(changed.mode)
-        }
+    let given = give(jail, path, source)?;
+    if durable {
+        fsync(&given.file).map_err(|err| Error::file(path, err.into()))?;
     }
+    Ok(given.mode)
 }
 
-/// What came of giving a file a mode.
-pub(super) enum Given {
-    /// It had it.
-    There(FileMode),
-    /// It has it by now, and it is not on the disk yet.
-    Changed(ChangedMode),
-}
-
-/// A mode that is not on the disk yet.
-pub(super) struct ChangedMode {
+/// A mode that a file has, and that may not be on the disk yet.
+pub(super) struct GivenMode {
     pub(super) path: RelPath,
     pub(super) file: File,
     pub(super) mode: FileMode,
 }
 
-/// Gives a file a mode, without waiting for the disk.
-pub(super) fn give(jail: &Jail, path: &RelPath, source: SourceMode) -> Result<Given> {
+/// Gives a file a mode, without waiting for the disk. Also where it has it already: whoever gave it that may be waiting for the disk yet.
+pub(super) fn give(jail: &Jail, path: &RelPath, source: SourceMode) -> Result<GivenMode> {
     let failed = |err: Errno| Error::file(path, err.into());
     let steady = jail.steady(path)?;
     let (dir, name) = jail.parent(path)?;
@@ -80,13 +68,12 @@ pub(super) fn give(jail: &Jail, path: &RelPath, source: SourceMode) -> Result<Gi
     let turn = turn(file).map_err(|err| Error::file(path, err))?;
     let before = FileMode::of(fstat(file).map_err(failed)?.st_mode);
     let after = source.over(before);
-    if after == before {
-        return Ok(Given::There(after));
+    if after != before {
+        fchmod(file, Mode::from_raw_mode(after.bits())).map_err(failed)?;
     }
-    fchmod(file, Mode::from_raw_mode(after.bits())).map_err(failed)?;
     // Nobody else waits for the disk.
     drop((turn, steady));
-    Ok(Given::Changed(ChangedMode { path: path.clone(), file: opened.into_file(), mode: after }))
+    Ok(GivenMode { path: path.clone(), file: opened.into_file(), mode: after })
 }
 
 #[cfg(test)]

@@ -13,11 +13,10 @@ use super::commit::Change;
 use super::jail::Jail;
 use super::partial;
 use super::staging::Temp;
-use super::trash_room::Disk;
-use super::upload::LocalUpload;
+use super::upload::{LocalUpload, has_room};
 use super::whole::Noting;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, Hasher, Interrupted, Part, PreparedSet, RelPath, Staged, Upload, UploadSpec};
+use crate::files::{Hasher, Interrupted, Part, PreparedSet, RelPath, Staged, Upload, UploadSpec};
 use crate::holes::without_zeros;
 use crate::limits;
 use crate::store::ranges::{Claim, Ranges};
@@ -43,9 +42,6 @@ struct PartsFile {
     durable: bool,
     /// It may fill the disk.
     fills: bool,
-    jail: Arc<Jail>,
-    /// Whose it is where that is said of it.
-    owner: Option<Hash>,
     /// Read-locked while bytes are written: whoever has the write lock knows that nobody writes.
     ranges: RwLock<Ranges<()>>,
     /// How much of the beginning is whole, for whoever finds the file after a crash. Without it such a file is not gone on with.
@@ -84,8 +80,7 @@ impl LocalStaged {
             temp.file.set_len(size).map_err(failed)?;
         }
         let file = temp.file.try_clone().map_err(failed)?;
-        let (ranges, owner) = (RwLock::new(ranges), temp.owner);
-        let shared = Arc::new(PartsFile { path, file, durable, fills, jail: Arc::clone(&jail), owner, ranges, noting });
+        let shared = Arc::new(PartsFile { path, file, durable, fills, ranges: RwLock::new(ranges), noting });
         Ok(LocalStaged { temp: Some(temp), promise, jail, prepared, spec, size, shared })
     }
 
@@ -155,10 +150,6 @@ impl PartsFile {
     fn write(&self) -> RwLockWriteGuard<'_, Ranges<()>> {
         self.ranges.write()
     }
-
-    fn disk(&self) -> Disk<'_> {
-        Disk { file: &self.file, fills: self.fills, jail: &self.jail, owner: self.owner.as_ref() }
-    }
 }
 
 impl LocalPart {
@@ -172,40 +163,14 @@ impl LocalPart {
             .try_fold(0, |taken, (at, bytes)| file.write_all_at(bytes, at).map(|()| taken + bytes.len() as u64))
     }
 
-    /// Writes these bytes to a disk that may be full, as an upload in one piece does ([`LocalUpload`]), and says how many of them take
-    /// room.
-    fn write_with_room(&self, bytes: &[u8]) -> Result<u64> {
-        let mut tries = 0;
-        loop {
-            let ranges = self.shared.read();
-            ranges.check(&self.claim, &self.shared.path)?;
-            let written = self.write(bytes, self.claim.at());
-            drop(ranges);
-            let err = match written {
-                Ok(taken) => return Ok(taken),
-                Err(err) => err,
-            };
-            let at_hand = bytes.len() as u64;
-            let is_full = Errno::from_io_error(&err) == Some(Errno::NOSPC) && tries < limits::TRASH_GONE_FOR_ONE;
-            if !is_full || !self.shared.disk().gets_room(at_hand, self.claim.left().max(at_hand)) {
-                return Err(Error::file(&self.shared.path, err));
-            }
-            tries += 1;
-        }
-    }
-
     /// As for an upload in one piece, see [`LocalUpload`].
     fn check_room_again(&mut self) -> Result<()> {
         if self.taken - self.room_asked < limits::WRITE_BACK {
             return Ok(());
         }
         self.room_asked = self.taken;
-        let all = self.claim.left();
-        if self.shared.disk().takes(all.min(limits::WRITE_BACK), all) {
-            Ok(())
-        } else {
-            Err(Error::file(&self.shared.path, Errno::NOSPC.into()))
-        }
+        let fits = has_room(&self.shared.file, self.claim.left().min(limits::WRITE_BACK), self.shared.fills);
+        if fits { Ok(()) } else { Err(Error::file(&self.shared.path, Errno::NOSPC.into())) }
     }
 
     /// Has the kernel write what came, as for an upload in one piece.
@@ -222,7 +187,12 @@ impl Part for LocalPart {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.claim.check_room(bytes, &self.shared.path)?;
         self.check_room_again()?;
-        self.taken += self.write_with_room(bytes)?;
+        {
+            let ranges = self.shared.read();
+            ranges.check(&self.claim, &self.shared.path)?;
+            let written = self.write(bytes, self.claim.at());
+            self.taken += written.map_err(|err| Error::file(&self.shared.path, err))?;
+        }
         self.claim.update(bytes);
         self.write_back();
         Ok(())

@@ -155,6 +155,11 @@ pub(super) struct TreeRemoval {
 }
 
 impl TreeRemoval {
+    /// The number of the file system that it was on; of those that do not say one, another number.
+    pub(super) fn disk(&self) -> u64 {
+        self.was_in.map_or(0, |(disk, _)| disk)
+    }
+
     /// Removes so much of it at most, and leaves nothing open. Whether all of it is gone.
     ///
     /// # Errors

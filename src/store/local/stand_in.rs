@@ -10,8 +10,8 @@ use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 
 use super::remove;
 use super::staging::{Area, CREATE, Stage};
-use crate::error::{Kind, Result};
-use crate::files::{Keep, RelPath, aside};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Keep, RelPath, StandInNote, aside};
 use crate::limits;
 
 /// How the name of a note begins. (What waits for its place has digits there.)
@@ -35,6 +35,15 @@ impl Note {
     }
 }
 
+/// [`crate::files::Store::note_stand_in`].
+pub(super) fn note(stage: &Stage, path: &RelPath) -> Result<Option<StandInNote>> {
+    if stage.is_beside() {
+        return Ok(None);
+    }
+    let note = Note::write(stage, path).map_err(|err| Error::file(path, err))?;
+    Ok(Some(Box::new(note)))
+}
+
 impl Drop for Note {
     fn drop(&mut self) {
         let _ = unlinkat(&*self.area.dir, &*self.name, AtFlags::empty());
@@ -46,7 +55,7 @@ impl Drop for Note {
 /// # Errors
 /// That it cannot be read or removed now: the note is for the next sweep.
 pub(super) fn clear(stage: &Stage, dir: &Dir, name: &str) -> Result<()> {
-    let failed = |err: io::Error| crate::error::Error::file(name, err);
+    let failed = |err: io::Error| Error::file(name, err);
     let path = read(dir, name).map_err(failed)?;
     // One that was not written to its end names nothing, and only what was made to stand beside has such a name.
     let path = RelPath::parse(&path).ok();

@@ -12,7 +12,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use super::super::file_system::is_of_this_machine;
 use super::commit::{Change, There};
-use super::mode::ChangedMode;
+use super::mode::GivenMode;
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Done, RelPath, Upload};
@@ -99,7 +99,7 @@ pub(super) fn modes(changes: &mut [Result<Change>]) {
     let together = slots.len() >= limits::SYNC_TOGETHER;
     let mut devices = Devices::default();
     for slot in slots {
-        let Ok(Change::Mode(ChangedMode { path, file, .. })) = slot else { continue };
+        let Ok(Change::Mode(GivenMode { path, file, .. })) = slot else { continue };
         let synced = if together { devices.sync(&*file, || fsync(&*file)) } else { fsync(&*file) };
         if let Err(err) = synced {
             *slot = Err(Error::file(&*path, err.into()));

@@ -1,8 +1,6 @@
-//! What of the trash may go for what comes, to a full quota or a full disk, or where the disk has no room to keep more: how much there
-//! is, and the oldest things first.
+//! What of the trash may go for what comes, or where the disk has no room to keep more: how much there is, and the oldest things first.
 //! What is set apart beside a trash is needed as well: one that keeps nothing has nothing old to give, and that is enough for one note.
 
-use std::fs::File;
 use std::io;
 use std::time::{Duration, SystemTime};
 
@@ -21,9 +19,6 @@ use crate::files::{Hash, TrashId};
 use crate::limits;
 use crate::sync::Mutex;
 
-/// What those trashes held that were looked at for the sake of a full disk.
-static ON_FULL_DISKS: Looked = Looked(Mutex::new(Vec::new()));
-
 /// What trashes held of one user when they were last looked through to the end. As long as nothing came into one and nothing left it,
 /// it is the same: whoever tries again and again at a full quota has nothing looked through.
 #[derive(Default)]
@@ -32,7 +27,6 @@ pub(super) struct Looked(Mutex<Vec<Look>>);
 #[derive(Clone, Copy)]
 struct Look {
     of: FolderStamp,
-    whose: Option<Hash>,
     sum: Sum,
 }
 
@@ -61,18 +55,17 @@ impl FolderStamp {
 }
 
 impl Looked {
-    fn known(&self, now: FolderStamp, whose: Option<&Hash>) -> Option<Sum> {
-        let is_it = |look: &&Look| look.of == now && look.whose.as_ref() == whose;
-        self.0.lock().iter().find(is_it).map(|look| look.sum)
+    fn known(&self, now: FolderStamp) -> Option<Sum> {
+        self.0.lock().iter().find(|look| look.of == now).map(|look| look.sum)
     }
 
-    fn remember(&self, of: FolderStamp, whose: Option<&Hash>, sum: Sum) {
+    fn remember(&self, of: FolderStamp, sum: Sum) {
         let mut looks = self.0.lock();
-        looks.retain(|look| look.of.place != of.place || look.whose.as_ref() != whose);
+        looks.retain(|look| look.of.place != of.place);
         if looks.len() >= limits::TRASHES_LOOKED {
             looks.remove(0);
         }
-        looks.push(Look { of, whose: whose.copied(), sum });
+        looks.push(Look { of, sum });
     }
 }
 
@@ -82,7 +75,7 @@ pub(super) fn held(jail: &Jail, wanted: Sum, (whose, looked): (Option<&Hash>, &L
     let mut sum = Sum::NONE;
     let Some(trash) = open(jail) else { return sum };
     let before = FolderStamp::of(&trash).filter(|state| state.is_settled());
-    if let Some(known) = before.and_then(|state| looked.known(state, whose)) {
+    if let Some(known) = before.and_then(|state| looked.known(state)) {
         return known;
     }
     let Ok(ids) = trash.ids() else { return sum };
@@ -99,7 +92,7 @@ pub(super) fn held(jail: &Jail, wanted: Sum, (whose, looked): (Option<&Hash>, &L
         }
     }
     if let Some(before) = before.filter(|before| is_whole && FolderStamp::of(&trash) == Some(*before)) {
-        looked.remember(before, whose, sum);
+        looked.remember(before, sum);
     }
     sum
 }
@@ -199,87 +192,6 @@ impl<'a> Room<'a> {
 fn free(trash: &Trash) -> Option<u64> {
     let stat = fstatvfs(&*trash.dir).ok()?;
     Some(stat.f_bfree.saturating_add(stat.f_ffree))
-}
-
-/// The disk that an upload comes to. What lies in the trash of the folder that it goes to gives way to its bytes, and to nothing that only
-/// says how many will come: the oldest things first, of the upload's owner alone where things say whose they are.
-pub(super) struct Disk<'a> {
-    /// A file on it.
-    pub(super) file: &'a File,
-    /// It may be filled to its end, and nothing gives way: it is a person's own.
-    pub(super) fills: bool,
-    pub(super) jail: &'a Jail,
-    pub(super) owner: Option<&'a Hash>,
-}
-
-impl Disk<'_> {
-    /// How many bytes are missing so that so many more fit, and what no large upload is to fill if that `is_kept`.
-    fn missing(&self, more: u64, is_kept: bool) -> u64 {
-        let Ok(disk) = fstatvfs(self.file) else { return 0 };
-        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        let kept = limits::ROOM_KEPT_MAX.min(bytes(disk.f_blocks) / limits::ROOM_KEPT_PART);
-        let kept = if self.fills || !is_kept { 0 } else { kept };
-        more.saturating_add(kept).saturating_sub(bytes(disk.f_bavail))
-    }
-
-    /// Whether there is so much in the trash that may go.
-    fn can_give(&self, bytes: u64, goes_on: &dyn Fn()) -> bool {
-        let wanted = Sum { bytes, files: 0 };
-        !self.fills && held(self.jail, wanted, (self.owner, &ON_FULL_DISKS), goes_on).bytes >= bytes
-    }
-
-    /// Whether so many bytes may come: they fit, or would if enough of the trash went. Nothing goes.
-    pub(super) fn may_take(&self, bytes: u64) -> bool {
-        let fits = |goes_on: &dyn Fn()| {
-            let missing = self.missing(bytes, true);
-            missing == 0 || self.can_give(missing, goes_on)
-        };
-        // What is removed just now is room when that is done.
-        fits(&|| {}) || !self.fills && self.jail.tree().removing().is_ok_and(|turn| fits(&|| turn.goes_on()))
-    }
-
-    /// Whether so many bytes fit, of all that are known to come; what is missing goes from the trash, unless all would not fit even so.
-    /// For nobody who holds a lock.
-    pub(super) fn takes(&self, next: u64, all: u64) -> bool {
-        self.missing(next, true) == 0 || self.make_room(next, all, false)
-    }
-
-    /// Makes room for bytes that the disk has just refused, as [`Disk::takes`] does: something goes, even if the disk says that they fit.
-    pub(super) fn gets_room(&self, next: u64, all: u64) -> bool {
-        self.make_room(next, all, true)
-    }
-
-    fn make_room(&self, next: u64, all: u64, is_refused: bool) -> bool {
-        if self.fills {
-            return false;
-        }
-        // Behind whoever removes something just now, whose room is here then.
-        let Ok(turn) = self.jail.tree().removing() else { return false };
-        let goes_on = || turn.goes_on();
-        // What the disk refuses does not fit in what is kept free either, and small files may fill that.
-        let missing_for = |bytes| self.missing(bytes, !is_refused);
-        let missing = missing_for(next);
-        if missing == 0 && !is_refused {
-            return true;
-        }
-        let Some(trash) = open(self.jail).filter(|_| self.can_give(missing_for(all).max(1), &goes_on)) else {
-            return false;
-        };
-        // Some file systems say only later what has become free.
-        let mut freed = 0;
-        for id in trash.ids().unwrap_or_default() {
-            let Some(sum) = held_of(&trash, id, self.owner, &goes_on).ok().filter(|sum| *sum != Sum::NONE) else {
-                continue;
-            };
-            if trash.remove(self.jail, id, &turn).is_ok_and(|was_there| was_there) {
-                freed += sum.bytes;
-                if freed >= missing.max(1) || missing_for(next) == 0 {
-                    return true;
-                }
-            }
-        }
-        false
-    }
 }
 
 /// Removes the oldest things, of this owner alone if one is named, until so much is gone, for whoever has the turn for that. Says how many

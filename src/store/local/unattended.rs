@@ -1,45 +1,42 @@
 //! Removals that nobody takes the steps of any more, because whoever asked for them has left or was kicked. What has lost its name is
-//! gone for everybody, and its room is to be had again: one thread of the process removes the rest, one tree after the other, and ends
-//! with the last of them. What a killed server leaves of them the next sweep removes.
+//! gone for everybody, and its room is to be had again: a thread removes the rest, one tree after the other, and ends with the last of
+//! them. Each disk has one, so that none waits for another one that hangs. What a killed server leaves of them the next sweep removes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::remove::TreeRemoval;
 use crate::sync::Mutex;
 
-static WAITING: Mutex<Waiting> = Mutex::new(Waiting { removals: VecDeque::new(), has_thread: false });
-
-struct Waiting {
-    /// As many as there are trees that had a name and a client to remove them.
-    removals: VecDeque<TreeRemoval>,
-    has_thread: bool,
-}
+/// Those that wait, by the disk that they are on. One that is in here has a thread.
+static WAITING: Mutex<BTreeMap<u64, VecDeque<TreeRemoval>>> = Mutex::new(BTreeMap::new());
 
 /// Removes the rest beside whatever the caller does next.
 pub(super) fn finish(removal: TreeRemoval) {
+    let disk = removal.disk();
     let mut waiting = WAITING.lock();
-    waiting.removals.push_back(removal);
-    if std::mem::replace(&mut waiting.has_thread, true) {
-        return;
+    if let Some(queue) = waiting.get_mut(&disk) {
+        return queue.push_back(removal);
     }
-    drop(waiting);
-    if std::thread::Builder::new().name("removal".into()).spawn(work).is_err() {
-        // Then when the next one comes.
-        WAITING.lock().has_thread = false;
+    waiting.insert(disk, VecDeque::from([removal]));
+    if std::thread::Builder::new().name("removal".into()).spawn(move || work(disk)).is_err() {
+        // It is for the next sweep.
+        waiting.remove(&disk);
     }
 }
 
-fn work() {
-    while let Some(mut removal) = next() {
+fn work(disk: u64) {
+    while let Some(mut removal) = next(disk) {
         // Of an error nobody is left to be told. What is left has its name again, or waits for the next sweep.
         while matches!(removal.step(), Ok(false)) {}
     }
 }
 
 /// The next one, or that this thread ends.
-fn next() -> Option<TreeRemoval> {
+fn next(disk: u64) -> Option<TreeRemoval> {
     let mut waiting = WAITING.lock();
-    let next = waiting.removals.pop_front();
-    waiting.has_thread = next.is_some();
+    let next = waiting.get_mut(&disk)?.pop_front();
+    if next.is_none() {
+        waiting.remove(&disk);
+    }
     next
 }

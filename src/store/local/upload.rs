@@ -1,13 +1,13 @@
 //! One upload: bytes into a staged file, hashed on the way.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::Write;
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{Advice, AtFlags, fadvise, ioctl_ficlone, statat};
+use rustix::fs::{Advice, AtFlags, fadvise, fstatvfs, ioctl_ficlone, statat};
 use rustix::io::Errno;
 
 use super::account::{Promise, Sum};
@@ -17,7 +17,6 @@ use super::jail::Jail;
 use super::partial::Counted;
 use super::parts::LocalStaged;
 use super::staging::{Stage, Temp};
-use super::trash_room::{self, Disk};
 use super::{compare, keep_old, partial, properties};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
@@ -65,8 +64,7 @@ impl LocalUpload {
     pub(super) fn begin(stage: &Stage, path: &RelPath, spec: UploadSpec, durable: bool) -> Result<Self> {
         let parent = check_target(stage.jail(), path, spec)?;
         let large = spec.interrupted == Interrupted::Kept && spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
-        // A disk may have no room for one more name either.
-        let temp = trash_room::with_room(stage, || stage.create(path, &parent, large, (spec.mode, spec.umask)))?;
+        let temp = stage.create(path, &parent, large, (spec.mode, spec.umask))?;
         let mut upload = Self::over((stage.jail(), stage.prepared()), path, spec, temp, Hasher::new(), durable);
         upload.fills = stage.is_beside();
         upload.check_room()?;
@@ -129,18 +127,7 @@ impl LocalUpload {
         }
         // What came already is on the disk.
         let more = size.saturating_sub(self.len()).min(self.spec.allocated.unwrap_or(u64::MAX));
-        if self.disk().may_take(more) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
-    }
-
-    /// The disk that it comes to.
-    fn disk(&self) -> Disk<'_> {
-        Disk { file: &self.temp.file, fills: self.fills, jail: &self.jail, owner: self.temp.owner.as_ref() }
-    }
-
-    /// Bytes that are known to come yet and take room: at least those of what is at hand.
-    fn to_come(&self, at_hand: u64) -> u64 {
-        let left = self.spec.size.map_or(0, |size| size.saturating_sub(self.len()));
-        left.min(self.spec.allocated.map_or(u64::MAX, |bytes| bytes.saturating_sub(self.taken))).max(at_hand)
+        if has_room(&self.temp.file, more, self.fills) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
     }
 
     /// Refuses on the way, for those bytes that come before it is asked again, what there is no room for: others fill the disk too.
@@ -149,8 +136,8 @@ impl LocalUpload {
             return Ok(());
         }
         self.room_asked = self.taken;
-        let all = self.to_come(0);
-        if self.disk().takes(all.min(limits::WRITE_BACK), all) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
+        let more = self.spec.size.map_or(0, |size| size.saturating_sub(self.len())).min(limits::WRITE_BACK);
+        if has_room(&self.temp.file, more, self.fills) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
     }
 
     /// Fails unless the file is whole: every write done, as many bytes as announced.
@@ -184,36 +171,14 @@ impl LocalUpload {
             return Ok(());
         }
         if !self.spec.is_sparse() {
-            self.temp.file.write_all(bytes)?;
             self.taken += bytes.len() as u64;
-            return Ok(());
+            return self.temp.file.write_all(bytes);
         }
-        let mut taken = 0;
         for (at, bytes) in without_zeros(bytes, self.len()) {
+            self.taken += bytes.len() as u64;
             self.temp.file.write_all_at(bytes, at)?;
-            taken += bytes.len() as u64;
         }
-        self.taken += taken;
         Ok(())
-    }
-
-    /// Writes the next bytes to a disk that may be full: then the oldest of the trash goes for them.
-    fn write_with_room(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        let mut tries = 0;
-        loop {
-            match self.write(bytes) {
-                Err(err) if Errno::from_io_error(&err) == Some(Errno::NOSPC) && tries < limits::TRASH_GONE_FOR_ONE => {
-                    tries += 1;
-                    let at_hand = bytes.len() as u64;
-                    if !self.disk().gets_room(at_hand, self.to_come(at_hand)) {
-                        return Err(err);
-                    }
-                    // What was written of it before the disk was full is written over.
-                    self.temp.file.seek(SeekFrom::Start(self.len()))?;
-                }
-                done => return done,
-            }
-        }
     }
 
     /// Gives a sparse file its length, which ends with a hole if nothing is written there; and one that shares another's bytes
@@ -233,6 +198,14 @@ impl LocalUpload {
         }
         Error::file(&self.path, err)
     }
+}
+
+/// Whether so many bytes fit on the disk of this file, less what no upload is to fill unless it may.
+pub(super) fn has_room(file: &File, more: u64, fills: bool) -> bool {
+    let Ok(disk) = fstatvfs(file) else { return true };
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    let kept = if fills { 0 } else { limits::ROOM_KEPT_MAX.min(bytes(disk.f_blocks) / limits::ROOM_KEPT_PART) };
+    bytes(disk.f_bavail).checked_sub(kept).is_some_and(|free| more <= free)
 }
 
 /// The parent of a target that may be uploaded to. Refuses what the commit would refuse anyway, before bytes are sent
@@ -272,7 +245,7 @@ impl Upload for LocalUpload {
             self.broken = true;
             return Err(err);
         }
-        if let Err(err) = self.write_with_room(bytes) {
+        if let Err(err) = self.write(bytes) {
             self.broken = true;
             return Err(self.failed(err));
         }

@@ -223,59 +223,6 @@ fn room_can_be_made_on_a_full_disk_where_what_is_deleted_is_kept() {
     }
 }
 
-/// What is deleted is room for uploads, whether they say their size, come in small pieces or in parts.
-#[test]
-fn what_is_deleted_makes_room_for_uploads_to_a_full_disk_and_goes_for_none_that_cannot_fit() {
-    let world = World::of(&["alice"]);
-    world.set_users(&(section("alice", "\"full\"", "alice") + "trash = \"30d\"\n"));
-    let mount = "mount -t tmpfs -o size=32m none server_data && mkdir server_data/alice";
-    let Some((daemon, home)) = on(&world, mount) else { return };
-    let mut alice = enter(&daemon, "alice");
-    let mib = 1024 * 1024;
-    for n in 0..4 {
-        assert_eq!(alice.upload(&format!("f{n}"), &vec![n; 6 * mib]).1, "done");
-    }
-    let kept = |alice: &mut RawClient| {
-        alice.line("TRASH");
-        std::iter::from_fn(|| Some(alice.reply()).filter(|reply| reply.0 == 114))
-            .map(|(_, _, fields)| fields["path"].clone())
-            .collect::<Vec<_>>()
-    };
-    for name in ["f0", "f1"] {
-        assert_eq!(alice.ask(format!("DELETE {name}")).1, "done");
-    }
-    // All of the trash would not be enough for it.
-    let large = vec![7; 22 * mib];
-    assert_eq!(alice.upload(&format!("large size={}", large.len()), &large).1, "no-space");
-    assert_eq!(kept(&mut alice), ["f1", "f0"]);
-    // What only says that it comes takes nothing.
-    let (_, word, fields) = alice.ask(format!("STAGE said size={}", 10 * mib));
-    assert_eq!((word.as_str(), kept(&mut alice)), ("staged", vec!["f1".to_owned(), "f0".to_owned()]));
-    assert_eq!(alice.ask(format!("DISCARD {}", fields["id"])).0, 250);
-    let new = vec![8; 10 * mib];
-    assert_eq!(alice.upload(&format!("new size={}", new.len()), &new).1, "done");
-    assert_eq!(alice.download("new").unwrap(), new);
-    assert_eq!(kept(&mut alice), ["f1"], "the oldest made room, and no more");
-    // Small ones, none of which says its size.
-    let mut stored = 0;
-    while alice.upload(&format!("small{stored}"), &vec![9; 100_000]).1 == "done" {
-        stored += 1;
-    }
-    assert!(stored > 80 && kept(&mut alice).is_empty(), "{stored}");
-    // In parts.
-    assert_eq!(alice.ask("DELETE f2").1, "done");
-    let parts = vec![10; 5 * mib];
-    let (_, word, fields) = alice.ask(format!("STAGE parts size={}", parts.len()));
-    assert_eq!(word, "staged");
-    alice.send(part_bytes(&format!("{} offset=0 length={}", fields["id"], parts.len()), &parts));
-    assert_eq!(alice.reply().0, 226);
-    assert!(kept(&mut alice).is_empty());
-    assert_eq!(alice.ask("DELETE new").1, "done");
-    // What nobody deleted is as it was.
-    assert_eq!(fs::read(home.join("f3")).unwrap(), vec![3; 6 * mib]);
-    assert!((0..stored).all(|n| home.join(format!("small{n}")).exists()));
-}
-
 #[test]
 fn uploads_that_each_fit_leave_the_rest_of_the_disk_to_others_together() {
     each_fits_and_the_rest_stays(|session, size, bytes| {

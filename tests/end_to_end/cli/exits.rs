@@ -49,7 +49,7 @@ fn exit_2_wrong_usage() {
     world.run(["ls", "host:docs/x"]).code(2).said("host/docs/x").said("hint:");
     world.run(["ls", "alice:secret@host/"]).code(2).said("never part of a target");
     world.run(["ls", &world.alice("../x")]).code(2);
-    world.run(["put", "/etc/hostname", "/tmp/x"]).code(2).said("[user@]host[:port]/path");
+    world.run(["put", "/etc/hostname", "/tmp/x"]).code(2).said("is on this machine").said("sealift put FILE HOST/");
 }
 
 #[test]

@@ -146,7 +146,8 @@ fn many_names_that_are_taken_are_decided_on_at_once_and_what_is_replaced_goes_wh
     // Beside what is there each gets the first number that is free, all of them or one.
     fs::write(world.home("team/1-2.txt"), "taken too").unwrap();
     browser.drop_on(&paths[..2]);
-    browser.wait(&format!("{HEAD} === '0 of 2 uploaded, 2 not'"));
+    // What was said last is there still, and not shown.
+    browser.wait(&format!("!document.querySelector('#uploads').hidden && {HEAD} === '0 of 2 uploaded, 2 not'"));
     assert_eq!(browser.text("document.querySelector('#uploads .both').innerText"), "Keep both of all 2");
     all("both");
     browser.wait(&format!("{HEAD} === '2 files uploaded'"));

@@ -407,7 +407,7 @@ proptest! {
 
 #[test]
 fn how_far_a_removal_is_is_told_to_who_wants_to_know_and_may() {
-    const FILES: usize = 3 * limits::REMOVE_STEP;
+    const FILES: usize = 3 * limits::REMOVE_STEP + 1;
     for (access, is_told) in [("full", true), ("upload,mkdir,delete", false)] {
         for progress in [true, false] {
             let mut bench = Bench::new(access);
