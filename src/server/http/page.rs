@@ -224,7 +224,7 @@ pub fn uploads() -> Markup {
             ul {}
             div .buttons {
                 button .keep type="button" hidden { "Skip all" }
-                button .both type="button" hidden { "Keep both of all" }
+                button .both type="button" hidden { "Keep both for all" }
                 button .replace type="button" hidden { "Replace all" }
                 button .again type="button" hidden { "Try all again" }
                 button .stop type="button" { "Stop" }

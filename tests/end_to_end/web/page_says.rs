@@ -148,7 +148,7 @@ fn many_names_that_are_taken_are_decided_on_at_once_and_what_is_replaced_goes_wh
     browser.drop_on(&paths[..2]);
     // What was said last is there still, and not shown.
     browser.wait(&format!("!document.querySelector('#uploads').hidden && {HEAD} === '0 of 2 uploaded, 2 not'"));
-    assert_eq!(browser.text("document.querySelector('#uploads .both').innerText"), "Keep both of all 2");
+    assert_eq!(browser.text("document.querySelector('#uploads .both').innerText"), "Keep both for all 2");
     all("both");
     browser.wait(&format!("{HEAD} === '2 files uploaded'"));
     browser.drop_on(&paths[2..3]);

@@ -119,7 +119,7 @@ export function panel({ make, fateOf = null, loggedOut = "You have been logged o
     $(".again").hidden = busy || lost.length < 2;
     $(".again").textContent = `Try all ${lost.length} again`;
     $(".both").hidden = taken.length < 2;
-    $(".both").textContent = `Keep both of all ${taken.length}`;
+    $(".both").textContent = `Keep both for all ${taken.length}`;
     $(".keep").hidden = taken.length < 2;
     $(".keep").textContent = `Skip all ${taken.length}`;
     // Those that move and those that need a decision; whatever is done is in the list of the folder.
