@@ -392,7 +392,11 @@ fn identity(stat: &Stat) -> Identity {
 }
 
 fn new_area((root, since): (Arc<Dir>, u64), is_across: bool, sender: Option<Hash>) -> io::Result<Area> {
-    let reserved = reserved(&root)?;
+    while_it_goes(|| try_new_area((&root, since), is_across, sender))
+}
+
+fn try_new_area((root, since): (&Arc<Dir>, u64), is_across: bool, sender: Option<Hash>) -> io::Result<Area> {
+    let reserved = made_reserved(root)?;
     loop {
         let name = format!("{SESSION}{}", random_name()?);
         match mkdirat(&reserved, &*name, Mode::RWXU) {
@@ -405,7 +409,8 @@ fn new_area((root, since): (Arc<Dir>, u64), is_across: bool, sender: Option<Hash
         };
         match lock_area(&dir, is_across) {
             Ok(Some(locked)) => {
-                return Ok(Area { root, since, reserved, dir: Arc::new(dir), name, locked: Some(locked), sender });
+                let (root, dir, locked) = (Arc::clone(root), Arc::new(dir), Some(locked));
+                return Ok(Area { root, since, reserved, dir, name, locked, sender });
             }
             // A sweep was faster, and takes it away.
             Ok(None) | Err(Errno::NOENT) => continue,
@@ -432,7 +437,8 @@ pub(super) fn lock_area(dir: &Dir, is_across: bool) -> Result<Option<OwnedFd>, E
 /// Tries what the file system of this directory can do in its reserved directory, which stays only if it was there, or is said to.
 pub(super) fn try_hidden(dir: &Dir, durable: bool, stays: bool) -> io::Result<Capabilities> {
     let there = stays || open_reserved(dir).is_ok();
-    let tried = reserved(dir).and_then(|reserved| {
+    let tried = while_it_goes(|| {
+        let reserved = made_reserved(dir)?;
         probe::refuse_other_names(dir, &reserved)?;
         probe::probe(&reserved, durable)
     });
@@ -443,8 +449,24 @@ pub(super) fn try_hidden(dir: &Dir, durable: bool, stays: bool) -> io::Result<Ca
     tried
 }
 
+/// Does something in the reserved directory, once more if that has gone meanwhile: another store that was the first to need it, and needs it
+/// no more, takes it away when it is empty.
+fn while_it_goes<T>(work: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..limits::NAME_TRIES {
+        match work() {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            done => return done,
+        }
+    }
+    work()
+}
+
 /// The reserved directory of this root, made if missing: a real directory that only we can enter.
 pub(super) fn reserved(root: &Dir) -> io::Result<Dir> {
+    while_it_goes(|| made_reserved(root))
+}
+
+fn made_reserved(root: &Dir) -> io::Result<Dir> {
     match mkdirat(root, limits::RESERVED_NAME, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(err) => return Err(err.into()),
