@@ -355,7 +355,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// Those of the storage.
-    fn note_stand_in(&self, path: &RelPath) -> Result<Option<StandInNote>> {
+    fn note_stand_in(&self, path: &RelPath) -> Result<Option<Box<dyn StandInNote>>> {
         let _it_stays = path;
         Ok(None)
     }
@@ -437,7 +437,10 @@ pub enum Removal {
 }
 
 /// A note of what stands beside its place, which is gone when this is dropped. That may wait for a disk.
-pub type StandInNote = Box<dyn Send>;
+pub trait StandInNote: Send {
+    /// What it names could not be removed: the note stays, for the next sweep.
+    fn leave(self: Box<Self>);
+}
 
 /// What is being removed and has no name any more. Dropped before it is over it goes on being removed, by whom or what the store
 /// thinks fit. If a step fails, the rest gets its name again, unless something else has that by then or nothing of it was to be kept.

@@ -425,7 +425,7 @@ impl Store for JoinedStore {
         self.put_in_place((from, to), seen)
     }
 
-    fn note_stand_in(&self, path: &RelPath) -> Result<Option<StandInNote>> {
+    fn note_stand_in(&self, path: &RelPath) -> Result<Option<Box<dyn StandInNote>>> {
         self.at(path, |store, path| store.note_stand_in(path))
     }
 

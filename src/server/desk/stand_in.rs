@@ -8,7 +8,7 @@ use super::action::Action;
 use super::op::Op;
 use super::outcome::Begun;
 use super::running::Running;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::files::{Keep, RelPath, StandInNote, Store};
 use crate::machine::turns;
 
@@ -40,13 +40,15 @@ pub struct Standing {
     store: Arc<dyn Store>,
     path: RelPath,
     /// If the process dies it is taken away by this.
-    _note: Option<StandInNote>,
+    note: Option<Box<dyn StandInNote>>,
 }
 
 impl Standing {
-    /// It could not be taken away: its note is kept until the process ends, for whoever sweeps then.
-    pub fn stays(self) {
-        std::mem::forget(self);
+    /// It could not be taken away, for this reason: if that is not that nothing has its name, its note is for the next sweep.
+    pub fn stays(self, why: &Error) {
+        if let Some(note) = self.note.filter(|_| !matches!(why.kind(), Kind::NotFound | Kind::NotDirectory)) {
+            note.leave();
+        }
     }
 }
 
@@ -57,7 +59,7 @@ impl Desk {
     /// Those of the store.
     pub fn stands_beside(&self, path: &RelPath) -> Result<Standing> {
         let note = turns::block_in_place(|| self.store.note_stand_in(path))?;
-        Ok(Standing { store: self.store.clone(), path: path.clone(), _note: note })
+        Ok(Standing { store: self.store.clone(), path: path.clone(), note })
     }
 
     /// Takes it away: it will not get its place, and never was anything. Nobody is asked for that, neither for rights nor for locks.

@@ -63,7 +63,7 @@ pub async fn serve(
         Some(false) => Digests::parse(headers, &[digests::REPR])?,
         _ => Digests::parse(headers, &[digests::REPR, digests::CONTENT])?,
     };
-    // Last: what cannot be understood at all is no matter of its length.
+    // Behind digests that cannot be understood, which are no matter of its length.
     if let Some(why) = body.unsaid().filter(|_| is_complete != Some(false)) {
         return refused(why);
     }

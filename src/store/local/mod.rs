@@ -484,7 +484,7 @@ impl Store for LocalStore {
         trash::purge(&self.jail, path, id, shown)
     }
 
-    fn note_stand_in(&self, path: &RelPath) -> Result<Option<StandInNote>> {
+    fn note_stand_in(&self, path: &RelPath) -> Result<Option<Box<dyn StandInNote>>> {
         stand_in::note(&self.stage, path)
     }
 

@@ -173,6 +173,11 @@ impl TreeRemoval {
         stepped.inspect_err(|_| self.put_back())
     }
 
+    /// The rest is for the next sweep, and counts for nobody.
+    pub(super) fn leave(self) {
+        self.counted.go_on().lost();
+    }
+
     /// Whoever is told that it cannot be removed finds the rest in its place. Not if nothing of it was to be kept, if something else
     /// has that by now, or if the folder that it was in is elsewhere: by the rules of another one that has that name others could see
     /// it. Then the next sweep tries again.

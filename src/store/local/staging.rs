@@ -396,7 +396,7 @@ fn new_area((root, since): (Arc<Dir>, u64), is_across: bool, sender: Option<Hash
 }
 
 fn try_new_area((root, since): (&Arc<Dir>, u64), is_across: bool, sender: Option<Hash>) -> io::Result<Area> {
-    let reserved = made_reserved(root)?;
+    let reserved = reserved(root)?;
     loop {
         let name = format!("{SESSION}{}", random_name()?);
         match mkdirat(&reserved, &*name, Mode::RWXU) {
@@ -438,7 +438,7 @@ pub(super) fn lock_area(dir: &Dir, is_across: bool) -> Result<Option<OwnedFd>, E
 pub(super) fn try_hidden(dir: &Dir, durable: bool, stays: bool) -> io::Result<Capabilities> {
     let there = stays || open_reserved(dir).is_ok();
     let tried = while_it_goes(|| {
-        let reserved = made_reserved(dir)?;
+        let reserved = reserved(dir)?;
         probe::refuse_other_names(dir, &reserved)?;
         probe::probe(&reserved, durable)
     });
@@ -451,7 +451,7 @@ pub(super) fn try_hidden(dir: &Dir, durable: bool, stays: bool) -> io::Result<Ca
 
 /// Does something in the reserved directory, once more if that has gone meanwhile: another store that was the first to need it, and needs it
 /// no more, takes it away when it is empty.
-fn while_it_goes<T>(work: impl Fn() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn while_it_goes<T>(work: impl Fn() -> io::Result<T>) -> io::Result<T> {
     for _ in 1..limits::NAME_TRIES {
         match work() {
             Err(err) if err.kind() == io::ErrorKind::NotFound => {}
@@ -461,12 +461,8 @@ fn while_it_goes<T>(work: impl Fn() -> io::Result<T>) -> io::Result<T> {
     work()
 }
 
-/// The reserved directory of this root, made if missing: a real directory that only we can enter.
+/// The reserved directory of this root, made if missing: a real directory that only we can enter. For whoever does it [`while_it_goes`].
 pub(super) fn reserved(root: &Dir) -> io::Result<Dir> {
-    while_it_goes(|| made_reserved(root))
-}
-
-fn made_reserved(root: &Dir) -> io::Result<Dir> {
     match mkdirat(root, limits::RESERVED_NAME, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(err) => return Err(err.into()),

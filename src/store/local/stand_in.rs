@@ -21,6 +21,8 @@ pub(super) const NOTE: &str = "beside.";
 pub(super) struct Note {
     area: Arc<Area>,
     name: Vec<u8>,
+    /// Not even then.
+    stays: bool,
 }
 
 impl Note {
@@ -29,14 +31,14 @@ impl Note {
         let name = [NOTE.as_bytes(), &stage.fresh_name(None)].concat();
         let (area, file) =
             stage.within_area(|area| Ok(openat(&*area.dir, &*name, CREATE, Mode::RUSR | Mode::WUSR)?))?;
-        let note = Note { area, name };
+        let note = Note { area, name, stays: false };
         File::from(file).write_all(path.as_bytes())?;
         Ok(note)
     }
 }
 
 /// [`crate::files::Store::note_stand_in`].
-pub(super) fn note(stage: &Stage, path: &RelPath) -> Result<Option<StandInNote>> {
+pub(super) fn note(stage: &Stage, path: &RelPath) -> Result<Option<Box<dyn StandInNote>>> {
     if stage.is_beside() {
         return Ok(None);
     }
@@ -46,7 +48,15 @@ pub(super) fn note(stage: &Stage, path: &RelPath) -> Result<Option<StandInNote>>
 
 impl Drop for Note {
     fn drop(&mut self) {
-        let _ = unlinkat(&*self.area.dir, &*self.name, AtFlags::empty());
+        if !self.stays {
+            let _ = unlinkat(&*self.area.dir, &*self.name, AtFlags::empty());
+        }
+    }
+}
+
+impl StandInNote for Note {
+    fn leave(mut self: Box<Self>) {
+        self.stays = true;
     }
 }
 
@@ -149,5 +159,20 @@ mod tests {
         // It has its place, whatever that is called.
         assert_eq!(swept(&store(home)), (0, 0));
         assert!(home.join(path.to_string()).exists());
+    }
+
+    #[test]
+    fn what_could_not_be_taken_away_goes_with_a_sweep_once_its_session_has_ended() {
+        let place = tempfile::tempdir().unwrap();
+        let (home, path) = (place.path(), RelPath::parse(b".x.0123456789abcdef.sealift-copy").unwrap());
+        let maker = store(home);
+        let note = maker.note_stand_in(&path).unwrap().unwrap();
+        maker.make_dir(&path, false).unwrap();
+        note.leave();
+        assert_eq!(swept(&store(home)), (0, 0));
+        assert!(maker.stat(&path).is_ok());
+        drop(maker);
+        assert_eq!(swept(&store(home)), (1, 0));
+        assert!(!home.join(path.to_string()).exists());
     }
 }

@@ -31,7 +31,7 @@ use super::names::sum_of_file;
 use super::owned::owner_of;
 use super::remove::remove_tree;
 use super::source::meta;
-use super::staging::{open_reserved, random_name, reserved};
+use super::staging::{open_reserved, random_name, reserved, while_it_goes};
 use super::tree::{Change, Removing};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, Hash, Meta, RelPath, TrashId, TrashList, Trashed};
@@ -115,6 +115,10 @@ impl Kept<'_> {
 impl Trash {
     /// That of this root, made if it is missing.
     pub(super) fn make(root: &Arc<Dir>) -> io::Result<Trash> {
+        while_it_goes(|| Trash::try_make(root))
+    }
+
+    fn try_make(root: &Arc<Dir>) -> io::Result<Trash> {
         let reserved = reserved(root)?;
         match mkdirat(&reserved, TRASH, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}

@@ -18,10 +18,10 @@ pub(super) fn finish(removal: TreeRemoval) {
         return queue.push_back(removal);
     }
     waiting.insert(disk, VecDeque::from([removal]));
-    if std::thread::Builder::new().name("removal".into()).spawn(move || work(disk)).is_err() {
-        // It is for the next sweep.
-        waiting.remove(&disk);
-    }
+    let spawned = std::thread::Builder::new().name("removal".into()).spawn(move || work(disk));
+    let unspawned = if spawned.is_err() { waiting.remove(&disk) } else { None };
+    drop(waiting);
+    unspawned.into_iter().flatten().for_each(TreeRemoval::leave);
 }
 
 fn work(disk: u64) {
