@@ -21,7 +21,7 @@ pub(super) const NOTE: &str = "beside.";
 pub(super) struct Note {
     area: Arc<Area>,
     name: Vec<u8>,
-    /// Not even then.
+    /// It was left for the next sweep, and is not removed when this is dropped.
     stays: bool,
 }
 
