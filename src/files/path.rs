@@ -76,7 +76,7 @@ impl RelPath {
         &self.0
     }
 
-    /// The same bytes as an operating system path; empty for the home itself.
+    /// As a path of the operating system; empty for the home itself.
     pub fn as_path(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.0))
     }

@@ -79,7 +79,7 @@ impl Seen {
         Seen { held: Some(Arc::new(held)), ..self }
     }
 
-    /// The same for whoever keeps many, which would have too many files open: another file may get its number meanwhile.
+    /// This, with nothing open, for whoever keeps many: another file may get its number meanwhile.
     #[must_use]
     pub fn let_go(self) -> Seen {
         Seen { held: None, ..self }

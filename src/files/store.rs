@@ -197,7 +197,7 @@ pub trait Store: Send + Sync {
     /// followed; a folder is [`crate::Kind::IsDirectory`].
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode>;
 
-    /// The same, if the store has that share the syncs of others: it has its mode at once, and keeps it when it was committed.
+    /// [`Store::set_mode`] that shares the syncs of others, if the store has that: the file has its mode at once, and keeps it when it was committed.
     ///
     /// # Errors
     /// As [`Store::set_mode`].

@@ -33,7 +33,7 @@ impl Keys {
         [self.pin].into_iter().chain(self.next_pin).collect()
     }
 
-    /// The same as it stands behind the URL of a link.
+    /// The pins as they stand behind the URL of a link.
     pub fn fragment(&self) -> String {
         let pins: Vec<_> = self.pins().iter().map(Pin::to_string).collect();
         format!("#{}", pins.join(","))

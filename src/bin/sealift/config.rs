@@ -75,7 +75,7 @@ pub fn config_file(named: Option<&Path>) -> Result<Option<ConfigFile>> {
     }
 }
 
-/// The same to be changed: it need not be there yet.
+/// The file of defaults and names, to be changed: it need not be there yet.
 ///
 /// # Errors
 /// As [`config_dir`].

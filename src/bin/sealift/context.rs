@@ -276,7 +276,7 @@ impl Context {
         self.connect_by(login, keys, given.map(Credential::Password)).await
     }
 
-    /// The same with what is known to log in already, or `None` for the keys that there are, and to ask for a password.
+    /// Connects with what is known to log in already, or with `None` by the keys that there are, and else asks for a password.
     ///
     /// # Errors
     /// As [`Context::connect`].
@@ -288,7 +288,7 @@ impl Context {
         self.connect_by(login, keys, given).await
     }
 
-    /// The same with these keys first. A connection that is lost before the login is done is made again: at once if it was
+    /// Connects, and tries these keys first. A connection that is lost before the login is done is made again: at once if it was
     /// while a person was asked, else after a pause.
     async fn connect_by(
         &self,
@@ -477,7 +477,7 @@ impl Context {
         self.over(client, login, work).await
     }
 
-    /// The same over a connection that is there.
+    /// Does one thing over a connection that is there, and ends it.
     ///
     /// # Errors
     /// That of the thing.

@@ -63,7 +63,7 @@ impl Context {
         self.for_each_named(typed, names, repeat, async |client, named| work(client, &named.target).await).await
     }
 
-    /// The same for what has to know how a thing was named.
+    /// As [`Context::for_each`], for work that has to know how a thing was named.
     ///
     /// # Errors
     /// As [`Context::for_each`].
@@ -81,7 +81,7 @@ impl Context {
         self.with_words(typed, names, repeat, false, one).await
     }
 
-    /// The same with all at once that neighbouring words of one login stand for.
+    /// As [`Context::for_each`], with all at once that neighbouring words of one login stand for.
     ///
     /// # Errors
     /// As [`Context::for_each`].

@@ -57,7 +57,7 @@ pub struct Meant {
 }
 
 impl Meant {
-    /// The same of a folder that was written with `/.` at its end.
+    /// What is meant by a folder that was written with `/.` at its end: what is in it.
     #[must_use]
     pub fn contents(mut self) -> Self {
         self.names.iter_mut().for_each(|named| named.is_contents = true);
@@ -94,7 +94,7 @@ pub async fn expand(out: Output, client: &mut Client, target: &Target) -> Outcom
     expand_quoted(out, client, target).await
 }
 
-/// The same in a conversation, where everything that is to be taken as it stands was quoted.
+/// As [`expand`] for a word of a conversation, where everything that is to be taken as it stands was quoted.
 ///
 /// # Errors
 /// As [`expand`].
@@ -135,7 +135,7 @@ pub async fn expand_quoted(out: Output, client: &mut Client, target: &Target) ->
     Ok(meant)
 }
 
-/// The same of what was deleted or replaced: all in the trash that matches, each name once. `quoted` says that what is to be
+/// What one word stands for among what was deleted or replaced: all in the trash that matches, each name once. `quoted` says that what is to be
 /// taken as it stands was.
 ///
 /// # Errors

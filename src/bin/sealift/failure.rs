@@ -79,7 +79,7 @@ impl Failure {
         }
     }
 
-    /// The same where there is one.
+    /// With this next step, where there is one and an error of this kind had none.
     pub fn hinted_if(self, kind: Kind, better: impl FnOnce() -> Option<String>) -> Self {
         match self {
             Failure::Error { error, hint: None } if error.kind() == kind => Failure::Error { hint: better(), error },
@@ -131,7 +131,7 @@ impl Failure {
         }
     }
 
-    /// The same of a file or folder on a server.
+    /// Names for programs the file or folder of a server that it happened to.
     pub fn at_server(self, path: &RelPath) -> Self {
         match self {
             Failure::Error { error, hint } => Failure::Error { error: error.of_server(), hint }.at(path_there(path)),

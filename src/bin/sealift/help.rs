@@ -159,7 +159,7 @@ pub fn whole() -> clap::Command {
     laid_out(|_| true)
 }
 
-/// The same for these words. The pages of commands that none of them names cannot be asked for, and are not laid out: that takes longer
+/// The definition for these words. The pages of commands that none of them names cannot be asked for, and are not laid out: that takes longer
 /// than most commands do.
 pub fn command(words: &[OsString]) -> clap::Command {
     let is_named = |command: &clap::Command| {
@@ -299,7 +299,7 @@ pub fn show_help(text: &StyledStr) -> Result<()> {
     page(&text.ansi().to_string(), Term::stdout(), WIDTH).map_err(stdout_failed)
 }
 
-/// The same to standard error, in the place of what was not asked for. That nobody reads it is no failure more.
+/// Writes a page of help to standard error, in the place of what was asked for. That nobody reads it is no failure more.
 pub fn show_help_instead(text: &StyledStr) {
     let _ = page(&text.ansi().to_string(), Term::stderr(), WIDTH);
 }

@@ -68,7 +68,7 @@ impl Credential {
         }
     }
 
-    /// The same, for a server that asks once more.
+    /// What proves to a server that asks once more that it is the same person.
     pub fn present(&self) -> Present {
         match self {
             Credential::Password(password) => Present::Password(password.clone()),

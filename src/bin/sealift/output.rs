@@ -252,7 +252,7 @@ impl Output {
         }
     }
 
-    /// The same of what came of an error: whoever wants nothing but errors is told that as well.
+    /// Warns of what came of an error: whoever wants nothing but errors is told that as well.
     pub fn warn_all(self, text: &str) {
         if self.json {
             to_stderr(&Object::of(Event::Warning).text("warning", text).render());

@@ -6,7 +6,7 @@ use sealift::client::Ids;
 use super::output::Output;
 
 impl Output {
-    /// The same for what is not worth to be put together unless it is told.
+    /// Tells of a step whose text is put together only if it is told.
     pub fn step_with(self, text: impl FnOnce() -> String) {
         if self.is_verbose() {
             self.step(&text());

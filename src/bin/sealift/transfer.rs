@@ -217,13 +217,13 @@ impl How {
         Err(Failure::new(Kind::Usage, text, hint))
     }
 
-    /// The same with so many tries in a row after a lost connection.
+    /// With so many tries in a row after a lost connection.
     pub fn retries(mut self, retries: u32) -> Self {
         self.options.retries = retries;
         self
     }
 
-    /// The same, with the folders made that files go into.
+    /// With the folders made that files go into.
     pub fn parents(mut self) -> Self {
         self.options.parents = true;
         self

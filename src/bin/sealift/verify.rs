@@ -20,7 +20,7 @@ use super::output::{Output, to_stderr};
 /// The file of known servers, in the configuration folder.
 const KNOWN_SERVERS: &str = "known_servers";
 
-/// The same for all people of this machine.
+/// The known servers of all people of this machine.
 const SYSTEM_KNOWN_SERVERS: &str = "/etc/sealift/known_servers";
 
 /// The known servers of this person.
@@ -119,7 +119,7 @@ pub fn remember(known: &KnownServers, server: &Endpoint, pin: Pin, comment: Opti
     Ok(())
 }
 
-/// The same for one more key of a server, which keeps those that are known.
+/// Writes one more pin of a server to the known servers, which keep those that are there, and says so.
 ///
 /// # Errors
 /// As [`KnownServers::add_another`].

@@ -220,7 +220,7 @@ impl Place for Here<'_> {
     }
 }
 
-/// The same with the folder of the server that it becomes like.
+/// The local folder of a mirror, with the folder of the server that it becomes like.
 struct Local<'a> {
     session: &'a mut Session,
     from: &'a RelPath,

@@ -154,7 +154,7 @@ impl Place for There<'_> {
     }
 }
 
-/// The same with the local folder that it becomes like.
+/// The folder of the server of a mirror, with the local folder that it becomes like.
 struct Server<'a> {
     there: There<'a>,
     from: &'a Path,

@@ -63,7 +63,7 @@ fn run(part: &str, (call, injected): (&str, &str), name: &str, folder: &Path) ->
     }
 }
 
-/// The same where this call fails with this error.
+/// Runs a part where this call fails with this error, and wants it to pass.
 fn run_failing(part: &str, (call, error): (&str, &str), name: &str, folder: &Path) {
     let Some(output) = run(part, (call, &format!("error={error}")), name, folder) else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -230,7 +230,7 @@ impl Tree {
         self.names.side_by_side()
     }
 
-    /// The same for whoever adds something. Fails where other nodes serve the tree and this one has lost its place among them.
+    /// As [`Tree::steady`], for whoever adds something. Fails where other nodes serve the tree and this one has lost its place among them.
     pub(super) fn steady_to_add(&self) -> io::Result<Steady<'_>> {
         let Some(lock) = &self.across else { return self.steady() };
         let begun = Instant::now();
@@ -312,7 +312,7 @@ impl Tree {
         Ok(Alone { across: None, here: self.names.alone(limits::TREE_LOCK_TURN)? })
     }
 
-    /// The same for as long as there are files to be looked at. Other nodes go on.
+    /// Nobody in this process changes a name for as long as there are files to be looked at. Other nodes go on.
     ///
     /// # Errors
     /// As [`Tree::steady`].

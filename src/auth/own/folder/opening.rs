@@ -96,7 +96,7 @@ impl StateFolder {
         Self::open_as(Self::as_it_is(path))
     }
 
-    /// The same for one of several servers that keep their state in it together, which is called so among them. Before each change it is
+    /// Opens the folder for one of several servers that keep their state in it together; `node` is its name among them. Before each change it is
     /// asked whether it `may_change` anything: whether what the others have changed is seen here at once.
     ///
     /// # Errors

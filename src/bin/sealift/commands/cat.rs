@@ -58,7 +58,7 @@ pub async fn write(out: Output, client: &mut Client, target: &Target, force: boo
     show(out, client, target, force, false).await
 }
 
-/// The same for a file that may be `growing`.
+/// Writes one file as [`write`] does; `growing` takes one that somebody is still writing to.
 ///
 /// # Errors
 /// As [`write`].

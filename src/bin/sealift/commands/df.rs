@@ -96,7 +96,7 @@ async fn measured(out: Output, client: &mut Client, path: &RelPath) -> Result<Me
     Ok(Measured { folder: RelPath::root(), quota, used, kept, free })
 }
 
-/// The same over a connection. A server says what counts in a quota; where there is none, or an older server, it is what is listed.
+/// Shows over a connection how much room there is. A server says what counts in a quota; where there is none, or an older server, it is what is listed.
 ///
 /// # Errors
 /// As [`Client::list`].

@@ -243,7 +243,7 @@ impl<'a> Fetch<'a> {
         self.settle(done)
     }
 
-    /// The same for what a list names below this folder of the server: each to the same path here.
+    /// Fetches what a list names below this folder of the server, each to the same path here.
     ///
     /// # Errors
     /// As [`Fetch::collect`].

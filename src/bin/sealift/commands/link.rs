@@ -155,10 +155,10 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
     ctx.over(client, &login, async |client| make_there(ctx, client, (&login, &target), args, password).await).await
 }
 
-/// Links have somebody who made them.
 /// What to do about a short password: that of a link cannot be changed.
 const LONGER: &str = "a link with a longer one can be made in its place";
 
+/// Links have somebody who made them.
 fn refuse_anonymous(login: &Login) -> Outcome {
     if login.user.is_some() {
         return Ok(());
@@ -167,7 +167,7 @@ fn refuse_anonymous(login: &Login) -> Outcome {
     Err(Failure::new(Kind::Usage, "anonymous makes no links", hint))
 }
 
-/// The same from the shell, over its connection.
+/// Makes a link from the shell, over its connection.
 ///
 /// # Errors
 /// Those of the server.

@@ -153,7 +153,7 @@ impl Local {
         matches!(self, Local::Folder { .. })
     }
 
-    /// The same for a file that is to have this name in a folder.
+    /// Where a file goes that is to have this name in the folder.
     pub fn named(self, name: &RelPath) -> Local {
         match self {
             Local::Folder { folder, make } => Local::Name { folder, make, name: name.clone() },
@@ -161,7 +161,7 @@ impl Local {
         }
     }
 
-    /// The same for a folder that comes without the name it has: it goes into a folder of this name.
+    /// Where what is in a folder goes: into a folder of this name, which is made.
     pub fn below(self, name: &RelPath) -> Local {
         match self {
             Local::Folder { folder, .. } => Local::Folder { folder: folder.join(name.as_path()), make: true },

@@ -77,7 +77,7 @@ impl Listing {
         });
     }
 
-    /// The same of what is not on the server.
+    /// What is not on the server is neither moved nor, at the destination, deleted.
     ///
     /// # Errors
     /// What ends the connection.

@@ -173,7 +173,7 @@ impl<'a> Send<'a> {
         Ok(Self::telling(ctx, recursive, Progress::new(ctx.out, Direction::Send, flow)?.for_put()))
     }
 
-    /// The same by somebody's link, which takes no folders.
+    /// Sends by somebody's link, which takes no folders.
     pub fn by_link(ctx: &'a Context, flow: &FlowArgs) -> Outcome<Self> {
         Ok(Self::telling(ctx, false, Progress::new(ctx.out, Direction::Send, flow)?.by_link()))
     }
@@ -415,7 +415,7 @@ async fn open_pipe(ctx: &Context, path: &Path, base: Option<&LocalBase>) -> Outc
 enum Receives {
     /// A folder that takes things under their own names.
     Folder,
-    /// The same, if it is there: nothing may be seen or made by who sends.
+    /// A folder that takes things under their own names if it is there: who sends may neither see nor make it.
     Unseen,
     /// The name of what is sent.
     Name,

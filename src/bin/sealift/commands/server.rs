@@ -52,7 +52,7 @@ pub async fn status(ctx: &Context, args: &OneServer) -> Outcome {
     ctx.with_client(&login, async |client| show_status(ctx.out, client).await).await
 }
 
-/// The same over a connection.
+/// Shows over a connection the session and the server in figures.
 ///
 /// # Errors
 /// As [`Client::status`].
@@ -144,7 +144,7 @@ pub async fn who(ctx: &Context, args: &Who) -> Outcome {
     ctx.with_client(&login, async |client| show_who(ctx.out, client, args.times).await).await
 }
 
-/// The same over a connection.
+/// Shows over a connection who is connected.
 ///
 /// # Errors
 /// As [`Client::who`].
@@ -182,7 +182,7 @@ pub async fn kick(ctx: &Context, args: &Kick) -> Outcome {
     ctx.with_client(&login, async |client| end_sessions(ctx.out, client, &args.whom).await).await
 }
 
-/// The same over a connection.
+/// Ends sessions over a connection.
 ///
 /// # Errors
 /// As [`Client::kick`].
@@ -211,7 +211,7 @@ pub async fn shutdown(ctx: &Context, args: &OneServer) -> Outcome {
     ctx.with_client(&login, async |client| end_server(ctx.out, client).await).await
 }
 
-/// The same over a connection.
+/// Ends a server over a connection.
 ///
 /// # Errors
 /// As [`Client::shutdown`].

@@ -36,7 +36,7 @@ pub async fn restore(
     bring_one(out, client, login, target, (id, to), None).await
 }
 
-/// The same; what was in the trash a moment ago, if that is known, is not asked for again.
+/// Brings one thing back. What was in the trash a moment ago, if that is known, is not asked for again.
 async fn bring_one(
     out: Output,
     client: &mut Client,

@@ -22,7 +22,7 @@ const PATIENCE: &str = "2s";
 const HANDED_ON: [&str; 9] =
     ["--pin", "--ca-file", "--port", "-P", "--port-file", "--config", "-i", "--identity", "--password-file"];
 
-/// The same without a value.
+/// The options that say how a server is reached, without a value.
 const FLAGS_HANDED_ON: [&str; 5] = ["-4", "--ipv4", "-6", "--ipv6", "--netrc"];
 
 /// Other options with a value: what follows them is no target.

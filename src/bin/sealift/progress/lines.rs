@@ -57,7 +57,7 @@ pub fn lines(look: &Look, direction: Direction, room: Room) -> Vec<String> {
     lines
 }
 
-/// The same as one line for a log.
+/// What is going on as one line, for a log.
 pub fn plain(look: &Look, direction: Direction, is_ascii: bool) -> String {
     let mut parts = whole(look, direction, false);
     parts.sort_by_key(|part| part.place);

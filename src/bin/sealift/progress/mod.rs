@@ -145,12 +145,12 @@ impl Progress {
         self.skips_links.store(true, Ordering::Relaxed);
     }
 
-    /// The same for a `put`.
+    /// The progress of a `put`.
     pub fn for_put(self) -> Self {
         Progress { is_put: true, ..self }
     }
 
-    /// The same for what is put in by a link.
+    /// The progress of what is put in by a link.
     pub fn by_link(self) -> Self {
         Progress { by_link: true, ..self.for_put() }
     }

@@ -335,7 +335,7 @@ fn is_special(c: char) -> bool {
     )
 }
 
-/// The same between double quotes.
+/// Whether the shell takes this character for something else between double quotes.
 fn is_special_in_quotes(c: char) -> bool {
     matches!(c, '"' | '\\' | '$' | '`')
 }

@@ -378,7 +378,7 @@ impl<'a> ShellSession<'a> {
         self.each_named(names, async |client, named| work(client, &named.target).await).await
     }
 
-    /// The same for what has to know how a thing was named.
+    /// As [`Session::each`], for work that has to know how a thing was named.
     async fn each_named(
         &mut self,
         names: &[OsString],

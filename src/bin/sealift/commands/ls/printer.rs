@@ -228,7 +228,7 @@ pub const SIZE_WIDTH: usize = 9;
 /// Columns of a terminal from which on modes are shown beside the rest.
 const MODES_FROM: u16 = 60;
 
-/// The same in bytes.
+/// The width of a size in bytes, where the next line is not known yet.
 const BYTES_WIDTH: usize = 15;
 
 /// The size of a file as people read it.
