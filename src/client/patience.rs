@@ -11,22 +11,38 @@ use crate::random;
 pub struct Patience {
     retries: u32,
     tries: u32,
+    watched: bool,
+    /// What is left of a long pause, in which somebody who watches tries more than once.
+    left: u32,
+    part: Duration,
 }
 
 impl Patience {
     /// For so many tries in a row that get no farther; [`limits::RETRIES`] is a good number.
     pub fn new(retries: u32) -> Self {
-        Patience { retries, tries: 0 }
+        Patience { retries, tries: 0, watched: false, left: 0, part: Duration::ZERO }
+    }
+
+    /// For a person who watches: within a long pause it is tried each [`limits::RETRY_PAUSE_WATCHED`] at the latest, too. All that
+    /// lasts as long, and counts as one try, as if nobody did.
+    #[must_use]
+    pub fn watched(self, watched: bool) -> Self {
+        Patience { watched, ..self }
     }
 
     /// Something was reached since the last try: bytes were proven, a file was finished.
     pub fn renew(&mut self) {
-        self.tries = 0;
+        (self.tries, self.left) = (0, 0);
     }
 
     /// Whether another try is to come if this one fails.
     pub fn has_more(&self) -> bool {
-        self.tries < self.retries
+        !self.is_spent(self.retries)
+    }
+
+    /// Whether so many tries have failed.
+    pub fn is_spent(&self, retries: u32) -> bool {
+        self.left == 0 && self.tries >= retries
     }
 
     /// The pause before the next try; none if it is time to give up. Three quarters to the whole of a time that doubles up
@@ -35,6 +51,10 @@ impl Patience {
     /// # Errors
     /// [`Kind::Internal`] without random numbers.
     pub fn pause(&mut self) -> Result<Option<Duration>> {
+        if self.left > 0 {
+            self.left -= 1;
+            return Ok(Some(self.part));
+        }
         if self.tries >= self.retries {
             return Ok(None);
         }
@@ -44,7 +64,14 @@ impl Patience {
         let mut chance = [0];
         random::fill(&mut chance)?;
         let [chance] = chance;
-        Ok(Some(longest - longest / 4 * u32::from(chance) / 255))
+        let pause = longest - longest / 4 * u32::from(chance) / 255;
+        if !self.watched {
+            return Ok(Some(pause));
+        }
+        let parts = pause.as_millis().div_ceil(limits::RETRY_PAUSE_WATCHED.as_millis());
+        let parts = u32::try_from(parts).unwrap_or(u32::MAX).max(1);
+        (self.left, self.part) = (parts - 1, pause / parts);
+        Ok(Some(self.part))
     }
 }
 
@@ -89,6 +116,27 @@ mod tests {
         patience.renew();
         assert!(patience.pause().unwrap().unwrap() <= limits::RETRY_PAUSE);
         assert_eq!(Patience::new(0).pause().unwrap(), None);
+    }
+
+    #[test]
+    fn who_watches_waits_no_longer_than_a_few_seconds_for_the_next_try_and_as_long_in_all() {
+        let mut patience = Patience::new(limits::RETRIES).watched(true);
+        let (mut all, mut tries) = (Duration::ZERO, 0);
+        while let Some(pause) = patience.pause().unwrap() {
+            assert!(pause <= limits::RETRY_PAUSE_WATCHED, "{pause:?}");
+            all += pause;
+            tries += 1;
+        }
+        assert!(all >= Duration::from_secs(119) && tries > limits::RETRIES, "{all:?} in {tries}");
+        assert!(patience.is_spent(limits::RETRIES) && !patience.has_more());
+        patience.renew();
+        assert!(patience.pause().unwrap().unwrap() <= limits::RETRY_PAUSE);
+        // In the middle of a long pause it is not over.
+        let mut patience = Patience::new(5).watched(true);
+        assert!((0..5).all(|_| patience.pause().unwrap().is_some()));
+        assert!(patience.has_more() && !patience.is_spent(5));
+        assert!(patience.pause().unwrap().is_some());
+        assert_eq!((patience.has_more(), patience.pause().unwrap()), (false, None));
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct TransferOptions {
     /// over one connection. Without this, from a server that is too old for it ([`crate::proto::Feature::Growing`]), and if
     /// its first bytes changed too, that is [`crate::Kind::Torn`].
     pub growing: bool,
+    /// A person watches: while a pause before another try is long, tries come in between ([`Patience::watched`]).
+    pub watched: bool,
     /// Files keep all nine bits of their modes, also where one is replaced, as far as both sides can: a server may allow less,
     /// and whoever keeps a file may always read it. A server that is too old for it is [`crate::Kind::TooOld`].
     pub perms: bool,
@@ -80,13 +82,14 @@ impl TransferOptions {
             streams: 0,
             transfers: 0,
             growing: false,
+            watched: false,
             perms: false,
         }
     }
 }
 
 setters!(const TransferOptions: resume: bool, skip_existing: bool, update: bool, parents: bool, dry_run: bool, retries: u32,
-    streams: u32, transfers: u32, growing: bool, perms: bool);
+    streams: u32, transfers: u32, growing: bool, watched: bool, perms: bool);
 
 /// Several files, or a tree, to transfer over as many connections as it takes. Their targets must differ.
 ///
@@ -341,7 +344,7 @@ impl Transfer {
         mut connect: impl AsyncFnMut() -> Result<Client>,
         observer: &Arc<dyn Observer>,
     ) -> Result<()> {
-        let mut patience = Patience::new(self.options.retries);
+        let mut patience = Patience::new(self.options.retries).watched(self.options.watched);
         let mut steps = 0;
         let mut outcome = self.attempt(client, observer).await;
         loop {

@@ -98,6 +98,11 @@ impl Context {
         self.common.retry.or(login.settings.retry).unwrap_or(limits::RETRIES)
     }
 
+    /// When to try again at this server, and for how long.
+    pub fn patience(&self, login: &Login) -> Patience {
+        Patience::new(self.retries(login)).watched(self.out.stderr_is_terminal)
+    }
+
     /// How often in a row to try again after this error of connecting: seldom at a server that has never answered and says nothing,
     /// unless a number was asked for.
     fn retries_after(&self, error: &Error, login: &Login) -> u32 {
@@ -297,9 +302,8 @@ impl Context {
         given: Option<Credential>,
     ) -> Outcome<Connected> {
         let mut keys = keys;
-        let mut patience = Patience::new(self.retries(login));
+        let mut patience = self.patience(login);
         let mut answered = given.clone();
-        let mut tries = 0;
         loop {
             let asked = ask::asked();
             let failure = match self.try_connect(login, &mut keys, &mut answered, given.is_none()).await {
@@ -312,10 +316,9 @@ impl Context {
                 self.out.step("the server gave up meanwhile: connecting again");
                 continue;
             }
-            if tries >= self.retries_after(error, login) {
+            if patience.is_spent(self.retries_after(error, login)) {
                 return Err(failure);
             }
-            tries += 1;
             let Some(pause) = patience.pause()? else { return Err(failure) };
             self.out.lost(error, pause, 0, false);
             sleep(pause).await;

@@ -8,6 +8,7 @@ use sealift::client::{
 use sealift::files::Condition;
 use sealift::tls::Pin;
 use sealift::{Client, Error, Kind, Result, limits};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -192,6 +193,7 @@ impl How {
         let options =
             TransferOptions::new().resume(resume).skip_existing(skip_existing).update(update).dry_run(dry_run);
         let options = options.retries(retries).streams(streams).transfers(transfers).growing(growing).perms(perms);
+        let options = options.watched(std::io::stderr().is_terminal());
         let condition = match args.if_exists {
             None | Some(IfExists::Overwrite) => Condition::Any,
             Some(IfExists::Skip | IfExists::Fail) => Condition::Absent,
@@ -281,7 +283,7 @@ impl<'a> Way<'a> {
 
     /// How often a new one is tried.
     pub fn patience(&self) -> Patience {
-        Patience::new(self.ctx.retries(self.login))
+        self.ctx.patience(self.login)
     }
 
     /// Makes this connection one over which the same can be asked once more after this error, as [`Context::again`].

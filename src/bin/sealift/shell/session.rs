@@ -11,7 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::Instant;
 
-use sealift::client::{Patience, Target, glob};
+use sealift::client::{Target, glob};
 use sealift::escape::for_people;
 use sealift::files::{Entry, EntryKind, RelPath};
 use sealift::{Client, Error, Kind, Result, limits};
@@ -163,7 +163,7 @@ impl<'a> ShellSession<'a> {
         if command.needs_server() {
             self.see_whether_connected().await;
         }
-        let mut patience = Patience::new(self.ctx.retries(&self.login));
+        let mut patience = self.ctx.patience(&self.login);
         loop {
             let written = output::written();
             let failure = match self.dispatch(command).await {
