@@ -148,6 +148,9 @@ pub const PEM_MAX: u64 = 4 * 1024 * 1024;
 /// script that goes wrong.
 pub const OLD_KEYS_MAX: u32 = 1_000;
 
+/// How many links, and how many invitations, an administrator is told of by name who changes the server's key: what fits into a few lines.
+pub const GIVEN_OUT_SHOWN: usize = 10;
+
 /// How long a generated certificate is valid. Trust comes from the pin, not from dates, so it should outlive the
 /// machine rather than stop a server on some night.
 pub const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

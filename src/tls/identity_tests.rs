@@ -270,6 +270,40 @@ fn what_a_killed_process_left_of_a_key_goes_with_the_next_change_or_sweep() {
     assert!(dir.path().join(".key.pem.mine").exists());
 }
 
+/// A switch is two renames and two removals: it may be killed between any of them.
+#[test]
+fn a_switch_that_was_cut_off_anywhere_is_completed_by_the_same_again() {
+    for steps in 0..=3 {
+        let (dir, old) = saved();
+        let next = Identity::generate(&names()).unwrap();
+        next.save_next(dir.path(), false).unwrap();
+        let at = |name: &str| dir.path().join(name);
+        if steps > 0 {
+            for name in [KEY_FILE, CERTIFICATE_FILE] {
+                fs::hard_link(at(name), at(&format!("{name}.old"))).unwrap();
+            }
+            // A new file each, as it takes the place of one.
+            for (from, to) in [("key.next.pem", KEY_FILE), ("cert.next.pem", CERTIFICATE_FILE)].iter().take(steps) {
+                fs::copy(at(from), at("staged")).unwrap();
+                fs::rename(at("staged"), at(to)).unwrap();
+            }
+            if steps == 3 {
+                fs::remove_file(at("key.next.pem")).unwrap();
+            }
+        }
+        assert_eq!(Identity::is_half_switched(dir.path()), steps > 0, "{steps}");
+        let (now, _) = Identity::switch(dir.path()).unwrap();
+        assert_eq!((now.pin(), Identity::load(dir.path()).unwrap().pin()), (next.pin(), next.pin()), "{steps}");
+        assert_eq!(Identity::next_pin(dir.path()).unwrap(), None, "{steps}");
+        // Nothing but the key that was there before is kept as an old one.
+        let mut there: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        there.sort();
+        assert_eq!(there, ["cert.pem", "cert.pem.old", "key.pem", "key.pem.old"], "{steps}");
+        assert_eq!(Identity::load_pair(&at("cert.pem.old"), &at("key.pem.old")).unwrap().pin(), old.pin(), "{steps}");
+    }
+}
+
 #[test]
 fn secrets_nowhere() {
     let (dir, identity) = saved();

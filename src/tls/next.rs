@@ -91,6 +91,13 @@ impl Identity {
         self.write_as(&locked, NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE)
     }
 
+    /// Whether a [`switch`](Identity::switch) in `dir` was cut off: the key, or the whole pair, is the next one already, and that is still
+    /// there beside it. The same again completes it.
+    pub fn is_half_switched(dir: &Path) -> bool {
+        let (key, next) = (dir.join(KEY_FILE), dir.join(NEXT_CERTIFICATE_FILE));
+        Identity::load_pair(&next, &key).is_ok()
+    }
+
     /// Makes the next key in `dir` the present one. What it replaces is kept beside, under the names that are returned,
     /// and gives it its owner and mode. If the power fails meanwhile, the same again completes it.
     ///
@@ -102,8 +109,20 @@ impl Identity {
             return Err(Error::new(Kind::NotFound, format!("{}: no such folder", dir.display())));
         }
         let locked = Locked::open(dir)?;
+        let own_next = Identity::load_pair(&dir.join(NEXT_CERTIFICATE_FILE), &dir.join(KEY_FILE));
+        if let (Ok(next), Ok(now)) = (&own_next, Identity::load(dir))
+            && now.is_same_certificate(next)
+        {
+            // It was cut off, and what it replaced is kept already.
+            locked.remove(&[NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE])?;
+            return Ok((now, Vec::new()));
+        }
         let next = Identity::load_next(dir)?;
-        let kept = locked.keep_beside(&[KEY_FILE, CERTIFICATE_FILE])?;
+        let kept = match own_next {
+            // As above: the key that is there is no old one.
+            Ok(_) => Vec::new(),
+            Err(_) => locked.keep_beside(&[KEY_FILE, CERTIFICATE_FILE])?,
+        };
         next.write(&locked)?;
         locked.remove(&[NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE])?;
         Ok((next, kept))

@@ -194,7 +194,7 @@ impl StateFolder {
         if sound { Ok(invitation) } else { Err(wrong()) }
     }
 
-    fn file_of_invitation(&self, id: &str) -> PathBuf {
+    pub(super) fn file_of_invitation(&self, id: &str) -> PathBuf {
         self.folder_of_invitations().join(format!("{id}.toml"))
     }
 }

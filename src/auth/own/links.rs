@@ -27,6 +27,7 @@ const ID: usize = 16;
 mod made;
 mod on_disk;
 
+pub(in crate::auth::own) use on_disk::links_in;
 use on_disk::{Writing, read_all};
 
 /// All links. None where the server keeps nothing of what users do.

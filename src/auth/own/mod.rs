@@ -9,6 +9,7 @@
 mod changes;
 mod clock;
 mod folder;
+mod given_out;
 mod incoming;
 mod invitation;
 mod key;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 pub use changes::{Followed, Turn, still_changing};
 pub use clock::Clock;
 pub use folder::StateFolder;
+pub use given_out::GivenOut;
 pub use invitation::Invitation;
 pub(super) use invitation::used;
 pub use key::EnrolledKey;

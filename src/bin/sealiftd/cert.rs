@@ -10,6 +10,7 @@ use sealift::{Error, Kind, limits};
 use crate::args::Places;
 use crate::cert_args::CertCommand;
 use crate::failure::Failure;
+use crate::given_out;
 use crate::in_force::Reach;
 use crate::output::tell;
 use crate::process;
@@ -49,8 +50,17 @@ fn load(certs: &Path) -> Result<Identity, Failure> {
         Kind::NotFound => {
             Failure::from(err).hint("The first start of the server makes it, or `sealiftd cert new` does.")
         }
-        _ => err.into(),
+        _ => explain_pair(err, certs),
     })
+}
+
+/// Why a key and certificate cannot be used, with what to do where the server's key was being changed when that was killed.
+pub fn explain_pair(err: Error, certs: &Path) -> Failure {
+    match err.kind() {
+        Kind::Tls if Identity::is_half_switched(certs) => Failure::from(err)
+            .hint("`sealiftd cert switch` was cut off; the same again completes it, and its new pin is the one that was announced."),
+        _ => err.into(),
+    }
 }
 
 fn show(places: &Places) -> Result<(), Failure> {
@@ -101,6 +111,8 @@ fn new(places: &Places, force: bool, names: Vec<String>) -> Result<(), Failure> 
     let certs = places.certs.as_path();
     let names = if names.is_empty() { default_names() } else { names };
     let identity = Identity::generate(&names)?;
+    let given_out =
+        given_out::said(places, SystemTime::now(), "stop working with sealift, and with curl where it checks the pin.");
     let kept = identity.save(certs, force).map_err(|err| match err.kind() {
         Kind::Exists => Failure::from(err).hint(
             "--force replaces key and certificate. Every client that knows the old pin then refuses this server until it \
@@ -115,8 +127,9 @@ fn new(places: &Places, force: bool, names: Vec<String>) -> Result<(), Failure> 
     }
     if force {
         tell(&format!(
-            "{} Links and invitations that name the old key have to be made anew. Clients that pinned the old key must be told the new pin:\n  sealift trust remove HOST; sealift trust add HOST\n",
-            reached(places, "uses them within seconds, for new connections")
+            "{} Links and invitations that name the old key have to be made anew. {}Clients that pinned the old key must be told the new pin:\n  sealift trust remove HOST; sealift trust add HOST\n",
+            reached(places, "uses them within seconds, for new connections"),
+            given_out.replace('\n', " ")
         ));
     }
     Ok(())
@@ -154,11 +167,17 @@ fn next(places: &Places, force: bool, names: Vec<String>) -> Result<(), Failure>
     let folder = for_people(certs.to_string_lossy().as_bytes());
     tell(&format!(
         "Made the next key in {folder} (key.next.pem, cert.next.pem).\nnext pin  {}\n\
-         {}\nWhen all clients that matter have logged in: sealiftd cert switch\n",
+         {}\n{}When all clients that matter have logged in: sealiftd cert switch\n",
         next.pin(),
         reached(
             places,
             "announces it within seconds to every client that logs in, and those that know the server remember it"
+        ),
+        given_out::said(
+            places,
+            SystemTime::now(),
+            "made until now name the present key alone: sealift and curl with the pin refuse them after the switch. Switch when they \
+             are over, or have them made anew."
         )
     ));
     Ok(())
@@ -166,7 +185,11 @@ fn next(places: &Places, force: bool, names: Vec<String>) -> Result<(), Failure>
 
 fn switch(places: &Places, force: bool) -> Result<(), Failure> {
     let certs = places.certs.as_path();
-    if !force && let Some(made) = Identity::next_made(certs)? {
+    // One that was cut off was let through already.
+    if !force
+        && !Identity::is_half_switched(certs)
+        && let Some(made) = Identity::next_made(certs)?
+    {
         // A clock that was put back makes it no younger.
         let age = SystemTime::now().duration_since(made).unwrap_or_default();
         if age < limits::NEXT_KEY_REST {
@@ -179,6 +202,7 @@ fn switch(places: &Places, force: bool) -> Result<(), Failure> {
             ));
         }
     }
+    let announced = Identity::next_made(certs).ok().flatten();
     let (now, kept) = Identity::switch(certs).map_err(|err| match err.kind() {
         Kind::NotFound if matches!(Identity::next_pin(certs), Ok(None)) => no_next(certs),
         _ => err.into(),
@@ -193,6 +217,12 @@ fn switch(places: &Places, force: bool) -> Result<(), Failure> {
          before the server announced this key are refused by sealift, and by curl with the pin: make them anew.\n",
         reached(places, "uses it within seconds, for new connections")
     ));
+    if let Some(announced) = announced {
+        let said = given_out::said(places, announced, "are of that kind.");
+        if !said.is_empty() {
+            tell(&said);
+        }
+    }
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod elsewhere;
 mod explain;
 mod failure;
 mod folder;
+mod given_out;
 mod ground;
 mod group;
 mod habits;

@@ -71,7 +71,8 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     // Before anything is made.
     let apart = Apart::new(places, &args);
     refuse_misplaced(&apart, places, &args, None)?;
-    let (identity, new_key) = Identity::load_or_generate(&places.certs, &cert::default_names())?;
+    let (identity, new_key) = Identity::load_or_generate(&places.certs, &cert::default_names())
+        .map_err(|err| cert::explain_pair(err, &places.certs))?;
     if new_key {
         info!(certs = %places.certs.display(), pin = %identity.pin(), "made a key and a certificate");
     }

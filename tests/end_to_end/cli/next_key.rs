@@ -90,7 +90,9 @@ fn links_and_invitations_that_were_made_while_the_next_key_is_announced_hold_ove
     };
     let made_before = [link(&[&file("a.txt")]), link(&["--drop", &file("inbox")])];
     let invited_before = invited("bob");
-    says(&world, &["cert", "next"]);
+    let of_before = "2 links (alice/a.txt, alice/inbox) and 1 invitation (of bob)";
+    let said = says(&world, &["cert", "next"]);
+    assert!(said.contains(&format!("{of_before} made until now name the present key alone")), "{said}");
     let next = says(&world, &["cert", "pin", "--next"]);
     until_said(&world, &front).said("has announced");
     let made = [link(&[&file("a.txt")]), link(&["--drop", &file("inbox")])];
@@ -98,7 +100,8 @@ fn links_and_invitations_that_were_made_while_the_next_key_is_announced_hold_ove
     let shown = world.run(["link", "--drop", &file("inbox")]).code(0).stderr;
     assert!(shown.contains(&format!("--pinnedpubkey '{};{next}'", world.server.pin())), "{shown}");
     let invitation = invited("carol");
-    says(&world, &["cert", "switch", "--force"]);
+    let said = says(&world, &["cert", "switch", "--force"]);
+    assert!(said.contains(&format!("{of_before} are of that kind.")), "{said}");
     until_said(&world, &front).said("forgot the one before");
 
     fs::write(world.local("b.txt"), "from elsewhere").unwrap();
@@ -334,4 +337,26 @@ fn a_next_certificate_that_is_broken_keeps_no_server_from_starting() {
     world.run(["--trust", "accept-new", "ls", &front.address]).code(0);
     assert_eq!(known_servers(&world).lines().count(), 1);
     world.server.log_with(&["the next key is not announced"]);
+}
+
+/// `sealiftd cert switch` may be killed between its renames: what is said then leads on, and to no new pin.
+#[test]
+fn a_switch_that_was_cut_off_is_found_with_what_completes_it() {
+    let world = World::new();
+    says(&world, &["cert", "next"]);
+    let next = says(&world, &["cert", "pin", "--next"]);
+    let at = |name: &str| world.server.place().join("certs").join(name);
+    let checked = || {
+        let done = sealiftd(&world, &["check"]);
+        String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned()
+    };
+    for (from, to, word) in [("key.next.pem", "key.pem", "error"), ("cert.next.pem", "cert.pem", "warning")] {
+        fs::copy(at(from), at(to)).unwrap();
+        let said = checked();
+        assert!(said.contains(word) && said.contains("`sealiftd cert switch` completes"), "{said}");
+        assert!(!said.contains("cert new") && !said.contains("whoever had that"), "{said}");
+    }
+    says(&world, &["cert", "switch"]);
+    assert_eq!(says(&world, &["cert", "pin"]), next);
+    assert!(!checked().contains("cert switch"), "{}", checked());
 }

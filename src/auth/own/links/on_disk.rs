@@ -179,6 +179,11 @@ impl Links {
     }
 }
 
+/// The links in this folder that can be read.
+pub(in crate::auth::own) fn links_in(path: &Path) -> Vec<Arc<Link>> {
+    read_all(path).0.into_values().map(|kept| kept.link).collect()
+}
+
 /// The links in this folder, and what cannot be read of it.
 pub(super) fn read_all(path: &Path) -> (HashMap<Hash, Kept>, Vec<Error>) {
     let (mut table, mut trouble) = (HashMap::new(), Vec::new());

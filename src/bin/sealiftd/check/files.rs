@@ -152,6 +152,9 @@ fn give(path: &Path) -> String {
     format!("run: chown -R {me} {0} && chmod -R u+rwX {0}", word(path))
 }
 
+/// What mends a switch that was killed between two of its steps.
+const COMPLETE_SWITCH: &str = "`sealiftd cert switch` completes the switch that was cut off";
+
 fn certs(certs: &Path, findings: &mut Findings) {
     if let Ok(meta) = certs.metadata()
         && others_can_write(&meta)
@@ -184,6 +187,7 @@ fn certs(certs: &Path, findings: &mut Findings) {
         Ok(identity) => identity,
         Err(error) => {
             let next = match error.kind() {
+                Kind::Tls if Identity::is_half_switched(certs) => COMPLETE_SWITCH,
                 Kind::Denied => "give it to the account that runs sealiftd",
                 Kind::NotFound => "put it back, or `sealiftd cert new --force` makes a new pair with a new pin",
                 Kind::Tls => {
@@ -196,6 +200,11 @@ fn certs(certs: &Path, findings: &mut Findings) {
             return findings.add(Severity::Error, error.text(), next);
         }
     };
+    if Identity::is_half_switched(certs) {
+        let what = "the next key is the present one already, and still announced".to_owned();
+        findings.add(Severity::Warning, what, COMPLETE_SWITCH);
+        return describe(&identity, findings);
+    }
     if !(missing("key.next.pem") && missing("cert.next.pem"))
         && let Err(error) = Identity::load_next(certs)
     {
@@ -212,6 +221,11 @@ fn certs(certs: &Path, findings: &mut Findings) {
             "`sealiftd cert next --force` makes another next key",
         );
     }
+    describe(&identity, findings);
+}
+
+/// What the certificate of the server says of itself.
+fn describe(identity: &Identity, findings: &mut Findings) {
     match identity.describe() {
         Err(error) => {
             findings.add(Severity::Warning, error.text(), "`sealiftd cert new --force` makes a new pair with a new pin")
