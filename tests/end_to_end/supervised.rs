@@ -12,6 +12,7 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
+use crate::common::program::Terminal;
 use crate::common::{
     Builder, Daemon, HANG, RawClient, World, enter, eventually, put_program, put_script, sealiftd, text,
 };
@@ -477,4 +478,15 @@ fn each_of_several_servers_of_one_folder_has_a_supervisor_of_its_own() {
     let (code, said) = replaced(&["--binary", "--config", "west.toml"]);
     assert!(code == Some(3) && said.contains("no server runs here"), "{said}");
     assert_eq!(server_of(&daemon), second);
+}
+
+#[test]
+fn at_a_terminal_it_is_said_what_a_replacement_waits_for() {
+    let world = World::of(&["alice"]);
+    let daemon = supervised(world.daemon());
+    let command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_sealiftd"));
+    let command = command.args(["reload", "--binary"]).current_dir(daemon.place());
+    let mut terminal = Terminal::of(command, (200, 12));
+    terminal.expect("Waiting: the new program checks").expect("The next server serves");
+    assert!(terminal.wait().success());
 }

@@ -1,5 +1,7 @@
 //! Why no connection came about, with the next step.
 
+use std::path::Path;
+
 use sealift::client::{Bookmark, Config, DEFAULT_PORT, Endpoint, KnownServers};
 use sealift::tls::CLOSED_UNHEARD;
 use sealift::{Error, Kind, limits};
@@ -17,6 +19,10 @@ pub fn explained(err: Error, login: &Login, common: &Common, is_name: impl FnOnc
     let server = &login.server;
     let is_unheard = err.text().contains(CLOSED_UNHEARD);
     let failure = Failure::from(err).hinted(Kind::Network, || match is_name() && login.bookmark.is_none() {
+        false if is_local_folder(login) => format!(
+            "`{0}` is a folder of this machine, and this command takes a place on a server here: HOST/{0}, or NAME:{0} by a bookmark.",
+            server.host
+        ),
         true => format!("The bookmark of this name is written with a colon: {}:", server.host),
         false if is_unheard => format!(
             "Check that {server} is right: another program may be at that port. If it is, the server may hold this address back after \
@@ -46,6 +52,11 @@ pub fn explained(err: Error, login: &Login, common: &Common, is_name: impl FnOnc
             format!("Nothing was sent. Check the {what}: `sealiftd cert pin` on the server prints the right one.")
         }
     })
+}
+
+/// Whether what was taken for a host is the name of a folder where the command was typed.
+fn is_local_folder(login: &Login) -> bool {
+    login.user.is_none() && login.bookmark.is_none() && Path::new(&login.server.host).is_dir()
 }
 
 /// Whether it is the machine's known servers that this one was checked against, and not the person's.

@@ -252,3 +252,14 @@ fn a_link_that_is_full_says_so_to_its_owner_and_to_whoever_has_it() {
         assert!(!page.contains("renamed") && !page.contains("Log in") && !page.contains("Public"), "{page}");
     }
 }
+
+#[test]
+fn a_folder_of_this_machine_in_the_place_of_a_server_is_told() {
+    let world = World::new();
+    fs::write(world.local("f"), "f").unwrap();
+    // Nobody listens there, and no name is looked up.
+    let put = ["--port", "1", "--retry", "0", "put", "f", "127.0.0.1"];
+    world.run(put).code(6).said("Check that 127.0.0.1:1 is the right address");
+    fs::create_dir(world.local("127.0.0.1")).unwrap();
+    world.run(put).code(6).said("`127.0.0.1` is a folder of this machine").said("HOST/127.0.0.1");
+}

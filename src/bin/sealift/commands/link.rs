@@ -43,11 +43,15 @@ browser, with curl, or with `sealift get 'URL'`. The link gives no more than you
 time is over, or with your account. Making one takes the right `link`.
 
 With --drop, whoever has the URL can put files into that folder, with `sealift put FILE 'URL'`, a browser or curl, and sees nothing of what is \
-there. The commands are printed below the URL; the one for curl checks the server's key. Nothing is ever replaced: a file whose name is taken \
+there. The commands are printed with the URL; the one for curl checks the server's key. Nothing is ever replaced: a file whose name is taken \
 gets a number. The files count in your quota, and you must be allowed to upload there.
 
 With --max-downloads, each file and each archive of a folder counts that was sent to its end. One that breaks off does not count, nor do the \
-pieces of one: it keeps a link from spreading, and is no lock against somebody who breaks off on purpose.")]
+pieces of one: it keeps a link from spreading, and is no lock against somebody who breaks off on purpose. To others than you a link that is over, withdrawn or \
+used up looks as if there had never been one; `link list` shows you which it is.
+
+Scripts: standard output has the URL and nothing else; what else is said goes to standard error. There the curl command of a link to a \
+file is shown at a terminal, and that of a --drop link or one with --max-downloads always.")]
 pub struct Link {
     #[command(subcommand)]
     pub command: Option<LinkCommand>,

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Read, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ use crate::args::Places;
 use crate::failure::Failure;
 use crate::hang_up;
 use crate::node_args::NodeArgs;
-use crate::output::tell;
+use crate::output::{complain, tell};
 
 /// The wish to read files again, and the one to replace the server.
 const FILES: &str = "files";
@@ -415,7 +415,9 @@ pub fn ask(places: &Places, args: &ReloadArgs) -> std::result::Result<(), Failur
     let failed = |err| Error::file("talking to the supervisor", err);
     // In one piece, as it is read.
     (&mut &stream).write_all(format!("{wish}\n").as_bytes()).map_err(failed)?;
-    if !args.binary {
+    if args.binary {
+        say_what_is_waited_for();
+    } else {
         // One that replaces a server has it bounded, and is waited for.
         stream.set_read_timeout(Some(limits::SUPERVISOR_ANSWER)).map_err(failed)?;
     }
@@ -432,6 +434,16 @@ pub fn ask(places: &Places, args: &ReloadArgs) -> std::result::Result<(), Failur
     let why = answer.strip_prefix(FAILED).unwrap_or("the supervisor has ended").trim_end();
     let next = "The log says more of a server that did not stay; `sealiftd check` looks for what would keep one from starting.";
     Err(Failure::from(Error::new(Kind::Aborted, why.to_owned())).hint(next))
+}
+
+/// To a person, who sees nothing for as long as transfers run.
+fn say_what_is_waited_for() {
+    if std::io::stderr().is_terminal() {
+        complain(
+            "Waiting: the new program checks its settings, then running transfers may finish (--grace at most), then it serves. \
+             Ctrl-C ends the waiting alone.",
+        );
+    }
 }
 
 fn is_absent(err: &std::io::Error) -> bool {
