@@ -26,6 +26,12 @@ pub use web::*;
 /// Longest path in bytes: Linux's PATH_MAX.
 pub const PATH_MAX: usize = 4096;
 
+/// Longest note of something that takes the place of a folder: four paths, and what is known of both.
+pub const SUPERSEDING_NOTE: usize = 5 * PATH_MAX;
+
+/// Longest note of whose files were that somebody is moving elsewhere: of ten thousand people.
+pub const TAKING_NOTE: usize = 1024 * 1024;
+
 /// Longest single name in bytes: NAME_MAX of every common file system.
 pub const NAME_MAX: usize = 255;
 
@@ -107,6 +113,10 @@ pub const LIST_UNSEEN: usize = 512;
 
 /// Entries that one step of removing a folder with all in it goes through: some milliseconds.
 pub const REMOVE_STEP: usize = 256;
+
+/// How many more it goes through for each folder on its way down, which takes some five calls of the system: without these the way took more
+/// than half as many calls again where 40,000 files lay in the 59th folder, with them a quarter.
+pub const REMOVE_STEP_FOLDER: usize = 6;
 
 /// Default port.
 pub const PORT: u16 = 4456;

@@ -8,7 +8,7 @@ use super::action::Action;
 use super::op::Op;
 use super::outcome::Begun;
 use super::running::Running;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::files::{Keep, RelPath, StandInNote, Store};
 use crate::machine::turns;
 
@@ -44,11 +44,9 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// It could not be taken away, for this reason: if that is not that nothing has its name, its note is for the next sweep.
-    pub fn stays(self, why: &Error) {
-        if let Some(note) = self.note.filter(|_| !matches!(why.kind(), Kind::NotFound | Kind::NotDirectory)) {
-            note.leave();
-        }
+    /// It could not be taken away: if it is there, its note is for the next sweep. (A folder that is shared no more is not found either.)
+    pub fn stays(self) {
+        self.note.into_iter().for_each(StandInNote::leave);
     }
 }
 
@@ -92,6 +90,29 @@ impl StandIn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Durability;
+    use crate::store::{JoinedStore, Lease, LocalOptions, LocalStore, Mount, Staging};
+
+    #[test]
+    fn what_could_not_be_taken_away_since_its_folder_is_shared_no_more_goes_with_a_sweep_of_that() {
+        let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let options = LocalOptions::new(Durability::None, Staging::Hidden);
+        let store = |place: &tempfile::TempDir| LocalStore::open_path(place.path(), options).unwrap();
+        let lease = Lease::of(Arc::new(store(&folder)));
+        let (shared, at) = (lease.weak(), RelPath::parse(b"team").unwrap());
+        let joined = JoinedStore::new(Arc::new(store(&home)), vec![Mount { at, store: Ok(lease) }]);
+        let path = RelPath::parse(b"team/.x.0123456789abcdef.sealift-copy").unwrap();
+        let note = joined.note_stand_in(&path).unwrap();
+        joined.make_dir(&path, false).unwrap();
+        let standing = Standing { store: Arc::new(joined), path: path.clone(), note };
+        drop(shared.end());
+        assert!(standing.store.remove(&path, true).is_err());
+        standing.stays();
+        let copy = folder.path().join(".x.0123456789abcdef.sealift-copy");
+        assert!(copy.exists());
+        store(&folder).sweep(None).unwrap();
+        assert!(!copy.exists());
+    }
 
     #[test]
     fn what_is_made_beside_is_told_of_by_the_name_that_it_gets() {

@@ -151,8 +151,8 @@ impl Drop for Built {
                 let (standing, web_session) = standing.lock().take()?.take().ok()?;
                 match reached(desk.take_away(&standing, "COPY"), waiting) {
                     Ok(reached) => reached.continue_value().map(|work| OpenAtDesk::new(work, &web_session)),
-                    Err(error) => {
-                        standing.stays(&error);
+                    Err(_) => {
+                        standing.stays();
                         None
                     }
                 }

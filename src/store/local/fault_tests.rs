@@ -1,21 +1,27 @@
 //! File systems on which single calls fail: `strace` has them do so, for one name, in a copy of this process.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::fstat;
+use rustix::process::{Signal, getpid, kill_process};
 
 use super::super::file_system::is_of_this_machine;
 use super::capabilities::{Capabilities, FileSystems, NewName};
 use super::{LocalOptions, LocalStore, Root, Staging};
 use crate::error::{Kind, Result};
-use crate::files::{Durability, Keep, RelPath, Removal, Removed, Store as _, UploadSpec};
+use crate::files::{
+    Durability, HomeTerms, Keep, Location, Owner, RelPath, Removal, Removed, SeenAt, Store, UploadSpec, Vault as _,
+};
 use crate::limits;
 use crate::not_run::not_run;
+use crate::store::LocalVault;
 
 /// Tells the copy of this process which folder to work on.
 const FOLDER: &str = "SEALIFT_TEST_CALLS_FOLDER";
@@ -213,6 +219,97 @@ fn a_folder_that_cannot_be_removed_in_the_first_step_has_its_name_again_and_coun
 
 #[test]
 #[ignore = "a part of the test below, run by it"]
+fn while_it_cannot_be_asked_whose_a_file_is() {
+    let vault = LocalVault::open(&folder(), Durability::None).unwrap();
+    let terms = HomeTerms::none().bounded(Some(1 << 20));
+    let team = Location::Below("team".to_owned());
+    let team = vault.open_folder_for(&team, HomeTerms::none(), &Owner::new("alice", terms)).unwrap();
+    let home = vault.open("alice", terms).unwrap();
+    let used = || home.usage().unwrap().unwrap().used;
+    let put = |name: &str, bytes: &[u8]| {
+        let mut upload = team.begin(&path(name), UploadSpec::default()).unwrap();
+        upload.append(bytes).unwrap();
+        kind(team.commit_one(upload)).unwrap();
+    };
+    put(NAME, b"old");
+    put("new", b"better");
+    if used() != 9 {
+        return not_run("the file system keeps no owners");
+    }
+    assert_eq!(kind(team.rename(&path("new"), &path(NAME), true)), Ok(()));
+    assert_eq!(used(), 6);
+}
+
+#[test]
+fn what_is_replaced_while_it_cannot_be_asked_whose_it_is_does_not_count_for_ever() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().canonicalize().unwrap();
+    fs::create_dir(data.join("team")).unwrap();
+    let file = data.join("team").join(NAME);
+    let once = ("fgetxattr", "EIO:when=1");
+    run_failing("while_it_cannot_be_asked_whose_a_file_is", once, file.to_str().unwrap(), &data);
+}
+
+/// Files of alice's in a folder of a shared one.
+const TAKEN: usize = 3 * limits::MARKED_AT_ONCE;
+
+/// What this user sees of two shared folders, and how many bytes count for whoever has that home.
+fn sharing(vault: &LocalVault, user: &str) -> ([Arc<dyn Store>; 2], u64) {
+    let terms = HomeTerms::none().bounded(Some(1 << 20));
+    let folders = ["team", "keeps"].map(|folder| {
+        let folder = Location::Below(folder.to_owned());
+        vault.open_folder_for(&folder, HomeTerms::none(), &Owner::new(user, terms)).unwrap()
+    });
+    let used = vault.open(user, terms).unwrap().usage().unwrap().unwrap().used;
+    (folders, used)
+}
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_a_tree_becomes_the_movers() {
+    let vault = LocalVault::open(&folder(), Durability::None).unwrap();
+    let ([team, _], _) = sharing(&vault, "alice");
+    team.make_dir(&path("tree"), false).unwrap();
+    for number in 0..TAKEN {
+        let mut upload = team.begin(&path(&format!("tree/{number}")), UploadSpec::default()).unwrap();
+        upload.append(b"x").unwrap();
+        kind(team.commit_one(upload)).unwrap();
+    }
+    let ([team, keeps], _) = sharing(&vault, "bob");
+    let batches = AtomicUsize::new(0);
+    let kill = move || {
+        if batches.fetch_add(1, Ordering::Relaxed) == 2 {
+            kill_process(getpid(), Signal::KILL).unwrap();
+        }
+    };
+    let of_team = team.as_any().unwrap().downcast_ref::<LocalStore>().unwrap();
+    *of_team.jail.tree().between_batches.lock() = Some(Arc::new(kill));
+    let done = keeps.rename_from(&*team, &path("tree"), &path("tree"), false, &SeenAt::ANYTHING);
+    panic!("it was to be killed: {done:?}");
+}
+
+#[test]
+fn what_was_being_moved_when_the_process_was_killed_counts_for_whom_it_did_after_the_next_sweep() {
+    let place = tempfile::tempdir().unwrap();
+    let killed = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "store::local::fault_tests::while_a_tree_becomes_the_movers", "--ignored"])
+        .env(FOLDER, place.path())
+        .output()
+        .unwrap();
+    assert_eq!(killed.status.signal(), Some(Signal::KILL.as_raw()), "{killed:?}");
+    assert_eq!(fs::read_dir(place.path().join("team/tree")).unwrap().count(), TAKEN, "it is where it was");
+    let vault = LocalVault::open(place.path(), Durability::None).unwrap();
+    let used = |user: &str| sharing(&vault, user).1;
+    if used("alice") + used("bob") == 0 {
+        return not_run("the file system keeps no owners");
+    }
+    vault.sweep_folder(&Location::Below("team".to_owned()), None).unwrap();
+    assert_eq!((used("alice"), used("bob")), (TAKEN as u64, 0));
+    assert_eq!(fs::read_dir(place.path().join("team").join(limits::RESERVED_NAME)).unwrap().count(), 0);
+}
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
 fn while_a_folder_is_superseded() {
     let dir = Dir::open_ambient_dir(folder(), ambient_authority()).unwrap();
     let can =
@@ -224,6 +321,36 @@ fn while_a_folder_is_superseded() {
     // It is in its place when the folder around it is synced.
     let done = store.supersede(&path("new"), &path(NAME));
     panic!("it was to be killed: {done:?}");
+}
+
+/// Which call of its kind the process is killed before, and what is where then; in the end all is done, or nothing.
+#[test]
+fn what_supersedes_a_folder_when_the_process_is_killed_has_done_so_or_not_after_the_next_sweep() {
+    let before = [(NAME, NAME), ("new", "new")];
+    let after = [(NAME, "new")];
+    let moments = [("renameat2", 1, &before[..]), ("renameat2", 2, &before), ("fsync", 2, &after)];
+    for (call, when, expected) in moments {
+        let place = tempfile::tempdir().unwrap();
+        let home = place.path().canonicalize().unwrap();
+        for name in ["new", NAME] {
+            fs::create_dir(home.join(name)).unwrap();
+            fs::write(home.join(name).join("what"), name).unwrap();
+        }
+        let kill = format!("signal=SIGKILL:when={when}");
+        if run("while_a_folder_is_superseded", (call, &kill), home.to_str().unwrap(), &home).is_none() {
+            return;
+        }
+        let options = LocalOptions::new(Durability::None, Staging::Hidden);
+        LocalStore::open_path(&home, options).unwrap().sweep(Some(limits::PARTIAL_MAX_AGE)).unwrap();
+        let names = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name != limits::RESERVED_NAME).collect();
+        names.sort();
+        let found: Vec<_> =
+            names.iter().map(|name| (&**name, fs::read_to_string(home.join(name).join("what")).unwrap())).collect();
+        let found: Vec<_> = found.iter().map(|(name, text)| (*name, &**text)).collect();
+        assert_eq!(found, expected, "{call} {when}");
+        assert_eq!(fs::read_dir(home.join(limits::RESERVED_NAME)).unwrap().count(), 0, "{call} {when}");
+    }
 }
 
 /// What a sweep removes is what its user would have.

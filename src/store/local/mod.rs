@@ -33,9 +33,11 @@ mod source;
 mod staging;
 mod stand_in;
 mod supersede;
+mod superseding;
 mod sweep;
 mod sync;
 mod taking;
+mod taking_note;
 mod temp;
 mod trash;
 mod trash_room;
@@ -43,6 +45,7 @@ mod tree;
 mod unattended;
 mod unnamed;
 mod upload;
+mod waiting;
 mod whole;
 
 #[cfg(test)]
@@ -55,7 +58,7 @@ use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Mode, Stat, statat};
+use rustix::fs::{AtFlags, Stat, statat};
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
@@ -73,46 +76,7 @@ pub use owned::Share;
 pub use root::{Elsewhere, PlaceInTree, Root};
 use staging::Stage;
 pub use tree::Tree;
-
-/// Where uploads wait until they are whole.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Staging {
-    /// In [`crate::limits::RESERVED_NAME`] in the root, mode 0700, made at the first upload: for a server's home.
-    #[default]
-    Hidden,
-    /// Beside the target as `.NAME.sealift-part`: for a client's destination, where no folder of ours should stay.
-    Beside,
-}
-
-impl Staging {
-    /// The mode of a new file, less the umask. What a server stores is for its account and group, whatever the umask;
-    /// where a person puts something is that person's matter. If the file has a mode where it comes from, it is open to
-    /// no more than there, and can be run here by those who can there. What is to be kept beyond that it gets last. Where a
-    /// umask is given it decides, in place of both ours and that of the process.
-    fn file_mode(self, at_source: Option<SourceMode>, umask: Option<Umask>) -> Mode {
-        if let Some(umask) = umask {
-            return Mode::from_raw_mode(umask.file(at_source.map(|source| source.mode)).bits());
-        }
-        let most = match self {
-            Staging::Hidden => crate::limits::SERVED_FILE_MODE,
-            Staging::Beside => 0o666,
-        };
-        let Some(at_source) = at_source else { return Mode::from_raw_mode(most) };
-        let run = (most & 0o444) >> 2;
-        Mode::from_raw_mode(at_source.mode.bits() & (most | run)) | Mode::RUSR | Mode::WUSR
-    }
-
-    /// The mode of a new folder, as [`Staging::file_mode`].
-    fn folder_modes(self, umask: Option<Umask>) -> names::FolderModes {
-        match (self, umask) {
-            (_, Some(umask)) => names::FolderModes::Exactly(Mode::from_raw_mode(umask.folder().bits())),
-            (Staging::Hidden, None) => {
-                names::FolderModes::LessUmask(Mode::from_raw_mode(crate::limits::SERVED_FOLDER_MODE))
-            }
-            (Staging::Beside, None) => names::FolderModes::LessUmask(Mode::from_raw_mode(0o777)),
-        }
-    }
-}
+pub use waiting::Staging;
 
 /// How a [`LocalStore`] works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -376,6 +340,7 @@ impl Store for LocalStore {
     }
 
     fn begin_removal(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removal> {
+        remove::count_what_goes((&self.jail, &self.stage), self.bound.as_ref(), path, (recursive, keep));
         remove::begin((&self.jail, &self.stage), path, recursive, keep, seen)
     }
 

@@ -70,21 +70,42 @@ pub(super) fn owner_of(dir: impl AsFd, name: &[u8]) -> Option<Hash> {
     read(&LocalSource::open_bare(dir, name).ok()?)
 }
 
+/// Whose the file of this name is, where it matters that this is certain.
+///
+/// # Errors
+/// That it cannot be known now.
+pub(super) fn known_owner_of(dir: impl AsFd, name: &[u8]) -> Result<Option<Hash>, Errno> {
+    match LocalSource::open_bare(dir, name) {
+        Ok(file) => Ok(read_both(&file)?.map(|(owner, _)| owner)),
+        Err(Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::NXIO) => Ok(None),
+        Err(err) => Err(err),
+    }
+}
+
 /// Whose an open file is.
 pub(super) fn read(file: impl AsFd) -> Option<Hash> {
-    read_both(file).map(|(owner, _)| owner)
+    read_both(file).ok()?.map(|(owner, _)| owner)
 }
 
 /// Whose an open file is, with the number that it was marked by if it was moved, or is about to be.
-pub(super) fn read_both(file: impl AsFd) -> Option<(Hash, Option<u64>)> {
+///
+/// # Errors
+/// That it cannot be known now.
+pub(super) fn read_both(file: impl AsFd) -> Result<Option<(Hash, Option<u64>)>, Errno> {
     let mut value = [0; HASH + NUMBER];
-    let len = fgetxattr(file, ATTRIBUTE, &mut value[..]).ok()?;
-    let (owner, number) = value.get(..len)?.split_first_chunk::<HASH>()?;
-    match number.len() {
-        0 => Some((Hash::from_bytes(*owner), None)),
-        NUMBER => Some((Hash::from_bytes(*owner), number.first_chunk().map(|number| u64::from_le_bytes(*number)))),
+    let len = match fgetxattr(file, ATTRIBUTE, &mut value[..]) {
+        Err(Errno::NODATA | Errno::NOTSUP | Errno::RANGE | Errno::ACCESS | Errno::PERM) => return Ok(None),
+        len => len?,
+    };
+    let Some((owner, number)) = value.get(..len).and_then(|value| value.split_first_chunk::<HASH>()) else {
+        return Ok(None);
+    };
+    let owner = Hash::from_bytes(*owner);
+    Ok(match number.len() {
+        0 => Some((owner, None)),
+        NUMBER => Some((owner, number.first_chunk().map(|number| u64::from_le_bytes(*number)))),
         _ => None,
-    }
+    })
 }
 
 /// A folder that several people share, and what each of them has there.
@@ -363,9 +384,17 @@ impl Share {
 pub(super) struct Going {
     /// Each with the look that it was counted by, if it was.
     shares: Vec<(Arc<Share>, u64)>,
-    /// Whose it is; none if nobody counts that yet.
-    owner: Option<Hash>,
+    owner: Whose,
     pub(super) sum: Sum,
+}
+
+/// Whose a file is that is to go.
+enum Whose {
+    Of(Hash),
+    /// Nobody counts that yet.
+    Uncounted,
+    /// It could not be asked: what each has is to be looked for again.
+    Unknown,
 }
 
 impl Going {
@@ -376,8 +405,11 @@ impl Going {
         let shares = shares_of(jail, path)?;
         // Mostly nobody has a quota, and a file need not be opened to be removed.
         let owner = match counts(&shares) {
-            true => Some(owner_of(dir, name)?),
-            false => None,
+            true => match known_owner_of(dir, name) {
+                Ok(owner) => Whose::Of(owner?),
+                Err(_) => Whose::Unknown,
+            },
+            false => Whose::Uncounted,
         };
         Some(Going { shares, owner, sum: sum_of_file(stat) })
     }
@@ -385,7 +417,11 @@ impl Going {
     /// An open file that is kept in the reserved directory.
     pub(super) fn reserved(jail: &Jail, file: &File) -> Option<Going> {
         let shares = shares_of(jail, &RelPath::root())?;
-        Some(Going { shares, owner: Some(read(file)?), sum: sum_of_file(&fstat(file).ok()?) })
+        let owner = match read_both(file) {
+            Ok(both) => Whose::Of(both?.0),
+            Err(_) => Whose::Unknown,
+        };
+        Some(Going { shares, owner, sum: sum_of_file(&fstat(file).ok()?) })
     }
 
     /// A file that is kept in the reserved directory, by its name there.
@@ -398,8 +434,9 @@ impl Going {
     pub(super) fn gone(self) {
         for (share, look) in &self.shares {
             match &self.owner {
-                Some(owner) => share.take_off_since(*look, owner, self.sum),
-                None => share.touch(),
+                Whose::Of(owner) => share.take_off_since(*look, owner, self.sum),
+                Whose::Uncounted => share.touch(),
+                Whose::Unknown => share.forget(),
             }
         }
     }
@@ -411,7 +448,7 @@ impl Going {
 
     /// Whether it is counted for this one.
     pub(super) fn is_of(&self, owner: &Hash) -> bool {
-        self.owner.as_ref() == Some(owner)
+        matches!(&self.owner, Whose::Of(whose) if whose == owner)
     }
 }
 

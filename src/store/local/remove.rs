@@ -10,11 +10,11 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, fstat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Stat, fstat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::Staging;
-use super::account::{Leaving, Paused, Sum};
+use super::account::{Bound, Leaving, Paused, Promise, Sum};
 use super::capabilities::NewName;
 use super::jail::{Jail, entries, open_directory, split};
 use super::measure::{Contents, is_dot, is_reserved};
@@ -66,6 +66,23 @@ pub(super) fn begin(
         stage.has_removed(path);
     }
     begun
+}
+
+/// Has what there is counted before a tree loses its name: what is left of it could not be told from then on, and would count for nobody
+/// as long as it is there. Where it cannot be counted it is removed all the same.
+pub(super) fn count_what_goes(
+    (jail, stage): (&Jail, &Stage),
+    bound: Option<&Arc<Bound>>,
+    path: &RelPath,
+    (recursive, kept): (bool, Keep<'_>),
+) {
+    let is_kept = stage.keeps && matches!(kept, Keep::As(_));
+    let Some(bound) = bound.filter(|bound| recursive && !is_kept && !bound.is_measured()) else { return };
+    let is_folder = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    let look = |(dir, name): (Arc<Dir>, &[u8])| statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(is_folder);
+    if jail.parent(path).is_ok_and(look) {
+        let _counted = Promise::of(bound, stage, path, Sum::NONE);
+    }
 }
 
 fn try_to_remove(
@@ -263,6 +280,11 @@ pub(super) fn remove_tree(parent: &Dir, name: &[u8], path: &RelPath, leaving: &L
     Ok(())
 }
 
+/// How many more entries a step goes through that has gone down so many folders: the next one has to find its way there again.
+fn more_for(deepest: usize) -> usize {
+    deepest.saturating_sub(1).saturating_mul(limits::REMOVE_STEP_FOLDER)
+}
+
 /// What became of an entry.
 enum Came {
     /// It is gone, or out of the way.
@@ -297,8 +319,9 @@ impl Emptying {
         most: usize,
     ) -> Result<bool> {
         // What is not counted is the way down, which is no longer than what is removed, and once as long as it can be.
-        let mut removed = 0;
-        while removed < most {
+        let (mut removed, mut deepest) = (0, 0);
+        while removed < more_for(deepest).saturating_add(most) {
+            deepest = deepest.max(self.levels.len());
             if self.levels.is_empty() {
                 if self.next_folder((parent, name), path, leaving)? {
                     return Ok(true);

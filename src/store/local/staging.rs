@@ -323,14 +323,11 @@ impl Stage {
         .into_bytes()
     }
 
-    /// Notes that what has this name was superseded, until it is removed: if the process dies before that, a sweep does it. Where it
-    /// cannot be noted it would stay.
-    pub(super) fn has_superseded(&self, path: &RelPath) {
-        if !self.is_beside()
-            && let Ok(note) = Note::write(self, path)
-        {
-            self.superseded.lock().push((path.clone(), note));
-        }
+    /// What has this name was superseded: until it is removed this note is kept. If the process dies before that, a sweep does it.
+    pub(super) fn has_superseded(&self, path: &RelPath, note: Note) {
+        // That of a tree which has lost some of what was in it would not tell it from another one.
+        let note = if self.keeps { note } else { Note::write(self, path).unwrap_or(note) };
+        self.superseded.lock().push((path.clone(), note));
     }
 
     /// This is removed.

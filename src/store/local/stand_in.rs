@@ -6,8 +6,10 @@ use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fsync, openat, statat, unlinkat};
+use rustix::io::Errno;
 
+use super::jail::Jail;
 use super::remove;
 use super::staging::{Area, CREATE, Stage};
 use crate::error::{Error, Kind, Result};
@@ -21,6 +23,8 @@ pub(super) const NOTE: &str = "beside.";
 pub(super) struct Note {
     area: Arc<Area>,
     name: Vec<u8>,
+    /// What it is about, and where that is, to be looked for.
+    about: Option<(Arc<Jail>, RelPath)>,
     /// It was left for the next sweep, and is not removed when this is dropped.
     stays: bool,
 }
@@ -28,12 +32,34 @@ pub(super) struct Note {
 impl Note {
     /// Notes that what gets this name stands beside its place.
     pub(super) fn write(stage: &Stage, path: &RelPath) -> io::Result<Note> {
-        let name = [NOTE.as_bytes(), &stage.fresh_name(None)].concat();
+        let mut note = Note::of(stage, NOTE, path.as_bytes(), false)?;
+        note.about = Some((Arc::clone(stage.jail()), path.clone()));
+        Ok(note)
+    }
+
+    /// One of another kind, with this text. It may have to be on the disk before what it is about is.
+    pub(super) fn of(stage: &Stage, kind: &str, text: &[u8], durable: bool) -> io::Result<Note> {
+        Note::begin(stage, kind, text, durable).map(|(note, _)| note)
+    }
+
+    /// A note of this kind with this text, and its file, for more to be written to it.
+    pub(super) fn begin(stage: &Stage, kind: &str, text: &[u8], durable: bool) -> io::Result<(Note, File)> {
+        let name = [kind.as_bytes(), &stage.fresh_name(None)].concat();
         let (area, file) =
             stage.within_area(|area| Ok(openat(&*area.dir, &*name, CREATE, Mode::RUSR | Mode::WUSR)?))?;
-        let note = Note { area, name, stays: false };
-        File::from(file).write_all(path.as_bytes())?;
-        Ok(note)
+        let note = Note { area, name, about: None, stays: false };
+        let mut file = File::from(file);
+        file.write_all(text)?;
+        if durable {
+            fsync(&file)?;
+            fsync(&*note.area.dir)?;
+        }
+        Ok((note, file))
+    }
+
+    /// It is for the next sweep.
+    pub(super) fn keep(mut self) {
+        self.stays = true;
     }
 }
 
@@ -55,8 +81,14 @@ impl Drop for Note {
 }
 
 impl StandInNote for Note {
-    fn leave(mut self: Box<Self>) {
-        self.stays = true;
+    fn leave(self: Box<Self>) {
+        let is_there = |(jail, path): &(Arc<Jail>, RelPath)| match jail.parent(path) {
+            Ok((dir, name)) => statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).err() != Some(Errno::NOENT),
+            Err(error) => !matches!(error.kind(), Kind::NotFound | Kind::NotDirectory),
+        };
+        if self.about.as_ref().is_none_or(is_there) {
+            self.keep();
+        }
     }
 }
 
@@ -65,25 +97,27 @@ impl StandInNote for Note {
 /// # Errors
 /// That it cannot be read or removed now: the note is for the next sweep.
 pub(super) fn clear(stage: &Stage, dir: &Dir, name: &str) -> Result<()> {
-    let failed = |err: io::Error| Error::file(name, err);
-    let path = read(dir, name).map_err(failed)?;
+    let path = read(dir, name, limits::PATH_MAX).map_err(|err| Error::file(name, err))?;
     // One that was not written to its end names nothing, and only what was made to stand beside has such a name.
-    let path = RelPath::parse(&path).ok();
-    let stands_aside =
-        |path: &RelPath| path.file_name().is_some_and(|name| aside::before(name, std::iter::empty()).is_some());
-    let Some(path) = path.filter(stands_aside) else { return Ok(()) };
+    let Some(path) = RelPath::parse(&path).ok().filter(stands_aside) else { return Ok(()) };
     match remove::remove(stage.jail(), stage, &path, true, Keep::Nothing, None) {
         Err(error) if !matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => Err(error),
         _ => Ok(()),
     }
 }
 
-fn read(dir: &Dir, name: &str) -> io::Result<Vec<u8>> {
+/// Whether a path has a name of what stands beside its place.
+pub(super) fn stands_aside(path: &RelPath) -> bool {
+    path.file_name().is_some_and(|name| aside::before(name, std::iter::empty()).is_some())
+}
+
+/// What a note of so many bytes at most says; of a longer one so much that it is too long.
+pub(super) fn read(dir: &Dir, name: &str, most: usize) -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(openat(dir, name, flags, Mode::empty())?);
-    let mut path = Vec::new();
-    file.take(limits::PATH_MAX as u64 + 1).read_to_end(&mut path)?;
-    Ok(path)
+    let mut text = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -159,6 +193,16 @@ mod tests {
         // It has its place, whatever that is called.
         assert_eq!(swept(&store(home)), (0, 0));
         assert!(home.join(path.to_string()).exists());
+    }
+
+    #[test]
+    fn the_note_of_what_is_not_there_is_not_left() {
+        let place = tempfile::tempdir().unwrap();
+        let (home, path) = (place.path(), RelPath::parse(b"d/.x.0123456789abcdef.sealift-copy").unwrap());
+        let maker = store(home);
+        maker.note_stand_in(&path).unwrap().unwrap().leave();
+        drop(maker);
+        assert_eq!(fs::read_dir(home.join(limits::RESERVED_NAME)).unwrap().count(), 0);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::names::{check_below, count, look, refuse_special, rename_new, sum_of_
 use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
+use super::stand_in::Note;
+use super::superseding::{Identity, Superseding};
 use super::trash::{self, Trash, is_worth_keeping};
 use super::tree::Change;
 use crate::error::{Error, Kind, Result};
@@ -58,9 +60,21 @@ pub(super) fn supersede(
         err => Error::file(to, err.into()),
     };
     let old = match &there {
-        None => way.rename((&from_dir, from_name), to_name).map(|()| None).map_err(failed)?,
-        Some(_) => Some(way.put_over((&from_dir, from_name)).map_err(failed)?),
+        None => {
+            way.rename((&from_dir, from_name), to_name).map_err(failed)?;
+            None
+        }
+        Some(there) => {
+            let (beside, old) = (way.free_path().map_err(failed)?, way.free_path().map_err(failed)?);
+            let (new, there) = (Identity::of(&what), Identity::of(there));
+            let (from, to) = (from.clone(), to.clone());
+            let noted = Superseding { from, to, beside, old, new, there, is_kept: stage.keeps };
+            let note = noted.note(stage)?;
+            Some(way.put_over((&from_dir, from_name), noted, note).map_err(failed)?)
+        }
     };
+    let (old, note) = old.unzip();
+    let note = note.flatten();
     jail.tree().arrived();
     jail.tree().moved();
     let size = |stat: &Stat| (!is(stat, FileType::Directory)).then(|| sum_of_file(stat));
@@ -72,8 +86,8 @@ pub(super) fn supersede(
         trash::left(jail, to, there.as_ref().and_then(size));
     }
     let old = old.filter(|_| kept_in.is_none());
-    if let Some(old) = old.as_ref().filter(|_| !stage.keeps) {
-        stage.has_superseded(old);
+    if let (Some(old), Some(note)) = (&old, note) {
+        stage.has_superseded(old, note);
     }
     if let (Some(old), Some(there)) = (&old, &there) {
         count(jail, (to, old), size(there), Sum::NONE);
@@ -100,6 +114,9 @@ fn is(stat: &Stat, kind: FileType) -> bool {
     FileType::from_raw_mode(stat.st_mode) == kind
 }
 
+/// A name, and the folder that it is in.
+type At<'a> = (&'a Dir, &'a [u8]);
+
 /// How names change in the folder of what is superseded.
 struct Way<'a> {
     can: NewName,
@@ -109,31 +126,43 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    fn rename(&self, (dir, name): (&Dir, &[u8]), new: &[u8]) -> Result<(), Errno> {
+    fn rename(&self, (dir, name): At<'_>, new: &[u8]) -> Result<(), Errno> {
         rename_new(self.can, dir, name, self.to_dir, new)
     }
 
+    /// Says where the old one is then, and the note that is to be kept as long as it is there.
+    fn put_over(&self, from: At<'_>, noted: Superseding, note: Option<Note>) -> Result<(RelPath, Option<Note>), Errno> {
+        match self.try_to_put_over(from, &noted) {
+            Ok(has_exchanged) => Ok((if has_exchanged { noted.beside } else { noted.old }, note)),
+            Err(err) => {
+                // What could not get its name again, either, does so with the next sweep.
+                if !matches!(look(self.to_dir, name_of(&noted.beside)), Ok(None)) {
+                    note.into_iter().for_each(Note::keep);
+                }
+                Err(err)
+            }
+        }
+    }
+
     /// First beside, so that whatever breaks off here leaves the old one in its place or beside, and never under the name of what
-    /// was to come. Says where the old one is then.
-    fn put_over(&self, from: (&Dir, &[u8])) -> Result<RelPath, Errno> {
-        let beside = self.free_path()?;
-        self.rename(from, name_of(&beside))?;
+    /// was to come. Whether the two have exchanged their names.
+    fn try_to_put_over(&self, from: At<'_>, noted: &Superseding) -> Result<bool, Errno> {
+        let (beside, old) = (name_of(&noted.beside), name_of(&noted.old));
+        self.rename(from, beside)?;
         let back = |err| {
-            // If that fails too, it stays beside, where it is seen.
-            let _ = rename_new(self.can, self.to_dir, name_of(&beside), from.0, from.1);
+            let _for_the_next_sweep = rename_new(self.can, self.to_dir, beside, from.0, from.1);
             err
         };
-        match renameat_with(self.to_dir, name_of(&beside), self.to_dir, self.to_name, RenameFlags::EXCHANGE) {
-            Ok(()) => Ok(beside),
+        match renameat_with(self.to_dir, beside, self.to_dir, self.to_name, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(true),
             // A file system, or a kernel, that exchanges no names: for a moment nothing is there.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                let old = self.free_path().map_err(back)?;
-                self.rename((self.to_dir, self.to_name), name_of(&old)).map_err(back)?;
-                if let Err(err) = self.rename((self.to_dir, name_of(&beside)), self.to_name) {
-                    let _ = self.rename((self.to_dir, name_of(&old)), self.to_name);
+                self.rename((self.to_dir, self.to_name), old).map_err(back)?;
+                if let Err(err) = self.rename((self.to_dir, beside), self.to_name) {
+                    let _ = self.rename((self.to_dir, old), self.to_name);
                     return Err(back(err));
                 }
-                Ok(old)
+                Ok(false)
             }
             Err(err) => Err(back(err)),
         }

@@ -15,6 +15,8 @@ use super::partial::{self, BLOCKS, DATA};
 use super::remove::remove_tree;
 use super::staging::{LOCK, SESSION, Stage, lock_area, open_reserved};
 use super::stand_in;
+use super::superseding;
+use super::taking_note;
 use super::trash::is_left_going;
 use super::whole;
 use crate::files::aside::is_part;
@@ -158,12 +160,25 @@ fn sweep_session(
         opened => opened?,
     };
     let Ok(Some(locked)) = lock_area(&dir, is_across) else { return Ok(()) };
-    for name in names(&dir)?.into_iter().filter(|name| name != LOCK) {
+    let mut left = names(&dir)?;
+    // What was to be removed may be on its way, and has the name it had only once it is back.
+    left.sort_by_key(|name| !name.starts_with(superseding::NOTE));
+    for name in left.into_iter().filter(|name| name != LOCK) {
         goes_on();
         if !is_left(&dir, &name) {
             continue;
         }
-        if name.starts_with(stand_in::NOTE) && stage.is_none_or(|stage| stand_in::clear(stage, &dir, &name).is_err()) {
+        let noted = match &*name {
+            name if name.starts_with(superseding::NOTE) => {
+                Some(stage.map(|stage| superseding::settle(stage, &dir, name)))
+            }
+            name if name.starts_with(taking_note::NOTE) => {
+                Some(stage.map(|stage| taking_note::settle(stage, &dir, name)))
+            }
+            name if name.starts_with(stand_in::NOTE) => Some(stage.map(|stage| stand_in::clear(stage, &dir, name))),
+            _ => None,
+        };
+        if noted.is_some_and(|done| done.is_none_or(|done| done.is_err())) {
             // For the next sweep, as is the folder then.
             continue;
         }

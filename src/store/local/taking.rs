@@ -11,6 +11,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use super::owned::{self, Lent, Share, Sums};
 use super::root::is_same_file;
 use super::seen;
 use super::source::LocalSource;
+use super::taking_note::TakingNote;
 use super::tree::{Change, Moving, Steady, Watch};
 use crate::error::Result;
 use crate::files::Hash;
@@ -69,6 +71,8 @@ pub(super) struct Taking<'a> {
     shares: Vec<Arc<Share>>,
     /// What was marked, by whose it was: the number that those files keep, and how much they are.
     before: HashMap<Option<Hash>, (u64, Sum)>,
+    /// What was marked, for who comes after this process, where it matters whose it was.
+    note: Option<TakingNote>,
     /// Files with several names count under each, and say only once whose they are.
     has_names: bool,
     /// The folder in which something was marked: it may get another name.
@@ -95,7 +99,7 @@ impl<'a> Taking<'a> {
     pub(super) fn of(from: &'a End<'a>, to: &End<'_>, whose: Option<Hash>) -> Self {
         let (shares, by) = (from.jail().shares_over(from.path), to.stage.owner);
         let is_owned = by.is_some() || !shares.is_empty() || !to.jail().shares_over(to.path).is_empty();
-        Taking { from, by, whose, is_owned, shares, before: HashMap::new(), has_names: false, folder: None }
+        Taking { from, by, whose, is_owned, shares, before: HashMap::new(), note: None, has_names: false, folder: None }
     }
 
     /// Held until it is moved, or says again what it said: nobody else has any of it say otherwise.
@@ -147,6 +151,9 @@ impl<'a> Taking<'a> {
         let from = self.from;
         let below = from.jail().tree().shares_below(&from.jail().full(from.path));
         let is_undone = self.try_to_undo();
+        if !is_undone {
+            self.note.take().into_iter().for_each(TakingNote::keep);
+        }
         self.end();
         for share in below.iter().chain(&self.shares) {
             if is_undone { share.touch() } else { share.forget() }
@@ -205,7 +212,8 @@ impl<'a> Taking<'a> {
         let Some(by) = self.by else { return true };
         let Ok(file) = LocalSource::open_bare(dir, name) else { return false };
         // What came meanwhile is whose it says, whatever number its file has.
-        let Some(was) = self.was_of(owned::read_both(&file)) else { return true };
+        let Ok(says) = owned::read_both(&file) else { return false };
+        let Some(was) = self.was_of(says) else { return true };
         let undone = match was {
             Some(was) => owned::mark(&file, &was),
             None => owned::unmark(&file),
@@ -264,7 +272,7 @@ impl<'a> Taking<'a> {
             return Ok(());
         }
         let opened = LocalSource::open_bare(dir, name).and_then(|file| {
-            let says = owned::read_both(&file);
+            let says = owned::read_both(&file)?;
             let was = says.map(|(owner, _)| owner);
             let marked = by.filter(|by| was != Some(*by));
             if let Some(by) = marked {
@@ -309,8 +317,21 @@ impl<'a> Taking<'a> {
             return Ok(*number);
         }
         let number = random::number().map_err(|_| Errno::IO)?;
+        self.write_down(number, was).map_err(|err| Errno::from_io_error(&err).unwrap_or(Errno::IO))?;
         self.before.insert(was, (number, Sum::NONE));
         Ok(number)
+    }
+
+    fn write_down(&mut self, number: u64, was: Option<Hash>) -> io::Result<()> {
+        let End { stage, path, .. } = self.from;
+        let Some(by) = self.by.filter(|_| !self.shares.is_empty() && !stage.is_beside()) else { return Ok(()) };
+        let mut note = match self.note.take() {
+            Some(note) => note,
+            None => TakingNote::begin(stage, path, &by)?,
+        };
+        note.add(number, was.as_ref())?;
+        self.note = Some(note);
+        Ok(())
     }
 
     /// Does this with a file, or with all files in a folder.

@@ -13,10 +13,16 @@ const FILES: usize = 3 * limits::REMOVE_STEP;
 const BYTES: usize = 10;
 
 fn bench() -> Bench {
+    let bench = uncounted();
+    assert_eq!(used(&bench), FILES * BYTES);
+    bench
+}
+
+/// With the same tree in a home that nobody has looked through yet.
+fn uncounted() -> Bench {
     let bench = Bench::bounded("full", u64::MAX);
     std::fs::create_dir(bench.at("tree")).unwrap();
     (0..FILES).for_each(|n| bench.write(&format!("tree/f{n}"), &[b'x'; BYTES]));
-    assert_eq!(used(&bench), FILES * BYTES);
     bench
 }
 
@@ -67,6 +73,17 @@ fn a_tree_goes_in_steps_and_all_of_it_is_counted() {
     assert_eq!((removed, used(&bench)), (all, 0));
     assert!(steps > FILES / limits::REMOVE_STEP, "{steps}");
     assert_eq!(*told.lock(), [("done", all)]);
+}
+
+#[test]
+fn what_is_left_of_a_tree_counts_also_where_nobody_had_counted_it_before() {
+    let mut bench = uncounted();
+    let work = begin(&mut bench);
+    assert_eq!(used(&bench), FILES * BYTES);
+    let Worked::On(work) = bench.desk.work(work, &mut nobody) else { panic!("a step is bounded") };
+    assert_eq!(used(&bench), (FILES - limits::REMOVE_STEP) * BYTES);
+    assert!(matches!(bench.go_on(work), Ok(Outcome::Removed(_))));
+    assert_eq!(used(&bench), 0);
 }
 
 /// Waits for what a thread of the store does.

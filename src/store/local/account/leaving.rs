@@ -81,7 +81,14 @@ impl<'a> Leaving<'a> {
     /// Whose this file is, if that matters: to be asked before it is gone.
     pub(in crate::store::local) fn owner_of(&self, dir: impl AsFd, name: &[u8]) -> Option<Hash> {
         // Where nobody has a quota a file need not be opened to be removed.
-        if owned::counts(&self.shares) { owned::owner_of(dir, name) } else { None }
+        if !owned::counts(&self.shares) {
+            return None;
+        }
+        let owner = owned::known_owner_of(dir, name);
+        if owner.is_err() {
+            self.shares.iter().for_each(|(share, _)| share.forget());
+        }
+        owner.ok().flatten()
     }
 
     /// Whether there is anybody to be told.
