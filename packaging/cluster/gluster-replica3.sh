@@ -43,7 +43,13 @@ inside) shift ;;
 esac
 
 place=$(mktemp -d)
-trap 'umount -l "$place"/m1 "$place"/m2 "$place"/m3 2> /dev/null || true; rm -rf "$place"' EXIT
+# The bricks end first, or would write while their folders are removed.
+end() {
+    umount -l "$place"/m1 "$place"/m2 "$place"/m3 2> /dev/null || true
+    gluster --mode=script volume stop v force > /dev/null 2>&1 || true
+    rm -rf "$place"
+}
+trap end EXIT
 ip link set lo up
 ip address add 10.99.0.1/32 dev lo
 mkdir -p /var/lib/glusterd /var/log/glusterfs
