@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::common::{Daemon, end_of, eventually, text};
+use crate::common::{COPIES, Daemon, end_of, eventually, text};
 
 /// What must turn up nowhere.
 const CANARY: &str = "canary-7f3a9c51";
@@ -10,7 +10,8 @@ const CANARY: &str = "canary-7f3a9c51";
 fn sealift(daemon: &Daemon, args: &[&str], input: &str) -> Output {
     let mut command = Command::new("setsid");
     command.args(["--wait", env!("CARGO_BIN_EXE_sealift"), "--pin", daemon.pin()]).args(args);
-    command.current_dir(daemon.place()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.current_dir(daemon.place()).env_clear().env(COPIES.0, COPIES.1);
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("SEALIFT_CONFIG_DIR", daemon.place()).env("SEALIFT_PASSWORD", "correct horse");
     end_of(command, input)
 }

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::COPIES;
 use super::figures::eventually;
 
 /// The server that was built with the tests.
@@ -288,7 +289,7 @@ fn wrapped(program: &Path, through: &[String], place: &Path) -> Command {
             command
         }
     };
-    command.current_dir(place).stdin(Stdio::null());
+    command.current_dir(place).stdin(Stdio::null()).env(COPIES.0, COPIES.1);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SEALIFT") {
             command.env_remove(name);

@@ -42,3 +42,7 @@ pub use world::{PASSWORD, World, assert_nothing_staged, cheap_hash, enter, half_
 
 /// How long a test waits for something that must happen before it counts as hanging. No test expects it to pass.
 pub const HANG: Duration = Duration::from_secs(180);
+
+/// The setting of glibc that the programs start themselves anew to have, where its own way of copying is slow
+/// (`sealift::fast_copy`). They get it from outside: thousands of them are started, and each would be started twice.
+pub const COPIES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=0x40000000");

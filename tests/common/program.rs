@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sealift::auth::{Access, Grants, UsersFile};
 use tempfile::TempDir;
 
-use crate::common::{Builder, Daemon, HANG, cheap_hash, eventually};
+use crate::common::{Builder, COPIES, Daemon, HANG, cheap_hash, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sealift");
 
@@ -144,6 +144,7 @@ impl World {
     pub fn environment(&self) -> Vec<(&'static str, std::ffi::OsString)> {
         vec![
             ("PATH", std::env::var_os("PATH").unwrap()),
+            (COPIES.0, COPIES.1.into()),
             ("SEALIFT_CONFIG_DIR", self.config.path().into()),
             ("HOME", self.work.path().into()),
             // Not those of the machine that the tests run on.

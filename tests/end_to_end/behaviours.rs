@@ -14,14 +14,14 @@ use sealift::files::{Hash, Hasher};
 use sealift::proto::frame;
 use tempfile::TempDir;
 
-use crate::common::{Daemon, RawClient, Typed, end_of, eventually, text};
+use crate::common::{COPIES, Daemon, RawClient, Typed, end_of, eventually, text};
 
 const PASSWORD: &str = "correct-horse-battery";
 
 /// The client program with a home of its own, pinned to this server.
 fn sealift(daemon: &Daemon, place: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealift"));
-    command.current_dir(place).env_clear().env("HOME", place).args(["--pin", daemon.pin()]);
+    command.current_dir(place).env_clear().env(COPIES.0, COPIES.1).env("HOME", place).args(["--pin", daemon.pin()]);
     command
 }
 

@@ -20,7 +20,7 @@ use sealift::secret::Secret;
 use sealift::{Client, Kind};
 
 use crate::common::running::{Notes, PASSWORD, Running, bytes, p};
-use crate::common::{Daemon, end_of, eventually, text};
+use crate::common::{COPIES, Daemon, end_of, eventually, text};
 
 const BLOCK: usize = 16 * 1024 * 1024;
 const RESUME: TransferOptions = TransferOptions::new().resume(true).transfers(1).retries(3).streams(1);
@@ -333,7 +333,12 @@ fn what_exists_is_skipped_when_asked_to() {
 /// The program, as alice at this address.
 fn sealift(server: &Daemon, args: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sealift"));
-    command.env_clear().env("SEALIFT_PASSWORD", PASSWORD).env("HOME", server.place()).args(["--pin", server.pin()]);
+    command
+        .env_clear()
+        .env(COPIES.0, COPIES.1)
+        .env("SEALIFT_PASSWORD", PASSWORD)
+        .env("HOME", server.place())
+        .args(["--pin", server.pin()]);
     command.args(args);
     command
 }

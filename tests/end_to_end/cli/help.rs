@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::common::COPIES;
 use crate::common::program::{PASSWORD, Terminal, World, finish};
 
 pub const COMMANDS: &[&str] = &[
@@ -64,7 +65,8 @@ pub const COMMANDS: &[&str] = &[
 ];
 
 pub fn sealift(args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_sealift")).args(args).env_clear().output().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealift"));
+    let output = command.args(args).env_clear().env(COPIES.0, COPIES.1).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{args:?}");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
+use crate::common::COPIES;
 use crate::common::program::Terminal;
 
 /// What a program shows at a terminal of so many columns.
 fn shown(program: &str, words: &[&str], columns: u16, locale: &str) -> String {
     let path = Path::new(program);
-    let command = pty_process::blocking::Command::new(path).args(words).env_clear();
+    let command = pty_process::blocking::Command::new(path).args(words).env_clear().env(COPIES.0, COPIES.1);
     let command = command.env("TERM", "xterm-256color").env("LC_ALL", locale).env("HOME", "/nonexistent");
     let mut terminal = Terminal::of(command, (columns, 30));
     let code = terminal.wait().code();

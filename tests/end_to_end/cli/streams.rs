@@ -3,14 +3,19 @@
 use std::fs;
 
 use crate::common::running::{PASSWORD, bytes};
-use crate::common::{Daemon, end_of, eventually, text};
+use crate::common::{COPIES, Daemon, end_of, eventually, text};
 
 const BLOCK: usize = 16 << 20;
 
 /// The program, as alice at this server.
 fn run(server: &Daemon, args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sealift"));
-    command.env_clear().env("SEALIFT_PASSWORD", PASSWORD).env("HOME", server.place()).args(["--pin", server.pin()]);
+    command
+        .env_clear()
+        .env(COPIES.0, COPIES.1)
+        .env("SEALIFT_PASSWORD", PASSWORD)
+        .env("HOME", server.place())
+        .args(["--pin", server.pin()]);
     command.args(args);
     let output = end_of(command, "");
     (output.status.code(), text(&output.stdout), text(&output.stderr))

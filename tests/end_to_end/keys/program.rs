@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 use super::openssh::{keygen, openssh, public};
-use crate::common::{Daemon, eventually, text};
+use crate::common::{COPIES, Daemon, eventually, text};
 
 /// Somebody with a home of their own, and a server.
 pub struct Scene {
@@ -36,7 +36,11 @@ impl Scene {
         let mut command = Command::new("setsid");
         command.args(["-w", env!("CARGO_BIN_EXE_sealift"), "--pin", self.daemon.pin(), "--port"]);
         command.arg(self.daemon.port().to_string()).args(args).current_dir(self.home.path());
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.home.path());
+        command
+            .env_clear()
+            .env(COPIES.0, COPIES.1)
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.home.path());
         command.envs(agent.map(|socket| ("SSH_AUTH_SOCK", socket)));
         command.stdin(Stdio::null());
         command
