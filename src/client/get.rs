@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::connection::Client;
 use super::destination::{Destination, Linked};
 use super::filter::Filter;
+use super::folder_look::FolderLook;
 use super::jobs::{Download, Summary};
 use super::ledger::Ledger;
 use super::listing::Listing;
@@ -150,7 +151,7 @@ pub(super) struct Tree {
 
 /// What an entry of the listing asks to be done.
 enum Step {
-    Directory { from: RelPath, to: RelPath, mtime: Mtime },
+    Directory { from: RelPath, to: RelPath, look: FolderLook },
     File(Job, Announced),
     Link(Link),
 }
@@ -163,16 +164,16 @@ struct Link {
     mtime: Mtime,
 }
 
-/// The folders of a tree that were made, each with the time it is to have.
+/// The folders of a tree that were made, each with what it is to have.
 #[derive(Default)]
-pub(super) struct Folders(Vec<(RelPath, Mtime)>);
+pub(super) struct Folders(Vec<(RelPath, FolderLook)>);
 
 impl Folders {
-    /// Gives them their times: from the bottom up, and after all files, because what is put into a folder changes its
-    /// time.
+    /// Gives them their times, and modes if these are kept: from the bottom up, and after all files, because what is put into a folder
+    /// changes its time.
     pub(super) fn date(&self, into: &Destination, observer: &dyn Observer, ledger: &mut Ledger) {
-        for (path, mtime) in self.0.iter().rev() {
-            if let Err(error) = into.set_mtime(path, *mtime) {
+        for (path, look) in self.0.iter().rev() {
+            if let Err(error) = look.give_here(into, path) {
                 ledger.fail(PathBuf::from(path.as_path()), error, observer);
             }
         }
@@ -213,6 +214,7 @@ impl Tree {
         for name in unread.denied.iter().filter(|name| denied.contains(*name)) {
             self.skip(name, Skip::Unlistable, observer, ledger);
         }
+        let top = FolderLook { mode: top.mode.filter(|_| ledger.how.options.perms), ..top };
         let mut steps = self.plan(entries, &denied, observer, ledger);
         drop(reading);
         sift(session, &mut steps, into, observer, ledger)?;
@@ -238,11 +240,11 @@ impl Tree {
                     Some(large) if is_large(announced.size) => large.push(LargeDownload { job, announced }),
                     _ => jobs.push(job),
                 },
-                Step::Directory { from, to, mtime } => {
+                Step::Directory { from, to, look } => {
                     if is_new || into.store().stat(&to).is_err() {
                         ledger.new_folders.insert(to.clone());
                     }
-                    folders.push((from, to, mtime));
+                    folders.push((from, to, look));
                 }
                 Step::Link(link) => links.push(link),
             }
@@ -254,13 +256,13 @@ impl Tree {
             let _ = into.remove_name(&folder, name, true);
         }
         fetched?;
-        let mut made: Vec<(RelPath, Mtime)> = Vec::new();
+        let mut made: Vec<(RelPath, FolderLook)> = Vec::new();
         if !self.to.is_root() {
             made.push((self.to.clone(), top));
         }
-        for (from, to, mtime) in folders {
+        for (from, to, look) in folders {
             match into.store().make_dir(&to, true) {
-                Ok(()) => made.push((to, mtime)),
+                Ok(()) => made.push((to, look)),
                 Err(error) => {
                     let path = PathBuf::from(from.as_path());
                     if ledger.is_news(&path) {
@@ -279,15 +281,17 @@ impl Tree {
         Ok(Folders(made))
     }
 
-    /// The top folder's time, and all that is below it, checked.
-    fn list(&self, session: &mut Session) -> Result<(Mtime, Listing)> {
+    /// The top folder's time and mode, and all that is below it, checked.
+    fn list(&self, session: &mut Session) -> Result<(FolderLook, Listing)> {
         self.links.check(session)?;
         session.command(&Command::stat(self.from.clone()))?;
         listing::ask_marked(session, &self.from, true)?;
         let top = session.expect(213).and_then(|reply| requests::stat(&reply));
         // Both are answered, also when the first is refused.
         let listing = listing::read_all(session, true);
-        Ok((top?.mtime, self.links.apply(session, &self.from, listing?)?))
+        let top = top?;
+        let look = FolderLook { mtime: top.mtime, mode: top.mode };
+        Ok((look, self.links.apply(session, &self.from, listing?)?))
     }
 
     /// Whether a file that is newer here stays where the link would come, because that was asked for; then it is told.
@@ -381,7 +385,8 @@ impl Tree {
             };
             if entry.kind == EntryKind::Directory {
                 if !denied.contains(&entry.path) {
-                    steps.push(Step::Directory { from, to, mtime: entry.mtime });
+                    let mode = entry.mode.filter(|_| ledger.how.options.perms);
+                    steps.push(Step::Directory { from, to, look: FolderLook { mtime: entry.mtime, mode } });
                     folders.insert(entry.path);
                 }
                 continue;

@@ -84,6 +84,7 @@ mod feed;
 mod file_reader;
 mod filter;
 mod flow;
+mod folder_look;
 mod get;
 pub mod glob;
 mod greeting;

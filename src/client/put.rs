@@ -9,6 +9,7 @@ use async_std::task::spawn_blocking;
 
 use super::connection::Client;
 use super::filter::Filter;
+use super::folder_look::SentFolders;
 use super::jobs::{Summary, Upload, UploadSource};
 use super::ledger::Ledger;
 use super::local_access::{LocalAccess, LocalBase};
@@ -38,7 +39,7 @@ impl Client {
     }
 
     /// Sends the local folder `from` with all below it to `to`, made with its parents if missing (the root path is
-    /// the user's own folder). Empty folders come too; links and special files inside are skipped.
+    /// the user's own folder). Empty folders come too, and folders keep their times; links and special files inside are skipped.
     ///
     /// # Errors
     /// As [`Client::upload`], and if `from` itself cannot be read.
@@ -54,7 +55,8 @@ impl Client {
             let mut ledger = Ledger::default();
             let tree = LocalTree::new(&from, &to, condition);
             let counting = tree.count(&observer)?;
-            tree.send(session, &*observer, &mut ledger, (None, None), counting.is_none())?;
+            let folders = tree.send(session, &*observer, &mut ledger, (None, None), counting.is_none())?;
+            folders.finish(session, &*observer, &mut ledger)?;
             ledger.tell_unmade(session, &*observer).map(|()| ledger.summary)
         })
         .await
@@ -140,7 +142,7 @@ impl LocalTree {
         observer.wants_totals().then(|| Counting::start(self, observer)).transpose()
     }
 
-    /// [`Client::put_tree`]. Large files are only put into `large`, if there is that; `count` tells
+    /// [`Client::put_tree`], but for the times of the folders. Large files are only put into `large`, if there is that; `count` tells
     /// the observer of each file's size as it comes.
     pub(super) fn send(
         self,
@@ -149,13 +151,20 @@ impl LocalTree {
         ledger: &mut Ledger,
         (mut large, crowd): (Option<&mut Vec<Task>>, Option<&Crowd>),
         count: bool,
-    ) -> Result<()> {
+    ) -> Result<SentFolders> {
         let walk = Walk::new(&self)?;
         let LocalTree { from, to, .. } = self;
         let top = (!to.is_root()).then_some(Task::Directory { from, to: to.clone() });
         let tasks = sifted(session, top.into_iter().chain(walk), Some(&to), observer, ledger)?;
+        let mut folders = SentFolders::default();
+        let tasks = tasks.inspect(|task| {
+            if let Task::Directory { from, to } = task {
+                folders.0.push((from.clone(), to.clone()));
+            }
+        });
         let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
-        send_files(session, tasks, crowd, observer, ledger, count)
+        send_files(session, tasks, crowd, observer, ledger, count)?;
+        Ok(folders)
     }
 }
 

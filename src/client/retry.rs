@@ -275,14 +275,18 @@ impl Transfer {
                     self.counting = tree.count(&observer)?;
                 }
                 let (tree, count) = (tree.clone(), self.counting.is_none());
-                let (large, rest) = crowded(client, spread, &observer, move |session, crowd| {
+                let (sent, rest) = crowded(client, spread, &observer, move |session, crowd| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    tree.send(session, &*told, &mut ledger.lock(), (aside, crowd), count).map(|()| large)
+                    let folders = tree.send(session, &*told, &mut ledger.lock(), (aside, crowd), count)?;
+                    Ok((folders, large))
                 })
                 .await;
                 self.ledger.lock().absorb(rest);
-                put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large?, count).await
+                let (folders, large) = sent?;
+                put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, count).await?;
+                let ledger = Arc::clone(&self.ledger);
+                client.run(move |session| folders.finish(session, &*observer, &mut ledger.lock())).await
             }
         }
     }

@@ -118,6 +118,13 @@ impl SourceMode {
         if self.perms { SourceMode { mode: FileMode(self.mode.0 & most.0), perms: true } } else { self }
     }
 
+    /// The mode of a folder that has this one where it comes from, if files may have at most these bits: who may read there may go in,
+    /// and whoever keeps it may always do everything.
+    #[must_use]
+    pub const fn of_folder(self, most: FileMode) -> FileMode {
+        FileMode(self.mode.0 & (most.0 | (most.0 & 0o444) >> 2) | 0o700)
+    }
+
     /// The mode of a file here that had this one before. Whoever keeps it may always read it.
     #[must_use]
     pub const fn over(self, before: FileMode) -> FileMode {
@@ -182,6 +189,8 @@ mod tests {
         }
         assert_eq!(over(0o666, true, 0o600), FileMode::of(0o666));
         assert_eq!(over(0o000, true, 0o600), FileMode::of(0o400));
+        let folder = |mode, most| SourceMode { mode: FileMode::of(mode), perms: true }.of_folder(FileMode::of(most));
+        assert_eq!((folder(0o775, 0o777), folder(0o055, 0o640)), (FileMode::of(0o775), FileMode::of(0o750)));
         let within = |perms| SourceMode { mode: FileMode::of(0o776), perms }.within(FileMode::of(0o750)).mode;
         assert_eq!((within(true), within(false)), (FileMode::of(0o750), FileMode::of(0o776)));
     }

@@ -209,6 +209,21 @@ pub trait Store: Send + Sync {
     /// [`crate::Kind::IsDirectory`].
     fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()>;
 
+    /// Lets a folder count as last modified at this time, and gives it this mode if there is one; says which mode it has then. The top
+    /// of the store keeps its mode, and where modes or times of folders are not kept nothing happens. No link is followed; a file is
+    /// [`crate::Kind::NotDirectory`]. A time that was set may not outlive a power cut.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    fn set_folder(&self, path: &RelPath, mtime: Mtime, mode: Option<FileMode>) -> Result<FileMode> {
+        let _not_kept = (mtime, mode);
+        let there = self.stat(path)?;
+        match there.kind {
+            EntryKind::Directory => Ok(there.mode),
+            _ => Err(Error::new(Kind::NotDirectory, path.said("not a folder"))),
+        }
+    }
+
     /// What clients keep with a file or folder, by its names: values that nothing here reads. It goes where the file is renamed
     /// to, stays when an upload takes its place, and is gone with it, or when a copy or another name takes its place.
     fn properties(&self, path: &RelPath) -> Result<Properties> {

@@ -7,7 +7,7 @@ use super::arguments::Args;
 use super::features::Feature;
 use crate::error::{Error, Kind, Result};
 use crate::escape;
-use crate::files::{Hash, RelPath, SourceMode, StagedId, TrashId};
+use crate::files::{Hash, Mtime, RelPath, SourceMode, StagedId, TrashId};
 use crate::keys::{Evidence, Proof};
 use crate::limits;
 use crate::secret::Secret;
@@ -237,13 +237,16 @@ commands! {
     }: "COMMIT", "COMMIT id hash=HEX", "Put a staged file in its place when all its parts are there.";
     /// Give it up.
     Discard(StagedId = staged()): "DISCARD", "DISCARD id", "Give a staged file up.";
-    /// Change a file's mode.
+    /// Change a file's mode, or what a folder has of its source.
     Chmod {
-        /// The file.
+        /// The file or folder.
         path: RelPath = path(),
         /// The mode of its source.
         mode: SourceMode = needed_mode(),
-    } since Chmod: "CHMOD", "CHMOD path mode=OOO [perms=yes]", "Give a file the mode of its source.";
+        /// The time of its source: then it is a folder.
+        mtime: Option<Mtime> = mtime(),
+    } since Chmod: "CHMOD", "CHMOD path mode=OOO [perms=yes] [mtime=SECONDS]",
+        "Give a file the mode of its source, or with mtime= a folder its time.";
     /// Remove a file or folder.
     Delete {
         /// What to remove.

@@ -83,6 +83,8 @@ features! {
     Usage = "usage", "tell how much room a shared folder has";
     /// The key `progress=` of DELETE.
     Progress = "progress", "tell how far a removal is";
+    /// The key `mtime=` of CHMOD.
+    Folders = "folders", "keep the times and modes of folders";
 }
 
 /// A set of features.

@@ -377,6 +377,10 @@ impl Store for JoinedStore {
         self.at(path, |store, path| store.set_mtime(path, mtime))
     }
 
+    fn set_folder(&self, path: &RelPath, mtime: Mtime, mode: Option<FileMode>) -> Result<FileMode> {
+        self.at(path, |store, path| store.set_folder(path, mtime, mode))
+    }
+
     fn properties(&self, path: &RelPath) -> Result<Properties> {
         self.at(path, |store, path| store.properties(path))
     }

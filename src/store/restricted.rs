@@ -122,6 +122,10 @@ impl<A: Allowed> Store for Restricted<A> {
         Err(self.0.refusal(path))
     }
 
+    fn set_folder(&self, path: &RelPath, _mtime: Mtime, _mode: Option<FileMode>) -> Result<FileMode> {
+        Err(self.0.refusal(path))
+    }
+
     fn set_mtime(&self, path: &RelPath, _mtime: Mtime) -> Result<()> {
         Err(self.0.refusal(path))
     }
@@ -182,6 +186,7 @@ mod tests {
             store.remove(&f, true).map(drop),
             store.set_mode(&f, mode).map(drop),
             store.set_mtime(&f, std::time::SystemTime::UNIX_EPOCH.into()),
+            store.set_folder(&f, std::time::SystemTime::UNIX_EPOCH.into(), None).map(drop),
             store.rename(&f, &g, true).map(drop),
             store.supersede(&f, &g).map(drop),
             store.begin_dir(&g, true, None).map(drop),

@@ -137,7 +137,9 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Stat => &["STAT", "STAT file", "STAT file usage=yes"],
         Verb::Hash => &["HASH file", "HASH file length=2", "HASH file recorded=yes", "HASH file partial=yes"],
         Verb::Accept => &["ACCEPT file"],
-        Verb::Chmod => &["CHMOD file mode=755", "CHMOD file mode=644 perms=yes"],
+        Verb::Chmod => {
+            &["CHMOD file mode=755", "CHMOD file mode=644 perms=yes", "CHMOD folder mode=777 perms=yes mtime=1"]
+        }
         Verb::Download => &["DOWNLOAD file", "DOWNLOAD file offset=1 length=2"],
         Verb::Upload => return uploads(),
         // Each command of an upload in parts stands alone here, so those after the first find nothing staged: what

@@ -19,7 +19,7 @@ Examples:
 
 One of the two is on a server, the other one is local: begin the local one with ./ or / if that is in doubt. The contents of SOURCE \
 come into DESTINATION, which is made if it is missing. Files of the same size and time count as the same, unless the server knows one to be \
-rotten: that is sent again, and never fetched. Modification times of files are kept, those of folders only when fetching. Special files \
+rotten: that is sent again, and never fetched. Modification times of files and folders are kept, and with --perms their modes. Special files \
 are skipped, and nothing replaces a device, pipe or socket in DESTINATION; --delete removes one if SOURCE has nothing of its name.
 
 Patterns are globs, and the first one that matches decides. A pattern without a slash matches names at any depth; one with a slash \
@@ -56,7 +56,7 @@ pub struct Mirror {
     /// Compare files of the same size by their BLAKE3, not by their times
     #[arg(long)]
     pub checksum: bool,
-    /// Keep who may read, write and run each file (all nine mode bits), whatever the umask
+    /// Keep who may read, write and run each file, and enter each folder (all nine mode bits), whatever the umask
     ///
     /// A server may allow less (`sealiftd --max-mode`). Without this, only whether a file is executable is kept, and a new
     /// file is open to no more than its source. If only the mode of a file changed, the mode is changed and the file is not sent again.

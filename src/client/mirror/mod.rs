@@ -2,9 +2,9 @@
 //!
 //! Both sides are listed, [`plan`](plan::plan) compares the listings and says what is to be done, and the transfers of
 //! [`Client`] do it. Files are the same if their sizes and times are, or with [`MirrorOptions::checksum`] if their
-//! contents are. Modification times of files are kept both ways, those of folders only when fetching: the protocol has
-//! no verb that sets a time. For the same reason a file on the server whose content is right and whose time is not
-//! keeps its time under `checksum`, and is sent again without.
+//! contents are. Modification times of files and folders are kept both ways, and with [`MirrorOptions::perms`] the modes of both. No
+//! verb sets the time of a file: one on the server whose content is right and whose time is not keeps its time under `checksum`, and is
+//! sent again without.
 //!
 //! A link or special file of the source is skipped, and what the destination has under its name stays. Names that were
 //! excluded are neither read, sent nor removed on either side; a folder that holds such a name stays too. So do the
@@ -19,6 +19,7 @@
 
 mod carry_out;
 mod displaced;
+mod folders;
 mod guard;
 mod local;
 pub mod plan;
@@ -72,7 +73,7 @@ pub struct MirrorOptions {
     pub dry_run: bool,
     /// Compare files of equal size by their BLAKE3, not by their times.
     pub checksum: bool,
-    /// Files keep all nine bits of their modes, as [`TransferOptions::perms`](crate::client::TransferOptions::perms). Else only
+    /// Files, and folders but the mirrored one itself, keep all nine bits of their modes, as [`TransferOptions::perms`](crate::client::TransferOptions::perms). Else only
     /// whether the owner may run them. Either way a file of which nothing else changed is not sent for it.
     pub perms: bool,
     /// A file that becomes longer while it is transferred, as a log does, is taken as long as it was at the beginning, as

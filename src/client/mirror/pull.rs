@@ -10,7 +10,9 @@ use super::displaced::{Displaced, recover};
 use super::plan::{Plan, Stray, Tree};
 use super::report::Report;
 use super::run::MirrorRun;
-use super::{MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, refusal, remote, report_blocked};
+use super::{
+    MirrorOptions, MirrorSummary, done, folders, local, make_plan, only_planned, refusal, remote, report_blocked,
+};
 use crate::client::connection::Client;
 use crate::client::content;
 use crate::client::destination::{Destination, Linked};
@@ -111,7 +113,7 @@ fn pull(
     let local = Destination::open(into)?;
     let here = Here { into: &local, folder: into };
     let side = Local { session, from, here, source: &source, crowd, deletes: options.delete };
-    let applied = apply(side, &plan, displaced, &mut report);
+    let applied = apply(side, (&plan, options.perms), displaced, &mut report);
     local.store().forget_handles();
     Ok(done(plan, bytes, applied?, report))
 }
@@ -121,8 +123,13 @@ fn files_of<'a>(plan: &'a Plan, source: &'a Tree) -> impl Iterator<Item = &'a Re
     plan.transferred().filter(|path| !source.links.contains_key(*path))
 }
 
-/// Does it all, and brings the times in line.
-fn apply(mut side: Local<'_>, plan: &Plan, displaced: &Displaced, report: &mut Report<'_>) -> Result<Beside> {
+/// Does it all, and brings the times in line, and with `perms` the modes of folders.
+fn apply(
+    mut side: Local<'_>,
+    (plan, perms): (&Plan, bool),
+    displaced: &Displaced,
+    report: &mut Report<'_>,
+) -> Result<Beside> {
     let Local { from, source, here: Here { into, .. }, .. } = side;
     let beside = carry_out(&mut side, plan, source, displaced, report)?;
     into.store().forget_handles();
@@ -132,10 +139,12 @@ fn apply(mut side: Local<'_>, plan: &Plan, displaced: &Displaced, report: &mut R
         set_time(into, from, path, time_of(path), report);
     }
     // From the bottom up, and last: what is put into a folder or taken from it changes its time.
-    for (path, item) in source.items.iter().rev().filter(|(_, item)| item.kind == EntryKind::Directory) {
+    for (path, item) in source.items.iter().rev() {
+        let Some(look) = folders::look(path, item, perms) else { continue };
         // One that could not be made has been reported.
-        if path.is_root() || into.store().stat(path).is_ok_and(|there| there.kind == EntryKind::Directory) {
-            set_time(into, from, path, Some(item.mtime), report);
+        let is_there = path.is_root() || into.store().stat(path).is_ok_and(|there| there.kind == EntryKind::Directory);
+        if is_there && let Err(error) = look.give_here(into, path) {
+            report.failed(shown(from, path), error);
         }
     }
     Ok(beside)

@@ -10,9 +10,11 @@ use super::plan::Stray;
 use super::report::Report;
 use super::run::MirrorRun;
 use super::{
-    MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, refusal, remote, report_blocked, spellings,
+    MirrorOptions, MirrorSummary, done, folders, local, make_plan, only_planned, refusal, remote, report_blocked,
+    spellings,
 };
 use crate::client::connection::Client;
+use crate::client::folder_look::give_there;
 use crate::client::jobs::{Upload, UploadSource};
 use crate::client::ledger::Ledger;
 use crate::client::local_access::LocalAccess;
@@ -26,7 +28,7 @@ use crate::proto::Feature;
 
 impl Client {
     /// Makes the folder `to` of the server, made with its parents if missing, like the local folder `from`.
-    /// Files keep their modification times, folders do not. Every attempt gets the same `run`.
+    /// Files and folders keep their modification times; folders do not on a server that is too old for it. Every attempt gets the same `run`.
     ///
     /// # Errors
     /// What ends the connection, if either side cannot be listed at all, and [`Kind::EmptySource`] and
@@ -112,6 +114,14 @@ fn push(
         displaced,
         &mut report,
     )?;
+    // Last: what is put into a folder or taken from it changes its time.
+    let mut folders = Vec::new();
+    for (path, look) in folders::to_adjust(&source, &destination, &plan, options.perms) {
+        folders.extend(to.join(path.as_bytes()).map(|there| (there, look)));
+    }
+    for (path, error) in give_there(session, &folders)? {
+        report.failed(PathBuf::from(path.as_path()), error);
+    }
     Ok(done(plan, bytes, beside, report))
 }
 

@@ -243,7 +243,7 @@ pub(super) fn set_modes(
 ) -> Result<Vec<Result<()>>> {
     let commands = files.iter().map(|(path, mode)| {
         let path = root.join(path.as_bytes())?;
-        Ok(Command::Chmod { path, mode: *mode })
+        Ok(Command::Chmod { path, mode: *mode, mtime: None })
     });
     outcomes(session, files.len(), commands)
 }

@@ -34,7 +34,9 @@ impl Command {
             Command::Hash { of: HashOf::Growing, .. } | Command::Download { growing: true, .. } => {
                 (Some(Feature::Growing), None, None)
             }
-            Command::Chmod { mode, .. } => (mode.perms.then_some(Feature::Perms), None, None),
+            Command::Chmod { mode, mtime, .. } => {
+                (mode.perms.then_some(Feature::Perms), mtime.map(|_| Feature::Folders), None)
+            }
             Command::Link(link) => (link.inbox.map(|_| Feature::Drop), None, None),
             Command::Visit { uploads: Some(_), .. } => (Some(Feature::Uploads), None, None),
             Command::Redeem { password: None, .. } => (Some(Feature::Invited), None, None),
@@ -217,10 +219,11 @@ impl Command {
                 option(out, "hash", Some(hash));
             }
             Command::Discard(id) => argument(out, id.to_string().as_bytes()),
-            Command::Chmod { path, mode } => {
+            Command::Chmod { path, mode, mtime } => {
                 argument(out, path.as_bytes());
                 option(out, "mode", Some(mode.mode));
                 flag(out, "perms", mode.perms);
+                option(out, "mtime", mtime.as_ref());
             }
             Command::Delete { path, recursive, progress } => {
                 argument(out, path.as_bytes());

@@ -172,7 +172,11 @@ fn a_command() -> impl Strategy<Value = Command> {
         proptest::collection::vec(any::<u8>(), 0..40).prop_map(|b| Command::Pass(Secret::new(b))),
         (a_path(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>())
             .prop_map(|(path, recursive, rotten, mode, marks)| Command::List { path, recursive, rotten, mode, marks }),
-        (a_path(), mtime()).prop_map(|(path, mtime)| Command::Chmod { path, mode: a_mode(mtime) }),
+        (a_path(), mtime(), proptest::option::of(mtime())).prop_map(|(path, any, mtime)| Command::Chmod {
+            path,
+            mode: a_mode(any),
+            mtime
+        }),
         any::<bool>().prop_map(|recursive| Command::List {
             path: RelPath::root(),
             recursive,

@@ -69,6 +69,21 @@ impl Desk {
         self.over(running, kept.map(|mode| Outcome::ModeSet(Some(mode))))
     }
 
+    /// Gives a folder the time of its source, and if that was asked for the mode.
+    pub(super) fn set_folder(
+        &mut self,
+        path: &RelPath,
+        (mtime, mode): (Mtime, SourceMode),
+        running: Running,
+        earlier: Earlier<'_>,
+    ) -> Begun {
+        // What was put into it before would change its time.
+        self.commit(earlier);
+        let mode = mode.perms.then(|| mode.of_folder(self.most));
+        let set = turns::block_in_place(|| self.store.set_folder(path, mtime, mode));
+        self.over(running, set.map(|mode| Outcome::ModeSet(Some(mode))))
+    }
+
     pub(super) fn set_properties(
         &self,
         path: &RelPath,

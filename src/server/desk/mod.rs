@@ -275,7 +275,8 @@ impl Desk {
         match op {
             Op::Stat(path) => self.stat(&path, false, running),
             Op::StatWithRoom(path) => self.stat(&path, true, running),
-            Op::SetMode { path, mode } => self.set_mode(&path, mode, running, earlier),
+            Op::SetMode { path, mode, mtime: None } => self.set_mode(&path, mode, running, earlier),
+            Op::SetMode { path, mode, mtime: Some(mtime) } => self.set_folder(&path, (mtime, mode), running, earlier),
             Op::Remove { path, recursive, for_good } => self.begin_remove(&path, recursive, for_good, running),
             Op::Supersede { from, to } => self.supersede(&from, &to, running),
             Op::Rename { from, to, replace } => self.rename(&from, &to, replace, running),

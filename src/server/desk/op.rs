@@ -88,12 +88,14 @@ pub enum Op {
     },
     /// A staged file is given up.
     Discard(StagedId),
-    /// A file gets another mode.
+    /// A file gets another mode, or a folder another time and perhaps mode.
     SetMode {
-        /// The file.
+        /// The file or folder.
         path: RelPath,
         /// The mode of its source.
         mode: SourceMode,
+        /// The time of its source, of a folder alone.
+        mtime: Option<Mtime>,
     },
     /// A file, an empty folder, or a tree goes.
     Remove {

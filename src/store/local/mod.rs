@@ -8,6 +8,7 @@ mod bring_back;
 mod capabilities;
 mod commit;
 mod compare;
+mod folder_look;
 mod jail;
 mod keep_old;
 mod listing;
@@ -137,8 +138,7 @@ impl LocalStore {
         }
     }
 
-    /// Removes what those left in this directory who were killed while they tried what its file system can do, for a store that stages
-    /// beside its targets.
+    /// Removes what those left here who were killed while they tried what its file system can do, for a store that stages beside targets.
     pub(crate) fn clear_trials(root: &Path) {
         if let Ok(root) = Dir::open_ambient_dir(root, ambient_authority()) {
             probe::clear(&root);
@@ -153,8 +153,7 @@ impl LocalStore {
         Ok(Self::over(Arc::new(Root::alone(&root)?), options))
     }
 
-    /// A store over a root that others may share: an open file each would otherwise be what bounds the number of idle
-    /// sessions.
+    /// A store over a root that others may share: an open file each would otherwise bound the number of idle sessions.
     pub fn over(root: Arc<Root>, options: LocalOptions) -> LocalStore {
         Self::sharing(root, options, Arc::default())
     }
@@ -358,6 +357,10 @@ impl Store for LocalStore {
 
     fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
         mtime::set(&self.jail, self.durable(), path, mtime)
+    }
+
+    fn set_folder(&self, path: &RelPath, mtime: Mtime, mode: Option<FileMode>) -> Result<FileMode> {
+        folder_look::set(&self.jail, self.durable(), path, (mtime, mode))
     }
 
     fn properties(&self, path: &RelPath) -> Result<Properties> {

@@ -226,6 +226,11 @@ impl Store for MemoryStore {
         self.trees.lock().set_mtime(&self.home, path, mtime)
     }
 
+    fn set_folder(&self, path: &RelPath, mtime: Mtime, _mode: Option<FileMode>) -> Result<FileMode> {
+        self.trees.lock().date_folder(&self.home, path, mtime)?;
+        Ok(self.stat(path)?.mode)
+    }
+
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
         self.trees.lock().rename(&self.home, from, to, replace)
     }

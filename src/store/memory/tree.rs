@@ -431,6 +431,20 @@ impl Tree {
         Ok(())
     }
 
+    /// Of folders only times are kept.
+    pub(super) fn date_folder(&mut self, home: &RelPath, path: &RelPath, mtime: Mtime) -> Result<()> {
+        if path.is_root() {
+            return Ok(());
+        }
+        self.check_parent(home, path)?;
+        match self.nodes.get_mut(&full(home, path)) {
+            Some(Node::Folder(time)) => *time = mtime,
+            Some(Node::File(_)) => return Err(failed(path, Errno::NOTDIR)),
+            None => return Err(failed(path, Errno::NOENT)),
+        }
+        Ok(())
+    }
+
     fn below(&self, folder: &[u8]) -> impl Iterator<Item = (&Vec<u8>, &Node)> {
         self.nodes.range(inside(folder))
     }

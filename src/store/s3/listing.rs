@@ -172,7 +172,8 @@ impl S3Listing {
                 kind: meta.kind,
                 size: if meta.kind == EntryKind::File { meta.size } else { 0 },
                 mtime: meta.mtime,
-                mode: Some(meta.mode),
+                // That of a folder is none that anybody gave it.
+                mode: (meta.kind == EntryKind::File).then_some(meta.mode),
                 rotten: false,
                 mark: None,
                 identity: None,

@@ -292,7 +292,14 @@ pub fn a_replaced_file_keeps_its_mode_and_a_new_one_is_no_wider_than_its_source(
     store.set_mtime(&p("kept")?, mtime)?;
     same(store.stat(&p("kept")?)?.mtime, mtime, "the time that was given")?;
     refused(store.set_mtime(&p("d")?, mtime), Kind::IsDirectory, "the time of a folder")?;
-    refused(store.set_mtime(&p("none")?, mtime), Kind::NotFound, "the time of nothing")
+    refused(store.set_mtime(&p("none")?, mtime), Kind::NotFound, "the time of nothing")?;
+    // Not every storage keeps something of a folder, and none gives it to a file.
+    let all = store.set_folder(&p("d")?, mtime, Some(FileMode::ALL))?;
+    same(store.stat(&p("d")?)?.mode, all, "the mode that a folder is said to have")?;
+    let before = store.stat(&p("kept")?)?;
+    let _refused_or_passed_over = store.set_folder(&p("kept")?, Mtime { secs: 1, nanos: 0 }, Some(FileMode::of(0)));
+    let after = store.stat(&p("kept")?)?;
+    same((after.mtime, after.mode), (before.mtime, before.mode), "a file that was taken for a folder")
 }
 
 /// Where nothing can be recorded there is no record, and nothing is made up.

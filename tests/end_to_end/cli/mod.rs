@@ -15,6 +15,7 @@ mod files_from;
 mod first_minute;
 mod flow;
 mod folder_links;
+mod folder_looks;
 mod gate;
 mod going_on;
 mod habits;

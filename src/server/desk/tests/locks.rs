@@ -83,6 +83,11 @@ impl Store for Held {
         self.store.set_mtime(path, mtime)
     }
 
+    fn set_folder(&self, path: &RelPath, mtime: Mtime, mode: Option<FileMode>) -> Result<FileMode> {
+        self.pass();
+        self.store.set_folder(path, mtime, mode)
+    }
+
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
         self.pass();
         self.store.rename(from, to, replace)
@@ -204,7 +209,7 @@ fn delete(desk: &mut Desk) {
 
 fn set_mode(desk: &mut Desk) {
     let mode = SourceMode { mode: FileMode::ALL, perms: false };
-    done(desk.begin(Op::SetMode { path: path("d/f"), mode }, "CHMOD", &mut nobody));
+    done(desk.begin(Op::SetMode { path: path("d/f"), mode, mtime: None }, "CHMOD", &mut nobody));
 }
 
 fn make_folder(desk: &mut Desk) {

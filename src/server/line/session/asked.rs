@@ -48,7 +48,7 @@ impl From<Command> for Asked {
             Command::Part { id, offset, length } => Op::Part { id, offset, length },
             Command::Commit { id, hash } => Op::Commit { id, hash },
             Command::Discard(id) => Op::Discard(id),
-            Command::Chmod { path, mode } => Op::SetMode { path, mode },
+            Command::Chmod { path, mode, mtime } => Op::SetMode { path, mode, mtime },
             // How far it is is told by the session.
             Command::Delete { path, recursive, progress: _ } => Op::Remove { path, recursive, for_good: false },
             Command::Mkdir { path, parents } => Op::MakeFolder { path, parents },
