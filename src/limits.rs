@@ -116,7 +116,7 @@ pub const REMOVE_STEP: usize = 256;
 
 /// How many more it goes through for each folder on its way down, which takes some five calls of the system: without these the way took more
 /// than half as many calls again where 40,000 files lay in the 59th folder, with them a quarter.
-pub const REMOVE_STEP_FOLDER: usize = 6;
+pub const REMOVE_STEP_FOLDER: usize = 8;
 
 /// Default port.
 pub const PORT: u16 = 4456;
