@@ -63,6 +63,15 @@ pub const ENGINE_EMPTY_PAGES: usize = 16;
 /// The longest key there can be.
 pub const ENGINE_KEY_MAX: usize = 1024;
 
+/// Bytes by which keys that are tried differ, where a storage does not take the longest one.
+pub const ENGINE_NAME_STEP: usize = 32;
+
+/// How often a key is tried before it counts as too long, and a short one after each: storages fail for other reasons, too.
+pub const ENGINE_NAME_TRIES: usize = 3;
+
+/// Bytes between two slashes of keys that are tried.
+pub const ENGINE_NAME_TRIED: usize = 200;
+
 /// The most parts of an upload.
 pub const ENGINE_PARTS: u64 = 10_000;
 

@@ -13,6 +13,7 @@ mod daemon;
 mod figures;
 pub mod forge;
 pub mod front;
+pub mod garage;
 pub mod home;
 pub mod liar;
 pub mod moto;

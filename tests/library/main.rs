@@ -36,9 +36,13 @@ mod store_s3_ends;
 #[cfg(feature = "s3")]
 mod store_s3_folders;
 #[cfg(feature = "s3")]
+mod store_s3_garage;
+#[cfg(feature = "s3")]
 mod store_s3_holders;
 #[cfg(feature = "s3")]
 mod store_s3_lost;
+#[cfg(feature = "s3")]
+mod store_s3_names;
 #[cfg(feature = "s3")]
 mod store_s3_partial;
 #[cfg(feature = "s3")]

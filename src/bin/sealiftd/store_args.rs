@@ -193,6 +193,12 @@ pub fn probe(vault: &S3Vault, alone: bool) -> Result<(), Failure> {
             "the storage does not heed some conditions: what depends on them is refused (--store-alone if no other server writes there)"
         ),
     }
+    if let Some(bytes) = vault.short_names() {
+        warn!(
+            bytes,
+            "the storage takes no longer names than that, with the home and the folders: longer paths are refused"
+        );
+    }
     Ok(())
 }
 

@@ -53,6 +53,11 @@ pub struct Trial {
 }
 
 impl Capabilities {
+    /// What was tried besides and is there: where it is missing there is nothing of this type. The last one is tried where what is acknowledged is
+    /// to outlive a power cut.
+    pub const NEEDED: [&str; 3] =
+        ["files that are there when they are opened again", "renaming that replaces", "syncing a folder"];
+
     /// All that was tried and may be missing, for people.
     pub fn trials(&self) -> [Trial; 6] {
         let trial = |works, what, without| Trial { what, works, without };

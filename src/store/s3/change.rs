@@ -115,6 +115,7 @@ impl Shared {
         self.check_parent(home, from)?;
         self.check_parent(home, to)?;
         let (old, new) = (full(home, from), full(home, to));
+        self.keys.fits(&new)?;
         let held = self.lock(&old, Some(&new));
         let mut going = self.ledger.changing(&self.keys.file(&old)?, None);
         let coming = if old == new { None } else { Some(self.ledger.changing(&self.keys.file(&new)?, None)) };

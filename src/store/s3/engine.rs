@@ -145,7 +145,7 @@ pub(super) struct Engine {
 }
 
 /// What becomes of an answer.
-enum Verdict {
+pub(super) enum Verdict {
     /// It was put off, and not done.
     Again(String),
     /// Something has failed there, and nobody knows what became of it.
@@ -295,7 +295,8 @@ impl Engine {
         came
     }
 
-    fn once(&self, call: &Call<'_>) -> Result<Answer, Verdict> {
+    /// Asks once, and is counted nowhere.
+    pub(super) fn once(&self, call: &Call<'_>) -> Result<Answer, Verdict> {
         let path = match call.key {
             Some(key) => format!("/{}/{}", encode(&self.bucket, false), encode(key, true)),
             None => format!("/{}", encode(&self.bucket, false)),

@@ -118,24 +118,30 @@ impl S3Vault {
         };
         let origin = Arc::new(Origin::new(place, authorities.as_ref())?);
         let engine = Engine::new(origin, bucket.name, region, keys, patience);
-        let (keys, ledger) =
-            (Keyspace { prefix: bucket.prefix }, Ledger::new(alone, options.count_age, options.count_kept));
+        let (keys, ledger) = (Keyspace::of(bucket.prefix), Ledger::new(alone, options.count_age, options.count_kept));
         Ok(S3Vault { shared: Arc::new(Shared::new(engine, keys, spool, ledger)) })
     }
 
-    /// Asks the storage whether it does what it is relied on for, with an object of our own. Before this is done no condition counts
-    /// as heeded.
+    /// Asks the storage whether it does what it is relied on for, and how long the names are that it takes, with objects of our own. Before
+    /// this is done no condition counts as heeded.
     ///
     /// # Errors
     /// [`Kind::Unavailable`], or what the storage refuses.
     pub fn probe(&self) -> Result<Heeds> {
         let number = crate::random::number()?;
         let engine = &self.shared.engine;
-        let tried = engine.try_conditions(&self.shared.keys.trial(number));
+        let key = self.shared.keys.trial(number);
+        let tried = engine.try_conditions(&key).and_then(|heeds| Ok((heeds, engine.try_names(&key)?)));
         // Only those who run the server are told where it is.
-        let heeds = tried.map_err(|error| error.about(engine.origin.place().to_string()))?;
+        let (heeds, longest) = tried.map_err(|error| error.about(engine.origin.place().to_string()))?;
         *self.shared.heeds.write() = heeds;
+        self.shared.keys.bound(longest);
         Ok(heeds)
+    }
+
+    /// How many bytes the longest name has that the storage takes, with the prefix, the home and the folders, where that is less than usual.
+    pub fn short_names(&self) -> Option<usize> {
+        Some(self.shared.keys.longest()).filter(|longest| *longest < limits::ENGINE_KEY_MAX)
     }
 
     /// Whether what the storage is told can be read on the way, outside of this machine and private networks.

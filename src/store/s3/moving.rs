@@ -57,7 +57,7 @@ impl Shared {
             to.join(&inside)
                 .map_err(|err| Error::new(err.kind(), to.said(format_args!("of something in it: {}", err.text()))))?;
             let (was, will) = (old.at(&inside), new.at(&inside));
-            if format!("{target}{relative}").len() > limits::ENGINE_KEY_MAX {
+            if format!("{target}{relative}").len() > self.keys.longest() {
                 return Err(Error::new(Kind::PathTooLong, to.said("of something in it: longer than a name can be")));
             }
             // Those, too, that nobody has made by name: until something is in one anybody could make a file of it.

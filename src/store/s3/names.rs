@@ -4,6 +4,8 @@
 //! that are not, `%` and control characters are written as `%` and two digits.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -85,10 +87,27 @@ impl fmt::Display for Spot {
 #[derive(Debug, Clone)]
 pub(super) struct Keyspace {
     /// Empty, or with a slash at its end.
-    pub(super) prefix: String,
+    prefix: String,
+    /// Bytes of the longest key that the storage takes.
+    longest: Arc<AtomicUsize>,
 }
 
 impl Keyspace {
+    /// All with this prefix, and as long as keys can be until it is known what the storage takes.
+    pub(super) fn of(prefix: String) -> Keyspace {
+        Keyspace { prefix, longest: Arc::new(AtomicUsize::new(limits::ENGINE_KEY_MAX)) }
+    }
+
+    /// The storage takes none that is longer.
+    pub(super) fn bound(&self, longest: usize) {
+        self.longest.store(longest, Ordering::Relaxed);
+    }
+
+    /// Bytes of the longest key of what is about to be there.
+    pub(super) fn longest(&self) -> usize {
+        self.longest.load(Ordering::Relaxed)
+    }
+
     /// Where all homes are.
     pub(super) fn homes(&self) -> String {
         format!("{}h/", self.prefix)
@@ -99,11 +118,22 @@ impl Keyspace {
     /// # Errors
     /// [`Kind::PathTooLong`].
     pub(super) fn file(&self, path: &Spot) -> Result<String> {
+        self.within(path, limits::ENGINE_KEY_MAX)
+    }
+
+    /// Whether the storage takes the name of what is about to be there. What is there already has a name that it took.
+    ///
+    /// # Errors
+    /// [`Kind::PathTooLong`].
+    pub(super) fn fits(&self, path: &Spot) -> Result<()> {
+        self.within(path, self.longest()).map(drop)
+    }
+
+    fn within(&self, path: &Spot, most: usize) -> Result<String> {
         let key = format!("{}h/{}", self.prefix, escaped(path.as_bytes()));
         // As a folder it has a slash more.
-        if key.len() >= limits::ENGINE_KEY_MAX {
+        if key.len() >= most {
             // Whoever sees it may not know what is above the folder that they were given.
-            let most = limits::ENGINE_KEY_MAX;
             let text = format!("the path is longer than a name in this storage can be ({most} bytes with the home's)");
             return Err(Error::new(Kind::PathTooLong, text));
         }
@@ -174,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_file_has_its_own_name_but_for_what_a_key_cannot_hold() {
-        let keys = Keyspace { prefix: "p/".to_owned() };
+        let keys = Keyspace::of("p/".to_owned());
         let file = |path: &[u8]| keys.file(&Spot(path.to_vec()));
         assert_eq!(file("alice/Ü b+c.txt".as_bytes()).unwrap(), "p/h/alice/Ü b+c.txt");
         assert_eq!(file(b"alice/100%\xff").unwrap(), "p/h/alice/100%25%FF");

@@ -4,6 +4,7 @@ use super::engine::{Call, Engine, Why};
 use super::object::odd;
 use super::upload::Multipart;
 use crate::error::Result;
+use crate::limits;
 
 /// What a storage heeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +59,60 @@ impl Engine {
         let heeds = tried.map_err(|why| why.at("trying the storage"))?;
         removed.map_err(|why| why.at("trying the storage"))?;
         Ok(heeds)
+    }
+
+    /// How many bytes a name may have. Some storages take shorter ones than others, and say of a longer one no more than that something has
+    /// failed, which would be waited for each time: Garage over LMDB stores nothing from 480 bytes on, and what has 472 it never removes.
+    /// So names are tried in coarse steps. They begin like this one, and all are gone afterwards.
+    pub(super) fn try_names(&self, key: &str) -> Result<usize> {
+        let tried = self.longest_name(key);
+        let removed = self.delete(key, None);
+        let longest = tried.map_err(|why| why.at("trying the storage"))?;
+        removed.map_err(|why| why.at("trying the storage"))?;
+        Ok(longest)
+    }
+
+    fn longest_name(&self, key: &str) -> Result<usize, Why> {
+        const STEP: usize = limits::ENGINE_NAME_STEP;
+        const STEPS: usize = limits::ENGINE_KEY_MAX / STEP;
+        if self.takes_name(key, STEPS * STEP) {
+            return Ok(STEPS * STEP);
+        }
+        // This one is taken, but for its slash and what makes it longer.
+        let (mut taken, mut refused) = (key.len() / STEP + 1, STEPS + 1);
+        while taken + 1 < refused {
+            let between = taken.midpoint(refused);
+            match self.takes_at_last(key, between * STEP)? {
+                true => taken = between,
+                false => refused = between,
+            }
+        }
+        Ok(taken * STEP)
+    }
+
+    /// Whether a name of this length is not refused each time while another one is taken: a storage may fail for any other reason.
+    fn takes_at_last(&self, key: &str, length: usize) -> Result<bool, Why> {
+        for _ in 0..limits::ENGINE_NAME_TRIES {
+            if self.takes_name(key, length) {
+                return Ok(true);
+            }
+            self.ask_all(&Call::of("PUT", key))?;
+        }
+        Ok(false)
+    }
+
+    /// Whether a name of this length is taken, and given back, at once.
+    fn takes_name(&self, key: &str, length: usize) -> bool {
+        let mut name = format!("{key}-");
+        // As of files in folders: what keeps objects as files takes no name of more than 255 bytes between two slashes.
+        while name.len() < length {
+            let is_slash = name.len() % limits::ENGINE_NAME_TRIED == 0 && name.len() + 1 < length;
+            name.push(if is_slash { '/' } else { 'n' });
+        }
+        let is_stored = self.once(&Call::of("PUT", &name)).is_ok();
+        // It may be there, whatever was said.
+        let is_removed = self.once(&Call::of("DELETE", &name)).is_ok();
+        is_stored && is_removed
     }
 
     fn try_with(&self, key: &str) -> Result<Heeds, Why> {

@@ -321,6 +321,7 @@ impl Shared {
 
     /// Makes a folder's marker, if there is none.
     pub(super) fn mark(&self, full: &Spot) -> Result<(), Why> {
+        self.keys.fits(full)?;
         let key = self.keys.folder(full)?;
         match self.engine.head(&key) {
             Err(Why::Missing) => self.engine.put(&key, super::upload::whole(""), vec![]).map(drop),

@@ -48,6 +48,7 @@ impl S3Store {
     }
 
     fn upload(&self, path: &RelPath, spec: UploadSpec) -> Result<S3Upload> {
+        self.shared.keys.fits(&full(&self.home, path))?;
         let place = (&self.home, path, self.sender.as_str());
         S3Upload::new(&self.shared, self.prepared.clone(), place, spec)
     }

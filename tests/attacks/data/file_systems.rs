@@ -73,6 +73,9 @@ fn check_tells_what_fuse_lacks() {
         |said: &str, what: &str| said.lines().any(|line| line.contains("has what was tried") && line.contains(what));
     let said = check();
     assert!(has(&said, SYNC) && has(&said, "locks that another handle sees"), "{said}");
+    for needed in ["files that are there when they are opened again", "renaming that replaces", "syncing a folder"] {
+        assert!(has(&said, needed), "{said}");
+    }
     let data = world.place().join("server_data");
     let Some(mount) = Bindfs::over(&data, &data, &[]) else { return };
     let said = check();

@@ -148,7 +148,7 @@ fn quotas_across_nodes() {
         stored += 1;
         at_b.upload(&format!("f{stored}"), &vec![2; 100_000]).1 == "quota"
     });
-    assert_eq!(at_b.ask("DELETE f1").0, 250);
+    assert_eq!(at_b.ask("DELETE small").0, 250);
     until("what was removed counts at the first", || at_a.ask("STATUS").2["used"] == at_b.ask("STATUS").2["used"]);
 }
 

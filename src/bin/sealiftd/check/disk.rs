@@ -4,7 +4,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use sealift::Kind;
 use sealift::files::Durability;
-use sealift::store::{LocalStore, try_mount};
+use sealift::store::{Capabilities, LocalStore, try_mount};
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
@@ -17,7 +17,8 @@ pub fn look(places: &Places, durability: Durability, is_shared: bool, findings: 
     match LocalStore::try_out(&root, durability) {
         Ok(found) => {
             let (works, lacks): (Vec<_>, Vec<_>) = found.trials().into_iter().partition(|trial| trial.works);
-            let works: Vec<&str> = works.iter().map(|trial| trial.what).collect();
+            let needed = Capabilities::NEEDED.iter().take(if durability == Durability::None { 2 } else { 3 });
+            let works: Vec<&str> = needed.copied().chain(works.iter().map(|trial| trial.what)).collect();
             findings.add(Severity::Note, format!("{data} has what was tried: {}", works.join(", ")), "");
             if is_shared && !found.has_locks() {
                 let next = "choose a folder on another file system with --data, or serve it alone, without --shared";

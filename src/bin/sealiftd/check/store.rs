@@ -39,6 +39,10 @@ pub fn look(places: &Places, args: &CheckArgs, findings: &mut Findings) {
             findings.add(Severity::Error, format!("the storage: {}", error.text()), next);
         }
     }
+    if let Some(bytes) = vault.short_names() {
+        let what = format!("the storage takes no name of more than {bytes} bytes, with the home and the folders");
+        findings.add(Severity::Note, what, "longer paths are refused");
+    }
     if vault.is_exposed() {
         let what = "files go to the storage by plain HTTP, which whoever is on the way can read";
         findings.add(Severity::Warning, what, "name it by https:// with --store-endpoint");
