@@ -15,6 +15,7 @@ pub mod gate;
 pub mod inbox;
 pub mod inbox_room;
 pub mod jobs;
+mod kept_names;
 pub mod leases;
 pub mod linking;
 pub mod located_path;
@@ -321,6 +322,7 @@ impl Desk {
         let (running, under_way) = self.keep_locks(op, running, earlier)?;
         let running = self.follow_links(op, running, earlier)?;
         let running = self.keep_elsewhere(op, running, earlier)?;
+        let running = self.keep_names_of_copies(op, running, earlier)?;
         let running = self.keep_count(op, running, earlier)?;
         Ok((running, under_way))
     }

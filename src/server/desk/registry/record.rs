@@ -199,6 +199,11 @@ impl Record {
         self.stand_ins.lock().retain(|stand_in| stand_in.beside != *beside);
     }
 
+    /// Whether what is at this path is made beside its place by this session.
+    pub fn makes(&self, path: &RelPath) -> bool {
+        self.stand_ins.lock().iter().any(|stand_in| path.is_within(&stand_in.beside))
+    }
+
     /// What an operation on something that is made beside its place is told as.
     pub fn told_as(&self, action: Action, path: Option<&RelPath>, to: Option<&RelPath>) -> Option<Told> {
         self.stand_ins.lock().iter().find_map(|stand_in| stand_in.tell(action, path, to))
