@@ -110,7 +110,7 @@ impl FromStr for InvitationLink {
         };
         let pins = URL_SAFE_NO_PAD.decode(pins).map_err(|_| not_whole())?;
         let (pins, []) = pins.as_chunks() else { return Err(not_whole()) };
-        if pins.is_empty() {
+        if pins.is_empty() || pins.len() > limits::KNOWN_KEYS_MAX {
             return Err(not_whole());
         }
         let pins = pins.iter().copied().map(Pin::from_bytes).collect();

@@ -118,8 +118,13 @@ fn links_and_invitations_that_were_made_while_the_next_key_is_announced_hold_ove
         finish(command, b"correct horse\n")
     };
     joined(&invited_before).code(7).said("ask whoever invited you for another one");
+    // One that knows the key of before: anybody could have made an invitation that names another one beside it. It is not used up.
+    let known = elsewhere.path().join("known_servers");
+    fs::write(&known, format!("{} {}\n", front.address, world.server.pin())).unwrap();
+    joined(&invitation).code(7).said("Nothing was sent").said("`sealift trust remove` forgets the old one");
+    fs::remove_file(&known).unwrap();
     joined(&invitation).code(0).said("You have joined");
-    let known = fs::read_to_string(elsewhere.path().join("known_servers")).unwrap();
+    let known = fs::read_to_string(known).unwrap();
     assert_eq!(known, format!("{} {next}\n", front.address), "the key that was proven, alone");
 }
 

@@ -51,16 +51,14 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
         let text = "an invitation already says which key the server has: leave out --pin and --ca-file";
         return Err(Error::new(Kind::Usage, text).into());
     }
+    let pins = acceptable(&link.server, &link.pins)?;
+    let changed_key = if pins.len() < link.pins.len() { KNOWN_BY_OLDER } else { CHANGED_KEY };
     let login = Login {
         user: Some(link.user.clone()),
         server: link.server.clone(),
         bookmark: None,
-        // What the invitation says of the key decides alone.
-        settings: Settings { pins: link.pins.clone(), ..Settings::default() },
+        settings: Settings { pins, ..Settings::default() },
     };
-    if !link.pins.is_empty() {
-        is_not_known_by_another(&link.server, &link.pins)?;
-    }
     let name = login.to_string();
     // What comes of the invitation is written down: if that cannot be, it is not used up.
     let unused = |err: Error| Failure::from(err).hinted(Kind::Denied, || UNUSED.to_owned());
@@ -68,7 +66,7 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
     config_file_to_change(&ctx.common).and_then(|config| config.check_writable()).map_err(unused)?;
     // Whoever cannot be reached, or is another one, is nobody to choose a password for.
     let mut reached = ctx.dial(&login).await.map_err(|failure| match failure.kind() {
-        Some(Kind::PinMismatch) if !link.pins.is_empty() => failure.with_hint(CHANGED_KEY),
+        Some(Kind::PinMismatch) if !link.pins.is_empty() => failure.with_hint(changed_key),
         _ => failure,
     })?;
     // Nor is a password of any use where the invitation is not.
@@ -114,14 +112,22 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
     enrolled(ctx, &login, client, &credential).await
 }
 
-/// Whether the server is not known, or known by one of these keys.
-fn is_not_known_by_another(server: &Endpoint, named: &[Pin]) -> Outcome {
+/// Which keys the server may have: those that the invitation names, and of a server that is known no other than it is known by. Anybody can
+/// make an invitation that names a key of theirs beside the right one.
+fn acceptable(server: &Endpoint, named: &[Pin]) -> Outcome<Vec<Pin>> {
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut known = known_servers()?.pins(server)?;
     if known.is_empty() {
         known = system_known_servers().pins(server)?;
     }
-    if known.is_empty() || known.iter().any(|pin| named.contains(pin)) {
-        return Ok(());
+    if known.is_empty() {
+        return Ok(named.to_vec());
+    }
+    let both: Vec<Pin> = named.iter().filter(|pin| known.contains(pin)).copied().collect();
+    if !both.is_empty() {
+        return Ok(both);
     }
     let listed = |pins: &[Pin]| pins.iter().map(Pin::to_string).collect::<Vec<_>>().join(", ");
     let (known, named) = (listed(&known), listed(named));
@@ -146,6 +152,11 @@ fn not_usable(error: Error, name: &str) -> Failure {
 /// What to do where the server has another key than the invitation names.
 const CHANGED_KEY: &str = "Nothing was sent. The server's key was changed after the invitation was made, or this is another server: ask \
                            whoever invited you for another one.";
+
+/// What to do where the invitation names more keys than the server is known by here, and it has none of these.
+const KNOWN_BY_OLDER: &str = "Nothing was sent. The invitation names a newer key of this server than is known here. Ask whoever invited you \
+                              whether the key was changed; if so, `sealift trust remove` forgets the old one, and the invitation can \
+                              still be used.";
 
 /// What was refused on this machine before anything was sent.
 const UNUSED: &str = "Nothing was sent: the invitation can still be used.";
