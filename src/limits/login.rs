@@ -141,6 +141,9 @@ pub const USERS_FILE_LOOK: Duration = Duration::from_millis(500);
 /// and half a users file may read well and lack users. One that was whole before it got its name counts at once.
 pub const USERS_FILE_REST: Duration = Duration::from_millis(200);
 
+/// How long somebody who asks for the users file to be read again waits at most for one that goes on changing.
+pub const USERS_FILE_ASKED: Duration = Duration::from_secs(2);
+
 /// When a users file that could not be read is read again, though it has not changed.
 pub const USERS_FILE_RETRY: Duration = Duration::from_secs(1);
 

@@ -137,7 +137,7 @@ impl Shared {
 
     /// Reads again what is read again while the server runs.
     fn reload(&self) -> Vec<Reloaded> {
-        let _users = self.users.now();
+        let _users = self.users.now_at_rest();
         let mut all = vec![Reloaded::unless("users", self.users.file_trouble().outdated)];
         all.extend(self.keys.reload());
         if let Some(certificate) = &self.web_certificate {

@@ -67,6 +67,15 @@ fn the_server_that_runs_here_reads_its_files_again() {
     let (code, said) = reload(daemon.place(), &[]);
     assert!(code == Some(0) && said.starts_with(&format!("The server (process {}) reads", daemon.pid())), "{said}");
     daemon.log_with(&["SIGHUP", "read again"]);
+    let users = daemon.place().join("users.toml");
+    let good = fs::read(&users).unwrap();
+    fs::write(&users, "[users.alice\n").unwrap();
+    let (code, said) = reload(daemon.place(), &[]);
+    assert!(
+        code == Some(2) && said.contains("users.toml:1") && said.contains("goes on with the users it has"),
+        "{said}"
+    );
+    fs::write(&users, good).unwrap();
     let (code, said) = reload(daemon.place(), &["--binary"]);
     assert!(code == Some(3) && said.contains("no server runs here with --supervise"), "{said}");
     let elsewhere = TempDir::new().unwrap();

@@ -3,11 +3,12 @@
 use std::thread;
 use std::time::Instant;
 
-use sealift::auth::StateFolder;
-use sealift::limits;
+use sealift::auth::{StateFolder, Users};
 use sealift::server::users_file_trouble;
+use sealift::{Kind, limits};
 
 use crate::args::Places;
+use crate::failure::Failure;
 use crate::output::complain;
 use crate::serving::RunningServer;
 
@@ -66,6 +67,19 @@ pub struct InForce {
     /// Why the file cannot be used, and an older one is in force.
     refused: Option<String>,
     reach: Reach,
+}
+
+/// Fails if the server that was told to read the users file again cannot use it.
+///
+/// # Errors
+/// [`Kind::BadConfig`], with the place in the file.
+pub fn prove_readable(places: &Places) -> Result<(), Failure> {
+    match Users::load(&places.users) {
+        Err(error) if error.kind() == Kind::BadConfig => Err(Failure::from(error)
+            .hint("The server goes on with the users it has. Mend the file: it is read by itself, too.")),
+        // One that is missing, or that others alone may read, need not be this server's.
+        _ => Ok(()),
+    }
 }
 
 impl InForce {

@@ -168,6 +168,20 @@ impl CurrentUsers {
         self.look(Instant::now()).users.clone()
     }
 
+    /// The users as the file has them now, also if somebody was writing it a moment ago: waits until it has been the same for as long as
+    /// it takes to count. One that goes on changing is waited for no longer than [`limits::USERS_FILE_ASKED`].
+    pub fn now_at_rest(&self) -> Arc<Users> {
+        let begun = Instant::now();
+        loop {
+            let state = self.look(Instant::now());
+            if !state.waits() || begun.elapsed() >= limits::USERS_FILE_ASKED {
+                return state.users.clone();
+            }
+            drop(state);
+            std::thread::sleep(limits::USERS_FILE_REST / 4);
+        }
+    }
+
     /// The users that are in force, without a look at the file, and without waiting for anybody who has one.
     pub fn latest(&self) -> Arc<Users> {
         self.in_force.read().clone()

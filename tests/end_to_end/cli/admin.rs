@@ -96,6 +96,24 @@ fn reload_takes_over_what_can_be_and_says_what_cannot() {
     assert!(audit.matches("\"verb\":\"RELOAD\"").count() >= 2, "{audit}");
 }
 
+/// An edit counts once it has rested, since it may be half written; whoever asks waits for that and is told what came of it.
+#[test]
+fn a_reload_right_after_an_edit_says_what_came_of_it() {
+    let world = World::trusting();
+    let at = world.alice("");
+    let users = world.server.place().join("users.toml");
+    let good = fs::read_to_string(&users).unwrap();
+    for _ in 0..3 {
+        // In place, as `sed -i` and editors do it in their own ways.
+        fs::write(&users, good.replace("[users.alice]", "[users.alice")).unwrap();
+        let told = world.run(["admin", "reload", &at]).code(2);
+        assert!(told.stdout().contains("users        cannot be used"), "{}", told.stdout());
+        fs::write(&users, &good).unwrap();
+        let told = world.run(["admin", "reload", &at]).code(0);
+        assert!(told.stdout().contains("users        as it is there"), "{}", told.stdout());
+    }
+}
+
 #[test]
 fn others_are_told_what_they_lack() {
     let world = World::trusting();

@@ -15,7 +15,7 @@ Then running transfers may finish (--grace), and the new program serves. Whoever
 
 Run it as the account that started the server, or as root.
 Exit codes: 0 the server was told to read its files again (its log says what came of it), or with --binary, the new program serves; 1 not done; \
-2 a wrong command line, or a server at a terminal, which SIGHUP would end; 3 no server runs here, or none that proves which process it is, or with \
+2 a users file that it cannot use, a wrong command line, or a server at a terminal, which SIGHUP would end; 3 no server runs here, or none that proves which process it is, or with \
 --binary, none that runs with --supervise; 5 it belongs to another account.";
 
 /// What to do anew.

@@ -89,6 +89,12 @@ impl State {
         }
     }
 
+    /// Whether the file is not read yet because it may still be being written.
+    pub(super) fn waits(&self) -> bool {
+        let tried = self.trouble.as_ref().and_then(|trouble| trouble.stamp);
+        self.restless.is_some_and(|(stamp, _)| tried != Some(stamp))
+    }
+
     /// Whether this very file could not be read a moment ago: it is not read at every command, but again soon.
     fn was_tried(&mut self, stamp: &Stamp, now: Instant) -> bool {
         let tried = self.trouble.as_ref().filter(|trouble| trouble.stamp.as_ref() == Some(stamp));
