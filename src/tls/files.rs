@@ -83,14 +83,12 @@ impl Locked {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         let handle = File::open(path).map_err(failed)?;
         flock(&handle, FlockOperation::LockExclusive).map_err(|err| failed(err.into()))?;
-        let locked = Locked { path: path.to_owned(), handle };
-        locked.sweep();
-        Ok(locked)
+        Ok(Locked { path: path.to_owned(), handle })
     }
 
     /// Removes what was being written when a process was killed, keys perhaps: nobody else writes under this lock. What cannot be
     /// removed is found by whoever looks ([`left_in`]).
-    fn sweep(&self) {
+    pub(super) fn sweep(&self) {
         for left in left_in(&self.path).unwrap_or_default() {
             let _ = fs::remove_file(left);
         }
@@ -144,10 +142,12 @@ impl Locked {
         for (name, content, privacy) in files {
             staged.push(Staged::write(&self.path, name, content, *privacy)?);
         }
+        // If the power fails between two of them, those that are left are to be found.
+        self.sync()?;
         for file in staged {
             file.put_in_place()?;
         }
-        self.handle.sync_all().map_err(|err| Error::file(self.path.display(), err))
+        self.sync()
     }
 
     /// Removes what has these names, if anything has. It is gone after a power cut too.
@@ -159,25 +159,36 @@ impl Locked {
                 _ => {}
             }
         }
+        self.sync()
+    }
+
+    /// Returns when the names of the directory are on the disk.
+    pub(super) fn sync(&self) -> Result<()> {
         self.handle.sync_all().map_err(|err| Error::file(self.path.display(), err))
     }
 }
 
 /// What was being written in this directory when a process was killed, or is just now.
 pub(super) fn left_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let is_it = |name: &str| {
-        let number =
-            name.strip_prefix('.').and_then(|name| name.rsplit_once('.')).filter(|(of, _)| of.ends_with(".pem"));
-        number.is_some_and(|(_, number)| number.len() == 16 && number.bytes().all(|digit| digit.is_ascii_hexdigit()))
-    };
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(is_it) {
-            found.push(entry.path());
+        let path = entry?.path();
+        if target_of_left(&path).is_some_and(|of| of.ends_with(".pem")) {
+            found.push(path);
         }
     }
     Ok(found)
+}
+
+/// Whether this is what was being written to take that name.
+pub(super) fn is_left_of(left: &Path, name: &str) -> bool {
+    target_of_left(left) == Some(name)
+}
+
+/// The name that a [`Staged`] file was to take.
+fn target_of_left(left: &Path) -> Option<&str> {
+    let (of, number) = left.file_name()?.to_str()?.strip_prefix('.')?.rsplit_once('.')?;
+    (number.len() == 16 && number.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(of)
 }
 
 /// A file under a temporary name, removed again unless it was put in place.

@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::files::{self, Locked, Privacy};
 use super::next::{NEXT_CERTIFICATE_FILE, NEXT_KEY_FILE};
-use super::{ALPN, Pin, accept, connect, explain, pem};
+use super::{ALPN, Pin, accept, connect, explain, pem, unfinished};
 use crate::limits::{CERTIFICATE_BACKDATE, CERTIFICATE_LIFETIME};
 use crate::{Error, Kind, Result};
 
@@ -96,14 +96,26 @@ impl Identity {
     /// # Errors
     /// As [`Identity::generate`]; [`Kind::Tls`] too for a key that is not in the format that a new one has (PKCS #8).
     pub fn renew(&self, names: &[String]) -> Result<Identity> {
-        let text = std::str::from_utf8(&self.key_pem).unwrap_or_default();
+        Identity::over(self.key_pem.clone(), names)
+    }
+
+    /// The key in `dir`, whose certificate is lost or broken, with a new one made out to these names.
+    ///
+    /// # Errors
+    /// As [`Identity::renew`]; those of the file.
+    pub fn of_key(dir: &Path, names: &[String]) -> Result<Identity> {
+        Identity::over(files::read(&dir.join(KEY_FILE), Privacy::Owner)?, names)
+    }
+
+    fn over(key_pem: Zeroizing<Vec<u8>>, names: &[String]) -> Result<Identity> {
+        let text = std::str::from_utf8(&key_pem).unwrap_or_default();
         let mut key = rcgen::KeyPair::from_pem(text).map_err(|err| {
             let text = "the private key cannot sign a certificate here: it must be ECDSA, Ed25519 or RSA in PKCS #8";
             Error::new(Kind::Tls, text).with_source(err)
         })?;
         let made = certificate(names, &key);
         key.zeroize();
-        Identity::from_pem(made?.pem().into_bytes(), self.key_pem.clone()).map_err(Unusable::into_error)
+        Identity::from_pem(made?.pem().into_bytes(), key_pem).map_err(Unusable::into_error)
     }
 
     /// Replaces `cert.pem` in `dir` alone, with its owner and mode. It is on disk when this returns.
@@ -111,8 +123,8 @@ impl Identity {
     /// # Errors
     /// [`Kind::Changed`] if the key there is another one by now; those of the files.
     pub fn save_certificate(&self, dir: &Path) -> Result<()> {
-        let locked = Locked::open(dir)?;
-        if Identity::load(dir)?.pin() != self.pin {
+        let locked = unfinished::lock(dir)?;
+        if files::read(&dir.join(KEY_FILE), Privacy::Owner)? != self.key_pem {
             return Err(Error::new(Kind::Changed, format!("{}: another key is there now", dir.display())));
         }
         locked.write(&[(CERTIFICATE_FILE, &self.certificate_pem, Privacy::Public)])
@@ -126,7 +138,7 @@ impl Identity {
     /// # Errors
     /// [`Kind::Exists`] when one of them is there and `replace` is false; otherwise those of the files.
     pub fn save(&self, dir: &Path, replace: bool) -> Result<Vec<PathBuf>> {
-        let locked = Locked::open(dir)?;
+        let locked = unfinished::lock(dir)?;
         for name in [KEY_FILE, CERTIFICATE_FILE] {
             if !replace && locked.has(name)? {
                 return Err(Error::new(Kind::Exists, format!("{}: already exists", dir.join(name).display())));
@@ -147,9 +159,9 @@ impl Identity {
     pub fn load_or_generate(dir: &Path, names: &[String]) -> Result<(Identity, bool)> {
         let present = |name: &str| dir.join(name).symlink_metadata().is_ok();
         if present(KEY_FILE) && present(CERTIFICATE_FILE) {
-            return Ok((Identity::load(dir)?, false));
+            return Ok((Identity::load_completed(dir)?, false));
         }
-        let locked = Locked::open(dir)?;
+        let locked = unfinished::lock(dir)?;
         if locked.has(KEY_FILE)? || locked.has(CERTIFICATE_FILE)? {
             return Ok((Identity::load(dir)?, false));
         }

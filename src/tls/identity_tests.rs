@@ -304,6 +304,43 @@ fn a_switch_that_was_cut_off_anywhere_is_completed_by_the_same_again() {
     }
 }
 
+/// As whoever is killed between the two files leaves them.
+#[test]
+fn a_pair_that_was_broken_off_in_its_middle_is_completed_by_whoever_has_the_lock() {
+    let complete: [fn(&Path); 4] = [
+        |dir| drop(Identity::load_completed(dir).unwrap()),
+        |dir| drop(Identity::load_or_generate(dir, &names()).unwrap()),
+        |dir| assert_eq!(Identity::sweep(dir).unwrap(), 1),
+        |dir| Identity::generate(&names()).unwrap().save_next(dir, false).unwrap(),
+    ];
+    for complete in complete {
+        for had_certificate in [true, false] {
+            let ((dir, _), (other, new)) = (saved(), saved());
+            fs::rename(other.path().join(KEY_FILE), dir.path().join(KEY_FILE)).unwrap();
+            fs::rename(other.path().join(CERTIFICATE_FILE), dir.path().join(".cert.pem.0123456789abcdef")).unwrap();
+            if !had_certificate {
+                fs::remove_file(dir.path().join(CERTIFICATE_FILE)).unwrap();
+            }
+            assert!(Identity::load(dir.path()).is_err() && Identity::is_unfinished(dir.path()));
+            complete(dir.path());
+            assert_eq!(Identity::load(dir.path()).unwrap().pin(), new.pin());
+            assert!(!Identity::is_unfinished(dir.path()) && Identity::left_in(dir.path()).unwrap().is_empty());
+        }
+    }
+}
+
+/// A certificate of another key that was left is none that completes anything.
+#[test]
+fn what_was_left_of_another_key_takes_no_place() {
+    let ((dir, own), (other, _)) = (saved(), saved());
+    let certificate = fs::read(dir.path().join(CERTIFICATE_FILE)).unwrap();
+    fs::rename(other.path().join(CERTIFICATE_FILE), dir.path().join(".cert.pem.0123456789abcdef")).unwrap();
+    assert!(!Identity::is_unfinished(dir.path()));
+    assert_eq!(Identity::load_completed(dir.path()).unwrap().pin(), own.pin());
+    assert_eq!(Identity::sweep(dir.path()).unwrap(), 1);
+    assert_eq!(fs::read(dir.path().join(CERTIFICATE_FILE)).unwrap(), certificate);
+}
+
 #[test]
 fn secrets_nowhere() {
     let (dir, identity) = saved();

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use std::{fs, io};
 
-use super::files::{self, Locked, Privacy};
+use super::files::{self, Privacy};
 use super::identity::{CERTIFICATE_FILE, Identity, KEY_FILE};
-use super::{Pin, pem};
+use super::{Pin, pem, unfinished};
 use crate::{Error, Kind, Result};
 
 pub(super) const NEXT_CERTIFICATE_FILE: &str = "cert.next.pem";
@@ -51,7 +51,7 @@ impl Identity {
     pub fn sweep(dir: &Path) -> Result<usize> {
         let left = Identity::left_in(dir)?.len();
         if left > 0 {
-            Locked::open(dir)?;
+            unfinished::lock(dir)?;
         }
         Ok(left - Identity::left_in(dir)?.len().min(left))
     }
@@ -82,7 +82,7 @@ impl Identity {
     /// # Errors
     /// [`Kind::Exists`] when one of them is there and `replace` is false; otherwise those of the files.
     pub fn save_next(&self, dir: &Path, replace: bool) -> Result<()> {
-        let locked = Locked::open(dir)?;
+        let locked = unfinished::lock(dir)?;
         for name in [NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE] {
             if !replace && locked.has(name)? {
                 return Err(Error::new(Kind::Exists, format!("{}: already exists", dir.join(name).display())));
@@ -99,7 +99,7 @@ impl Identity {
     }
 
     /// Makes the next key in `dir` the present one. What it replaces is kept beside, under the names that are returned,
-    /// and gives it its owner and mode. If the power fails meanwhile, the same again completes it.
+    /// and gives it its owner and mode. If this is broken off, the same again completes it, and keeps nothing more beside.
     ///
     /// # Errors
     /// [`Kind::NotFound`] without a next key; as [`Identity::load`] if it cannot be used, and then nothing is changed;
@@ -108,21 +108,16 @@ impl Identity {
         if !dir.is_dir() {
             return Err(Error::new(Kind::NotFound, format!("{}: no such folder", dir.display())));
         }
-        let locked = Locked::open(dir)?;
-        let own_next = Identity::load_pair(&dir.join(NEXT_CERTIFICATE_FILE), &dir.join(KEY_FILE));
-        if let (Ok(next), Ok(now)) = (&own_next, Identity::load(dir))
-            && now.is_same_certificate(next)
+        let locked = unfinished::lock(dir)?;
+        if let Ok(now) = Identity::load(dir)
+            && Identity::is_half_switched(dir)
         {
             // It was cut off, and what it replaced is kept already.
             locked.remove(&[NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE])?;
             return Ok((now, Vec::new()));
         }
         let next = Identity::load_next(dir)?;
-        let kept = match own_next {
-            // As above: the key that is there is no old one.
-            Ok(_) => Vec::new(),
-            Err(_) => locked.keep_beside(&[KEY_FILE, CERTIFICATE_FILE])?,
-        };
+        let kept = locked.keep_beside(&[KEY_FILE, CERTIFICATE_FILE])?;
         next.write(&locked)?;
         locked.remove(&[NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE])?;
         Ok((next, kept))

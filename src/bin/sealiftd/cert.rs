@@ -45,21 +45,32 @@ pub fn default_names() -> Vec<String> {
     names
 }
 
-fn load(certs: &Path) -> Result<Identity, Failure> {
-    Identity::load(certs).map_err(|err| match err.kind() {
+/// The key with its certificate, of which the change before is completed if it was broken off.
+///
+/// # Errors
+/// As [`Identity::load_completed`], with what to do where a file is missing.
+pub fn load(certs: &Path) -> Result<Identity, Failure> {
+    Identity::load_completed(certs).map_err(|err| match err.kind() {
         Kind::NotFound => {
-            Failure::from(err).hint("The first start of the server makes it, or `sealiftd cert new` does.")
+            let first = "The first start of the server makes it, or `sealiftd cert new` does.";
+            Failure::from(err).hint(half(certs).unwrap_or(first))
         }
-        _ => explain_pair(err, certs),
+        _ => err.into(),
     })
 }
 
-/// Why a key and certificate cannot be used, with what to do where the server's key was being changed when that was killed.
-pub fn explain_pair(err: Error, certs: &Path) -> Failure {
-    match err.kind() {
-        Kind::Tls if Identity::is_half_switched(certs) => Failure::from(err)
-            .hint("`sealiftd cert switch` was cut off; the same again completes it, and its new pin is the one that was announced."),
-        _ => err.into(),
+/// What to do where one of key and certificate is missing; none where both are.
+pub fn half(certs: &Path) -> Option<&'static str> {
+    let is_there = |name: &str| certs.join(name).symlink_metadata().is_ok();
+    match (is_there("key.pem"), is_there("cert.pem")) {
+        (true, _) => Some("`sealiftd cert renew` makes a certificate over the key that is there: the pin stays."),
+        (false, true) if is_there("key.next.pem") => Some(
+            "Put the key back. If it is lost, `sealiftd cert switch` takes the next key, which clients have learned.",
+        ),
+        (false, true) => Some(
+            "Put the key back. If it is lost, `sealiftd cert new --force` makes a new pair, and every client must be told the new pin.",
+        ),
+        (false, false) => None,
     }
 }
 
@@ -137,9 +148,15 @@ fn new(places: &Places, force: bool, names: Vec<String>) -> Result<(), Failure> 
 
 fn renew(places: &Places, names: Vec<String>) -> Result<(), Failure> {
     let certs = places.certs.as_path();
-    let present = load(certs)?;
-    let names = if names.is_empty() { present.describe()?.names } else { names };
-    let renewed = present.renew(&names)?;
+    let renewed = match load(certs) {
+        Ok(present) if names.is_empty() => present.renew(&present.describe()?.names)?,
+        Ok(present) => present.renew(&names)?,
+        // Of the certificate there is none, or it is none of this key: nothing of it is needed.
+        Err(_) if certs.join("key.pem").exists() => {
+            Identity::of_key(certs, &if names.is_empty() { default_names() } else { names })?
+        }
+        Err(failure) => return Err(failure),
+    };
     renewed.save_certificate(certs)?;
     let until = sealift::readable::rfc3339(renewed.describe()?.not_after);
     let folder = for_people(certs.to_string_lossy().as_bytes());
@@ -185,9 +202,11 @@ fn next(places: &Places, force: bool, names: Vec<String>) -> Result<(), Failure>
 
 fn switch(places: &Places, force: bool) -> Result<(), Failure> {
     let certs = places.certs.as_path();
-    // One that was cut off was let through already.
+    // What was begun is gone through with: clients are shown that key already, or as soon as the server starts. And where the present
+    // key is lost there is no other one to wait with.
+    let is_begun = Identity::is_half_switched(certs) || !certs.join("key.pem").exists();
     if !force
-        && !Identity::is_half_switched(certs)
+        && !is_begun
         && let Some(made) = Identity::next_made(certs)?
     {
         // A clock that was put back makes it no younger.

@@ -99,7 +99,10 @@ fn next_step(kind: Kind) -> &'static str {
         Kind::Network => "Check that this machine has the address.",
         Kind::AddressInUse => "Stop the other program, or choose another port with --listen.",
         Kind::Usage => "--help shows how the command is written.",
-        Kind::Tls => "`sealiftd cert new --force` makes a new pair; clients must then be told the new pin.",
+        Kind::Tls => {
+            "`sealiftd cert renew` makes a certificate over the key that is there, `sealiftd cert new --force` another pair, whose pin \
+             clients must be told."
+        }
         other => other.row().next_step(Side::Local),
     }
 }

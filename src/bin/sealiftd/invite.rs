@@ -14,6 +14,7 @@ use sealift::tls::Identity;
 use sealift::{Error, Kind, limits};
 
 use crate::args::{Places, parse_access, parse_address};
+use crate::cert;
 use crate::failure::Failure;
 use crate::in_force::InForce;
 use crate::new_home;
@@ -339,8 +340,8 @@ fn list(folder: &StateFolder, users: Option<&Users>) -> Result<(), Failure> {
 }
 
 fn load(certs: &Path) -> Result<Identity, Failure> {
-    Identity::load(certs).map_err(|err| match err.kind() {
-        Kind::NotFound => Failure::from(err).hint(FIRST_START),
+    Identity::load_completed(certs).map_err(|err| match err.kind() {
+        Kind::NotFound => Failure::from(err).hint(cert::half(certs).unwrap_or(FIRST_START)),
         _ => err.into(),
     })
 }

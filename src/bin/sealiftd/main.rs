@@ -5,6 +5,7 @@ mod apart;
 mod args;
 mod audit;
 mod banner;
+mod begun_anew;
 mod cert;
 mod cert_args;
 mod check;
@@ -150,7 +151,9 @@ fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, 
             let placed = |failure| other_places::explain(&cli.places, failure);
             match command {
                 Command::Serve(args) => return serve(&cli.places, args, start),
-                Command::Reload(args) => supervisor::ask(&cli.places, &args),
+                Command::Reload(args) => {
+                    supervisor::ask(&cli.places, &args).and_then(|()| in_force::prove_readable(&cli.places))
+                }
                 Command::User { command } => user::run(&cli.places, command).map_err(placed),
                 Command::Group { command } => group::run(&cli.places, command).map_err(placed),
                 Command::Folder { command } => folder::run(&cli.places, &cli.serve, command).map_err(placed),

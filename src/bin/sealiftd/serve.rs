@@ -31,7 +31,7 @@ use crate::shared_folders::{self, Trouble};
 use crate::signals::Told;
 use crate::supervisor::Parent;
 use crate::web_args::WebArg;
-use crate::{cert, ground, hooks, logging, overdue, process, signals};
+use crate::{begun_anew, cert, ground, hooks, logging, overdue, process, signals};
 
 /// Serves until it is told to stop.
 ///
@@ -71,8 +71,18 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     // Before anything is made.
     let apart = Apart::new(places, &args);
     refuse_misplaced(&apart, places, &args, None)?;
-    let (identity, new_key) = Identity::load_or_generate(&places.certs, &cert::default_names())
-        .map_err(|err| cert::explain_pair(err, &places.certs))?;
+    let has_data = args.store.store.is_none();
+    begun_anew::refuse(places, has_data)?;
+    if has_data && begun_anew::is_data_empty(places) {
+        warn!(data = %places.data.display(), "the data folder is empty, though a server has run here: is its disk mounted?");
+    }
+    let (identity, new_key) =
+        Identity::load_or_generate(&places.certs, &cert::default_names()).map_err(|err| match err.kind() {
+            Kind::NotFound => {
+                Failure::from(err).hint(cert::half(&places.certs).unwrap_or("Check the path, or choose another one."))
+            }
+            _ => err.into(),
+        })?;
     if new_key {
         info!(certs = %places.certs.display(), pin = %identity.pin(), "made a key and a certificate");
     }

@@ -14,6 +14,7 @@ use sealift::{Kind, limits};
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
+use crate::cert;
 use crate::obstacle::{Obstacle, Want, obstacle};
 use crate::output::shell_word;
 
@@ -153,7 +154,7 @@ fn give(path: &Path) -> String {
 }
 
 /// What mends a switch that was killed between two of its steps.
-const COMPLETE_SWITCH: &str = "`sealiftd cert switch` completes the switch that was cut off";
+const COMPLETE_SWITCH: &str = "`sealiftd cert switch` completes the switch that was cut off, and so does a start";
 
 fn certs(certs: &Path, findings: &mut Findings) {
     if let Ok(meta) = certs.metadata()
@@ -187,11 +188,15 @@ fn certs(certs: &Path, findings: &mut Findings) {
         Ok(identity) => identity,
         Err(error) => {
             let next = match error.kind() {
-                Kind::Tls if Identity::is_half_switched(certs) => COMPLETE_SWITCH,
+                _ if Identity::is_half_switched(certs) => COMPLETE_SWITCH,
+                _ if Identity::is_unfinished(certs) => {
+                    "a change of the key was broken off: the start completes it, and so does `sealiftd cert show`"
+                }
                 Kind::Denied => "give it to the account that runs sealiftd",
-                Kind::NotFound => "put it back, or `sealiftd cert new --force` makes a new pair with a new pin",
+                Kind::NotFound => cert::half(certs).unwrap_or("put it back"),
                 Kind::Tls => {
-                    "put the pair together again, or `sealiftd cert new --force` makes a new one with a new pin"
+                    "put the pair together again. `sealiftd cert renew` makes a certificate over this key, `sealiftd cert new --force` \
+                     another key with a new pin"
                 }
                 // It says what to run.
                 _ if error.text().contains("run: ") => "",
@@ -201,7 +206,7 @@ fn certs(certs: &Path, findings: &mut Findings) {
         }
     };
     if Identity::is_half_switched(certs) {
-        let what = "the next key is the present one already, and still announced".to_owned();
+        let what = "the next key is the present one already".to_owned();
         findings.add(Severity::Warning, what, COMPLETE_SWITCH);
         return describe(&identity, findings);
     }
@@ -316,7 +321,11 @@ fn users_file(path: &Path, findings: &mut Findings) {
 fn left(places: &Places, findings: &mut Findings) {
     let kinds = [
         (UsersFile::new(&places.users).left_beside(), "the password hashes of then", "change of users"),
-        (Identity::left_in(&places.certs), "perhaps a private key", "change of the key"),
+        // Of a change that was broken off they complete the pair, which is told above: nobody may remove them before.
+        match Identity::is_unfinished(&places.certs) {
+            true => (Ok(Vec::new()), "", ""),
+            false => (Identity::left_in(&places.certs), "perhaps a private key", "change of the key"),
+        },
     ];
     for (found, what, change) in kinds {
         // What cannot be read is told elsewhere.

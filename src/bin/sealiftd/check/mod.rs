@@ -22,7 +22,7 @@ use crate::apart::Apart;
 use crate::args::{CheckArgs, Places};
 use crate::failure::Failure;
 use crate::output::{say, tell};
-use crate::{ground, hooks, logging, process};
+use crate::{begun_anew, ground, hooks, logging, process};
 
 /// Says what it finds, and ends with 0 (a server would start, and be safe) or 1.
 ///
@@ -64,6 +64,14 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
         if let Some(why) = hooks::obstacle(program, &changed) {
             findings.add(Severity::Error, format!("on_upload: {}: {why}", program.display()), hooks::NEXT);
         }
+    }
+    let has_data = args.serve.store.store.is_none();
+    if let Err(failure) = begun_anew::refuse(places, has_data) {
+        findings.add(Severity::Error, failure.text(), failure.next_step());
+    }
+    if has_data && begun_anew::is_data_empty(places) {
+        let what = format!("{} is empty, though a server has run here", places.data.display());
+        findings.add(Severity::Warning, what, "see whether its disk is mounted");
     }
     users::as_served(places, &mut findings);
     match places.users.symlink_metadata() {

@@ -1,0 +1,48 @@
+//! A place where a server has run and something of it is missing: a typing error in a path, a lost file, or a disk that is not mounted. To
+//! make it anew, as a first start does, would let anonymous readers in where they were shut out, or write below the place of the disk.
+
+use std::path::Path;
+
+use sealift::auth::StateFolder;
+use sealift::{Error, Kind};
+
+use crate::args::Places;
+use crate::failure::Failure;
+use crate::output::shell_word;
+
+/// Fails if a server has run here, and its users file or its data folder is not there. `has_data` says that files are kept in the data
+/// folder, and not in a bucket.
+///
+/// # Errors
+/// [`Kind::NotFound`], with what to do.
+pub fn refuse(places: &Places, has_data: bool) -> Result<(), Failure> {
+    let state = places.state();
+    if !StateFolder::folders_in(&state).iter().any(|folder| folder.is_dir()) {
+        return Ok(());
+    }
+    let is_missing =
+        |path: &Path| matches!(path.symlink_metadata(), Err(err) if err.kind() == std::io::ErrorKind::NotFound);
+    let refused = |path: &Path, hint: String| {
+        let text =
+            format!("{} is not there, though a server has run here: {} is its state", path.display(), state.display());
+        Err(Failure::from(Error::new(Kind::NotFound, text)).hint(hint))
+    };
+    if is_missing(&places.users) {
+        let hint = "Name the users file of before (--users, or `users` in the settings), or put it back. To begin with nobody: \
+                    sealiftd user set anonymous --enabled no";
+        return refused(&places.users, hint.to_owned());
+    }
+    if has_data && is_missing(&places.data) {
+        let data = shell_word(&places.data.to_string_lossy());
+        let hint = format!("If its disk is not mounted, mount it. To begin with an empty one: mkdir -m 700 {data}");
+        return refused(&places.data, hint);
+    }
+    Ok(())
+}
+
+/// Whether the data folder has nothing in it, not even what each server keeps there, though a server has run here: its disk may not be
+/// mounted.
+pub fn is_data_empty(places: &Places) -> bool {
+    let has_run = StateFolder::folders_in(&places.state()).iter().any(|folder| folder.is_dir());
+    has_run && places.data.read_dir().is_ok_and(|mut entries| entries.next().is_none())
+}
