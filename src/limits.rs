@@ -326,6 +326,10 @@ pub const TRASH_NOTE_AGE: Duration = Duration::from_secs(60 * 60);
 /// How often a server looks whether its own key and certificate have changed; they count when they were the same twice.
 pub const KEY_LOOK: Duration = Duration::from_secs(1);
 
+/// The server's own certificate is renewed by hand when it ends sooner. Whoever pins the key does not mind one that is over; others do,
+/// as curl with a file of authorities.
+pub const CERTIFICATE_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Before somebody is refused for what they have in shared folders, those are looked through again if the last time was so long ago:
 /// other programs may have taken something away.
 pub const OWNED_AGE: Duration = Duration::from_secs(60);

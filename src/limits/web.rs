@@ -202,8 +202,8 @@ pub const WEB_ZIP_ENTRY_BYTES: usize = 512;
 /// ones there wants to see them.
 pub const WEB_CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
 
-/// How often it is said that they cannot be used: as for the users file.
-pub const WEB_CERTIFICATE_SAY: Duration = Duration::from_secs(60);
+/// How often it is said that they, or those of the server's own key, cannot be used: as for the users file.
+pub const CERTIFICATE_SAY: Duration = Duration::from_secs(60);
 
 /// A certificate for browsers that ends sooner is not being renewed: authorities give them for 90 days, or for 47, and whoever
 /// renews them does so when a third is left.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tracing::{info, warn};
 
@@ -85,8 +85,24 @@ struct Looks {
     read: Option<Stamps>,
     /// At the last look.
     seen: Option<Stamps>,
-    /// What was last said of files that cannot be used.
-    said: Option<String>,
+    /// What was last said of files that cannot be used, and when.
+    said: Option<(String, Instant)>,
+    /// When it was last said that the certificate ends, and whether it was over by then.
+    reminded: Option<(bool, Instant)>,
+}
+
+impl Looks {
+    /// Whether it is time to say this of files that cannot be used: at first, and again every [`limits::CERTIFICATE_SAY`].
+    fn is_to_be_said(&mut self, text: &str, at: Instant) -> bool {
+        let is_known = |(said, since): &(String, Instant)| {
+            said == text && at.saturating_duration_since(*since) < limits::CERTIFICATE_SAY
+        };
+        if self.said.as_ref().is_some_and(is_known) {
+            return false;
+        }
+        self.said = Some((text.to_owned(), at));
+        true
+    }
 }
 
 /// What changes when one of the files is written, replaced or removed.
@@ -124,30 +140,69 @@ impl KeyRing {
             }
             Err(error) => {
                 warn!(%error, "the server's key cannot be read again; what counted before stays");
-                looks.said = Some(error.text().to_owned());
+                looks.said = Some((error.text().to_owned(), Instant::now()));
                 Reloaded::new("key", ReloadOutcome::Failed, error.text())
             }
         })
     }
 
-    /// Reads the files if they have changed, and were the same at two looks: what changes a key writes one after the other.
+    /// Reads the files if they have changed, and says what there is to be said of them.
     pub fn look(&self) {
-        let Some(folder) = self.folder.as_deref() else { return };
+        let at = Instant::now();
+        if let Some(error) = self.trouble(at) {
+            warn!(%error, "the server's key has changed and cannot be used; what counted before stays");
+        }
+        let now = SystemTime::now();
+        let Some(ends) = self.ending(now, at) else { return };
+        let until = crate::readable::rfc3339(ends);
+        match ends < now {
+            true => {
+                warn!(%until, "the server's certificate has expired: `sealiftd cert renew` makes another one over the same key")
+            }
+            false => {
+                warn!(%until, "the server's certificate expires soon: `sealiftd cert renew` makes another one over the same key");
+            }
+        }
+    }
+
+    /// Reads the files if they have changed, and were the same at two looks: what changes a key writes one after the other. Why they
+    /// cannot be used, if it is time to say so.
+    fn trouble(&self, at: Instant) -> Option<Error> {
+        let folder = self.folder.as_deref()?;
         let mut looks = self.looks.lock();
         let found = stamps(folder);
         let rests = looks.seen.as_ref() == Some(&found);
         looks.seen = Some(found.clone());
         if !rests || looks.read.as_ref() == Some(&found) {
-            return;
+            return None;
         }
         match self.read(folder) {
-            Ok(_) => (looks.read, looks.said) = (Some(found), None),
-            Err(error) if looks.said.as_deref() == Some(error.text()) => {}
-            Err(error) => {
-                warn!(%error, "the server's key has changed and cannot be used; what counted before stays");
-                looks.said = Some(error.text().to_owned());
+            Ok(_) => {
+                (looks.read, looks.said) = (Some(found), None);
+                None
             }
+            Err(error) => Some(error).filter(|error| looks.is_to_be_said(error.text(), at)),
         }
+    }
+
+    /// When the certificate ends, if it is over by then or will be within [`limits::CERTIFICATE_SOON`], and it is time to say so: at
+    /// first, when it is over, and again every [`limits::WEB_CERTIFICATE_REMIND`].
+    fn ending(&self, now: SystemTime, at: Instant) -> Option<SystemTime> {
+        let ends = self.now().ends?;
+        let left = ends.duration_since(now);
+        let mut looks = self.looks.lock();
+        if left.as_ref().is_ok_and(|left| *left >= limits::CERTIFICATE_SOON) {
+            looks.reminded = None;
+            return None;
+        }
+        let is_known = |(was_over, since): &(bool, Instant)| {
+            *was_over == left.is_err() && at.saturating_duration_since(*since) < limits::WEB_CERTIFICATE_REMIND
+        };
+        if looks.reminded.as_ref().is_some_and(is_known) {
+            return None;
+        }
+        looks.reminded = Some((left.is_err(), at));
+        Some(ends)
     }
 
     /// What is another one now, in words, if anything.
@@ -207,4 +262,51 @@ pub fn watch(keys: &Arc<KeyRing>) -> Result<()> {
     };
     let failed = |err| Error::file("a thread to watch the server's key", err);
     std::thread::Builder::new().name("key".into()).spawn(watching).map(drop).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn ring(folder: &Path) -> KeyRing {
+        Identity::generate(&["localhost".to_owned()]).unwrap().save(folder, false).unwrap();
+        let spoken = Spoken { web: Web::Off, web_tls12: false, web_certificate: None };
+        KeyRing::new(Identity::load(folder).unwrap(), None, Some(folder.to_owned()), spoken).unwrap()
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_said_once_a_minute_until_they_are_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = ring(folder.path());
+        let file = folder.path().join("cert.pem");
+        let good = fs::read(&file).unwrap();
+        fs::write(&file, "no certificate").unwrap();
+        let at = Instant::now();
+        assert!(keys.trouble(at).is_none(), "somebody may be writing it");
+        let said = keys.trouble(at).unwrap();
+        assert!(said.text().contains("no certificate in it"), "{said}");
+        assert!(keys.trouble(at + limits::CERTIFICATE_SAY / 2).is_none());
+        for minute in 1..3 {
+            assert!(keys.trouble(at + limits::CERTIFICATE_SAY * minute).is_some(), "minute {minute}");
+        }
+        fs::write(&file, good).unwrap();
+        let later = at + limits::CERTIFICATE_SAY * 9;
+        assert!(keys.trouble(later).is_none() && keys.trouble(later).is_none());
+    }
+
+    #[test]
+    fn a_certificate_that_ends_is_said_once_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = ring(folder.path());
+        let (ends, at) = (keys.now().ends.unwrap(), Instant::now());
+        assert!(keys.ending(ends - limits::CERTIFICATE_SOON, at).is_none());
+        let soon = ends - limits::CERTIFICATE_SOON / 2;
+        assert_eq!(keys.ending(soon, at), Some(ends));
+        assert!(keys.ending(soon, at + limits::WEB_CERTIFICATE_REMIND / 2).is_none());
+        assert_eq!(keys.ending(soon, at + limits::WEB_CERTIFICATE_REMIND), Some(ends));
+        let over = ends + limits::CERTIFICATE_SAY;
+        assert_eq!(keys.ending(over, at + limits::WEB_CERTIFICATE_REMIND), Some(ends), "it is over now");
+    }
 }

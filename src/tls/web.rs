@@ -108,7 +108,7 @@ impl WebCertificate {
     }
 
     /// Looks at the files, and reads them if they have changed: what they say then, or why they cannot be used, which is told
-    /// again every [`limits::WEB_CERTIFICATE_SAY`]. The last pair that could be used is shown as long as there is no other, and
+    /// again every [`limits::CERTIFICATE_SAY`]. The last pair that could be used is shown as long as there is no other, and
     /// files are there: at the second look that finds neither, nobody is about to replace them.
     pub fn look(&self) -> Option<Result<Found>> {
         let stamps = match (stamp(&self.files.certificate), stamp(&self.files.key)) {
@@ -190,7 +190,7 @@ impl WebCertificate {
         // One of them is there: somebody may be about to replace both.
         state.were_absent = false;
         let text = error.text();
-        let is_known = |(said, at): &(String, Instant)| *said == text && at.elapsed() < limits::WEB_CERTIFICATE_SAY;
+        let is_known = |(said, at): &(String, Instant)| *said == text && at.elapsed() < limits::CERTIFICATE_SAY;
         if state.trouble.as_ref().is_some_and(is_known) {
             return None;
         }

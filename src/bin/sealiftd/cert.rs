@@ -80,6 +80,9 @@ fn show(places: &Places) -> Result<(), Failure> {
     let folder = for_people(certs.to_string_lossy().as_bytes());
     let files = format!("{folder}/cert.pem, {folder}/key.pem");
     tell(&format!("pin          {}\n{}", description.pin, said(&description, &files)));
+    if description.not_after < SystemTime::now() + limits::CERTIFICATE_SOON {
+        tell("warning      `sealiftd cert renew` makes another certificate over the same key\n");
+    }
     if let Some(next) = Identity::next_pin(certs)? {
         tell(&format!("next pin     {next}\n"));
     }

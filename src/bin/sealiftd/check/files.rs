@@ -238,7 +238,12 @@ fn describe(identity: &Identity, findings: &mut Findings) {
         Ok(described) if described.not_after < SystemTime::now() => findings.add(
             Severity::Warning,
             format!("the certificate ended on {}", sealift::readable::rfc3339(described.not_after)),
-            "clients that pin the key do not mind, those with --ca-file refuse it",
+            "clients that pin the key do not mind, those with --ca-file refuse it: `sealiftd cert renew` makes another one over the same key",
+        ),
+        Ok(described) if described.not_after < SystemTime::now() + limits::CERTIFICATE_SOON => findings.add(
+            Severity::Warning,
+            format!("the certificate ends on {}", sealift::readable::rfc3339(described.not_after)),
+            "`sealiftd cert renew` makes another one over the same key",
         ),
         Ok(_) => {}
     }
