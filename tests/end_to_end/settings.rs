@@ -91,6 +91,7 @@ fn a_wrong_file_is_refused_with_its_line_by_every_command() {
         ("max_connections = \"many\"", "sealiftd.toml:2: max_connections: "),
         ("max_connections = 0", "sealiftd.toml:2: max_connections: "),
         ("grace = 5", "sealiftd.toml:2: grace: "),
+        ("hook_timeout = \"never\"", "write a time, such as 30s or 5m"),
         ("listen = [\"nowhere\"]", "127.0.0.1:4456"),
         ("durability = \"some\"", "sealiftd.toml:2: durability: "),
         ("no_sandbox = \"yes\"", "sealiftd.toml:2: no_sandbox of the file must be true or false"),
@@ -111,6 +112,24 @@ fn a_wrong_file_is_refused_with_its_line_by_every_command() {
     assert!(code == 2 && said.contains("is no file"), "{said}");
     // Help is there for whoever has a wrong file.
     assert_eq!(run(place.path(), &["--help"], &[]).0, 0);
+}
+
+#[test]
+fn what_check_says_of_a_path_is_said_with_the_line_that_names_it() {
+    let place = TempDir::new().unwrap();
+    let file = "audit = \"users.jsonl\"\non_upload = [\"hook\"]\nroots = [\"nowhere\"]\n";
+    fs::write(place.path().join("sealiftd.toml"), file).unwrap();
+    let (code, said) = run(place.path(), &["check", "--listen", "127.0.0.1:0"], &[]);
+    for wrong in [
+        "sealiftd.toml:1: users.jsonl ",
+        "sealiftd.toml:2: on_upload: hook: is not an absolute path",
+        "sealiftd.toml:3: --roots nowhere: no such file",
+    ] {
+        assert!(code == 1 && said.contains(wrong), "{wrong} {code}: {said}");
+    }
+    // One that is typed is in no file.
+    let (_, said) = run(place.path(), &["check", "--listen", "127.0.0.1:0", "--on-upload", "typed"], &[]);
+    assert!(said.contains("error: on_upload: typed: "), "{said}");
 }
 
 #[test]

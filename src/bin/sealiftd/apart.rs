@@ -134,15 +134,24 @@ impl Apart {
     /// # Errors
     /// The first root that does not.
     pub fn refuse_roots(&self, roots: &[PathBuf]) -> Result<(), Failure> {
-        for root in roots {
-            let there = root.canonicalize().map_err(|err| Error::file(root.display(), err))?;
-            if let Some(what) = self.met(&there, true) {
-                let text = format!("--roots {}: it and {what} are one in the other", root.display());
-                return Err(Failure::from(Error::new(Kind::BadConfig, text))
-                    .hint("Name a folder that has nothing of the server in it, such as /srv/shared."));
+        roots.iter().try_for_each(|root| self.refuse_root(root))
+    }
+
+    /// [`Apart::refuse_roots`] of this one.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn refuse_root(&self, root: &Path) -> Result<(), Failure> {
+        let shown = format!("--roots {}", root.display());
+        let there = root.canonicalize().map_err(|err| Error::file(&shown, err))?;
+        match self.met(&there, true) {
+            None => Ok(()),
+            Some(what) => {
+                let text = format!("{shown}: it and {what} are one in the other");
+                Err(Failure::from(Error::new(Kind::BadConfig, text))
+                    .hint("Name a folder that has nothing of the server in it, such as /srv/shared."))
             }
         }
-        Ok(())
     }
 
     /// A shared folder elsewhere that meets what is the server's own, or the data folder.

@@ -104,6 +104,13 @@ impl Settings {
         Some((&said.values, format!("{}:{}", shown_path(&self.path), said.line)))
     }
 
+    /// Where the file says this value of a setting, to be put before what is wrong with it; nothing if it does not.
+    pub fn place(settings: Option<&Settings>, key: &str, value: &Path) -> String {
+        let said = settings.and_then(|settings| settings.said(key));
+        let said = said.filter(|(values, _)| values.iter().any(|said| Path::new(said) == value));
+        said.map_or_else(String::new, |(_, place)| format!("{place}: "))
+    }
+
     /// The command line with what the file says as the defaults.
     pub fn command(&self) -> clap::Command {
         let serving = SERVING.into_iter().fold(self.over(Cli::command()), |command, name| {

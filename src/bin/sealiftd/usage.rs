@@ -139,7 +139,14 @@ pub fn told(err: &clap::Error) -> String {
         },
         _ => told.to_owned(),
     };
-    told.split("\n\n").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    let told = told.split("\n\n").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    // What reads times says what it could not read, and not how one is written.
+    let is_time =
+        matches!(err.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if arg.ends_with("<TIME>"));
+    match is_time && err.kind() == ErrorKind::ValueValidation {
+        true => format!("{told}; write a time, such as 30s or 5m"),
+        false => told,
+    }
 }
 
 /// A command by the name that help lists it under.

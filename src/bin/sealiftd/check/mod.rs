@@ -12,6 +12,7 @@ mod store;
 mod users;
 mod ways;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use sealift::Exit;
@@ -22,13 +23,14 @@ use crate::apart::Apart;
 use crate::args::{CheckArgs, Places};
 use crate::failure::Failure;
 use crate::output::{say, tell};
+use crate::settings::Settings;
 use crate::{begun_anew, ground, hooks, logging, process};
 
 /// Says what it finds, and ends with 0 (a server would start, and be safe) or 1.
 ///
 /// # Errors
 /// None of what it finds: those are findings. An account that there is not, or that only root could become.
-pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
+pub fn run(places: &Places, args: &CheckArgs, settings: Option<&Settings>) -> Result<ExitCode, Failure> {
     let mut findings = Findings::default();
     // Ports below 1024 are root's, who gives itself up behind that.
     ways::addresses(places, &args.serve, &mut findings);
@@ -55,14 +57,25 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
     for failure in log.err().into_iter().chain(args.serve.nodes.name().err()) {
         findings.add(Severity::Error, failure.text(), failure.next_step());
     }
-    let audit = args.serve.audit_file().map_or(Ok(()), |audit| ground::prove_apart(audit, places));
-    for failure in audit.err().into_iter().chain(apart.refuse_roots(&args.serve.roots).err()) {
-        findings.add(Severity::Error, failure.text(), failure.next_step());
+    let mut refused = |key: &str, value: &Path, failure: &Failure| {
+        let place = Settings::place(settings, key, value);
+        findings.add(Severity::Error, format!("{place}{}", failure.text()), failure.next_step());
+    };
+    if let Some(audit) = args.serve.audit_file()
+        && let Err(failure) = ground::prove_apart(audit, places)
+    {
+        refused("audit", audit, &failure);
+    }
+    for root in &args.serve.roots {
+        if let Err(failure) = apart.refuse_root(root) {
+            refused("roots", root, &failure);
+        }
     }
     let changed = hooks::changed_by_server(places, &args.serve);
     for program in &args.serve.hooks.on_upload {
         if let Some(why) = hooks::obstacle(program, &changed) {
-            findings.add(Severity::Error, format!("on_upload: {}: {why}", program.display()), hooks::NEXT);
+            let place = Settings::place(settings, "on_upload", program);
+            findings.add(Severity::Error, format!("{place}on_upload: {}: {why}", program.display()), hooks::NEXT);
         }
     }
     let has_data = args.serve.store.store.is_none();
