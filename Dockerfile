@@ -1,7 +1,7 @@
 # sealiftd in a container, as an account that is not root:
 #
 #   docker build -t sealift .
-#   docker run -d --name sealift -p 4456:4456 -v sealift:/var/lib/sealift sealift
+#   docker run -d --name sealift --read-only -p 4456:4456 -v sealift:/var/lib/sealift sealift
 #   docker logs sealift                              # the pin of its key, and what to try next
 #   docker exec -it sealift sealiftd user add alice
 FROM rust:1.95-slim-bookworm AS build
