@@ -63,12 +63,13 @@ impl Principal {
         matches!(self.credential, Credential::Password(_) | Credential::Key(_))
     }
 
-    /// Whether the other is the same user with the same folder and quota, and has logged in with the same password or key;
-    /// what each may do there may differ. Whoever came by a link into a shared folder has that as their own.
+    /// Whether the other is the same user with the same folder, and has logged in with the same password or key; what each may do
+    /// there may differ, and how it is kept. Whoever came by a link has what it leads to as their own, kept as it was then.
     pub fn is_same_user(&self, other: &Principal) -> bool {
-        (&self.name, self.home(), self.home_terms()) == (&other.name, other.home(), other.home_terms())
+        let is_same_link = || self.home_terms() == other.home_terms() && self.grants.has_same_folders(&other.grants);
+        (&self.name, self.home()) == (&other.name, other.home())
             && self.has_same_credential(other)
-            && (self.link().is_none() || self.grants.has_same_folders(&other.grants))
+            && (self.link().is_none() || is_same_link())
     }
 
     /// Whether the other has logged in with the same password or key, or both with none.

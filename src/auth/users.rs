@@ -219,7 +219,7 @@ impl Users {
     }
 
     /// Who somebody who has logged in is now: the same with the rights of today. None if the user is gone, disabled or
-    /// expired, may not be logged in from there any more, or has another password, folder or quota than at the login; if the
+    /// expired, may not be logged in from there any more, or has another password or folder than at the login; if the
     /// key that logged in is gone, has expired, or is not to be used from there any more; or, of anonymous, if that is off or
     /// has another folder.
     pub fn renew(&self, principal: &Principal) -> Option<Principal> {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, NewMode, Prepared, Promises, RelPath, Seen, SeenAt,
-    Source, SourceMode, Stored, TrashId, TrashList, Umask, Upload, UploadSpec,
+    Committed, Done, Entry, EntryKind, FileMode, Hash, HomeTerms, Mtime, NewMode, Prepared, Promises, RelPath, Seen,
+    SeenAt, Source, SourceMode, Stored, TrashId, TrashList, Umask, Upload, UploadSpec,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -105,6 +105,12 @@ pub trait Store: Send + Sync {
 
     /// Opens a regular file, or a link that leads to one inside.
     fn open(&self, path: &RelPath) -> Result<Box<dyn Source>>;
+
+    /// Keeps it by these terms from now on, what is under way included. Says whether it can; where it cannot it has to be opened anew.
+    fn keep_by(&self, terms: HomeTerms) -> bool {
+        let _as_it_was_opened = terms;
+        false
+    }
 
     /// Whether [`Store::begin`] may take long: what is there must be counted first.
     fn begins_by_counting(&self) -> bool {

@@ -26,8 +26,8 @@ use self::source::ShownSource;
 use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Entry, EntryKind, FileMode, Hash, Keep, KeptUsage, Listing, Looked, Mark, Meta, Mtime, NewMode, Partial,
-    Prepared, PreparedSet, Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode,
+    Done, Entry, EntryKind, FileMode, Hash, HomeTerms, Keep, KeptUsage, Listing, Looked, Mark, Meta, Mtime, NewMode,
+    Partial, Prepared, PreparedSet, Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode,
     StandInNote, Store, Stored, TrashId, TrashList, Umask, Unread, Upload, UploadSpec, Usage, UsageNow, one_each,
 };
 
@@ -217,6 +217,10 @@ impl Store for JoinedStore {
             None => source,
             Some(path) => Box::new(ShownSource { source, path }),
         })
+    }
+
+    fn keep_by(&self, terms: HomeTerms) -> bool {
+        self.home.keep_by(terms)
     }
 
     fn begins_by_counting(&self) -> bool {

@@ -217,8 +217,12 @@ impl Desk {
             false => before != after,
         };
         let other_folders = !before.has_same_folders(after);
+        let other_terms = self.principal.home_terms() != now.home_terms();
         self.principal = now;
-        if other_folders {
+        if other_terms && !self.session_store.keep_by(&self.principal) {
+            return Err(Kind::Revoked);
+        }
+        if other_folders || other_terms {
             turns::block_in_place(|| self.session_store.share(self.principal.grants()));
             self.store = self.session_store.store();
         }

@@ -50,12 +50,23 @@ impl SessionStore {
         }
     }
 
+    /// The home is kept as this principal has it now, what is under way included; so is what they put into folders that are shared from
+    /// now on. Says whether it can be.
+    pub fn keep_by(&mut self, principal: &Principal) -> bool {
+        if !self.home.keep_by(principal.home_terms()) {
+            return false;
+        }
+        self.owner = principal.owner();
+        true
+    }
+
     /// Other folders are shared with the user from now on. What was begun in the ones before can still be committed.
     pub fn share(&mut self, grants: &Grants) {
         let Some((vault, leases)) = &self.place else { return };
         let mounts = open_all((&**vault, leases), grants, self.owner.as_ref());
         self.joined = match &self.joined {
             Some(joined) => Some(Arc::new(joined.sharing(mounts))),
+            None if mounts.is_empty() => None,
             None => Some(Arc::new(JoinedStore::new(self.home.clone(), mounts))),
         };
     }

@@ -38,7 +38,7 @@ use crate::files::{Hash, RelPath, Usage, UsageNow};
 use crate::limits;
 pub use crate::store::bounds::Limits;
 pub(super) use crate::store::bounds::Sum;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, RwLock};
 
 /// What one folder of a tree holds.
 pub(super) struct Account {
@@ -162,7 +162,7 @@ impl Counts {
 pub(super) struct Bound {
     jail: Arc<Jail>,
     pub(super) account: Arc<Account>,
-    limits: Limits,
+    limits: RwLock<Arc<Limits>>,
     /// The shared folder that what is bounded is put into; none: it is put into the home.
     share: Option<Arc<Share>>,
     /// What the file system of the folder can do, once it was asked.
@@ -173,6 +173,7 @@ impl Bound {
     pub(super) fn new(jail: &Arc<Jail>, limits: Limits) -> Self {
         let account = jail.tree().account(&jail.place().folder);
         account.lock().limits = limits.clone();
+        let limits = RwLock::new(Arc::new(limits));
         Bound { jail: Arc::clone(jail), account, limits, share: None, can: OnceLock::new() }
     }
 
@@ -189,7 +190,7 @@ impl Bound {
 
     /// How many bytes there are, of how many; none if they are not bounded.
     pub(super) fn usage(self: &Arc<Self>) -> Result<Option<Usage>> {
-        let Some((limit, _)) = self.limits.bytes else { return Ok(None) };
+        let Some(limit) = self.most_bytes() else { return Ok(None) };
         self.know().map_err(|err| Error::file(RelPath::root(), err))?;
         let mut tries = 0;
         loop {
@@ -204,7 +205,7 @@ impl Bound {
 
     /// What there is, if it was counted.
     pub(super) fn usage_now(&self) -> UsageNow {
-        let Some((limit, _)) = self.limits.bytes else { return UsageNow::Known(None) };
+        let Some(limit) = self.most_bytes() else { return UsageNow::Known(None) };
         if !self.is_measured() {
             return UsageNow::Uncounted;
         }
@@ -226,8 +227,9 @@ impl Bound {
         let counts = self.account.lock();
         let there = self.account.there(&counts).unwrap_or_default().plus(counts.promised);
         let is_near = |most: u64, there: u64| there > most - most / limits::TRASH_ROOM_PART;
-        let bytes = self.limits.bytes.as_ref().is_some_and(|(most, _)| is_near(*most, there.bytes));
-        bytes || self.limits.files.as_ref().is_some_and(|(most, _)| is_near(*most, there.files))
+        let limits = self.limits();
+        let bytes = limits.bytes.as_ref().is_some_and(|(most, _)| is_near(*most, there.bytes));
+        bytes || limits.files.as_ref().is_some_and(|(most, _)| is_near(*most, there.files))
     }
 
     /// Whether so much of what would be counted here is kept of interrupted uploads and in the trash, and may go for what comes.

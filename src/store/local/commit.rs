@@ -11,7 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::account::Sum;
+use super::account::{Bound, Promise, Sum};
 use super::compare::Comparison;
 use super::jail::Jail;
 use super::mode::GivenMode;
@@ -32,9 +32,17 @@ use crate::files::{
 use crate::limits;
 
 /// [`crate::files::Store::commit`].
-pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Prepared>) -> Vec<Result<Done>> {
+pub(super) fn commit(
+    (jail, bound): (&Jail, Option<&Arc<Bound>>),
+    stage: &Stage,
+    durable: bool,
+    changes: Vec<Prepared>,
+) -> Vec<Result<Done>> {
     let ready = |prepared| match stage.prepared().take(prepared)? {
-        Change::File(upload) => Ok(Change::File(finish(upload)?)),
+        Change::File(mut upload) => {
+            promise(&mut upload, bound, stage)?;
+            Ok(Change::File(finish(upload)?))
+        }
         change @ (Change::Folder(_) | Change::Restored(_) | Change::Mode(_)) => Ok(change),
     };
     let mut changes: Vec<Result<Change>> = changes.into_iter().map(ready).collect();
@@ -79,6 +87,14 @@ struct Over {
     stored: Stored,
     /// The trash, if what was replaced is in it.
     trash: Option<Arc<Dir>>,
+}
+
+/// Promises room to an upload that began before there was a bound.
+fn promise(upload: &mut LocalUpload, bound: Option<&Arc<Bound>>, stage: &Stage) -> Result<()> {
+    if let Some(bound) = bound.filter(|_| upload.promise.is_none()) {
+        upload.promise = Some(Promise::of(bound, stage, &upload.path, Sum::file(upload.len()))?);
+    }
+    Ok(())
 }
 
 /// The last changes to the staged file itself.

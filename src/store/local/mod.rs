@@ -40,6 +40,7 @@ mod sync;
 mod taking;
 mod taking_note;
 mod temp;
+mod terms;
 mod trash;
 mod trash_room;
 mod tree;
@@ -62,14 +63,17 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Stat, statat};
 
 use crate::error::{Error, Kind, Result};
+#[cfg(feature = "server")]
+use crate::files::HomeTerms;
 use crate::files::{
     Done, Durability, FileMode, Hash, Keep, KeptUsage, Listing, Looked, Meta, Mtime, NewMode, Partial, Prepared,
     Promises, Properties, RelPath, Removal, Removed, Seen, SeenAt, Source, SourceMode, StandInNote, Store, Stored,
     Swept, TrashId, TrashList, Umask, Upload, UploadSpec, Usage, UsageNow,
 };
 use crate::limits;
+use crate::sync::RwLock;
 pub use account::Limits;
-use account::{Bound, Promise, Sum};
+use account::{Bound, Sum};
 pub use across_nodes::TreeLock;
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
@@ -102,7 +106,8 @@ pub struct LocalStore {
     jail: Arc<Jail>,
     stage: Stage,
     options: LocalOptions,
-    bound: Option<Arc<Bound>>,
+    /// Changes while the store is used ([`Store::keep_by`]).
+    bound: RwLock<Option<Arc<Bound>>>,
 }
 
 impl LocalStore {
@@ -163,41 +168,12 @@ impl LocalStore {
         let jail = Arc::new(Jail::new(root));
         let durable = options.durability == Durability::Full;
         let stage = Stage::new(Arc::clone(&jail), options.staging, durable, file_systems);
-        LocalStore { jail, stage, options, bound: None }
-    }
-
-    /// This store, refusing with [`crate::Kind::Quota`] and their texts what would make the files in it more than these limits. Counted is
-    /// what any store of the same tree puts there and removes, to the byte, and what is kept of interrupted uploads. Those leave nothing in
-    /// another store over a folder in it, nor in a tree that other servers change too: there they would not be counted.
-    pub fn limited(mut self, limits: Limits) -> LocalStore {
-        self.bound = Some(Arc::new(Bound::new(&self.jail, limits)));
-        self
-    }
-
-    /// [`LocalStore::limited`] to so many bytes.
-    pub fn bounded(self, limit: u64, refusal: String) -> LocalStore {
-        self.limited(Limits { bytes: Some((limit, refusal)), files: None })
-    }
-
-    /// This store for one of those who share this folder: what is put into it counts in these limits of the home that this root is of,
-    /// together with what is there and in other shared folders.
-    pub fn shared(mut self, share: &Arc<Share>, home: Arc<Root>, limits: Option<Limits>) -> LocalStore {
-        self.stage.owner = Some(Hash::of(&home.place().folder));
-        let bound = |limits| Arc::new(Bound::new(&Arc::new(Jail::new(home)), limits).into_share(share));
-        self.bound = limits.map(bound);
-        self
+        LocalStore { jail, stage, options, bound: RwLock::default() }
     }
 
     /// This store for this one of several senders, of whom each finds only what is left of the own interrupted uploads.
     pub fn sent_by(mut self, sender: &str) -> LocalStore {
         self.stage.sender = Some(Hash::of(sender.as_bytes()));
-        self
-    }
-
-    /// This store, in which what is deleted or replaced is kept, where [`LocalStore::sweep_trash`] and [`Store::trash`] find it. That is
-    /// for a store that stages in its root.
-    pub fn keeping(mut self, keeps: bool) -> LocalStore {
-        self.stage.keeps = keeps && self.options.staging == Staging::Hidden;
         self
     }
 
@@ -207,16 +183,6 @@ impl LocalStore {
     /// Those of the file system.
     pub fn sweep_trash(&self, max_age: Duration) -> Result<usize> {
         trash::sweep(&self.jail, max_age)
-    }
-
-    /// Room for so many bytes of an upload, where there is a bound.
-    fn promise(&self, path: &RelPath, bytes: u64) -> Result<Option<Promise>> {
-        self.bound.as_ref().map(|bound| Promise::of(bound, &self.stage, path, Sum::file(bytes))).transpose()
-    }
-
-    /// Has what there is counted, where there is a bound: what is over it goes by that, and not after somebody was told of it.
-    fn count_first(&self, path: &RelPath) -> Result<Option<Promise>> {
-        self.bound.as_ref().map(|bound| Promise::of(bound, &self.stage, path, Sum::NONE)).transpose()
     }
 
     /// A store over the directory at this path of the machine.
@@ -268,9 +234,15 @@ impl Store for LocalStore {
         promises
     }
 
+    #[cfg(feature = "server")]
+    fn keep_by(&self, terms: HomeTerms) -> bool {
+        self.go_by(terms);
+        true
+    }
+
     fn begins_by_counting(&self) -> bool {
         let may_wait = |bound: &Bound| !bound.is_measured() || bound.has_news() || bound.is_nearly_full();
-        self.bound.as_deref().is_some_and(may_wait)
+        self.bound().as_deref().is_some_and(may_wait)
     }
 
     fn stat(&self, path: &RelPath) -> Result<Meta> {
@@ -315,7 +287,7 @@ impl Store for LocalStore {
     }
 
     fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
-        commit::commit(&self.jail, &self.stage, self.durable(), changes)
+        commit::commit((&self.jail, self.bound().as_ref()), &self.stage, self.durable(), changes)
     }
 
     fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>> {
@@ -339,7 +311,7 @@ impl Store for LocalStore {
     }
 
     fn begin_removal(&self, path: &RelPath, recursive: bool, keep: Keep<'_>, seen: Option<&Seen>) -> Result<Removal> {
-        remove::count_what_goes((&self.jail, &self.stage), self.bound.as_ref(), path, (recursive, keep));
+        remove::count_what_goes((&self.jail, &self.stage), self.bound().as_ref(), path, (recursive, keep));
         remove::begin((&self.jail, &self.stage), path, recursive, keep, seen)
     }
 
@@ -378,18 +350,18 @@ impl Store for LocalStore {
     }
 
     fn usage(&self) -> Result<Option<Usage>> {
-        let Some(bound) = &self.bound else { return Ok(None) };
+        let Some(bound) = self.bound() else { return Ok(None) };
         // Where nothing can be written nothing was left over either.
         let _asked = bound.ask(&self.stage);
         bound.usage()
     }
 
     fn kept_usage_at(&self, _: &RelPath) -> Result<Option<KeptUsage>> {
-        Ok(self.bound.as_ref().and_then(|bound| bound.kept()))
+        Ok(self.bound().and_then(|bound| bound.kept()))
     }
 
     fn usage_now_at(&self, _: &RelPath) -> Result<UsageNow> {
-        Ok(self.bound.as_ref().map_or(UsageNow::Known(None), |bound| bound.usage_now()))
+        Ok(self.bound().map_or(UsageNow::Known(None), |bound| bound.usage_now()))
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
@@ -415,7 +387,7 @@ impl Store for LocalStore {
             across::End { stage: &other.stage, path: from, of_other: true },
             across::End { stage: &self.stage, path: to, of_other: false },
         );
-        across::rename((&ends.0, &ends.1), seen, self.bound.as_ref(), self.durable(), replace)
+        across::rename((&ends.0, &ends.1), seen, self.bound().as_ref(), self.durable(), replace)
     }
 
     fn as_any(&self) -> Option<&dyn Any> {

@@ -76,7 +76,7 @@ pub(super) fn count_what_goes(
     path: &RelPath,
     (recursive, kept): (bool, Keep<'_>),
 ) {
-    let is_kept = stage.keeps && matches!(kept, Keep::As(_));
+    let is_kept = stage.keeps() && matches!(kept, Keep::As(_));
     let Some(bound) = bound.filter(|bound| recursive && !is_kept && !bound.is_measured()) else { return };
     let is_folder = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     let look = |(dir, name): (Arc<Dir>, &[u8])| statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(is_folder);

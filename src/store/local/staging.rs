@@ -10,7 +10,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use cap_std::fs::Dir;
@@ -52,7 +52,7 @@ pub(super) struct Stage {
     pub(super) staging: Staging,
     durable: bool,
     /// What is deleted or replaced is kept.
-    pub(super) keeps: bool,
+    keeps: AtomicBool,
     /// What is put here says that it is this one's.
     pub(super) owner: Option<Hash>,
     /// Whose interrupted uploads are kept and found here. None: those of everybody who has this folder as a home.
@@ -124,7 +124,7 @@ impl Stage {
             jail,
             staging,
             durable,
-            keeps: false,
+            keeps: AtomicBool::new(false),
             owner: None,
             sender: None,
             trash: Mutex::default(),
@@ -145,6 +145,16 @@ impl Stage {
         &self.jail
     }
 
+    /// Whether what is deleted or replaced is kept.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps.load(Ordering::Relaxed)
+    }
+
+    /// It is from now on, where that can be, or is not.
+    pub(super) fn set_keeps(&self, keeps: bool) {
+        self.keeps.store(keeps && self.staging == Staging::Hidden, Ordering::Relaxed);
+    }
+
     pub(super) fn prepared(&self) -> &PreparedSet<Change> {
         &self.prepared
     }
@@ -152,7 +162,7 @@ impl Stage {
     /// Where what is deleted or replaced is kept, if it is. Each new file asks for it: once it is open that takes no call of the system
     /// (counted over 2,000 small files, with a trash and without).
     pub(super) fn trash(&self) -> io::Result<Option<Arc<Trash>>> {
-        if !self.keeps {
+        if !self.keeps() {
             return Ok(None);
         }
         let root = self.jail.root()?;
@@ -326,7 +336,7 @@ impl Stage {
     /// What has this name was superseded: until it is removed this note is kept. If the process dies before that, a sweep does it.
     pub(super) fn has_superseded(&self, path: &RelPath, note: Note) {
         // That of a tree which has lost some of what was in it would not tell it from another one.
-        let note = if self.keeps { note } else { Note::write(self, path).unwrap_or(note) };
+        let note = if self.keeps() { note } else { Note::write(self, path).unwrap_or(note) };
         self.superseded.lock().push((path.clone(), note));
     }
 

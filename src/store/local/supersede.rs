@@ -68,7 +68,7 @@ pub(super) fn supersede(
             let (beside, old) = (way.free_path().map_err(failed)?, way.free_path().map_err(failed)?);
             let (new, there) = (Identity::of(&what), Identity::of(there));
             let (from, to) = (from.clone(), to.clone());
-            let noted = Superseding { from, to, beside, old, new, there, is_kept: stage.keeps };
+            let noted = Superseding { from, to, beside, old, new, there, is_kept: stage.keeps() };
             let note = noted.note(stage)?;
             Some(way.put_over((&from_dir, from_name), noted, note).map_err(failed)?)
         }

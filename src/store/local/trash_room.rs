@@ -164,7 +164,7 @@ impl<'a> Room<'a> {
     /// Whether what failed so is worth another try: the disk is full, and the oldest thing of the trash has gone for it. For nobody who
     /// holds a lock.
     pub(super) fn comes_after(&mut self, error: &Error) -> bool {
-        if error.kind() != Kind::NoSpace || !self.stage.keeps {
+        if error.kind() != Kind::NoSpace || !self.stage.keeps() {
             return false;
         }
         let jail = self.stage.jail();

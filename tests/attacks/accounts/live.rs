@@ -64,17 +64,13 @@ fn session_of_removed() {
     assert_nothing_staged(&world.home("alice"), "after the end");
 }
 
-/// What a login proved is no longer true: another password, another folder, another quota, anonymous turned off.
+/// What a login proved is no longer true: another password, another folder, anonymous turned off.
 #[test]
 fn sessions_of_the_changed_end() {
     let world = World::of(&["alice"]);
     let daemon = world.start();
     let same = as_section("alice", "\"full\"");
-    let changes = [
-        same.replace("home = \"alice\"", "home = \"elsewhere\""),
-        same.replace("home = \"alice\"", "home = \"alice\"\nquota = \"1 GiB\""),
-        same.replace("m=7168", "m=7169"),
-    ];
+    let changes = [same.replace("home = \"alice\"", "home = \"elsewhere\""), same.replace("m=7168", "m=7169")];
     for changed in &changes {
         assert_ne!(*changed, same);
         world.set_users(&same);
@@ -92,6 +88,55 @@ fn sessions_of_the_changed_end() {
     let mut alice = enter(&daemon, "alice");
     world.set_users(&format!("# A comment.\n{same}"));
     assert_eq!(word(alice.ask("PING")), "pong");
+}
+
+/// How a home is kept changes for open sessions, and for what they are in the middle of: to the byte, and nobody's session ends.
+#[test]
+fn quotas_and_a_trash_count_for_open_sessions() {
+    const PART: usize = 400_000;
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    // Who asks after a pause has the file looked at; what is under way goes by it from then on.
+    let kept = |alice: &mut RawClient, how: &str| {
+        world.set_users(&format!("{}{how}", as_section("alice", "\"full\"")));
+        assert_eq!(word(alice.ask("PING")), "pong");
+    };
+    let home = world.home("alice");
+    let begun = |daemon| half_an_upload(enter(daemon, "alice"), "half", &[b'h'; PART], &home);
+    let end = |mut sends: RawClient| {
+        finish(&mut sends, &[b'h'; PART], &[b'h'; 2 * PART]);
+        let said = word(sends.reply());
+        assert_eq!(word(sends.ask("PING")), "pong", "the session goes on");
+        said
+    };
+    let (mut alice, free) = (enter(&daemon, "alice"), begun(&daemon));
+    // It began when there was no bound, and is whole when there is one.
+    kept(&mut alice, "quota = \"500 KiB\"\n");
+    assert_eq!(alice.ask("STATUS").2["quota"], (500 << 10).to_string());
+    assert_eq!(word(alice.upload("first", &[b'f'; 2 * PART])), "quota");
+    assert_eq!(end(free), "quota");
+    assert!(!home.join("half").exists());
+    assert_eq!(word(alice.upload("first", &[b'f'; PART / 8])), "done");
+    // The bound that it began with would refuse it.
+    let raised = begun(&daemon);
+    kept(&mut alice, "quota = \"10 MiB\"\n");
+    assert_eq!(end(raised), "done");
+    let lowered = half_an_upload(enter(&daemon, "alice"), "lowered", &[b'h'; PART], &home);
+    kept(&mut alice, "quota = \"1 MiB\"\n");
+    assert_eq!(end(lowered), "quota");
+    assert!(!home.join("lowered").exists());
+    assert_eq!(word(alice.upload("second", &[b's'; PART])), "quota", "50,000 bytes and 800,000 are there");
+    kept(&mut alice, "quota_files = 2\n");
+    assert_eq!(word(alice.upload("second", b"s")), "quota");
+    assert_nothing_staged(&home, "after what was refused");
+    kept(&mut alice, "quota_files = 3\n");
+    let lifted = half_an_upload(enter(&daemon, "alice"), "first", &[b'h'; PART], &home);
+    kept(&mut alice, "trash = \"30d\"\n");
+    assert_eq!(end(lifted), "done", "what was there is in the trash");
+    assert_eq!(word(alice.upload("second", &[b's'; PART])), "done");
+    assert_eq!(word(alice.ask("DELETE second")), "done");
+    let (digits, _, kept_there) = alice.ask("TRASH");
+    assert_eq!((digits, kept_there["path"].as_str()), (114, "second"));
 }
 
 #[test]

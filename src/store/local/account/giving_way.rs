@@ -1,9 +1,10 @@
 //! What is kept of interrupted uploads gives way: in the home, and in the shared folders where it counts for the home.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::super::partial_room;
-use super::{Account, Bound, Sum};
+use super::{Account, Bound, Limits, Sum};
 
 impl Account {
     /// How often those shared folders were looked through of which something counts here.
@@ -13,6 +14,23 @@ impl Account {
 }
 
 impl Bound {
+    /// The limits of now.
+    pub(super) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.read())
+    }
+
+    /// How many bytes there may be, if they are bounded.
+    pub(super) fn most_bytes(&self) -> Option<u64> {
+        self.limits.read().bytes.as_ref().map(|(most, _)| *most)
+    }
+
+    /// These limits hold from now on, for what is promised already, too.
+    #[cfg(feature = "server")]
+    pub(in crate::store::local) fn set_limits(&self, limits: Limits) {
+        self.account.lock().limits = limits.clone();
+        *self.limits.write() = Arc::new(limits);
+    }
+
     /// Whether a shared folder was looked through since what is over the bound was taken away: there may be more in it than whoever looked
     /// was asked for.
     pub(in crate::store::local) fn has_news(&self) -> bool {
@@ -26,7 +44,7 @@ impl Bound {
         let counts = self.account.lock();
         let there = self.account.there(&counts).unwrap_or_default();
         drop(counts);
-        if let Some((beyond, _)) = self.limits.refuse(there) {
+        if let Some((beyond, _)) = self.limits().refuse(there) {
             self.partials_give(beyond);
         }
         self.account.settled.store(looks, Ordering::Release);

@@ -51,14 +51,15 @@ impl Promise {
                 bound.try_to_measure(path, &mut tries)?;
                 continue;
             };
-            let Some((beyond, refusal)) = bound.limits.refuse(files.plus(counts.promised).plus(more)) else {
+            let limits_now = bound.limits();
+            let Some((beyond, refusal)) = limits_now.refuse(files.plus(counts.promised).plus(more)) else {
                 counts.promised = counts.promised.plus(more);
                 self.sum = self.sum.plus(more);
                 return Ok(());
             };
             drop(counts);
             // Some more where that is there, so that what comes in pieces does not have the trash looked through for each.
-            let most = bound.limits.bytes.as_ref().map_or(0, |(most, _)| *most);
+            let most = bound.most_bytes().unwrap_or(0);
             let some = Sum { bytes: if beyond.bytes > 0 { most / limits::TRASH_ROOM_PART } else { 0 }, files: 0 };
             let goes_on = || turn.iter().for_each(Removing::goes_on);
             let holds = |sum: Sum| bound.may_give(beyond.plus(sum), &goes_on);
@@ -161,7 +162,8 @@ impl Promise {
                 self.bound.try_to_measure(path, &mut tries)?;
                 continue;
             };
-            let refused = self.bound.limits.refuse(files.plus(counts.claimed).plus(self.sum));
+            let limits_now = self.bound.limits();
+            let refused = limits_now.refuse(files.plus(counts.claimed).plus(self.sum));
             if refused.is_none() {
                 counts.claimed = counts.claimed.plus(self.sum);
                 self.is_claimed = true;
