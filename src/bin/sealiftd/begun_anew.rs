@@ -16,10 +16,10 @@ use crate::output::shell_word;
 /// # Errors
 /// [`Kind::NotFound`], with what to do.
 pub fn refuse(places: &Places, has_data: bool) -> Result<(), Failure> {
-    let state = places.state();
-    if !StateFolder::folders_in(&state).iter().any(|folder| folder.is_dir()) {
+    if !has_run(places) {
         return Ok(());
     }
+    let state = places.state();
     let is_missing =
         |path: &Path| matches!(path.symlink_metadata(), Err(err) if err.kind() == std::io::ErrorKind::NotFound);
     let refused = |path: &Path, hint: String| {
@@ -43,6 +43,10 @@ pub fn refuse(places: &Places, has_data: bool) -> Result<(), Failure> {
 /// Whether the data folder has nothing in it, not even what each server keeps there, though a server has run here: its disk may not be
 /// mounted.
 pub fn is_data_empty(places: &Places) -> bool {
-    let has_run = StateFolder::folders_in(&places.state()).iter().any(|folder| folder.is_dir());
-    has_run && places.data.read_dir().is_ok_and(|mut entries| entries.next().is_none())
+    has_run(places) && places.data.read_dir().is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Whether a server has run here, by what it keeps of its users.
+pub fn has_run(places: &Places) -> bool {
+    StateFolder::folders_in(&places.state()).iter().any(|folder| folder.is_dir())
 }

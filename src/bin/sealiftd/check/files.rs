@@ -14,9 +14,9 @@ use sealift::{Kind, limits};
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
-use crate::cert;
 use crate::obstacle::{Obstacle, Want, obstacle};
 use crate::output::shell_word;
+use crate::{begun_anew, cert};
 
 /// Looks at all places.
 pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) {
@@ -35,7 +35,9 @@ pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) 
             findings.add(severity, format!("{}: {obstacle}", path.display()), obstacle.next_step());
         }
     }
-    data(&places.data, findings);
+    if !begun_anew::has_run(places) || places.data.exists() {
+        data(&places.data, findings);
+    }
     self::state(&state, findings);
     kinds(places, findings);
     for kept in [places.data.join(limits::RESERVED_NAME), state.clone()] {

@@ -88,6 +88,8 @@ pub fn run(places: &Places, args: &CheckArgs, settings: Option<&Settings>) -> Re
     }
     users::as_served(places, &mut findings);
     match places.users.symlink_metadata() {
+        // Said above.
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound && begun_anew::has_run(places) => {}
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => findings.add(
             Severity::Note,
             format!("{} is not there", places.users.display()),
@@ -105,7 +107,9 @@ pub fn run(places: &Places, args: &CheckArgs, settings: Option<&Settings>) -> Re
             }
             Err(_) => {
                 for error in UsersFile::new(&places.users).mistakes() {
-                    findings.add(Severity::Error, error.text(), "mend it at the place named");
+                    let has_place = error.text().chars().any(|letter| letter.is_ascii_digit());
+                    let next = if has_place { "mend it at the place named" } else { "put back the one of before" };
+                    findings.add(Severity::Error, error.text(), next);
                 }
             }
         },
