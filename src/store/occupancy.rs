@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, mkdirat, openat, statat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, openat, statat};
 use rustix::io::Errno;
 
 pub(super) use self::coherence::Mounts;
@@ -39,6 +39,7 @@ pub(super) use self::standing::Standing;
 pub(super) use self::trees::{is_tree_lock, tree_lock};
 use self::waiting::{wait_for, wait_for_locked};
 use super::file_system::is_of_this_machine;
+use super::local::staging::{make_reserved as reserved, while_it_goes};
 use crate::error::{Error, Kind, Result};
 use crate::files::NodePlace;
 use crate::limits;
@@ -98,11 +99,13 @@ impl Occupancy {
         let failed = |err: io::Error| Error::file(data.join(limits::RESERVED_NAME).display(), err);
         let mut file = match lock_file(root) {
             Ok(file) => file,
-            // Nothing is uploaded here either, unless a home is mounted from elsewhere or somebody makes room.
-            Err(Errno::ROFS | Errno::NOSPC | Errno::DQUOT) => return Self::take_unwritable(root, data),
-            // Where there is a hidden place, a server of another account may hold the lock in it.
-            Err(Errno::ACCESS | Errno::PERM) if is_unused(root) => return Self::take_unwritable(root, data),
-            Err(err) => return Err(failed(err.into())),
+            Err(err) => match Errno::from_io_error(&err) {
+                // Nothing is uploaded here either, unless a home is mounted from elsewhere or somebody makes room.
+                Some(Errno::ROFS | Errno::NOSPC | Errno::DQUOT) => return Self::take_unwritable(root, data),
+                // Where there is a hidden place, a server of another account may hold the lock in it.
+                Some(Errno::ACCESS | Errno::PERM) if is_unused(root) => return Self::take_unwritable(root, data),
+                _ => return Err(failed(err)),
+            },
         };
         wait_for(&mut file, data, FlockOperation::NonBlockingLockExclusive)?;
         let node = reserved(root).map_err(io::Error::from).and_then(|reserved| node::any_that_lives(&reserved));
@@ -132,7 +135,7 @@ impl Occupancy {
     /// be seen; those of the file system.
     pub fn share(root: &Dir, data: &Path, name: &NodeName) -> Result<Occupancy> {
         let failed = |err: io::Error| Error::file(data.join(limits::RESERVED_NAME).display(), err);
-        let mut file = lock_file(root).map_err(|err| failed(err.into()))?;
+        let mut file = lock_file(root).map_err(failed)?;
         wait_for_locked(&mut file, data, FlockOperation::NonBlockingLockShared)?;
         // Who had it alone has ended: the next one need not look for that again.
         file.set_len(0).map_err(failed)?;
@@ -246,11 +249,11 @@ impl SharedFolder {
     /// # Errors
     /// [`Kind::Busy`] if a server has it alone; those of the file system.
     pub fn enter(root: &Dir, path: &Path) -> Result<SharedFolder> {
-        let failed = |err: Errno| Error::file(path.join(limits::RESERVED_NAME).display(), err.into());
+        let failed = |err: io::Error| Error::file(path.join(limits::RESERVED_NAME).display(), err);
         let mut file = lock_file(root).map_err(failed)?;
         wait_for_locked(&mut file, path, FlockOperation::NonBlockingLockShared)?;
         // Who had it alone has ended: the next one need not look for that again.
-        file.set_len(0).map_err(|err| Error::file(path.join(limits::RESERVED_NAME).display(), err))?;
+        file.set_len(0).map_err(failed)?;
         Ok(SharedFolder(file))
     }
 }
@@ -321,19 +324,10 @@ fn is_unused(root: &Dir) -> bool {
     matches!(statat(root, limits::RESERVED_NAME, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
 }
 
-/// The hidden place of this directory, made if it is missing.
-fn reserved(root: &Dir) -> Result<Dir, Errno> {
-    match mkdirat(root, limits::RESERVED_NAME, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(err) => return Err(err),
-    }
-    let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(Dir::from_std_file(File::from(openat(root, limits::RESERVED_NAME, directory, Mode::empty())?)))
-}
-
-fn lock_file(root: &Dir) -> Result<File, Errno> {
+fn lock_file(root: &Dir) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    openat(reserved(root)?, LOCK, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+    // Who tries what the file system can do takes the hidden place away again if it made it.
+    while_it_goes(|| Ok(openat(reserved(root)?, LOCK, flags, Mode::RUSR | Mode::WUSR)?.into()))
 }
 
 #[cfg(test)]

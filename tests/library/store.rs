@@ -184,19 +184,22 @@ fn the_hash_a_reader_found_is_recorded_for_a_file_that_is_left_alone() {
 /// counted once, whoever of the two took it.
 #[test]
 fn a_tree_that_two_sessions_remove_at_once_counts_no_more() {
-    let home = Home::new();
-    let inner = home.dir.path().join("c");
-    fs::create_dir_all(inner.join("x/y")).unwrap();
-    fs::write(inner.join("x/y/f"), [1; 100]).unwrap();
-    let store = home.store.bounded(150, "over it".to_owned());
-    let fits = |size| store.begin(&p("new"), UploadSpec { size: Some(size), ..UploadSpec::default() }).map(drop);
-    assert_eq!(fits(51).unwrap_err().kind(), Kind::Quota);
-    // What the inner session does first: the tree loses its name, and counts until each of its files is gone.
-    let session = inner.join(".sealift/s-0123456789abcdef");
-    fs::create_dir_all(&session).unwrap();
-    fs::rename(inner.join("x"), session.join("7")).unwrap();
-    store.remove(&p("c"), true).unwrap();
-    fits(150).unwrap();
+    // Where it is then, and where the servers before this one have it.
+    for going in ["gone-0123456789abcdef", "s-0123456789abcdef/7"] {
+        let home = Home::new();
+        let inner = home.dir.path().join("c");
+        fs::create_dir_all(inner.join("x/y")).unwrap();
+        fs::write(inner.join("x/y/f"), [1; 100]).unwrap();
+        let store = home.store.bounded(150, "over it".to_owned());
+        let fits = |size| store.begin(&p("new"), UploadSpec { size: Some(size), ..UploadSpec::default() }).map(drop);
+        assert_eq!(fits(51).unwrap_err().kind(), Kind::Quota);
+        // What the inner session does first: the tree loses its name, and counts until each of its files is gone.
+        let going = inner.join(".sealift").join(going);
+        fs::create_dir_all(going.parent().unwrap()).unwrap();
+        fs::rename(inner.join("x"), going).unwrap();
+        store.remove(&p("c"), true).unwrap();
+        fits(150).unwrap();
+    }
 }
 
 #[test]

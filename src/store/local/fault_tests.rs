@@ -1,5 +1,7 @@
 //! File systems on which single calls fail: `strace` has them do so, for one name, in a copy of this process.
 
+mod removal;
+
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};

@@ -51,6 +51,11 @@ impl Jail {
         Jail { root, kept: Mutex::default() }
     }
 
+    /// Another one over the same root, with nothing open.
+    pub(super) fn anew(&self) -> Jail {
+        Jail::new(Arc::clone(&self.root))
+    }
+
     pub(super) fn place(&self) -> &PlaceInTree {
         self.root.place()
     }

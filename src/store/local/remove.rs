@@ -1,9 +1,12 @@
 //! Removing files and trees.
 //!
-//! A tree loses its name at once: it is moved to where uploads wait, and removed there, so that nobody sees, uses or
-//! renames half of it, in steps that whoever removes it takes; if nobody does any more, they are taken by a thread
-//! ([`super::unattended`]). Where that cannot be done, because it lies on another file system or
-//! there is no such place, it is removed where it is, at once, and whoever changes a name waits.
+//! A tree loses its name at once: it is moved to the reserved folder, and removed there, so that nobody sees, uses or
+//! renames half of it, in steps ([`tree_removal`]). Where the disk has no room for that folder, some of the tree goes first,
+//! where it is. Where it cannot be moved, because it lies on another file system, the home may not be written to or a disk fails, it is
+//! removed where it is, at once, and whoever changes a name waits.
+
+mod tree_removal;
+mod unattended;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -13,21 +16,21 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Stat, fstat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
+use self::tree_removal::TreeRemoval;
 use super::Staging;
-use super::account::{Bound, Leaving, Paused, Promise, Sum};
+use super::account::{Bound, Leaving, Promise, Sum};
 use super::capabilities::NewName;
+use super::going::{GoingFolder, is_going};
 use super::jail::{Jail, entries, open_directory, split};
 use super::measure::{Contents, is_dot, is_reserved};
-use super::names::rename_new;
 use super::owned::Going;
 use super::seen;
 use super::source::meta;
-use super::staging::{Area, Stage, random_name};
+use super::staging::{Stage, random_name, reserved, while_it_goes};
 use super::trash::{self, Trash, is_worth_keeping};
 use super::trash_room;
-use super::unattended;
 use crate::error::{Error, Kind, Message, Result};
-use crate::files::{Keep, RelPath, Removal, Removed, Removing, Seen, TrashId};
+use crate::files::{Keep, RelPath, Removal, Removed, Seen, TrashId};
 use crate::limits;
 
 /// [`crate::files::Store::remove`], of what was seen alone if that is said. A tree that fails half-way stays half there.
@@ -137,8 +140,26 @@ fn try_to_remove(
     // As long as nobody else has the tree.
     let goes_on = || jail.tree().goes_on();
     let leaving = Leaving::of(jail.tree().accounts_over(&jail.full(path)), jail.shares_over(path));
-    let Ok((aside, hidden)) = stage.set_aside(&dir, name) else {
-        let leaving = leaving.telling(&goes_on);
+    let leaving = leaving.telling(&goes_on);
+    let set_aside = match stage.set_aside(&dir, name) {
+        Err(err) if is_full(&err) => {
+            // What goes first, as much as in one step, makes room for the folder that the rest goes to.
+            let mut first = Emptying::default();
+            match first.step((&dir, name), path, &leaving, limits::REMOVE_STEP) {
+                Ok(true) => {
+                    jail.left(path);
+                    return Ok(Removal::Done(leaving.removed()));
+                }
+                Ok(false) => stage.set_aside(&dir, name),
+                Err(error) => {
+                    jail.left(path);
+                    return Err(error);
+                }
+            }
+        }
+        set_aside => set_aside,
+    };
+    let Ok((root, going)) = set_aside else {
         let removed = remove_tree(&dir, name, path, &leaving);
         jail.left(path);
         return removed.map(|()| Removal::Done(leaving.removed()));
@@ -148,102 +169,10 @@ fn try_to_remove(
     // Another node may give that name meanwhile, and waits for nobody.
     let way = stage.can(&dir).map_or(NewName::Link, |can| trash::new_name(can.new_name));
     let was_in = fstat(&dir).map(|stat| (stat.st_dev, stat.st_ino)).ok();
-    let (jail, path, counted, emptying) = (Arc::clone(jail), path.clone(), leaving.pause(), Emptying::default());
+    let (jail, path, counted, emptying) = (jail.anew(), path.clone(), leaving.pause(), Emptying::default());
     let comes_back = !matches!(kept, Keep::Nothing);
-    let removal = TreeRemoval { jail, path, was_in, way, aside, hidden, counted, emptying, comes_back };
-    Ok(Removal::Going(Box::new(Attended(Some(removal), Removed::default()))))
-}
-
-/// A tree that has lost its name, and those who count it still.
-pub(super) struct TreeRemoval {
-    jail: Arc<Jail>,
-    path: RelPath,
-    /// Which folder it was in, by its file system and number there.
-    was_in: Option<(u64, u64)>,
-    /// How it would get its name again.
-    way: NewName,
-    /// Where it is.
-    aside: Arc<Area>,
-    hidden: Vec<u8>,
-    counted: Paused,
-    emptying: Emptying,
-    /// What is left of it gets its name again if it cannot be removed. Else it is for the next sweep.
-    comes_back: bool,
-}
-
-impl TreeRemoval {
-    /// The number of the file system that it was on; of those that do not say one, another number.
-    pub(super) fn disk(&self) -> u64 {
-        self.was_in.map_or(0, |(disk, _)| disk)
-    }
-
-    /// Removes so much of it at most, and leaves nothing open. Whether all of it is gone.
-    ///
-    /// # Errors
-    /// What kept some of it from being removed: the rest has its name again, if it may.
-    pub(super) fn step(&mut self) -> Result<bool> {
-        let leaving = std::mem::take(&mut self.counted).go_on();
-        let at = (&*self.aside.dir, &*self.hidden);
-        let stepped = self.emptying.step(at, &self.path, &leaving, limits::REMOVE_STEP);
-        self.emptying.close();
-        self.counted = leaving.pause();
-        stepped.inspect_err(|_| self.put_back())
-    }
-
-    /// The rest is for the next sweep, and counts for nobody.
-    pub(super) fn leave(self) {
-        self.counted.go_on().lost();
-    }
-
-    /// Whoever is told that it cannot be removed finds the rest in its place. Not if nothing of it was to be kept, if something else
-    /// has that by now, or if the folder that it was in is elsewhere: by the rules of another one that has that name others could see
-    /// it. Then the next sweep tries again.
-    fn put_back(&mut self) {
-        let alone = self.jail.alone(&self.path);
-        let is_back = self.comes_back
-            && alone.is_ok()
-            && self.jail.parent(&self.path).is_ok_and(|(dir, name)| {
-                let is_in = fstat(&dir).map(|stat| (stat.st_dev, stat.st_ino)).ok();
-                is_in.is_some()
-                    && is_in == self.was_in
-                    && rename_new(self.way, &self.aside.dir, &self.hidden, &dir, name).is_ok()
-            });
-        let tree = self.jail.tree();
-        tree.arrived();
-        if is_back {
-            // Whoever has counted meanwhile has not seen it.
-            tree.is_another(&self.jail.full(&self.path));
-        } else {
-            let leaving = std::mem::take(&mut self.counted).go_on();
-            leaving.lost();
-            self.counted = leaving.pause();
-        }
-    }
-}
-
-/// One that somebody takes the steps of. What has lost its name is gone for everybody: if it is given up, the rest is removed without.
-struct Attended(Option<TreeRemoval>, Removed);
-
-impl Removing for Attended {
-    fn step(&mut self) -> Result<bool> {
-        let Some(removal) = &mut self.0 else { return Ok(true) };
-        let stepped = removal.step();
-        self.1 = removal.counted.removed();
-        if !matches!(stepped, Ok(false)) {
-            self.0 = None;
-        }
-        stepped
-    }
-
-    fn removed(&self) -> Removed {
-        self.1
-    }
-}
-
-impl Drop for Attended {
-    fn drop(&mut self) {
-        self.0.take().into_iter().for_each(unattended::finish);
-    }
+    let removal = TreeRemoval { jail, path, was_in, way, root, going, counted, emptying, comes_back, is_back: false };
+    Ok(Removal::Going(removal.attended()))
 }
 
 /// Puts something into the trash, if what is removed is kept. Nothing where it is on a file system of its own, from which nothing can
@@ -393,7 +322,7 @@ impl Emptying {
     fn one(&mut self, path: &RelPath, leaving: &Leaving<'_>) -> Result<Came> {
         let Emptying { top: Some(top), levels, further, .. } = self else { return Ok(Came::Down) };
         let Some(level) = levels.last_mut() else { return Ok(Came::Down) };
-        let Some(entry) = level.entries.read() else { return leave(levels, path, leaving).map(|()| Came::On) };
+        let Some(entry) = level.entries.read() else { return close_last(levels, path, leaving).map(|()| Came::On) };
         let entry = entry.map_err(|err| failed(path, levels, b"", err))?;
         let name = entry.file_name().to_bytes();
         if is_dot(name) {
@@ -427,10 +356,10 @@ impl Emptying {
             return Ok(Came::On);
         }
         if reserved.is_some_and(|reserved| levels.len() > reserved + 1)
-            || reserved.is_some() && name == trash::TRASH.as_bytes()
+            || reserved.is_some() && (name == trash::TRASH.as_bytes() || is_going(name))
         {
-            // What is kept there was counted, too. A folder in a session's own directory is a tree that another session is removing and still counts: nobody
-            // knows any more which of the two takes what.
+            // What is kept there was counted, too. A folder that is going (or in a session's own directory, with servers before this one) is a
+            // tree that another session is removing and still counts: nobody knows any more which of the two takes what.
             leaving.lost();
         }
         match Level::open(dir, name) {
@@ -447,7 +376,7 @@ impl Emptying {
 }
 
 /// The last of these folders is empty: removes it, unless it is the one that was begun with.
-fn leave(levels: &mut Vec<Level>, path: &RelPath, leaving: &Leaving<'_>) -> Result<()> {
+fn close_last(levels: &mut Vec<Level>, path: &RelPath, leaving: &Leaving<'_>) -> Result<()> {
     let Some(mut done) = levels.pop() else { return Ok(()) };
     let Some(above) = levels.last() else { return Ok(()) };
     match above.entries.fd().and_then(|dir| unlinkat(dir, &*done.name, AtFlags::REMOVEDIR)) {
@@ -471,14 +400,21 @@ fn failed(path: &RelPath, levels: &[Level], name: &[u8], err: Errno) -> Error {
     Error::file(Message::path(&full.join(&b'/')), err.into())
 }
 
+/// Whether this says that the disk has no room.
+fn is_full(err: &io::Error) -> bool {
+    matches!(Errno::from_io_error(err), Some(Errno::NOSPC | Errno::DQUOT))
+}
+
 impl Stage {
-    /// Moves a folder to where uploads wait, and says where it is then.
-    fn set_aside(&self, dir: &Dir, name: &[u8]) -> io::Result<(Arc<Area>, Vec<u8>)> {
+    /// Moves a folder to the reserved one of the root, and says of which one and what it is called there.
+    fn set_aside(&self, dir: &Dir, name: &[u8]) -> io::Result<(Arc<Dir>, GoingFolder)> {
         if self.staging == Staging::Beside {
             return Err(Errno::OPNOTSUPP.into());
         }
-        let hidden = self.fresh_name(None);
-        let (area, ()) = self.within_area(|area| Ok(renameat(dir, name, &area.dir, &*hidden)?))?;
-        Ok((area, hidden))
+        let root = self.jail().root()?;
+        // What another node took over from this one is not removed.
+        self.jail().tree().may_change()?;
+        let going = while_it_goes(|| GoingFolder::take((dir, name), &reserved(&root)?))?;
+        Ok((root, going))
     }
 }

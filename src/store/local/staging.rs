@@ -458,7 +458,7 @@ pub(super) fn try_hidden(dir: &Dir, durable: bool, stays: bool) -> io::Result<Ca
 
 /// Does something in the reserved directory, once more if that has gone meanwhile: another store that was the first to need it, and needs it
 /// no more, takes it away when it is empty.
-pub(super) fn while_it_goes<T>(work: impl Fn() -> io::Result<T>) -> io::Result<T> {
+pub(in crate::store) fn while_it_goes<T>(work: impl Fn() -> io::Result<T>) -> io::Result<T> {
     for _ in 1..limits::NAME_TRIES {
         match work() {
             Err(err) if err.kind() == io::ErrorKind::NotFound => {}
@@ -468,13 +468,18 @@ pub(super) fn while_it_goes<T>(work: impl Fn() -> io::Result<T>) -> io::Result<T
     work()
 }
 
-/// The reserved directory of this root, made if missing: a real directory that only we can enter. For whoever does it [`while_it_goes`].
-pub(super) fn reserved(root: &Dir) -> io::Result<Dir> {
+/// The reserved directory of this root, made if missing: a real directory. For whoever does it [`while_it_goes`].
+pub(in crate::store) fn make_reserved(root: &Dir) -> Result<Dir, Errno> {
     match mkdirat(root, limits::RESERVED_NAME, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
-        Err(err) => return Err(err.into()),
+        Err(err) => return Err(err),
     }
-    let dir = open_reserved(root)?;
+    open_reserved(root)
+}
+
+/// [`make_reserved`], so that only we can enter it.
+pub(super) fn reserved(root: &Dir) -> io::Result<Dir> {
+    let dir = make_reserved(root)?;
     if fstat(&dir)?.st_mode & 0o077 != 0 {
         rustix::fs::fchmod(&dir, Mode::RWXU)?;
     }

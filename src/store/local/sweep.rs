@@ -120,10 +120,11 @@ fn sweep_reserved(
                 sweep_session((can, among.is_across, stage), (reserved, name), kept, &mut swept, goes_on)?;
             }
         } else if is_left_going(name) && (!among.is_across || is_unchanged(reserved, name, limits::SHARED_GOING_LEFT)) {
-            // Of the trash, by a server that was killed meanwhile. Whether another one is at it is not to be seen.
+            // By a server that was killed meanwhile. Whether another one is at it is not to be seen.
             let leaving = Leaving::none().telling(goes_on);
-            let _ = remove_tree(reserved, name.as_bytes(), &RelPath::root(), &leaving);
-            swept.removed += 1;
+            // This one may be done with it since.
+            let removed = remove_tree(reserved, name.as_bytes(), &RelPath::root(), &leaving);
+            swept.removed += usize::from(removed.is_ok());
         } else if is_part(name.as_bytes()) {
             // From trying what the file system can do.
             if too_old(reserved, name, limits::PARTIAL_MAX_AGE) {

@@ -11,7 +11,6 @@
 //! A note takes room of the disk. So that somebody who deletes something from a full one has it, a file beside the trash takes as much as
 //! long as there is enough, and goes when there is not; after that the oldest of what is kept does ([`super::trash_room`]).
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
@@ -19,25 +18,27 @@ use std::time::Duration;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, Stat, linkat, mkdirat, openat, readlinkat, renameat, statat, symlinkat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, linkat, mkdirat, openat, readlinkat, renameat, renameat_with,
+    statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
 use super::account::{Leaving, Sum};
 use super::capabilities::NewName;
+use super::going::GoingFolder;
+pub(super) use super::going::is_left_going;
 use super::jail::{Jail, entries, open_directory};
 use super::measure::{self, Contents};
-use super::names::sum_of_file;
+use super::names::{look, sum_of_file};
 use super::owned::owner_of;
 use super::remove::remove_tree;
 use super::source::meta;
-use super::staging::{open_reserved, random_name, reserved, while_it_goes};
+use super::staging::{open_reserved, reserved, while_it_goes};
 use super::tree::{Change, Removing};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, Hash, Meta, RelPath, TrashId, TrashList, Trashed};
 use crate::limits;
 use crate::random;
-use crate::sync::Mutex;
 
 /// The folder in the reserved one.
 pub(super) const TRASH: &str = "trash";
@@ -47,34 +48,6 @@ const NOTE: &str = ".from";
 
 /// What takes the room of a note until one needs it: in the reserved folder, where nothing counts it.
 const SPARE: &str = "spare";
-
-/// How the name of a folder begins that is being removed for good: beside the trash, where nothing counts it and nobody brings it
-/// back. What a killed server leaves of it goes with the next sweep.
-const GOING: &str = "gone-";
-
-/// The names of folders that this process is removing just now, which no sweep is to take for leftovers.
-static GOING_NOW: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-/// As long as it lives a folder of this name is being removed.
-struct InProgress(String);
-
-impl InProgress {
-    fn of(name: &str) -> Self {
-        GOING_NOW.lock().insert(name.to_owned());
-        InProgress(name.to_owned())
-    }
-}
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        GOING_NOW.lock().remove(&self.0);
-    }
-}
-
-/// Whether something beside the trash is what a process that was killed has not removed to its end.
-pub(super) fn is_left_going(name: &str) -> bool {
-    name.starts_with(GOING) && !GOING_NOW.lock().contains(name)
-}
 
 /// Whether something in the trash is no thing that was deleted, but what says where one comes from. It counts in no quota.
 pub(super) fn is_note(name: &[u8]) -> bool {
@@ -99,11 +72,12 @@ pub(super) struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    /// It keeps its first name, or gets it back, and needs none here. What cannot get it back stays here.
+    /// It keeps its first name, or gets it back, and needs none here. What cannot get it back stays here, as where another node has given
+    /// that name to something else meanwhile.
     pub(super) fn undo(self, (dir, name): (&Dir, &[u8])) {
         let id = self.id.to_string();
         let undone = match self.has_come {
-            true => renameat(&*self.trash.dir, &*id, dir, name),
+            true => rename_back((&self.trash.dir, &id), (dir, name)),
             false => unlinkat(&*self.trash.dir, &*id, AtFlags::empty()),
         };
         if undone.is_ok() {
@@ -327,14 +301,12 @@ impl Trash {
             self.set_apart();
             return Ok(true);
         }
-        let random = random_name().map_err(|err| Error::file(&name, err))?;
-        let going = format!("{GOING}{random}");
-        let _in_progress = InProgress::of(&going);
-        renameat(&*self.dir, &*name, &self.reserved, &*going).map_err(failed)?;
+        let going = GoingFolder::take((&self.dir, name.as_bytes()), &self.reserved);
+        let going = going.map_err(|err| Error::file(&name, err))?;
         leaving.hidden();
         self.forget(id);
         drop(alone);
-        let removed = remove_tree(&self.reserved, going.as_bytes(), &RelPath::root(), &leaving);
+        let removed = remove_tree(&self.reserved, going.name(), &RelPath::root(), &leaving);
         if removed.is_err() {
             // What is left of it is not counted any more.
             leaving.lost();
@@ -430,6 +402,18 @@ pub(super) fn new_name(can: NewName) -> NewName {
     if can == NewName::Missing { NewName::Link } else { can }
 }
 
+/// Something that cannot have two names gets its own again if nothing else has that: where that cannot be said in one call, as far as it
+/// was seen before.
+fn rename_back((from, id): (&Dir, &str), (dir, name): (&Dir, &[u8])) -> Result<(), Errno> {
+    if look(dir, name)?.is_some() {
+        return Err(Errno::EXIST);
+    }
+    match renameat_with(from, id, dir, name, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => renameat(from, id, dir, name),
+        renamed => renamed,
+    }
+}
+
 /// [`crate::files::Store::purge`].
 pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>, shown: &dyn Fn(&RelPath) -> bool) -> Result<u64> {
     if let Some(id) = id {
@@ -472,4 +456,31 @@ pub(super) fn sweep(jail: &Jail, max_age: Duration) -> Result<usize> {
         }
     }
     Ok(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    /// Something that cannot have two names came here at once, and meanwhile another one may have got its name.
+    #[test]
+    fn what_could_not_be_replaced_gets_its_name_again_only_if_that_is_free() {
+        for came in [None, Some("another's")] {
+            let place = tempfile::tempdir().unwrap();
+            let file = place.path().join("f");
+            fs::write(&file, "old").unwrap();
+            let root = Arc::new(Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap());
+            let trash = Trash::make(&root).unwrap();
+            let id = trash.take((&root, b"f"), &RelPath::parse(b"f").unwrap()).unwrap();
+            came.iter().for_each(|came| fs::write(&file, came).unwrap());
+            Kept { trash: &trash, id, has_come: true }.undo((&root, b"f"));
+            assert_eq!(fs::read_to_string(&file).unwrap(), came.unwrap_or("old"));
+            let is_kept = came.is_some();
+            assert_eq!((trash.stat(id).is_ok(), trash.path_of(id).is_some()), (is_kept, is_kept));
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FileType, fstat, fstatvfs};
+use rustix::io::Errno;
 
 use super::account::Sum;
 use super::jail::{Jail, open_directory};
@@ -164,17 +165,20 @@ impl<'a> Room<'a> {
     /// Whether what failed so is worth another try: the disk is full, and the oldest thing of the trash has gone for it. For nobody who
     /// holds a lock.
     pub(super) fn comes_after(&mut self, error: &Error) -> bool {
-        if error.kind() != Kind::NoSpace || !self.stage.keeps() {
+        if !is_full(error) || !self.stage.keeps() {
             return false;
         }
         let jail = self.stage.jail();
         let Ok(turn) = jail.tree().removing() else { return false };
         let Some(trash) = open(jail) else { return false };
-        while self.fruitless < limits::TRASH_FRUITLESS && self.gone < limits::TRASH_GONE_FOR_ONE {
-            let before = free(&trash);
-            // Of whatever size: its note and its name are room as well.
-            if !trash.ids().unwrap_or_default().into_iter().any(|id| trash.remove(jail, id, &turn).unwrap_or(false)) {
+        for id in trash.ids().unwrap_or_default() {
+            if self.fruitless >= limits::TRASH_FRUITLESS || self.gone >= limits::TRASH_GONE_FOR_ONE {
                 return false;
+            }
+            let before = free(&trash);
+            // Of whatever size: its note and its name are room as well. A folder that cannot be removed has left the trash, too.
+            if trash.remove(jail, id, &turn).is_ok_and(|was_there| !was_there) {
+                continue;
             }
             self.gone += 1;
             // What came may be set apart by now for the very note that is to be made.
@@ -186,6 +190,12 @@ impl<'a> Room<'a> {
         }
         false
     }
+}
+
+/// Whether this says that the disk has no room, for anybody or for this account. (A quota of ours says nothing of the disk.)
+fn is_full(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    error.kind() == Kind::NoSpace || cause.and_then(Errno::from_io_error) == Some(Errno::DQUOT)
 }
 
 /// Blocks and files that the disk has left: nothing where it does not say. More of either is more.
@@ -215,4 +225,28 @@ pub(super) fn make_room(jail: &Jail, room: Sum, whose: Option<&Hash>, turn: &Rem
         }
     }
     gone
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::{LocalOptions, LocalStore, Staging};
+    use super::*;
+    use crate::files::{Durability, RelPath, Store as _};
+
+    #[test]
+    fn room_is_made_where_the_disk_has_none_for_this_account_and_not_where_a_quota_of_ours_is_full() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("f"), "old").unwrap();
+        let options = LocalOptions::new(Durability::None, Staging::Hidden);
+        let store = LocalStore::open_path(place.path(), options).unwrap().keeping(true);
+        store.remove(&RelPath::parse(b"f").unwrap(), false).unwrap();
+        let kept = || open(store.stage.jail()).unwrap().ids().unwrap().len();
+        let mut room = Room::of(&store.stage);
+        assert!(!room.comes_after(&Error::new(Kind::Quota, "the quota is full")));
+        assert_eq!(kept(), 1);
+        assert!(room.comes_after(&Error::file("f", Errno::DQUOT.into())));
+        assert_eq!(kept(), 0);
+    }
 }

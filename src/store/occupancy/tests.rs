@@ -210,3 +210,25 @@ fn one_of_several_that_cannot_tell_for_long_whether_it_has_its_place_is_not_show
     comes(NodePlace::Lost, &|| {});
     comes(NodePlace::Held, &|| drop(node.beat().unwrap()));
 }
+
+/// As one that only tries what the file system can do, when it is done before there is anything else.
+#[test]
+fn a_hidden_place_that_another_one_takes_away_again_is_made_once_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
+    let (hidden, is_over) = (dir.path().join(limits::RESERVED_NAME), std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let _not_empty_any_more = std::fs::remove_dir(&hidden);
+            }
+        });
+        let failed = (0..2000).find_map(|_| {
+            let opened = lock_file(&root).err();
+            let _there_if_it_was_opened = std::fs::remove_file(hidden.join(LOCK));
+            opened
+        });
+        is_over.store(true, Ordering::Relaxed);
+        assert!(failed.is_none(), "{failed:?}");
+    });
+}
