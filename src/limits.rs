@@ -111,8 +111,8 @@ pub const LIST_FRAME: usize = 32 * 1024;
 /// millisecond.
 pub const LIST_UNSEEN: usize = 512;
 
-/// Entries that one step of removing a folder with all in it removes: some milliseconds, and as long again as the way down to them takes,
-/// which each step begins anew: through so many open folders as the tree is deep.
+/// Entries that one step of removing a folder with all in it goes through: some milliseconds, and besides what the way down to them takes,
+/// which each step begins anew.
 pub const REMOVE_STEP: usize = 256;
 
 /// How many more it goes through for each folder on its way down, which takes some five calls of the system: without these the way took more
