@@ -173,10 +173,10 @@ table! {
     /// Somebody has locked it to write it alone.
     Locked = "locked", Some(450), Other, false, "Try again when whoever has locked it is done, or the lock has expired.";
     /// The disk is full.
-    NoSpace = "no-space", Some(452), Full, false, "Remove files on the server (`sealift df` says how much of it is in the trash, which `sealift trash empty` removes for good), or ask its administrator to make room.",
+    NoSpace = "no-space", Some(452), Full, false, "Remove files on the server, and what is in its trash, or ask its administrator to make room.",
         here "Make room on this machine's disk, then try again.";
     /// The user's quota is used up.
-    Quota = "quota", Some(552), Full, false, "Remove files (`sealift df` says what it is used by), or ask the server's administrator for a larger quota.",
+    Quota = "quota", Some(552), Full, false, "Remove files, or ask the server's administrator for a larger quota.",
         here "Remove files of yours on this machine, or ask its administrator for a larger quota.";
     /// The bytes that arrived are not the bytes that were sent.
     Integrity = "integrity", Some(554), Integrity, true, "Transfer it again; if it repeats, the file on the sending disk is damaged.";

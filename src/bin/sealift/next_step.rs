@@ -38,6 +38,12 @@ pub fn next_step(error: &Error) -> &'static str {
         (Kind::ManyDeletes, _) => {
             "Look at it with --dry-run. If it is intended, allow it with --max-delete, as in --max-delete 100%."
         }
+        (Kind::NoSpace, Side::Server) => {
+            "Remove files on the server (`sealift df` says how much of it is in the trash, which `sealift trash empty` removes for good), or ask its administrator to make room."
+        }
+        (Kind::Quota, Side::Server) => {
+            "Remove files (`sealift df` says what it is used by), or ask the server's administrator for a larger quota."
+        }
         (Kind::SomeFailed, _) => "The failed files are named above; the others are done.",
         (Kind::Interrupted, _) => "What was finished stays; the command can be run again.",
         _ => error.next_step(),

@@ -217,13 +217,20 @@ fn a_hidden_place_that_another_one_takes_away_again_is_made_once_more() {
     let dir = tempfile::tempdir().unwrap();
     let root = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
     let (hidden, is_over) = (dir.path().join(limits::RESERVED_NAME), std::sync::atomic::AtomicBool::new(false));
+    // The other one takes it away once in each round, as one that is done does.
+    let round = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            let mut taken = 0;
             while !is_over.load(Ordering::Relaxed) {
-                let _not_empty_any_more = std::fs::remove_dir(&hidden);
+                let now = round.load(Ordering::Relaxed);
+                if taken < now && std::fs::remove_dir(&hidden).is_ok() {
+                    taken = now;
+                }
             }
         });
-        let failed = (0..2000).find_map(|_| {
+        let failed = (1..=2000).find_map(|now| {
+            round.store(now, Ordering::Relaxed);
             let opened = lock_file(&root).err();
             let _there_if_it_was_opened = std::fs::remove_file(hidden.join(LOCK));
             opened
