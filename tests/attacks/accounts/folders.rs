@@ -509,7 +509,7 @@ fn names_of_copies() {
             untouched(&line);
         }
         bo.send(format!("UPLOAD sh/{copy}/x\r\n"));
-        bo.send(frames_of(b"text"));
+        bo.send([&frames_of(b"text")[..], &END, Hash::of(b"text").as_bytes()].concat());
         assert_eq!(final_reply(&mut bo).1, "bad-path");
         let destination = format!("Destination: /~bo/sh/{copy}/x");
         for (method, headers, path) in [

@@ -202,6 +202,8 @@ fn nobody_else_of_the_machine_gets_at_the_state() {
     assert_eq!((mode(&state), mode(&own_file(&daemon))), (0o700, 0o600));
     // One server at a time, whatever else it serves.
     let second = tempfile::tempdir().unwrap();
+    fs::copy(place.path().join("users.toml"), second.path().join("users.toml")).unwrap();
+    fs::create_dir(second.path().join("server_data")).unwrap();
     let refused = |args: &[&str]| {
         let mut command = sealiftd(second.path());
         command.args(["--listen", "127.0.0.1:0"]).args(args);
