@@ -185,7 +185,7 @@ table! {
     /// The sender gave the transfer up.
     Aborted = "aborted", Some(426), Other, true, "Transfer it again.";
     /// Renaming from one file system to another, which takes copying.
-    CrossDevice = "cross-device", Some(550), Other, false, "Copy it (`sealift cp`), or get it and put it under its new name; then remove the old one.";
+    CrossDevice = "cross-device", Some(550), Other, false, "Copy it, or get it and put it under its new name; then remove the old one.";
     /// Renaming from one shared folder, or the home, to another.
     OtherFolder = "other-folder", Some(550), Other, false, "To the server these are two separate folders: copy it, then remove the old one.";
     /// The file was changed by somebody while it was read to be sent.

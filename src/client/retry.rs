@@ -64,7 +64,7 @@ pub struct TransferOptions {
     pub growing: bool,
     /// A person watches: while a pause before another try is long, tries come in between ([`Patience::watched`]).
     pub watched: bool,
-    /// Files keep all nine bits of their modes, also where one is replaced, as far as both sides can: a server may allow less,
+    /// Files and folders keep all nine bits of their modes, also where one is replaced, as far as both sides can: a server may allow less,
     /// and whoever keeps a file may always read it. A server that is too old for it is [`crate::Kind::TooOld`].
     pub perms: bool,
 }

@@ -144,10 +144,13 @@ impl Locked {
         }
         // If the power fails between two of them, those that are left are to be found.
         self.sync()?;
-        for file in staged {
+        for (index, mut file) in staged.into_iter().enumerate() {
+            // What belongs to one that has its place already is put there by whoever comes next.
+            file.stays = index > 0;
             file.put_in_place()?;
+            self.sync()?;
         }
-        self.sync()
+        Ok(())
     }
 
     /// Removes what has these names, if anything has. It is gone after a power cut too.
@@ -191,10 +194,12 @@ fn target_of_left(left: &Path) -> Option<&str> {
     (number.len() == 16 && number.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(of)
 }
 
-/// A file under a temporary name, removed again unless it was put in place.
+/// A file under a temporary name, removed again unless it was put in place, or stays to be put there later.
 struct Staged {
     temporary: PathBuf,
     target: PathBuf,
+    /// Also where it cannot be put in place.
+    stays: bool,
 }
 
 impl Staged {
@@ -203,7 +208,7 @@ impl Staged {
         let failed = |err| Error::file(temporary.display(), err);
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(privacy.mode()).open(&temporary).map_err(failed)?;
-        let staged = Staged { temporary: temporary.clone(), target: directory.join(name) };
+        let staged = Staged { temporary: temporary.clone(), target: directory.join(name), stays: false };
         staged.take_owner_and_mode(&file, directory, privacy).map_err(failed)?;
         file.write_all(content).map_err(failed)?;
         file.sync_all().map_err(failed)?;
@@ -228,13 +233,15 @@ impl Staged {
         }
     }
 
-    fn put_in_place(self) -> Result<()> {
+    fn put_in_place(&self) -> Result<()> {
         fs::rename(&self.temporary, &self.target).map_err(|err| Error::file(self.target.display(), err))
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        let _renamed_already_if_all_went_well = fs::remove_file(&self.temporary);
+        if !self.stays {
+            let _renamed_already_if_all_went_well = fs::remove_file(&self.temporary);
+        }
     }
 }

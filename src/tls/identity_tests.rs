@@ -329,6 +329,36 @@ fn a_pair_that_was_broken_off_in_its_middle_is_completed_by_whoever_has_the_lock
     }
 }
 
+/// As whoever is killed leaves it who makes the next key.
+#[test]
+fn a_next_pair_that_was_broken_off_is_completed_too() {
+    let ((dir, _), next) = (saved(), Identity::generate(&names()).unwrap());
+    next.save_next(dir.path(), false).unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::rename(at("cert.next.pem"), at(".cert.next.pem.0123456789abcdef")).unwrap();
+    // One that is replaced has its certificate still.
+    for had_certificate in [false, true] {
+        if had_certificate {
+            fs::rename(at("cert.next.pem"), at(".cert.next.pem.0123456789abcdef")).unwrap();
+            fs::copy(at(CERTIFICATE_FILE), at("cert.next.pem")).unwrap();
+        }
+        assert!(Identity::load_next(dir.path()).is_err() && Identity::is_unfinished(dir.path()));
+        Identity::load_completed(dir.path()).unwrap();
+        assert_eq!(Identity::load_next(dir.path()).unwrap().pin(), next.pin());
+        assert!(!Identity::is_unfinished(dir.path()));
+    }
+}
+
+/// The same key may get another certificate, of an authority say, as the next pair: it takes its place, and is not thrown away.
+#[test]
+fn a_next_certificate_of_the_present_key_takes_its_place() {
+    let (dir, own) = saved();
+    let other = own.renew(&["files.example".to_owned()]).unwrap();
+    other.save_next(dir.path(), false).unwrap();
+    Identity::switch(dir.path()).unwrap();
+    assert_eq!(Identity::load(dir.path()).unwrap().describe().unwrap().names, ["files.example"]);
+}
+
 /// A certificate of another key that was left is none that completes anything.
 #[test]
 fn what_was_left_of_another_key_takes_no_place() {

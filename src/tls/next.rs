@@ -20,8 +20,19 @@ impl Identity {
     /// # Errors
     /// Those of the file, and [`Kind::BadConfig`] if there is no certificate in it.
     pub fn next_pin(dir: &Path) -> Result<Option<Pin>> {
-        let file = dir.join(NEXT_CERTIFICATE_FILE);
-        let bytes = match files::read(&file, Privacy::Public) {
+        Identity::pin_in(&dir.join(NEXT_CERTIFICATE_FILE))
+    }
+
+    /// The pin of the present key in `dir` as its certificate has it, if there is one; whether it is that of the key is another matter.
+    ///
+    /// # Errors
+    /// As [`Identity::next_pin`].
+    pub fn certificate_pin(dir: &Path) -> Result<Option<Pin>> {
+        Identity::pin_in(&dir.join(CERTIFICATE_FILE))
+    }
+
+    fn pin_in(file: &Path) -> Result<Option<Pin>> {
+        let bytes = match files::read(file, Privacy::Public) {
             Err(err) if err.kind() == Kind::NotFound => return Ok(None),
             read => read?,
         };
@@ -99,7 +110,7 @@ impl Identity {
     }
 
     /// Makes the next key in `dir` the present one. What it replaces is kept beside, under the names that are returned,
-    /// and gives it its owner and mode. If this is broken off, the same again completes it, and keeps nothing more beside.
+    /// and gives it its owner and mode. If this is broken off, the same again completes it.
     ///
     /// # Errors
     /// [`Kind::NotFound`] without a next key; as [`Identity::load`] if it cannot be used, and then nothing is changed;
@@ -109,8 +120,9 @@ impl Identity {
             return Err(Error::new(Kind::NotFound, format!("{}: no such folder", dir.display())));
         }
         let locked = unfinished::lock(dir)?;
-        if let Ok(now) = Identity::load(dir)
-            && Identity::is_half_switched(dir)
+        let present = Identity::load_pair(&dir.join(NEXT_CERTIFICATE_FILE), &dir.join(KEY_FILE));
+        if let (Ok(now), Ok(present)) = (Identity::load(dir), present)
+            && now.is_same_certificate(&present)
         {
             // It was cut off, and what it replaced is kept already.
             locked.remove(&[NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE])?;

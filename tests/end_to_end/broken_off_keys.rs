@@ -46,9 +46,9 @@ impl Place {
             "-o",
             "/dev/null",
             "-e",
-            "trace=rename",
+            "trace=/^rename",
             "-e",
-            "inject=rename:signal=SIGKILL:when=2",
+            "inject=/^rename:signal=SIGKILL:when=2",
         ]);
         command.arg(env!("CARGO_BIN_EXE_sealiftd")).args(args);
         command.current_dir(self.0.place()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
@@ -146,6 +146,14 @@ fn a_key_without_a_certificate_is_not_replaced_and_the_hint_makes_one_over_it() 
         assert!(place.says(&["cert", "renew"]).contains(&pin));
         assert_eq!(place.says(&["cert", "pin"]), pin);
     }
+    // A certificate of another key is not thrown away: the key may be the wrong one.
+    let other = Place::new();
+    other.says(&["cert", "new"]);
+    fs::copy(other.certs("cert.pem"), place.certs("cert.pem")).unwrap();
+    let refused = place.run(&["cert", "renew"]);
+    assert_eq!(refused.status.code(), Some(7), "{refused:?}");
+    assert!(text(&refused.stderr).contains("If this key is the right one, remove cert.pem"), "{refused:?}");
+    assert_eq!(fs::read(place.certs("cert.pem")).unwrap(), fs::read(other.certs("cert.pem")).unwrap());
     fs::remove_file(place.certs("cert.pem")).unwrap();
     let said = text(&place.run(&["cert", "show"]).stderr);
     assert!(said.contains("`sealiftd cert renew`"), "{said}");

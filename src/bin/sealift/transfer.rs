@@ -123,7 +123,7 @@ pub struct TransferArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = connections())]
     pub transfers: u32,
 
-    /// Keep who may read, write and run each file (all nine mode bits), whatever the umask, also when a file is replaced
+    /// Keep who may read, write and run each file and folder (all nine mode bits), whatever the umask, also when a file is replaced
     ///
     /// A server may allow less (`sealiftd --max-mode`). Set-user-id bits and owners are never kept. Without this, a new file
     /// is open to no more than its source, and on a server only to its account and group: one that was 0644 is stored as

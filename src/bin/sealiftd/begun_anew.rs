@@ -1,10 +1,9 @@
-//! A place where a server has run and something of it is missing: a typing error in a path, a lost file, or a disk that is not mounted. To
-//! make it anew, as a first start does, would let anonymous readers in where they were shut out, or write below the place of the disk.
+//! A place where a server has run and its users file or its data is missing: a typing error in a path, a lost file, or a disk of its own that
+//! is not mounted. To make it anew, as a first start does, would let anonymous readers in where they were shut out, or write below the place of the disk.
 
 use std::path::Path;
 
-use sealift::auth::StateFolder;
-use sealift::{Error, Kind};
+use sealift::{Error, Kind, limits};
 
 use crate::args::Places;
 use crate::failure::Failure;
@@ -28,9 +27,12 @@ pub fn refuse(places: &Places, has_data: bool) -> Result<(), Failure> {
         Err(Failure::from(Error::new(Kind::NotFound, text)).hint(hint))
     };
     if is_missing(&places.users) {
-        let hint = "Name the users file of before (--users, or `users` in the settings), or put it back. To begin with nobody: \
-                    sealiftd user set anonymous --enabled no";
-        return refused(&places.users, hint.to_owned());
+        let users = shell_word(&places.users.to_string_lossy());
+        let hint = format!(
+            "Name the users file of before (--users, or `users` in the settings), or put it back. To begin with nobody, as the server's \
+             account: sealiftd --users {users} user set anonymous --enabled no"
+        );
+        return refused(&places.users, hint);
     }
     if has_data && is_missing(&places.data) {
         let data = shell_word(&places.data.to_string_lossy());
@@ -46,7 +48,7 @@ pub fn is_data_empty(places: &Places) -> bool {
     has_run(places) && places.data.read_dir().is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Whether a server has run here, by what it keeps of its users.
+/// Whether a server has run here: only one that serves has a place of its own in the state folder.
 pub fn has_run(places: &Places) -> bool {
-    StateFolder::folders_in(&places.state()).iter().any(|folder| folder.is_dir())
+    places.state().join(limits::RESERVED_NAME).is_dir()
 }

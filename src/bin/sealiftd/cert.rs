@@ -61,7 +61,7 @@ pub fn load(certs: &Path) -> Result<Identity, Failure> {
 
 /// What to do where one of key and certificate is missing; none where both are.
 pub fn half(certs: &Path) -> Option<&'static str> {
-    let is_there = |name: &str| certs.join(name).symlink_metadata().is_ok();
+    let is_there = |name: &str| certs.join(name).exists();
     match (is_there("key.pem"), is_there("cert.pem")) {
         (true, _) => Some("`sealiftd cert renew` makes a certificate over the key that is there: the pin stays."),
         (false, true) if is_there("key.next.pem") => Some(
@@ -72,6 +72,11 @@ pub fn half(certs: &Path) -> Option<&'static str> {
         ),
         (false, false) => None,
     }
+}
+
+/// Whether nothing has this name, not even a link to where a disk is not mounted.
+fn is_missing(path: &Path) -> bool {
+    matches!(path.symlink_metadata(), Err(err) if err.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn show(places: &Places) -> Result<(), Failure> {
@@ -154,8 +159,8 @@ fn renew(places: &Places, names: Vec<String>) -> Result<(), Failure> {
     let renewed = match load(certs) {
         Ok(present) if names.is_empty() => present.renew(&present.describe()?.names)?,
         Ok(present) => present.renew(&names)?,
-        // Of the certificate there is none, or it is none of this key: nothing of it is needed.
-        Err(_) if certs.join("key.pem").exists() => {
+        // There is no certificate, or nothing that is one. One of another key is not thrown away: the wrong key may have been put beside it.
+        Err(_) if certs.join("key.pem").exists() && !matches!(Identity::certificate_pin(certs), Ok(Some(_))) => {
             Identity::of_key(certs, &if names.is_empty() { default_names() } else { names })?
         }
         Err(failure) => return Err(failure),
@@ -207,7 +212,7 @@ fn switch(places: &Places, force: bool) -> Result<(), Failure> {
     let certs = places.certs.as_path();
     // What was begun is gone through with: clients are shown that key already, or as soon as the server starts. And where the present
     // key is lost there is no other one to wait with.
-    let is_begun = Identity::is_half_switched(certs) || !certs.join("key.pem").exists();
+    let is_begun = Identity::is_half_switched(certs) || is_missing(&certs.join("key.pem"));
     if !force
         && !is_begun
         && let Some(made) = Identity::next_made(certs)?

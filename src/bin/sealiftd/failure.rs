@@ -100,8 +100,8 @@ fn next_step(kind: Kind) -> &'static str {
         Kind::AddressInUse => "Stop the other program, or choose another port with --listen.",
         Kind::Usage => "--help shows how the command is written.",
         Kind::Tls => {
-            "`sealiftd cert renew` makes a certificate over the key that is there, `sealiftd cert new --force` another pair, whose pin \
-             clients must be told."
+            "Put the key and its certificate together again. If this key is the right one, remove cert.pem, and `sealiftd cert renew` makes \
+             another certificate over it; `sealiftd cert new --force` makes another pair, whose pin clients must be told."
         }
         other => other.row().next_step(Side::Local),
     }

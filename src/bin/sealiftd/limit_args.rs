@@ -94,7 +94,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", env = "SEALIFT_MEMORY", value_parser = parse_memory, hide_env_values = true)]
     memory: Option<u64>,
 
-    /// The most that a file sent with --perms may keep of its mode, in octal: with 755 nobody else can write, with 750 nobody else
+    /// The most that a file or folder sent with --perms may keep of its mode, in octal: with 755 nobody else can write, with 750 nobody else
     /// can read. Without --perms files are 640 or 750 at most, unless users.toml sets a umask
     #[arg(
         long,

@@ -63,7 +63,7 @@ impl Engine {
 
     /// How many bytes a name may have. Some storages take shorter ones than others, and say of a longer one no more than that something has
     /// failed, which would be waited for each time: Garage over LMDB stores nothing from 480 bytes on, and what has 472 it never removes.
-    /// So names are tried in coarse steps. They begin like this one, and all are gone afterwards.
+    /// So names are tried in coarse steps. They begin like this one, and what the storage removes is gone afterwards.
     pub(super) fn try_names(&self, key: &str) -> Result<usize> {
         let tried = self.longest_name(key);
         let removed = self.delete(key, None);

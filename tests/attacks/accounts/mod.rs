@@ -8,6 +8,7 @@ mod folder_places;
 mod folders;
 mod keys;
 mod live;
+mod names_of_copies;
 mod overwrite;
 mod own;
 mod rsa_keys;

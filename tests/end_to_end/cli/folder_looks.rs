@@ -103,6 +103,12 @@ fn modes_of_folders_are_bounded() {
     let mode = |name: &str| fs::metadata(world.remote("alice", name)).unwrap().mode() & 0o7777;
     assert_eq!((mode("a"), mode("a/b"), mode("empty")), (0o750, 0o710, 0o700));
     assert_eq!(fs::metadata(world.remote("alice", "")).unwrap().mode(), before);
-    // They are as they may be: nothing is to be done.
+    // They are as they may be: nothing is done.
+    let changed = |name: &str| {
+        let about = fs::metadata(world.remote("alice", name)).unwrap();
+        (about.ctime(), about.ctime_nsec())
+    };
+    let changes = ["a", "a/b", "empty"].map(changed);
     world.run(["mirror", "--perms", "./src", &world.alice("")]).code(0);
+    assert_eq!(["a", "a/b", "empty"].map(changed), changes);
 }

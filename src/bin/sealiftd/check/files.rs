@@ -156,7 +156,7 @@ fn give(path: &Path) -> String {
 }
 
 /// What mends a switch that was killed between two of its steps.
-const COMPLETE_SWITCH: &str = "`sealiftd cert switch` completes the switch that was cut off, and so does a start";
+const COMPLETE_SWITCH: &str = "`sealiftd cert switch` completes the switch that was cut off";
 
 fn certs(certs: &Path, findings: &mut Findings) {
     if let Ok(meta) = certs.metadata()
@@ -197,8 +197,8 @@ fn certs(certs: &Path, findings: &mut Findings) {
                 Kind::Denied => "give it to the account that runs sealiftd",
                 Kind::NotFound => cert::half(certs).unwrap_or("put it back"),
                 Kind::Tls => {
-                    "put the pair together again. `sealiftd cert renew` makes a certificate over this key, `sealiftd cert new --force` \
-                     another key with a new pin"
+                    "put the pair together again. If this key is the right one, remove cert.pem, and `sealiftd cert renew` makes another \
+                     certificate over it; `sealiftd cert new --force` makes another key with a new pin"
                 }
                 // It says what to run.
                 _ if error.text().contains("run: ") => "",
@@ -217,6 +217,9 @@ fn certs(certs: &Path, findings: &mut Findings) {
     {
         let next = match error.text().contains("run: ") {
             true => "",
+            false if Identity::is_unfinished(certs) => {
+                "it was broken off: the start completes it, and so does `sealiftd cert show`"
+            }
             false => "mend it, or `sealiftd cert next --force` makes another one",
         };
         findings.add(Severity::Warning, format!("the next key cannot be used: {}", error.text()), next);

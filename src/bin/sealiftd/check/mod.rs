@@ -107,7 +107,8 @@ pub fn run(places: &Places, args: &CheckArgs, settings: Option<&Settings>) -> Re
             }
             Err(_) => {
                 for error in UsersFile::new(&places.users).mistakes() {
-                    let has_place = error.text().chars().any(|letter| letter.is_ascii_digit());
+                    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+                    let has_place = error.text().split(':').any(is_number);
                     let next = if has_place { "mend it at the place named" } else { "put back the one of before" };
                     findings.add(Severity::Error, error.text(), next);
                 }
