@@ -36,6 +36,11 @@ pub(super) struct Jail {
     kept: Mutex<Vec<Kept>>,
 }
 
+/// Whether this says that the folder a path is in is not there.
+pub(super) fn is_gone(error: &Error) -> bool {
+    matches!(error.kind(), Kind::NotFound | Kind::NotDirectory)
+}
+
 /// A directory and the path that led to it at that time, on real directories alone but for its end.
 struct Kept {
     path: Vec<u8>,

@@ -5,7 +5,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
 use super::commit::ask_again;
-use super::jail::Jail;
+use super::jail::{Jail, is_gone};
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Seen, stamp::Stamp};
 
@@ -21,7 +21,7 @@ pub(super) fn look(jail: &Jail, path: &RelPath) -> Result<Seen> {
                 Err(_) => seen,
             })
         }
-        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => match jail.parent_to_read(path) {
+        Err(error) if is_gone(&error) => match jail.parent_to_read(path) {
             // What is only read may have a link on the way.
             Ok((dir, name)) => seen(jail, path, (&dir, name)),
             Err(_) => Ok(Seen::NOTHING),

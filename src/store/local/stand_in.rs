@@ -1,5 +1,6 @@
-//! Notes of what stands beside its place until it is whole, in the store's own folder: of a process that was killed the next sweep finds
-//! them there, and removes what they name.
+//! Notes in the store's own folder, of which the next sweep does what a process that was killed has left undone. Those of other kinds
+//! ([`super::superseding`], [`super::taking_note`]) are written and read here, too; those made here are of what stands beside its place
+//! until it is whole, and is removed.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -9,10 +10,10 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags, fsync, openat, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::jail::Jail;
+use super::jail::{Jail, is_gone};
 use super::remove;
 use super::staging::{Area, CREATE, Stage};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::files::{Keep, RelPath, StandInNote, aside};
 use crate::limits;
 
@@ -84,7 +85,7 @@ impl StandInNote for Note {
     fn leave(self: Box<Self>) {
         let is_there = |(jail, path): &(Arc<Jail>, RelPath)| match jail.parent(path) {
             Ok((dir, name)) => statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).err() != Some(Errno::NOENT),
-            Err(error) => !matches!(error.kind(), Kind::NotFound | Kind::NotDirectory),
+            Err(error) => !is_gone(&error),
         };
         if self.about.as_ref().is_none_or(is_there) {
             self.keep();
@@ -101,7 +102,7 @@ pub(super) fn clear(stage: &Stage, dir: &Dir, name: &str) -> Result<()> {
     // One that was not written to its end names nothing, and only what was made to stand beside has such a name.
     let Some(path) = RelPath::parse(&path).ok().filter(stands_aside) else { return Ok(()) };
     match remove::remove(stage.jail(), stage, &path, true, Keep::Nothing, None) {
-        Err(error) if !matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => Err(error),
+        Err(error) if !is_gone(&error) => Err(error),
         _ => Ok(()),
     }
 }

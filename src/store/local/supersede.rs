@@ -13,7 +13,7 @@ use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
 use super::stand_in::Note;
-use super::superseding::{Identity, Superseding};
+use super::superseding::{Identity, Superseding, name_of};
 use super::trash::{self, Trash, is_worth_keeping};
 use super::tree::Change;
 use crate::error::{Error, Kind, Result};
@@ -172,10 +172,6 @@ impl Way<'_> {
     fn free_path(&self) -> Result<RelPath, Errno> {
         aside_path(self.to).map_err(|err| if err.kind() == Kind::PathTooLong { Errno::NAMETOOLONG } else { Errno::IO })
     }
-}
-
-fn name_of(path: &RelPath) -> &[u8] {
-    path.file_name().unwrap_or_default()
 }
 
 #[cfg(test)]

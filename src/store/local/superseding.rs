@@ -9,13 +9,14 @@ use cap_std::fs::Dir;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
+use super::account::Sum;
+use super::jail::{Jail, is_gone};
 use super::names::{count, look, rename_new, sum_of_file, sync};
 use super::remove;
 use super::source::mtime;
 use super::staging::Stage;
 use super::stand_in::{self, Note};
 use super::trash::{self, Trash};
-use super::{account::Sum, jail::Jail};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Keep, Mtime, RelPath};
 use crate::limits;
@@ -178,11 +179,7 @@ fn size(stat: &Stat) -> Option<Sum> {
     (FileType::from_raw_mode(stat.st_mode) != FileType::Directory).then(|| sum_of_file(stat))
 }
 
-fn is_gone(error: &Error) -> bool {
-    matches!(error.kind(), Kind::NotFound | Kind::NotDirectory)
-}
-
-fn name_of(path: &RelPath) -> &[u8] {
+pub(super) fn name_of(path: &RelPath) -> &[u8] {
     path.file_name().unwrap_or_default()
 }
 

@@ -9,13 +9,13 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, fdatasync, statat};
 use rustix::io::Errno;
 
-use super::jail::open_directory;
+use super::jail::{is_gone, open_directory};
 use super::measure;
 use super::owned;
 use super::source::LocalSource;
 use super::staging::Stage;
 use super::stand_in::{self, Note};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::files::{Hash, RelPath};
 use crate::limits;
 
@@ -122,7 +122,7 @@ pub(super) fn settle(stage: &Stage, dir: &Dir, name: &str) -> Result<()> {
     let full = jail.full(path);
     let _nobody_moves_it = jail.tree().moving(full.clone());
     let (dir, name) = match jail.parent(path) {
-        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => return Ok(()),
+        Err(error) if is_gone(&error) => return Ok(()),
         parent => parent?,
     };
     let undone = noted.undo((&dir, name));
