@@ -168,10 +168,12 @@ fn try_to_remove(
     drop(alone);
     // Another node may give that name meanwhile, and waits for nobody.
     let way = stage.can(&dir).map_or(NewName::Link, |can| trash::new_name(can.new_name));
-    let was_in = fstat(&dir).map(|stat| (stat.st_dev, stat.st_ino)).ok();
+    let number = |dir: &Dir| fstat(dir).map(|stat| (stat.st_dev, stat.st_ino)).ok();
+    let (was_in, home) = (number(&dir), number(&root).unwrap_or_default());
     let (jail, path, counted, emptying) = (jail.anew(), path.clone(), leaving.pause(), Emptying::default());
     let comes_back = !matches!(kept, Keep::Nothing);
-    let removal = TreeRemoval { jail, path, was_in, way, root, going, counted, emptying, comes_back, is_back: false };
+    let is_back = false;
+    let removal = TreeRemoval { jail, path, was_in, way, root, home, going, counted, emptying, comes_back, is_back };
     Ok(Removal::Going(removal.attended()))
 }
 

@@ -108,3 +108,25 @@ fn a_trash_does_not_lose_all_its_folders_for_no_room_where_none_can_be_removed()
     }
     run_failing("removal::while_what_is_in_the_trash_cannot_be_removed", ("unlinkat", "EIO"), NAME, place.path());
 }
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_another_one_removes_it_as_well() {
+    let (store, tree) = (open(), path("tree"));
+    let Removal::Going(mut removing) = store.begin_removal(&tree, true, Keep::As(&tree), None).unwrap() else {
+        panic!("it goes in steps")
+    };
+    assert_eq!(kind(removing.step()), Err(Kind::NotFound));
+    drop(removing);
+    assert_eq!(kind(store.stat(&tree)), Err(Kind::NotFound));
+}
+
+#[test]
+fn what_another_one_removes_as_well_does_not_get_its_name_again() {
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir_all(place.path().join("tree").join(NAME)).unwrap();
+    // The first call finds that it is a folder.
+    let gone = ("unlinkat", "ENOENT:when=2");
+    run_failing("removal::while_another_one_removes_it_as_well", gone, NAME, place.path());
+    assert!(!place.path().join("tree").exists());
+}

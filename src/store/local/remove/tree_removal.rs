@@ -1,10 +1,10 @@
 //! A tree that has lost its name and goes in steps, which whoever removes it takes; if nobody does any more, a thread does
-//! ([`super::unattended`]). Between two steps nothing is open for it but the folder that it was a home's.
+//! ([`super::unattended`]). Between two steps nothing is open for it but the home that it was in.
 
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::fstat;
+use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_NOW, fstat, utimensat};
 
 use super::super::account::{Leaving, Paused};
 use super::super::capabilities::NewName;
@@ -29,6 +29,8 @@ pub(super) struct TreeRemoval {
     pub(super) way: NewName,
     /// The home in whose reserved folder it is.
     pub(super) root: Arc<Dir>,
+    /// That, by its file system and number there: known from the beginning, since who asks for it does not wait for a disk.
+    pub(super) home: (u64, u64),
     pub(super) going: GoingFolder,
     pub(super) counted: Paused,
     pub(super) emptying: Emptying,
@@ -48,17 +50,24 @@ impl TreeRemoval {
     /// Removes so much of it at most, and leaves nothing open. Whether all of it is gone.
     ///
     /// # Errors
-    /// What kept some of it from being removed: the rest has its name again, if it may.
+    /// What kept some of it from being removed: the rest has its name again, if it may. What is not there any more somebody else removes,
+    /// as the sweep of another node, and goes on with that whatever it is called.
     fn remove_some(&mut self) -> Result<bool> {
         let leaving = std::mem::take(&mut self.counted).go_on();
         let opened = open_reserved(&self.root).map_err(|err| Error::file(&self.path, err.into()));
         let stepped = opened.and_then(|reserved| {
             let at = (&reserved, self.going.name());
+            if self.jail.tree().is_across() {
+                touch(at);
+            }
             self.emptying.step(at, &self.path, &leaving, limits::REMOVE_STEP)
         });
         self.emptying.close();
         self.counted = leaving.pause();
-        stepped.inspect_err(|_| self.put_back())
+        stepped.inspect_err(|error| match error.kind() {
+            Kind::NotFound => counts_no_more(&mut self.counted),
+            _ => self.put_back(),
+        })
     }
 
     /// Whoever is told that it cannot be removed finds the rest in its place. Not if nothing of it was to be kept, if something else
@@ -87,6 +96,13 @@ impl TreeRemoval {
     }
 }
 
+/// Other nodes see by that, and by nothing else of what goes below it, that it is not left over.
+fn touch((reserved, name): (&Dir, &[u8])) {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let times = Timestamps { last_access: now, last_modification: now };
+    let _ = utimensat(reserved, name, &times, AtFlags::SYMLINK_NOFOLLOW);
+}
+
 /// The rest counts for nobody.
 fn counts_no_more(counted: &mut Paused) {
     let leaving = std::mem::take(counted).go_on();
@@ -101,7 +117,7 @@ impl Rest for TreeRemoval {
     }
 
     fn home(&self) -> (u64, u64) {
-        fstat(&self.root).map_or((0, 0), |stat| (stat.st_dev, stat.st_ino))
+        self.home
     }
 
     fn step(&mut self) -> Result<bool> {
@@ -163,7 +179,7 @@ mod tests {
 
     use cap_std::ambient_authority;
 
-    use super::super::super::{LocalOptions, LocalStore, Root, Staging};
+    use super::super::super::{LocalOptions, LocalStore, PlaceInTree, Root, Staging, Tree, TreeLock};
     use super::*;
     use crate::files::{Durability, Keep, Removal, Store as _};
 
@@ -218,5 +234,33 @@ mod tests {
         assert_eq!(fs::read_dir(home.join(limits::RESERVED_NAME)).unwrap().count(), 10, "they wait");
         assert_eq!(open(), before);
         drop(over);
+    }
+
+    /// By that another node knows that somebody is at it, however long what goes is below it.
+    #[test]
+    fn each_step_shows_at_the_folder_that_goes_where_other_nodes_sweep() {
+        let place = tempfile::tempdir().unwrap();
+        let (home, lock) = (place.path().join("home"), place.path().join("lock"));
+        fs::create_dir_all(home.join("tree/below")).unwrap();
+        let files = 2 * limits::REMOVE_STEP;
+        (0..files).for_each(|number| fs::write(home.join(format!("tree/below/{number}")), "").unwrap());
+        let open = move || fs::OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
+        let tree = Arc::new(Tree::across(TreeLock::of("tree".to_owned(), open)));
+        let dir = Dir::open_ambient_dir(&home, ambient_authority()).unwrap();
+        let root = Arc::new(Root::within(&dir, PlaceInTree { tree, ..PlaceInTree::default() }).unwrap());
+        let store = LocalStore::over(root, LocalOptions::new(Durability::None, Staging::Hidden));
+        let tree = RelPath::parse(b"tree").unwrap();
+        let Removal::Going(mut removing) = store.begin_removal(&tree, true, Keep::Nothing, None).unwrap() else {
+            panic!("it goes in steps")
+        };
+        let mut reserved = fs::read_dir(home.join(limits::RESERVED_NAME)).unwrap().map(|entry| entry.unwrap().path());
+        let going = reserved.find(|path| path.join("below").is_dir()).unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        fs::File::open(&going).unwrap().set_modified(long_ago).unwrap();
+        assert!(!removing.step().unwrap());
+        let left = fs::read_dir(going.join("below")).unwrap().count();
+        assert!(0 < left && left < files, "{left}");
+        assert_ne!(fs::metadata(&going).unwrap().modified().unwrap(), long_ago);
+        while !removing.step().unwrap() {}
     }
 }
