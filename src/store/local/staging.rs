@@ -75,7 +75,7 @@ pub(super) struct Stage {
     half_copied: Mutex<Option<Box<Half>>>,
     pub(super) placed: Placed,
     /// What was superseded, and is to be removed by whoever has asked for that.
-    superseded: Mutex<Vec<(RelPath, Note)>>,
+    superseded: Mutex<Vec<(RelPath, Note, Option<Note>)>>,
 }
 
 /// Device, inode, size and modification time: one state of one file.
@@ -335,15 +335,15 @@ impl Stage {
 
     /// What has this name was superseded: until it is removed this note is kept. If the process dies before that, a sweep does it.
     pub(super) fn has_superseded(&self, path: &RelPath, note: Note) {
-        // That of a tree which has lost some of what was in it would not tell it from another one.
-        let note = if self.keeps() { note } else { Note::write(self, path).unwrap_or(note) };
-        self.superseded.lock().push((path.clone(), note));
+        // By this one alone a tree that has lost some of what was in it is not told from another one.
+        let more = if self.keeps() { None } else { Note::write(self, path).ok() };
+        self.superseded.lock().push((path.clone(), note, more));
     }
 
     /// This is removed.
     pub(super) fn has_removed(&self, path: &RelPath) {
         let mut superseded = self.superseded.lock();
-        let at = superseded.iter().position(|(old, _)| old == path);
+        let at = superseded.iter().position(|(old, ..)| old == path);
         let note = at.map(|at| superseded.swap_remove(at));
         drop(superseded);
         drop(note);

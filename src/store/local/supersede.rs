@@ -136,7 +136,8 @@ impl Way<'_> {
             Ok(has_exchanged) => Ok((if has_exchanged { noted.beside } else { noted.old }, note)),
             Err(err) => {
                 // What could not get its name again, either, does so with the next sweep.
-                if !matches!(look(self.to_dir, name_of(&noted.beside)), Ok(None)) {
+                let is_gone = |path: &RelPath| matches!(look(self.to_dir, name_of(path)), Ok(None));
+                if !is_gone(&noted.beside) || !is_gone(&noted.old) {
                     note.into_iter().for_each(Note::keep);
                 }
                 Err(err)

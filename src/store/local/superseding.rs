@@ -123,23 +123,48 @@ impl Superseding {
         let at = |path: &RelPath| look(&dir, name_of(path)).map_err(|err| Error::file(path, err.into()));
         let is = |path: &RelPath, known: Identity| Ok::<_, Error>(at(path)?.filter(|stat| Identity::of(stat) == known));
         if let Some(new) = is(&self.beside, self.new)? {
-            if is(&self.old, self.there)?.is_some() && at(&self.to)?.is_none() {
-                self.rename(stage, (&dir, &self.old), (&dir, &self.to))?;
+            if let Some(old) = is(&self.old, self.there)?
+                && at(&self.to)?.is_none()
+            {
+                self.restore(stage, &dir, &old)?;
             }
             self.put_back(stage, &dir, &new)?;
             return Ok(None);
         }
-        for path in [&self.beside, &self.old] {
-            let Some(there) = is(path, self.there)? else { continue };
-            if !self.is_kept {
-                return Ok(Some(path));
-            }
-            let trash = jail.root().and_then(|root| Trash::make(&root)).map_err(|err| Error::file("the trash", err))?;
-            trash.take((&dir, name_of(path)), &self.to).map_err(|err| Error::file(path, err.into()))?;
-            trash::left(jail, &self.to, size(&there));
-            jail.tree().moved();
+        // It has this name only since the two were exchanged.
+        if let Some(there) = is(&self.beside, self.there)? {
+            return self.give_up(jail, (&dir, &self.beside), &there);
         }
+        let Some(old) = is(&self.old, self.there)? else { return Ok(None) };
+        match at(&self.to)? {
+            Some(stat) if Identity::of(&stat) == self.new => self.give_up(jail, (&dir, &self.old), &old),
+            // Somebody has taken away what was to come, or it has its name again.
+            None => self.restore(stage, &dir, &old).map(|()| None),
+            // It stays beside, where it is seen: nobody knows whether there is another one.
+            Some(_) => Ok(None),
+        }
+    }
+
+    /// Keeps what was superseded, or says that it is to be removed.
+    fn give_up<'a>(&self, jail: &Jail, (dir, path): (&Dir, &'a RelPath), there: &Stat) -> Result<Option<&'a RelPath>> {
+        if !self.is_kept {
+            return Ok(Some(path));
+        }
+        let trash = jail.root().and_then(|root| Trash::make(&root)).map_err(|err| Error::file("the trash", err))?;
+        trash.take((dir, name_of(path)), &self.to).map_err(|err| Error::file(path, err.into()))?;
+        trash::left(jail, &self.to, size(there));
+        jail.tree().moved();
         Ok(None)
+    }
+
+    /// What was in the place is there again.
+    fn restore(&self, stage: &Stage, dir: &Dir, old: &Stat) -> Result<()> {
+        self.rename(stage, (dir, &self.old), (dir, &self.to))?;
+        counts(stage.jail(), (&self.old, &self.to), old);
+        if stage.is_durable() {
+            sync(&self.to, dir)?;
+        }
+        Ok(())
     }
 
     /// Where somebody has taken its name, or the folder that it was in is gone, it stays beside, where it is seen.
@@ -318,6 +343,64 @@ mod tests {
                 assert_eq!(names, kept, "{new} {there}");
             }
         }
+    }
+
+    /// As where names are not exchanged, and somebody has meanwhile seen that nothing is in the place.
+    #[test]
+    fn what_was_there_goes_only_where_what_was_to_come_is_in_its_place() {
+        for is_kept in [false, true] {
+            let nothing_in_trash =
+                |home: &Home| home.store().trash(&RelPath::root(), 10, &|_| true).unwrap().entries.is_empty();
+            for name in ["from", "d/mine"] {
+                let home = Home::killed(name, OLD, is_kept);
+                assert_eq!(home.swept(), found(&[(name, "new"), ("d/to", "there")]), "{name} {is_kept}");
+                assert!(home.is_clean() && nothing_in_trash(&home), "{name} {is_kept}");
+            }
+            let home = Home::killed("d/mine", OLD, is_kept);
+            fs::create_dir(home.at("d/to")).unwrap();
+            fs::write(home.at("d/to/what"), "another").unwrap();
+            let all = found(&[("d/mine", "new"), ("d/to", "another"), (OLD, "there")]);
+            assert_eq!(home.swept(), all, "{is_kept}");
+            assert!(home.is_clean() && nothing_in_trash(&home), "{is_kept}");
+        }
+    }
+
+    /// A copy that was to take the place of something has its name only once it is back.
+    #[test]
+    fn what_stood_beside_its_place_is_looked_for_again_once_it_is_back() {
+        let copy = ".x.0123456789abcdef.sealift-copy";
+        let home = Home::killed(BESIDE, "d/to", false);
+        let session = home.at(limits::RESERVED_NAME).join(format!("{SESSION}dead"));
+        let (noted, stands) = (session.join(format!("{NOTE}7")), session.join(format!("{}8", stand_in::NOTE)));
+        let text = fs::read(&noted).unwrap();
+        let text = [copy.as_bytes(), text.strip_prefix(b"from").unwrap()].concat();
+        fs::write(&stands, copy).unwrap();
+        // It cannot be read.
+        fs::remove_file(&noted).unwrap();
+        fs::create_dir(&noted).unwrap();
+        assert_eq!(home.swept(), found(&[(BESIDE, "new"), ("d/to", "there")]));
+        assert!(stands.exists());
+        fs::remove_dir(&noted).unwrap();
+        fs::write(&noted, text).unwrap();
+        assert_eq!(home.swept(), found(&[("d/to", "there")]));
+        assert!(home.is_clean());
+    }
+
+    #[test]
+    fn the_note_that_is_on_the_disk_is_kept_until_what_was_superseded_is_gone() {
+        let home = Home::killed("from", "d/to", false);
+        fs::remove_dir_all(home.at(limits::RESERVED_NAME)).unwrap();
+        let store = home.store();
+        let (_, old) = store.supersede(&path("from"), &path("d/to")).unwrap();
+        let notes = || {
+            let sessions = fs::read_dir(home.at(limits::RESERVED_NAME)).unwrap().map(|entry| entry.unwrap().path());
+            let sessions = sessions.filter(|path| path.is_dir()).flat_map(|path| fs::read_dir(path).unwrap());
+            let names = sessions.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| name.starts_with(NOTE)).count()
+        };
+        assert_eq!(notes(), 1);
+        store.remove(&old.unwrap(), true).unwrap();
+        assert_eq!(notes(), 0);
     }
 
     #[test]

@@ -164,9 +164,15 @@ fn sweep_session(
     let mut left = names(&dir)?;
     // What was to be removed may be on its way, and has the name it had only once it is back.
     left.sort_by_key(|name| !name.starts_with(superseding::NOTE));
+    let mut is_on_its_way = false;
     for name in left.into_iter().filter(|name| name != LOCK) {
         goes_on();
         if !is_left(&dir, &name) {
+            is_on_its_way |= name.starts_with(superseding::NOTE);
+            continue;
+        }
+        if is_on_its_way && name.starts_with(stand_in::NOTE) {
+            // What it names may be what is not back yet.
             continue;
         }
         let noted = match &*name {
@@ -181,6 +187,7 @@ fn sweep_session(
         };
         if noted.is_some_and(|done| done.is_none_or(|done| done.is_err())) {
             // For the next sweep, as is the folder then.
+            is_on_its_way |= name.starts_with(superseding::NOTE);
             continue;
         }
         match kept.map_or(Ok(false), |kept| save_long(kept, can, (&dir, &name), reserved)) {
