@@ -31,7 +31,8 @@ fn put_at(op: &Op) -> Option<&RelPath> {
     }
 }
 
-fn is_of_copy(path: &RelPath) -> bool {
+/// Whether this is a copy that is built up beside its place, or in one.
+pub fn is_of_copy(path: &RelPath) -> bool {
     path.components().any(|name| aside::is_copy(name) && aside::before(name, std::iter::empty()).is_some())
 }
 

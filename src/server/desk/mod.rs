@@ -15,7 +15,7 @@ pub mod gate;
 pub mod inbox;
 pub mod inbox_room;
 pub mod jobs;
-mod kept_names;
+pub mod kept_names;
 pub mod leases;
 pub mod linking;
 pub mod located_path;

@@ -18,6 +18,7 @@ use crate::files::{Condition, Entry, EntryKind, RelPath, Seen, SeenAt};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
+use crate::server::desk::kept_names::is_of_copy;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
 use crate::server::desk::stand_in::{StandIn, Standing};
@@ -236,6 +237,7 @@ async fn make_like(web_session: &Arc<WebSession>, from: RelPath, to: RelPath) ->
     }
 }
 
+/// Copies what is in a folder, but for copies that are not whole: another one may be at work there, or a killed server has left them.
 async fn copy_entries(
     web_session: &Arc<WebSession>,
     from: &RelPath,
@@ -244,6 +246,9 @@ async fn copy_entries(
     pending: &mut Vec<Pending>,
 ) -> Result<()> {
     for entry in entries {
+        if RelPath::parse(&entry.path).is_ok_and(|inside| is_of_copy(&inside)) {
+            continue;
+        }
         let (source, target) = (from.join(&entry.path)?, to.join(&entry.path)?);
         match entry.kind {
             EntryKind::Directory => make_like(web_session, source, target).await?,

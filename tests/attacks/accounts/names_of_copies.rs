@@ -57,6 +57,21 @@ fn names_of_copies() {
             untouched(method);
         }
     }
+    // A copy of a folder leaves them out, whether it grows in its place, as his does, or beside it.
+    fs::create_dir_all(shared.join("site/sub")).unwrap();
+    for path in [format!("site/sub/{copy}"), format!("site/{copy}")] {
+        fs::create_dir(shared.join(&path)).unwrap();
+        fs::write(shared.join(path).join("half"), "ha").unwrap();
+    }
+    fs::write(shared.join("site/sub/page"), "text").unwrap();
+    fs::write(shared.join("site/.x.sealift-copy"), "a name of somebody's").unwrap();
+    for (to, copied) in [("sh/copied", shared.join("copied")), ("own", world.home("bo").join("own"))] {
+        let got = ask(&daemon, "bo", "COPY", &[&format!("Destination: /~bo/{to}")], "", "/~bo/sh/site");
+        assert_eq!(got.status, 201, "{got:?}");
+        assert_eq!(fs::read(copied.join("sub/page")).unwrap(), b"text");
+        assert!(copied.join(".x.sealift-copy").exists());
+        assert!(!copied.join(copy).exists() && !copied.join("sub").join(copy).exists(), "{to}");
+    }
     // What a killed server may leave can still be looked at, named anew and removed.
     assert_eq!(bo.ask(format!("RENAME sh/{copy} sh/found")).0, 250);
 }
