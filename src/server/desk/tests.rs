@@ -7,6 +7,7 @@ mod properties;
 mod remove;
 mod seen;
 mod shared;
+mod terms;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{FileExt, PermissionsExt};

@@ -15,7 +15,7 @@ use super::{Desk, Earlier};
 use crate::auth::{Access, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Condition, Hash, Interrupted, Overwrite, Partial, RelPath, Resume, Store, Umask, Upload, UploadSpec,
+    Condition, Hash, HomeTerms, Interrupted, Overwrite, Partial, RelPath, Resume, Store, Umask, Upload, UploadSpec,
 };
 use crate::limits;
 use crate::machine::turns;
@@ -26,6 +26,8 @@ pub struct Put {
     running: Running,
     /// Where it goes: another session of its user may finish it.
     store: Arc<dyn Store>,
+    /// What that store was told last of how the home is kept, as far as this upload knows.
+    terms: HomeTerms,
     /// Another session began it, whose storage this one's commits know nothing of.
     is_of_another: bool,
 }
@@ -54,8 +56,9 @@ impl From<Finished> for Begun {
 }
 
 impl Put {
-    pub(super) fn new(upload: Box<dyn Upload>, running: Running, store: &Arc<dyn Store>) -> Self {
-        Put { upload, running, store: Arc::clone(store), is_of_another: false }
+    pub(super) fn new(upload: Box<dyn Upload>, running: Running, desk: &Desk) -> Self {
+        let (store, terms) = (Arc::clone(&desk.store), desk.principal.home_terms());
+        Put { upload, running, store, terms, is_of_another: false }
     }
 
     /// What it is about.
@@ -147,7 +150,7 @@ impl Desk {
             begun = self.open_upload(&path, spec, resume);
         }
         match begun {
-            Ok(upload) => Begun::Put(Put::new(upload, running, &self.store)),
+            Ok(upload) => Begun::Put(Put::new(upload, running, self)),
             Err(error) => self.over(running, Err(error)),
         }
     }
@@ -194,7 +197,8 @@ impl Desk {
     ///
     /// # Errors
     /// Those of the store, written down; nothing is left of the upload.
-    pub fn append(&mut self, mut put: Put, bytes: &[u8], earlier: Earlier<'_>) -> Result<Put> {
+    pub fn append(&mut self, put: Put, bytes: &[u8], earlier: Earlier<'_>) -> Result<Put> {
+        let mut put = self.keep_to_terms(put, earlier)?;
         match self.append_to(&mut *put.upload, bytes) {
             Ok(()) => {
                 put.running.moves(bytes.len());
@@ -202,6 +206,23 @@ impl Desk {
             }
             Err(error) => Err(self.drop_put(put, error, earlier)),
         }
+    }
+
+    /// Has an upload go by how the home is kept now: the session that began it may have ended before that changed, and nobody tells its
+    /// store any more.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where its storage cannot: what came is kept, and is gone on with from its place as of now.
+    fn keep_to_terms(&mut self, put: Put, earlier: Earlier<'_>) -> Result<Put> {
+        let terms = self.principal.home_terms();
+        if put.terms == terms || put.store.keep_by(terms) {
+            return Ok(Put { terms, ..put });
+        }
+        let Put { upload, running, .. } = put;
+        upload.keep();
+        self.commit(earlier);
+        let text = "there is no such upload any more: the home is kept in another way since it began";
+        Err(self.failed(running, Error::new(Kind::NotFound, text)))
     }
 
     pub(super) fn append_to(&self, upload: &mut dyn Upload, bytes: &[u8]) -> Result<()> {
@@ -262,6 +283,10 @@ impl Desk {
     /// once a large file that is there has been read, if it must be.
     pub fn finish_at_once(&mut self, put: Put, earlier: Earlier<'_>) -> Worked {
         self.commit(earlier);
+        let put = match self.keep_to_terms(put, earlier) {
+            Ok(put) => put,
+            Err(error) => return Worked::Done(Err(error)),
+        };
         let Put { upload, running, store, .. } = put;
         let mut running = running.presenting(self.preconditions.locks.clone());
         let alone = Alone { came: running.moved(), store };

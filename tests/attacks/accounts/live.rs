@@ -4,6 +4,7 @@ use std::fs;
 
 use sealift::files::Hash;
 
+use super::folders::ask;
 use crate::common::web::curl_command;
 use crate::common::{
     Answer, PASSWORD, RawClient, World, assert_nothing_staged, enter, eventually, frames_of, half_an_upload,
@@ -137,6 +138,42 @@ fn quotas_and_a_trash_count_for_open_sessions() {
     assert_eq!(word(alice.ask("DELETE second")), "done");
     let (digits, _, kept_there) = alice.ask("TRASH");
     assert_eq!((digits, kept_there["path"].as_str()), (114, "second"));
+}
+
+/// An upload over HTTP may outlive the session that began it, whose storage nobody tells of anything any more.
+#[test]
+fn a_quota_counts_for_an_upload_that_another_session_goes_on_with() {
+    const PART: usize = 6000;
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let (home, part) = (world.home("alice"), "h".repeat(PART));
+    let mut alice = enter(&daemon, "alice");
+    let begin = |name: &str| {
+        let begun =
+            ask(&daemon, "alice", "PUT", &["Upload-Complete: ?0", "Content-Type:"], &part, &format!("/~alice/{name}"));
+        assert_eq!(begun.status, 201, "{begun:?}");
+        begun.header("location").to_owned()
+    };
+    let end = |url: &str| {
+        let offset = format!("Upload-Offset: {PART}");
+        let more = ["Content-Type: application/partial-upload", "Upload-Complete: ?1", &offset];
+        ask(&daemon, "alice", "PATCH", &more, &part, url).status
+    };
+    let mut kept = |how: &str| {
+        world.set_users(&format!("{}{how}", as_section("alice", "\"full\"")));
+        assert_eq!(word(alice.ask("PING")), "pong");
+    };
+    let free = begin("free");
+    kept("quota = \"10 KiB\"\n");
+    assert_eq!(end(&free), 507, "it began when there was no bound");
+    let raised = begin("raised");
+    kept("quota = \"100 KiB\"\n");
+    assert_eq!(end(&raised), 201);
+    let lowered = begin("lowered");
+    kept("quota = \"20 KiB\"\n");
+    assert_eq!(end(&lowered), 507);
+    assert!(home.join("raised").exists() && !home.join("free").exists() && !home.join("lowered").exists());
+    assert_nothing_staged(&home, "after what was refused");
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Job for ResumeJob {
                 Worked::Done(desk.open_staged(path, spec, Some(resume), running))
             }
             Comes::InOnePiece => Worked::Put(match desk.open_upload(&path, spec, Some(resume)) {
-                Ok(upload) => Ok(Put::new(upload, running, &desk.store)),
+                Ok(upload) => Ok(Put::new(upload, running, desk)),
                 Err(error) => {
                     desk.commit(earlier);
                     Err(desk.failed(running, error))

@@ -100,7 +100,7 @@ impl Desk {
 
     /// The upload that waits for this work, if one does.
     pub fn put_of(&self, Work { job, running }: Work) -> Option<Put> {
-        job.into_upload().map(|upload| Put::new(upload, running, &self.store))
+        job.into_upload().map(|upload| Put::new(upload, running, self))
     }
 
     /// Gives work up, for this reason.

@@ -104,7 +104,7 @@ impl Store for Held {
 }
 
 /// A home that alice and bob have, over one table of locks.
-struct Shared {
+pub(super) struct Shared {
     dir: TempDir,
     store: Arc<Held>,
     users: Arc<CurrentUsers>,
@@ -118,7 +118,7 @@ impl Shared {
         Shared::of(Users::parse(&(user("alice") + &user("bob")), "users.toml").unwrap())
     }
 
-    fn of(users: Users) -> Shared {
+    pub(super) fn of(users: Users) -> Shared {
         let dir = tempfile::tempdir().unwrap();
         let options = LocalOptions { durability: Durability::None, staging: Staging::Hidden };
         let store = LocalStore::open_path(dir.path(), options).unwrap();
@@ -126,7 +126,7 @@ impl Shared {
         Shared { dir, store, users: Arc::new(CurrentUsers::unchanging(users)), registry: Registry::new() }
     }
 
-    fn desk(&self, user: &str) -> Desk {
+    pub(super) fn desk(&self, user: &str) -> Desk {
         let ip = Ipv4Addr::LOCALHOST;
         let principal = self.users.latest().verify(user, &Secret::new("secret"), ip.into()).unwrap();
         let ticket = self.registry.enter(Way::Login, &principal, SocketAddr::from((ip, 9))).unwrap();
