@@ -112,6 +112,12 @@ pub trait Store: Send + Sync {
         false
     }
 
+    /// What is put here from now on counts by these terms of the home of whoever puts it there, what is under way included, where it counts
+    /// in a home elsewhere.
+    fn count_by(&self, terms: HomeTerms) {
+        let _counts_in_no_other = terms;
+    }
+
     /// Whether [`Store::begin`] may take long: what is there must be counted first.
     fn begins_by_counting(&self) -> bool {
         false

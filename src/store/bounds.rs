@@ -77,7 +77,12 @@ impl Limits {
             bytes: terms.quota.map(|most| (most, format!("over {what} of {}", render_size(most)))),
             files: terms.quota_files.map(|most| (most, format!("over {what} of {most} files"))),
         };
-        (limits.bytes.is_some() || limits.files.is_some()).then_some(limits)
+        limits.are_any().then_some(limits)
+    }
+
+    /// Whether anything is bounded.
+    pub(super) fn are_any(&self) -> bool {
+        self.bytes.is_some() || self.files.is_some()
     }
 
     /// Why there may not be so much, and by how much it is too much.

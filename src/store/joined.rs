@@ -220,6 +220,7 @@ impl Store for JoinedStore {
     }
 
     fn keep_by(&self, terms: HomeTerms) -> bool {
+        self.stores().for_each(|store| store.count_by(terms));
         self.home.keep_by(terms)
     }
 

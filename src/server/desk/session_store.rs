@@ -1,6 +1,6 @@
 //! The store that a session works on: its user's home, with the folders that are shared with the user in it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::leases::Leases;
 use crate::auth::{Grants, Principal, SharedFolder};
@@ -15,6 +15,8 @@ pub struct SessionStore {
     home: Arc<dyn Store>,
     /// None: nothing was ever shared with the user of the session.
     joined: Option<Arc<JoinedStore>>,
+    /// All shared folders that were opened, also those of before: something that was begun there may be under way.
+    opened: Vec<Weak<dyn Store>>,
     /// Whose what is put into shared folders is.
     owner: Option<Owner>,
 }
@@ -22,7 +24,7 @@ pub struct SessionStore {
 impl From<Arc<dyn Store>> for SessionStore {
     /// A home alone, whatever the users file shares.
     fn from(home: Arc<dyn Store>) -> SessionStore {
-        SessionStore { place: None, home, joined: None, owner: None }
+        SessionStore { place: None, home, joined: None, opened: Vec::new(), owner: None }
     }
 }
 
@@ -38,8 +40,9 @@ impl SessionStore {
         }?;
         let owner = principal.owner();
         let mounts = open_all((&*vault, &leases), principal.grants(), owner.as_ref());
+        let opened = stores(&mounts).collect();
         let joined = (!mounts.is_empty()).then(|| Arc::new(JoinedStore::new(home.clone(), mounts)));
-        Ok(SessionStore { place: Some((vault, leases)), home, joined, owner })
+        Ok(SessionStore { place: Some((vault, leases)), home, joined, opened, owner })
     }
 
     /// All of it as one store.
@@ -50,12 +53,14 @@ impl SessionStore {
         }
     }
 
-    /// The home is kept as this principal has it now, what is under way included; so is what they put into folders that are shared from
-    /// now on. Says whether it can be.
+    /// The home is kept as this principal has it now, and what they put into shared folders counts so: what is under way included. Says
+    /// whether it can be.
     pub fn keep_by(&mut self, principal: &Principal) -> bool {
         if !self.home.keep_by(principal.home_terms()) {
             return false;
         }
+        let terms = principal.home_terms();
+        self.opened.iter().filter_map(Weak::upgrade).for_each(|store| store.count_by(terms));
         self.owner = principal.owner();
         true
     }
@@ -64,12 +69,19 @@ impl SessionStore {
     pub fn share(&mut self, grants: &Grants) {
         let Some((vault, leases)) = &self.place else { return };
         let mounts = open_all((&**vault, leases), grants, self.owner.as_ref());
+        self.opened.retain(|store| store.strong_count() > 0);
+        self.opened.extend(stores(&mounts));
         self.joined = match &self.joined {
             Some(joined) => Some(Arc::new(joined.sharing(mounts))),
             None if mounts.is_empty() => None,
             None => Some(Arc::new(JoinedStore::new(self.home.clone(), mounts))),
         };
     }
+}
+
+/// Those of the folders that can be used.
+fn stores(mounts: &[Mount]) -> impl Iterator<Item = Weak<dyn Store>> {
+    mounts.iter().filter_map(|mount| mount.store.as_ref().ok()?.get()).map(|store| Arc::downgrade(&store))
 }
 
 fn open_all((vault, leases): (&dyn Vault, &Leases), grants: &Grants, owner: Option<&Owner>) -> Vec<Mount> {

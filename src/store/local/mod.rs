@@ -108,6 +108,8 @@ pub struct LocalStore {
     options: LocalOptions,
     /// Changes while the store is used ([`Store::keep_by`]).
     bound: RwLock<Option<Arc<Bound>>>,
+    /// Where what is put here counts, if that is in a home elsewhere.
+    counted_in: Option<terms::CountedIn>,
 }
 
 impl LocalStore {
@@ -168,7 +170,7 @@ impl LocalStore {
         let jail = Arc::new(Jail::new(root));
         let durable = options.durability == Durability::Full;
         let stage = Stage::new(Arc::clone(&jail), options.staging, durable, file_systems);
-        LocalStore { jail, stage, options, bound: RwLock::default() }
+        LocalStore { jail, stage, options, bound: RwLock::default(), counted_in: None }
     }
 
     /// This store for this one of several senders, of whom each finds only what is left of the own interrupted uploads.
@@ -238,6 +240,11 @@ impl Store for LocalStore {
     fn keep_by(&self, terms: HomeTerms) -> bool {
         self.go_by(terms);
         true
+    }
+
+    #[cfg(feature = "server")]
+    fn count_by(&self, terms: HomeTerms) {
+        self.count_in_home_by(terms);
     }
 
     fn begins_by_counting(&self) -> bool {

@@ -15,7 +15,7 @@ impl Account {
 
 impl Bound {
     /// The limits of now.
-    pub(super) fn limits(&self) -> Arc<Limits> {
+    pub(in crate::store::local) fn limits(&self) -> Arc<Limits> {
         Arc::clone(&self.limits.read())
     }
 
