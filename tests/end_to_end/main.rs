@@ -23,6 +23,7 @@ mod fast_copy;
 mod first_version;
 mod folder_moves;
 mod folders;
+mod foreign_folders;
 mod hooks;
 mod journal;
 mod keys;

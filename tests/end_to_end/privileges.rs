@@ -18,7 +18,7 @@ use crate::common::not_run::not_run;
 use crate::common::{Daemon, RawClient, eventually, put_program, sealiftd, text};
 
 /// The account to become, if this test can.
-fn nobody() -> Option<User> {
+pub(super) fn nobody() -> Option<User> {
     if !geteuid().is_root() {
         not_run("only root can become somebody else");
         return None;
@@ -28,7 +28,7 @@ fn nobody() -> Option<User> {
 }
 
 /// A folder that belongs to this account.
-fn place_of(user: &User) -> TempDir {
+pub(super) fn place_of(user: &User) -> TempDir {
     let place = TempDir::new().unwrap();
     chown(place.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
     place
@@ -54,7 +54,7 @@ fn assert_only(user: &User, pid: u32) -> usize {
     threads.len()
 }
 
-fn chmod(path: &Path, mode: u32) {
+pub(super) fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
@@ -102,29 +102,6 @@ fn nothing_is_made_wider_than_for_account_and_group_whatever_the_umask() {
         }
     }
     assert!(seen > 12, "{seen}");
-}
-
-/// Its time is its owner's to set, and its mode. A whole folder can be sent there all the same.
-#[test]
-fn a_folder_of_another_account_that_its_group_may_write_takes_files_and_keeps_its_own_time() {
-    let Some(nobody) = nobody() else { return };
-    let place = place_of(&nobody);
-    let daemon = Daemon::builder().within(place.path()).args(["--user", "nobody"]).start();
-    daemon.add_user("alice", "correct-horse", "full");
-    daemon.signal(Signal::HUP);
-    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
-    assert_eq!(alice.ask("MKDIR given/own parents=yes").0, 250);
-    let given = daemon.data().join("alice/given");
-    chown(&given, Some(0), None).unwrap();
-    chmod(&given, 0o770);
-    assert_eq!(alice.upload("given/file", b"abc").0, 226);
-    let set = |folder: &str, more: &str| format!("CHMOD {folder} mode=750 mtime=1500000000{more}");
-    let answer = alice.ask(set("given", ""));
-    assert_eq!((answer.0, answer.2["mode"].as_str()), (250, "770"), "{answer:?}");
-    assert_ne!(fs::metadata(&given).unwrap().mtime(), 1_500_000_000);
-    assert_eq!(alice.ask(set("given", " perms=yes")).1, "io-error", "a mode was asked for");
-    assert_eq!(alice.ask(set("given/own", "")).0, 250);
-    assert_eq!(fs::metadata(given.join("own")).unwrap().mtime(), 1_500_000_000);
 }
 
 #[test]
