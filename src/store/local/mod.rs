@@ -109,6 +109,7 @@ pub struct LocalStore {
     /// Changes while the store is used ([`Store::keep_by`]).
     bound: RwLock<Option<Arc<Bound>>>,
     /// Where what is put here counts, if that is in a home elsewhere.
+    #[cfg(feature = "server")]
     counted_in: Option<terms::CountedIn>,
 }
 
@@ -170,7 +171,14 @@ impl LocalStore {
         let jail = Arc::new(Jail::new(root));
         let durable = options.durability == Durability::Full;
         let stage = Stage::new(Arc::clone(&jail), options.staging, durable, file_systems);
-        LocalStore { jail, stage, options, bound: RwLock::default(), counted_in: None }
+        LocalStore {
+            jail,
+            stage,
+            options,
+            bound: RwLock::default(),
+            #[cfg(feature = "server")]
+            counted_in: None,
+        }
     }
 
     /// This store for this one of several senders, of whom each finds only what is left of the own interrupted uploads.

@@ -44,7 +44,10 @@ impl LocalStore {
         self.stage.owner = Some(Hash::of(&home.place().folder));
         let counted = CountedIn { share: Arc::clone(share), home };
         *self.bound.write() = limits.map(|limits| Arc::new(counted.bound(limits)));
-        self.counted_in = Some(counted);
+        #[cfg(feature = "server")]
+        {
+            self.counted_in = Some(counted);
+        }
         self
     }
 
