@@ -33,6 +33,7 @@ mod pin;
 mod pool;
 mod stream;
 mod suites;
+#[cfg(feature = "server")]
 mod unfinished;
 mod verify;
 #[cfg(feature = "server")]

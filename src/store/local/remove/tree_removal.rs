@@ -125,16 +125,16 @@ impl Rest for TreeRemoval {
     }
 
     fn has_failed(&mut self, error: &Error) {
-        // Somebody else has removed it.
-        if error.kind() == Kind::NotFound {
-            return;
-        }
+        // Otherwise somebody else has removed it.
         #[cfg(feature = "server")]
-        {
+        if error.kind() != Kind::NotFound {
             let path = crate::escape::for_people(&self.jail.full(&self.path));
             let then = if self.is_back { "it has its name again" } else { "the next sweep tries again" };
             tracing::warn!(path, %error, "not all of a folder can be removed; {then}");
         }
+        // Without a server there is no log.
+        #[cfg(not(feature = "server"))]
+        let _ = error;
     }
 
     /// The rest is for the next sweep, and counts for nobody.
