@@ -38,7 +38,9 @@ pub fn next_step(error: &Error) -> &'static str {
         (Kind::ManyDeletes, _) => {
             "Look at it with --dry-run. If it is intended, allow it with --max-delete, as in --max-delete 100%."
         }
-        (Kind::CrossDevice, Side::Server) => "Copy it with `sealift cp`, then remove the old one with `sealift rm`.",
+        (Kind::CrossDevice, Side::Server) => {
+            "Copy it with `sealift cp`, or get it and put it under its new name; then remove the old one."
+        }
         (Kind::NoSpace, Side::Server) => {
             "Remove files on the server (`sealift df` says how much of it is in the trash, which `sealift trash empty` removes for good), or ask its administrator to make room."
         }
