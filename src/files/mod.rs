@@ -14,6 +14,7 @@ mod numbered;
 pub mod path;
 mod prepared;
 mod promises;
+mod removal;
 mod reserved;
 mod resume;
 mod seen;
@@ -43,6 +44,7 @@ pub use path::{IntoPath, RelPath};
 pub use prepared::{Done, NewMode, Prepared, PreparedSet};
 pub(crate) use prepared::{one_each, untold};
 pub use promises::{Decided, Promises};
+pub use removal::{Keep, Removal, Removed, Removing};
 pub(crate) use reserved::folded;
 pub use reserved::is_reserved_name;
 pub use resume::Resume;
@@ -52,8 +54,7 @@ pub use staged::{Part, Staged};
 pub use staged_id::StagedId;
 pub use stamp::Change;
 pub use store::{
-    Durability, Keep, KeptUsage, Listing, Looked, Meta, Partial, Properties, Removal, Removed, Removing, StandInNote,
-    Store, Unread, Usage, UsageNow,
+    Durability, KeptUsage, Listing, Looked, Meta, Partial, Properties, StandInNote, Store, Unread, Usage, UsageNow,
 };
 pub use symlink::symlink_target;
 pub use terms::HomeTerms;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Committed, Done, Entry, EntryKind, FileMode, Hash, HomeTerms, Mtime, NewMode, Prepared, Promises, RelPath, Seen,
-    SeenAt, Source, SourceMode, Stored, TrashId, TrashList, Umask, Upload, UploadSpec,
+    Committed, Done, Entry, EntryKind, FileMode, Hash, HomeTerms, Keep, Mtime, NewMode, Prepared, Promises, RelPath,
+    Removal, Removed, Seen, SeenAt, Source, SourceMode, Stored, TrashId, TrashList, Umask, Upload, UploadSpec,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -423,63 +423,10 @@ fn both_still_seen<S: Store + ?Sized>(store: &S, from: &RelPath, to: &RelPath, s
     ends.into_iter().try_for_each(|(path, seen)| seen.as_ref().map_or(Ok(()), |seen| still_seen(store, path, seen)))
 }
 
-/// What becomes of something that is removed, where such things are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep<'a> {
-    /// It is kept as what was at this path, beside the one at which it is or this itself.
-    As(&'a RelPath),
-    /// It is of no use to anybody.
-    Nothing,
-}
-
-/// What was removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Removed {
-    /// Files, and what else is no folder.
-    pub files: u64,
-    /// Folders, with the one that all was in.
-    pub folders: u64,
-}
-
-impl Removed {
-    /// One file.
-    pub const FILE: Removed = Removed { files: 1, folders: 0 };
-
-    /// One folder, with nothing in it.
-    pub const FOLDER: Removed = Removed { files: 0, folders: 1 };
-
-    /// So much.
-    pub const fn new(files: u64, folders: u64) -> Removed {
-        Removed { files, folders }
-    }
-}
-
-/// How far a removal has come.
-pub enum Removal {
-    /// This is gone, and it is over.
-    Done(Removed),
-    /// It has lost its name, and not all of it is gone.
-    Going(Box<dyn Removing>),
-}
-
 /// A note of what stands beside its place, which is gone when this is dropped. That may wait for a disk.
 pub trait StandInNote: Send {
     /// What it names could not be removed: the note stays, for the next sweep.
     fn leave(self: Box<Self>);
-}
-
-/// What is being removed and has no name any more. Dropped before it is over it goes on being removed, by whom or what the store
-/// thinks fit. If a step fails, the rest gets its name again, unless something else has that by then or nothing of it was to be kept.
-pub trait Removing: Send {
-    /// One bounded step. Whether it was the last one.
-    ///
-    /// # Errors
-    /// What kept some of it from being removed: there are no more steps then.
-    fn step(&mut self) -> Result<bool>;
-
-    /// What is gone so far.
-    fn removed(&self) -> Removed;
 }
 
 /// Entries, one by one, in the order of the disk; a folder comes before what is in it.

@@ -36,6 +36,7 @@ mod mirror;
 mod mirror_shared;
 mod privileges;
 mod quota_shared;
+mod quota_shared_changed;
 mod recorded;
 mod reload;
 mod restoring;

@@ -12,17 +12,17 @@ use sealift::proto::frame::END;
 
 use crate::common::{RawClient, World, enter, eventually, frames_of, half_an_upload, section, upload_bytes};
 
-const KIB: usize = 1024;
+pub(super) const KIB: usize = 1024;
 
 /// Alice may have a MiB, bob as much as he likes; both may do everything in three folders, of which one has a quota and one keeps
 /// what is deleted.
-fn world(of_alice: &str) -> World {
+pub(super) fn world(of_alice: &str) -> World {
     let world = World::of(&["alice", "bob"]);
     world.set_users(&users(of_alice, "alice = \"full\", bob = \"full\""));
     world
 }
 
-fn users(of_alice: &str, access: &str) -> String {
+pub(super) fn users(of_alice: &str, access: &str) -> String {
     let (alice, bob) = (section("alice", "\"full\"", "alice"), section("bob", "\"full\"", "bob"));
     let access = format!("access = {{ {access} }}\n");
     format!(
@@ -30,53 +30,18 @@ fn users(of_alice: &str, access: &str) -> String {
     )
 }
 
-const MIB: &str = "quota = \"1 MiB\"\n";
+pub(super) const MIB: &str = "quota = \"1 MiB\"\n";
 
 fn put(client: &mut RawClient, path: &str, kib: usize) -> String {
     client.upload(path, &vec![7; kib * KIB]).1
 }
 
-fn word(client: &mut RawClient, line: &str) -> String {
+pub(super) fn word(client: &mut RawClient, line: &str) -> String {
     client.ask(line).1
 }
 
 fn used(client: &mut RawClient) -> usize {
     client.ask("STATUS").2["used"].parse().unwrap()
-}
-
-/// Another quota is no end of a session, and counts for what it is in the middle of.
-#[test]
-fn another_quota_counts_for_uploads_under_way_into_shared_folders() {
-    let half = vec![7; 300 * KIB];
-    let world = world("");
-    let daemon = world.start();
-    let mut alice = enter(&daemon, "alice");
-    let begun =
-        |name: &str| half_an_upload(enter(&daemon, "alice"), &format!("team/{name}"), &half, &world.home("team"));
-    let end = |mut sends: RawClient| {
-        sends.send([&frames_of(&half)[..], &END, Hash::of(&half.repeat(2)).as_bytes()].concat());
-        let said = sends.reply().1;
-        assert_eq!(word(&mut sends, "PING"), "pong", "the session goes on");
-        said
-    };
-    let mut kept = |how: &str| {
-        world.set_users(&users(how, "alice = \"full\", bob = \"full\""));
-        assert_eq!(word(&mut alice, "PING"), "pong");
-    };
-    let free = begun("free");
-    kept("quota = \"500 KiB\"\n");
-    assert_eq!(end(free), "quota", "it began when there was no bound");
-    let raised = begun("raised");
-    kept(MIB);
-    assert_eq!(end(raised), "done");
-    kept("quota = \"10 MiB\"\n");
-    let lowered = begun("lowered");
-    kept("quota = \"9 MiB\"\n");
-    kept("");
-    kept(MIB);
-    assert_eq!(end(lowered), "quota");
-    let there = ["free", "raised", "lowered"].map(|name| world.home("team").join(name).exists());
-    assert_eq!(there, [false, true, false]);
 }
 
 #[test]
