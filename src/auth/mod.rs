@@ -98,8 +98,8 @@ pub use hash::{hash_password, unchosen_password};
 pub use names::is_anonymous;
 pub use network::Network;
 pub use own::{
-    AtLink, Clock, EnrolledKey, Followed, GivenOut, InboxBounds, Invitation, Link, LinkFolder, LinkShown, LinkTag,
-    LinkTerms, LinkTo, LinkUse, Links, OwnChange, SelfService, StateFolder, Turn, still_changing,
+    AtLink, Clock, EnrolledKey, Followed, GivenOut, InboxBounds, Invitation, LINK_IS_FULL, Link, LinkFolder, LinkShown,
+    LinkTag, LinkTerms, LinkTo, LinkUse, Links, OwnChange, SelfService, StateFolder, Turn, still_changing,
 };
 pub use password_rule::PasswordRule;
 pub use path_rights::{GivenBy, Spread};

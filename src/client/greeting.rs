@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::keys::Nonce;
+use crate::limits;
 use crate::proto::{Features, Reply};
 
 /// The version of the protocol spoken here.
@@ -24,6 +25,8 @@ pub struct Greeting {
     pub certificate_ends: Option<SystemTime>,
     /// When the certificate that browsers are shown ends, if it is another one.
     pub web_certificate_ends: Option<SystemTime>,
+    /// The fewest characters of a new password of a user; of an older server, those that no server goes below.
+    pub password_min: usize,
 }
 
 /// Reads the greeting, and the nonce that signatures of keys must be over.
@@ -44,9 +47,16 @@ pub(super) fn read(session: &mut Session) -> Result<(Greeting, Option<Nonce>)> {
         pid: reply.get("pid").map(|_| reply.parsed("pid")).transpose()?,
         certificate_ends: time(&reply, "cert-ends")?,
         web_certificate_ends: time(&reply, "web-cert-ends")?,
+        password_min: password_min(&reply)?,
     };
     session.set_features(features);
     Ok((greeting, nonce))
+}
+
+/// No more than a server can be told to ask for.
+fn password_min(reply: &Reply<'_>) -> Result<usize> {
+    let said = reply.get("password-min").map(|_| reply.parsed("password-min")).transpose()?;
+    Ok(said.unwrap_or(limits::PASSWORD_MIN).clamp(limits::PASSWORD_MIN, limits::PASSWORD_MIN_MOST))
 }
 
 fn time(reply: &Reply<'_>, key: &str) -> Result<Option<SystemTime>> {

@@ -76,6 +76,17 @@ fn the_server_that_runs_here_reads_its_files_again() {
         "{said}"
     );
     fs::write(&users, good).unwrap();
+    // Read it can be, and used it cannot.
+    let settings = daemon.place().join("sealiftd.toml");
+    fs::write(&settings, format!("grace = \"5s\"\nroots = [{:?}]\n", daemon.place())).unwrap();
+    let (code, said) = reload(daemon.place(), &[]);
+    assert!(
+        code == Some(2)
+            && said.contains("sealiftd.toml:2: --roots")
+            && said.contains("goes on with the settings it has"),
+        "{said}"
+    );
+    fs::remove_file(&settings).unwrap();
     let (code, said) = reload(daemon.place(), &["--binary"]);
     assert!(code == Some(3) && said.contains("no server runs here with --supervise"), "{said}");
     let elsewhere = TempDir::new().unwrap();

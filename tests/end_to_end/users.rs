@@ -120,6 +120,17 @@ fn a_wrong_value_is_refused_on_the_command_line() {
         (&["user", "set", "alice", "--limit-rate-down", "1K"], 2, "at least 64 KiB"),
         (&["user", "set", "alice", "--trash", "1s"], 2, "such as 30d"),
         (&["user", "set", "alice", "--enabled", "maybe"], 2, "--enabled"),
+        (&["user", "add", "boss", "--admin", "true"], 2, "'true' for '--admin[=<yes|no>]' [possible values: yes, no]"),
+        (
+            &["user", "set", "alice", "--admin", "False"],
+            2,
+            "'False' for '--admin[=<yes|no>]' [possible values: yes, no]",
+        ),
+        (
+            &["user", "set", "alice", "--enabled", "false"],
+            2,
+            "'false' for '--enabled <yes|no>' [possible values: yes, no]",
+        ),
         (&["user", "set", "alice", "--home", "../x"], 2, ".."),
         (&["user", "set", "nobody", "--admin", "no"], 3, "user list"),
         (&["user", "set", "alice", "--admin=maybe"], 2, "--admin"),

@@ -12,8 +12,13 @@ const fn files(files: u32, bytes: u64) -> LinkUse {
     LinkUse { downloads: 0, files, bytes }
 }
 
-fn full() -> Error {
-    Error::new(Kind::Quota, "this link takes no more")
+/// What whoever sends is told of a link that has all that it takes, as its page tells it: nothing smaller goes in either.
+pub const LINK_IS_FULL: &str = "this link takes no more: it is full";
+
+/// What does not go in beside what has come by this link, or is on its way.
+fn no_room(kept: &Kept) -> Error {
+    let text = if kept.link.is_full(&kept.used) { LINK_IS_FULL } else { "this link takes not so much more" };
+    Error::new(Kind::Quota, text)
 }
 
 impl Links {
@@ -27,7 +32,7 @@ impl Links {
         let coming = kept.coming.with(files(more, bytes));
         let all = kept.used.with(coming);
         if all.files > bounds.files || all.bytes > bounds.bytes {
-            return Err(full());
+            return Err(no_room(kept));
         }
         kept.coming = coming;
         Ok(())
@@ -61,7 +66,7 @@ impl Links {
         if let LinkTo::Inbox(bounds) = kept.link.to
             && (used.files > bounds.files || used.bytes > bounds.bytes)
         {
-            return Err(full());
+            return Err(no_room(&kept));
         }
         self.write(&mut writing, &kept.link, used)?;
         // In one step: nothing counts as both.
@@ -136,6 +141,10 @@ mod tests {
         assert_eq!((shown(), on_disk()), (files(2, 10), files(1, 6)));
         links.expect_no_more(&link, (1, 4));
         assert_eq!((shown(), on_disk()), (files(1, 6), files(1, 6)));
+        assert_ne!(links.expect(&link, bounds, (1, 5)).unwrap_err().text(), LINK_IS_FULL, "something smaller goes in");
+        links.count_as_come(&link, (2, 0)).unwrap();
+        assert_eq!(links.expect(&link, bounds, (1, 0)).unwrap_err().text(), LINK_IS_FULL);
+        links.count_as_lost(&link, (2, 0)).unwrap();
         links.count_as_lost(&link, (1, 6)).unwrap();
         assert_eq!((shown(), on_disk()), (files(0, 0), files(0, 0)));
         users.remove_link(&maker, &link.name).unwrap();

@@ -29,6 +29,7 @@ pub use changes::{Followed, Turn, still_changing};
 pub use clock::Clock;
 pub use folder::StateFolder;
 pub use given_out::GivenOut;
+pub use incoming::LINK_IS_FULL;
 pub use invitation::Invitation;
 pub(super) use invitation::used;
 pub use key::EnrolledKey;

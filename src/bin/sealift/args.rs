@@ -132,7 +132,7 @@ pub struct Common {
     #[arg(short, long, global = true, help_heading = "Output", hide_short_help = true)]
     pub verbose: bool,
 
-    /// Show nothing on stderr but errors
+    /// Show nothing on stderr but errors; what is skipped is none
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output", hide_short_help = true)]
     pub quiet: bool,
 }

@@ -173,12 +173,12 @@ impl Context {
         Ok(Passwords::is_of_command(&self.common) && self.passwords.borrow_mut().is_last(&self.common)?)
     }
 
-    /// A new password for somebody, from where this command takes them.
+    /// A new password of so many characters at least for somebody, from where this command takes them.
     ///
     /// # Errors
     /// As [`Passwords::choose`].
-    pub fn new_password(&self, who: &str) -> Outcome<Secret> {
-        self.passwords.borrow_mut().choose(who, &self.common, self.out)
+    pub fn new_password(&self, who: &str, least: usize) -> Outcome<Secret> {
+        self.passwords.borrow_mut().choose(who, least, &self.common, self.out)
     }
 
     /// Reads a target from the command line.

@@ -138,11 +138,6 @@ impl Output {
         self.json
     }
 
-    /// Whether a person wants nothing but errors.
-    pub fn is_quiet(self) -> bool {
-        self.quiet && !self.json
-    }
-
     /// Whether a person reads stderr, or may read it later, and wants more than errors.
     pub fn may_tell(self) -> bool {
         !self.quiet && !self.json

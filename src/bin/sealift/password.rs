@@ -75,18 +75,18 @@ impl Passwords {
         common.password_stdin || common.password_file.is_some()
     }
 
-    /// A new password for somebody: the next line of standard input with `--password-stdin`, the next one of the file with
-    /// `--password-file`, else typed twice at the terminal.
+    /// A new password of so many characters at least for somebody: the next line of standard input with `--password-stdin`, the next one
+    /// of the file with `--password-file`, else typed twice at the terminal.
     ///
     /// # Errors
     /// Usage: an empty, too short or too long one, or nobody to ask.
-    pub fn choose(&mut self, who: &str, common: &Common, out: Output) -> Outcome<Secret> {
+    pub fn choose(&mut self, who: &str, least: usize, common: &Common, out: Output) -> Outcome<Secret> {
         let password = match &common.password_file {
             _ if common.password_stdin => first_line(&mut io::stdin().lock(), "standard input")?,
             Some(file) => self.next_of(file, out)?,
-            None => choose_at_terminal(who, out)?,
+            None => choose_at_terminal(who, least, out)?,
         };
-        Self::judge(password)
+        Self::judge(password, least)
     }
 
     /// Whether nothing comes behind the password that was given to this command.
@@ -102,15 +102,15 @@ impl Passwords {
         rest.map_err(|err| Error::file(name, err))
     }
 
-    /// This new password, unless no server takes one that is so short.
+    /// This new password, unless it has fewer than so many characters.
     ///
     /// # Errors
     /// Usage.
-    pub fn judge(password: Secret) -> Outcome<Secret> {
-        match characters(&password) < limits::PASSWORD_MIN {
+    pub fn judge(password: Secret, least: usize) -> Outcome<Secret> {
+        match characters(&password) < least {
             true => Err(Failure::new(
                 Kind::Usage,
-                format!("the new password has fewer than {} characters", limits::PASSWORD_MIN),
+                format!("the new password has fewer than {least} characters"),
                 "Choose a longer one.",
             )),
             false => Ok(password),
@@ -124,6 +124,16 @@ impl Passwords {
             None => open(path, out)?,
         };
         first_line(self.file.insert(file), &path.display().to_string())
+    }
+}
+
+/// A failure with this hint, if it is that of a new password which was found too short here.
+pub fn hint_if_short(failure: Failure, hint: &str) -> Failure {
+    match failure {
+        Failure::Error { error, .. } if error.text().starts_with("the new password has fewer than ") => {
+            Failure::Error { error, hint: Some(hint.to_owned()) }
+        }
+        other => other,
     }
 }
 
@@ -176,7 +186,7 @@ pub fn ask_or(question: &str, nobody: impl FnOnce() -> Failure) -> Outcome<Secre
 }
 
 /// Whether the new password that a server refuses for what it is was typed, so that another one is asked for. Then it is said why: the
-/// server alone knows the least that it takes.
+/// server alone knows all that it refuses.
 pub fn is_asked_again(error: &Error, ctx: &Context) -> bool {
     let is_typed = !Passwords::is_of_command(&ctx.common);
     let is_its_rule = error.kind() == Kind::BadCommand && error.text().contains("the new password ");
@@ -186,7 +196,7 @@ pub fn is_asked_again(error: &Error, ctx: &Context) -> bool {
     is_typed && is_its_rule
 }
 
-fn choose_at_terminal(who: &str, out: Output) -> Outcome<Secret> {
+fn choose_at_terminal(who: &str, least: usize, out: Output) -> Outcome<Secret> {
     let ask = |question: &str| {
         ask::password(question)?.ok_or_else(|| {
             let text = "there is no terminal to ask for the new password on";
@@ -198,8 +208,8 @@ fn choose_at_terminal(who: &str, out: Output) -> Outcome<Secret> {
         let first = ask(&question)?;
         match first.expose().len() {
             0 => out.note("It must not be empty; try again."),
-            _ if characters(&first) < limits::PASSWORD_MIN => {
-                out.note(&format!("It has fewer than {} characters; try again.", limits::PASSWORD_MIN));
+            _ if characters(&first) < least => {
+                out.note(&format!("It has fewer than {least} characters; try again."));
             }
             n if n > limits::PASSWORD_MAX => {
                 out.note(&format!("It is longer than {} bytes; try again.", limits::PASSWORD_MAX));

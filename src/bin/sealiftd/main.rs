@@ -153,7 +153,11 @@ fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, 
                 Command::Serve(args) => return serve(&cli.places, args, start),
                 Command::Reload(args) => {
                     // A new program has looked at them itself.
-                    let proven = |()| if args.binary { Ok(()) } else { in_force::prove_readable(&cli.places) };
+                    let proven = |()| match args.binary {
+                        true => Ok(()),
+                        false => in_force::prove_readable(&cli.places)
+                            .and_then(|()| reload::prove_usable(&cli.places, &cli.serve, settings)),
+                    };
                     supervisor::ask(&cli.places, &args).and_then(proven)
                 }
                 Command::User { command } => user::run(&cli.places, command).map_err(placed),

@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use sealift::auth::Users;
-use sealift::limits;
 use sealift::server::{Handle, LiveOptions, ReloadOutcome, Reloaded};
 use sealift::sync::Mutex;
+use sealift::{Error, Kind, limits};
 use tracing::{info, warn};
 
 use crate::apart::Apart;
-use crate::args::{Cli, Command, ServeArgs};
+use crate::args::{Cli, Command, Places, ServeArgs};
 use crate::failure::Failure;
 use crate::service_manager::ServiceManager;
+use crate::settings::Settings;
 use crate::{serve, settings, usage};
 
 /// The options that count at once. All others shape what is there by the time the server is confined.
@@ -65,6 +66,20 @@ impl Start {
         serve::refuse_misplaced(&Apart::new(&cli.places, &args), &cli.places, &args, users.as_ref())?;
         Ok((matches, args))
     }
+}
+
+/// Fails if the server that was told to read this settings file again refuses what it says. What cannot be read of it is refused before.
+///
+/// # Errors
+/// [`Kind::BadConfig`], with the place in the file.
+pub fn prove_usable(places: &Places, args: &ServeArgs, settings: Option<&Settings>) -> Result<(), Failure> {
+    let Some(settings) = settings else { return Ok(()) };
+    let users = Users::load(&places.users).ok();
+    serve::refuse_misplaced(&Apart::new(places, args), places, args, users.as_ref()).map_err(|failure| {
+        let place = settings.place_of(failure.text());
+        Failure::from(Error::new(Kind::BadConfig, format!("{place}: {}", failure.text())))
+            .hint("The server goes on with the settings it has. Mend the file: it is read by itself, too.")
+    })
 }
 
 /// Reads the settings of a running server again.

@@ -104,6 +104,13 @@ impl Settings {
         Some((&said.values, format!("{}:{}", shown_path(&self.path), said.line)))
     }
 
+    /// Where the file says what this is about, which begins with an option; or the file alone.
+    pub fn place_of(&self, text: &str) -> String {
+        let option = text.strip_prefix("--").and_then(|text| text.split_whitespace().next());
+        let said = option.and_then(|option| self.said(&option.replace('-', "_")));
+        said.map_or_else(|| shown_path(&self.path), |(_, place)| place)
+    }
+
     /// Where the file says this value of a setting, to be put before what is wrong with it; nothing if it does not.
     pub fn place(settings: Option<&Settings>, key: &str, value: &Path) -> String {
         let said = settings.and_then(|settings| settings.said(key));

@@ -37,12 +37,15 @@ Examples:
   sealiftd user show alice
       What she may, in full.";
 
+/// What people write for yes and no elsewhere: behind `--admin` it is meant as its value, and refused as one.
+const MEANT_AS_YES_OR_NO: [&str; 8] = ["yes", "no", "true", "false", "on", "off", "1", "0"];
+
 /// These words with `--admin yes` as one: it can also stand alone, whatever word comes behind it.
 pub fn with_admin_joined(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
     for word in words {
         match joined.last_mut().filter(|last| *last == "--admin") {
-            Some(last) if word == "yes" || word == "no" => {
+            Some(last) if MEANT_AS_YES_OR_NO.iter().any(|meant| word.eq_ignore_ascii_case(meant)) => {
                 last.push("=");
                 last.push(word);
             }

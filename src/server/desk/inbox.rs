@@ -8,7 +8,7 @@ use super::op::Op;
 use super::outcome::{Begun, Outcome};
 use super::unfinished::{AtIt, GoneOn, ParkingPlace, Unfinished, UploadKey};
 use super::{Desk, Earlier};
-use crate::auth::{InboxBounds, Link, LinkTo, Users};
+use crate::auth::{InboxBounds, LINK_IS_FULL, Link, LinkTo, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Partial, RelPath, Resume, UploadSpec, numbered};
 use crate::limits;
@@ -17,8 +17,8 @@ use crate::machine::source::Source;
 /// What may be done by such a link.
 pub const NOTHING_ELSE: &str = "this link receives files, and does nothing else";
 
-/// What is said of every bound, whoever's it is.
-pub const FULL: &str = "this link takes no more, or not so much at once";
+/// What is said of every bound, whoever's it is, where the link is not known to be full.
+const NO_ROOM: &str = "this link takes no more, or not so much at once";
 
 /// Where a file goes that comes by this link and is called so. What is hidden would be a trap for whoever looks into the folder.
 ///
@@ -41,7 +41,8 @@ pub fn path_in(users: &Users, link: &Link, name: &[u8]) -> Result<RelPath> {
 pub fn hidden(error: Error) -> Error {
     let kind = error.told_by_server().0;
     let told = match kind {
-        Kind::Quota | Kind::NoSpace => Error::new(Kind::NoSpace, FULL),
+        Kind::Quota | Kind::NoSpace if error.text() == LINK_IS_FULL => Error::new(Kind::NoSpace, LINK_IS_FULL),
+        Kind::Quota | Kind::NoSpace => Error::new(Kind::NoSpace, NO_ROOM),
         kind @ (Kind::Aborted | Kind::Integrity) => {
             Error::new(kind, "not all of it came, or other bytes than were announced")
         }
@@ -200,6 +201,8 @@ mod tests {
             let again = hidden(told.retold());
             assert_eq!((again.kind(), again.text()), (told.kind(), told.text()), "{kind:?}");
         }
+        let told = hidden(Error::new(Kind::Quota, LINK_IS_FULL));
+        assert_eq!((told.kind(), hidden(told.retold()).text()), (Kind::NoSpace, LINK_IS_FULL), "as its page says");
         for kind in [Kind::Exists, Kind::Locked, Kind::Changed, Kind::Busy] {
             assert_eq!(hidden(Error::new(kind, "x")).kind(), Kind::TooMany, "as if the server had no time");
         }

@@ -10,6 +10,7 @@ use super::target::{Place, Whose, encode};
 use super::trash;
 use super::viewer::{ACCOUNT, LOGIN, Viewer, home, who};
 use crate::auth::Access;
+use crate::auth::LINK_IS_FULL;
 use crate::escape;
 use crate::files::{Mtime, RelPath, UsageNow};
 use crate::limits;
@@ -366,7 +367,7 @@ pub fn local_times() -> Markup {
 }
 
 /// What a person may do about it.
-fn next_step(status: StatusCode, is_owner: bool) -> Option<&'static str> {
+fn next_step(status: StatusCode, why: &str, is_owner: bool) -> Option<&'static str> {
     match status {
         StatusCode::NOT_FOUND => {
             Some("It may have been renamed, moved or deleted since. The folder that it was in may tell.")
@@ -374,6 +375,9 @@ fn next_step(status: StatusCode, is_owner: bool) -> Option<&'static str> {
         StatusCode::FORBIDDEN => Some("If you need it, ask whoever shares it with you, or whoever runs this server."),
         StatusCode::PAYLOAD_TOO_LARGE => Some("Less at a time may do."),
         // Who has a link alone has nothing there to delete.
+        StatusCode::INSUFFICIENT_STORAGE if why.ends_with(LINK_IS_FULL) => {
+            Some("Nothing more goes in: ask whoever sent you here for another link.")
+        }
         StatusCode::INSUFFICIENT_STORAGE if !is_owner => {
             Some("Something smaller may still go in. Otherwise ask whoever sent you here for more room.")
         }
@@ -392,7 +396,7 @@ pub fn error(status: StatusCode, why: &str, viewer: Option<&Viewer>, ids: Ids) -
     let title = status.canonical_reason().unwrap_or("Error");
     let what = html! {
         p { (escape::for_people(why.as_bytes())) }
-        @if let Some(next) = next_step(status, viewer.is_some()) { p .next { (next) } }
+        @if let Some(next) = next_step(status, why, viewer.is_some()) { p .next { (next) } }
         p .links {
             @if viewer.is_none_or(Viewer::has_public) { a href="/" { "Public folder" } }
             @match viewer {

@@ -81,7 +81,8 @@ where
         .field("proto", 1)
         .verbatim("features", Features::all().to_string().as_bytes())
         .field("nonce", nonce)
-        .field("pid", std::process::id());
+        .field("pid", std::process::id())
+        .field("password-min", shared.users.latest().password_rule().min());
     ends.fold(reply, |reply, (key, end)| reply.field(key, end))
         .text("Sealift is ready. Log in with USER and PASS, or with USER anonymous.");
     let mut lines = LineDecoder::new(limits::LINE_MAX);

@@ -65,8 +65,14 @@ fn a_quiet_mirror_that_deletes_nothing_because_of_an_error_says_so() {
     fs::write(world.remote("alice", "backup/old"), "old").unwrap();
     fs::write(world.local("data/two\nlines"), "x").unwrap();
     let done = world.run(["-q", "mirror", "--delete", "./data", &world.alice("backup")]).code(10);
-    done.said("nothing was deleted, because ").said("1 kept at the destination");
+    let done = done.said("nothing was deleted, because ").said("1 kept at the destination");
+    // One name stops it each night, until somebody knows which, and what to do.
+    let done = done.said("(./data/two\\x0alines failed)").said("--exclude '*[[:cntrl:]]*'");
+    done.said("with --exclude for what cannot travel the rest is mirrored and deleted");
     assert!(world.remote("alice", "backup/old").exists());
+    let exclude = ["--exclude", "*[[:cntrl:]]*"];
+    world.run([&["-q", "mirror", "--delete", "./data", &world.alice("backup")][..], &exclude].concat()).code(0);
+    assert!(!world.remote("alice", "backup/old").exists());
 }
 
 #[test]

@@ -197,6 +197,22 @@ fn after_joining_nothing_is_asked() {
 }
 
 #[test]
+fn whoever_joins_again_has_the_bookmark_that_is_there() {
+    let world = World::new();
+    let again = || invite(&world, &["carol", "--host", &world.server.address()]);
+    join(&world, &again(), OWN).code(0).said("carol: is carol@");
+    let config = world.config.path().join("config.toml");
+    let before = fs::read_to_string(&config).unwrap();
+    join(&world, &again(), "another of hers").code(0).said("carol: is carol@").said("`sealift ls carol:`");
+    assert_eq!(fs::read_to_string(&config).unwrap(), before);
+    // One that goes by keys of its own may go by those of before.
+    let pin = world.server.pin().to_owned();
+    let carol = format!("carol@{}/", world.server.address());
+    world.run(["--pin", &pin, "bookmark", "add", "--force", "carol", &carol]).code(0);
+    join(&world, &again(), OWN).code(0).said("carol-2: is carol@");
+}
+
+#[test]
 fn an_invitation_is_not_used_up_where_nothing_can_be_written_down() {
     let world = World::new();
     let invitation = invite(&world, &["carol", "--host", &world.server.address()]);
@@ -210,7 +226,7 @@ fn an_invitation_is_not_used_up_where_nothing_can_be_written_down() {
     // By a file, whose first line is the password; and one that is too short is no password.
     fs::write(world.local("short"), "abc\n").unwrap();
     let by_file = |file: &str| finish(world.command(["join", &invitation, "--password-file", file]), b"");
-    by_file("short").code(2).said("fewer than 4 characters");
+    by_file("short").code(2).said("fewer than 8 characters");
     // Of those the server does not take either.
     for (new, why) in [("seven77", "fewer than 8 characters"), ("Carolina", "is the user's name")] {
         let invitation = match new {

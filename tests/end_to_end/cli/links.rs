@@ -380,7 +380,12 @@ fn put_by_a_link_keeps_its_bounds_and_asks_for_its_password() {
     put(&["hundred"]).code(9);
     fs::write(world.local("nothing"), "").unwrap();
     put(&["nothing"]).code(0);
-    put(&["nothing"]).code(9).said("takes no more");
+    // Of one that is full nobody is sent to look for something smaller.
+    let full = put(&["nothing"])
+        .code(9)
+        .said("takes no more: it is full")
+        .said("ask whoever gave you the link for another one");
+    assert!(!full.stderr.contains("smaller"), "{full:?}");
     let mut names: Vec<_> = fs::read_dir(&inbox).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["hundred", "nothing", "thousand"]);

@@ -89,23 +89,28 @@ fn a_person_is_asked_for_the_present_one_and_twice_for_the_new_one() {
 #[test]
 fn who_types_a_password_that_the_server_refuses_is_asked_for_another_one() {
     let world = World::trusting();
-    let choose = |terminal: &mut Terminal| {
-        terminal.expect("New password for").line("short").expect("The same again:").line("short");
-        terminal.expect("the new password has fewer than 8 characters; try again");
-        terminal.expect("New password for").line(OWN).expect("again:").line(OWN);
+    // How many characters it takes the server has said; what else it refuses it says then.
+    let choose = |terminal: &mut Terminal, password: &str| {
+        terminal.expect("New password for").line("short").expect("It has fewer than 8 characters; try again");
+        terminal.expect("New password for").line("caroline").expect("The same again:").line("caroline");
+        terminal.expect("the new password is the user's name, which is tried first; try again");
+        terminal.expect("New password for").line(password).expect("again:").line(password);
     };
-    let mut terminal = world.terminal(["passwd", &world.alice("")]);
-    terminal.expect("Password for alice@").line(PASSWORD);
-    choose(&mut terminal);
-    terminal.expect("is changed");
-    assert!(terminal.wait().success());
-    assert_eq!((ls(&world, PASSWORD), ls(&world, OWN)), (Some(4), Some(0)));
-    let invitation = invite(&world, &["carol", "--host", &world.server.address()]);
+    let invitation = invite(&world, &["caroline", "--host", &world.server.address()]);
     let mut terminal = world.terminal(["join", &invitation]);
-    choose(&mut terminal);
-    terminal.expect("You have joined carol@");
+    choose(&mut terminal, "the first one");
+    terminal.expect("You have joined caroline@");
     assert!(terminal.wait().success());
     assert!(!terminal.whole().contains("easily guessed"), "{}", terminal.whole());
+    let caroline = format!("caroline@{}/", world.server.address());
+    let mut terminal = world.terminal(["passwd", &caroline]);
+    choose(&mut terminal, OWN);
+    terminal.expect("is changed");
+    assert!(terminal.wait().success());
+    let by = |password: &str| {
+        finish(world.command(["ls", "--password-stdin", &caroline]), format!("{password}\n").as_bytes()).code
+    };
+    assert_eq!((by("the first one"), by(OWN)), (Some(4), Some(0)));
 }
 
 #[test]
@@ -142,7 +147,7 @@ fn a_file_has_the_present_password_and_behind_it_the_new_one() {
     change().code(0).said("is changed");
     assert_eq!((ls(&world, PASSWORD), ls(&world, OWN)), (Some(4), Some(0)));
     fs::write(world.local("both"), format!("{OWN}\nabc\n")).unwrap();
-    change().code(2).said("fewer than 4 characters");
+    change().code(2).said("fewer than 8 characters");
     fs::write(world.local("both"), format!("{OWN}\n")).unwrap();
     change().code(2);
     assert_eq!(ls(&world, OWN), Some(0));
@@ -162,10 +167,48 @@ fn one_line_is_the_new_password_where_a_key_logs_in() {
         command.env_remove("SEALIFT_PASSWORD");
         finish(command, lines.as_bytes())
     };
-    by_key("abc\n").code(2).said("fewer than 4 characters");
+    by_key("abc\n").code(2).said("fewer than 8 characters");
     by_key(&format!("{OWN}\n")).code(0).said("is changed");
     assert_eq!((ls(&world, PASSWORD), ls(&world, OWN)), (Some(4), Some(0)));
     by_key(&format!("{OWN}\nand another one\n")).code(0);
     by_key("wrong\nand another one\n").code(4);
     assert_eq!((ls(&world, OWN), ls(&world, "and another one")), (Some(4), Some(0)));
+}
+
+#[test]
+fn one_line_is_the_new_password_where_this_machine_has_logged_in() {
+    let world = World::trusting();
+    let login = world.command(["login", "--password-stdin", &world.alice("")]);
+    finish(login, format!("{PASSWORD}\n").as_bytes()).code(0);
+    fs::write(world.remote("alice", "f"), "f").unwrap();
+    let with = |words: &[&str], lines: &str| {
+        let mut command = world.command(words);
+        command.env_remove("SEALIFT_PASSWORD");
+        finish(command, lines.as_bytes())
+    };
+    let passwd = ["passwd", "--password-stdin", &world.alice("")];
+    with(&passwd, "short\n").code(2).said("fewer than 8 characters");
+    with(&passwd, &format!("{OWN}\n")).code(0).said("is changed");
+    assert_eq!(
+        (ls(&world, PASSWORD), ls(&world, OWN)),
+        (Some(0), Some(0)),
+        "the key goes before what the environment says"
+    );
+    let by = |password: &str| with(&["ls", "--password-stdin", &world.alice("")], &format!("{password}\n")).code;
+    assert_eq!((by(PASSWORD), by(OWN)), (Some(4), Some(0)));
+    // A link's, as one line and as the second one, and out of a file.
+    let link = ["link", "--password", "--password-stdin", &world.alice("f")];
+    let fetched = |made: crate::common::program::Done| {
+        let url = made.code(0).stdout().trim_end().to_owned();
+        with(&["get", "--password-stdin", &url, "-"], "the link's own\n").code(0).stdout().to_owned()
+    };
+    assert_eq!(fetched(with(&link, "the link's own\n")), "f");
+    assert_eq!(fetched(with(&[&link[..], &["--name", "two"]].concat(), &format!("{OWN}\nthe link's own\n"))), "f");
+    fs::write(world.local("one"), "the link's own\n").unwrap();
+    let of_file = ["link", "--password", "--password-file", "one", "--name", "three", &world.alice("f")];
+    assert_eq!(fetched(with(&of_file, "")), "f");
+    with(&[&link[..], &["--name", "four"]].concat(), "wrong\nthe link's own\n").code(4).said("the link's alone");
+    // Without such a key it takes two.
+    with(&["logout", &world.alice("")], "").code(0);
+    with(&[&link[..], &["--name", "five"]].concat(), &format!("{OWN}\n")).code(2).said("give two lines");
 }

@@ -51,6 +51,14 @@ pub fn save(ctx: &Context, name: &str, bookmark: &Bookmark, replace: bool) -> Ou
         let replace = || "Choose another name, or add --force to replace it.".to_owned();
         Failure::from(err).hinted(Kind::Exists, replace)
     })?;
+    tell(ctx, name, bookmark)
+}
+
+/// Says what a bookmark is.
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub fn tell(ctx: &Context, name: &str, bookmark: &Bookmark) -> Outcome {
     if !ctx.out.json(|| object(name, bookmark))? {
         ctx.out.note(&format!("{name}: is {} now; `sealift ls {name}:` shows what is there.", shown(bookmark)));
     }

@@ -173,9 +173,6 @@ impl<'a> Fetch<'a> {
     /// What is to be done about links inside of folders.
     pub fn obey(&mut self, links: Option<Links>) {
         self.links = Links::of_server(links);
-        if links == Some(Links::Skip) {
-            self.progress.skips_links();
-        }
     }
 
     /// What these targets stand for, those that may be patterns after a look at the server. What cannot be found is shown

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead as _, Read as _};
 
 use clap::Args;
-use sealift::client::{Bookmark, Client, Endpoint, InvitationLink, LinkUrl, Settings};
+use sealift::client::{Bookmark, Client, DEFAULT_PORT, Endpoint, InvitationLink, LinkUrl, Settings};
 use sealift::escape::for_people;
 use sealift::files::RelPath;
 use sealift::proto::Feature;
@@ -20,7 +20,7 @@ use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
 use crate::login::Login;
 use crate::output::{Event, Object};
-use crate::password::{LONGER, is_asked_again, warn_of_short};
+use crate::password::{LONGER, hint_if_short, is_asked_again, warn_of_short};
 use crate::verify::{known_servers, remember, system_known_servers};
 
 /// Join a server that you were invited to
@@ -74,8 +74,11 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
         let looked = reached.look_at_invitation(&link.user, link.secret.clone()).await;
         looked.map_err(|error| not_usable(error, &name))?;
     }
+    let least = reached.greeted().password_min;
     let (client, credential) = loop {
-        let new = ctx.new_password(&name)?;
+        let new = ctx.new_password(&name, least);
+        let new =
+            new.map_err(|failure| hint_if_short(failure, "Choose a longer one: the invitation can still be used."))?;
         // The person may have taken longer than a server waits for a login.
         let mut client = match reached.is_alive() {
             true => reached,
@@ -194,8 +197,18 @@ fn joined(ctx: &Context, link: &InvitationLink, name: &str) -> Outcome {
         path: RelPath::root(),
         settings: Settings { port: Some(link.server.port), ..Settings::default() },
     };
-    let free = ctx.config()?.free_name(&link.server.host, &link.user);
-    bookmark::save(ctx, &free, &bookmark, false)
+    let config = ctx.config()?;
+    // Whoever joins again has it already. What else is set for it there stays; keys of its own may be those of before.
+    let is_same = |other: &Bookmark| {
+        let is_of_keys = !other.settings.pins.is_empty() || other.settings.ca_file.is_some();
+        let port = other.settings.port.unwrap_or(DEFAULT_PORT);
+        let place = |one: &Bookmark| (one.host.clone(), one.user.clone(), one.path.clone());
+        !is_of_keys && port == link.server.port && place(other) == place(&bookmark)
+    };
+    match config.servers.iter().find(|(_, other)| is_same(other)) {
+        Some((name, there)) => bookmark::tell(ctx, name, there),
+        None => bookmark::save(ctx, &config.free_name(&link.server.host, &link.user), &bookmark, false),
+    }
 }
 
 fn link(args: &Join) -> Outcome<InvitationLink> {

@@ -12,10 +12,11 @@ use sealift::link_commands::{curl_get, curl_put};
 use sealift::readable::{rfc3339, shell_word};
 use sealift::secret::Secret;
 use sealift::table::Table;
-use sealift::{Client, Error, Kind};
+use sealift::{Client, Error, Kind, limits};
 
 use crate::commands::login::named_login;
-use crate::context::Context;
+use crate::commands::one_line;
+use crate::context::{Connected, Context};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
@@ -70,7 +71,8 @@ pub struct Make {
     pub expires: Lifetime,
     /// Have the link ask for a password, too; you choose it now
     ///
-    /// With --password-stdin it is the second line, after your own.
+    /// With --password-stdin it is the second line, after your own; the only one, where a key logs in that `sealift login` made or -i
+    /// names.
     #[arg(long)]
     pub password: bool,
     /// Allow this many downloads
@@ -154,8 +156,15 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
     let login = ctx.login_for(&target)?;
     refuse_anonymous(&login)?;
     let explained = |failure| explain_two_lines(ctx, args, failure);
-    let client = ctx.connect(&login).await.map_err(explained)?.client;
-    let password = args.password.then(|| ctx.new_password("the link").map_err(explained)).transpose()?;
+    let Connected { client, credential, .. } = match args.password {
+        true => one_line::connect(ctx, &login).await.map_err(explained)?,
+        false => ctx.connect(&login).await?,
+    };
+    let password = args.password.then(|| match one_line::given(ctx, &credential)? {
+        Some(only) => Passwords::judge(only, limits::PASSWORD_MIN),
+        None => ctx.new_password("the link", limits::PASSWORD_MIN).map_err(explained),
+    });
+    let password = password.transpose()?;
     ctx.over(client, &login, async |client| make_there(ctx, client, (&login, &target), args, password).await).await
 }
 
@@ -177,7 +186,7 @@ fn refuse_anonymous(login: &Login) -> Outcome {
 /// Those of the server.
 pub async fn make_in_shell(ctx: &Context, client: &mut Client, login: &Login, target: &Target, args: &Make) -> Outcome {
     refuse_anonymous(login)?;
-    let password = args.password.then(|| ctx.new_password("the link")).transpose()?;
+    let password = args.password.then(|| ctx.new_password("the link", limits::PASSWORD_MIN)).transpose()?;
     make_there(ctx, client, (login, target), args, password).await
 }
 
@@ -274,7 +283,8 @@ fn explain_two_lines(ctx: &Context, args: &Make, failure: Failure) -> Failure {
     match failure {
         Failure::Error { error, .. } if args.password && (is_of_login || error.kind() == Kind::Usage) => {
             let hint = "With --password-stdin give two lines on standard input: the password that you log in with, then the \
-                        link's. --password-file takes the same two.";
+                        link's; the link's alone, where a key logs in that `sealift login` made or -i names. --password-file takes the \
+                        same.";
             Failure::Error { error, hint: Some(hint.to_owned()) }
         }
         other => other,

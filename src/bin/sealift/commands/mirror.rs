@@ -15,6 +15,7 @@ use sealift::readable::shell_word;
 use sealift::{Client, Error, Kind};
 
 use super::by_link;
+use super::mirror_kept::show_kept;
 use super::mirror_list::Listing;
 use super::mirror_lock::MirrorLock;
 use crate::commands::look::{warn_of_growing, warn_of_records};
@@ -180,7 +181,6 @@ pub async fn carry_out(
             summary.plan.removed().for_each(|path| ctx.out.step(&format!("delete {path}")));
         }
         show_kept(&summary, ctx.out);
-        progress.tell_left_out(args.links == Some(Links::Skip));
         let refusal = summary.refusal.take();
         let totals = totals(&summary, tally.failures(), progress.totals(), args);
         show_summary(&summary, &totals, args.dry_run, ctx.out, client.last_ids())?;
@@ -335,18 +335,6 @@ fn way(config: &Config, source: &OsString, destination: &OsString) -> Outcome<Wa
             Ok(Way::Pull { from: there(source)?, to: destination.into() })
         }
     }
-}
-
-/// What was to be removed and was not, and why.
-fn show_kept(summary: &MirrorSummary, out: Output) {
-    if summary.kept.is_empty() {
-        return;
-    }
-    for path in &summary.kept {
-        out.step(&format!("kept {}", for_people(path.as_os_str().as_bytes())));
-    }
-    let (kept, why) = (summary.kept.len(), "not everything was read and transferred");
-    out.warn_all(&format!("nothing was deleted, because {why}: {kept} kept at the destination (-v shows which)"));
 }
 
 /// What would be done, each with its place at the destination; of what is moved also where it is now, as `put -n` and `get -n` show it.

@@ -7,6 +7,7 @@ use sealift::client::Present;
 use sealift::proto::Feature;
 use sealift::{Client, Exit, Kind};
 
+use super::one_line;
 use crate::context::{Connected, Context};
 use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
@@ -15,8 +16,8 @@ use crate::output::{Event, Object};
 use crate::password::{self, Passwords};
 
 /// What is read of standard input or of a file.
-const LINES: &str = "Two lines are read: the present password, and below it the new one; one line, the new one, where a key of yours that \
-                     -i names logs in.";
+const LINES: &str = "Two lines are read: the present password, and below it the new one; one line, the new one, where a key logs in that \
+                     `sealift login` made or -i names.";
 
 /// Change your password on a server
 #[derive(Debug, Args)]
@@ -26,8 +27,8 @@ Examples:
   printf '%s\\n' \"$OLD\" \"$NEW\" | sealift passwd --password-stdin alice@files.example
 
 It asks for the present password, unless a key of yours logs in, then twice for the new one. With --password-stdin the first line of \
-standard input is the present one and the second line the new one; with --password-file the first two lines of the file. Where a key that -i \
-names logs in, only the new one is read. Your other sessions there that were opened with a password end. A password that the server's administrator sets \
+standard input is the present one and the second line the new one; with --password-file the first two lines of the file. One line alone is the new \
+one, where a key logs in that `sealift login` made or -i names. Your other sessions there that were opened with a password end. A password that the server's administrator sets \
 later (`sealiftd user passwd`) replaces yours, and the administrator may forbid users to choose one at all.")]
 pub struct Passwd {
     /// You on the server: user@host[:port]
@@ -46,7 +47,7 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
         return Err(Failure::new(Kind::Usage, "anonymous has no password to change", hint));
     }
     let of_command = Passwords::is_of_command(&ctx.common);
-    let connected = ctx.connect(&login).await.map_err(|failure| match failure {
+    let connected = one_line::connect(ctx, &login).await.map_err(|failure| match failure {
         // Perhaps it was meant to be the new one.
         Failure::Error { error, .. } if of_command && error.kind() == Kind::LoginFailed => {
             Failure::Error { error, hint: Some(LINES.to_owned()) }
@@ -55,11 +56,12 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
     });
     let Connected { mut client, credential, .. } = connected?;
     let by_key = matches!(credential, Credential::Keys(_));
-    let (present, mut new) = match ctx.given_password()? {
-        // One line is the new one: a key proves the rest.
-        Some(only) if by_key && ctx.is_last_password()? => (credential.present(), Passwords::judge(only)?),
-        given => {
-            let present = match given {
+    let least = client.greeted().password_min;
+    let (present, mut new) = match one_line::given(ctx, &credential)? {
+        // A key proves the rest.
+        Some(only) => (credential.present(), Passwords::judge(only, least).map_err(still_counts)?),
+        None => {
+            let present = match ctx.given_password()? {
                 Some(password) if by_key => Present::Password(password),
                 // An older server takes a password alone.
                 None if by_key && !client.features().has(Feature::Enrol) => {
@@ -74,7 +76,8 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
                     credential.present()
                 }
             };
-            let new = ctx.new_password(&login.to_string()).map_err(|failure| match of_command {
+            let new = ctx.new_password(&login.to_string(), least).map_err(still_counts);
+            let new = new.map_err(|failure| match of_command {
                 true => failure.hinted(Kind::Usage, || LINES.to_owned()),
                 false => failure,
             })?;
@@ -85,7 +88,7 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
     let changed = loop {
         match client.change_password(login.name(), present.clone(), new.clone()).await {
             Err(error) if client.is_usable() && password::is_asked_again(&error, ctx) => {
-                new = ctx.new_password(&login.to_string())?;
+                new = ctx.new_password(&login.to_string(), least)?;
             }
             changed => break changed,
         }
@@ -130,6 +133,11 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// What is too short changes nothing.
+fn still_counts(failure: Failure) -> Failure {
+    password::hint_if_short(failure, "Choose a longer one; the old password still counts.")
 }
 
 /// How many keys the user enrolled, which a password does not change.

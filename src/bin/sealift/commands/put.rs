@@ -190,9 +190,6 @@ impl<'a> Send<'a> {
     /// As [`Links::to_server`].
     pub fn obey(&mut self, links: Option<Links>) -> Outcome {
         self.follows_links = Links::to_server(links)?;
-        if links == Some(Links::Skip) {
-            self.progress.skips_links();
-        }
         Ok(())
     }
 

@@ -16,6 +16,10 @@ use crate::login::Login;
 const NO_ROOM_BY_LINK: &str =
     "Something smaller may still go in; otherwise ask whoever gave you the link for more room, or for another link.";
 
+/// What a server says of a link that has all that it takes, and what there is to do then.
+const LINK_IS_FULL: &str = "it is full";
+const FULL_LINK: &str = "Nothing more goes in: ask whoever gave you the link for another one.";
+
 impl Progress {
     /// Gives the failure that comes of this error the next step that there is.
     pub(super) fn hinted(&self, failure: Failure, error: &Error) -> Failure {
@@ -24,6 +28,7 @@ impl Progress {
             None => failure,
         };
         let failure = match self.by_link {
+            true if error.text().ends_with(LINK_IS_FULL) => failure.hinted(Kind::NoSpace, || FULL_LINK.to_owned()),
             true => failure.hinted(Kind::NoSpace, || NO_ROOM_BY_LINK.to_owned()),
             false => failure,
         };

@@ -82,8 +82,6 @@ pub struct Progress {
     login: Mutex<Option<Login>>,
     /// Who sends may make no folder there.
     makes_no_folders: AtomicBool,
-    /// Links are to be left out.
-    skips_links: AtomicBool,
     /// Files go where `put` says, and can be sent to another place.
     is_put: bool,
     /// By somebody's link: whoever sends has no files there, and no administrator.
@@ -116,7 +114,6 @@ impl Progress {
             skipped: Mutex::default(),
             login: Mutex::default(),
             makes_no_folders: AtomicBool::new(false),
-            skips_links: AtomicBool::new(false),
             is_put: false,
             by_link: false,
             tree: Mutex::default(),
@@ -138,11 +135,6 @@ impl Progress {
     /// Who sends may neither see nor make the folder that it goes to.
     pub fn makes_no_folders(&self) {
         self.makes_no_folders.store(true, Ordering::Relaxed);
-    }
-
-    /// Links are left out because that was asked for.
-    pub fn skips_links(&self) {
-        self.skips_links.store(true, Ordering::Relaxed);
     }
 
     /// The progress of a `put`.
@@ -240,16 +232,6 @@ impl Progress {
         alike::tell_more();
     }
 
-    /// Tells whoever wants nothing but errors in one line that things were left out unasked; of others each was named. `links` are to be
-    /// left out.
-    pub fn tell_left_out(&self, links: bool) {
-        if self.out.is_quiet()
-            && let Some(words) = self.skipped.lock().unasked(links).words()
-        {
-            self.out.warn_all(&format!("{words}; without -q each is named"));
-        }
-    }
-
     /// Puts the checksum file in place, if there is to be one.
     ///
     /// # Errors
@@ -277,7 +259,6 @@ impl Progress {
         if !dry_run {
             self.write_checksums()?;
         }
-        self.tell_left_out(self.skips_links.load(Ordering::Relaxed));
         let totals = self.totals();
         let there = summary.files + summary.unchanged + summary.links;
         tally.add_tree(there, summary.directories, summary.failed.is_empty());

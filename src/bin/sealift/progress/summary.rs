@@ -68,16 +68,6 @@ impl Skipped {
         self.0.iter().filter(|(why, _)| is_so(why)).map(|(_, count)| count).sum()
     }
 
-    /// Those that nobody asked for to be left out. `links` were to be.
-    pub fn unasked(&self, links: bool) -> Skipped {
-        let is_unasked = |why: Skip| match why {
-            Skip::Link | Skip::LeadsOut => !links,
-            Skip::Aside | Skip::Exists | Skip::Shared | Skip::Spelling => false,
-            _ => true,
-        };
-        Skipped(self.0.iter().copied().filter(|(why, _)| is_unasked(*why)).collect())
-    }
-
     /// In words, if there are any.
     pub fn words(&self) -> Option<String> {
         let all: u64 = self.0.iter().map(|(_, count)| count).sum();
