@@ -161,8 +161,27 @@ fn name(target: &[u8], mark: Option<&str>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use cap_std::ambient_authority;
+
+    use super::super::capabilities::NewName;
     use super::*;
     use crate::files::aside::is_part;
+
+    #[test]
+    fn a_file_that_was_looked_at_is_to_be_had_though_a_process_that_is_being_started_has_it_open_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Arc::new(Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap());
+        let new_name = NewName::Rename;
+        let can = Capabilities { nameless: None, new_name, locks: true, notes: true, exact: true, syncs: true };
+        std::fs::write(folder.path().join(".x.sealift-part"), b"1").unwrap();
+        let mut left = take(&dir, b"x", can).unwrap().unwrap();
+        let opened_in_child = left.file.try_clone().unwrap();
+        assert!(take(&dir, b"x", can).unwrap().is_none(), "somebody has it");
+        left.release();
+        drop(left);
+        assert!(take(&dir, b"x", can).unwrap().is_some());
+        drop(opened_in_child);
+    }
 
     #[test]
     fn every_name_fits_is_ours_and_differs_from_every_other() {

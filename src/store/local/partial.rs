@@ -123,8 +123,6 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         // What it is kept again of.
         upload.counted.take().into_iter().for_each(Counted::gone);
     }
-    // Not by its being closed alone: a process that is being started may have it open for a moment more, and the lock with it.
-    let _ = flock(&temp.file, FlockOperation::Unlock);
     temp.release();
     Ok(len)
 }
@@ -232,7 +230,7 @@ pub(super) fn resume(
         return Err(changed());
     }
     let (mut temp, counted) = match stage.staging {
-        Staging::Hidden => claim(stage, path, &temp).map_err(failed)?.ok_or_else(changed)?,
+        Staging::Hidden => claim(stage, path, temp).map_err(failed)?.ok_or_else(changed)?,
         Staging::Beside => (temp.reclaim(), None),
     };
     stage.mark(&mut temp).map_err(failed)?;
@@ -263,7 +261,7 @@ fn narrow(file: &File, most: Mode) -> Result<(), Errno> {
 
 /// Renames a partial into the store's own directory: of two who try, one does. Nothing if it was the other, or somebody
 /// is still writing it.
-fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp, Option<Counted>)>> {
+fn claim(stage: &Stage, path: &RelPath, mut found: Temp) -> io::Result<Option<(Temp, Option<Counted>)>> {
     if flock(&found.file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
         return Ok(None);
     }
@@ -293,8 +291,8 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp
         return Ok(None);
     }
     let _ = unlinkat(&area.reserved, format!("{BLOCKS}{}", stage.key(path)), AtFlags::empty());
-    let file = found.file.try_clone()?;
-    Ok(Some((Temp::named(Arc::clone(&area.dir), name, file, Some(area), found.can), counted)))
+    found.has_come(Arc::clone(&area.dir), name, Some(area));
+    Ok(Some((found, counted)))
 }
 
 fn find(stage: &Stage, path: &RelPath) -> Result<Option<Found>> {

@@ -268,6 +268,7 @@ fn is_left(dir: &Dir, name: &str) -> bool {
     match openat(dir, name, flags, Mode::empty()) {
         Ok(file) => {
             let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+            let _ = flock(&file, FlockOperation::Unlock);
             matches!(locked, Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP))
         }
         Err(err) => is_nobodys(err),

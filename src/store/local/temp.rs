@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, flock, unlinkat};
 use rustix::io::Errno;
 
 use super::capabilities::Capabilities;
 use super::staging::Area;
 use crate::files::Hash;
 
-/// A staged file. Dropping it removes it unless [`Temp::release`] was called.
+/// A staged file. Dropping it lets its lock go, and removes it unless [`Temp::release`] was called.
 pub(super) struct Temp {
     pub(super) file: File,
     /// A file that was opened later by the same session has a higher number.
@@ -121,8 +121,11 @@ impl Temp {
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        if let Staged::Named(Named { dir, name, is_released: false, .. }) = &self.staged {
+        let Staged::Named(Named { dir, name, is_released, .. }) = &self.staged else { return };
+        if !is_released {
             let _ = unlinkat(dir, &**name, AtFlags::empty());
         }
+        // Not by its being closed alone: a process that is being started may have it open for a moment more, and the lock with it.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
