@@ -6,6 +6,8 @@ use std::fs;
 
 use crate::common::{World, sealiftd, text};
 
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFrRUCCAwXuYmm4Bcb6LtpgXGwfWp5NHiMGgHyTYBvT+ bob@laptop";
+
 /// What a start that must be refused says.
 fn refused(world: &World) -> String {
     let done = sealiftd(world.place()).args(["--listen", "127.0.0.1:0"]).output().unwrap();
@@ -31,6 +33,20 @@ fn a_users_file_that_is_gone_or_named_wrongly_is_not_made_anew() {
     );
     let (code, said) = checked(&world);
     assert!(code == Some(1) && said.contains("error: users.toml is not there, though"), "{said}");
+    // Nor by a command that would be the first of a new server.
+    let place = world.place();
+    let commands: [&[&str]; 5] = [
+        &["user", "add", "bob", "--key", KEY],
+        &["user", "set", "anonymous", "--access", "read"],
+        &["group", "add", "editors"],
+        &["folder", "add", "inbox", "--access", "*=upload"],
+        &["invite", "bob", "--host", "127.0.0.1:4456"],
+    ];
+    for command in commands {
+        let done = sealiftd(place).args(command).output().unwrap();
+        let said = text(&done.stderr);
+        assert!(done.status.code() == Some(3) && said.contains("though a server has run here"), "{command:?}: {said}");
+    }
     assert!(!users.exists());
     // What the hint says makes one that lets nobody in.
     let made = sealiftd(world.place()).args(["user", "set", "anonymous", "--enabled", "no"]).output().unwrap();

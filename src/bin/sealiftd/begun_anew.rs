@@ -15,31 +15,40 @@ use crate::output::shell_word;
 /// # Errors
 /// [`Kind::NotFound`], with what to do.
 pub fn refuse(places: &Places, has_data: bool) -> Result<(), Failure> {
-    if !has_run(places) {
-        return Ok(());
-    }
-    let state = places.state();
-    let is_missing =
-        |path: &Path| matches!(path.symlink_metadata(), Err(err) if err.kind() == std::io::ErrorKind::NotFound);
-    let refused = |path: &Path, hint: String| {
-        let text =
-            format!("{} is not there, though a server has run here: {} is its state", path.display(), state.display());
-        Err(Failure::from(Error::new(Kind::NotFound, text)).hint(hint))
-    };
-    if is_missing(&places.users) {
-        let users = shell_word(&places.users.to_string_lossy());
-        let hint = format!(
-            "Name the users file of before (--users, or `users` in the settings), or put it back. To begin with nobody, as the server's \
-             account: sealiftd --users {users} user set anonymous --enabled no"
-        );
-        return refused(&places.users, hint);
-    }
-    if has_data && is_missing(&places.data) {
+    refuse_users(places)?;
+    if has_data && has_run(places) && is_missing(&places.data) {
         let data = shell_word(&places.data.to_string_lossy());
         let hint = format!("If its disk is not mounted, mount it. To begin with an empty one: mkdir -m 700 {data}");
-        return refused(&places.data, hint);
+        return Err(missing(places, &places.data).hint(hint));
     }
     Ok(())
+}
+
+/// Fails if a server has run here, and its users file is not there: before anything that would make one, in which anonymous readers are let in.
+///
+/// # Errors
+/// [`Kind::NotFound`], with what to do.
+pub fn refuse_users(places: &Places) -> Result<(), Failure> {
+    if !has_run(places) || !is_missing(&places.users) {
+        return Ok(());
+    }
+    let users = shell_word(&places.users.to_string_lossy());
+    let hint = format!(
+        "Name the users file of before (--users, or `users` in the settings), or put it back. To begin with nobody, as the server's \
+         account: sealiftd --users {users} user set anonymous --enabled no"
+    );
+    Err(missing(places, &places.users).hint(hint))
+}
+
+fn is_missing(path: &Path) -> bool {
+    matches!(path.symlink_metadata(), Err(err) if err.kind() == std::io::ErrorKind::NotFound)
+}
+
+fn missing(places: &Places, path: &Path) -> Failure {
+    let state = places.state();
+    let text =
+        format!("{} is not there, though a server has run here: {} is its state", path.display(), state.display());
+    Failure::from(Error::new(Kind::NotFound, text))
 }
 
 /// Whether the data folder has nothing in it, not even what each server keeps there, though a server has run here: its disk may not be

@@ -64,6 +64,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{FromArgMatches as _, Parser as _};
+use sealift::auth::is_anonymous;
 
 use crate::args::{Cli, Command, ConfigCommand, Places, ServeArgs};
 use crate::cert_args::CertCommand;
@@ -71,6 +72,7 @@ use crate::failure::Failure;
 use crate::hooks::runner::RunnerArgs;
 use crate::reload::Start;
 use crate::settings::Settings;
+use crate::user_args::{UserCommand, YesNo};
 
 fn main() -> ExitCode {
     // A supervisor may have started it by the number of an open file. It is only what others call it.
@@ -142,6 +144,15 @@ fn serve(places: &Places, args: ServeArgs, start: Start) -> Result<ExitCode, Fai
     }
 }
 
+/// Whether this is a command that makes a users file where there is none. One that makes it on purpose, with nobody let in, is not among them.
+fn changes_users(command: &Command) -> bool {
+    match command {
+        Command::User { command: UserCommand::Set { name, enabled: Some(YesNo::No), .. } } => !is_anonymous(name),
+        Command::User { .. } | Command::Group { .. } | Command::Folder { .. } | Command::Invite(_) => true,
+        _ => false,
+    }
+}
+
 fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, Failure> {
     let done = match cli.command {
         None => return serve(&cli.places, cli.serve, start),
@@ -149,6 +160,9 @@ fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, 
             args::refuse_misplaced(&start.matches)?;
             answering::prove(answering::places_of(&command, &cli.places))?;
             let placed = |failure| other_places::explain(&cli.places, failure);
+            if changes_users(&command) {
+                begun_anew::refuse_users(&cli.places)?;
+            }
             match command {
                 Command::Serve(args) => return serve(&cli.places, args, start),
                 Command::Reload(args) => {
