@@ -96,6 +96,10 @@ pub const THROTTLE_LOOK: Duration = Duration::from_millis(250);
 /// How long running transfers may go on after the server was told to stop.
 pub const GRACE: Duration = Duration::from_secs(30);
 
+/// Commands that a session may still begin after the server was told to stop: what a client has sent before it can know of that. A client
+/// that goes on sending thousands of small files would otherwise keep the next server from its folders.
+pub const COMMANDS_AFTER_STOP: u32 = 16;
+
 /// Shortest time-out that may be set: less would end clients that do nothing wrong.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 
@@ -446,6 +450,10 @@ pub const SUPERVISED_CHECK_LOOK: Duration = Duration::from_millis(20);
 
 /// Bytes of what such a check says that are kept, the worst of which comes first: ten thousand findings.
 pub const SUPERVISED_CHECK_MAX: u64 = 4 * 1024 * 1024;
+
+/// Servers of one supervisor that others have taken the place of and that have something to send yet. Each may take as much memory as one that
+/// serves; one that replaces the program more often waits for a grace period to end.
+pub const SUPERVISED_DRAINING: usize = 3;
 
 /// So many crashes, or starts that failed, within [`SUPERVISED_CRASHES_WITHIN`] are started again: what comes oftener does not go away
 /// by itself, and whoever started the supervisor is to know.

@@ -236,6 +236,8 @@ impl<M: Machine> Lane<M> {
     pub fn dismiss(&self, why: Kind) {
         let mut state = self.0.lock();
         state.dismissed.get_or_insert(why);
+        // One step more, also where the client takes nothing: by that the machine comes to know of it.
+        state.crowded = false;
         self.start(state);
     }
 

@@ -72,6 +72,14 @@ impl Handle {
         }
     }
 
+    /// Calls this once the server has left its folders to the next one, because nothing is left to be done but to send what is open: that
+    /// goes on until [`Server::serve`] is over. The last one counts.
+    pub fn on_left(&self, told: impl FnOnce() + Send + 'static) {
+        if let Some(shared) = self.shared.upgrade() {
+            *shared.on_left.lock() = Some(Box::new(told));
+        }
+    }
+
     /// Opens the audit anew, and reads the users, the server's key and the certificate for browsers again now; says what came of each.
     /// (By itself the server looks every few seconds whether those have changed.)
     pub fn reload(&self) -> Vec<Reloaded> {

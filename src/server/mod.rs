@@ -23,9 +23,10 @@ mod shares;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use async_std::future::timeout;
+use async_std::task::spawn_blocking;
 use tracing::{info, warn};
 
 pub use self::audit::AuditTo;
@@ -80,7 +81,7 @@ use crate::files::{Location, Vault};
 use crate::limits;
 use crate::machine::turns::{Places, Turns};
 use crate::store::LocalVault;
-use crate::sync::RwLock;
+use crate::sync::{Mutex, RwLock};
 use crate::tls::{Pin, WebCertificate};
 
 /// What all connections of one server share.
@@ -122,7 +123,11 @@ struct Shared {
     /// Homes whose files are being counted for a page.
     counts: Counts,
     liveness: Liveness,
+    on_left: Mutex<Option<OnLeft>>,
 }
+
+/// Told that a server has left its folders to the next one.
+type OnLeft = Box<dyn FnOnce() + Send>;
 
 impl Shared {
     /// When the certificates end: that over the pinned key, and that for browsers where there is one of its own.
@@ -154,6 +159,17 @@ impl Shared {
             ));
         }
         all
+    }
+
+    /// Leaves its folders to the next server: nothing is changed in them by this one any more.
+    fn leave(&self) {
+        if let Some(state) = &self.state {
+            handed_on::leave(self, &state.folder());
+        }
+        self.vault.leave();
+        if let Some(state) = &self.state {
+            state.leave();
+        }
     }
 
     /// Has connections begin with these from now on.
@@ -333,6 +349,7 @@ impl Server {
             opening,
             counts: Counts::default(),
             liveness: Liveness::default(),
+            on_left: Mutex::default(),
         });
         let users = shared.accounts.users();
         let reloading = Arc::downgrade(&shared);
@@ -387,7 +404,7 @@ impl Server {
     pub async fn serve(self) -> Result<()> {
         let registry = self.shared.registry.clone();
         let audit = self.audit.map(OpenAudit::begin).transpose()?;
-        let _told = self.metrics.map(|(telling, figures)| metrics::serve(telling, figures));
+        let told = self.metrics.map(|(telling, figures)| metrics::serve(telling, figures));
         for address in &self.addresses {
             // A name of its own, for those who have shown it already.
             info!(target: "sealift::server::start", %address, pid = std::process::id(), pin = %self.pin, "listening");
@@ -408,18 +425,30 @@ impl Server {
         let users = move || (users.latest(), users.may_miss_some(is_one_of_several));
         let state = self.shared.state.as_ref().map(|state| state.folder());
         let _goes_on_alone = desk::sweep::begin((vault, state), users, sessions, when);
-        let over = door::listener::accept_all(self.listeners, &self.shared).await;
+        let ends = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
-        let in_time = timeout(self.shared.live().pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await.is_ok();
+        let until = Instant::now() + self.shared.live().pace.grace + limits::CLOSE_DRAIN * 2;
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
+        let _nothing_changes = timeout(left(until), ends.changing.recv()).await;
         // Clients that come back go on with what they had begun, as after a crash.
         self.shared.uploads.put_away().await;
-        if in_time {
+        let sending = registry.connections();
+        let shared = self.shared.clone();
+        // The disk may take its time, and what is sent goes on meanwhile.
+        spawn_blocking(move || shared.leave()).await;
+        if let Some(told) = told {
+            told.end().await;
+        }
+        if sending > 0 {
+            info!(connections = sending, "the next server may begin; what is being sent comes to its end");
+        }
+        let told = self.shared.on_left.lock().take();
+        if let Some(told) = told {
+            told();
+        }
+        if timeout(left(until), ends.all.recv()).await.is_ok() {
             let _ = timeout(limits::CLOSE_DRAIN, registry.all_ended()).await;
         }
-        if let Some(state) = &self.shared.state {
-            handed_on::leave(&self.shared, &state.folder());
-        }
-        self.shared.vault.leave();
         info!(connections = registry.connections(), "stopped");
         registry.telling().tell(&Event::of_server(What::Stopped));
         if let Some(audit) = audit {

@@ -14,7 +14,7 @@ use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
 use super::occupancy::{self, NodeName, Occupancy};
-use super::{FileSystems, Limits, LocalOptions, LocalStore, PlaceInTree, Root, Share, Staging, Tree};
+use super::{FileSystems, LeftToNext, Limits, LocalOptions, LocalStore, PlaceInTree, Root, Share, Staging, Tree};
 use crate::apart::Own;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, HomeTerms, Location, NodePlace, Owner, RelPath, Store, Swept, Vault};
@@ -55,6 +55,8 @@ pub struct LocalVault {
     occupancy: Occupancy,
     /// Other servers change the homes, too.
     is_shared: bool,
+    /// Nothing is changed in them any more.
+    left: LeftToNext,
 }
 
 impl LocalVault {
@@ -105,6 +107,7 @@ impl LocalVault {
             file_systems: Arc::default(),
             occupancy,
             is_shared: node.is_some(),
+            left: LeftToNext::default(),
         })
     }
 
@@ -326,6 +329,12 @@ impl Vault for LocalVault {
     }
 
     fn leave(&self) {
+        self.left.say();
+        let mut trees: Vec<_> = self.trees.lock().values().filter_map(Weak::upgrade).collect();
+        trees.extend(self.trees_elsewhere.lock().values().filter_map(Weak::upgrade));
+        let elsewhere: Vec<_> = self.elsewhere.lock().values().filter_map(Weak::upgrade).collect();
+        trees.extend(elsewhere.iter().map(|root| Arc::clone(&root.place().tree)));
+        trees.iter().for_each(|tree| tree.is_left_by_all());
         self.occupancy.leave();
     }
 

@@ -32,8 +32,8 @@ pub use covered::Covered;
 pub use inbox::Inbox;
 pub use joined::{JoinedStore, Lease, Mount, Unusable, WeakLease};
 pub use local::{
-    Capabilities, Elsewhere, FileSystems, Limits, LocalOptions, LocalStore, PlaceInTree, Root, Share, Staging, Tree,
-    TreeLock, Trial,
+    Capabilities, Elsewhere, FileSystems, LeftToNext, Limits, LocalOptions, LocalStore, PlaceInTree, Root, Share,
+    Staging, Tree, TreeLock, Trial,
 };
 #[cfg(feature = "server")]
 pub use local_vault::{LocalVault, look_at_home, look_at_neighbours, open_home, refuse_meeting};

@@ -43,6 +43,7 @@ use super::local::staging::{make_reserved as reserved, while_it_goes};
 use crate::error::{Error, Kind, Result};
 use crate::files::NodePlace;
 use crate::limits;
+use crate::sync::Mutex;
 
 /// The file in [`limits::RESERVED_NAME`] whose lock a server holds.
 pub const LOCK: &str = "server.lock";
@@ -58,6 +59,8 @@ pub struct Occupancy {
     writable: bool,
     /// How often it was written down that this server lives, where that has to be.
     beats: Option<Beats>,
+    /// It is the next one's by now. Under it is written what only one writes who has the directory.
+    is_left: Mutex<bool>,
 }
 
 /// What a server goes on saying.
@@ -81,11 +84,7 @@ impl Beats {
 
 impl Drop for Occupancy {
     fn drop(&mut self) {
-        if self.writable && self.node.is_none() {
-            note::forget(&self.root);
-            // Before the lock goes: whoever has it next finds nobody.
-            let _ = self.file.set_len(0);
-        }
+        self.leave();
     }
 }
 
@@ -125,7 +124,14 @@ impl Occupancy {
             }
             written => written.map_err(failed)?,
         }
-        Ok(Occupancy { node: None, file, root: root.try_clone().map_err(failed)?, writable: true, beats })
+        Ok(Occupancy {
+            node: None,
+            file,
+            root: root.try_clone().map_err(failed)?,
+            writable: true,
+            beats,
+            is_left: Mutex::default(),
+        })
     }
 
     /// Takes this directory as one of several servers, the one of this name.
@@ -152,6 +158,7 @@ impl Occupancy {
             root: root.try_clone().map_err(failed)?,
             writable: true,
             beats: Some(beats),
+            is_left: Mutex::default(),
         })
     }
 
@@ -172,6 +179,10 @@ impl Occupancy {
     pub fn beat(&self) -> io::Result<Vec<NodeName>> {
         let Some(beats) = &self.beats else { return Ok(Vec::new()) };
         let Some(node) = &self.node else {
+            let is_left = self.is_left.lock();
+            if *is_left {
+                return Ok(Vec::new());
+            }
             beats.say(&self.file)?;
             // It is the other machine that is to see it.
             self.file.sync_data()?;
@@ -180,9 +191,21 @@ impl Occupancy {
         node.beat(|file| beats.say(file))
     }
 
-    /// One of several servers ends: the others find nothing of it any more, and it does not beat again.
+    /// Another server may have the directory from now on, and this one says nothing there any more; of several servers the others find
+    /// nothing of it.
     pub fn leave(&self) {
+        let mut is_left = self.is_left.lock();
+        if std::mem::replace(&mut *is_left, true) {
+            return;
+        }
         self.node.iter().for_each(Node::leave);
+        if self.writable && self.node.is_none() {
+            note::forget(&self.root);
+            // Before the lock goes: whoever has it next finds nobody.
+            let _ = self.file.set_len(0);
+        }
+        // Not by its being closed alone: a process that is being started may have it open for a moment more, and the lock with it.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 
     /// Has the other servers' changes tried in this folder, too, if it is on another file system: of one of several servers.
@@ -223,7 +246,8 @@ impl Occupancy {
     /// Those of the file system.
     pub fn leave_note(&self, note: &str) -> io::Result<()> {
         // With several, nobody could tell whose it is.
-        if self.writable && self.node.is_none() { note::write(&self.root, note) } else { Ok(()) }
+        let is_left = self.is_left.lock();
+        if self.writable && self.node.is_none() && !*is_left { note::write(&self.root, note) } else { Ok(()) }
     }
 
     fn take_unwritable(root: &Dir, data: &Path) -> Result<Occupancy> {
@@ -235,7 +259,14 @@ impl Occupancy {
         );
         wait_for(&mut file, data, FlockOperation::NonBlockingLockExclusive)?;
         tracing::warn!(data = %data.display(), "nothing can be written in this folder itself");
-        Ok(Occupancy { node: None, file, root: root.try_clone().map_err(failed)?, writable: false, beats: None })
+        Ok(Occupancy {
+            node: None,
+            file,
+            root: root.try_clone().map_err(failed)?,
+            writable: false,
+            beats: None,
+            is_left: Mutex::default(),
+        })
     }
 }
 

@@ -54,6 +54,7 @@ mod settings;
 mod shares;
 mod streams;
 mod supervised;
+mod supervised_beside;
 mod supervised_refused;
 mod trash;
 mod trash_room;

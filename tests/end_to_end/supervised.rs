@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::common::program::Terminal;
 use crate::common::{
-    Builder, Daemon, HANG, RawClient, World, enter, eventually, put_program, put_script, sealiftd, text,
+    Builder, Daemon, HANG, RawClient, World, enter, eventually, put_program, put_script, sealiftd, text, upload_bytes,
 };
 
 /// The number of the process that serves.
@@ -44,7 +44,7 @@ pub fn replace(daemon: &Daemon) -> i32 {
     server_of(daemon)
 }
 
-fn is_there(pid: i32) -> bool {
+pub fn is_there(pid: i32) -> bool {
     test_kill_process(Pid::from_raw(pid).unwrap()).is_ok()
 }
 
@@ -92,21 +92,6 @@ fn a_server_is_replaced_and_no_client_fails() {
     let ended = daemon.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert!(servers.iter().all(|pid| !is_there(*pid)));
-}
-
-#[test]
-fn a_transfer_under_way_ends_before_the_next_server_serves() {
-    let world = World::of(&["alice"]);
-    let daemon = supervised(world.daemon());
-    let first = server_of(&daemon);
-    let alice = begin_download(&daemon);
-    thread::scope(|scope| {
-        let replacing = scope.spawn(|| replace(&daemon));
-        eventually("the server drains", || daemon.log().contains("no longer listening"));
-        assert!(!replacing.is_finished());
-        end_download(alice);
-        assert_ne!(replacing.join().unwrap(), first);
-    });
 }
 
 #[test]
@@ -178,10 +163,15 @@ fn a_first_server_that_cannot_start_says_why_and_is_not_tried_again() {
 }
 
 /// A download of so much that the server has to wait for whoever reads it.
-const LARGE: usize = 32 << 20;
+pub const LARGE: usize = 32 << 20;
+
+const SENT: &[u8] = b"sent to its end";
 
 pub fn begin_download(daemon: &Daemon) -> RawClient {
-    fs::write(daemon.data().join("alice/large"), vec![b'x'; LARGE]).unwrap();
+    let large = daemon.data().join("alice/large");
+    if !large.exists() {
+        fs::write(large, vec![b'x'; LARGE]).unwrap();
+    }
     let mut alice = enter(daemon, "alice");
     assert_eq!(alice.ask("DOWNLOAD large").0, 150);
     alice
@@ -189,6 +179,20 @@ pub fn begin_download(daemon: &Daemon) -> RawClient {
 
 pub fn end_download(mut alice: RawClient) {
     assert_eq!(alice.frames().unwrap().len(), LARGE);
+    assert_eq!(alice.reply().1, "done");
+}
+
+/// An upload of which the end is missing.
+pub fn begin_upload(daemon: &Daemon) -> RawClient {
+    let mut alice = enter(daemon, "alice");
+    let bytes = upload_bytes("sent", SENT);
+    alice.send(&bytes[..bytes.len() - 1]);
+    alice
+}
+
+pub fn end_upload(mut alice: RawClient) {
+    let bytes = upload_bytes("sent", SENT);
+    alice.send(&bytes[bytes.len() - 1..]);
     assert_eq!(alice.reply().1, "done");
 }
 
@@ -206,24 +210,6 @@ fn a_server_ends_in_order_when_its_supervisor_is_killed() {
     }
     let log = fs::read_to_string(world.place().join("log")).unwrap();
     assert!(log.contains("the supervisor is gone") && !log.contains("ending at once"), "{log}");
-}
-
-#[test]
-fn told_to_stop_while_a_server_drains_transfers_keep_their_grace_period() {
-    let world = World::of(&["alice"]);
-    let mut daemon = supervised(world.daemon());
-    let alice = begin_download(&daemon);
-    thread::scope(|scope| {
-        let replacing = scope.spawn(|| reload(&daemon, &["--binary"]));
-        eventually("the server drains", || daemon.log().contains("no longer listening"));
-        daemon.signal(Signal::TERM);
-        eventually("it was told", || daemon.log().contains("stopping; once more"));
-        end_download(alice);
-        let said = replacing.join().unwrap();
-        assert!(!said.status.success() && text(&said.stderr).contains("told to stop"), "{said:?}");
-    });
-    let ended = daemon.wait();
-    assert!(ended.code == Some(0) && !ended.log.contains("ending at once"), "{}", ended.log);
 }
 
 /// A program of a test's own that servers are started from.
@@ -281,13 +267,13 @@ fn a_program_that_cannot_be_run_when_its_turn_comes_gives_way_to_the_one_before(
     let world = World::of(&["alice"]);
     let program = program_in(&world);
     let daemon = supervised(world.daemon().program(&program));
-    let alice = begin_download(&daemon);
+    let alice = begin_upload(&daemon);
     thread::scope(|scope| {
         let replacing = scope.spawn(|| reload(&daemon, &["--binary"]));
         eventually("the server drains", || daemon.log().contains("no longer listening"));
         put_script("no program", &program);
         fs::set_permissions(&program, fs::Permissions::from_mode(0o600)).unwrap();
-        end_download(alice);
+        end_upload(alice);
         let said = replacing.join().unwrap();
         assert!(!said.status.success() && text(&said.stderr).contains("does not serve"), "{said:?}");
     });
@@ -301,7 +287,7 @@ fn whoever_asks_meanwhile_is_answered() {
     let first = server_of(&daemon);
     // Who says nothing keeps nobody waiting.
     let _silent = UnixStream::connect(world.place().join("server_state/supervisor")).unwrap();
-    let alice = begin_download(&daemon);
+    let alice = begin_upload(&daemon);
     thread::scope(|scope| {
         let replacing = scope.spawn(|| replace(&daemon));
         eventually("the server drains", || daemon.log().contains("no longer listening"));
@@ -310,7 +296,7 @@ fn whoever_asks_meanwhile_is_answered() {
         let said = reload(&daemon, &[]);
         assert!(said.status.code() == Some(1) && text(&said.stderr).contains("just now"), "{said:?}");
         assert!(!replacing.is_finished());
-        end_download(alice);
+        end_upload(alice);
         assert_ne!(replacing.join().unwrap(), first);
     });
     assert!(reload(&daemon, &[]).status.success());

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sealift::fresh_file::{Fresh, sweep_beside};
 use sealift::{Error, Kind, Result};
@@ -15,12 +16,14 @@ const DIGITS: usize = 5;
 pub struct PortFile {
     path: PathBuf,
     content: String,
+    /// What is there by now is the next server's.
+    is_removed: AtomicBool,
 }
 
 impl PortFile {
     /// The port file at this path, not written yet.
     pub fn new(path: &Path, port: u16) -> PortFile {
-        PortFile { path: path.to_owned(), content: format!("{port}\n") }
+        PortFile { path: path.to_owned(), content: format!("{port}\n"), is_removed: AtomicBool::new(false) }
     }
 
     /// Whether nothing is lost if a port file replaces what is there: nothing, an empty file, or what a server has left that
@@ -59,8 +62,12 @@ impl PortFile {
             .map_err(named)
     }
 
-    /// Removes the file, unless another server has written its own port there meanwhile, or somebody has put a link there.
+    /// Removes the file, unless another server has written its own port there meanwhile, or somebody has put a link there. Once: the next
+    /// server may have the same port.
     pub fn remove(&self) {
+        if self.is_removed.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let is_file = fs::symlink_metadata(&self.path).is_ok_and(|about| about.is_file());
         if is_file && fs::read_to_string(&self.path).is_ok_and(|found| found == self.content) {
             let _ = fs::remove_file(&self.path);

@@ -151,15 +151,21 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         sandbox,
         "ready"
     );
+    let (theirs, supervised) = (port_file.clone(), Parent::is_there());
+    let supervisor_told = manager.clone();
+    server.handle().on_left(move || {
+        // The next server says these of itself.
+        drop(serving);
+        theirs.iter().for_each(|file| file.remove());
+        if supervised {
+            supervisor_told.left();
+        }
+    });
     manager.ready();
     let following =
         manager.follow(server.handle()).map_err(|err| Error::file("a thread to talk to the service manager", err))?;
     let served = block_on(server.serve());
-    drop(serving);
     following.finish();
-    if let Some(file) = port_file {
-        file.remove();
-    }
     hooks.into_iter().for_each(Followed::finish);
     Ok(served?)
 }

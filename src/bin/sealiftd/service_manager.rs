@@ -27,7 +27,7 @@ use tracing::{error, warn};
 
 use crate::failure::Failure;
 use crate::output::counted;
-use crate::supervisor::Parent;
+use crate::supervisor::{LEFT, Parent};
 
 /// The service manager, if there is one: otherwise nothing is said to anybody.
 pub struct ServiceManager {
@@ -112,6 +112,11 @@ impl ServiceManager {
             }
         }
         self.tell(&format!("STOPPING=1\nSTATUS=Stopping: {} may finish", connections(server)));
+    }
+
+    /// Another server may have the folders of this one: what a supervisor waits for.
+    pub fn left(&self) {
+        self.tell(LEFT);
     }
 
     /// The service ends. That is said once, however often somebody comes to know it.

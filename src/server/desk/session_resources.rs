@@ -58,6 +58,11 @@ impl SessionResources {
         self.tokens.give(principal, self.source, self.session, count, Instant::now())
     }
 
+    /// Whether an upload of the session is staged.
+    pub fn has_staged(&self) -> bool {
+        self.used.load(Ordering::Relaxed) && self.staged.has_of(self.session)
+    }
+
     /// [`StagedUploads::add`].
     pub fn stage(&self, user: &Principal, path: RelPath, upload: Box<dyn Staged>) -> Result<StagedId> {
         self.used.store(true, Ordering::Relaxed);

@@ -92,6 +92,11 @@ impl StagedUploads {
         Ok((entry.located, upload))
     }
 
+    /// Whether this session has staged something.
+    pub fn has_of(&self, session: SessionId) -> bool {
+        self.lock().values().any(|entry| entry.session == session)
+    }
+
     /// Takes out all that this session has staged.
     pub fn leave(&self, session: SessionId) -> Vec<Box<dyn Staged>> {
         let own: Vec<_> = self.lock().extract_if(|_, entry| entry.session == session).collect();

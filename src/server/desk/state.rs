@@ -8,11 +8,12 @@ use cap_std::fs::Dir;
 use crate::auth::StateFolder;
 use crate::error::{Error, Kind, Result};
 use crate::store::{LocalVault, NodeName, Occupancy, SharedFolder};
+use crate::sync::Mutex;
 
-/// The folder, for as long as this server lives.
+/// The folder, for as long as this server lives, or until it leaves it to the next one.
 pub struct OccupiedState {
     folder: StateFolder,
-    _occupancy: Occupied,
+    occupancy: Mutex<Option<Occupied>>,
 }
 
 /// What keeps other servers out, or those that do not share.
@@ -47,7 +48,13 @@ impl OccupiedState {
                 folder.removing_old_if(vault.goes_by_age())
             }
         };
-        Ok(OccupiedState { folder, _occupancy: occupancy })
+        Ok(OccupiedState { folder, occupancy: Mutex::new(Some(occupancy)) })
+    }
+
+    /// The next server may have it from now on.
+    pub fn leave(&self) {
+        let left = self.occupancy.lock().take();
+        drop(left);
     }
 
     /// Where things are in it.

@@ -17,6 +17,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tracing::{info, warn};
 
 use super::admission::{Admitted, Exempt};
+use super::hold::{Hold, Holds};
 use super::liveness::Question;
 use super::{connection, proxied};
 use crate::error::{Error, Kind, Result};
@@ -112,14 +113,41 @@ fn bind(address: SocketAddr, ipv4_apart: bool) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// Accepts on all listeners until the server is told to stop. What comes back closes when the last connection that
-/// is still open then is over.
-pub async fn accept_all(doors: Vec<Door>, shared: &Arc<Shared>) -> Receiver<()> {
-    let (open, over) = bounded(1);
-    let accepting = doors.into_iter().map(|door| accept_until_stopped(door, open.clone(), shared.clone()));
+/// When the connections come to an end that are open when no more are accepted.
+pub struct Ends {
+    /// Closes when nothing can be changed by any of them any more.
+    pub changing: Receiver<()>,
+    /// Closes when the last one is over.
+    pub all: Receiver<()>,
+}
+
+/// Accepts on all listeners until the server is told to stop.
+pub async fn accept_all(doors: Vec<Door>, shared: &Arc<Shared>) -> Ends {
+    let (open, all) = bounded(1);
+    let (holds, changing) = Holds::new();
+    let counted = Arc::new(Counted { open, holds });
+    let accepting = doors.into_iter().map(|door| accept_until_stopped(door, counted.clone(), shared.clone()));
     join_all(accepting).await;
     info!("no longer listening");
-    over
+    Ends { changing, all }
+}
+
+/// What each connection has a part of until it is over.
+struct Counted {
+    open: Sender<()>,
+    holds: Holds,
+}
+
+impl Counted {
+    fn connection(&self) -> Connected {
+        Connected { hold: self.holds.hold(), _open: self.open.clone() }
+    }
+}
+
+/// A connection is there as long as this is.
+struct Connected {
+    hold: Hold,
+    _open: Sender<()>,
 }
 
 /// Where newcomers come in.
@@ -136,7 +164,7 @@ impl Door {
     }
 }
 
-async fn accept_until_stopped(Door { listener, asked }: Door, open: Sender<()>, shared: Arc<Shared>) {
+async fn accept_until_stopped(Door { listener, asked }: Door, counted: Arc<Counted>, shared: Arc<Shared>) {
     let listener = AsyncListener::from(listener);
     let mut spare = spare_descriptor();
     let stopping = shared.registry.stopping();
@@ -168,9 +196,9 @@ async fn accept_until_stopped(Door { listener, asked }: Door, open: Sender<()>, 
                 if !balancers.contain(peer) {
                     let Some(admitted) = admit(peer, Exempt::Listed, &shared) else { continue };
                     // Boxed, because the executor would keep two copies of the future's room.
-                    spawn(serve(socket, peer, admitted, shared.clone(), open.clone()).boxed());
+                    spawn(serve(socket, peer, admitted, shared.clone(), counted.connection()).boxed());
                 } else if let Some(place) = balancers.place() {
-                    spawn(serve_proxied(socket, peer, place, shared.clone(), open.clone()).boxed());
+                    spawn(serve_proxied(socket, peer, place, shared.clone(), counted.connection()).boxed());
                 } else {
                     refused_unnamed(
                         peer,
@@ -218,7 +246,7 @@ async fn serve_proxied(
     balancer: SocketAddr,
     place: SemaphoreGuardArc,
     shared: Arc<Shared>,
-    open: Sender<()>,
+    connected: Connected,
 ) {
     let told = {
         let (whose, stopping) = (proxied::whose(&mut socket), shared.registry.stopping());
@@ -235,21 +263,21 @@ async fn serve_proxied(
             // client like any other, also one in the balancers' own network.
             let (peer, exempt) = peer.map_or((balancer, Exempt::Always), |client| (client, Exempt::Listed));
             if let Some(admitted) = admit(peer, exempt, &shared) {
-                serve(socket, peer, admitted, shared, open).await;
+                serve(socket, peer, admitted, shared, connected).await;
             }
         }
         Err(error) => refused_unnamed(balancer, error.text(), &shared),
     }
 }
 
-async fn serve(socket: TcpStream, peer: SocketAddr, admitted: Admitted, shared: Arc<Shared>, open: Sender<()>) {
+async fn serve(socket: TcpStream, peer: SocketAddr, admitted: Admitted, shared: Arc<Shared>, connected: Connected) {
     // A fault while handling one connection ends that one only.
-    let serving = connection::serve(socket, peer, admitted, shared.clone());
+    let serving = connection::serve(socket, peer, admitted, (shared.clone(), connected.hold.clone()));
     if AssertUnwindSafe(serving).catch_unwind().await.is_err() {
         let panics = shared.registry.count_panic();
         tracing::error!(%peer, panics, "a connection panicked: a fault in Sealift, please report it");
     }
-    drop(open);
+    drop(connected);
 }
 
 /// A descriptor that can be given up when there are no more.

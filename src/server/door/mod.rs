@@ -6,6 +6,7 @@ pub mod admission_options;
 pub mod authenticate;
 pub mod connection;
 pub mod entry;
+pub mod hold;
 pub mod listener;
 pub mod liveness;
 pub mod login_queue;

@@ -50,6 +50,8 @@ pub struct Progress {
     requests: AtomicU64,
     /// Requests that are not answered to the end.
     open: AtomicUsize,
+    /// Of those, the ones of which only a file is left to be sent that is open.
+    sending: AtomicUsize,
     /// Of those, the ones that wait for us and not for the other side.
     working: AtomicUsize,
     /// How long we did not let it move.
@@ -62,6 +64,9 @@ pub struct Open {
     /// What it takes, if it is more than each connection has room for.
     _claim: Option<Claim>,
 }
+
+/// A request of which only a file is left to be sent, until it is dropped.
+pub struct OnlySends(Arc<Progress>);
 
 /// Work that the other side waits for, until it is dropped.
 pub struct Working(Arc<Progress>);
@@ -78,6 +83,18 @@ impl Progress {
             open._claim = Some(account.claim(limits::WEB_STREAM_MEMORY)?);
         }
         Some(open)
+    }
+
+    /// All that is left of a request is to send a file that is open: it changes nothing.
+    pub fn only_sends(self: &Arc<Self>) -> OnlySends {
+        self.sending.fetch_add(1, Ordering::Relaxed);
+        OnlySends(self.clone())
+    }
+
+    /// Whether that is so of all that are under way, and there are some.
+    pub fn are_only_sent(&self) -> bool {
+        let sending = self.sending.load(Ordering::Relaxed);
+        sending > 0 && sending == self.open.load(Ordering::Relaxed)
     }
 
     /// We are at work.
@@ -129,6 +146,12 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.progress.has_heard.store(false, Ordering::Relaxed);
         self.progress.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for OnlySends {
+    fn drop(&mut self) {
+        self.0.sending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -26,6 +26,7 @@ use crate::server::Shared;
 use crate::server::desk::registry::SessionId;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::connection::Stream;
+use crate::server::door::hold::Hold;
 use crate::tls::{HTTP_2, PeerInfo};
 
 /// What is spoken on a connection, and how far that is.
@@ -161,13 +162,13 @@ pub async fn serve(
     info: PeerInfo,
     peer: SocketAddr,
     admitted: Admitted,
-    shared: Arc<Shared>,
+    (shared, hold): (Arc<Shared>, Hold),
 ) -> Result<()> {
     let progress = Arc::new(Progress::default());
     let wire = Wire::new(stream, progress.clone());
     // Of the futures crate: one of async-std keeps room for 31 from the first one on, which an idle connection would pay for.
     let (news, heard) = unbounded();
-    let visitors = Arc::new(Visitors::new(shared.clone(), peer, admitted, news, progress.clone()));
+    let visitors = Arc::new(Visitors::new((shared.clone(), hold.clone()), peer, admitted, news, progress.clone()));
     let is_two = info.alpn.as_deref() == Some(HTTP_2);
     let answering = Answering::new(visitors.clone(), progress.clone(), info.server_name, SessionId::fresh()?);
     let head_timeout = limits::WEB_HEAD_TIMEOUT.min(shared.live().timeouts.login);
@@ -186,7 +187,14 @@ pub async fn serve(
         ControlFlow::Continue(Over::Now(why)) => Err(Error::new(why, "the connection was ended")),
         ControlFlow::Continue(Over::Gracefully(why, patience)) => {
             talk.wind_down();
-            match async_std::future::timeout(patience, poll_fn(|cx| talk.poll(cx))).await {
+            let to_its_end = poll_fn(|cx| {
+                let polled = talk.poll(cx);
+                if why == Kind::Stopping && progress.are_only_sent() {
+                    hold.let_go();
+                }
+                polled
+            });
+            match async_std::future::timeout(patience, to_its_end).await {
                 Ok(result) => result,
                 Err(_) => Err(Error::new(why, "the connection was ended")),
             }

@@ -13,6 +13,7 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, StatusCode};
 
+use super::adapter::OnlySends;
 use super::answer::{Answer, Body, answer, of_user, set};
 use super::conditions::{Decision, Validators};
 use super::counted;
@@ -259,6 +260,7 @@ fn send(web_session: &Arc<WebSession>, asked: &Asked, sending: Sending, right: O
         set(&mut answer, CONTENT_RANGE, range);
     }
     set(&mut answer, CONTENT_LENGTH, reader.length());
+    let is_counted = counted.is_some();
     if let Some(counted) = counted {
         counted::holding(&mut answer, counted);
     }
@@ -269,9 +271,10 @@ fn send(web_session: &Arc<WebSession>, asked: &Asked, sending: Sending, right: O
         true => Body::whole(first.map_or_else(Bytes::new, |piece| piece.bytes)),
         false => {
             let (ready, handed_on) = (first.into_iter().collect(), reader.handed_on().clone());
-            let held = Ok(Some(held));
-            let going =
-                FileBody { web_session: web_session.clone(), ready, then: held, ahead: None, handed_on, _right: right };
+            let then = Ok(Some(held));
+            let sends = (!is_counted).then(|| web_session.only_sends());
+            let web_session = web_session.clone();
+            let going = FileBody { web_session, ready, then, ahead: None, handed_on, _right: right, _sends: sends };
             Body::stream(try_unfold(going, FileBody::next))
         }
     };
@@ -289,6 +292,8 @@ struct FileBody {
     ahead: Option<Errand<Result<Run>>>,
     handed_on: HandedOn,
     _right: Option<OpenFile>,
+    /// None of a download that is counted when it is over.
+    _sends: Option<OnlySends>,
 }
 
 /// What one turn has read.

@@ -20,7 +20,7 @@ use super::answer::{
 };
 use super::change::{self, Way};
 use super::copy;
-use super::dav;
+use super::dav::{self, Presented};
 use super::file::Asked;
 use super::link::{self, Asker};
 use super::login;
@@ -85,6 +85,10 @@ impl Service<Request<Incoming>> for Answering {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let connection = self.0.clone();
+        // What comes when nothing more may be begun was sent before the client could know of it.
+        if connection.visitors.hold.is_let_go() {
+            return std::future::ready(Ok(connection.too_late(&request))).boxed();
+        }
         match connection.progress.open(&connection.account) {
             Some(open) => async move { Ok(connection.answer(request, open).await) }.boxed(),
             None => std::future::ready(Ok(connection.no_room(&request))).boxed(),
@@ -95,8 +99,16 @@ impl Service<Request<Incoming>> for Answering {
 impl Connection {
     /// The answer where so many requests at once are more than there is memory for.
     fn no_room(&self, request: &Request<Incoming>) -> Answer {
+        self.turned_away(request, Error::new(Kind::Busy, "there is no memory for so many requests at once"))
+    }
+
+    /// The answer where only what has begun is sent to its end.
+    fn too_late(&self, request: &Request<Incoming>) -> Answer {
+        self.turned_away(request, Error::new(Kind::Stopping, "this server ends; the next one serves"))
+    }
+
+    fn turned_away(&self, request: &Request<Incoming>, error: Error) -> Answer {
         let ids = Ids { pid: std::process::id(), session: self.id };
-        let error = Error::new(Kind::Busy, "there is no memory for so many requests at once");
         let is_head = request.method() == Method::HEAD;
         let reader = if is_for_browser(request.headers()) { Reader::Person(None) } else { Reader::Program };
         let answer = refusal(&error, &reader, ids);
@@ -364,6 +376,7 @@ impl Connection {
         if writing == Writing::Delete {
             return Ok(resumable::cancel(&web_session, uploads, token, &upload).await);
         }
+        let web_session = Arc::new(web_session.presenting(Presented::default()));
         resumable::append(&web_session, &upload, head.request.headers(), body).await.or_else(|error| {
             // As the PUT that began it.
             let kind = error.told_by_server().0;

@@ -29,6 +29,7 @@ use crate::server::Shared;
 use crate::server::desk::registry::Ending;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::{Credentials, Proven, authenticate};
+use crate::server::door::hold::Hold;
 use crate::server::door::self_service::{Change, Claim, SelfService};
 use crate::server::events::Protocol;
 use crate::sync::{Mutex, MutexGuard};
@@ -72,6 +73,8 @@ pub struct Visitors {
     open: Arc<Openings>,
     news: UnboundedSender<News>,
     progress: Arc<Progress>,
+    /// That of the connection.
+    pub hold: Hold,
 }
 
 /// The turn of one login of a connection, held until both whoever waits for it and the login are done with it.
@@ -132,7 +135,7 @@ impl Claimed {
 impl Visitors {
     /// Nobody yet, on a connection from there.
     pub fn new(
-        shared: Arc<Shared>,
+        (shared, hold): (Arc<Shared>, Hold),
         peer: SocketAddr,
         admitted: Admitted,
         news: UnboundedSender<News>,
@@ -148,6 +151,7 @@ impl Visitors {
             open: Arc::default(),
             news,
             progress,
+            hold,
         }
     }
 
@@ -460,8 +464,8 @@ impl Visitors {
     async fn enter(&self, principal: Principal) -> Result<Arc<WebSession>> {
         self.admitted().log_in(&principal)?;
         let (is_there, gone) = bounded(1);
-        let (web_session, ending) =
-            WebSession::enter(principal, self.peer, &self.shared, (&self.progress, &self.open), is_there).await?;
+        let of = ((&self.shared, &self.hold), (&self.progress, &self.open));
+        let (web_session, ending) = WebSession::enter(principal, self.peer, of.0, of.1, is_there).await?;
         let web_session = Arc::new(web_session);
         let mut sessions = self.sessions();
         sessions.retain(|web_session| web_session.is_welcome());

@@ -7,7 +7,7 @@ use async_lock::{Mutex, MutexGuard, Semaphore, SemaphoreGuardArc};
 use async_std::channel::Sender;
 
 use super::Web;
-use super::adapter::{Progress, Working};
+use super::adapter::{OnlySends, Progress, Working};
 use super::answer::Answer;
 use super::dav::Presented;
 use super::rate_limit::Brake;
@@ -33,6 +33,7 @@ use crate::server::desk::preconditions::Preconditions;
 use crate::server::desk::registry::{Ending, Ticket, Way};
 use crate::server::desk::session_resources::SessionResources;
 use crate::server::door::entry::{Entry, enter};
+use crate::server::door::hold::Hold;
 
 /// A session of the web.
 pub struct WebSession {
@@ -48,6 +49,8 @@ pub struct WebSession {
     progress: Arc<Progress>,
     /// What a request presents, whose session this is.
     presented: Presented,
+    /// Until the session and what it has begun are over, unless its connection lets go.
+    hold: Hold,
     /// Closed with the session: whoever waits for its end then waits for nothing.
     _is_there: Sender<()>,
 }
@@ -77,7 +80,7 @@ impl WebSession {
     pub async fn enter(
         principal: Principal,
         peer: SocketAddr,
-        shared: &Arc<Shared>,
+        (shared, hold): (&Arc<Shared>, &Hold),
         (progress, open): (&Arc<Progress>, &Arc<Openings>),
         is_there: Sender<()>,
     ) -> Result<(WebSession, Ending)> {
@@ -101,6 +104,7 @@ impl WebSession {
             open: open.clone(),
             progress: progress.clone(),
             presented: Presented::default(),
+            hold: hold.clone(),
             _is_there: is_there,
         };
         Ok((web_session, ending))
@@ -116,7 +120,7 @@ impl WebSession {
         &self.presented.seen
     }
 
-    /// The same session for a request that presents this.
+    /// The same session for a request that presents this, and that may change something: it comes to its end whatever its connection does.
     pub fn presenting(&self, presented: Presented) -> WebSession {
         WebSession {
             shared: self.shared.clone(),
@@ -128,8 +132,14 @@ impl WebSession {
             open: self.open.clone(),
             progress: self.progress.clone(),
             presented,
+            hold: self.hold.another(),
             _is_there: self._is_there.clone(),
         }
+    }
+
+    /// All that is left of the request is to send a file that is open.
+    pub fn only_sends(&self) -> OnlySends {
+        self.progress.only_sends()
     }
 
     /// Whether this is this principal's session; none: that of nobody in particular.

@@ -26,6 +26,7 @@ use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::Proven;
 use crate::server::door::connection::{Stream, while_welcome};
 use crate::server::door::entry::{Entry, enter};
+use crate::server::door::hold::Hold;
 use crate::server::door::self_service::SelfService;
 use crate::tls::Pin;
 
@@ -37,11 +38,13 @@ pub async fn serve(
     stream: &mut Stream,
     (peer, pin, next_pin): (SocketAddr, Option<Pin>, Option<Pin>),
     admitted: &mut Admitted,
-    shared: &Arc<Shared>,
+    (shared, hold): (&Arc<Shared>, Hold),
 ) -> Result<()> {
     let pin = pin.ok_or_else(|| Error::new(Kind::Internal, "a handshake without a key"))?;
     let keys = Pins { pin, next: next_pin };
-    let Some((lane, ending)) = log_in(stream, (peer, keys), admitted, shared).boxed().await? else { return Ok(()) };
+    let Some((lane, ending)) = log_in(stream, (peer, keys), admitted, (shared, hold)).boxed().await? else {
+        return Ok(());
+    };
     let ends = Ends { one: ending.wait(), all: shared.registry.stopping() };
     let result = drive(stream, lane, ends, &shared.live().pace, ending.throttle()).await;
     // Only a panic ends a session so.
@@ -66,7 +69,7 @@ async fn log_in(
     stream: &mut Stream,
     (peer, Pins { pin, next }): (SocketAddr, Pins),
     admitted: &mut Admitted,
-    shared: &Arc<Shared>,
+    (shared, hold): (&Arc<Shared>, Hold),
 ) -> Result<Option<(Lane<Session>, Ending)>> {
     let logging_in = timeout(shared.live().timeouts.login, login(stream, shared, (peer, pin), admitted));
     let (proven, early, uploads) = match while_welcome(admitted, shared, logging_in.boxed()).await {
@@ -85,7 +88,7 @@ async fn log_in(
     let source = Source::of(&proven.principal, peer.ip());
     match open(proven, (peer, pin), &source, shared).await {
         Ok((session, ending)) => {
-            let mut session = session.of_sender(uploads);
+            let mut session = session.of_sender(uploads).holding(hold);
             // A named user has a share of their own.
             let account = shared.memory.account(&source);
             stream.charge(&account);

@@ -50,12 +50,23 @@ impl HalfClose for UnixStream {
 /// Somebody answers as long as this lives.
 #[derive(Debug)]
 pub struct Answering {
-    _until: oneshot::Sender<()>,
+    until: oneshot::Sender<()>,
+    /// Closed when nobody listens there any more.
+    closed: oneshot::Receiver<()>,
+}
+
+impl Answering {
+    /// Waits until nobody listens there any more: another server may.
+    pub async fn end(self) {
+        drop(self.until);
+        // Nothing is ever sent.
+        let _ = self.closed.await;
+    }
 }
 
 /// Answers whoever asks, until what this returns is dropped.
 pub fn serve(listening: OpenMetrics, figures: Figures) -> Answering {
-    let (until, over) = oneshot::channel();
+    let ((until, over), (open, closed)) = (oneshot::channel(), oneshot::channel::<()>());
     let figures = Arc::new(figures);
     match listening {
         OpenMetrics::Address(listener) => {
@@ -66,7 +77,7 @@ pub fn serve(listening: OpenMetrics, figures: Figures) -> Answering {
                 let listener = listener.clone();
                 async move { listener.accept().await.map(|(stream, _)| stream) }.boxed()
             };
-            spawn(accept_all(figures, over, accept));
+            spawn(accept_all(figures, over, accept).map(|()| drop(open)));
         }
         OpenMetrics::Socket(listener) => {
             let listener = Arc::new(UnixListener::from(listener));
@@ -74,10 +85,10 @@ pub fn serve(listening: OpenMetrics, figures: Figures) -> Answering {
                 let listener = listener.clone();
                 async move { listener.accept().await.map(|(stream, _)| stream) }.boxed()
             };
-            spawn(accept_all(figures, over, accept));
+            spawn(accept_all(figures, over, accept).map(|()| drop(open)));
         }
     }
-    Answering { _until: until }
+    Answering { until, closed }
 }
 
 async fn accept_all<S>(

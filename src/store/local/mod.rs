@@ -80,7 +80,7 @@ use jail::Jail;
 pub use owned::Share;
 pub use root::{Elsewhere, PlaceInTree, Root};
 use staging::Stage;
-pub use tree::Tree;
+pub use tree::{LeftToNext, Tree};
 pub use waiting::Staging;
 
 /// How a [`LocalStore`] works.

@@ -19,19 +19,22 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 mod bounded;
 mod moving;
+mod names;
 mod partial_names;
 
-use self::bounded::{Bounded, OneAlone, SideBySide};
+use self::bounded::{Bounded, OneAlone};
 pub(super) use self::moving::Moving;
+pub use self::names::LeftToNext;
+use self::names::{Names, Own, SideBySide};
 use super::account::Account;
 use super::across_nodes::{HeldTreeLock, TreeLock};
 use super::owned::Share;
 use crate::limits;
-use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::sync::RwLock;
 
 /// The changes of names in one tree of folders. Stores over it, or over folders inside of each other, should share one;
 /// a store with one of its own sees what others do as late as it sees what other programs do.
@@ -97,56 +100,8 @@ pub(super) enum Change {
     Moves,
 }
 
-/// What is held of a tree.
-enum Names {
-    /// Of a file system that answers.
-    Here(RwLock<()>),
-    /// Of one that other nodes change too.
-    Across(Bounded),
-}
-
-impl Default for Names {
-    fn default() -> Names {
-        Names::Here(RwLock::default())
-    }
-}
-
-impl Names {
-    fn side_by_side(&self) -> io::Result<Steady<'_>> {
-        Ok(Steady(match self {
-            Names::Here(names) => Shared::Here(names.read()),
-            Names::Across(names) => Shared::Across(names.side_by_side(limits::TREE_LOCK_TURN)?),
-        }))
-    }
-
-    fn alone(&self, most: Duration) -> io::Result<Own<'_>> {
-        Ok(match self {
-            Names::Here(names) => Own::Here(names.write()),
-            Names::Across(names) => Own::Across(names.alone(most)?),
-        })
-    }
-
-    fn goes_on(&self) {
-        if let Names::Across(names) = self {
-            names.goes_on();
-        }
-    }
-}
-
-#[expect(dead_code, reason = "held")]
-enum Shared<'a> {
-    Here(RwLockReadGuard<'a, ()>),
-    Across(SideBySide<'a>),
-}
-
-#[expect(dead_code, reason = "held")]
-enum Own<'a> {
-    Here(RwLockWriteGuard<'a, ()>),
-    Across(OneAlone<'a>),
-}
-
 /// While this is held no name in the tree comes to stand for anything else, and no condition is decided.
-pub(super) struct Steady<'a>(#[expect(dead_code, reason = "held")] Shared<'a>);
+pub(super) struct Steady<'a>(#[expect(dead_code, reason = "held")] SideBySide<'a>);
 
 /// While this is held no other store changes a name in the tree.
 pub(super) struct Alone<'a> {
@@ -227,7 +182,7 @@ impl Tree {
     /// # Errors
     /// Where other nodes serve the tree that somebody here does not come back from changing it.
     pub(super) fn steady(&self) -> io::Result<Steady<'_>> {
-        self.names.side_by_side()
+        self.names.side_by_side().map(Steady)
     }
 
     /// As [`Tree::steady`], for whoever adds something. Fails where other nodes serve the tree and this one has lost its place among them.
@@ -323,8 +278,18 @@ impl Tree {
 
     /// A tree that other nodes change too, with this lock.
     pub fn across(lock: TreeLock) -> Tree {
-        let bounded = || Names::Across(Bounded::default());
-        Tree { across: Some(lock), names: bounded(), removing: bounded(), ..Tree::default() }
+        Tree { across: Some(lock), names: Names::across(), removing: Names::across(), ..Tree::default() }
+    }
+
+    /// This tree, of a server that says so when it leaves it to the next one: then nothing in it is changed any more.
+    #[must_use]
+    pub fn left_with(self, left: &LeftToNext) -> Tree {
+        Tree { names: self.names.left_with(left), removing: self.removing.left_with(left), ..self }
+    }
+
+    /// Waits until those have come to their end who had begun to change something when it was left.
+    pub fn is_left_by_all(&self) {
+        self.names.wait_for_all();
     }
 
     /// Whether other nodes change it, too: what was found in it a moment ago may be otherwise now, and nothing tells so.

@@ -22,7 +22,7 @@ impl LocalVault {
     /// each; and it is the same for all who are in it here, or they would wait for each other.
     pub(super) fn tree_elsewhere(&self, there: &Dir, path: &Path) -> Result<Arc<Tree>> {
         if !self.is_shared {
-            return Ok(Arc::default());
+            return Ok(Arc::new(Tree::default().left_with(&self.left)));
         }
         let failed = |err: io::Error| Error::file(path.display(), err);
         let stat = fstat(there).map_err(|err| failed(err.into()))?;
@@ -36,7 +36,7 @@ impl LocalVault {
         let lock = TreeLock::of(format!("{:016x}", stat.st_ino), move || tree_lock(&dir, "itself"));
         let dir = there.try_clone().map_err(failed)?;
         let lock = lock.if_it_is(move |file| is_tree_lock(&dir, "itself", file));
-        let tree = Arc::new(Tree::across(self.deciding(lock)));
+        let tree = Arc::new(Tree::across(self.deciding(lock)).left_with(&self.left));
         trees.insert((stat.st_dev, stat.st_ino), Arc::downgrade(&tree));
         Ok(tree)
     }
@@ -44,7 +44,7 @@ impl LocalVault {
     /// The tree of the homes that are, or are in, this folder of the data directory.
     pub(super) fn tree(&self, folder: &[u8]) -> Tree {
         if !self.is_shared {
-            return Tree::default();
+            return Tree::default().left_with(&self.left);
         }
         let mut key = Hash::of(folder).to_string();
         key.truncate(TREE_KEY);
@@ -52,6 +52,7 @@ impl LocalVault {
         let (root_of_it, called) = (Arc::clone(&self.root), key.clone());
         let lock = TreeLock::of(key, move || tree_lock(&root, &name));
         Tree::across(self.deciding(lock.if_it_is(move |file| is_tree_lock(&root_of_it, &called, file))))
+            .left_with(&self.left)
     }
 
     /// Who has this lock decides nothing by what is in a file where that may not be what another server wrote, and changes nothing where

@@ -11,7 +11,7 @@ Examples:
       Read users, settings and certificates again, as on SIGHUP, and open the audit anew.
   sealiftd reload --binary
       After an upgrade, for a server that runs with --supervise. The new program checks its settings and users first; if it finds an error, everything stays as it is. \
-Then running transfers may finish (--grace), and the new program serves. Whoever connects meanwhile waits.
+Then uploads that are under way may finish (--grace), and the new program serves; downloads go on beside it. Whoever connects meanwhile waits.
 
 Run it as the account that started the server, or as root.
 Exit codes: 0 the server was told to read its files again (its log says what came of it), or with --binary, the new program serves; 1 not done; \

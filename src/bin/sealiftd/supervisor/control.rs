@@ -440,7 +440,7 @@ pub fn ask(places: &Places, args: &ReloadArgs) -> std::result::Result<(), Failur
 fn say_what_is_waited_for() {
     if std::io::stderr().is_terminal() {
         complain(
-            "Waiting: the new program checks its settings, then running transfers may finish (--grace at most), then it serves. \
+            "Waiting: the new program checks its settings, then uploads may finish (--grace at most), then it serves, and downloads go on beside it. \
              Ctrl-C ends the waiting alone.",
         );
     }

@@ -1,13 +1,15 @@
 //! `--supervise`: a process in front of the server that holds its listening sockets, so that another program can take the server's
 //! place and whoever connects meanwhile waits in the kernel and is not refused.
 //!
-//! The server that is there drains and ends before the next one starts: there are never two, so that what depends on one process, like
-//! quotas, conditions and sweeps, stays exact with nothing done for it. What the first one knows of logins and locks it hands on by its
-//! state folder. The supervisor serves nothing, reads nothing from the network, and stays as it is started, outside of the server's
+//! The server that is there takes nothing new, and leaves its folders once it has nothing left to do but to send files that it has open:
+//! then the next one starts, and serves beside it until those are sent. Never do two change anything, so that what depends on one process,
+//! like quotas, conditions and sweeps, stays exact with nothing done for it. What the first one knows of logins and locks it hands on by
+//! its state folder. The supervisor serves nothing, reads nothing from the network, and stays as it is started, outside of the server's
 //! sandbox, since it starts programs.
 
 pub mod args;
 mod control;
+mod draining;
 mod notices;
 mod program;
 mod server_process;
@@ -28,7 +30,9 @@ use tracing::{error, info, warn};
 
 pub use self::control::ask;
 use self::control::{Asker, Control, Wish};
+use self::draining::Draining;
 use self::notices::Condition;
+pub use self::notices::LEFT;
 use self::program::Programs;
 pub use self::server_process::Parent;
 use self::server_process::{ServerProcess, in_words};
@@ -68,6 +72,8 @@ struct Supervisor<'a> {
     /// How many servers were started.
     started: u64,
     server: Option<ServerProcess>,
+    /// Those before it that have not ended.
+    draining: Draining,
     next: Next,
     programs: Programs,
     /// When servers crashed or failed to start, not long ago.
@@ -81,6 +87,8 @@ struct Supervisor<'a> {
     failure: String,
     /// Where wishes come from, once a server has had the state folder.
     control: Option<Control>,
+    /// What it ends with once none of those before has anything to send.
+    over: Option<ExitCode>,
 }
 
 /// Supervises a server until it ends by itself or is told to.
@@ -108,6 +116,7 @@ pub fn run(places: &Places, args: &ServeArgs, start: &Start) -> Result<ExitCode,
         events,
         started: 0,
         server: None,
+        draining: Draining::default(),
         next: Next::AsItEnds,
         programs: Programs::default(),
         crashes: VecDeque::new(),
@@ -116,6 +125,7 @@ pub fn run(places: &Places, args: &ServeArgs, start: &Start) -> Result<ExitCode,
         has_served: false,
         failure: String::new(),
         control: None,
+        over: None,
     };
     supervisor.start_server()?;
     let code = supervisor.follow(&inbox);
@@ -154,7 +164,8 @@ impl Supervisor<'_> {
                 }
                 Ok(event) => self.act(event),
             };
-            if let Some(code) = done {
+            self.over = self.over.or(done);
+            if let Some(code) = self.over.filter(|_| self.draining.is_empty()) {
                 return code;
             }
         }
@@ -166,7 +177,7 @@ impl Supervisor<'_> {
             Event::Signal(signal) => self.stop(if signal == SIGINT { Signal::INT } else { Signal::TERM }),
             Event::Notice(number, text) => {
                 self.notice(number, &text);
-                None
+                if text == LEFT { self.left(number) } else { None }
             }
             Event::Wish(wish, asker) => {
                 self.wish(&wish, asker);
@@ -174,7 +185,10 @@ impl Supervisor<'_> {
             }
             Event::Ended(number, status) => match self.server.as_ref() {
                 Some(server) if server.number == number => self.ended(status),
-                _ => None,
+                _ => {
+                    self.draining.ended(number, status);
+                    None
+                }
             },
         }
     }
@@ -190,6 +204,7 @@ impl Supervisor<'_> {
     fn look(&mut self) -> Option<ExitCode> {
         self.looked = Instant::now();
         self.programs.look(Instant::now());
+        self.draining.check();
         if let Some(control) = &mut self.control {
             control.look();
         }
@@ -233,6 +248,9 @@ impl Supervisor<'_> {
             asker.answer(Err("the server was told to stop".to_owned()));
         }
         self.manager.stopping();
+        if !is_first {
+            self.draining.end_at_once(signal);
+        }
         let grace = self.grace;
         match &mut self.server {
             None => return Some(ExitCode::SUCCESS),
@@ -241,6 +259,16 @@ impl Supervisor<'_> {
             Some(server) => server.end(signal, grace),
         }
         None
+    }
+
+    /// A server has left its folders to the next one: that is started, if this one was to make place.
+    fn left(&mut self, number: u64) -> Option<ExitCode> {
+        let is_to_go = |server: &mut ServerProcess| server.number == number && server.is_ending;
+        if !matches!(self.next, Next::Another(_)) {
+            return None;
+        }
+        self.draining.add(self.server.take_if(is_to_go)?);
+        self.try_another()
     }
 
     fn notice(&mut self, number: u64, text: &str) {
@@ -269,7 +297,8 @@ impl Supervisor<'_> {
             info!(server = pid, "the next server serves");
             if let Some(asker) = asker {
                 asker.answer(match self.programs.is_back() {
-                    false => Ok(format!("The next server serves (pid {pid}).")),
+                    false if self.draining.is_empty() => Ok(format!("The next server serves (pid {pid}).")),
+                    false => Ok(format!("The next server serves (pid {pid}); the one before sends what it has begun.")),
                     true => {
                         let why = &self.failure;
                         Err(format!("the new program does not serve ({why}); the one before serves again (pid {pid})"))
@@ -295,12 +324,16 @@ impl Supervisor<'_> {
             return asker.answer(Err("a server is starting or ending just now".to_owned()));
         };
         match wish {
+            Wish::Program if self.draining.is_full() => {
+                let text = "servers that were replaced before have much to send yet: try again when their grace periods are over";
+                asker.answer(Err(text.to_owned()));
+            }
             Wish::Files => {
                 server.signal(Signal::HUP);
                 asker.answer(Ok("The server reads its files again; its log says what came of it.".to_owned()));
             }
             Wish::Program => {
-                info!("another server takes the place of this one once it has drained");
+                info!("another server takes the place of this one once it has nothing left to change");
                 self.manager.reloading();
                 self.next = Next::Another(Some(asker));
                 self.programs.go_on();

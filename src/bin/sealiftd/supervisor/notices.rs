@@ -8,6 +8,9 @@ use std::sync::mpsc::Sender;
 
 use super::Event;
 
+/// What a server says when it has left its folders to the next one, as all of a message.
+pub const LEFT: &str = "X_SEALIFT_LEFT=1";
+
 /// What is heard, as the numbers of servers tell them apart.
 pub fn follow(socket: UnixDatagram, server: u64, events: Sender<Event>) -> std::io::Result<()> {
     let hear = move || {

@@ -55,6 +55,7 @@ fn a_program_that_never_says_that_it_serves_gives_way_to_the_one_before_each_tim
         events,
         started: 0,
         server: None,
+        draining: Draining::default(),
         next: Next::AsItEnds,
         programs: Programs::default(),
         crashes: VecDeque::new(),
@@ -63,6 +64,7 @@ fn a_program_that_never_says_that_it_serves_gives_way_to_the_one_before_each_tim
         has_served: false,
         failure: String::new(),
         control: None,
+        over: None,
     };
     let serves = |supervisor: &Supervisor<'_>| supervisor.server.as_ref().is_some_and(|server| server.is_ready);
     supervisor.start_server().unwrap();

@@ -37,6 +37,7 @@ use crate::server::desk::jobs::work::Work;
 use crate::server::desk::registry::Ticket;
 use crate::server::desk::session_resources::SessionResources;
 use crate::server::desk::session_store::SessionStore;
+use crate::server::door::hold::Hold;
 use crate::server::door::self_service::SelfService;
 use crate::store::NodeName;
 use crate::tls::Pin;
@@ -78,6 +79,10 @@ struct Talk {
     self_service: SelfService,
     /// The place of the one that is being sent.
     counted: Option<Counted>,
+    /// What keeps the server from leaving its folders to the next one: none in a session of its own.
+    hold: Option<Hold>,
+    /// Commands since the server was told to stop.
+    late_commands: u32,
     lines: LineDecoder,
     replies: Replies,
     unknown_verbs: u32,
@@ -107,6 +112,8 @@ impl Session {
             desk: Desk::new(principal, users, session_store, ticket, resources),
             self_service,
             counted: None,
+            hold: None,
+            late_commands: 0,
             lines: LineDecoder::new(limits::LINE_MAX),
             replies,
             unknown_verbs: 0,
@@ -121,6 +128,12 @@ impl Session {
     /// This session, whose downloads are counted there if its user came by a link that allows so many.
     pub fn counting(mut self, downloads: Arc<Downloads>) -> Session {
         self.talk.desk = self.talk.desk.counting(downloads);
+        self
+    }
+
+    /// This session, which lets go of that when the server stops and all that is left is to send a file.
+    pub fn holding(mut self, hold: Hold) -> Session {
+        self.talk.hold = Some(hold);
         self
     }
 
@@ -206,7 +219,8 @@ impl Machine for Session {
 
     fn waiting(&self) -> Waiting {
         match &self.state {
-            State::Commands if !self.talk.lines.is_mid_line() => Waiting::Command,
+            // The rest of a line is not waited for by a server that stops.
+            State::Commands if !self.talk.lines.is_mid_line() || self.talk.is_stopping() => Waiting::Command,
             State::Put(frames) if frames.pauses() => Waiting::Pause,
             State::Commands | State::Put(_) | State::Part(_) | State::Download(_) | State::List(_) | State::Work(_) => {
                 Waiting::More
@@ -260,6 +274,13 @@ impl Talk {
         if let Err(why) = lives {
             return self.end(state, why, out);
         }
+        if self.is_stopping() {
+            match &state {
+                State::Commands if !self.may_go_on() => return self.end(state, Kind::Stopping, out),
+                State::Download(_) => self.let_go(out),
+                State::Commands | State::Put(_) | State::Part(_) | State::List(_) | State::Work(_) => {}
+            }
+        }
         match state {
             State::Commands => self.next_command(input, out),
             State::Put(frames) => self.receive(frames, input, out),
@@ -267,6 +288,27 @@ impl Talk {
             State::Download(job) => (self.send_file(job, out), Step::Progress),
             State::List(job) => (self.send_list(job, out), Step::Progress),
             State::Work(work) => (self.work(*work, out), Step::Progress),
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.desk.ticket().registry().is_stopping()
+    }
+
+    /// Whether one more command is carried out, though the server stops: what was sent before the client could know of it, but no
+    /// more than so many, and nothing once the next server may have the folders.
+    fn may_go_on(&mut self) -> bool {
+        self.late_commands += 1;
+        self.late_commands <= limits::COMMANDS_AFTER_STOP && !self.hold.as_ref().is_some_and(Hold::is_let_go)
+    }
+
+    /// All that is left is to send a file, which is open: that keeps no other server from its folders, unless it is counted when it is
+    /// over, or an upload has been staged that is to be put away then.
+    fn let_go(&mut self, out: &mut Outgoing) {
+        let Some(hold) = self.hold.clone().filter(|hold| !hold.is_let_go()) else { return };
+        if self.counted.is_none() && !self.desk.resources().has_staged() {
+            self.commit(out);
+            hold.let_go();
         }
     }
 
