@@ -164,6 +164,11 @@ impl Failure {
         matches!(self, Failure::Error { error, .. } if is_put_off(error)) && client.is_usable()
     }
 
+    /// Whether the line was lost, and not only put off by a storage.
+    pub fn is_lost_line(&self) -> bool {
+        matches!(self, Failure::Error { error, .. } if is_lost_line(error))
+    }
+
     /// Whether the server says that it has not begun what was asked for.
     pub fn is_unbegun(&self) -> bool {
         match self {

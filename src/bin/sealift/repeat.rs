@@ -12,6 +12,8 @@ pub enum Repeat<'a> {
     GoesOn(&'a Cell<u64>),
     /// It changes one thing, and may have done so although its answer never came: only if the server says that it has not begun.
     Acts,
+    /// It changes one thing, and finds out what became of the first try before it does so again: yes.
+    ActsKnowingly,
     /// It changes several: no.
     ActsOften,
 }

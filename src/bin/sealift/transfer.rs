@@ -334,18 +334,6 @@ pub async fn ask<T>(
     over_again(client, way, |_, _| true, question).await
 }
 
-/// Changes one thing there. It is asked for again over a new line only where the server says that it has not begun.
-///
-/// # Errors
-/// Those of the change, and of connecting again.
-pub async fn act<T>(
-    client: &mut Client,
-    way: Option<&Way<'_>>,
-    change: impl AsyncFnMut(&mut Client) -> Outcome<T>,
-) -> Outcome<T> {
-    over_again(client, way, |failure, _| failure.is_unbegun(), change).await
-}
-
 /// Does something over this connection, and on the way back once more whenever the line was lost, as long as there is patience and
 /// this says so.
 ///

@@ -10,6 +10,7 @@ use sealift::files::{EntryKind, RelPath};
 use sealift::readable::shell_word;
 use sealift::{Client, Error, Kind};
 
+use super::lost_answer::{Before, Move, Removals, before};
 use super::rm_tree::{remove_tree, words};
 use super::{cp, seen, shared};
 use crate::args::{Mkdir, Mv, Rm};
@@ -22,7 +23,7 @@ use crate::format;
 use crate::how_args::{MkdirHow, RmHow};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
-use crate::transfer::{Way, act, ask};
+use crate::transfer::{Way, ask};
 use crate::verify::known_servers;
 
 /// Removes targets.
@@ -51,8 +52,9 @@ pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
         };
         return ctx.for_each_login(&args.targets, names, Repeat::ActsOften, work).await;
     }
-    let work = async |client: &mut Client, named: &Named| remove(ctx.out, client, named, &args.how).await;
-    ctx.for_each_named(&args.targets, names, Repeat::Acts, work).await
+    let removals = Removals::with_way_back();
+    let work = async |client: &mut Client, named: &Named| remove(ctx.out, client, named, &args.how, &removals).await;
+    ctx.for_each_named(&args.targets, names, Repeat::ActsKnowingly, work).await
 }
 
 /// Removes one target over its connection. A folder that a wildcard found goes with -r alone, whatever is in it: whoever typed `*` may
@@ -60,7 +62,7 @@ pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
 ///
 /// # Errors
 /// [`Kind::IsDirectory`] for such a folder; as [`Client::remove`].
-pub async fn remove(out: Output, client: &mut Client, named: &Named, how: &RmHow) -> Outcome {
+pub async fn remove(out: Output, client: &mut Client, named: &Named, how: &RmHow, removals: &Removals) -> Outcome {
     let target = &named.target;
     if !how.recursive && named.entry.as_ref().is_some_and(|entry| entry.kind == EntryKind::Directory) {
         return Err(Error::new(Kind::IsDirectory, format!("{}: is a folder", target.path)).into());
@@ -69,12 +71,17 @@ pub async fn remove(out: Output, client: &mut Client, named: &Named, how: &RmHow
         let hint = "Name what is in it; `sealift ls` shows that.";
         return Err(Failure::new(Kind::Usage, format!("{target}: your own folder itself cannot be removed"), hint));
     }
-    if how.interactive && !is_meant(client, &target.path, how.recursive).await? {
+    let is_in_doubt = removals.are_in_doubt_of(&target.path);
+    if how.interactive && !is_in_doubt && !is_meant(client, &target.path, how.recursive).await? {
         return Ok(());
     }
-    let removed = match how.recursive {
+    let removal = async |client: &mut Client| match how.recursive {
         true => remove_tree(out, client, &target.path).await,
         false => client.remove(&target.path, false).await.map(|()| None),
+    };
+    let removed = match is_in_doubt && removals.are_done(out, client, &target.path).await? {
+        true => Ok(None),
+        false => removals.watch(client, named, removal).await,
     };
     match removed {
         Ok(removed) => {
@@ -90,7 +97,8 @@ pub async fn remove(out: Output, client: &mut Client, named: &Named, how: &RmHow
             out.step(&format!("removed {}{how_much}", target.path));
             Ok(())
         }
-        Err(err) if how.force && err.kind() == Kind::NotFound => Ok(()),
+        // What was in doubt is gone by now: the first try was late, or somebody else wanted it gone too.
+        Err(err) if (how.force || is_in_doubt) && err.kind() == Kind::NotFound => Ok(()),
         Err(err) => {
             let failure = Failure::from(err).about(&target.path.to_string());
             Err(shared::explained(client, failure, &target.path).await)
@@ -119,7 +127,7 @@ pub async fn remove_all(out: Output, client: &mut Client, all: &[Named], server:
     }
     let mut tally = Tally::default();
     for named in all {
-        let removed = remove(out, client, named, how).await;
+        let removed = remove(out, client, named, how, &Removals::default()).await;
         tally.settle(removed.map_err(|failure| failure.while_at(&named.target.path)), out)?;
     }
     tally.outcome()
@@ -314,6 +322,7 @@ pub async fn carry(
     how: Moving,
     mut tally: Tally,
 ) -> Outcome {
+    let before = looked_at(client, way, from, how.act).await?;
     let into_folder = match to.path.is_root() {
         true => Into::Folder,
         false => is_folder(client, way, to, how.several).await?,
@@ -331,13 +340,13 @@ pub async fn carry(
         (into, _) => into == Into::Folder,
     };
     let mut taken = HashSet::new();
-    for source in from {
+    for (source, before) in from.iter().zip(before) {
         let carried = match place(source, to, into_folder, how.act) {
             // Else it would take the place of what was put there a moment ago, and --force would destroy that.
             Ok(to) if taken.contains(&to) => Err(taken_already(source, &to, how.act)),
             Ok(to) => {
                 taken.insert(to.clone());
-                carry_one(out, (&mut *client, way), source, &to, how, &mut tally).await
+                carry_one(out, (&mut *client, way), (source, before), &to, how, &mut tally).await
             }
             Err(failure) => Err(failure),
         };
@@ -348,6 +357,21 @@ pub async fn carry(
         }
     }
     tally.outcome()
+}
+
+/// What each of these is before it is moved, where there is a way back: after a lost answer it is told by that. In one round trip.
+async fn looked_at(
+    client: &mut Client,
+    way: Option<&Way<'_>>,
+    from: &[Target],
+    act: Act,
+) -> Outcome<Vec<Option<Before>>> {
+    if way.is_none() || !matches!(act, Act::Move) {
+        return Ok(vec![None; from.len()]);
+    }
+    let paths = || from.iter().map(|source| source.path.clone()).collect();
+    let stats = ask(client, way, async |client| Ok(client.stats(paths()).await?)).await?;
+    Ok(stats.into_iter().map(before).collect::<sealift::Result<_>>()?)
 }
 
 /// What the last name is.
@@ -432,7 +456,7 @@ fn taken_already(source: &Target, to: &RelPath, act: Act) -> Failure {
 async fn carry_one(
     out: Output,
     (client, way): (&mut Client, Option<&Way<'_>>),
-    source: &Target,
+    (source, before): (&Target, Option<Before>),
     to: &RelPath,
     how: Moving,
     tally: &mut Tally,
@@ -445,8 +469,8 @@ async fn carry_one(
             Ok(()) => Ok(()),
         };
     }
-    let moving = async |client: &mut Client| Ok(client.rename(from, to, how.force).await?);
-    if let Err(failure) = act(client, way, moving).await {
+    let moving = Move { from, to, force: how.force, before };
+    if let Err(failure) = moving.make(out, client, way).await {
         let replace = || "Add --force to replace it.".to_owned();
         let failure = explain(client, failure, from, to).await.hinted(Kind::Exists, replace);
         return Err(shared::explained(client, failure, from).await);

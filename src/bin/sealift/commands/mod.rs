@@ -18,6 +18,7 @@ pub mod link;
 pub mod local;
 pub mod login;
 pub mod look;
+pub mod lost_answer;
 pub mod ls;
 pub mod mirror;
 mod mirror_kept;

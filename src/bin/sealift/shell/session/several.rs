@@ -7,6 +7,7 @@ use sealift::Client;
 use super::ShellSession;
 use super::names::or_here;
 use crate::commands::change::{self, Moving};
+use crate::commands::lost_answer::Removals;
 use crate::commands::ls;
 use crate::expand::Named;
 use crate::failure::{Outcome, Tally};
@@ -51,7 +52,9 @@ impl ShellSession<'_> {
         line.how.prove_possible()?;
         if !line.how.once {
             let how = &line.how;
-            let work = async |client: &mut Client, named: &Named| change::remove(out, client, named, how).await;
+            let removals = Removals::default();
+            let work =
+                async |client: &mut Client, named: &Named| change::remove(out, client, named, how, &removals).await;
             return self.each_named(&line.names, work).await;
         }
         let mut tally = Tally::default();
