@@ -84,6 +84,10 @@ pub const ENGINE_AT_ONCE_ALL: usize = 64;
 /// Entries of a folder that is renamed, which takes a copy of each and two requests more: some seconds.
 pub const ENGINE_RENAMED: usize = 1000;
 
+/// How old what is written of a RENAME is before others take the server that has written it for dead, if nothing shows at the new name
+/// yet: its first requests took no longer. What shows is finished whatever its age, also beside a server that is only slow.
+pub const ENGINE_MOVING_LEFT: Duration = Duration::from_secs(60);
+
 /// Files whose size and time are remembered, so that a folder can be listed again without a request for each: some 300 bytes each.
 pub const ENGINE_REMEMBERED: usize = 50_000;
 

@@ -485,8 +485,9 @@ fn done(objects: &mut Objects, asked: &Asked) -> Vec<u8> {
             answer(asked, 200, "", (body + &next + "</ListBucketResult>").as_bytes())
         }
         _ => {
-            let Some(Whole { bytes, kept, .. }) = objects.whole.get(&asked.key) else { return missing() };
-            let mut headers = format!("etag: {}\r\n", etag(bytes));
+            let Some(Whole { bytes, kept, modified }) = objects.whole.get(&asked.key) else { return missing() };
+            let modified = httpdate::fmt_http_date(*modified);
+            let mut headers = format!("etag: {}\r\nlast-modified: {modified}\r\n", etag(bytes));
             kept.iter().for_each(|(name, value)| headers += &format!("{name}: {value}\r\n"));
             if asked.method == "HEAD" {
                 headers += &format!("content-length: {}\r\n", bytes.len());

@@ -44,6 +44,8 @@ mod resume;
 #[cfg(feature = "s3")]
 mod s3;
 #[cfg(feature = "s3")]
+mod s3_moves;
+#[cfg(feature = "s3")]
 mod s3_quota;
 mod s3_settings;
 #[cfg(feature = "s3")]

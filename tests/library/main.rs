@@ -42,6 +42,8 @@ mod store_s3_holders;
 #[cfg(feature = "s3")]
 mod store_s3_lost;
 #[cfg(feature = "s3")]
+mod store_s3_moves;
+#[cfg(feature = "s3")]
 mod store_s3_names;
 #[cfg(feature = "s3")]
 mod store_s3_partial;

@@ -5,7 +5,9 @@ use rustix::io::Errno;
 
 use super::commit::Sure;
 use super::engine::{Why, unavailable};
+use super::journal::{Claim, Journal, Places, Settled};
 use super::ledger::done_at_once;
+use super::moving::is_finished_later;
 use super::names::Spot;
 use super::object::{Kept, Object, endless};
 use super::shared::{Found, Shared, a_number, failed, full, unheeded};
@@ -114,12 +116,40 @@ impl Shared {
     ) -> Result<Stored> {
         self.check_parent(home, from)?;
         self.check_parent(home, to)?;
-        let (old, new) = (full(home, from), full(home, to));
-        self.keys.fits(&new)?;
+        let places = Places { home: home.clone(), from: from.clone(), to: to.clone() };
+        self.keys.fits(&places.will())?;
+        let mut settled = None;
+        for _ in 0..limits::CONDITION_LOOKS {
+            if let Some(stored) = self.rename_once(&places, replace, seen, settled.as_ref())? {
+                return Ok(stored);
+            }
+            settled = Some(self.settle(&self.keys.journal(&places.was()), from)?);
+        }
+        Err(unavailable(from.said("others rename it again and again")))
+    }
+
+    /// One try. Nothing: somebody has begun to rename it, and that is to be settled first.
+    fn rename_once(
+        &self,
+        places: &Places,
+        replace: bool,
+        seen: &SeenAt,
+        settled: Option<&Settled>,
+    ) -> Result<Option<Stored>> {
+        let (home, from, to) = (&places.home, &places.from, &places.to);
+        let (old, new) = (places.was(), places.will());
         let held = self.lock(&old, Some(&new));
         let mut going = self.ledger.changing(&self.keys.file(&old)?, None);
         let coming = if old == new { None } else { Some(self.ledger.changing(&self.keys.file(&new)?, None)) };
         let found = self.look(&old, from)?;
+        if let Found::Nothing = found {
+            match settled {
+                // What was asked for was begun before, and is done now.
+                Some(Settled::Moved(place)) if *place == new => return Ok(Some(Stored::Created)),
+                _ if self.is_to_be_settled(&old, from, settled)? => return Ok(None),
+                _ => {}
+            }
+        }
         check(&found, seen.path.as_ref(), from)?;
         match found {
             Found::Nothing => Err(failed(from, Errno::NOENT)),
@@ -131,7 +161,11 @@ impl Shared {
             Found::Folder if !self.heeds().delete_match && !self.alone => Err(unheeded(from)),
             Found::Folder => {
                 drop((held, going, coming));
-                self.rename_folder(home, (&old, from), (&new, to), seen).map(|()| Stored::Created)
+                // What is half in it, or half gone from it, is to be there or gone.
+                if settled.is_none() {
+                    self.settle_around(&old, from)?;
+                }
+                self.rename_folder(places, seen).map(|done| done.map(|()| Stored::Created))
             }
             Found::File(object) => {
                 let there = match old == new {
@@ -146,20 +180,34 @@ impl Shared {
                 };
                 let stored = match there {
                     Found::Nothing => Stored::Created,
+                    // It may be what a server that is gone has put there.
+                    Found::File(_) if !replace && old != new && self.is_to_be_settled(&old, from, settled)? => {
+                        return Ok(None);
+                    }
                     Found::File(_) | Found::Folder if !replace => return Err(failed(to, Errno::EXIST)),
                     Found::Folder => return Err(failed(to, Errno::ISDIR)),
-                    Found::File(_) if old == new => return Ok(Stored::Same),
+                    Found::File(_) if old == new => return Ok(Some(Stored::Same)),
                     Found::File(_) => Stored::Replaced,
                 };
-                let Some(mut coming) = coming else { return Ok(Stored::Same) };
+                let Some(mut coming) = coming else { return Ok(Some(Stored::Same)) };
+                if !self.heeds().delete_match && !self.alone {
+                    return Err(unheeded(from));
+                }
                 self.keep_parent(home, from)?;
+                let Some(claim) = self.claim(Journal::of(places, &self.process, false)?, &old, from)? else {
+                    return Ok(None);
+                };
                 let size = Sum::file(object.size);
                 going.begins(Sum::NONE);
                 coming.begins(size);
-                match self.move_file((&old, from), (&new, to), &object, &sure) {
+                let moved = self.move_file(&claim, places, &object, &sure);
+                if !moved.as_ref().is_err_and(|why| matches!(why, Why::Failed(error) if is_finished_later(error))) {
+                    self.unclaim(&claim, &old);
+                }
+                match moved {
                     Ok(()) => {
                         done_at_once(vec![(going, size, Sum::NONE), (coming, there_size, size)], |_| {});
-                        Ok(stored)
+                        Ok(Some(stored))
                     }
                     Err(Why::Condition) => {
                         going.is_refused();
@@ -179,40 +227,60 @@ impl Shared {
         }
     }
 
+    /// Whether somebody has begun to rename it, which nobody has looked at yet.
+    fn is_to_be_settled(&self, old: &Spot, path: &RelPath, settled: Option<&Settled>) -> Result<bool> {
+        Ok(settled.is_none() && self.begun(&self.keys.journal(old)).map_err(|why| why.at(path))?.is_some())
+    }
+
     /// Copies a file and then removes it where it was, unless it is another one there by then.
-    fn move_file(
-        &self,
-        (old, from): (&Spot, &RelPath),
-        (new, to): (&Spot, &RelPath),
-        object: &Object,
-        sure: &Sure,
-    ) -> Result<(), Why> {
-        let heeds = self.heeds();
-        if !heeds.delete_match && !self.alone {
-            return Err(unheeded(from).into());
+    fn move_file(&self, claim: &Claim<'_>, places: &Places, object: &Object, sure: &Sure) -> Result<(), Why> {
+        let (old, new) = (places.was(), places.will());
+        // Whether it is the one that was seen the storage tells again when it gives its bytes: nobody else moves it from here on.
+        let number = claim.journal.number_of(object);
+        self.copy_file((&old, &new), object, object.kept, (sure, number), &places.to)?;
+        if claim.is_late() && !self.still_has(claim, &old)? {
+            // Somebody else moves it by now, to where he wants it.
+            self.take_copy_back(&new, &claim.journal.number_of(object), sure)?;
+            return Err(Error::new(Kind::Changed, places.from.said("somebody renamed it just now")).into());
         }
-        self.copy_file((old, new), object, object.kept, sure, to)?;
-        if !self.is_still(old, object)? {
+        if !self.is_still(&old, object)? {
             return Ok(());
         }
-        match self.remove_file(old, from, object, true) {
+        match self.remove_file(&old, &places.from, object, true) {
             // What is there came meanwhile, and stays.
             Err(error) if error.kind() == Kind::Changed => Ok(()),
             removed => removed.map_err(Why::from),
         }
     }
 
-    /// Makes a copy of a file, with this kept of it.
+    /// Removes a copy again, if it is there still, and has taken the place of nothing.
+    fn take_copy_back(&self, place: &Spot, number: &str, sure: &Sure) -> Result<(), Why> {
+        let key = self.keys.file(place)?;
+        match self.engine.look_up(&key) {
+            Ok(there) if there.number == number && matches!(sure, Sure::Absent) => {
+                match self
+                    .engine
+                    .delete(&key, Some(&there.etag).filter(|_| self.heeds().delete_match).map(|etag| &**etag))
+                {
+                    Err(Why::Condition) => Ok(()),
+                    removed => removed,
+                }
+            }
+            Ok(_) | Err(Why::Missing) => Ok(()),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Makes a copy of a file, with this kept of it and this number.
     pub(super) fn copy_file(
         &self,
         (old, new): (&Spot, &Spot),
         object: &Object,
         kept: Kept,
-        sure: &Sure,
+        (sure, number): (&Sure, String),
         path: &RelPath,
     ) -> Result<(), Why> {
         let (source, target) = (self.keys.file(old)?, self.keys.file(new)?);
-        let number = a_number()?;
         let kept = Kept { mtime: Some(kept.mtime.unwrap_or(object.modified)), ..kept };
         if !object.has_record() {
             let found = self.engine.beginning(&source, limits::RECORD_MIN)?;
@@ -263,7 +331,11 @@ impl Shared {
                 let text = path.said("the storage has copied something else");
                 Err(Error::new(Kind::Io, text).into())
             }
-            (_, Some(copied)) => {
+            (done, Some(copied)) => {
+                if let Err(Why::Condition) = done {
+                    // Another server has made the same copy.
+                    let _goes_when_it_is_old = upload.abort(&self.engine);
+                }
                 self.record(new, &Object { kept, ..copied });
                 Ok(())
             }
@@ -343,7 +415,7 @@ impl Shared {
                 self.engine.write_record(&self.keys.record(&place), &object)
             } else {
                 let sure = Sure::Same(object.etag.clone());
-                self.copy_file((&place, &place), &object, object.kept, &sure, path)
+                self.copy_file((&place, &place), &object, object.kept, (&sure, a_number()?), path)
             };
             match changed {
                 Ok(()) => return Ok(object.meta().mode),

@@ -14,7 +14,7 @@ mod changing;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-pub(super) use self::changing::{Changing, done_at_once};
+pub(super) use self::changing::{Changing, Sweeping, done_at_once};
 use super::xml::Listed;
 use crate::error::Error;
 use crate::limits;

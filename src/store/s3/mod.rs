@@ -14,11 +14,13 @@
 //! Not kept here, and refused by name: the trash (a home that has one does not open), shared folders elsewhere on
 //! the machine, files of more than 156 GiB, large files under a free name, renaming of large folders.
 
+mod carry;
 mod change;
 mod commit;
 mod engine;
 mod health;
 mod holders;
+mod journal;
 mod keyring;
 mod ledger;
 mod listing;
@@ -119,7 +121,7 @@ impl S3Vault {
         let origin = Arc::new(Origin::new(place, authorities.as_ref())?);
         let engine = Engine::new(origin, bucket.name, region, keys, patience);
         let (keys, ledger) = (Keyspace::of(bucket.prefix), Ledger::new(alone, options.count_age, options.count_kept));
-        Ok(S3Vault { shared: Arc::new(Shared::new(engine, keys, spool, ledger)) })
+        Ok(S3Vault { shared: Arc::new(Shared::new(engine, keys, spool, ledger)?) })
     }
 
     /// Asks the storage whether it does what it is relied on for, and how long the names are that it takes, with objects of our own. Before
@@ -220,6 +222,11 @@ impl Vault for S3Vault {
     fn beat(&self) -> Result<bool> {
         self.shared.engine.look(&self.shared.keys.nothing());
         self.shared.take_rest_back();
+        if !self.shared.engine.is_silent()
+            && let Err(why) = self.shared.settle_abandoned()
+        {
+            tracing::warn!(error = %why.at("the bucket"), "a RENAME that another server has left is not finished yet");
+        }
         Ok(false)
     }
 

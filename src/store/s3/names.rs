@@ -70,6 +70,16 @@ impl Spot {
         &self.0
     }
 
+    /// As it is written in what is kept of it.
+    pub(super) fn written(&self) -> String {
+        escaped(&self.0)
+    }
+
+    /// What is written so.
+    pub(super) fn of_written(text: &str) -> Option<Spot> {
+        path_of(text).map(Spot)
+    }
+
     /// Whether it is in that folder, or the folder itself.
     pub(super) fn is_within(&self, folder: &Spot) -> bool {
         let rest = self.0.strip_prefix(folder.0.as_slice());
@@ -183,6 +193,17 @@ impl Keyspace {
     /// What the keys of both begin with, of all uploads.
     pub(super) fn partials(&self) -> String {
         format!("{}x/partial-", self.prefix)
+    }
+
+    /// The key of what is written of a RENAME of this path, while it is made.
+    pub(super) fn journal(&self, path: &Spot) -> String {
+        let hash = Hash::of(path.as_bytes());
+        format!("{}{}", self.journals(), super::sign::digits(hash.as_bytes().get(..16).unwrap_or_default()))
+    }
+
+    /// What the keys of all those begin with.
+    pub(super) fn journals(&self) -> String {
+        format!("{}x/moving-", self.prefix)
     }
 
     /// The key of an object that is never there.

@@ -18,6 +18,17 @@ impl Shared {
         if path.is_root() {
             self.check_parent(home, path)?;
         }
+        if recursive && self.is_folder(&place, path)? {
+            // It may be half gone from there already, or be there in half.
+            let moves = self.begun(&self.keys.journal(&place)).map_err(|why| why.at(path))?.is_some();
+            if moves {
+                self.settle(&self.keys.journal(&place), path)?;
+            }
+            if self.settle_around(&place, path)? {
+                // Something has come into it that was not there when somebody wanted it gone.
+                return Err(Why::Condition.at(path));
+            }
+        }
         let _held = self.lock(&place, None);
         let mut change = self.ledger.changing(&self.keys.file(&place)?, None);
         let found = self.look(&place, path)?;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use rustix::io::Errno;
 
 use super::engine::{Engine, Why, unavailable};
+use super::journal::AtWork;
 use super::ledger::Ledger;
 use super::names::{Keyspace, Spot};
 use super::object::{Kept, Object};
@@ -51,6 +52,10 @@ pub(super) struct Shared {
     pub(super) taken_back: Mutex<Vec<(String, bool, Instant)>>,
     /// What homes under a quota hold.
     pub(super) ledger: Ledger,
+    /// What this process is called in what it writes of its RENAMEs.
+    pub(super) process: String,
+    /// Which of those it is at.
+    pub(super) at_work: AtWork,
     /// Threads that help others.
     helping: AtomicUsize,
     /// Bytes of open files that are held.
@@ -109,9 +114,9 @@ pub(super) fn of_a_folder() -> Meta {
 }
 
 impl Shared {
-    pub(super) fn new(engine: Engine, keys: Keyspace, spool: PathBuf, ledger: Ledger) -> Shared {
+    pub(super) fn new(engine: Engine, keys: Keyspace, spool: PathBuf, ledger: Ledger) -> Result<Shared> {
         let alone = ledger.alone;
-        Shared {
+        Ok(Shared {
             engine,
             keys,
             spool: Arc::new(spool),
@@ -126,9 +131,11 @@ impl Shared {
             swept: Mutex::default(),
             taken_back: Mutex::default(),
             ledger,
+            process: a_number()?,
+            at_work: AtWork::default(),
             helping: AtomicUsize::new(0),
             held: AtomicU64::new(0),
-        }
+        })
     }
 
     pub(super) fn heeds(&self) -> Heeds {

@@ -142,6 +142,7 @@ impl Shared {
             *self.swept.lock() = before;
             return Ok(());
         }
+        first_of(first, self.settle_abandoned())?;
         let most = i64::try_from(limits::PARTIAL_MAX_AGE.as_secs()).unwrap_or(i64::MAX);
         let listed = self.each_page(&self.keys.partials(), |page| {
             let mut old = page.iter().filter(|object| object.age(self.engine.now()) > most);
