@@ -27,11 +27,13 @@ use crate::sync::Mutex;
 mod left;
 mod looking;
 mod name;
+mod state_place;
 
 pub(super) use self::left::forget_dead;
 use self::looking::{Found, living, look, unlocked_and_alive};
 pub(super) use self::looking::{any_lives, any_that_lives, try_mount};
 pub use self::name::NodeName;
+use self::state_place::StatePlace;
 
 /// The folder of the nodes' files in [`limits::RESERVED_NAME`].
 const NODES: &str = "nodes";
@@ -56,6 +58,8 @@ pub(super) struct Node {
     mounts: Arc<Mounts>,
     /// Whether it has its lock still.
     standing: Arc<Standing>,
+    /// Where it has its state, if that is on a file system of which it has probes elsewhere.
+    state_place: Mutex<Option<StatePlace>>,
     clocks: Arc<Mutex<Clocks>>,
 }
 
@@ -99,6 +103,7 @@ impl Node {
                     beating: Mutex::default(),
                     mounts: Arc::default(),
                     standing: Arc::new(standing),
+                    state_place: Mutex::default(),
                     clocks: Arc::default(),
                 });
             }
@@ -146,6 +151,7 @@ impl Node {
             let is_listed = is_over && is_ours() && is_there(&self.folder, &name.0, &file);
             if is_listed {
                 self.mounts.all().iter().for_each(|mount| mount.forget(name));
+                self.state_place.lock().iter().for_each(|place| place.forget(name));
             }
             is_listed && unlinkat(&self.folder, name.0.as_str(), AtFlags::empty()).is_ok()
         };
@@ -208,6 +214,7 @@ impl Node {
         self.mounts.all().iter().for_each(|mount| mount.turn(&|| self.living(), is_due));
         said?;
         if is_due {
+            self.look_at_state_place();
             self.look_at_clocks();
         }
         Ok(if is_due { self.bury() } else { Vec::new() })
@@ -227,6 +234,7 @@ impl Node {
         };
         if self.is_listed() {
             mounts.iter().for_each(|mount| mount.forget(&self.name));
+            self.state_place.lock().iter().for_each(|place| place.forget(&self.name));
             let _ = unlinkat(&self.folder, self.name.0.as_str(), AtFlags::empty());
         }
     }
@@ -256,13 +264,15 @@ impl Node {
     /// # Errors
     /// As [`Node::prove_coherence`].
     pub(super) fn prove_coherence_among_those_at(&self, reserved: &Dir, place: &Path) -> Result<()> {
+        let failed = |err: io::Error| Error::file(place.display(), err);
+        if self.mounts.has(fstat(reserved).map_err(|err| failed(err.into()))?.st_dev) {
+            *self.state_place.lock() = Some(StatePlace::enter(reserved, place, &self.name).map_err(failed)?);
+            return Ok(());
+        }
         self.prove(reserved, place, |coherence| {
             let coherence = coherence.among_those_here()?;
             if !self.living()?.is_empty() && coherence.others(&|| self.living())?.is_empty() {
-                tracing::warn!(
-                    folder = %place.display(),
-                    "no other server that lives has its state here: passwords that users choose, keys and links are of this one alone"
-                );
+                state_place::say_alone(place);
             }
             Ok(coherence)
         })
@@ -283,6 +293,16 @@ impl Node {
             .and_then(among)
             .and_then(|coherence| self.mounts.add(coherence, &|| self.living()));
         proven.map_err(|trouble| Error::new(Kind::Io, format!("{}: {trouble}", place.display())))
+    }
+
+    fn look_at_state_place(&self) {
+        // Who is not seen may be there.
+        let Ok(living) = self.living() else { return };
+        if let Some(place) = &mut *self.state_place.lock()
+            && place.look(&living, limits::COHERENCE_WAIT)
+        {
+            place.say_alone();
+        }
     }
 
     fn look_at_clocks(&self) {

@@ -47,6 +47,8 @@ pub struct Cluster {
     mounts: Vec<Bindfs>,
     /// Each has its state on a file system of its own.
     own_states: bool,
+    /// Each has its state in a folder of its own, on the file system that all have.
+    pub(super) states_apart: bool,
 }
 
 impl Cluster {
@@ -62,7 +64,7 @@ impl Cluster {
                 fs::create_dir_all(places.values().next()?.join("data/alice")).unwrap();
                 nodes.iter().for_each(|node| fs::create_dir_all(world.place().join(node)).unwrap());
                 until("the mounts show it", || places.values().all(|place| place.join("data/alice").exists()));
-                Some(Cluster { world, places, mounts: Vec::new(), own_states: false })
+                Some(Cluster { world, places, mounts: Vec::new(), own_states: false, states_apart: false })
             }
             Err(_) => {
                 let nodes: Vec<(&str, &[&str])> = nodes.iter().map(|node| (*node, WITH_LOCKS)).collect();
@@ -82,7 +84,7 @@ impl Cluster {
             mounts.push(Bindfs::over(&folder, &at, options)?);
             places.insert((*node).to_owned(), at);
         }
-        Some(Cluster { world, places, mounts, own_states: false })
+        Some(Cluster { world, places, mounts, own_states: false, states_apart: false })
     }
 
     /// The same where each node keeps its state for itself.
@@ -112,7 +114,11 @@ impl Cluster {
     pub fn args(&self, node: &str) -> Vec<String> {
         let at = |path: PathBuf| path.to_str().unwrap().to_owned();
         let (mount, users) = (&self.places[node], self.world.place().join("users.toml"));
-        let state = if self.own_states { self.world.place().join(node).join("own-state") } else { mount.join("state") };
+        let state = match () {
+            () if self.own_states => self.world.place().join(node).join("own-state"),
+            () if self.states_apart => mount.join(format!("state-{node}")),
+            () => mount.join("state"),
+        };
         let data = mount.join("data");
         let args = [("--node", node.to_owned()), ("--data", at(data)), ("--users", at(users)), ("--state", at(state))];
         args.into_iter().flat_map(|(key, value)| [key.to_owned(), value]).collect()

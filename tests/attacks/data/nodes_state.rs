@@ -166,3 +166,14 @@ fn state_of_each_node_alone() {
         assert_eq!(RawClient::connect(node).try_login("alice", other).0, 230);
     }
 }
+
+/// Also where the folders of all of them are on one file system, by which it is not to be seen.
+#[test]
+fn states_apart_on_one_file_system() {
+    let Some(mut cluster) = Cluster::new(&["a", "b"]) else { return };
+    cluster.states_apart = true;
+    let (_a, _b) = (cluster.node("a").start(), cluster.node("b").start());
+    for node in ["a", "b"] {
+        until("it is said", || log_of(&cluster, node).contains("are of this one alone"));
+    }
+}
