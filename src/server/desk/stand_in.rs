@@ -8,7 +8,7 @@ use super::action::Action;
 use super::op::Op;
 use super::outcome::Begun;
 use super::running::Running;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::files::{Keep, RelPath, StandInNote, Store};
 use crate::machine::turns;
 
@@ -58,6 +58,12 @@ impl Desk {
     pub fn stands_beside(&self, path: &RelPath) -> Result<Standing> {
         let note = turns::block_in_place(|| self.store.note_stand_in(path))?;
         Ok(Standing { store: self.store.clone(), path: path.clone(), note })
+    }
+
+    /// Whether nothing has this name.
+    pub fn is_gone(&self, path: &RelPath) -> bool {
+        let is_missing = |error: Error| matches!(error.kind(), Kind::NotFound | Kind::NotDirectory);
+        turns::block_in_place(|| self.store.stat(path)).is_err_and(is_missing)
     }
 
     /// Takes it away: it will not get its place, and never was anything. Nobody is asked for that, neither for rights nor for locks.

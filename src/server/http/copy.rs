@@ -86,11 +86,14 @@ async fn copy_there(
             copy_one(web_session, (from, seen), place, over).await
         }
     };
-    copied.map_err(|error| no_place(error, &to))?;
-    if let Some(built) = built {
-        built.put_in_place(to, trees).await?;
+    let done = match (copied, &built) {
+        (Ok(()), Some(built)) => built.put_in_place(to.clone(), trees).await,
+        (copied, _) => copied,
+    };
+    match (done, &built) {
+        (Err(error), Some(built)) => Err(no_place(built.or_taken(error, &to).await, &to)),
+        (done, _) => done.map_err(|error| no_place(error, &to)),
     }
-    Ok(())
 }
 
 /// A copy of a folder, or one that is to replace a folder, under a name of its own until it is whole. Dropped before that it is
@@ -122,7 +125,18 @@ impl Built {
         Ok(Built { web_session: web_session.clone(), path, standing })
     }
 
-    async fn put_in_place(self, to: RelPath, replace: bool) -> Result<()> {
+    /// What failed because somebody else has renamed or removed what was built up: whoever may rename there may take it, and has it.
+    async fn or_taken(&self, error: Error, to: &RelPath) -> Error {
+        let path = self.path.clone();
+        let is_about_a_name = matches!(error.kind(), Kind::NotFound | Kind::NotDirectory);
+        if is_about_a_name && matches!(self.web_session.step(move |desk| Ok(desk.is_gone(&path))).await, Ok(true)) {
+            let text = format!("{to}: somebody has renamed or removed what was to be this copy, before it was whole");
+            return Error::new(Kind::Changed, text);
+        }
+        error
+    }
+
+    async fn put_in_place(&self, to: RelPath, replace: bool) -> Result<()> {
         let (path, standing) = (self.path.clone(), self.standing.clone());
         let seen = SeenAt { path: None, other: self.web_session.seen().other.clone() };
         let put = move |desk: &mut Desk| {

@@ -93,6 +93,31 @@ fn what_was_copied_of_a_folder_goes_whatever_becomes_of_its_user() {
     }
 }
 
+#[test]
+fn a_copy_that_somebody_takes_away_before_it_is_whole_is_told_as_that_and_is_theirs() {
+    let world = World::of(&["alice"]);
+    let home = world.home("alice");
+    make_tree(&home);
+    fs::create_dir_all(home.join("old/there")).unwrap();
+    let old = snapshot(&home.join("old"));
+    let daemon = world.start();
+    let mut other = enter(&daemon, "alice");
+    for (number, to) in ["new", "old"].into_iter().enumerate() {
+        let mut web = copying(&daemon, &home, to);
+        let taken = format!("taken{number}");
+        let beside = aside(&home).remove(0);
+        let renamed = other.ask(format!("RENAME {beside} {taken}"));
+        assert_eq!(renamed.0, 250, "{renamed:?}");
+        let answer = web.answer().unwrap();
+        assert_eq!(answer.status, 412, "{answer:?}");
+        assert!(home.join(taken).is_dir() && aside(&home).is_empty());
+    }
+    assert_eq!(others(&home), ["old", "taken0", "taken1"]);
+    assert_eq!(snapshot(&home.join("old")), old);
+    daemon.stop();
+    assert_nothing_staged(&home, "it was taken");
+}
+
 /// A connection of HTTP/2 on which as much is open as one may have: two downloads that their client does not read.
 fn with_two_stalled_downloads(daemon: &Daemon) -> RawWeb {
     let mut web = RawWeb::two_from([127, 0, 0, 1], daemon);
