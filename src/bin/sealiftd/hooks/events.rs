@@ -4,6 +4,7 @@ use std::io::{self, BufRead};
 
 use sealift::escape::for_people;
 use sealift::limits;
+use sealift::proto::percent::decode;
 use serde_json::Value;
 
 /// What came.
@@ -42,7 +43,10 @@ pub fn next(from: &mut impl BufRead) -> io::Result<Told> {
 /// The file it is about, as the log names it.
 pub fn path_of(event: &[u8]) -> String {
     let event: Value = serde_json::from_slice(event).unwrap_or_default();
-    for_people(event.get("file").and_then(Value::as_str).unwrap_or_default().as_bytes())
+    let text = |key: &str| event.get(key).and_then(Value::as_str);
+    // With the bytes that are no UTF-8, if it has such.
+    let exact = text("file_encoded").and_then(|encoded| decode(encoded.as_bytes()).ok());
+    for_people(&exact.unwrap_or(text("file").unwrap_or_default().as_bytes().into()))
 }
 
 #[cfg(test)]
@@ -81,6 +85,8 @@ mod tests {
     #[test]
     fn the_log_names_the_file_and_no_control_character() {
         assert_eq!(path_of(br#"{"path":"x","file":"/data/alice/a\u001bb"}"#), "/data/alice/a\\x1bb");
+        let encoded = br#"{"file":"/data/alice/\ufffd","file_encoded":"/data/alice/%FF"}"#;
+        assert_eq!(path_of(encoded), "/data/alice/\\xff");
         assert_eq!(path_of(b"nonsense"), "");
     }
 }
