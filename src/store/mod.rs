@@ -31,6 +31,8 @@ pub use covered::Covered;
 #[cfg(feature = "server")]
 pub use inbox::Inbox;
 pub use joined::{JoinedStore, Lease, Mount, Unusable, WeakLease};
+#[cfg(test)]
+pub(crate) use local::hold_unattended;
 pub use local::{
     Capabilities, Elsewhere, FileSystems, LeftToNext, Limits, LocalOptions, LocalStore, PlaceInTree, Root, Share,
     Staging, Tree, TreeLock, Trial,

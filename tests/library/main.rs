@@ -21,6 +21,7 @@ mod security_table;
 mod single_files;
 mod store;
 mod store_conformance;
+mod store_full;
 mod store_hostile;
 mod store_model;
 mod store_partial;

@@ -313,10 +313,10 @@ fn first_hash(home: &Home, name: &str) -> sealift::files::Hash {
 }
 
 /// A small file system of its own, unmounted when dropped.
-struct Mounted(tempfile::TempDir);
+pub struct Mounted(pub tempfile::TempDir);
 
 impl Mounted {
-    fn new(options: &str) -> Option<Self> {
+    pub fn new(options: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir.path()).output();
         if mount.is_ok_and(|output| output.status.success()) {
@@ -409,6 +409,34 @@ fn another_file_system_below_the_root_is_said_plainly() {
         assert_eq!(failed.kind(), Kind::Io);
         assert!(failed.text().contains("file system"), "{failed}");
     }
+}
+
+#[test]
+fn what_is_mounted_in_a_folder_is_not_removed_with_it() {
+    let (home, elsewhere) = (Home::with(FAST), tempfile::tempdir().unwrap());
+    let at = |name: &str| home.dir.path().join(name);
+    fs::create_dir_all(at("d/sub/mount")).unwrap();
+    fs::write(at("d/file"), "goes").unwrap();
+    fs::write(elsewhere.path().join("file"), "stays").unwrap();
+    // Of the same file system, or another one.
+    let bind = Command::new("mount").arg("--bind").arg(elsewhere.path()).arg(at("d/sub/mount")).output();
+    if !bind.is_ok_and(|output| output.status.success()) {
+        println!("skipped: nothing can be mounted here");
+        return;
+    }
+    let removed = ["d", "d/sub/mount"].map(|path| home.store.remove(&p(path), true));
+    home.store.forget_handles();
+    let left = fs::read_to_string(elsewhere.path().join("file"));
+    eventually("nobody has a handle of it", || {
+        Command::new("umount").arg(at("d/sub/mount")).status().unwrap().success()
+    });
+    assert_eq!(left.unwrap(), "stays");
+    for removed in removed {
+        let error = removed.unwrap_err();
+        assert_eq!(error.kind(), Kind::Denied);
+        assert!(error.text().starts_with("d/sub/mount: something is mounted here"), "{error}");
+    }
+    home.store.remove(&p("d"), true).unwrap();
 }
 
 #[test]

@@ -4,10 +4,10 @@ use super::outcome::{Begun, Outcome, Room};
 use super::running::Running;
 use super::{Desk, Earlier};
 use crate::auth::Access;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::files::{
-    EntryKind, FileIdentity, Hash, KeptUsage, Mtime, NewMode, Properties, Record, RelPath, Source, SourceMode, Usage,
-    UsageNow,
+    EntryKind, FileIdentity, Hash, Keep, KeptUsage, Mtime, NewMode, Properties, Record, RelPath, Source, SourceMode,
+    Usage, UsageNow,
 };
 use crate::limits;
 use crate::machine::turns;
@@ -180,8 +180,7 @@ impl Desk {
                 None => self.store.supersede(from, to)?,
                 Some(seen) => self.store.supersede_seen(from, to, seen)?,
             };
-            // The new one is in its place. What cannot be removed of the old one stays beside it, where people see it.
-            Ok((stored, old.and_then(|old| self.store.remove(&old, true).err())))
+            Ok((stored, old.and_then(|old| self.remove_superseded(&old, to))))
         });
         if let Ok((_, left)) = &superseded {
             self.forget_locks(from);
@@ -189,6 +188,12 @@ impl Desk {
             left.iter().for_each(|error| self.audit.warn("left aside", error));
         }
         self.over(running, superseded.map(|(stored, _)| Outcome::Renamed(stored)))
+    }
+
+    /// Removes what had this place before: what is in it goes without whoever has replaced it. What is in the place is there, whatever keeps
+    /// the old one from being removed or kept.
+    pub(super) fn remove_superseded(&self, old: &RelPath, place: &RelPath) -> Option<Error> {
+        self.store.begin_removal(old, true, Keep::As(place), None).err()
     }
 
     /// The BLAKE3 that is recorded of the bytes of this file of so many, and what tells it from those that had its name before it, for

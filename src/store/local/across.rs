@@ -153,15 +153,22 @@ impl Way<'_> {
     fn look(&self, taking: &mut Taking<'_>) -> Result<Before> {
         let (from, to) = (self.from, self.to);
         let (dir, name) = from.parent()?;
-        let more = self.more_now(taking, (&dir, name))?;
+        let found = match self.bound.is_some() || taking.is_noted() {
+            true => Some(taking.look((&dir, name)).map_err(|err| from.failed(err))?),
+            false => None,
+        };
+        let more = self.bound.and_then(|bound| Some(more_of(from, found.as_ref()?, bound))).unwrap_or(Sum::NONE);
         let mut promise = self.bound.map(|bound| Promise::of(bound, to.stage, to.path, more)).transpose()?;
         let looked = look_below(from.jail(), from.path, to.path)?;
         // Asked before: it may have to be tried.
-        to.stage.can(&to.parent()?.0).map_err(|err| to.failed(err))?;
+        to.stage.new_name(&to.parent()?.0).map_err(|err| to.failed(err))?;
         if let Some(promise) = &mut promise
             && more != Sum::NONE
         {
             promise.claim(to.path, more, || may_come(from, to, self.seen, self.replace))?;
+        }
+        if let Some(found) = found.filter(|_| taking.is_noted()) {
+            taking.note(&found)?;
         }
         if from.jail().tree().is_across() {
             // Two mounts of one folder have one lock, and it would wait for itself.
@@ -342,7 +349,7 @@ fn put(
         return Ok(Moved { stat, sum, owned, marked, replaced, stored: Stored::Same });
     }
     // Before it is moved: nothing is to come there that cannot be counted, and nothing that has come to be told that it failed.
-    let Found { sum, marked, owned, own: _ } = match found {
+    let Found { sum, marked, owned, .. } = match found {
         Some(found) => found,
         None if counts(from, to) => taking.take((from_dir, from_name)).map_err(|err| from.failed(err))?,
         None => Found::default(),
@@ -359,8 +366,8 @@ fn put(
         let put = || replace_with(&stat, (from_dir, from_name), (to_dir, to_name), false);
         old.replace(to.jail(), trash, ((to_dir, to_name), to.path), put)
     } else {
-        let can = to.stage.can(&to.parent()?.0).map_err(|err| to.failed(err))?;
-        rename_new(can.new_name, from_dir, from_name, to_dir, to_name).map(|()| Replaced::default())
+        let can = to.stage.new_name(&to.parent()?.0).map_err(|err| to.failed(err))?;
+        rename_new(can, from_dir, from_name, to_dir, to_name).map(|()| Replaced::default())
     };
     let replaced = given.map_err(|err| match err {
         Errno::XDEV => on_another_file_system(from, to),

@@ -65,7 +65,7 @@ fn inside(trash: &Trash, id: TrashId, folder: &[u8]) -> Result<Dir, Errno> {
 /// [`crate::files::Store::begin_restore`].
 pub(super) fn bring_back(stage: &Stage, path: &RelPath, id: TrashId, to: &RelPath) -> Result<Touched> {
     let jail = stage.jail();
-    let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
+    let can = stage.new_name(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
     let _alone = jail.alone(to)?;
     let lying = find(stage, path, id)?;
     let (dir, name) = jail.parent(to)?;
@@ -73,7 +73,7 @@ pub(super) fn bring_back(stage: &Stage, path: &RelPath, id: TrashId, to: &RelPat
     if is_folder {
         check_below(path, to, &lying.dir, &lying.name)?;
     }
-    rename_new(new_name(can.new_name), &lying.dir, &lying.name, &dir, name).map_err(|err| match err {
+    rename_new(new_name(can), &lying.dir, &lying.name, &dir, name).map_err(|err| match err {
         Errno::XDEV => Error::new(Kind::CrossDevice, to.said("is on another file system than the trash")),
         err => Error::file(to, err.into()),
     })?;

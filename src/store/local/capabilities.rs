@@ -39,6 +39,8 @@ pub(super) enum NewName {
     Link,
     /// Not at all: the name is taken over, or the upload refused.
     Missing,
+    /// That could not be tried: in the first of these ways, or where there is no such call in the second. Neither replaces anything.
+    Untried,
 }
 
 /// One thing that was tried, in words.
@@ -92,6 +94,11 @@ impl Capabilities {
                 "each file of a commit is synced by itself",
             ),
         ]
+    }
+
+    /// Of a file system without room for trying anything, which is known to have locks or not.
+    pub(super) fn untried(locks: bool) -> Capabilities {
+        Capabilities { nameless: None, new_name: NewName::Untried, locks, notes: false, exact: false, syncs: false }
     }
 
     /// Whether a lock is seen through another handle.

@@ -371,7 +371,7 @@ fn while_a_folder_is_superseded() {
 fn what_supersedes_a_folder_when_the_process_is_killed_has_done_so_or_not_after_the_next_sweep() {
     let before = [(NAME, NAME), ("new", "new")];
     let after = [(NAME, "new")];
-    let moments = [("renameat2", 1, &before[..]), ("renameat2", 2, &before), ("fsync", 2, &after)];
+    let moments = [("renameat2", 1, &before[..]), ("renameat2", 2, &before), ("fsync", 1, &after)];
     for (call, when, expected) in moments {
         let place = tempfile::tempdir().unwrap();
         let home = place.path().canonicalize().unwrap();

@@ -26,7 +26,7 @@ use crate::limits;
 use crate::sync::Mutex;
 
 /// How a directory is opened: to be read and synced too.
-const DIRECTORY: OFlags =
+pub(super) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 pub(super) struct Jail {

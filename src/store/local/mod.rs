@@ -78,6 +78,8 @@ pub use across_nodes::TreeLock;
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
 pub use owned::Share;
+#[cfg(test)]
+pub(crate) use remove::hold_unattended;
 pub use root::{Elsewhere, PlaceInTree, Root};
 use staging::Stage;
 pub use tree::{LeftToNext, Tree};

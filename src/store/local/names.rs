@@ -30,6 +30,10 @@ pub(super) fn rename_new(way: NewName, from_dir: &Dir, from: &[u8], to_dir: &Dir
         NewName::Rename => renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE),
         NewName::Link => link_new(from_dir, from, to_dir, to),
         NewName::Missing => Err(Errno::OPNOTSUPP),
+        NewName::Untried => match renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_new(from_dir, from, to_dir, to),
+            renamed => renamed,
+        },
     }
 }
 
@@ -103,7 +107,7 @@ pub(super) fn rename(
     let jail = stage.jail();
     // Asked before: it may have to be tried, which takes longer than others are to wait.
     jail.parent(from)?;
-    let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
+    let can = stage.new_name(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
     let looked = look_below(jail, from, to)?;
     let alone = jail.alone(from)?;
     jail.tell(to, Change::Moves);
@@ -139,7 +143,7 @@ pub(super) fn rename(
         let put = || replace_with(&stat, (&from_dir, from_name), (&to_dir, to_name), from == to);
         Old { stat: old, sum, going }.replace(jail, trash, ((&to_dir, to_name), to), put)
     } else {
-        rename_new(can.new_name, &from_dir, from_name, &to_dir, to_name).map(|()| Replaced::default())
+        rename_new(can, &from_dir, from_name, &to_dir, to_name).map(|()| Replaced::default())
     };
     let replaced = renamed.map_err(|err| match err {
         // A file over a folder it is in itself.
@@ -157,8 +161,7 @@ pub(super) fn rename(
     drop(alone);
     if durable {
         replaced.trash.map_or(Ok(()), |trash| sync(to, &trash.dir))?;
-        sync(to, &to_dir)?;
-        sync(from, &from_dir)?;
+        sync_names((from, &from_dir), (to, &to_dir))?;
     }
     Ok(stored)
 }
@@ -351,6 +354,13 @@ fn make_one(jail: &Jail, mode: FolderModes, path: &RelPath) -> Result<Arc<Dir>> 
 
 pub(super) fn sync(path: &RelPath, dir: &Dir) -> Result<()> {
     fsync(dir).map_err(|err| Error::file(path.said("done, but may not outlive a power cut"), err.into()))
+}
+
+/// Brings the names that have changed in two folders to the disk, where something came from and where it is; once if that is one.
+pub(super) fn sync_names(from: (&RelPath, &Dir), to: (&RelPath, &Dir)) -> Result<()> {
+    sync(to.0, to.1)?;
+    let is_one = fstat(from.1).is_ok_and(|from| fstat(to.1).is_ok_and(|to| is_same_file(&from, &to)));
+    if is_one { Ok(()) } else { sync(from.0, from.1) }
 }
 
 /// Gives a folder that was just made the bits that the umask of the process took from it. What it has from the folder that it is in,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::time::Instant;
 
@@ -263,21 +264,27 @@ impl Bench<'_> {
     }
 
     fn locks(&self, name: &[u8]) -> io::Result<bool> {
-        let open = || openat(self.dir, name, OPEN, Mode::empty());
-        let (one, other) = (open()?, open()?);
-        let lock = FlockOperation::NonBlockingLockExclusive;
-        let seen = flock(&one, lock).is_ok() && flock(&other, lock) == Err(Errno::WOULDBLOCK);
-        drop(one);
-        // Over a network the close may be told a moment later.
-        let begun = Instant::now();
-        while seen && flock(&other, lock).is_err() {
-            if begun.elapsed() >= limits::LOCK_GONE_WAIT {
-                return Ok(false);
-            }
-            std::thread::sleep(limits::LOCK_GONE_PAUSE);
-        }
-        Ok(seen)
+        sees_locks(|| openat(self.dir, name, OPEN, Mode::empty()))
     }
+}
+
+/// Whether the lock of the file that this opens is seen through another handle, and goes with the one that took it.
+pub(super) fn sees_locks(open: impl Fn() -> Result<OwnedFd, Errno>) -> io::Result<bool> {
+    let (one, other) = (open()?, open()?);
+    let lock = FlockOperation::NonBlockingLockExclusive;
+    let seen = flock(&one, lock).is_ok() && flock(&other, lock) == Err(Errno::WOULDBLOCK);
+    drop(one);
+    // Over a network the close may be told a moment later.
+    let begun = Instant::now();
+    while seen && flock(&other, lock).is_err() {
+        if begun.elapsed() >= limits::LOCK_GONE_WAIT {
+            return Ok(false);
+        }
+        std::thread::sleep(limits::LOCK_GONE_PAUSE);
+    }
+    // Not by its being closed alone: a process that is being started may have it open for a moment more.
+    let _ = flock(&other, FlockOperation::Unlock);
+    Ok(seen)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, Stat, fstat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, ResolveFlags, Stat, fstat, openat2, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use self::tree_removal::TreeRemoval;
@@ -21,7 +21,7 @@ use super::Staging;
 use super::account::{Bound, Leaving, Promise, Sum};
 use super::capabilities::NewName;
 use super::going::{GoingFolder, is_going};
-use super::jail::{Jail, entries, open_directory, split};
+use super::jail::{DIRECTORY, Jail, entries, open_directory, split};
 use super::measure::{Contents, is_dot, is_reserved};
 use super::owned::Going;
 use super::seen;
@@ -65,9 +65,7 @@ pub(super) fn begin(
         Keep::As(_) => trash_room::with_room(stage, once),
         _ => once(),
     };
-    if begun.is_ok() {
-        stage.has_removed(path);
-    }
+    stage.has_removed(path, begun.is_ok());
     begun
 }
 
@@ -98,8 +96,13 @@ fn try_to_remove(
     let alone = jail.alone(path)?;
     let (dir, name) = jail.parent(path)?;
     seen::check(jail, path, (&dir, name), seen)?;
-    let failed = |err: Errno| Error::file(path, err.into());
+    let failed = |err: Errno| failed(path, &[], b"", err);
     let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+    let superseded = stage.superseded(path);
+    if superseded.is_some_and(|known| !known.has_number_of(&stat)) {
+        // Who may not delete, and may rename, could have it deleted otherwise.
+        return Err(seen::changed(path));
+    }
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
             if is_worth_keeping(&stat) && keep(stage, (&dir, name), kept)?.is_some() {
@@ -119,6 +122,8 @@ fn try_to_remove(
             }
             Err(Errno::NOTEMPTY | Errno::EXIST) if recursive => {}
             Err(Errno::EXIST) => return Err(failed(Errno::NOTEMPTY)),
+            // Something is mounted on it.
+            Err(Errno::BUSY) => return Err(failed(Errno::XDEV)),
             Err(err) => return Err(failed(err)),
         },
         // Maybe a link to a folder.
@@ -171,10 +176,17 @@ fn try_to_remove(
     let number = |dir: &Dir| fstat(dir).map(|stat| (stat.st_dev, stat.st_ino)).ok();
     let (was_in, home) = (number(&dir), number(&root).unwrap_or_default());
     let (jail, path, counted, emptying) = (jail.anew(), path.clone(), leaving.pause(), Emptying::default());
-    let comes_back = !matches!(kept, Keep::Nothing);
+    let comes_back = !matches!(kept, Keep::Nothing) && superseded.is_none();
     let is_back = false;
     let removal = TreeRemoval { jail, path, was_in, way, root, home, going, counted, emptying, comes_back, is_back };
     Ok(Removal::Going(removal.attended()))
+}
+
+/// Nothing more of what nobody takes the steps of goes on the disk of this folder, until the other end is dropped.
+#[cfg(test)]
+pub(crate) fn hold_unattended(folder: &std::path::Path) -> std::sync::mpsc::Sender<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    unattended::hold(std::fs::metadata(folder).unwrap().dev())
 }
 
 /// Puts something into the trash, if what is removed is kept. Nothing where it is on a file system of its own, from which nothing can
@@ -199,8 +211,24 @@ struct Level {
 
 impl Level {
     fn open(dir: impl AsFd, name: &[u8]) -> Result<Level, Errno> {
-        let entries = open_directory(dir, name).and_then(entries)?;
+        let entries = open_unmounted(dir, name).and_then(entries)?;
         Ok(Level { entries, name: name.to_vec(), again: 0 })
+    }
+}
+
+/// Opens a folder of what is removed, and nothing that is mounted there: who mounted that has not given it away, and what it is mounted on cannot be
+/// removed.
+///
+/// # Errors
+/// [`Errno::XDEV`] if something is mounted there.
+fn open_unmounted(dir: impl AsFd, name: &[u8]) -> Result<Dir, Errno> {
+    match openat2(&dir, name, DIRECTORY, Mode::empty(), ResolveFlags::NO_XDEV) {
+        // A kernel before Linux 5.6, or a sandbox that does not know this call: what is mounted there of the same file system is not seen.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let opened = open_directory(&dir, name)?;
+            if fstat(&opened)?.st_dev == fstat(&dir)?.st_dev { Ok(opened) } else { Err(Errno::XDEV) }
+        }
+        opened => Ok(Dir::from_std_file(opened?.into())),
     }
 }
 
@@ -282,9 +310,9 @@ impl Emptying {
 
     /// Begins with the next folder. Whether there is none, and all of it is gone.
     fn next_folder(&mut self, (parent, name): (&Dir, &[u8]), path: &RelPath, leaving: &Leaving<'_>) -> Result<bool> {
-        let failed = |err: Errno| Error::file(path, err.into());
+        let failed = |err: Errno| failed(path, &[], b"", err);
         let Some(top) = &self.top else {
-            let top = open_directory(parent, name).map_err(failed)?;
+            let top = open_unmounted(parent, name).map_err(failed)?;
             self.levels.push(Level::open(&top, b".").map_err(failed)?);
             self.top = Some(top);
             return Ok(false);
@@ -399,11 +427,18 @@ fn close_last(levels: &mut Vec<Level>, path: &RelPath, leaving: &Leaving<'_>) ->
 fn failed(path: &RelPath, levels: &[Level], name: &[u8], err: Errno) -> Error {
     let names = levels.iter().skip(1).map(|level| &*level.name).chain([name]);
     let full: Vec<&[u8]> = [path.as_bytes()].into_iter().chain(names).filter(|name| !name.is_empty()).collect();
-    Error::file(Message::path(&full.join(&b'/')), err.into())
+    let at = Message::path(&full.join(&b'/'));
+    let error = Error::file(at.clone(), err.into());
+    match (err, error.path()) {
+        (Errno::XDEV, Some(path)) => {
+            Error::new(Kind::Denied, at.words(": something is mounted here, and nothing of that is removed")).at(path)
+        }
+        _ => error,
+    }
 }
 
 /// Whether this says that the disk has no room.
-fn is_full(err: &io::Error) -> bool {
+pub(super) fn is_full(err: &io::Error) -> bool {
     matches!(Errno::from_io_error(err), Some(Errno::NOSPC | Errno::DQUOT))
 }
 

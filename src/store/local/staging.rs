@@ -8,6 +8,8 @@
 //! that all in there is left over. So does the lock of each staged file. Two sessions of one home never meet,
 //! neither by name nor on a directory's lock in the kernel. Beside a target see [`super::beside`].
 
+mod superseded;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,13 +21,14 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::capabilities::{Capabilities, FileSystems};
+use self::superseded::Superseded;
+use super::capabilities::{Capabilities, FileSystems, NewName};
 use super::commit::Change;
 use super::jail::{Jail, open_directory, split};
 use super::partial::{self, Half};
 use super::placed::Placed;
+use super::remove::is_full;
 use super::source::mtime;
-use super::stand_in::Note;
 pub(super) use super::temp::Temp;
 use super::trash::Trash;
 use super::{Staging, beside, owned, probe, unnamed};
@@ -75,7 +78,7 @@ pub(super) struct Stage {
     half_copied: Mutex<Option<Box<Half>>>,
     pub(super) placed: Placed,
     /// What was superseded, and is to be removed by whoever has asked for that.
-    superseded: Mutex<Vec<(RelPath, Note, Option<Note>)>>,
+    superseded: Mutex<Vec<Superseded>>,
 }
 
 /// Device, inode, size and modification time: one state of one file.
@@ -191,6 +194,18 @@ impl Stage {
         can.exact &= !(self.is_beside() && self.file_systems.folds_case(dir));
         *self.last.lock() = Some((Arc::downgrade(dir), can));
         Ok(can)
+    }
+
+    /// How something in this directory gets another name only if nothing has that. What can be renamed needs no room for it, so a disk that has
+    /// none keeps nobody from that.
+    ///
+    /// # Errors
+    /// As [`Stage::can`].
+    pub(super) fn new_name(&self, dir: &Arc<Dir>) -> io::Result<NewName> {
+        match self.can(dir) {
+            Err(err) if is_full(&err) => Ok(NewName::Untried),
+            can => Ok(can?.new_name),
+        }
     }
 
     /// Tries what the file system of this directory can do, where nobody sees it.
@@ -331,22 +346,6 @@ impl Stage {
             Some(path) => format!("{number}-{}", self.key(path)),
         }
         .into_bytes()
-    }
-
-    /// What has this name was superseded: until it is removed this note is kept. If the process dies before that, a sweep does it.
-    pub(super) fn has_superseded(&self, path: &RelPath, note: Note) {
-        // By this one alone a tree that has lost some of what was in it is not told from another one.
-        let more = if self.keeps() { None } else { Note::write(self, path).ok() };
-        self.superseded.lock().push((path.clone(), note, more));
-    }
-
-    /// This is removed.
-    pub(super) fn has_removed(&self, path: &RelPath) {
-        let mut superseded = self.superseded.lock();
-        let at = superseded.iter().position(|(old, ..)| old == path);
-        let note = at.map(|at| superseded.swap_remove(at));
-        drop(superseded);
-        drop(note);
     }
 
     /// Keeps the block values of this partial for the next call.

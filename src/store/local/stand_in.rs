@@ -52,6 +52,10 @@ impl Note {
         let mut file = File::from(file);
         file.write_all(text)?;
         if durable {
+            #[cfg(test)]
+            if let Some(work) = stage.jail().tree().before_a_note_syncs.lock().clone() {
+                work();
+            }
             fsync(&file)?;
             fsync(&*note.area.dir)?;
         }

@@ -3,15 +3,15 @@
 //! was again, and of what has the old one goes as it would have gone.
 
 use std::fmt::{self, Display};
-use std::io;
+use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{FileType, Stat};
-use rustix::io::Errno;
 
 use super::account::Sum;
+use super::capabilities::NewName;
 use super::jail::{Jail, is_gone};
-use super::names::{count, look, rename_new, sum_of_file, sync};
+use super::names::{Touched, count, look, rename_new, sum_of_file, sync};
 use super::remove;
 use super::source::mtime;
 use super::staging::Stage;
@@ -36,6 +36,11 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// Whether this is it, however it was changed since.
+    pub(super) fn has_number_of(&self, stat: &Stat) -> bool {
+        self.inode == stat.st_ino
+    }
+
     pub(super) fn of(stat: &Stat) -> Self {
         Identity { inode: stat.st_ino, mtime: mtime(stat) }
     }
@@ -111,86 +116,85 @@ impl Superseding {
         })
     }
 
-    /// Puts back what has not got to its place, or keeps what was superseded; for whoever is alone in the tree. Says what there is still to be
-    /// removed.
-    fn settle(&self, stage: &Stage) -> Result<Option<&RelPath>> {
-        let jail = stage.jail();
+    /// Puts back what has not got to its place, or keeps what was superseded; for whoever is alone in the tree.
+    fn settle(&self, jail: &Jail, way: NewName) -> Result<Settled> {
         let dir = match jail.parent(&self.to) {
             // Somebody has moved or removed all of it.
-            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) if is_gone(&error) => return Ok(Settled::default()),
             parent => parent?.0,
         };
         let at = |path: &RelPath| look(&dir, name_of(path)).map_err(|err| Error::file(path, err.into()));
         let is = |path: &RelPath, known: Identity| Ok::<_, Error>(at(path)?.filter(|stat| Identity::of(stat) == known));
         if let Some(new) = is(&self.beside, self.new)? {
+            let mut settled = Settled::default();
             if let Some(old) = is(&self.old, self.there)?
                 && at(&self.to)?.is_none()
             {
-                self.restore(stage, &dir, &old)?;
+                settled.changed.extend(self.restore(jail, way, &dir, &old)?.changed);
             }
-            self.put_back(stage, &dir, &new)?;
-            return Ok(None);
+            settled.changed.extend(self.put_back(jail, way, &dir, &new)?.changed);
+            return Ok(settled);
         }
         // It has this name only since the two were exchanged.
         if let Some(there) = is(&self.beside, self.there)? {
             return self.give_up(jail, (&dir, &self.beside), &there);
         }
-        let Some(old) = is(&self.old, self.there)? else { return Ok(None) };
+        let Some(old) = is(&self.old, self.there)? else { return Ok(Settled::default()) };
         match at(&self.to)? {
             Some(stat) if Identity::of(&stat) == self.new => self.give_up(jail, (&dir, &self.old), &old),
             // Somebody has taken away what was to come, or it has its name again.
-            None => self.restore(stage, &dir, &old).map(|()| None),
+            None => self.restore(jail, way, &dir, &old),
             // It stays beside, where it is seen: nobody knows whether there is another one.
-            Some(_) => Ok(None),
+            Some(_) => Ok(Settled::default()),
         }
     }
 
     /// Keeps what was superseded, or says that it is to be removed.
-    fn give_up<'a>(&self, jail: &Jail, (dir, path): (&Dir, &'a RelPath), there: &Stat) -> Result<Option<&'a RelPath>> {
+    fn give_up(&self, jail: &Jail, (dir, path): (&Dir, &RelPath), there: &Stat) -> Result<Settled> {
         if !self.is_kept {
-            return Ok(Some(path));
+            return Ok(Settled { left: Some(path.clone()), ..Settled::default() });
         }
         let trash = jail.root().and_then(|root| Trash::make(&root)).map_err(|err| Error::file("the trash", err))?;
         trash.take((dir, name_of(path)), &self.to).map_err(|err| Error::file(path, err.into()))?;
         trash::left(jail, &self.to, size(there));
         jail.tree().moved();
-        Ok(None)
+        Ok(Settled::default())
     }
 
     /// What was in the place is there again.
-    fn restore(&self, stage: &Stage, dir: &Dir, old: &Stat) -> Result<()> {
-        self.rename(stage, (dir, &self.old), (dir, &self.to))?;
-        counts(stage.jail(), (&self.old, &self.to), old);
-        if stage.is_durable() {
-            sync(&self.to, dir)?;
-        }
-        Ok(())
+    fn restore(&self, jail: &Jail, way: NewName, dir: &Arc<Dir>, old: &Stat) -> Result<Settled> {
+        rename(way, (dir, &self.old), (dir, &self.to))?;
+        counts(jail, (&self.old, &self.to), old);
+        Ok(Settled { changed: vec![(self.to.clone(), Arc::clone(dir))], ..Settled::default() })
     }
 
     /// Where somebody has taken its name, or the folder that it was in is gone, it stays beside, where it is seen.
-    fn put_back(&self, stage: &Stage, dir: &Dir, new: &Stat) -> Result<()> {
-        let jail = stage.jail();
+    fn put_back(&self, jail: &Jail, way: NewName, dir: &Arc<Dir>, new: &Stat) -> Result<Settled> {
         let from = match jail.parent(&self.from) {
-            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) if is_gone(&error) => return Ok(Settled::default()),
             parent => parent?.0,
         };
-        match self.rename(stage, (dir, &self.beside), (&from, &self.from)) {
-            Err(error) if error.kind() == Kind::Exists => return Ok(()),
+        match rename(way, (dir, &self.beside), (&from, &self.from)) {
+            Err(error) if error.kind() == Kind::Exists => return Ok(Settled::default()),
             renamed => renamed?,
         }
         counts(jail, (&self.beside, &self.from), new);
-        if stage.is_durable() {
-            sync(&self.from, &from)?;
-            sync(&self.to, dir)?;
-        }
-        Ok(())
+        Ok(Settled { changed: vec![(self.from.clone(), from), (self.to.clone(), Arc::clone(dir))], left: None })
     }
+}
 
-    fn rename(&self, stage: &Stage, from: (&Dir, &RelPath), to: (&Dir, &RelPath)) -> Result<()> {
-        let failed = |err: io::Error| Error::file(to.1, err);
-        let can = stage.can(&stage.jail().parent(&self.to)?.0).map_err(failed)?;
-        rename_new(can.new_name, from.0, name_of(from.1), to.0, name_of(to.1)).map_err(|err: Errno| failed(err.into()))
-    }
+/// What is still to be done when nobody waits for it any more.
+#[derive(Default)]
+struct Settled {
+    /// Folders in which names have changed.
+    changed: Touched,
+    /// What was superseded, and goes.
+    left: Option<RelPath>,
+}
+
+fn rename(way: NewName, from: (&Dir, &RelPath), to: (&Dir, &RelPath)) -> Result<()> {
+    let renamed = rename_new(way, from.0, name_of(from.1), to.0, name_of(to.1));
+    renamed.map_err(|err| Error::file(to.1, err.into()))
 }
 
 fn counts(jail: &Jail, way: (&RelPath, &RelPath), stat: &Stat) {
@@ -215,11 +219,20 @@ pub(super) fn name_of(path: &RelPath) -> &[u8] {
 pub(super) fn settle(stage: &Stage, dir: &Dir, name: &str) -> Result<()> {
     let text = stand_in::read(dir, name, limits::SUPERSEDING_NOTE).map_err(|err| Error::file(name, err))?;
     let Some(noted) = Superseding::parse(&text) else { return Ok(()) };
-    let alone = stage.jail().alone(&noted.to)?;
-    stage.jail().tell(&noted.from, super::tree::Change::Moves);
-    let left = noted.settle(stage)?;
+    let jail = stage.jail();
+    // Asked before: it may have to be tried, which takes longer than others are to wait.
+    let way = match jail.parent(&noted.to) {
+        Err(error) if is_gone(&error) => return Ok(()),
+        parent => stage.new_name(&parent?.0).map_err(|err| Error::file(&noted.to, err))?,
+    };
+    let alone = jail.alone(&noted.to)?;
+    jail.tell(&noted.from, super::tree::Change::Moves);
+    let Settled { changed, left } = noted.settle(jail, way)?;
     drop(alone);
-    match left.map(|left| remove::remove(stage.jail(), stage, left, true, Keep::Nothing, None)) {
+    if stage.is_durable() {
+        changed.iter().try_for_each(|(path, dir)| sync(path, dir))?;
+    }
+    match left.map(|left| remove::remove(jail, stage, &left, true, Keep::Nothing, None)) {
         Some(Err(error)) if !is_gone(&error) => Err(error),
         _ => Ok(()),
     }

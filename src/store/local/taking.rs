@@ -48,6 +48,8 @@ pub(super) struct Found {
     pub(super) owned: Sums,
     /// What the one who was asked for had before anything was marked.
     pub(super) own: Sum,
+    /// There are files that are nobody's.
+    has_nobodys: bool,
 }
 
 /// What there was at the end of going through it while others went on.
@@ -73,6 +75,8 @@ pub(super) struct Taking<'a> {
     before: HashMap<Option<Hash>, (u64, Sum)>,
     /// What was marked, for who comes after this process, where it matters whose it was.
     note: Option<TakingNote>,
+    /// The numbers that are in it for those of whom nothing is marked yet.
+    noted: HashMap<Option<Hash>, u64>,
     /// Files with several names count under each, and say only once whose they are.
     has_names: bool,
     /// The folder in which something was marked: it may get another name.
@@ -99,7 +103,8 @@ impl<'a> Taking<'a> {
     pub(super) fn of(from: &'a End<'a>, to: &End<'_>, whose: Option<Hash>) -> Self {
         let (shares, by) = (from.jail().shares_over(from.path), to.stage.owner);
         let is_owned = by.is_some() || !shares.is_empty() || !to.jail().shares_over(to.path).is_empty();
-        Taking { from, by, whose, is_owned, shares, before: HashMap::new(), note: None, has_names: false, folder: None }
+        let (before, noted) = (HashMap::new(), HashMap::new());
+        Taking { from, by, whose, is_owned, shares, before, note: None, noted, has_names: false, folder: None }
     }
 
     /// Held until it is moved, or says again what it said: nobody else has any of it say otherwise.
@@ -111,6 +116,33 @@ impl<'a> Taking<'a> {
     /// Looks what there is.
     pub(super) fn look(&mut self, (dir, name): (&Dir, &[u8])) -> Result<Found, Errno> {
         self.pass((dir, name), None, &Way::AtOnce)
+    }
+
+    /// Whether it is to be on the disk whose it was before anything of it is marked.
+    pub(super) fn is_noted(&self) -> bool {
+        self.notes_by().is_some() && self.from.stage.is_durable()
+    }
+
+    /// Writes down whose this is that was found while nobody waits for the disk. Of somebody whose it becomes only then it is written down
+    /// when that is found.
+    pub(super) fn note(&mut self, found: &Found) -> Result<()> {
+        let Some(by) = self.notes_by().filter(|_| self.note.is_none()) else { return Ok(()) };
+        let nobody = found.has_nobodys.then_some(None);
+        let owners = found.owned.keys().filter(|owner| **owner != by).copied().map(Some).chain(nobody);
+        let noted: io::Result<HashMap<_, _>> = owners.map(|was| Ok((was, random::number()?))).collect();
+        self.noted = noted.map_err(|err| self.from.failed(err))?;
+        if self.noted.is_empty() {
+            return Ok(());
+        }
+        let before = self.noted.iter().map(|(was, number)| (*number, was.as_ref()));
+        let note = TakingNote::begin(self.from.stage, self.from.path, &by, before);
+        self.note = Some(note.map_err(|err| self.from.failed(err))?);
+        Ok(())
+    }
+
+    /// Whose it is to be, if it is written down whose it was.
+    fn notes_by(&self) -> Option<Hash> {
+        self.by.filter(|_| !self.shares.is_empty() && !self.from.stage.is_beside())
     }
 
     /// Has all of it say whose it is, for whoever is alone in the tree. What other programs put there, who own it, may not be ours to
@@ -300,9 +332,12 @@ impl<'a> Taking<'a> {
         if now.is_some() && now == self.by {
             found.marked = found.marked.plus(sum);
         }
-        if let Some(now) = now {
-            let there = found.owned.entry(now).or_default();
-            *there = there.plus(sum);
+        match now {
+            Some(now) => {
+                let there = found.owned.entry(now).or_default();
+                *there = there.plus(sum);
+            }
+            None => found.has_nobodys = true,
         }
         // What it said before anything was marked.
         if self.whose.is_some() && before.unwrap_or(was) == self.whose {
@@ -316,21 +351,27 @@ impl<'a> Taking<'a> {
         if let Some((number, _)) = self.before.get(&was) {
             return Ok(*number);
         }
-        let number = random::number().map_err(|_| Errno::IO)?;
-        self.write_down(number, was).map_err(|err| Errno::from_io_error(&err).unwrap_or(Errno::IO))?;
+        let number = match self.noted.remove(&was) {
+            Some(number) => number,
+            None => {
+                let number = random::number().map_err(|_| Errno::IO)?;
+                self.write_down(number, was).map_err(|err| Errno::from_io_error(&err).unwrap_or(Errno::IO))?;
+                number
+            }
+        };
         self.before.insert(was, (number, Sum::NONE));
         Ok(number)
     }
 
     fn write_down(&mut self, number: u64, was: Option<Hash>) -> io::Result<()> {
-        let End { stage, path, .. } = self.from;
-        let Some(by) = self.by.filter(|_| !self.shares.is_empty() && !stage.is_beside()) else { return Ok(()) };
-        let mut note = match self.note.take() {
-            Some(note) => note,
-            None => TakingNote::begin(stage, path, &by)?,
-        };
-        note.add(number, was.as_ref())?;
-        self.note = Some(note);
+        let Some(by) = self.notes_by() else { return Ok(()) };
+        match &mut self.note {
+            Some(note) => note.add(number, was.as_ref())?,
+            None => {
+                let before = std::iter::once((number, was.as_ref()));
+                self.note = Some(TakingNote::begin(self.from.stage, self.from.path, &by, before)?);
+            }
+        }
         Ok(())
     }
 

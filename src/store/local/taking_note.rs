@@ -36,18 +36,22 @@ pub(super) struct TakingNote {
 }
 
 impl TakingNote {
-    /// Of what has this path, and is to be this one's.
-    pub(super) fn begin(stage: &Stage, path: &RelPath, by: &Hash) -> io::Result<TakingNote> {
-        let text = [path.as_bytes(), &[END], by.to_string().as_bytes(), &[END]].concat();
+    /// Of what has this path, and is to be this one's; what keeps these numbers was theirs. To be made before anything keeps them.
+    pub(super) fn begin<'a>(
+        stage: &Stage,
+        path: &RelPath,
+        by: &Hash,
+        before: impl Iterator<Item = (u64, Option<&'a Hash>)>,
+    ) -> io::Result<TakingNote> {
+        let mut text = [path.as_bytes(), &[END], by.to_string().as_bytes(), &[END]].concat();
+        before.for_each(|(number, was)| text.extend(was_of(number, was)));
         let (note, file) = Note::begin(stage, NOTE, &text, stage.is_durable())?;
         Ok(TakingNote { note, file, is_durable: stage.is_durable() })
     }
 
     /// What keeps this number was this one's. To be said before anything keeps it.
     pub(super) fn add(&mut self, number: u64, was: Option<&Hash>) -> io::Result<()> {
-        let was = was.map(Hash::to_string);
-        let was = was.as_ref().map_or(NOBODYS, |was| was.as_bytes());
-        self.file.write_all(&[number.to_string().as_bytes(), &[END], was, &[END]].concat())?;
+        self.file.write_all(&was_of(number, was))?;
         if self.is_durable {
             fdatasync(&self.file)?;
         }
@@ -58,6 +62,13 @@ impl TakingNote {
     pub(super) fn keep(self) {
         self.note.keep();
     }
+}
+
+/// That what keeps this number was this one's.
+fn was_of(number: u64, was: Option<&Hash>) -> Vec<u8> {
+    let was = was.map(Hash::to_string);
+    let was = was.as_ref().map_or(NOBODYS, |was| was.as_bytes());
+    [number.to_string().as_bytes(), &[END], was, &[END]].concat()
 }
 
 /// What a note says.

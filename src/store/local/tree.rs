@@ -3,8 +3,9 @@
 //! Putting a file in its place takes steps: its folder is found, what has its name is looked at, the name is given.
 //! Those who only add a name hold the tree steady meanwhile, side by side; who replaces, removes or renames anything, or
 //! decides on what a file holds, is alone. Both last for a few system calls and never for a sync, for reading a file or
-//! for a client. Only measuring a folder under a quota for the first time takes as long as there are files; and looking
-//! whether the paths in a folder that is moved further down are still paths does, if the tree is written to all the time.
+//! for a client. Only measuring a folder under a quota for the first time takes as long as there are files; looking
+//! whether the paths in a folder that is moved further down are still paths does, if the tree is written to all the time, and then
+//! a note of what is moved there is synced as well.
 //!
 //! Where several servers serve the same homes, whoever is alone is so among all of them ([`TreeLock`]). Those who only add a name do
 //! not wait for other nodes: the file system gives a name once, and whichever of the two came first would have led to the
@@ -65,6 +66,9 @@ pub struct Tree {
     /// Called when a folder was measured, before what was found counts.
     #[cfg(test)]
     pub(in crate::store) behind_a_count: crate::sync::Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+    /// Called before a note is brought to the disk.
+    #[cfg(test)]
+    pub(in crate::store) before_a_note_syncs: crate::sync::Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
     /// Called when something was moved here from another store, and the tree is given up.
     #[cfg(test)]
     pub(in crate::store) behind_a_move: crate::sync::Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,

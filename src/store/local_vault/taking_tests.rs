@@ -48,8 +48,12 @@ fn put(store: &Arc<dyn Store>, to: &str) -> Result<()> {
 
 /// A hundred files of alice's in three folders, and ten of bob's among them; nothing where the file system keeps no owners.
 fn world(quotas: (u64, u64)) -> Option<(tempfile::TempDir, LocalVault, User, User)> {
+    durable_world(quotas, Durability::None)
+}
+
+fn durable_world(quotas: (u64, u64), durability: Durability) -> Option<(tempfile::TempDir, LocalVault, User, User)> {
     let dir = tempfile::tempdir().unwrap();
-    let vault = LocalVault::open(dir.path(), Durability::None).unwrap();
+    let vault = LocalVault::open(dir.path(), durability).unwrap();
     let (alice, bob) = (user(&vault, "alice", quotas.0), user(&vault, "bob", quotas.1));
     ["tree/a", "tree/b", "tree/c"].iter().for_each(|folder| alice.team.make_dir(&path(folder), true).unwrap());
     for number in 0..100 {
@@ -335,4 +339,30 @@ fn of_two_who_move_one_tree_one_has_it() {
     });
     drop(carol);
     assert_counts((dir, vault, alice, bob));
+}
+
+/// What is written down before anything becomes another one's is on the disk by then.
+#[test]
+fn nobody_waits_for_the_disk_while_it_is_written_down_whose_a_tree_was() {
+    for moved in ["tree", "tree/a/0"] {
+        let Some((dir, vault, alice, bob)) = durable_world((200 * KIB, 200 * KIB), Durability::Full) else { return };
+        let (notes, other) = (Arc::new(AtomicUsize::new(0)), alice.clone());
+        let counted = Arc::clone(&notes);
+        let hook = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let (other, (done, is_done)) = (other.clone(), mpsc::channel());
+            thread::spawn(move || {
+                put(&other.team, "new").unwrap();
+                other.team.rename(&path("new"), &path("newer"), true).unwrap();
+                done.send(()).unwrap();
+            });
+            is_done.recv_timeout(limits::IDLE_TIMEOUT).expect("somebody else gets through");
+        };
+        *tree(&vault).before_a_note_syncs.lock() = Some(Arc::new(hook));
+        let stored = bob.keeps.rename_from(&*bob.team, &path(moved), &path("it"), false, &SeenAt::ANYTHING);
+        assert_eq!(stored.unwrap(), Stored::Created);
+        assert_eq!(notes.load(Ordering::SeqCst), 1, "{moved}");
+        *tree(&vault).before_a_note_syncs.lock() = None;
+        assert_counts((dir, vault, alice, bob));
+    }
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::files::Removed;
 use crate::server::desk::locks::{Scope, Terms};
 use crate::server::events::{Event, Listener, What};
+use crate::store::hold_unattended;
 use crate::sync::Mutex;
 
 /// More than two steps.
@@ -136,6 +137,31 @@ fn lock(bench: &mut Bench) -> Preconditions {
     let locked = bench.desk.begin(Op::Lock { path: path("tree"), terms }, "LOCK", &mut nobody);
     let Begun::Done(Ok(Outcome::Locked { lock, .. })) = locked else { panic!("nobody has locked it") };
     Preconditions { locks: vec![lock.token], ..Preconditions::default() }
+}
+
+/// Whoever replaces a folder does not wait for as many steps as there is in it, in which he could be stopped by nobody.
+#[test]
+fn a_folder_that_is_replaced_goes_without_whoever_has_replaced_it() {
+    let mut bench = bench();
+    std::fs::create_dir(bench.at("new")).unwrap();
+    let held = hold_unattended(bench.dir.path());
+    let op = Op::Supersede { from: path("new"), to: path("tree") };
+    let Begun::Done(Ok(Outcome::Renamed(_))) = bench.desk.begin(op, "MOVE", &mut nobody) else { panic!("it is done") };
+    assert_eq!((left(&bench), used(&bench)), (Some(0), FILES * BYTES));
+    drop(held);
+    until("the old one is gone", || used(&bench) == 0);
+    until("nothing of it is left", || bench.is_clean());
+}
+
+#[test]
+fn what_was_replaced_and_had_no_room_in_the_trash_is_kept_as_what_it_was_called() {
+    let bench = Bench::over("full", |store| store.keeping(true));
+    let aside = path(".tree.0123456789abcdef.sealift-aside");
+    std::fs::create_dir(bench.at(&aside.to_string())).unwrap();
+    bench.write(&format!("{aside}/file"), b"old");
+    assert_eq!(bench.desk.remove_superseded(&aside, &path("tree")).map(|error| error.to_string()), None);
+    let kept = bench.desk.store.trash(&RelPath::root(), 10, &|_| true).unwrap().entries;
+    assert_eq!(kept.into_iter().map(|kept| kept.path).collect::<Vec<_>>(), [path("tree")]);
 }
 
 /// Nobody who gives that name to something else while the tree is removed has to do with its locks, or loses one of his own.

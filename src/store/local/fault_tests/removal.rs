@@ -130,3 +130,55 @@ fn what_another_one_removes_as_well_does_not_get_its_name_again() {
     run_failing("removal::while_another_one_removes_it_as_well", gone, NAME, place.path());
     assert!(!place.path().join("tree").exists());
 }
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_something_left_in_a_session_cannot_be_removed() {
+    let swept = open().sweep(Some(limits::PARTIAL_MAX_AGE)).unwrap();
+    assert_eq!((swept.removed, swept.saved), (1, 0), "one of the two");
+}
+
+#[test]
+fn a_sweep_counts_what_it_has_removed_and_nothing_else() {
+    for is_folder in [false, true] {
+        let place = tempfile::tempdir().unwrap();
+        let session = place.path().join(limits::RESERVED_NAME).join("s-dead");
+        fs::create_dir_all(&session).unwrap();
+        fs::write(session.join("0"), "goes").unwrap();
+        if is_folder {
+            fs::create_dir(session.join("1")).unwrap();
+            fs::write(session.join("1").join(NAME), "stays").unwrap();
+        } else {
+            fs::write(session.join(NAME), "stays").unwrap();
+        }
+        let part = "removal::while_something_left_in_a_session_cannot_be_removed";
+        run_failing(part, ("unlinkat", "EIO"), NAME, place.path());
+    }
+}
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_the_folder_can_be_synced_once() {
+    let store = LocalStore::open_path(&folder(), LocalOptions::default()).unwrap();
+    let folder = |name: &str| path(&format!("in/{name}"));
+    assert_eq!(kind(store.rename(&folder("one"), &folder("two"), false)), Ok(()));
+}
+
+#[test]
+#[ignore = "a part of the test below, run by it"]
+fn while_the_folder_can_be_synced_once_more() {
+    let store = LocalStore::open_path(&folder(), LocalOptions::default()).unwrap();
+    let folder = |name: &str| path(&format!("in/{name}"));
+    assert_eq!(kind(store.supersede(&folder("two"), &folder("three"))), Ok(()));
+}
+
+#[test]
+fn a_folder_in_which_something_gets_another_name_is_synced_once() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().canonicalize().unwrap().join("in");
+    ["one", "three"].iter().for_each(|name| fs::create_dir_all(folder.join(name)).unwrap());
+    for part in ["while_the_folder_can_be_synced_once", "while_the_folder_can_be_synced_once_more"] {
+        let part = format!("removal::{part}");
+        run_failing(&part, ("fsync", "EIO:when=2"), folder.to_str().unwrap(), place.path());
+    }
+}

@@ -175,7 +175,6 @@ impl Drop for Attended {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::sync::mpsc::{Receiver, Sender, channel};
 
     use cap_std::ambient_authority;
 
@@ -183,41 +182,12 @@ mod tests {
     use super::*;
     use crate::files::{Durability, Keep, Removal, Store as _};
 
-    /// What all others on the same disk wait for.
-    struct InTheWay {
-        disk: u64,
-        begins: Sender<()>,
-        is_over: Receiver<()>,
-    }
-
-    impl Rest for InTheWay {
-        fn disk(&self) -> u64 {
-            self.disk
-        }
-
-        fn home(&self) -> (u64, u64) {
-            (self.disk, 0)
-        }
-
-        fn step(&mut self) -> Result<bool> {
-            self.begins.send(()).unwrap();
-            let _told_or_dropped = self.is_over.recv();
-            Ok(true)
-        }
-
-        fn has_failed(&mut self, _: &Error) {}
-
-        fn is_given_up(&mut self) {}
-    }
-
     #[test]
     fn nothing_is_open_of_what_waits_to_be_removed_but_its_home() {
         let place = tempfile::tempdir().unwrap();
         let home = place.path().canonicalize().unwrap();
         let dir = Dir::open_ambient_dir(&home, ambient_authority()).unwrap();
-        let ((begins, begun), (over, is_over)) = (channel(), channel::<()>());
-        unattended::finish(Box::new(InTheWay { disk: fstat(&dir).unwrap().st_dev, begins, is_over }));
-        begun.recv().unwrap();
+        let held = unattended::hold(fstat(&dir).unwrap().st_dev);
         let root = Arc::new(Root::alone(&dir).unwrap());
         let open = || {
             let open = fs::read_dir("/proc/self/fd").unwrap();
@@ -233,7 +203,7 @@ mod tests {
         }
         assert_eq!(fs::read_dir(home.join(limits::RESERVED_NAME)).unwrap().count(), 10, "they wait");
         assert_eq!(open(), before);
-        drop(over);
+        drop(held);
     }
 
     /// By that another node knows that somebody is at it, however long what goes is below it.

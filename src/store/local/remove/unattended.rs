@@ -100,6 +100,44 @@ fn next(disk: u64) -> Option<Box<dyn Rest>> {
     next
 }
 
+/// Nothing more goes of what waits on this disk until the other end is dropped.
+#[cfg(test)]
+pub(super) fn hold(disk: u64) -> std::sync::mpsc::Sender<()> {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    /// What all others wait for.
+    struct InTheWay {
+        disk: u64,
+        begins: Sender<()>,
+        is_over: Receiver<()>,
+    }
+
+    impl Rest for InTheWay {
+        fn disk(&self) -> u64 {
+            self.disk
+        }
+
+        fn home(&self) -> Home {
+            (self.disk, 0)
+        }
+
+        fn step(&mut self) -> Result<bool> {
+            self.begins.send(()).unwrap();
+            let _told_or_dropped = self.is_over.recv();
+            Ok(true)
+        }
+
+        fn has_failed(&mut self, _: &Error) {}
+
+        fn is_given_up(&mut self) {}
+    }
+
+    let ((begins, begun), (over, is_over)) = (channel(), channel());
+    finish(Box::new(InTheWay { disk, begins, is_over }));
+    begun.recv().unwrap();
+    over
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
