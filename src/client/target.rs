@@ -196,6 +196,10 @@ pub(super) fn user_name(typed: &[u8], name: &[u8]) -> Result<String> {
     if name.is_empty() {
         return Err(usage(typed, "there is no user before the `@`; leave it out to be anonymous"));
     }
+    // Nobody is called so; whoever types two has slipped, and would be asked for the password of somebody who is not there.
+    if name.ends_with('@') {
+        return Err(usage(typed, "there are two `@` before the host: one is enough"));
+    }
     check_user(name).map_err(|why| usage(typed, why))
 }
 

@@ -168,7 +168,7 @@ fn a_host() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn parse_inverts_render(
-        user in proptest::option::of("[^\\p{Cc}:/]{1,12}"),
+        user in proptest::option::of("[^\\p{Cc}:/]{0,11}[^\\p{Cc}:/@]"),
         host in a_host(),
         port in proptest::option::of(1u16..),
         path in proptest::collection::vec("[^/\\x00-\\x1f\\x7f.]{1,8}", 0..4),

@@ -167,6 +167,10 @@ mod tests {
         let kind = |typed: &str| config().target(typed.as_bytes()).unwrap_err().kind();
         assert_eq!(kind("work:../x"), Kind::BadPath);
         assert_eq!(kind("@work:x"), Kind::Usage);
+        for typed in ["anna@@work:x", "anna@@work.example/x", "sealift://anna@@work.example/x"] {
+            let twice = config().target(typed.as_bytes()).unwrap_err();
+            assert!(twice.kind() == Kind::Usage && twice.text().contains("two `@`"), "{twice}");
+        }
         let typo = config().target(b"wrok:x").unwrap_err();
         assert!(typo.kind() == Kind::Usage && typo.text().contains("after the colon comes a port"), "{typo}");
     }

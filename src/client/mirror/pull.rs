@@ -115,6 +115,9 @@ fn pull(
     let side = Local { session, from, here, source: &source, crowd, deletes: options.delete };
     let applied = apply(side, (&plan, options.perms), displaced, &mut report);
     local.store().forget_handles();
+    if applied.is_err() || run.has_put_off() {
+        run.meant(files_of(&plan, &source).map(|path| (path, size(path))));
+    }
     Ok(done(plan, bytes, applied?, report))
 }
 

@@ -107,13 +107,12 @@ fn push(
     }
     observer.expected(files, bytes);
     drop(reading);
-    let beside = carry_out(
-        &mut Server { there: There { session, to }, from, access, crowd },
-        &plan,
-        &source,
-        displaced,
-        &mut report,
-    )?;
+    let mut server = Server { there: There { session, to }, from, access, crowd };
+    let carried = carry_out(&mut server, &plan, &source, displaced, &mut report);
+    if carried.is_err() || run.has_put_off() {
+        run.meant(plan.transferred().map(|path| (path, size(path))));
+    }
+    let beside = carried?;
     // Last: what is put into a folder or taken from it changes its time.
     let mut folders = Vec::new();
     for (path, look) in folders::to_adjust(&source, &destination, &plan, options.perms) {

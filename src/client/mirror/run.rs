@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::displaced::Displaced;
+use super::plan::Plan;
 use crate::client::ledger::Failed;
 use crate::error::Error;
 use crate::files::RelPath;
@@ -30,6 +31,8 @@ struct State {
     puts_off: bool,
     /// Why something is left to it.
     put_off: Option<Error>,
+    /// Files that earlier attempts were to transfer, with their sizes.
+    meant: HashMap<RelPath, u64>,
 }
 
 impl MirrorRun {
@@ -60,6 +63,11 @@ impl MirrorRun {
         self.state.lock().put_off.take()
     }
 
+    /// Whether this attempt has left something to another one so far.
+    pub(super) fn has_put_off(&self) -> bool {
+        self.state.lock().put_off.is_some()
+    }
+
     pub(super) fn puts_off(&self) -> bool {
         self.state.lock().puts_off
     }
@@ -67,6 +75,20 @@ impl MirrorRun {
     /// Something is left to another attempt, for this reason.
     pub(super) fn put_off(&self, why: Error) {
         self.state.lock().put_off = Some(why);
+    }
+
+    /// This attempt ends with these files transferred, or not: of one whose answer was lost nobody knows but the next attempt.
+    pub(super) fn meant<'a>(&self, files: impl Iterator<Item = (&'a RelPath, u64)>) {
+        self.state.lock().meant.extend(files.map(|(path, size)| (path.clone(), size)));
+    }
+
+    /// What earlier attempts have transferred of all files, and of their bytes: what they were to, and this last one did not find to be
+    /// done yet.
+    pub fn transferred_before(&self, last: &Plan) -> (u64, u64) {
+        let state = self.state.lock();
+        let left: HashSet<&RelPath> = last.transferred().collect();
+        let went = state.meant.iter().filter(|(path, _)| !left.contains(path) && !state.failed.contains_key(*path));
+        went.fold((0, 0), |(files, bytes), (_, size)| (files + 1, bytes.saturating_add(*size)))
     }
 
     /// Whether this has not been told of this path. It counts as told from now on.
@@ -95,5 +117,25 @@ impl MirrorRun {
         let mut failed: Vec<_> = state.failed.values().map(|(path, error)| (path.clone(), error.retold())).collect();
         failed.sort_by(|(a, _), (b, _)| a.cmp(b));
         failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_before_is_what_was_meant_to_and_is_neither_left_nor_failed() {
+        let path = |name: &str| RelPath::parse(name.as_bytes()).unwrap();
+        let run = MirrorRun::default();
+        let plan = |names: &[&str]| Plan { transfer: names.iter().map(|name| path(name)).collect(), ..Plan::default() };
+        assert_eq!(run.transferred_before(&plan(&["a"])), (0, 0));
+        let meant = [path("a"), path("b"), path("c"), path("bad")];
+        run.meant(meant.iter().map(|path| (path, 10)));
+        // Twice the same is once; one that changed at the source meanwhile has its new size.
+        run.meant([(&meant[1], 10), (&meant[2], 7)].into_iter());
+        let error = Error::new(crate::Kind::Denied, "no");
+        run.add_failed(vec![Failed { path: "bad".into(), to: path("m/bad"), error }], &path("m"));
+        assert_eq!(run.transferred_before(&plan(&["b"])), (2, 17));
     }
 }

@@ -397,6 +397,9 @@ pub fn error(status: StatusCode, why: &str, viewer: Option<&Viewer>, ids: Ids) -
     let what = html! {
         p { (escape::for_people(why.as_bytes())) }
         @if let Some(next) = next_step(status, why, viewer.is_some()) { p .next { (next) } }
+        @if let (StatusCode::NOT_FOUND, Some(viewer)) = (status, viewer) {
+            p .next { "You are logged in as " (viewer.name) ". What is in the folder of another user is not shown to you." }
+        }
         p .links {
             @if viewer.is_none_or(Viewer::has_public) { a href="/" { "Public folder" } }
             @match viewer {

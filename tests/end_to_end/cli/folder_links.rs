@@ -38,8 +38,8 @@ fn a_link_leads_into_a_shared_folder_and_its_maker_sees_whether_it_gives_anythin
     let listed = || world.run(["link", "list", &world.alice("")]).code(0).stdout().to_owned();
     let of = |name: &str, all: &str| all.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     let all = listed();
-    assert!(of("report.pdf", &all).contains(" file  /team/x/report.pdf  until "), "{all}");
-    assert!(of("in ", &all).contains(" drop  /team/in ") && of("in ", &all).contains("1 came"), "{all}");
+    assert!(of("report.pdf", &all).contains(" file  team/x/report.pdf  until "), "{all}");
+    assert!(of("in ", &all).contains(" drop  team/in ") && of("in ", &all).contains("1 came"), "{all}");
     // She only reads there: they give nothing, and she makes none.
     share(&world, "\"read\"");
     eventually("she is told", || listed().contains("not now: you may not give that at present"));

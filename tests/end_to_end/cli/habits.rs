@@ -231,7 +231,7 @@ fn df_shows_the_quota_and_what_is_left_of_it() {
     let text = fs::read_to_string(&users).unwrap();
     fs::write(&users, format!("{text}\n[folders.pool]\naccess = {{ carol = \"full\" }}\n")).unwrap();
     eventually("the folder shows", || world.run(["ls", &carol]).code(0).stdout().contains("pool"));
-    let shown = " used: 2.0 KiB of the quota; 1.0 MiB in 2 files show\nquota: 4.0 KiB\n room: 2.0 KiB\n";
+    let shown = " used: 2.0 KiB of the quota\n here: 1.0 MiB in 2 files, shared folders included\nquota: 4.0 KiB\n room: 2.0 KiB\n";
     assert_eq!(world.run(["df", &carol]).code(0).stdout(), shown);
 }
 

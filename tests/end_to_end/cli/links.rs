@@ -29,7 +29,7 @@ fn a_link_is_made_listed_and_removed_and_others_fetch_it_meanwhile() {
     let (host, pin) = (format!("https://{}/.sealift-web/l/", world.server.address()), world.server.pin().to_owned());
     assert!(url.starts_with(&host) && url.ends_with(&format!("/#{pin}")), "{url}");
     let listed = world.run(["link", "list", &world.alice("")]).code(0);
-    assert!(listed.stdout().starts_with("report.pdf  file  /report.pdf  until "), "{}", listed.stdout());
+    assert!(listed.stdout().starts_with("report.pdf  file  report.pdf  until "), "{}", listed.stdout());
     assert!(!listed.stdout().contains(&url[host.len()..host.len() + 43]));
     // Whoever has it needs nothing else: the key is the one that the URL names.
     stranger(&world, &["get", &url, "fetched.pdf"]).code(0);
@@ -273,12 +273,12 @@ fn the_shell_makes_links_lists_them_under_a_header_and_removes_them() {
         .said("`link /FILE` makes one")
         .said("`link remove 'a.jpg'` ends it");
     let (url, rest) = done.stdout().split_once('\n').unwrap();
-    assert!(rest.starts_with("a.jpg  file  /photos/a.jpg  until "), "{rest}");
+    assert!(rest.starts_with("a.jpg  file  a.jpg  until "), "{rest}");
     stranger(&world, &["get", url, "got"]).code(0);
     let shown = world.screen(["link", "list", &world.alice("")], 100, &[]);
     let lines: Vec<&str> = shown.lines().collect();
-    assert!(lines[0].starts_with("NAME   KIND  PATH           GOOD"), "{shown}");
-    assert!(lines[1].starts_with("a.jpg  file  /photos/a.jpg  no more: used up, 1 of 1 downloads"), "{shown}");
+    assert!(lines[0].starts_with("NAME   KIND  PATH          GOOD"), "{shown}");
+    assert!(lines[1].starts_with("a.jpg  file  photos/a.jpg  no more: used up, 1 of 1 downloads"), "{shown}");
     fs::write(world.local("batch"), "link remove a.jpg\n-link remove a.jpg\nlink list\n").unwrap();
     let done = world.run(["shell", "-b", "batch", &world.alice("")]).code(0);
     assert!(done.stderr.contains("gives nothing any more") && done.stderr.contains("You have no links"), "{done:?}");

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::common::program::World;
+use crate::common::program::{PASSWORD, World, names};
 
 fn world() -> World {
     let world = World::trusting();
@@ -102,4 +102,36 @@ fn a_command_or_option_that_is_none_is_answered_with_the_one_that_was_meant() {
     assert_eq!((&error["error"], &error["exit"]), (&"usage".into(), &2.into()));
     fs::write(world.remote("public", "a"), "").unwrap();
     assert_eq!(world.run(["dir", &world.public("")]).code(0).stdout(), "a\n");
+}
+
+#[test]
+fn find_removes_what_matches_if_that_is_meant() {
+    let world = World::trusting();
+    for (name, size) in [("logs/old/a.log", 1), ("logs/old/b.log", 2), ("logs/c.log", 3), ("logs/keep.txt", 4)] {
+        let path = world.remote("alice", name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, vec![b'x'; size]).unwrap();
+    }
+    let logs = world.alice("logs");
+    let all = || names(&world.remote("alice", "logs"));
+    let before = all();
+    // Nobody can be asked.
+    let asked = world.run(["find", &logs, "--name", "*.log", "--delete"]).code(2);
+    asked.said("3 files in").said("--yes says that it is meant");
+    world.run(["find", &logs, "--yes"]).code(2).said("--delete");
+    assert_eq!(all(), before);
+    let find = ["find", &*logs, "--name", "*.log", "--delete"];
+    let mut terminal = world.terminal_of((100, 24), &[("SEALIFT_PASSWORD", PASSWORD)], find);
+    terminal.expect("Remove 3 files in").line("no");
+    assert!(terminal.wait().success());
+    assert_eq!(all(), before);
+    // A folder goes behind what is in it, and only if nothing is left.
+    world.run(["find", &logs, "--name", "{old,a.log}", "--delete", "--yes"]).code(10).said("does not match");
+    assert_eq!(all(), ["c.log", "keep.txt", "old", "old/b.log"]);
+    let json = world.run(["--json", "find", &logs, "--name", "{old,*.log}", "--delete", "--yes"]).code(0);
+    assert_eq!(json.stdout().matches("\"event\":\"removed\"").count(), 3, "{json:?}");
+    assert_eq!(all(), ["keep.txt"]);
+    world.run(["find", &world.alice("logs/keep.txt"), "--size", "+1G", "--delete", "--yes"]).code(0);
+    let shell = world.run_with(["shell", &logs], b"clear\nfind --type file --delete --yes\n").code(0);
+    assert_eq!((shell.stdout(), all().len()), ("", 0));
 }

@@ -79,11 +79,17 @@ fn of_thousands_of_files_that_find_no_room_a_few_are_told_and_the_others_counted
     }
     fs::create_dir(world.remote("alice", "m")).unwrap();
     fs::write(world.remote("alice", "m/old"), "").unwrap();
+    let few = ["put", "-r", "--include", "f1", "--exclude", "f*", "src/d", &world.alice("few/")];
+    assert!(!world.run(few).code(0).stderr.contains("fits"));
+    world.run(["rm", "-r", &world.alice("few")]).code(0);
     let done = world.run(["mirror", "--delete", "./src", &world.alice("m")]).code(10);
+    let done = done.said("warning: more is to be sent than fits into what the quota there leaves (10 KiB)");
     let told = done.stderr.lines().filter(|line| line.starts_with("sealift: ./src")).count();
     assert_eq!(told, 10, "{done:?}");
     assert!(done.stderr.contains("sealift: and ") && done.stderr.contains(" more: "), "{done:?}");
     assert!(world.remote("alice", "m/old").exists(), "nothing was deleted");
+    let sent = world.run(["put", "-r", "src", &world.alice("")]).code(9);
+    assert_eq!(sent.stderr.matches("more is to be sent than fits").count(), 1, "{sent:?}");
 }
 
 #[test]

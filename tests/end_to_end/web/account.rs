@@ -239,3 +239,15 @@ fn a_person_looks_at_the_account_and_changes_the_password_with_a_script_and_with
     browser.go(&daemon, ACCOUNT);
     browser.wait("!!document.querySelector('#user')");
 }
+
+#[test]
+fn who_looks_into_another_s_folder_is_told_who_they_are_themselves() {
+    let world = World::of(&["alice", "bob"]);
+    let daemon = world.start();
+    for path in ["/~bob/", "/~nobody/", "/~alice/missing"] {
+        let got = curl(&daemon, &[&PAGE[..], &["-u", &format!("alice:{PASSWORD}")]].concat(), path);
+        assert!(got.status == 404 && got.text().contains("You are logged in as alice."), "{path}: {}", got.text());
+    }
+    let stranger = curl(&daemon, &PAGE, "/~bob/");
+    assert!(!stranger.text().contains("You are logged in"), "{}", stranger.text());
+}

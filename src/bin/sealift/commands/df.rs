@@ -26,7 +26,8 @@ Examples:
       How much is in the shared folder that this is in, whoever put it there.
 
 With a quota, this shows what counts in it: your files, your trash, what is kept of interrupted uploads, and what you put into shared folders that have no quota of their own. \
-Without one, it shows everything that is listed. The room is what the quota leaves, but no more than is left on the server's disk, for everybody \
+What you see there can be more, with what others put into shared folders, or less: it is said as `here`. \
+Without a quota, it shows everything that is listed. The room is what the quota leaves, but no more than is left on the server's disk, for everybody \
 there. Users who may not upload are not told about the disk.")]
 pub struct Df {
     /// The server, or a shared folder there
@@ -123,7 +124,12 @@ pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
         let (size, count) = (format::size, format::count(files, "file"));
         match listed == used {
             true => out.line(format!(" used: {} in {count}", size(used)))?,
-            false => out.words(&format!(" used: {} of the quota; {} in {count} show", size(used), size(listed)))?,
+            // What is listed is not what counts: it may be of others, and what counts may not be listed.
+            false => {
+                let shared = if folder.is_root() { ", shared folders included" } else { "" };
+                out.words(&format!(" used: {} of the quota", size(used)))?;
+                out.words(&format!(" here: {} in {count}{shared}", size(listed)))?;
+            }
         }
         let kept = [(trash, "in the trash"), (interrupted, "of interrupted uploads")];
         let kept =

@@ -13,6 +13,7 @@ use sealift::files::{Entry, EntryKind, Mtime, RelPath};
 use sealift::readable::shell_word;
 use sealift::{Client, Kind, limits};
 
+use super::find_delete::Delete;
 use super::{ls, unread};
 use crate::context::{Context, Repeat};
 use crate::expand::{Names, may_be_pattern};
@@ -28,6 +29,7 @@ use crate::voice;
 Examples:
   sealift find alice@files.example/ --name '*.{jpg,png}' --newer 7d
   sealift find alice@files.example/logs --type file --older 90d --size +10M
+  sealift find alice@files.example/logs --older 90d --type file --delete
   sealift find -0 files.example/pub --name '*.iso' | xargs -0 -n1 echo
 
 What matches all conditions is shown, one path a line, in the order of the paths, which start at the user's own folder. Names that begin \
@@ -66,6 +68,12 @@ pub struct Wanted {
     /// End each path with a NUL byte instead of a newline
     #[arg(short = '0', long)]
     pub print0: bool,
+    /// Remove what matches, after a question; a folder goes when nothing is left in it
+    #[arg(long, conflicts_with_all = ["long", "print0"])]
+    pub delete: bool,
+    /// With --delete: do not ask
+    #[arg(short, long, requires = "delete")]
+    pub yes: bool,
 }
 
 /// What something is.
@@ -121,7 +129,9 @@ pub async fn run(ctx: &Context, args: &Find) -> Outcome {
     refuse_pattern(ctx, args)?;
     let filter = Filter::new(&args.wanted, ctx.out)?;
     let work = async |client: &mut Client, target: &Target| search(ctx.out, client, target, &filter).await;
-    ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
+    // What has changed something is not done twice.
+    let repeat = if args.wanted.delete { Repeat::Acts } else { Repeat::Asks };
+    ctx.for_each(&args.targets, Names::Existing, repeat, work).await
 }
 
 /// Refuses a pattern behind the places to search, where other programs take it.
@@ -152,6 +162,8 @@ pub struct Filter {
     print0: bool,
     /// What writes the times of a long listing.
     clock: Option<Clock>,
+    /// What matches is removed.
+    delete: Option<Delete>,
 }
 
 impl Filter {
@@ -173,11 +185,12 @@ impl Filter {
             before: wanted.older.and_then(ago),
             after: wanted.newer.and_then(ago),
             print0: wanted.print0,
+            delete: wanted.delete.then_some(Delete { yes: wanted.yes }),
             clock: wanted.long.then(|| wanted.times.clock(TimeStyle::LongIso, out.stdout_is_terminal())),
         })
     }
 
-    fn takes(&self, entry: &Entry) -> bool {
+    pub(super) fn takes(&self, entry: &Entry) -> bool {
         let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         self.kind.is_none_or(|kind| kind == entry.kind)
             && self.size.is_none_or(|size| entry.kind == EntryKind::File && size.takes(entry.size))
@@ -187,12 +200,15 @@ impl Filter {
     }
 }
 
-/// Searches below one target over its connection. What is found is shown by its path, a folder before what is in it.
+/// Searches below one target over its connection. What is found is shown by its path, a folder before what is in it, or removed.
 ///
 /// # Errors
-/// As [`Client::list`].
+/// As [`Client::list`] and [`Delete::run`].
 pub async fn search(out: Output, client: &mut Client, target: &Target, filter: &Filter) -> Outcome {
     let folder = &target.path;
+    if let Some(delete) = filter.delete {
+        return delete.run(out, client, target, filter).await;
+    }
     let mut found = Found { out, folder, filter, held: Some(Vec::new()), held_bytes: 0 };
     let listed =
         client.list_each(folder, true, |entry| if filter.takes(&entry) { found.take(entry) } else { Ok(()) }).await;

@@ -322,7 +322,9 @@ pub async fn show(out: Output, client: &mut Client, login: &Login, times: TimeAr
     for (link, is_gone) in links.iter().zip(gone) {
         if !out.json(|| link_object(link).value("gone", is_gone))? {
             let (name, kind) = (for_people(link.name.as_bytes()), for_people(link.kind.as_bytes()));
-            table.push([name, kind, format!("/{}", for_people(&link.path)), words(link, is_gone, out, times)]);
+            // As other lists have it; the own folder itself has no name.
+            let path = if link.path.is_empty() { "/".to_owned() } else { for_people(&voice::path(&link.path)) };
+            table.push([name, kind, path, words(link, is_gone, out, times)]);
         }
     }
     if links.is_empty() {

@@ -18,6 +18,7 @@ use super::by_link;
 use super::mirror_kept::show_kept;
 use super::mirror_list::Listing;
 use super::mirror_lock::MirrorLock;
+use super::room_left;
 use crate::commands::look::{warn_of_growing, warn_of_records};
 use crate::context::Context;
 use crate::direction::{Side, has_mark, side};
@@ -29,7 +30,7 @@ use crate::login::Login;
 use crate::mirror_args::Mirror;
 use crate::output::{Event, Object, Output};
 use crate::progress::{Direction, Progress, Totals};
-use crate::transfer::{Links, Way as BackTo};
+use crate::transfer::{Links, Way as BackTo, ask};
 
 /// Which way it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +159,10 @@ pub async fn carry_out(
         if !args.dry_run {
             interrupt::moves(Moves::Mirror, true);
         }
+        if let (Way::Push { to, .. }, false) = (&way, args.dry_run) {
+            let left = ask(client, Some(&back), async |client| room_left::left(client, &to.path).await).await?;
+            left.iter().for_each(|left| progress.has_room(*left));
+        }
         let result = attempts(client, &way, &options, &run, &back, &progress).await;
         if result.is_err() {
             restore(&way, run.displaced(), &back).await;
@@ -234,7 +239,8 @@ async fn attempts(
                 }
                 (done, _) => {
                     let done = done.map_err(|error| of_what_is_unseen(error, way))?;
-                    let mut done = with_earlier(done, before);
+                    let earlier = run.transferred_before(&done.plan);
+                    let mut done = with_earlier(done, earlier);
                     done.modes += modes;
                     return Ok(done);
                 }

@@ -20,7 +20,7 @@ pub use self::item::LocalItem;
 use self::item::{item, place};
 use self::standard_input::standard_input;
 use super::local::one_name;
-use super::{put_link, seen};
+use super::{put_link, room_left, seen};
 use crate::args::Put;
 use crate::context::Context;
 use crate::direction::{is_local, refuse_get_as_put};
@@ -328,6 +328,13 @@ impl<'a> Send<'a> {
                 continue;
             }
             jobs.add(source, to)?;
+        }
+        // How much a single file is, everybody sees.
+        if !jobs.trees.is_empty() && !self.how.is_dry_run() {
+            let above = target.path.parent().filter(|_| !into_folder).unwrap_or_default();
+            let folder = if into_folder { &target.path } else { &above };
+            let left = ask(client, way, async |client| room_left::left(client, folder).await).await?;
+            left.iter().for_each(|left| self.progress.has_room(*left));
         }
         self.send(client, way, jobs).await
     }

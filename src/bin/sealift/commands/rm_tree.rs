@@ -30,6 +30,11 @@ pub async fn remove_tree(out: Output, client: &mut Client, path: &RelPath) -> se
 
 /// `1200 files and 3 folders`, or what there is of them.
 pub fn words(Removed { files, folders, .. }: Removed) -> String {
+    counted(files, folders)
+}
+
+/// The same of these numbers.
+pub fn counted(files: u64, folders: u64) -> String {
     let parts = [(files, "file"), (folders, "folder")].into_iter().filter(|(number, _)| *number > 0);
     parts.map(|(number, one)| format::count(number, one)).collect::<Vec<_>>().join(" and ")
 }

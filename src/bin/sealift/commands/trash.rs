@@ -22,6 +22,7 @@ use crate::filter_args::age;
 use crate::format;
 use crate::output::{Event, Object, Output};
 use crate::times::{TimeArgs, TimeStyle};
+use crate::voice;
 
 /// List, restore, or remove for good what was deleted or replaced on a server
 #[derive(Debug, Args)]
@@ -173,7 +174,8 @@ pub async fn list(out: Output, client: &mut Client, meant: &[Named], times: Time
             let holds = thing.files.map(|files| format!("  ({})", format::count(files, "file"))).unwrap_or_default();
             let deleted = clock.show(thing.id.deleted());
             let id = if show_ids { format!("  {}", thing.id) } else { String::new() };
-            out.line(format!("{deleted}{id}  {size:>8}  /{}{holds}", for_people(thing.path.as_bytes())))?;
+            let path = for_people(&voice::path(thing.path.as_bytes()));
+            out.line(format!("{deleted}{id}  {size:>8}  {path}{holds}"))?;
         }
     }
     match (list.entries.is_empty(), list.is_cut) {

@@ -82,6 +82,8 @@ pub struct Progress {
     login: Mutex<Option<Login>>,
     /// Who sends may make no folder there.
     makes_no_folders: AtomicBool,
+    /// What the quota leaves where it is sent to, behind all that is known to be sent and at the beginning.
+    room: Mutex<Option<(u64, u64)>>,
     /// Files go where `put` says, and can be sent to another place.
     is_put: bool,
     /// By somebody's link: whoever sends has no files there, and no administrator.
@@ -114,6 +116,7 @@ impl Progress {
             skipped: Mutex::default(),
             login: Mutex::default(),
             makes_no_folders: AtomicBool::new(false),
+            room: Mutex::default(),
             is_put: false,
             by_link: false,
             tree: Mutex::default(),
@@ -135,6 +138,11 @@ impl Progress {
     /// Who sends may neither see nor make the folder that it goes to.
     pub fn makes_no_folders(&self) {
         self.makes_no_folders.store(true, Ordering::Relaxed);
+    }
+
+    /// So many bytes more fit where it is sent to.
+    pub fn has_room(&self, bytes: u64) {
+        *self.room.lock() = Some((bytes, bytes));
     }
 
     /// The progress of a `put`.
@@ -201,6 +209,8 @@ impl Progress {
 
     /// The line was lost, and what is left will be counted anew.
     pub fn lost(&self) {
+        // What comes behind it is counted anew, and said by now.
+        *self.room.lock() = None;
         self.change(|state| state.lost(0));
     }
 
@@ -337,6 +347,17 @@ impl Observer for Progress {
 
     fn expected(&self, files: u64, bytes: u64) {
         self.change(|state| state.expected(files, bytes));
+        let mut room = self.room.lock();
+        let Some((left, all)) = *room else { return };
+        // A tree is told of as it is read, and before it is sent.
+        *room = left.checked_sub(bytes).map(|left| (left, all));
+        if room.is_none() {
+            let all = format::size(all);
+            self.out.warn(&format!(
+                "more is to be sent than fits into what the quota there leaves ({all}), unless some is there already or takes the \
+                 place of other files"
+            ));
+        }
     }
 
     fn proving(&self, path: &Path, done: u64, of: u64) {
@@ -355,6 +376,7 @@ impl Observer for Progress {
 
     fn retrying(&self, error: &Error, pause: Duration, kept: u64) {
         let kept = interrupt::as_kept(kept);
+        *self.room.lock() = None;
         self.change(|state| state.lost(kept));
         self.out.lost(error, pause, kept, interrupt::begins_uploads_anew());
     }

@@ -111,9 +111,11 @@ fn place(command: &str, is_later: bool) -> Place {
         ("lcd" | "lls" | "lmkdir", _) | ("put" | "upload" | "mput", false) => Place::Here,
         ("put" | "upload" | "get" | "download", true) => Place::Both,
         ("mput", true) => Place::Here,
-        ("open" | "connect" | "login" | "user" | "kick" | "help" | "pwd" | "lpwd" | "ping" | "status" | "who", _) => {
-            Place::Nowhere
-        }
+        (
+            "open" | "connect" | "login" | "user" | "kick" | "help" | "pwd" | "lpwd" | "clear" | "ping" | "status"
+            | "who",
+            _,
+        ) => Place::Nowhere,
         _ => Place::There,
     }
 }

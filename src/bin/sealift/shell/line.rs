@@ -102,6 +102,8 @@ pub enum Command {
     Lmkdir(Mkdir),
     /// Show the local folder
     Lpwd,
+    /// Clear the screen
+    Clear,
     /// Check that the server answers, and how fast
     Ping,
     /// Show your session and the server's figures
@@ -314,6 +316,7 @@ impl Command {
             | Command::Lls { .. }
             | Command::Lmkdir(_)
             | Command::Lpwd
+            | Command::Clear
             | Command::Ping
             | Command::Status
             | Command::Who(_)

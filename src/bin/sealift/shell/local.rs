@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+use console::Term;
 use sealift::client::glob;
 use sealift::escape::for_people;
 use sealift::{Error, Kind, Result};
@@ -128,6 +129,14 @@ pub fn list(words: &[OsString]) -> Outcome {
         format::columns(&names, &names, width).iter().try_for_each(|row| say(row))?;
     }
     Ok(())
+}
+
+/// Takes what is on the screen away, where standard output is one.
+pub fn clear(out: Output) {
+    if out.stdout_is_terminal() {
+        // Like every other answer it may find nobody to read it.
+        let _ = Term::stdout().clear_screen();
+    }
 }
 
 /// Runs a command line of the system's shell, or that shell itself if the line is empty.

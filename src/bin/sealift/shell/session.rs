@@ -301,6 +301,7 @@ impl<'a> ShellSession<'a> {
             Command::Lls { words } => local::list(words)?,
             Command::Lmkdir(line) => local::make_folders(&line.names, line.how.parents)?,
             Command::Lpwd => local::tell_folder(out)?,
+            Command::Clear => local::clear(out),
             Command::Ping => {
                 let server = self.login.server.to_string();
                 server::ping_once(out, self.client().await?, &server).await?;
