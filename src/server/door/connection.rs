@@ -15,7 +15,7 @@ use futures::{FutureExt as _, pin_mut};
 use tracing::info;
 
 use super::admission::{Admitted, Offence};
-use super::hold::Hold;
+use super::tenure::Tenure;
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::machine::source::Source;
@@ -27,13 +27,13 @@ use crate::tls::{self, PeerInfo, TlsStream};
 pub type Stream = TlsStream<TcpStream>;
 
 /// Serves one connection to its end and logs how that came.
-pub async fn serve(socket: TcpStream, peer: SocketAddr, admitted: Admitted, (shared, hold): (Arc<Shared>, Hold)) {
+pub async fn serve(socket: TcpStream, peer: SocketAddr, admitted: Admitted, (shared, tenure): (Arc<Shared>, Tenure)) {
     let counted = shared.registry.connected();
     let may_log = || shared.registry.log_shares().allows(&Source::from(peer.ip()));
     if may_log() {
         info!(%peer, connections = shared.registry.connections(), "connected");
     }
-    let outcome = converse(socket, peer, admitted, (&shared, hold)).await;
+    let outcome = converse(socket, peer, admitted, (&shared, tenure)).await;
     drop(counted);
     let connections = shared.registry.connections();
     match outcome {
@@ -47,7 +47,7 @@ async fn converse(
     socket: TcpStream,
     peer: SocketAddr,
     mut admitted: Admitted,
-    (shared, hold): (&Arc<Shared>, Hold),
+    (shared, tenure): (&Arc<Shared>, Tenure),
 ) -> Result<()> {
     // Small replies must not wait for more to send; failing to say so costs only speed.
     let _ = socket.set_nodelay(true);
@@ -60,7 +60,7 @@ async fn converse(
     match info.alpn.as_deref() {
         Some(tls::ALPN) => {
             let result =
-                line::connection::serve(&mut stream, (peer, info.key_pin, next_pin), &mut admitted, (shared, hold))
+                line::connection::serve(&mut stream, (peer, info.key_pin, next_pin), &mut admitted, (shared, tenure))
                     .await;
             // A panic is ours, but whoever can cause one may do it again.
             if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
@@ -70,7 +70,7 @@ async fn converse(
             result
         }
         Some(tls::HTTP_1 | tls::HTTP_2) => {
-            http::connection::serve(stream, info, peer, admitted, (shared.clone(), hold)).boxed().await
+            http::connection::serve(stream, info, peer, admitted, (shared.clone(), tenure)).boxed().await
         }
         // The handshake lets nothing else through.
         _ => Err(Error::new(Kind::Internal, "a handshake without a protocol")),

@@ -17,8 +17,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tracing::{info, warn};
 
 use super::admission::{Admitted, Exempt};
-use super::hold::{Hold, Holds};
 use super::liveness::Question;
+use super::tenure::{Tenure, Tenures};
 use super::{connection, proxied};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -124,8 +124,8 @@ pub struct Ends {
 /// Accepts on all listeners until the server is told to stop.
 pub async fn accept_all(doors: Vec<Door>, shared: &Arc<Shared>) -> Ends {
     let (open, all) = bounded(1);
-    let (holds, changing) = Holds::new();
-    let counted = Arc::new(Counted { open, holds });
+    let (tenures, changing) = Tenures::new();
+    let counted = Arc::new(Counted { open, tenures });
     let accepting = doors.into_iter().map(|door| accept_until_stopped(door, counted.clone(), shared.clone()));
     join_all(accepting).await;
     info!("no longer listening");
@@ -135,18 +135,18 @@ pub async fn accept_all(doors: Vec<Door>, shared: &Arc<Shared>) -> Ends {
 /// What each connection has a part of until it is over.
 struct Counted {
     open: Sender<()>,
-    holds: Holds,
+    tenures: Tenures,
 }
 
 impl Counted {
     fn connection(&self) -> Connected {
-        Connected { hold: self.holds.hold(), _open: self.open.clone() }
+        Connected { tenure: self.tenures.one(), _open: self.open.clone() }
     }
 }
 
 /// A connection is there as long as this is.
 struct Connected {
-    hold: Hold,
+    tenure: Tenure,
     _open: Sender<()>,
 }
 
@@ -272,7 +272,7 @@ async fn serve_proxied(
 
 async fn serve(socket: TcpStream, peer: SocketAddr, admitted: Admitted, shared: Arc<Shared>, connected: Connected) {
     // A fault while handling one connection ends that one only.
-    let serving = connection::serve(socket, peer, admitted, (shared.clone(), connected.hold.clone()));
+    let serving = connection::serve(socket, peer, admitted, (shared.clone(), connected.tenure.clone()));
     if AssertUnwindSafe(serving).catch_unwind().await.is_err() {
         let panics = shared.registry.count_panic();
         tracing::error!(%peer, panics, "a connection panicked: a fault in Sealift, please report it");

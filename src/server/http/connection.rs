@@ -26,7 +26,7 @@ use crate::server::Shared;
 use crate::server::desk::registry::SessionId;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::connection::Stream;
-use crate::server::door::hold::Hold;
+use crate::server::door::tenure::Tenure;
 use crate::tls::{HTTP_2, PeerInfo};
 
 /// What is spoken on a connection, and how far that is.
@@ -162,13 +162,13 @@ pub async fn serve(
     info: PeerInfo,
     peer: SocketAddr,
     admitted: Admitted,
-    (shared, hold): (Arc<Shared>, Hold),
+    (shared, tenure): (Arc<Shared>, Tenure),
 ) -> Result<()> {
     let progress = Arc::new(Progress::default());
     let wire = Wire::new(stream, progress.clone());
     // Of the futures crate: one of async-std keeps room for 31 from the first one on, which an idle connection would pay for.
     let (news, heard) = unbounded();
-    let visitors = Arc::new(Visitors::new((shared.clone(), hold.clone()), peer, admitted, news, progress.clone()));
+    let visitors = Arc::new(Visitors::new((shared.clone(), tenure.clone()), peer, admitted, news, progress.clone()));
     let is_two = info.alpn.as_deref() == Some(HTTP_2);
     let answering = Answering::new(visitors.clone(), progress.clone(), info.server_name, SessionId::fresh()?);
     let head_timeout = limits::WEB_HEAD_TIMEOUT.min(shared.live().timeouts.login);
@@ -190,7 +190,7 @@ pub async fn serve(
             let to_its_end = poll_fn(|cx| {
                 let polled = talk.poll(cx);
                 if why == Kind::Stopping && progress.are_only_sent() {
-                    hold.let_go();
+                    tenure.give_up();
                 }
                 polled
             });

@@ -86,7 +86,7 @@ impl Service<Request<Incoming>> for Answering {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let connection = self.0.clone();
         // What comes when nothing more may be begun was sent before the client could know of it.
-        if connection.visitors.hold.is_let_go() {
+        if connection.visitors.tenure.is_given_up() {
             return std::future::ready(Ok(connection.too_late(&request))).boxed();
         }
         match connection.progress.open(&connection.account) {

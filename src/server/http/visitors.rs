@@ -29,8 +29,8 @@ use crate::server::Shared;
 use crate::server::desk::registry::Ending;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::{Credentials, Proven, authenticate};
-use crate::server::door::hold::Hold;
 use crate::server::door::self_service::{Change, Claim, SelfService};
+use crate::server::door::tenure::Tenure;
 use crate::server::events::Protocol;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -74,7 +74,7 @@ pub struct Visitors {
     news: UnboundedSender<News>,
     progress: Arc<Progress>,
     /// That of the connection.
-    pub hold: Hold,
+    pub tenure: Tenure,
 }
 
 /// The turn of one login of a connection, held until both whoever waits for it and the login are done with it.
@@ -135,7 +135,7 @@ impl Claimed {
 impl Visitors {
     /// Nobody yet, on a connection from there.
     pub fn new(
-        (shared, hold): (Arc<Shared>, Hold),
+        (shared, tenure): (Arc<Shared>, Tenure),
         peer: SocketAddr,
         admitted: Admitted,
         news: UnboundedSender<News>,
@@ -151,7 +151,7 @@ impl Visitors {
             open: Arc::default(),
             news,
             progress,
-            hold,
+            tenure,
         }
     }
 
@@ -464,7 +464,7 @@ impl Visitors {
     async fn enter(&self, principal: Principal) -> Result<Arc<WebSession>> {
         self.admitted().log_in(&principal)?;
         let (is_there, gone) = bounded(1);
-        let of = ((&self.shared, &self.hold), (&self.progress, &self.open));
+        let of = ((&self.shared, &self.tenure), (&self.progress, &self.open));
         let (web_session, ending) = WebSession::enter(principal, self.peer, of.0, of.1, is_there).await?;
         let web_session = Arc::new(web_session);
         let mut sessions = self.sessions();

@@ -33,7 +33,7 @@ use crate::server::desk::preconditions::Preconditions;
 use crate::server::desk::registry::{Ending, Ticket, Way};
 use crate::server::desk::session_resources::SessionResources;
 use crate::server::door::entry::{Entry, enter};
-use crate::server::door::hold::Hold;
+use crate::server::door::tenure::Tenure;
 
 /// A session of the web.
 pub struct WebSession {
@@ -49,8 +49,8 @@ pub struct WebSession {
     progress: Arc<Progress>,
     /// What a request presents, whose session this is.
     presented: Presented,
-    /// Until the session and what it has begun are over, unless its connection lets go.
-    hold: Hold,
+    /// Until the session and what it has begun are over, unless its connection gives it up.
+    tenure: Tenure,
     /// Closed with the session: whoever waits for its end then waits for nothing.
     _is_there: Sender<()>,
 }
@@ -80,7 +80,7 @@ impl WebSession {
     pub async fn enter(
         principal: Principal,
         peer: SocketAddr,
-        (shared, hold): (&Arc<Shared>, &Hold),
+        (shared, tenure): (&Arc<Shared>, &Tenure),
         (progress, open): (&Arc<Progress>, &Arc<Openings>),
         is_there: Sender<()>,
     ) -> Result<(WebSession, Ending)> {
@@ -104,7 +104,7 @@ impl WebSession {
             open: open.clone(),
             progress: progress.clone(),
             presented: Presented::default(),
-            hold: hold.clone(),
+            tenure: tenure.clone(),
             _is_there: is_there,
         };
         Ok((web_session, ending))
@@ -132,7 +132,7 @@ impl WebSession {
             open: self.open.clone(),
             progress: self.progress.clone(),
             presented,
-            hold: self.hold.another(),
+            tenure: self.tenure.another(),
             _is_there: self._is_there.clone(),
         }
     }

@@ -26,8 +26,8 @@ use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::Proven;
 use crate::server::door::connection::{Stream, while_welcome};
 use crate::server::door::entry::{Entry, enter};
-use crate::server::door::hold::Hold;
 use crate::server::door::self_service::SelfService;
+use crate::server::door::tenure::Tenure;
 use crate::tls::Pin;
 
 /// Serves it to its end; what closes the stream is the caller's.
@@ -38,11 +38,11 @@ pub async fn serve(
     stream: &mut Stream,
     (peer, pin, next_pin): (SocketAddr, Option<Pin>, Option<Pin>),
     admitted: &mut Admitted,
-    (shared, hold): (&Arc<Shared>, Hold),
+    (shared, tenure): (&Arc<Shared>, Tenure),
 ) -> Result<()> {
     let pin = pin.ok_or_else(|| Error::new(Kind::Internal, "a handshake without a key"))?;
     let keys = Pins { pin, next: next_pin };
-    let Some((lane, ending)) = log_in(stream, (peer, keys), admitted, (shared, hold)).boxed().await? else {
+    let Some((lane, ending)) = log_in(stream, (peer, keys), admitted, (shared, tenure)).boxed().await? else {
         return Ok(());
     };
     let ends = Ends { one: ending.wait(), all: shared.registry.stopping() };
@@ -69,7 +69,7 @@ async fn log_in(
     stream: &mut Stream,
     (peer, Pins { pin, next }): (SocketAddr, Pins),
     admitted: &mut Admitted,
-    (shared, hold): (&Arc<Shared>, Hold),
+    (shared, tenure): (&Arc<Shared>, Tenure),
 ) -> Result<Option<(Lane<Session>, Ending)>> {
     let logging_in = timeout(shared.live().timeouts.login, login(stream, shared, (peer, pin), admitted));
     let (proven, early, uploads) = match while_welcome(admitted, shared, logging_in.boxed()).await {
@@ -88,7 +88,7 @@ async fn log_in(
     let source = Source::of(&proven.principal, peer.ip());
     match open(proven, (peer, pin), &source, shared).await {
         Ok((session, ending)) => {
-            let mut session = session.of_sender(uploads).holding(hold);
+            let mut session = session.of_sender(uploads).with(tenure);
             // A named user has a share of their own.
             let account = shared.memory.account(&source);
             stream.charge(&account);

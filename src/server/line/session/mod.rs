@@ -37,8 +37,8 @@ use crate::server::desk::jobs::work::Work;
 use crate::server::desk::registry::Ticket;
 use crate::server::desk::session_resources::SessionResources;
 use crate::server::desk::session_store::SessionStore;
-use crate::server::door::hold::Hold;
 use crate::server::door::self_service::SelfService;
+use crate::server::door::tenure::Tenure;
 use crate::store::NodeName;
 use crate::tls::Pin;
 
@@ -80,7 +80,7 @@ struct Talk {
     /// The place of the one that is being sent.
     counted: Option<Counted>,
     /// What keeps the server from leaving its folders to the next one: none in a session of its own.
-    hold: Option<Hold>,
+    tenure: Option<Tenure>,
     /// Commands since the server was told to stop.
     late_commands: u32,
     lines: LineDecoder,
@@ -112,7 +112,7 @@ impl Session {
             desk: Desk::new(principal, users, session_store, ticket, resources),
             self_service,
             counted: None,
-            hold: None,
+            tenure: None,
             late_commands: 0,
             lines: LineDecoder::new(limits::LINE_MAX),
             replies,
@@ -131,9 +131,9 @@ impl Session {
         self
     }
 
-    /// This session, which lets go of that when the server stops and all that is left is to send a file.
-    pub fn holding(mut self, hold: Hold) -> Session {
-        self.talk.hold = Some(hold);
+    /// This session of a connection with this, which is given up when the server stops and all that is left is to send a file.
+    pub fn with(mut self, tenure: Tenure) -> Session {
+        self.talk.tenure = Some(tenure);
         self
     }
 
@@ -277,7 +277,7 @@ impl Talk {
         if self.is_stopping() {
             match &state {
                 State::Commands if !self.may_go_on() => return self.end(state, Kind::Stopping, out),
-                State::Download(_) => self.let_go(out),
+                State::Download(_) => self.give_up_tenure(out),
                 State::Commands | State::Put(_) | State::Part(_) | State::List(_) | State::Work(_) => {}
             }
         }
@@ -299,16 +299,16 @@ impl Talk {
     /// more than so many, and nothing once the next server may have the folders.
     fn may_go_on(&mut self) -> bool {
         self.late_commands += 1;
-        self.late_commands <= limits::COMMANDS_AFTER_STOP && !self.hold.as_ref().is_some_and(Hold::is_let_go)
+        self.late_commands <= limits::COMMANDS_AFTER_STOP && !self.tenure.as_ref().is_some_and(Tenure::is_given_up)
     }
 
     /// All that is left is to send a file, which is open: that keeps no other server from its folders, unless it is counted when it is
     /// over, or an upload has been staged that is to be put away then.
-    fn let_go(&mut self, out: &mut Outgoing) {
-        let Some(hold) = self.hold.clone().filter(|hold| !hold.is_let_go()) else { return };
+    fn give_up_tenure(&mut self, out: &mut Outgoing) {
+        let Some(tenure) = self.tenure.clone().filter(|tenure| !tenure.is_given_up()) else { return };
         if self.counted.is_none() && !self.desk.resources().has_staged() {
             self.commit(out);
-            hold.let_go();
+            tenure.give_up();
         }
     }
 
