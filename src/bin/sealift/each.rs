@@ -42,7 +42,7 @@ impl Line<'_> {
                 true
             }
             Repeat::Acts => failure.is_unbegun(),
-            Repeat::ActsKnowingly => failure.is_unbegun() || failure.is_lost_line(),
+            Repeat::ActsKnowingly => failure.is_unbegun() || failure.is_unanswered(),
             Repeat::ActsOften => false,
         };
         over_again(&mut self.client, Some(&self.way), may_be_repeated, work).await

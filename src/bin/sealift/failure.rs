@@ -164,9 +164,9 @@ impl Failure {
         matches!(self, Failure::Error { error, .. } if is_put_off(error)) && client.is_usable()
     }
 
-    /// Whether the line was lost, and not only put off by a storage.
-    pub fn is_lost_line(&self) -> bool {
-        matches!(self, Failure::Error { error, .. } if is_lost_line(error))
+    /// Whether nobody has answered at all: neither a server that ends, nor one that is too busy.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Failure::Error { error, .. } if matches!(error.kind(), Kind::Network | Kind::TimedOut))
     }
 
     /// Whether the server says that it has not begun what was asked for.

@@ -12,9 +12,9 @@ use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::transfer::{Way, over_again};
 
-/// Whether a failure leaves open what the server has done.
+/// Whether nobody has answered, so that it is open what the server has done.
 fn is_in_doubt(error: &Error) -> bool {
-    is_lost_line(error) && !error.is_unbegun()
+    matches!(error.kind(), Kind::Network | Kind::TimedOut)
 }
 
 /// What something was before it was to be changed.
@@ -181,7 +181,7 @@ impl Move<'_> {
                 }
             }
         };
-        over_again(client, way, |failure, _| failure.is_unbegun() || failure.is_lost_line(), work).await
+        over_again(client, way, |failure, _| failure.is_unbegun() || failure.is_unanswered(), work).await
     }
 
     /// Whether this can be what was moved. Nothing was there when it was, and a folder is told by its time only where that is kept.
