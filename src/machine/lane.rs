@@ -159,6 +159,8 @@ struct State<M> {
     wants_output: bool,
     input_over: bool,
     dismissed: Option<Kind>,
+    /// The machine has taken no step since.
+    owes_step: bool,
     /// Nothing more will be put in the outbox.
     over: bool,
     panicked: bool,
@@ -184,6 +186,7 @@ impl<M: Machine> Lane<M> {
             wants_output: false,
             input_over: false,
             dismissed: None,
+            owes_step: false,
             over: false,
             panicked: false,
         };
@@ -236,8 +239,10 @@ impl<M: Machine> Lane<M> {
     pub fn dismiss(&self, why: Kind) {
         let mut state = self.0.lock();
         state.dismissed.get_or_insert(why);
-        // One step more, also where the client takes nothing: by that the machine comes to know of it.
-        state.crowded = false;
+        if why == Kind::Stopping {
+            // One step more, also where the client takes nothing: by that the machine comes to know of it.
+            (state.owes_step, state.crowded) = (true, false);
+        }
         self.start(state);
     }
 
@@ -363,7 +368,7 @@ impl<M: Machine> Inner<M> {
                 let class = machine.class();
                 let mut state = self.lock();
                 state.parked = Some((machine, input));
-                state.crowded = state.outbox.len() >= self.outbox_full();
+                state.crowded = !state.owes_step && state.outbox.len() >= self.outbox_full();
                 if !state.crowded {
                     state.asked = true;
                     drop(state);
@@ -385,7 +390,9 @@ impl<M: Machine> Inner<M> {
                     out.hand_over();
                     let mut state = self.lock();
                     out.crowded = state.outbox.len() >= self.outbox_full();
-                    if out.crowded {
+                    // It was dismissed during this very step.
+                    let owes_step = std::mem::take(&mut state.owes_step);
+                    if out.crowded && !owes_step {
                         state.crowded = true;
                         state.parked = Some((machine, input));
                         return;
@@ -464,6 +471,7 @@ impl<M: Machine> Turn for Inner<M> {
         let mut state = self.lock();
         state.asked = false;
         state.crowded = false;
+        state.owes_step = false;
         let Some((machine, input)) = state.parked.take() else { return };
         drop(state);
         let run = catch_unwind(AssertUnwindSafe(|| self.run(machine, input, place)));

@@ -72,11 +72,18 @@ impl Handle {
         }
     }
 
-    /// Calls this once the server has left its folders to the next one, because nothing is left to be done but to send what is open: that
-    /// goes on until [`Server::serve`] is over. The last one counts.
+    /// Calls this when the server is about to leave its folders to the next one, because nothing is left to be done but to send what is
+    /// open: that goes on until [`Server::serve`] is over. The last one counts.
+    pub fn on_leaving(&self, told: impl FnOnce() + Send + 'static) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.told_of_leaving.lock().before = Some(Box::new(told));
+        }
+    }
+
+    /// Calls this once it has left them. The last one counts. It is not called if they cannot be left before the server ends.
     pub fn on_left(&self, told: impl FnOnce() + Send + 'static) {
         if let Some(shared) = self.shared.upgrade() {
-            *shared.on_left.lock() = Some(Box::new(told));
+            shared.told_of_leaving.lock().after = Some(Box::new(told));
         }
     }
 

@@ -123,11 +123,15 @@ struct Shared {
     /// Homes whose files are being counted for a page.
     counts: Counts,
     liveness: Liveness,
-    on_left: Mutex<Option<OnLeft>>,
+    told_of_leaving: Mutex<ToldOfLeaving>,
 }
 
-/// Told that a server has left its folders to the next one.
-type OnLeft = Box<dyn FnOnce() + Send>;
+/// Who is told when a server leaves its folders to the next one.
+#[derive(Default)]
+struct ToldOfLeaving {
+    before: Option<Box<dyn FnOnce() + Send>>,
+    after: Option<Box<dyn FnOnce() + Send>>,
+}
 
 impl Shared {
     /// When the certificates end: that over the pinned key, and that for browsers where there is one of its own.
@@ -163,6 +167,10 @@ impl Shared {
 
     /// Leaves its folders to the next server: nothing is changed in them by this one any more.
     fn leave(&self) {
+        let told = self.told_of_leaving.lock().before.take();
+        if let Some(told) = told {
+            told();
+        }
         if let Some(state) = &self.state {
             handed_on::leave(self, &state.folder());
         }
@@ -349,7 +357,7 @@ impl Server {
             opening,
             counts: Counts::default(),
             liveness: Liveness::default(),
-            on_left: Mutex::default(),
+            told_of_leaving: Mutex::default(),
         });
         let users = shared.accounts.users();
         let reloading = Arc::downgrade(&shared);
@@ -435,15 +443,16 @@ impl Server {
         let sending = registry.connections();
         let shared = self.shared.clone();
         // The disk may take its time, and what is sent goes on meanwhile.
-        spawn_blocking(move || shared.leave()).await;
+        let leaving = spawn_blocking(move || shared.leave());
+        let has_left = timeout(left(until).max(limits::CLOSE_DRAIN), leaving).await.is_ok();
         if let Some(told) = told {
             told.end().await;
         }
-        if sending > 0 {
+        if has_left && sending > 0 {
             info!(connections = sending, "the next server may begin; what is being sent comes to its end");
         }
-        let told = self.shared.on_left.lock().take();
-        if let Some(told) = told {
+        let told = self.shared.told_of_leaving.lock().after.take();
+        if let Some(told) = told.filter(|_| has_left) {
             told();
         }
         if timeout(left(until), ends.all.recv()).await.is_ok() {

@@ -54,8 +54,8 @@ fn end_two(mut web: RawWeb) -> usize {
     }
     let mut came = 0;
     loop {
-        let Frame { kind, flags, payload, .. } = web.frame().expect("it comes to its end");
-        if kind == Frame::DATA {
+        let Frame { kind, flags, payload, stream } = web.frame().expect("it comes to its end");
+        if kind == Frame::DATA && stream == 1 {
             assert!(payload.iter().all(|byte| *byte == b'x'));
             came += payload.len();
             if flags & Frame::END_STREAM != 0 {
@@ -100,7 +100,8 @@ fn a_server_that_only_sends_carries_out_no_command_that_came_behind() {
     assert_ne!(replace(&daemon), first);
     assert_eq!(alice.frames().unwrap().len(), LARGE);
     assert_eq!(alice.reply().1, "done");
-    assert_eq!(alice.reply().1, "stopping");
+    let (_, word, fields) = alice.reply();
+    assert!(word == "stopping" && fields.get("begun").is_some_and(|begun| begun == "no"), "{word} {fields:?}");
     assert!(alice.try_reply().is_none());
     assert_eq!(fs::metadata(daemon.data().join("alice/large")).unwrap().len(), LARGE as u64);
 }
@@ -117,6 +118,28 @@ fn a_client_that_has_sent_half_a_line_keeps_nobody_waiting() {
 }
 
 #[test]
+fn nobody_who_is_not_logged_in_or_asks_for_nothing_keeps_the_next_server_waiting() {
+    let world = World::of(&["alice"]);
+    let daemon = supervised(world.daemon().args(["--grace", "1h"]));
+    let first = server_of(&daemon);
+    let port = daemon.port();
+    let mut form = RawWeb::connect(&daemon, &["http/1.1"]);
+    form.send(format!(
+        "POST /.sealift-web/login HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: 50\r\n\r\nu"
+    ));
+    fs::write(daemon.data().join("alice/large"), vec![b'x'; LARGE]).unwrap();
+    let mut silent = RawWeb::two_from([127, 0, 0, 1], &daemon);
+    silent.frame().expect("it is greeted");
+    let mut reader = begin_two(&daemon);
+    assert_ne!(replace(&daemon), first);
+    // What comes behind is not carried out, and what was begun is sent.
+    let head = head_of("/~alice/large", 0);
+    reader.send(frame(Frame::HEADERS, Frame::END_STREAM | Frame::END_HEADERS, 3, &head));
+    assert_eq!(end_two(reader), LARGE);
+}
+
+#[test]
 fn small_files_without_end_keep_the_next_server_from_nothing() {
     let world = World::of(&["alice"]);
     let daemon = supervised(world.daemon().args(["--grace", "1h"]));
@@ -127,6 +150,9 @@ fn small_files_without_end_keep_the_next_server_from_nothing() {
         let mut stored = 0;
         // As a client does that has always sent the next ones when the last ones are answered.
         let last = loop {
+            if replacing.is_finished() {
+                break None;
+            }
             let many: Vec<u8> = (0..8).flat_map(|n| upload_bytes(&format!("f{n}"), b"1")).collect();
             if alice.try_send(many).is_err() {
                 break None;
@@ -182,6 +208,19 @@ fn told_to_stop_while_a_server_before_still_sends_it_keeps_its_grace_period_and_
         assert_eq!(ended.code, Some(0), "{}", ended.log);
         assert!(!is_there(first));
     }
+}
+
+#[test]
+fn a_supervisor_keeps_nothing_of_servers_that_have_ended() {
+    let world = World::of(&["alice"]);
+    let daemon = supervised(world.daemon());
+    let of = |what: &str| fs::read_dir(format!("/proc/{}/{what}", daemon.pid())).unwrap().count();
+    replace(&daemon);
+    let had = ["fd", "task"].map(of);
+    for _ in 0..3 {
+        replace(&daemon);
+    }
+    eventually("it has no more open, and no more threads", || ["fd", "task"].map(of) <= had);
 }
 
 #[test]

@@ -151,21 +151,22 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         sandbox,
         "ready"
     );
-    let (theirs, supervised) = (port_file.clone(), Parent::is_there());
-    let supervisor_told = manager.clone();
-    server.handle().on_left(move || {
+    let theirs = port_file.clone();
+    server.handle().on_leaving(move || {
         // The next server says these of itself.
         drop(serving);
         theirs.iter().for_each(|file| file.remove());
-        if supervised {
-            supervisor_told.left();
-        }
     });
+    if Parent::is_there() {
+        let supervisor = manager.clone();
+        server.handle().on_left(move || supervisor.left());
+    }
     manager.ready();
     let following =
         manager.follow(server.handle()).map_err(|err| Error::file("a thread to talk to the service manager", err))?;
     let served = block_on(server.serve());
     following.finish();
+    port_file.iter().for_each(|file| file.remove());
     hooks.into_iter().for_each(Followed::finish);
     Ok(served?)
 }

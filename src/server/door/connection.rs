@@ -6,10 +6,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
 use async_std::net::TcpStream;
+use async_std::task::sleep;
 use futures::future::{BoxFuture, Either, select};
 use futures::{FutureExt as _, pin_mut};
 use tracing::info;
@@ -18,6 +19,7 @@ use super::admission::{Admitted, Offence};
 use super::tenure::Tenure;
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::machine::source::Source;
 use crate::server::keys::Keys;
 use crate::server::{Shared, http, line};
@@ -59,13 +61,19 @@ async fn converse(
     drop(keys);
     match info.alpn.as_deref() {
         Some(tls::ALPN) => {
-            let result =
-                line::connection::serve(&mut stream, (peer, info.key_pin, next_pin), &mut admitted, (shared, tenure))
-                    .await;
+            let result = line::connection::serve(
+                &mut stream,
+                (peer, info.key_pin, next_pin),
+                &mut admitted,
+                (shared, tenure.clone()),
+            )
+            .await;
             // A panic is ours, but whoever can cause one may do it again.
             if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
                 admitted.penalise(Offence::Panic, Instant::now());
             }
+            // A goodbye may take its time.
+            tenure.give_up();
             stream.close().boxed().await;
             result
         }
@@ -84,18 +92,29 @@ async fn shake_hands(
     shared: &Shared,
 ) -> Result<(Stream, PeerInfo)> {
     let handshake = timeout(shared.live().timeouts.handshake, keys.acceptor.accept_within(socket, account));
-    let Ok(shaken) = while_welcome(admitted, shared, handshake.boxed()).await? else {
+    let Ok(shaken) = while_welcome(admitted, shared, limits::NEWCOMER_AFTER_STOP, handshake.boxed()).await? else {
         admitted.penalise(Offence::TooSlow, Instant::now());
         return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));
     };
     shaken.inspect_err(|_| admitted.penalise(Offence::NoLogin, Instant::now()))
 }
 
-/// Does this unless the server is told to stop or the place is given to somebody else: nobody who is not logged in has
-/// anything to finish. It is boxed, as an argument that is waited for stands in a future twice: that of a login had 14 KiB so, and
+/// Does this unless the server is told to stop, and so long after that, or the place is given to somebody else: nobody who is not logged in
+/// has anything to finish. It is boxed, as an argument that is waited for stands in a future twice: that of a login had 14 KiB so, and
 /// what is free again of those lies between what idle connections keep.
-pub async fn while_welcome<T>(admitted: &Admitted, shared: &Shared, work: BoxFuture<'_, T>) -> Result<T> {
-    let (stopping, pushed_out) = (shared.registry.stopping(), admitted.pushed_out());
+pub async fn while_welcome<T>(
+    admitted: &Admitted,
+    shared: &Shared,
+    after_stop: Duration,
+    work: BoxFuture<'_, T>,
+) -> Result<T> {
+    let stopping = async {
+        shared.registry.stopping().await;
+        if !after_stop.is_zero() {
+            sleep(after_stop).await;
+        }
+    };
+    let pushed_out = admitted.pushed_out();
     pin_mut!(work, stopping, pushed_out);
     match select(work, select(stopping, pushed_out)).await {
         Either::Left((done, _)) => Ok(done),

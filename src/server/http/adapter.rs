@@ -50,7 +50,7 @@ pub struct Progress {
     requests: AtomicU64,
     /// Requests that are not answered to the end.
     open: AtomicUsize,
-    /// Of those, the ones of which only a file is left to be sent that is open.
+    /// Of those, the ones of which only what is open or there is left to be sent.
     sending: AtomicUsize,
     /// Of those, the ones that wait for us and not for the other side.
     working: AtomicUsize,
@@ -65,7 +65,7 @@ pub struct Open {
     _claim: Option<Claim>,
 }
 
-/// A request of which only a file is left to be sent, until it is dropped.
+/// A request of which only what is open or there is left to be sent, until it is dropped.
 pub struct OnlySends(Arc<Progress>);
 
 /// Work that the other side waits for, until it is dropped.
@@ -85,16 +85,20 @@ impl Progress {
         Some(open)
     }
 
-    /// All that is left of a request is to send a file that is open: it changes nothing.
+    /// All that is left of a request is to send what is open or there: it changes nothing.
     pub fn only_sends(self: &Arc<Self>) -> OnlySends {
         self.sending.fetch_add(1, Ordering::Relaxed);
         OnlySends(self.clone())
     }
 
-    /// Whether that is so of all that are under way, and there are some.
-    pub fn are_only_sent(&self) -> bool {
-        let sending = self.sending.load(Ordering::Relaxed);
-        sending > 0 && sending == self.open.load(Ordering::Relaxed)
+    /// Whether one of them waits for us.
+    pub fn is_working(&self) -> bool {
+        self.working.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether only what is open is left to be sent of all that are under way.
+    pub fn changes_nothing(&self) -> bool {
+        self.sending.load(Ordering::Relaxed) == self.open.load(Ordering::Relaxed)
     }
 
     /// We are at work.
@@ -137,8 +141,14 @@ impl Progress {
 
     /// Whether the other side owes us the reading of something, or the rest of a request.
     pub fn is_owed(&self) -> bool {
-        let waits_for_us = || self.working.load(Ordering::Relaxed) > 0;
-        self.is_stuck.load(Ordering::Relaxed) || (!self.is_idle() && !waits_for_us())
+        self.is_stuck.load(Ordering::Relaxed) || (!self.is_idle() && !self.is_working())
+    }
+}
+
+impl Open {
+    /// All of its answer is there.
+    pub fn only_sends(&self) -> OnlySends {
+        self.progress.only_sends()
     }
 }
 

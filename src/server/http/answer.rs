@@ -17,7 +17,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Response, StatusCode};
 
 use super::Web;
-use super::adapter::Open;
+use super::adapter::{OnlySends, Open};
 use super::page;
 use super::rate_limit::{Brake, Braked};
 use super::request_body::RequestBody;
@@ -33,6 +33,10 @@ pub type Answer = Response<Body>;
 /// The bytes of an answer.
 pub struct Body {
     bytes: UnsyncBoxBody<Bytes, Error>,
+    /// All of it is there.
+    is_whole: bool,
+    /// Of one that is: nothing of the request is left but to send it.
+    _sends: Option<OnlySends>,
     /// Counts the request as open.
     _open: Option<Open>,
     _unwanted: Option<Unwanted>,
@@ -105,6 +109,8 @@ impl Body {
     pub fn none() -> Body {
         Body {
             bytes: Empty::new().map_err(|never| match never {}).boxed_unsync(),
+            is_whole: true,
+            _sends: None,
             _open: None,
             _unwanted: None,
             on_panic: None,
@@ -116,6 +122,8 @@ impl Body {
     pub fn whole(bytes: impl Into<Bytes>) -> Body {
         Body {
             bytes: Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync(),
+            is_whole: true,
+            _sends: None,
             _open: None,
             _unwanted: None,
             on_panic: None,
@@ -127,6 +135,8 @@ impl Body {
     pub fn stream(pieces: impl Stream<Item = Result<Bytes, Error>> + Send + 'static) -> Body {
         Body {
             bytes: StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync(),
+            is_whole: false,
+            _sends: None,
             _open: None,
             _unwanted: None,
             on_panic: None,
@@ -136,7 +146,8 @@ impl Body {
 
     /// Its request is open as long as this is, and a panic on the way is told.
     pub fn watched(self, open: Open, on_panic: OnPanic) -> Body {
-        Body { _open: Some(open), on_panic: Some(on_panic), ..self }
+        let sends = self.is_whole.then(|| open.only_sends());
+        Body { _sends: sends, _open: Some(open), on_panic: Some(on_panic), ..self }
     }
 
     /// No faster than this user may have it.

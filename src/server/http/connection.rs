@@ -135,6 +135,17 @@ impl Talk {
         };
     }
 
+    /// Who has come just before the server was told to stop could not know of that, and asks in a moment: that is answered, since many
+    /// clients take it for a failure if it is not. How it ended, if it has.
+    async fn first_request(&mut self, progress: &Progress) -> Option<Result<()>> {
+        let first = poll_fn(|cx| match self.poll(cx) {
+            _ if progress.requests() > 0 => Poll::Ready(None),
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending => Poll::Pending,
+        });
+        async_std::future::timeout(limits::NEWCOMER_AFTER_STOP, first).await.ok().flatten()
+    }
+
     /// No further request: what is under way goes on.
     fn wind_down(&mut self) {
         match &mut self.state {
@@ -185,22 +196,36 @@ pub async fn serve(
     let ended = match first {
         ControlFlow::Break(result) => result,
         ControlFlow::Continue(Over::Now(why)) => Err(Error::new(why, "the connection was ended")),
-        ControlFlow::Continue(Over::Gracefully(why, patience)) => {
+        ControlFlow::Continue(Over::Gracefully(why, patience)) => 'ended: {
+            if why == Kind::Stopping
+                && let Some(ended) = talk.first_request(&progress).await
+            {
+                break 'ended ended;
+            }
             talk.wind_down();
             let to_its_end = poll_fn(|cx| {
                 let polled = talk.poll(cx);
-                if why == Kind::Stopping && progress.are_only_sent() {
+                // Nobody who is not logged in has anything to finish, unless it is us who are waited for: it may be a password that is checked.
+                let is_nobodys = || visitors.is_empty() && !progress.is_working();
+                if why == Kind::Stopping && (progress.changes_nothing() || is_nobodys()) {
                     tenure.give_up();
                 }
                 polled
             });
-            match async_std::future::timeout(patience, to_its_end).await {
-                Ok(result) => result,
+            let live = shared.live();
+            let slow = slow(&visitors, &progress, &live.pace, live.timeouts.login);
+            match async_std::future::timeout(patience, select(to_its_end.boxed(), slow.boxed())).await {
+                Ok(Either::Left((result, _))) => result,
+                Ok(Either::Right((Over::Now(why) | Over::Gracefully(why, _), _))) => {
+                    Err(Error::new(why, "the connection was ended"))
+                }
                 Err(_) => Err(Error::new(why, "the connection was ended")),
             }
         }
     };
     drop(talk);
+    // What goes on without the connection has tenures of its own, and a goodbye may take its time.
+    tenure.give_up();
     if visitors.is_empty() {
         match &ended {
             // Who was asked for a password may take longer to type it than a connection is kept.

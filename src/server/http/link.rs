@@ -13,7 +13,6 @@ use super::Web;
 use super::answer::{Answer, Ids, Reader, answer, explained, redirect, refusal, set, text};
 use super::by_command::{HandedOn, handed_on};
 use super::counted;
-use super::dav::Presented;
 use super::dropped::{self, InboxVisit};
 use super::file::Asked;
 use super::form::Fields;
@@ -175,7 +174,7 @@ async fn decide(
             let uploads = &asker.visitors.shared().uploads;
             let refused = |error: &Error| asker.failed(error, Some(&web_session), *ids);
             let (reader, refused) = (asker.reader(), &refused);
-            let changing = Arc::new(web_session.presenting(Presented::default()));
+            let changing = Arc::new(web_session.changing());
             let inbox = InboxVisit { web_session: &changing, link: &link, bounds, uploads, reader, refused };
             dropped::serve(inbox, request, at, body, *ids).await
         }

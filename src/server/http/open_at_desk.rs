@@ -61,11 +61,14 @@ impl<T: GiveUp> OpenAtDesk<T> {
 
     fn leave(&mut self, why: Error) {
         if let Some((what, web_session)) = self.0.take() {
+            // Until then, also where nothing else of the request is left.
+            let tenure = web_session.tenure().clone();
             web_session.note(move |desk, waiting| {
                 // Whoever has ended the session has ended this.
                 let ended = desk.keep_up().err().map(|why| Error::new(why, "this session has ended"));
                 what.give_up(desk, waiting, ended.unwrap_or(why));
                 desk.rest();
+                drop(tenure);
             });
         }
     }

@@ -20,7 +20,7 @@ use super::answer::{
 };
 use super::change::{self, Way};
 use super::copy;
-use super::dav::{self, Presented};
+use super::dav;
 use super::file::Asked;
 use super::link::{self, Asker};
 use super::login;
@@ -376,7 +376,7 @@ impl Connection {
         if writing == Writing::Delete {
             return Ok(resumable::cancel(&web_session, uploads, token, &upload).await);
         }
-        let web_session = Arc::new(web_session.presenting(Presented::default()));
+        let web_session = Arc::new(web_session.changing());
         resumable::append(&web_session, &upload, head.request.headers(), body).await.or_else(|error| {
             // As the PUT that began it.
             let kind = error.told_by_server().0;

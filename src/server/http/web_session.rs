@@ -84,6 +84,9 @@ impl WebSession {
         (progress, open): (&Arc<Progress>, &Arc<Openings>),
         is_there: Sender<()>,
     ) -> Result<(WebSession, Ending)> {
+        if tenure.is_given_up() {
+            return Err(Error::new(Kind::Stopping, "this server ends; the next one serves"));
+        }
         let source = Source::of(&principal, peer.ip());
         let Entry { principal, version, session_store, ticket, ending } =
             enter(principal, Way::Request, peer, &source, shared).await?;
@@ -135,6 +138,16 @@ impl WebSession {
             tenure: self.tenure.another(),
             _is_there: self._is_there.clone(),
         }
+    }
+
+    /// What keeps the server's folders until what this session has begun is over.
+    pub fn tenure(&self) -> &Tenure {
+        &self.tenure
+    }
+
+    /// The same session for a request that may change something and presents nothing.
+    pub fn changing(&self) -> WebSession {
+        self.presenting(Presented::default())
     }
 
     /// All that is left of the request is to send a file that is open.

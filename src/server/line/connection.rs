@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
 use futures::{AsyncWriteExt, FutureExt as _};
@@ -72,7 +72,7 @@ async fn log_in(
     (shared, tenure): (&Arc<Shared>, Tenure),
 ) -> Result<Option<(Lane<Session>, Ending)>> {
     let logging_in = timeout(shared.live().timeouts.login, login(stream, shared, (peer, pin), admitted));
-    let (proven, early, uploads) = match while_welcome(admitted, shared, logging_in.boxed()).await {
+    let (proven, early, uploads) = match while_welcome(admitted, shared, Duration::ZERO, logging_in.boxed()).await {
         Ok(Ok(Ok(Login::Done { proven, early, uploads }))) => (proven, early, uploads),
         Ok(Ok(Ok(Login::Over))) => return Ok(None),
         Ok(Ok(Err(error))) => return Err(error),
@@ -88,7 +88,9 @@ async fn log_in(
     let source = Source::of(&proven.principal, peer.ip());
     match open(proven, (peer, pin), &source, shared).await {
         Ok((session, ending)) => {
-            let mut session = session.of_sender(uploads).with(tenure);
+            let mut session = session.of_sender(uploads).with(tenure.another());
+            // From here on it is the session that may change something, which may end on another thread later than its connection.
+            tenure.give_up();
             // A named user has a share of their own.
             let account = shared.memory.account(&source);
             stream.charge(&account);

@@ -41,6 +41,11 @@ impl Draining {
         }
     }
 
+    /// Has them read their files again.
+    pub fn read_again(&self) {
+        self.0.iter().for_each(|server| server.signal(Signal::HUP));
+    }
+
     /// Has them end at once: they were told to end before.
     pub fn end_at_once(&self, signal: Signal) {
         self.0.iter().for_each(|server| server.signal(signal));

@@ -164,6 +164,9 @@ impl Supervisor<'_> {
                 }
                 Ok(event) => self.act(event),
             };
+            if done.is_some() {
+                self.manager.stopping();
+            }
             self.over = self.over.or(done);
             if let Some(code) = self.over.filter(|_| self.draining.is_empty()) {
                 return code;
@@ -173,6 +176,10 @@ impl Supervisor<'_> {
 
     /// Acts on this; a code to end with, if that is all.
     fn act(&mut self, event: Event) -> Option<ExitCode> {
+        if self.over.is_some() {
+            self.act_at_the_end(event);
+            return None;
+        }
         match event {
             Event::Signal(signal) => self.stop(if signal == SIGINT { Signal::INT } else { Signal::TERM }),
             Event::Notice(number, text) => {
@@ -190,6 +197,18 @@ impl Supervisor<'_> {
                     None
                 }
             },
+        }
+    }
+
+    /// Nothing is left but to wait for servers that send what they had begun.
+    fn act_at_the_end(&mut self, event: Event) {
+        match event {
+            Event::Signal(signal) => {
+                self.draining.end_at_once(if signal == SIGINT { Signal::INT } else { Signal::TERM })
+            }
+            Event::Ended(number, status) => self.draining.ended(number, status),
+            Event::Wish(_, asker) => asker.answer(Err("the supervisor is ending".to_owned())),
+            Event::Notice(..) => {}
         }
     }
 
@@ -235,6 +254,8 @@ impl Supervisor<'_> {
 
     /// Has the server read its files again. One that starts reads them anyway, and SIGHUP would end it.
     fn read_again(&self) {
+        // They go by users who may go away, and write an audit that may be another file.
+        self.draining.read_again();
         if let Some(server) = self.server.as_ref().filter(|server| server.is_ready) {
             server.signal(Signal::HUP);
         }
@@ -242,6 +263,7 @@ impl Supervisor<'_> {
 
     fn stop(&mut self, signal: Signal) -> Option<ExitCode> {
         info!("stopping; once more ends at once");
+        self.due = None;
         let next = std::mem::replace(&mut self.next, Next::Nothing);
         let is_first = !matches!(next, Next::Nothing);
         if let Next::Another(Some(asker)) = next {
@@ -330,6 +352,7 @@ impl Supervisor<'_> {
             }
             Wish::Files => {
                 server.signal(Signal::HUP);
+                self.draining.read_again();
                 asker.answer(Ok("The server reads its files again; its log says what came of it.".to_owned()));
             }
             Wish::Program => {
@@ -386,6 +409,8 @@ impl Supervisor<'_> {
         }
         if !has_another && self.crashes.len() > limits::SUPERVISED_CRASHES {
             error!(crashes = self.crashes.len(), "no server stays ({how}): giving up");
+            // Whoever started the supervisor is to know at once.
+            self.draining.end_at_once(Signal::TERM);
             if let Next::Another(Some(asker)) = std::mem::replace(&mut self.next, Next::Nothing) {
                 asker.answer(Err(format!("no server serves any more: {how}")));
             }

@@ -15,7 +15,7 @@ pub const LEFT: &str = "X_SEALIFT_LEFT=1";
 pub fn follow(socket: UnixDatagram, server: u64, events: Sender<Event>) -> std::io::Result<()> {
     let hear = move || {
         let mut bytes = [0; 4096];
-        // Nothing: the server, and all it has started with this socket, has ended.
+        // Nothing: the server has ended, and this was shut down.
         while let Ok(count @ 1..) = socket.recv(&mut bytes) {
             let text = String::from_utf8_lossy(bytes.get(..count).unwrap_or_default()).into_owned();
             if events.send(Event::Notice(server, text)).is_err() {

@@ -1,6 +1,7 @@
 //! A server that the supervisor has started.
 
 use std::ffi::OsString;
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
@@ -69,10 +70,13 @@ impl ServerProcess {
         let mut child = Unfollowed(spawned.map_err(failed)?);
         let pid = child.0.id();
         let handle = pidfd_open(Pid::from_child(&child.0), PidfdFlags::empty()).map_err(|err| failed(err.into()))?;
+        let hears = ours.try_clone().map_err(failed)?;
         notices::follow(ours, number, events.clone()).map_err(failed)?;
         let told = events.clone();
         let wait = move || {
             let ended = child.0.wait();
+            // A socket of messages has no end by itself. What was said before is still heard.
+            let _ = hears.shutdown(Shutdown::Both);
             // Nobody hears it when the supervisor has ended.
             let _ = told.send(Event::Ended(number, ended.ok()));
         };

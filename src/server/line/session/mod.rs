@@ -229,9 +229,7 @@ impl Machine for Session {
     }
 
     fn dismiss(&mut self, why: Kind, out: &mut Outgoing) {
-        let error = Error::new(why, farewell(why, self.talk.desk.principal().link().is_some()));
-        self.talk.desk.ticket().is_ending(why);
-        self.talk.desk.audit().own_trouble(&error);
+        let error = self.talk.is_ending(why);
         match self.state {
             State::Commands => self.talk.replies.farewell(&error, out),
             State::Put(_) | State::Part(_) | State::Download(_) | State::List(_) | State::Work(_) => {
@@ -276,7 +274,12 @@ impl Talk {
         }
         if self.is_stopping() {
             match &state {
-                State::Commands if !self.may_go_on() => return self.end(state, Kind::Stopping, out),
+                State::Commands if !self.takes_one_more() => {
+                    self.commit(out);
+                    let error = self.is_ending(Kind::Stopping);
+                    self.replies.farewell(&error, out);
+                    return (state, Step::Close);
+                }
                 State::Download(_) => self.give_up_tenure(out),
                 State::Commands | State::Put(_) | State::Part(_) | State::List(_) | State::Work(_) => {}
             }
@@ -295,9 +298,17 @@ impl Talk {
         self.desk.ticket().registry().is_stopping()
     }
 
-    /// Whether one more command is carried out, though the server stops: what was sent before the client could know of it, but no
-    /// more than so many, and nothing once the next server may have the folders.
-    fn may_go_on(&mut self) -> bool {
+    /// The session ends for this reason: what its client is told.
+    fn is_ending(&self, why: Kind) -> Error {
+        let error = Error::new(why, farewell(why, self.desk.principal().link().is_some()));
+        self.desk.ticket().is_ending(why);
+        self.desk.audit().own_trouble(&error);
+        error
+    }
+
+    /// Counts a command that comes though the server stops, and says whether it is carried out: it may have been sent before the client could
+    /// know of that, but no more than so many are, and none once the next server may have the folders.
+    fn takes_one_more(&mut self) -> bool {
         self.late_commands += 1;
         self.late_commands <= limits::COMMANDS_AFTER_STOP && !self.tenure.as_ref().is_some_and(Tenure::is_given_up)
     }

@@ -109,8 +109,6 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
-
     use super::*;
 
     #[test]
@@ -119,16 +117,22 @@ mod tests {
             let left = LeftToNext::default();
             let names = &names.left_with(&left);
             let begun = names.side_by_side().unwrap();
-            let (says, said) = channel();
+            let (is_over, waits) = (&AtomicBool::new(false), &AtomicBool::new(false));
+            left.say();
             std::thread::scope(|scope| {
-                left.say();
-                scope.spawn(move || {
+                let waiting = scope.spawn(move || {
+                    waits.store(true, Ordering::SeqCst);
                     names.wait_for_all();
-                    says.send("all").unwrap();
+                    is_over.load(Ordering::SeqCst)
                 });
-                assert!(said.try_recv().is_err(), "one is at it");
+                while !waits.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+                // One that did not wait would have looked by then.
+                (0..1_000).for_each(|_| std::thread::yield_now());
+                is_over.store(true, Ordering::SeqCst);
                 drop(begun);
-                assert_eq!(said.recv().unwrap(), "all");
+                assert!(waiting.join().unwrap(), "it was not waited for");
             });
             assert!(names.side_by_side().is_err() && names.alone(limits::TREE_LOCK_TURN).is_err());
         }
