@@ -82,7 +82,8 @@ fn a_running_server_knows_of_its_own_files_alone() {
     let (_, out, err) = run(place, &["user", "add", "alice", "--password-stdin"]);
     assert!(out.contains("A running server knows at once.") && err.is_empty(), "{out}{err}");
     // Of another file in its place it does not.
-    let (_, out, err) = run(place, &["user", "add", "alice", "--password-stdin", "--users", "other.toml"]);
+    fs::copy(place.join("users.toml"), place.join("other.toml")).unwrap();
+    let (_, out, err) = run(place, &["user", "add", "bob", "--password-stdin", "--users", "other.toml"]);
     assert!(out.contains("The server that runs here does not go by this users file."), "{out}{err}");
     // It is the same by whatever way it is reached.
     let elsewhere = TempDir::new().unwrap();

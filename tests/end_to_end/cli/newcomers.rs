@@ -329,7 +329,7 @@ fn a_no_is_no_wrong_usage_and_times_at_a_terminal_are_those_of_its_place() {
     assert_eq!(stat.wait().code(), Some(0));
     assert!(world.run(["stat", &world.alice("f")]).stdout().contains("modified: 2024-05-01 12:34:56Z"));
     let mut list = at(&["trash", "list", &world.alice("")]);
-    list.expect("/gone");
+    list.expect("  gone");
     assert!(list.wait().success() && !list.whole().contains("Z  "), "{}", list.whole());
     assert!(world.run(["trash", "list", &world.alice("")]).stdout().contains("Z  "));
 }
