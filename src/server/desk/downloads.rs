@@ -19,6 +19,7 @@ use crate::files::RelPath;
 use crate::limits;
 use crate::machine::source::{Origin, Source};
 use crate::machine::turns::{self, Turns};
+use crate::server::door::tenure::Tenure;
 use crate::sync::{Mutex, MutexGuard};
 
 /// What somebody is told who comes by a link that is used up.
@@ -122,7 +123,7 @@ impl Desk {
         };
         let users = self.users().latest();
         let begun = turns::block_in_place(|| downloads.begin(users.links(), link, what, part));
-        begun.map(|counted| Some(counted.reaching_its_end(to_its_end)))
+        begun.map(|counted| Some(counted.reaching_its_end(to_its_end).within(self.resources().until_written())))
     }
 }
 
@@ -135,6 +136,8 @@ pub struct Counted {
     /// Whether the last byte of the file is among those that it sends.
     to_its_end: bool,
     is_finished: AtomicBool,
+    /// Until it is written down what came of it.
+    tenure: Option<Tenure>,
 }
 
 impl Downloads {
@@ -174,6 +177,7 @@ impl Downloads {
             origin,
             to_its_end: true,
             is_finished: AtomicBool::new(false),
+            tenure: None,
         })
     }
 
@@ -257,6 +261,12 @@ impl Counted {
         self
     }
 
+    /// This place, which keeps the server from leaving its folders until it is written down what came of it.
+    pub fn within(mut self, tenure: Option<Tenure>) -> Counted {
+        self.tenure = tenure;
+        self
+    }
+
     /// All of it has been sent.
     pub fn finish(&self) {
         self.is_finished.store(self.to_its_end, Ordering::Relaxed);
@@ -266,12 +276,13 @@ impl Counted {
 impl Drop for Counted {
     /// The disk is waited for elsewhere.
     fn drop(&mut self) {
-        let Counted { downloads, links, number, origin, is_finished, .. } = self;
-        let (downloads, links, number) = (downloads.clone(), links.clone(), *number);
+        let Counted { downloads, links, number, origin, is_finished, tenure, .. } = self;
+        let (downloads, links, number, tenure) = (downloads.clone(), links.clone(), *number, tenure.take());
         let (source, is_finished) = (Source::Origin(*origin), is_finished.load(Ordering::Relaxed));
         async_std::task::spawn(async move {
             let (threads, ending) = (downloads.threads.clone(), downloads.clone());
             let _the_server_is_going = threads.run(&source, move || ending.end(&links, number, is_finished)).await;
+            drop(tenure);
         });
     }
 }
@@ -283,14 +294,16 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use futures::FutureExt as _;
+
     use super::*;
     use crate::auth::{LinkTerms, LinkTo, Secret, StateFolder, Users, hash_password};
     use crate::machine::turns::Places;
+    use crate::server::door::tenure::Tenures;
 
-    #[test]
-    fn whoever_only_asks_whether_something_is_left_does_not_wait_for_the_disk() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = StateFolder::open(&place.path().join("state")).unwrap();
+    /// A link that may be downloaded once, among those that are kept there.
+    fn link_for_one(place: &std::path::Path) -> (Arc<Links>, Arc<Link>, What) {
+        let folder = StateFolder::open(&place.join("state")).unwrap();
         let links = Arc::new(Links::load(&folder).0);
         let (password, here) = (Secret::new("p"), IpAddr::from(Ipv4Addr::LOCALHOST));
         let file = format!("[users.alice]\npassword = \"{}\"\n", hash_password(&password).unwrap());
@@ -301,17 +314,40 @@ mod tests {
         let terms =
             LinkTerms { to, path: path.clone(), folder: None, name: None, expires: None, password: None, downloads };
         let link = users.make_link(&maker, terms).unwrap().1;
+        (links, link, What { origin: Origin::from(here), path, state: String::new() })
+    }
+
+    #[test]
+    fn a_server_does_not_leave_its_folders_before_a_place_is_given_back() {
+        let place = tempfile::tempdir().unwrap();
+        let (links, link, what) = link_for_one(place.path());
+        let downloads = Arc::new(Downloads::new(Turns::new("links", Places::only(1))));
+        let (tenures, gone) = Tenures::new();
+        let counted = downloads.begin(&links, &link, what, Part::Whole).unwrap().within(Some(tenures.one()));
+        drop(tenures);
+        let disk = links.stall();
+        drop(counted);
+        assert!(gone.recv().now_or_never().is_none() && !links.has_room(&link));
+        drop(disk);
+        assert!(async_std::task::block_on(gone.recv()).is_err());
+        assert!(links.has_room(&link));
+    }
+
+    #[test]
+    fn whoever_only_asks_whether_something_is_left_does_not_wait_for_the_disk() {
+        let place = tempfile::tempdir().unwrap();
+        let (links, link, what) = link_for_one(place.path());
+        let origin = what.origin;
         links.take_download(&link).unwrap();
         let downloads = Arc::new(Downloads::new(Turns::new("links", Places::only(1))));
         let disk = links.stall();
-        let what = What { origin: Origin::from(here), path, state: String::new() };
         let (all, kept, which) = (downloads.clone(), links.clone(), link.clone());
         let beginning = thread::spawn(move || all.begin(&kept, &which, what, Part::Whole).is_err());
         while downloads.counting.try_lock().is_some() {
             thread::yield_now();
         }
         let ((told, asked), kept) = (channel(), links.clone());
-        thread::spawn(move || told.send(downloads.has_room(&kept, &link, Origin::from(here))));
+        thread::spawn(move || told.send(downloads.has_room(&kept, &link, origin)));
         assert_eq!(asked.recv_timeout(Duration::from_secs(60)), Ok(false));
         drop(disk);
         assert!(beginning.join().unwrap(), "none was left");

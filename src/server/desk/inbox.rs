@@ -184,7 +184,8 @@ impl Desk {
         let threads = self.downloads.as_ref().ok_or_else(internal)?.threads().clone();
         let source = Source::of(&self.principal, self.ticket().peer().ip());
         let links = self.users.latest().links().clone();
-        InboxRoom::take((threads, source), (links, link), bounds, (1, size))
+        let room = InboxRoom::take((threads, source), (links, link), bounds, (1, size))?;
+        Ok(room.within(self.resources.until_written()))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::auth::{InboxBounds, Link, Links};
 use crate::error::{Kind, Result};
 use crate::machine::source::Source;
 use crate::machine::turns::Turns;
+use crate::server::door::tenure::Tenure;
 
 /// Files and bytes of a link's bounds that are taken. What was not used of them is given back when it is dropped.
 pub struct InboxRoom {
@@ -19,6 +20,8 @@ pub struct InboxRoom {
     bytes: u64,
     /// It counts as used, on the disk.
     is_counted: bool,
+    /// Until it is written down what was not used of it: only where it is counted something is.
+    tenure: Option<Tenure>,
 }
 
 impl InboxRoom {
@@ -33,7 +36,13 @@ impl InboxRoom {
         (files, bytes): (u32, u64),
     ) -> Result<InboxRoom> {
         links.expect(&link, bounds, (files, bytes))?;
-        Ok(InboxRoom { links, link, threads, files, bytes, is_counted: false })
+        Ok(InboxRoom { links, link, threads, files, bytes, is_counted: false, tenure: None })
+    }
+
+    /// This room, which keeps the server from leaving its folders, once it is counted, until it is written down what was not used of it.
+    pub fn within(mut self, tenure: Option<Tenure>) -> InboxRoom {
+        self.tenure = tenure;
+        self
     }
 
     /// So many of its bytes are the other's from now on. Neither is counted yet.
@@ -112,9 +121,11 @@ impl fmt::Debug for InboxRoom {
 impl Drop for InboxRoom {
     /// The disk is waited for elsewhere.
     fn drop(&mut self) {
+        let tenure = self.tenure.take();
         if let Some((giving, (threads, source))) = self.giving_back() {
             async_std::task::spawn(async move {
                 let _the_server_is_going = threads.run(&source, giving).await;
+                drop(tenure);
             });
         }
     }

@@ -15,6 +15,7 @@ use crate::secret::Secret;
 use crate::server::desk::located_path::LocatedPath;
 use crate::server::desk::registry::SessionId;
 use crate::server::desk::staged_uploads::StagedUploads;
+use crate::server::door::tenure::Tenure;
 
 /// One session's share of both tables. Dropping it takes everything of the session out of them.
 pub struct SessionResources {
@@ -24,6 +25,8 @@ pub struct SessionResources {
     source: Origin,
     /// What was begun by other ways.
     unfinished: Option<Arc<dyn Unfinished>>,
+    /// That of its connection: none in a session of its own.
+    tenure: Option<Tenure>,
     /// Something of the session may be in the tables: most sessions never have anything there.
     used: AtomicBool,
 }
@@ -31,13 +34,32 @@ pub struct SessionResources {
 impl SessionResources {
     /// Those of this session, whose client is at this source.
     pub fn new(tokens: Arc<Tokens>, staged: Arc<StagedUploads>, session: SessionId, source: Origin) -> Self {
-        SessionResources { tokens, staged, session, source, unfinished: None, used: AtomicBool::new(false) }
+        SessionResources {
+            tokens,
+            staged,
+            session,
+            source,
+            unfinished: None,
+            tenure: None,
+            used: AtomicBool::new(false),
+        }
     }
 
     /// These, of a session that may go on with what is unfinished there.
     pub fn going_on_with(mut self, unfinished: Arc<dyn Unfinished>) -> Self {
         self.unfinished = Some(unfinished);
         self
+    }
+
+    /// These, of a session whose connection has this.
+    pub fn within(mut self, tenure: Tenure) -> Self {
+        self.tenure = Some(tenure);
+        self
+    }
+
+    /// What keeps the server from leaving its folders until something is written down that may come after the session.
+    pub fn until_written(&self) -> Option<Tenure> {
+        self.tenure.as_ref().map(Tenure::another)
     }
 
     /// [`Unfinished::put_away`].

@@ -141,9 +141,9 @@ impl Upload {
         }
     }
 
-    /// It holds this of a link from now on.
+    /// It holds this of a link from now on, which keeps no server from leaving its folders as long as nobody is at it.
     pub fn hold(&self, room: Option<InboxRoom>) {
-        self.state().room = room;
+        self.state().room = room.map(|room| room.within(None));
     }
 
     /// What it holds of a link, for whoever puts it in its place.

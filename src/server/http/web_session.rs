@@ -93,7 +93,7 @@ impl WebSession {
         let ticket = Arc::new(ticket);
         let resources =
             SessionResources::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
-        let resources = resources.going_on_with(shared.uploads.clone());
+        let resources = resources.going_on_with(shared.uploads.clone()).within(tenure.clone());
         let users = (shared.users.clone(), version);
         let desk =
             Desk::new(principal.clone(), users, (session_store, shared.live().max_mode), ticket.clone(), resources);
@@ -384,7 +384,9 @@ impl WebSession {
     pub async fn count(&self, link: Arc<Link>, what: What, part: Part) -> Result<Counted> {
         let _we_are_at_work = self.progress.working();
         let (downloads, users) = (self.shared.downloads.clone(), self.shared.users.latest());
-        let taking = move || downloads.begin(users.links(), &link, what, part);
+        let tenure = self.tenure.another();
+        let taking =
+            move || downloads.begin(users.links(), &link, what, part).map(|counted| counted.within(Some(tenure)));
         self.shared.link_writes.run(&self.source, taking).await?
     }
 
@@ -405,7 +407,8 @@ impl WebSession {
     pub async fn counted(&self, room: Option<InboxRoom>) -> Result<Option<InboxRoom>> {
         let Some(room) = room else { return Ok(None) };
         let _we_are_at_work = self.progress.working();
-        room.count().await.map(Some)
+        // One that is kept for later has none of its own until now.
+        room.within(Some(self.tenure.another())).count().await.map(Some)
     }
 
     /// Does this in a turn at the desk for which nobody waits: what is given up is written down and closed there.

@@ -86,7 +86,7 @@ async fn log_in(
         return refuse(stream, busy).await;
     }
     let source = Source::of(&proven.principal, peer.ip());
-    match open(proven, (peer, pin), &source, shared).await {
+    match open(proven, (peer, pin), &source, (shared, &tenure)).await {
         Ok((session, ending)) => {
             let mut session = session.of_sender(uploads).with(tenure.another());
             // From here on it is the session that may change something, which may end on another thread later than its connection.
@@ -107,13 +107,13 @@ async fn open(
     Proven { principal, way }: Proven,
     (peer, pin): (SocketAddr, Pin),
     source: &Source,
-    shared: &Arc<Shared>,
+    (shared, tenure): (&Arc<Shared>, &Tenure),
 ) -> Result<(Session, Ending)> {
     let Entry { principal, version, session_store, ticket, ending } =
         enter(principal, way, peer, source, shared).await?;
     let resources =
         SessionResources::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
-    let resources = resources.going_on_with(shared.uploads.clone());
+    let resources = resources.going_on_with(shared.uploads.clone()).within(tenure.clone());
     let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip(), pin);
     let (users, ticket) = ((shared.users.clone(), version), Arc::new(ticket));
     let session =
