@@ -147,6 +147,10 @@ pub const USERS_FILE_ASKED: Duration = Duration::from_secs(2);
 /// When a users file that could not be read is read again, though it has not changed.
 pub const USERS_FILE_RETRY: Duration = Duration::from_secs(1);
 
+/// How long a folder that was left to the next server must have been the same before what is in it is not read again: some file systems
+/// tell no moments apart that are less than two seconds from each other.
+pub const LEFT_STATE_REST: Duration = Duration::from_secs(3);
+
 /// How often the log says that the users file cannot be used.
 pub const USERS_FILE_REPEAT: Duration = Duration::from_secs(60);
 

@@ -175,6 +175,7 @@ impl Shared {
             handed_on::leave(self, &state.folder());
         }
         self.vault.leave();
+        self.users.leave();
         if let Some(state) = &self.state {
             state.leave();
         }

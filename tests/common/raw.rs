@@ -219,6 +219,18 @@ impl RawClient {
         std::mem::take(&mut self.unread)
     }
 
+    /// Reads all that is still coming, until the connection ends, and keeps nothing of it: how many bytes it was.
+    pub fn drain(&mut self) -> u64 {
+        let mut all = 0;
+        loop {
+            self.unread.clear();
+            match self.read_more() {
+                0 => return all,
+                read => all += read as u64,
+            }
+        }
+    }
+
     /// Says goodbye as TLS does, and closes.
     pub fn close(self) {
         block_on(self.stream.close());

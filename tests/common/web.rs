@@ -190,6 +190,17 @@ impl RawWeb {
         let _however_it_ended = self.0.read_to_end(&mut bytes);
         bytes
     }
+
+    /// Reads all that is still coming, until the connection ends, and keeps nothing of it: how many bytes it was.
+    pub fn drain(&mut self) -> u64 {
+        let (mut all, mut bytes) = (0, vec![0; 64 * 1024]);
+        loop {
+            match self.0.read(&mut bytes) {
+                Ok(0) | Err(_) => return all,
+                Ok(read) => all += read as u64,
+            }
+        }
+    }
 }
 
 /// A frame of HTTP/2 (RFC 9113, section 4).

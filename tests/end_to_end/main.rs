@@ -58,6 +58,7 @@ mod streams;
 mod supervised;
 mod supervised_beside;
 mod supervised_refused;
+mod supervised_withdrawn;
 mod trash;
 mod trash_room;
 mod umask;

@@ -20,12 +20,14 @@ fn login() -> String {
 
 /// A download of the same file over HTTP/1.1, of which the head has come.
 fn begin_one(daemon: &Daemon) -> RawWeb {
+    begin_get(daemon, "/~alice/large", &format!("Authorization: Basic {}\r\n", login()))
+}
+
+/// One of what is there, with these headers.
+pub fn begin_get(daemon: &Daemon, path: &str, headers: &str) -> RawWeb {
     let mut web = RawWeb::connect(daemon, &["http/1.1"]);
     let port = daemon.port();
-    web.send(format!(
-        "GET /~alice/large HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Basic {}\r\n\r\n",
-        login()
-    ));
+    web.send(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}\r\n"));
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.extend(web.read(1));

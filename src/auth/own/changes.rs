@@ -16,7 +16,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
@@ -62,6 +62,8 @@ pub struct Followed {
     next: u64,
     /// Since when something is not to be seen yet as it was written.
     hidden: Option<Instant>,
+    /// Of a folder that was left to the next server, as it was when all of it was read.
+    pub(super) changed: Option<SystemTime>,
 }
 
 /// What is new in one of the folders.

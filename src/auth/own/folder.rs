@@ -14,6 +14,7 @@ use rustix::fs::OFlags;
 
 use super::changes::{self, Changes, Followed, News, Turn};
 use super::clock::Clock;
+use super::left::Left;
 use super::{Own, Record, for_users};
 use crate::auth::User;
 use crate::error::{Error, Kind, Result};
@@ -64,6 +65,8 @@ pub struct StateFolder {
     turn: Option<Arc<Mutex<Turn>>>,
     /// What is left to the next server.
     left: PathBuf,
+    /// Whether all of it is.
+    pub(super) is_left: Left,
     clock: Clock,
 }
 
@@ -197,7 +200,28 @@ impl StateFolder {
 
     /// What other servers have changed since of what is kept of users.
     pub(super) fn news(&self, followed: &mut Followed, turn: Option<&Turn>) -> Result<News> {
-        self.changes.as_ref().map_or(Ok(News::Nothing), |changes| changes.news(USERS, followed, turn))
+        match &self.changes {
+            Some(changes) => changes.news(USERS, followed, turn),
+            None => Ok(self.is_left.news(&self.users(), followed)),
+        }
+    }
+
+    /// All of it is the next server's from now on. Whoever changes something in it is to be waited for behind this.
+    pub fn leave_all(&self) {
+        self.is_left.say();
+    }
+
+    /// For whoever is about to change something in it, and is alone with that.
+    ///
+    /// # Errors
+    /// [`Kind::Stopping`] if it is the next server's.
+    pub fn refuse_if_left(&self) -> Result<()> {
+        self.is_left.refuse()
+    }
+
+    /// Whether what nobody has any more goes from it when that is noticed: no other server may know better.
+    pub(super) fn is_alone(&self) -> bool {
+        !self.is_shared() && !self.is_left.is_said()
     }
 
     /// Keeps nothing of this user any more, unless it cannot be read just now: then nobody knows what it is.

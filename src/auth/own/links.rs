@@ -13,6 +13,7 @@ use super::changes::{Changes, Followed};
 use super::clock::Clock;
 use super::folder::StateFolder;
 use super::for_users;
+use super::left::Left;
 use super::link::{Kept, Link, LinkTo, LinkUse};
 use crate::auth::{Grants, Principal, Secret, User, Users};
 use crate::error::{Error, Kind, Result};
@@ -37,6 +38,8 @@ pub struct Links {
     /// What other servers change there, if there are any, and up to where that is taken over.
     changes: Option<Changes>,
     followed: Mutex<Followed>,
+    /// Whether they are the next server's.
+    left: Left,
     clock: Clock,
     /// What was taken over is more than what was used up, and nobody was told yet.
     is_changed: AtomicBool,
@@ -106,6 +109,7 @@ impl Links {
             folder: Some(path),
             changes: folder.changes().cloned(),
             followed: Mutex::new(followed),
+            left: folder.is_left.clone(),
             clock: folder.clock().clone(),
             is_changed: AtomicBool::new(false),
             table: Mutex::new(table),

@@ -13,6 +13,7 @@ mod given_out;
 mod incoming;
 mod invitation;
 mod key;
+mod left;
 mod link;
 mod links;
 mod proof_basis;

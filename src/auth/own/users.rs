@@ -34,7 +34,7 @@ impl Users {
                 continue;
             }
             let is_of_another = known.is_some_and(|known| known.own == Own::Damaged && known.tag() != user.tag());
-            if is_of_another && !folder.is_shared() {
+            if is_of_another && folder.is_alone() {
                 trouble.extend(folder.put_aside(name).err());
             }
             let (own, error) = folder.read(user);
@@ -42,7 +42,7 @@ impl Users {
             trouble.extend(error);
         }
         let gone = before
-            .filter(|_| !keeps_gone && !folder.is_shared())
+            .filter(|_| !keeps_gone && folder.is_alone())
             .into_iter()
             .flat_map(|before| &before.users)
             .filter(|(name, _)| !self.users.contains_key(*name));

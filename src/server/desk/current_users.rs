@@ -286,7 +286,7 @@ impl CurrentUsers {
         }
     }
 
-    /// Takes over what other servers have written into the state folder, if there are any. For whoever has `changing`. Nobody who logs
+    /// Takes over what other servers have written into the state folder, if there are any; or the next one, to which it was left. For whoever has `changing`. Nobody who logs
     /// in waits for the disk meanwhile.
     ///
     /// # Errors
@@ -387,6 +387,7 @@ impl CurrentUsers {
             false => self.changing.lock(),
             true => self.changing.lock_within(limits::SHARED_STATE_TURN).ok_or_else(still_changing)?,
         };
+        folder.refuse_if_left()?;
         // And no other server: what one of them did just now counts here before.
         let turn = folder.alone(begun)?;
         if turn.is_some() {
@@ -413,6 +414,16 @@ impl CurrentUsers {
             tracing::warn!(%error, "an invitation that was used stays where it was");
         }
         told.map(|()| principal)
+    }
+
+    /// What users do is the next server's from now on: here it is refused, and what comes of it there is followed. Whoever is at it is
+    /// waited for, but not for long.
+    pub fn leave(&self) {
+        if let Some(folder) = &self.own {
+            folder.leave_all();
+            drop(self.changing.lock_within(limits::CLOSE_DRAIN));
+            self.latest().links().wait_for_writing();
+        }
     }
 
     /// Withdraws a link of this user: it gives nothing any more when this returns, and sessions of whoever came by it end.

@@ -86,9 +86,10 @@ async fn log_in(
         return refuse(stream, busy).await;
     }
     let source = Source::of(&proven.principal, peer.ip());
-    match open(proven, (peer, pin), &source, (shared, &tenure)).await {
+    let of_session = tenure.another();
+    match open(proven, (peer, pin), &source, (shared, &of_session)).await {
         Ok((session, ending)) => {
-            let mut session = session.of_sender(uploads).with(tenure.another());
+            let mut session = session.of_sender(uploads).with(of_session);
             // From here on it is the session that may change something, which may end on another thread later than its connection.
             tenure.give_up();
             // A named user has a share of their own.

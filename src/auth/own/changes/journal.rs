@@ -135,6 +135,6 @@ impl Journal {
     /// Up to where whoever has read all of it knows what there is.
     pub(super) fn followed(&self) -> Followed {
         let open = self.open().into_iter().map(|(number, _)| number).min();
-        Followed { epoch: self.epoch.clone(), next: open.unwrap_or(self.next), hidden: None }
+        Followed { epoch: self.epoch.clone(), next: open.unwrap_or(self.next), ..Followed::default() }
     }
 }

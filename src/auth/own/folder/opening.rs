@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::super::changes::Changes;
 use super::super::clock::Clock;
+use super::super::left::Left;
 use super::{CLOCK, INVITATIONS, LEFT, LINKS, StateFolder, USERS};
 use crate::error::{Error, Kind, Result};
 use crate::fresh_file;
@@ -134,6 +135,7 @@ impl StateFolder {
             changes: None,
             turn: None,
             left: path.join(LEFT),
+            is_left: Left::default(),
             clock: Clock::kept_in(path.join(CLOCK)),
         }
     }

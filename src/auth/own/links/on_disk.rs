@@ -61,11 +61,17 @@ impl Links {
             None => self.writing(),
             Some(_) => self.writing.lock_within(limits::SHARED_STATE_TURN).ok_or_else(still_changing)?,
         };
+        self.left.refuse()?;
         let across = self.changes.as_ref().map(|changes| changes.alone(begun)).transpose()?;
         if across.is_some() {
             self.take_written(across.as_ref())?;
         }
         Ok(Writing { across, here })
+    }
+
+    /// Waits for whoever writes to the disk, but not for long: whoever comes later sees that they were left.
+    pub fn wait_for_writing(&self) {
+        drop(self.writing.lock_within(limits::CLOSE_DRAIN));
     }
 
     /// Those that are over and may go. None does before it is known that this machine's clock is none that shows another year, by what it
@@ -103,7 +109,7 @@ impl Links {
         self.changes.is_some()
     }
 
-    /// Takes over what other servers have made, used up and withdrawn since; whether that is anything but use. Nothing while somebody
+    /// Takes over what other servers have made, used up and withdrawn since, or the next one of those that were left; whether that is anything but use. Nothing while somebody
     /// writes, for whom nobody is to wait here.
     ///
     /// # Errors
@@ -117,11 +123,15 @@ impl Links {
 
     /// Takes over what other servers have made, used up and withdrawn since, for whoever has [`Links::writing`].
     pub(super) fn take_written(&self, turn: Option<&Turn>) -> Result<()> {
-        let (Some(changes), Some(folder)) = (&self.changes, &self.folder) else { return Ok(()) };
+        let Some(folder) = &self.folder else { return Ok(()) };
         let mut followed = self.followed.lock();
         // Up to there only when all of it is read.
         let mut until = followed.clone();
-        let (is_changed, is_all) = match changes.news(LINKS, &mut until, turn)? {
+        let news = match &self.changes {
+            Some(changes) => changes.news(LINKS, &mut until, turn)?,
+            None => self.left.news(folder, &mut until),
+        };
+        let (is_changed, is_all) = match news {
             News::Nothing => {
                 *followed = until;
                 return Ok(());
