@@ -20,6 +20,7 @@ mod metrics;
 mod options;
 mod reloaded;
 mod shares;
+mod tenure;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use crate::files::RelPath;
 use crate::limits;
 use crate::machine::source::{Origin, Source};
 use crate::machine::turns::{self, Turns};
-use crate::server::door::tenure::Tenure;
+use crate::server::tenure::Tenure;
 use crate::sync::{Mutex, MutexGuard};
 
 /// What somebody is told who comes by a link that is used up.
@@ -299,7 +299,7 @@ mod tests {
     use super::*;
     use crate::auth::{LinkTerms, LinkTo, Secret, StateFolder, Users, hash_password};
     use crate::machine::turns::Places;
-    use crate::server::door::tenure::Tenures;
+    use crate::server::tenure::Tenures;
 
     /// A link that may be downloaded once, among those that are kept there.
     fn link_for_one(place: &std::path::Path) -> (Arc<Links>, Arc<Link>, What) {

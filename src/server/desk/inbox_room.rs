@@ -8,7 +8,7 @@ use crate::auth::{InboxBounds, Link, Links};
 use crate::error::{Kind, Result};
 use crate::machine::source::Source;
 use crate::machine::turns::Turns;
-use crate::server::door::tenure::Tenure;
+use crate::server::tenure::Tenure;
 
 /// Files and bytes of a link's bounds that are taken. What was not used of them is given back when it is dropped.
 pub struct InboxRoom {

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::server::desk::located_path::LocatedPath;
 use crate::server::desk::registry::SessionId;
 use crate::server::desk::staged_uploads::StagedUploads;
-use crate::server::door::tenure::Tenure;
+use crate::server::tenure::Tenure;
 
 /// One session's share of both tables. Dropping it takes everything of the session out of them.
 pub struct SessionResources {

@@ -16,12 +16,12 @@ use futures::{FutureExt as _, pin_mut};
 use tracing::info;
 
 use super::admission::{Admitted, Offence};
-use super::tenure::Tenure;
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::Source;
 use crate::server::keys::Keys;
+use crate::server::tenure::Tenure;
 use crate::server::{Shared, http, line};
 use crate::tls::{self, PeerInfo, TlsStream};
 

@@ -18,12 +18,12 @@ use tracing::{info, warn};
 
 use super::admission::{Admitted, Exempt};
 use super::liveness::Question;
-use super::tenure::{Tenure, Tenures};
 use super::{connection, proxied};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::Source;
 use crate::server::Shared;
+use crate::server::tenure::{Tenure, Tenures};
 
 /// Connections that may wait in the kernel to be accepted; the kernel lowers it to its own limit (4,096 on Linux).
 const BACKLOG: i32 = 4096;

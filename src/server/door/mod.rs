@@ -15,6 +15,5 @@ pub mod proxied;
 pub mod self_service;
 pub mod startups;
 pub mod tally;
-pub mod tenure;
 pub mod timeouts;
 pub mod web_certificate;

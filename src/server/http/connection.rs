@@ -26,7 +26,7 @@ use crate::server::Shared;
 use crate::server::desk::registry::SessionId;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::connection::Stream;
-use crate::server::door::tenure::Tenure;
+use crate::server::tenure::Tenure;
 use crate::tls::{HTTP_2, PeerInfo};
 
 /// What is spoken on a connection, and how far that is.

@@ -30,8 +30,8 @@ use crate::server::desk::registry::Ending;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::{Credentials, Proven, authenticate};
 use crate::server::door::self_service::{Change, Claim, SelfService};
-use crate::server::door::tenure::Tenure;
 use crate::server::events::Protocol;
+use crate::server::tenure::Tenure;
 use crate::sync::{Mutex, MutexGuard};
 
 /// Who a request says it is from.

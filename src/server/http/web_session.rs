@@ -33,7 +33,7 @@ use crate::server::desk::preconditions::Preconditions;
 use crate::server::desk::registry::{Ending, Ticket, Way};
 use crate::server::desk::session_resources::SessionResources;
 use crate::server::door::entry::{Entry, enter};
-use crate::server::door::tenure::Tenure;
+use crate::server::tenure::Tenure;
 
 /// A session of the web.
 pub struct WebSession {

@@ -27,7 +27,7 @@ use crate::server::door::authenticate::Proven;
 use crate::server::door::connection::{Stream, while_welcome};
 use crate::server::door::entry::{Entry, enter};
 use crate::server::door::self_service::SelfService;
-use crate::server::door::tenure::Tenure;
+use crate::server::tenure::Tenure;
 use crate::tls::Pin;
 
 /// Serves it to its end; what closes the stream is the caller's.

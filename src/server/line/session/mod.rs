@@ -38,7 +38,7 @@ use crate::server::desk::registry::Ticket;
 use crate::server::desk::session_resources::SessionResources;
 use crate::server::desk::session_store::SessionStore;
 use crate::server::door::self_service::SelfService;
-use crate::server::door::tenure::Tenure;
+use crate::server::tenure::Tenure;
 use crate::store::NodeName;
 use crate::tls::Pin;
 
