@@ -88,6 +88,9 @@ pub const ENGINE_RENAMED: usize = 1000;
 /// yet: its first requests took no longer. What shows is finished whatever its age, also beside a server that is only slow.
 pub const ENGINE_MOVING_LEFT: Duration = Duration::from_secs(60);
 
+/// How long a server that leaves a bucket to the next one waits for changes that are under way, and then as long for their last requests.
+pub const ENGINE_LEAVING: Duration = Duration::from_secs(5);
+
 /// Files whose size and time are remembered, so that a folder can be listed again without a request for each: some 300 bytes each.
 pub const ENGINE_REMEMBERED: usize = 50_000;
 

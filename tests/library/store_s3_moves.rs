@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use sealift::Kind;
-use sealift::files::{HomeTerms, Store, Vault};
+use sealift::files::{HomeTerms, Mtime, Store, UploadSpec, Vault};
 use sealift::limits;
 use sealift::store::s3::{Keys, S3Options, S3Vault};
 use tempfile::TempDir;
@@ -351,6 +351,50 @@ fn a_file_that_a_killed_server_was_renaming_and_that_is_large_keeps_its_hash() {
     }
     assert_eq!(there(&engine), ["e/", "e/huge", "e/sub/", "e/sub/y", "e/x"]);
     assert!(record.is_some() && first.store.open(&p("e/huge")).unwrap().record() == record);
+}
+
+#[test]
+fn a_server_that_has_left_the_bucket_to_the_next_one_changes_nothing_in_it_any_more() {
+    let engine = engine(false);
+    let (first, second) = (server(&engine, true), server(&engine, true));
+    let begun = |path: &str| {
+        let mut upload = first.store.begin(&p(path), UploadSpec::default()).unwrap();
+        upload.append(&vec![7; usize::try_from(limits::HASH_BLOCK).unwrap() + 5]).unwrap();
+        upload
+    };
+    // Trials of the storage send parts as well.
+    let before = engine.came(1);
+    let (committed, dropped) = (begun("committed"), begun("dropped"));
+    eventually("their first parts are there", || engine.came(1) == before + 2);
+    first.vault.leave();
+    // All is copied, and nothing has gone.
+    let (hold, held) = hold();
+    let mut hold = Some(hold);
+    engine.does(move |asked| match asked.method == "DELETE" && asked.key.starts_with("h/") {
+        true => hold.take().map_or(Act::Do, Act::DoLater),
+        false => Act::Do,
+    });
+    thread::scope(|scope| {
+        let renamed = scope.spawn(|| kind(second.store.rename(&p("d"), &p("e"), false)));
+        held.comes();
+        engine.asked();
+        first.vault.beat().unwrap();
+        let refused = Err(Kind::Unavailable);
+        assert_eq!(kind(first.vault.sweep("alice", None)), refused);
+        assert_eq!(kind(any(&*first.store, "new", b"new")), refused);
+        assert_eq!(kind(first.store.commit_one(committed)), refused);
+        assert_eq!(kind(first.store.remove(&p("d"), true)), refused);
+        assert_eq!(kind(first.store.rename(&p("d/x"), &p("z"), true)), refused);
+        assert_eq!(kind(first.store.make_dir(&p("folder"), false)), refused);
+        assert_eq!(kind(first.store.set_mtime(&p("d/x"), Mtime { secs: 1, nanos: 0 })), refused);
+        drop(dropped);
+        let changed = engine.asked().into_iter().find(|(method, _)| method != "GET" && method != "HEAD");
+        assert_eq!(changed, None);
+        first.store.open(&p("e/x")).unwrap();
+        held.goes_on();
+        assert_eq!(renamed.join().unwrap(), Ok(()));
+    });
+    assert_eq!((there(&engine), written(&engine).len()), (NEW.map(str::to_owned).to_vec(), 0));
 }
 
 /// Two servers over this storage.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::warn;
 
+use super::changers::Changers;
 use super::health::{Health, Outcome};
 use super::keyring::Keys;
 use super::names::encode;
@@ -119,10 +120,15 @@ impl<'a> Call<'a> {
         self.in_doubt.get()
     }
 
+    /// Whether the storage may be another one afterwards.
+    fn changes(&self) -> bool {
+        !matches!(self.method, "GET" | "HEAD")
+    }
+
     /// Why it was refused. A condition that does not hold may be what a first attempt, whose answer was lost, has made of it.
     fn refused(&self, why: Why) -> Why {
         match why {
-            Why::Condition if self.is_in_doubt() && !matches!(self.method, "GET" | "HEAD") => unknown(),
+            Why::Condition if self.is_in_doubt() && self.changes() => unknown(),
             why => why,
         }
     }
@@ -142,6 +148,8 @@ pub(super) struct Engine {
     patience: Duration,
     /// How it answers.
     pub(super) health: Health,
+    /// Requests that change something.
+    pub(super) changers: Changers,
 }
 
 /// What becomes of an answer.
@@ -160,7 +168,8 @@ pub(super) enum Verdict {
 impl Engine {
     pub(super) fn new(origin: Arc<Origin>, bucket: String, region: String, keys: Keys, patience: Duration) -> Engine {
         let (ahead, resting) = (AtomicI64::new(0), Mutex::default());
-        Engine { origin, bucket, region, keys, ahead, resting, patience, health: Health::new() }
+        let (health, changers) = (Health::new(), Changers::default());
+        Engine { origin, bucket, region, keys, ahead, resting, patience, health, changers }
     }
 
     /// Asks, again and again if need be, and gives back an answer of success with its body to be read. Whoever reads that says whether the
@@ -280,6 +289,10 @@ impl Engine {
     }
 
     fn counted(&self, call: &Call<'_>) -> Result<Answer, Verdict> {
+        let _waited_for = match call.changes() {
+            true => Some(self.changers.begin().map_err(|error| Verdict::Over(Why::Failed(error)))?),
+            false => None,
+        };
         let begun = Instant::now();
         let came = self.once(call);
         let outcome = match &came {

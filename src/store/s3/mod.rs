@@ -16,6 +16,7 @@
 
 mod carry;
 mod change;
+mod changers;
 mod commit;
 mod engine;
 mod health;
@@ -221,6 +222,8 @@ impl Vault for S3Vault {
     /// Other servers are not told of anything: this looks whether the storage answers, and makes up for what it did not do before.
     fn beat(&self) -> Result<bool> {
         self.shared.engine.look(&self.shared.keys.nothing());
+        // What is to be made up for when this server has left is for the next one.
+        let Ok(_waited_for) = self.shared.changers.begin() else { return Ok(false) };
         self.shared.take_rest_back();
         if !self.shared.engine.is_silent()
             && let Err(why) = self.shared.settle_abandoned()
@@ -232,6 +235,12 @@ impl Vault for S3Vault {
 
     fn health(&self) -> Option<StorageHealth> {
         Some(self.shared.engine.health.told())
+    }
+
+    /// First what consists of several requests comes to its end, then no request changes anything any more.
+    fn leave(&self) {
+        self.shared.changers.leave(limits::ENGINE_LEAVING);
+        self.shared.engine.changers.leave(limits::ENGINE_LEAVING);
     }
 
     fn names(&self) -> Result<BTreeSet<String>> {
@@ -252,6 +261,7 @@ impl Vault for S3Vault {
     }
 
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
+        let _waited_for = self.shared.changers.begin()?;
         self.shared.sweep(&self.home(home)?, max_age)
     }
 }

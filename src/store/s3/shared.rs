@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
+use super::changers::Changers;
 use super::engine::{Engine, Why, unavailable};
 use super::journal::AtWork;
 use super::ledger::Ledger;
@@ -26,6 +27,8 @@ use crate::sync::{Mutex, MutexGuard, RwLock};
 /// What stores share.
 pub(super) struct Shared {
     pub(super) engine: Engine,
+    /// Whoever changes something, however many requests that takes.
+    pub(super) changers: Changers,
     pub(super) keys: Keyspace,
     /// Where uploads wait until they are sent.
     pub(super) spool: Arc<PathBuf>,
@@ -118,6 +121,7 @@ impl Shared {
         let alone = ledger.alone;
         Ok(Shared {
             engine,
+            changers: Changers::default(),
             keys,
             spool: Arc::new(spool),
             heeds: RwLock::new(Heeds::NOTHING),

@@ -92,9 +92,19 @@ impl S3Source {
         unavailable(self.path.said("the storage gives no more of it"))
     }
 
+    /// Writes down what was found while somebody read it. When the next server has the bucket that is for whoever reads it there.
+    fn note(&self, change: impl Fn(&mut Kept)) {
+        if !self.shared.changers.have_left()
+            && let Err(error) = self.write(change)
+        {
+            tracing::warn!(path = %self.full, %error, "what was found of a file is not recorded");
+        }
+    }
+
     /// Writes down what is known of its bytes, for whoever opens it next, beside what is written of it by now: its mode and time may be
     /// others than when it was opened. Of another file that has its name by now nothing is written.
     fn write(&self, change: impl Fn(&mut Kept)) -> Result<()> {
+        let _waited_for = self.shared.changers.begin()?;
         let _held = self.shared.lock(&self.full, None);
         let mut object = self.object.lock();
         change(&mut object.kept);
@@ -141,16 +151,15 @@ impl Source for S3Source {
         if !self.object.lock().has_record() {
             return Finding::Unrecorded;
         }
-        let told = |error: Error| tracing::warn!(path = %self.full, %error, "what was found of a file is not recorded");
         match self.record() {
             None => {
-                self.write(|kept| kept.hash = Some(*hash)).unwrap_or_else(told);
+                self.note(|kept| kept.hash = Some(*hash));
                 Finding::Unrecorded
             }
             Some(Record::Rotten(rot)) => Finding::Rotten(rot),
             Some(Record::Sound(recorded)) if recorded == *hash => Finding::Confirmed,
             Some(Record::Sound(recorded)) => {
-                self.write(|kept| kept.rotten = Some(*hash)).unwrap_or_else(told);
+                self.note(|kept| kept.rotten = Some(*hash));
                 Finding::Rotten(Rot { recorded, found: *hash })
             }
         }

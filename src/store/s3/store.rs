@@ -74,9 +74,15 @@ impl S3Store {
 }
 
 impl S3Store {
+    /// Does what changes something, unless the next server has the bucket.
+    fn changing<T>(&self, work: impl FnOnce(&Arc<Shared>) -> Result<T>) -> Result<T> {
+        let _waited_for = self.shared.changers.begin()?;
+        work(&self.shared)
+    }
+
     /// Does what takes something away from where it is.
-    fn moving<T>(&self, work: impl FnOnce(&Shared) -> Result<T>) -> Result<T> {
-        let done = work(&self.shared);
+    fn moving<T>(&self, work: impl FnOnce(&Arc<Shared>) -> Result<T>) -> Result<T> {
+        let done = self.changing(work);
         self.shared.forget_seen();
         done
     }
@@ -155,7 +161,7 @@ impl Store for S3Store {
         let left = self.shared.left(&upload.full, &self.sender).map_err(|why| why.at(path))?;
         let left = left.ok_or_else(none)?;
         upload.check_begun(&left.begun)?;
-        let taken = left.proven(&self.shared, (&upload.full, &self.sender), (from, proven), path)?;
+        let taken = self.changing(|shared| left.proven(shared, (&upload.full, &self.sender), (from, proven), path))?;
         upload.go_on_with(taken);
         Ok(Box::new(upload))
     }
@@ -183,7 +189,10 @@ impl Store for S3Store {
         let groups: Vec<_> = groups.into_values().map(|group| crate::sync::Mutex::new(Some(group))).collect();
         let committed = self.shared.side_by_side(&groups, |group| {
             let group = group.lock().take().unwrap_or_default();
-            group.into_iter().map(|(at, upload)| (at, upload.commit().map(Done::File))).collect::<Vec<_>>()
+            group
+                .into_iter()
+                .map(|(at, upload)| (at, self.changing(|_| upload.commit()).map(Done::File)))
+                .collect::<Vec<_>>()
         });
         done.extend(committed.into_iter().flatten());
         done.sort_by_key(|(at, _)| *at);
@@ -217,7 +226,7 @@ impl Store for S3Store {
     }
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
-        self.shared.set_mode(&self.home, path, source)
+        self.changing(|shared| shared.set_mode(&self.home, path, source))
     }
 
     /// None of it is kept: nobody waits for the storage for nothing.
@@ -226,7 +235,7 @@ impl Store for S3Store {
     }
 
     fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
-        self.shared.set_mtime(&self.home, path, mtime)
+        self.changing(|shared| shared.set_mtime(&self.home, path, mtime))
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
@@ -256,7 +265,7 @@ impl Store for S3Store {
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool, _umask: Option<Umask>) -> Result<Prepared> {
-        let made = self.shared.make_dir(&self.home, path, parents)?;
+        let made = self.changing(|shared| shared.make_dir(&self.home, path, parents))?;
         Ok(self.prepared.add(Change::Folder { made }))
     }
 
