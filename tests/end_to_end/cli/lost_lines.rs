@@ -172,6 +172,25 @@ fn what_somebody_puts_there_while_an_answer_is_lost_is_neither_removed_nor_taken
         .code(11)
         .said("the answer to its move to c was lost");
     assert_eq!((read("b"), read("c")), ("another one".to_owned(), "old".to_owned()));
+    // The same without --force: what was moved has been picked up by then, so that the new name is free.
+    write("part", "old");
+    let (at, whole, to, picked) = (there("whole"), there("whole"), there("part"), there("picked"));
+    let cutter = Cutter::start(
+        &world,
+        move || at.exists(),
+        move || {
+            fs::rename(whole, picked).unwrap();
+            fs::write(to, "another one").unwrap();
+        },
+    );
+    world
+        .run(["mv", &cutter.at("part"), &cutter.at("whole")])
+        .code(11)
+        .said("the answer to its move to whole was lost");
+    assert_eq!(
+        (read("part"), read("whole"), read("picked")),
+        ("another one".to_owned(), String::new(), "old".to_owned())
+    );
     // At its new name.
     write("d", "old");
     let (at, to) = (there("e"), there("e"));

@@ -200,8 +200,9 @@ impl Move<'_> {
                 ));
                 return Ok(true);
             }
-            // Nothing is replaced by what may have come there since.
-            (Some(was), _) if !self.force || is_same(self.before, &was) => return Ok(false),
+            // What may have come there since is neither moved nor takes the place of anything. A folder of a storage that keeps no times of
+            // them cannot be told from another one; the server ends what it has begun with it when it is asked again.
+            (Some(was), _) if self.is_moved(&was) && (!self.force || is_same(self.before, &was)) => return Ok(false),
             (Some(_), _) => "what is there now may be another one",
             (None, Some(_)) => "nothing is there any more, and what has the new name may be another one",
             (None, None) => "nothing has either name now",
