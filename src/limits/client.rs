@@ -81,6 +81,9 @@ pub const UPLOAD_ON_ITS_WAY: u64 = HASH_BLOCK;
 /// small files a second.
 pub const PIPELINE_FILES: usize = 512;
 
+/// Files that were found and are to be removed, which are looked at once more together: few enough that the last one is removed soon.
+pub const LOOKED_AT_AGAIN: usize = 32;
+
 /// Bytes of one listing that a client holds: some four million files with paths of 60 bytes, so that a server that lists
 /// without end, or with endless names, does not take all memory. Bytes and not entries, because a path has up to 4 KiB.
 pub const LISTING_BYTES_MAX: usize = 512 * 1024 * 1024;

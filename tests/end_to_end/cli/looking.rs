@@ -1,6 +1,7 @@
 //! `tree`, `du` and `find`, and what is said about commands that are none.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -134,4 +135,33 @@ fn find_removes_what_matches_if_that_is_meant() {
     world.run(["find", &world.alice("logs/keep.txt"), "--size", "+1G", "--delete", "--yes"]).code(0);
     let shell = world.run_with(["shell", &logs], b"clear\nfind --type file --delete --yes\n").code(0);
     assert_eq!((shell.stdout(), all().len()), ("", 0));
+}
+
+#[test]
+fn find_removes_nothing_that_does_not_match_any_more_when_the_question_is_answered() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "logs/d")).unwrap();
+    let at = |name: &str| world.remote("alice", format!("logs/{name}"));
+    let old = SystemTime::now() - 100 * sealift::limits::DAY;
+    for name in ["a", "b", "c", "d/e"] {
+        fs::write(at(name), name).unwrap();
+        File::options().write(true).open(at(name)).unwrap().set_modified(old).unwrap();
+    }
+    symlink("c", at("link")).unwrap();
+    symlink("nothing", at("dangling")).unwrap();
+    let logs = world.alice("logs");
+    let find = ["find", &*logs, "--older", "90d", "--type", "file", "--delete"];
+    let mut terminal = world.terminal_of((100, 24), &[("SEALIFT_PASSWORD", PASSWORD)], find);
+    terminal.expect("(yes, no)");
+    // They are written anew, or are something else by now.
+    fs::write(at("a"), "new").unwrap();
+    fs::remove_file(at("b")).unwrap();
+    fs::create_dir(at("b")).unwrap();
+    terminal.line("yes").expect("logs/b: it has changed").expect("logs/a: it has changed");
+    assert!(terminal.wait().success());
+    assert_eq!(names(&world.remote("alice", "logs")), ["a", "b", "d", "dangling"]);
+    // A folder goes with what is in it, and links go as ever.
+    fs::write(at("d/e"), "e").unwrap();
+    world.run(["find", &logs, "--name", "[abde]*", "--delete", "--yes"]).code(0);
+    assert_eq!(names(&world.remote("alice", "logs")), Vec::<String>::new());
 }

@@ -1,6 +1,6 @@
 //! `find --delete`: what matches is removed, after a question.
 
-use sealift::client::Target;
+use sealift::client::{Stat, Target};
 use sealift::files::{Entry, EntryKind, RelPath};
 use sealift::{Client, Error, Kind, limits};
 
@@ -19,7 +19,8 @@ pub struct Delete {
 }
 
 impl Delete {
-    /// Removes what matches below this target: what is in a folder before it, and a folder only if nothing is left in it.
+    /// Removes what matches below this target: what is in a folder before it, and a folder only if nothing is left in it. It is looked at
+    /// once more before: what does not match any more stays.
     ///
     /// # Errors
     /// As [`Tally::outcome`], or what ends the connection; [`Kind::Usage`] if nobody can be asked; as [`Client::list`].
@@ -54,9 +55,22 @@ impl Delete {
             return Ok(());
         }
         let mut tally = Tally::default();
-        for (path, _) in &found {
-            let removed = remove(out, client, path).await;
-            tally.settle(removed.map_err(|failure| failure.while_at(path)), out)?;
+        for some in found.chunks(limits::LOOKED_AT_AGAIN) {
+            // The answer to the question may have taken long.
+            let now = client.stats(some.iter().map(|(path, _)| path.clone()).collect()).await?;
+            for ((path, kind), now) in some.iter().zip(now) {
+                let removed = match now {
+                    Ok(now) if is_still_found(filter, path, *kind, &now) => remove(out, client, path).await,
+                    Ok(_) => {
+                        out.warn(&format!(
+                            "{path}: it has changed since it was found, does not match any more, and stays"
+                        ));
+                        continue;
+                    }
+                    Err(err) => Err(Failure::from(err).about(&path.to_string())),
+                };
+                tally.settle(removed.map_err(|failure| failure.while_at(path)), out)?;
+            }
         }
         missed.map_or(Ok(()), |missed| unread::tell(out, &missed, folder))?;
         tally.outcome()
@@ -74,6 +88,12 @@ impl Delete {
         };
         ask::yes(&format!("Remove {what} in {target}?"))?.ok_or_else(nobody)
     }
+}
+
+/// Whether this is what was found, or matches as well. A folder is another one with each thing that is removed from it, and goes only when
+/// nothing is left in it.
+fn is_still_found(filter: &Filter, path: &RelPath, kind: EntryKind, now: &Stat) -> bool {
+    now.kind == kind && (kind == EntryKind::Directory || filter.takes(&ls::entry_of(path, now)))
 }
 
 async fn remove(out: Output, client: &mut Client, path: &RelPath) -> Outcome {

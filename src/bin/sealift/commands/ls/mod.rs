@@ -182,7 +182,8 @@ pub async fn itself(client: &mut Client, path: &RelPath) -> Outcome<Entry> {
     Ok(entry_of(path, &stat))
 }
 
-fn entry_of(path: &RelPath, stat: &Stat) -> Entry {
+/// The same of what is known of it.
+pub fn entry_of(path: &RelPath, stat: &Stat) -> Entry {
     let whole = if path.is_root() { b"." } else { path.as_bytes() };
     Entry {
         kind: stat.kind,
