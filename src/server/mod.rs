@@ -434,7 +434,7 @@ impl Server {
         let is_one_of_several = registry.kept_in().node().is_some();
         let users = move || (users.latest(), users.may_miss_some(is_one_of_several));
         let state = self.shared.state.as_ref().map(|state| state.folder());
-        let _goes_on_alone = desk::sweep::begin((vault, state), users, sessions, when);
+        let sweeping = desk::sweep::begin((vault, state), users, sessions, when);
         let ends = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
         let until = Instant::now() + self.shared.live().pace.grace + limits::CLOSE_DRAIN * 2;
@@ -442,6 +442,8 @@ impl Server {
         let _nothing_changes = timeout(left(until), ends.changing.recv()).await;
         // Clients that come back go on with what they had begun, as after a crash.
         self.shared.uploads.put_away().await;
+        // The one that is under way ends between two homes, before the next server has them.
+        let _ended = timeout(limits::CLOSE_DRAIN, sweeping).await;
         let sending = registry.connections();
         let shared = self.shared.clone();
         // The disk may take its time, and what is sent goes on meanwhile.

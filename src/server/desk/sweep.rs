@@ -19,9 +19,10 @@ use crate::error::{Error, Kind};
 use crate::files::{HomeTerms, Location, NodePlace, Swept, Vault};
 use crate::limits;
 
-/// Sweeps every home in the background, so that a start waits for none of it, and again after each pause until the server stops.
-/// Sessions go on meanwhile: what is theirs is locked, and a sweep leaves it alone. `users` says who there is, and whether so many are
-/// gone that it may be a mistake. `state` is where the server keeps what is its own, if it does.
+/// Sweeps every home in the background, so that a start waits for none of it, and again after each pause until the server stops. What is
+/// under way then ends between two homes, and so does what this gives back. Sessions go on meanwhile: what is theirs is locked, and a sweep
+/// leaves it alone. `users` says who there is, and whether so many are gone that it may be a mistake. `state` is where the server keeps
+/// what is its own, if it does.
 pub fn begin(
     (vault, state): (Arc<dyn Vault>, Option<StateFolder>),
     users: impl Fn() -> (Arc<Users>, bool) + Send + 'static,
@@ -36,9 +37,13 @@ pub fn begin(
                 return;
             }
             let (vault, state, clock, (users, are_missed)) = (vault.clone(), state.clone(), clock.clone(), users());
+            let at_stop = registry.clone();
             let sweeping = move || {
                 state.iter().for_each(sweep_state);
-                sweep_all(&*vault, &users, &clock);
+                sweep_all(&*vault, &users, &clock, &|| !at_stop.is_stopping());
+                if at_stop.is_stopping() {
+                    return;
+                }
                 // Whose users are gone goes by the second sweep, and that is to be one of long after the first.
                 for error in users.sweep_links(are_missed || after_a_death) {
                     warn!(%error, "a link that is over stays where it was");
@@ -103,7 +108,8 @@ async fn know_the_time(vault: &dyn Vault, registry: &Registry) -> bool {
     true
 }
 
-fn sweep_all(vault: &dyn Vault, users: &Users, clock: &Clock) {
+/// As long as the server goes on.
+fn sweep_all(vault: &dyn Vault, users: &Users, clock: &Clock, goes_on: &dyn Fn() -> bool) {
     let mut names = vault.names().unwrap_or_else(|error| {
         warn!(%error, "cannot look for the homes of former users");
         BTreeSet::new()
@@ -123,6 +129,9 @@ fn sweep_all(vault: &dyn Vault, users: &Users, clock: &Clock) {
     let max_age = |is_bounded: bool| (!is_bounded || vault.counts_interrupted()).then(|| old_by(clock));
     let mut all = Swept::default();
     for home in &names {
+        if !goes_on() {
+            return;
+        }
         let bounded = Path::new(home).ancestors().any(|above| bounded.contains(above));
         match vault.sweep(home, max_age(bounded)) {
             Ok(swept) => {
@@ -130,10 +139,14 @@ fn sweep_all(vault: &dyn Vault, users: &Users, clock: &Clock) {
                 all.saved += swept.saved;
             }
             Err(error) if is_all_over(vault, &error) => return,
+            Err(_) if !goes_on() => return,
             Err(error) => warn!(home, %error, "cannot be swept"),
         }
     }
     for folder in users.shares().folders() {
+        if !goes_on() {
+            return;
+        }
         // What nobody changes has nothing left over in it.
         if matches!(folder.location(), Location::Elsewhere(_)) && folder.is_changed() {
             match vault.sweep_folder(folder.location(), max_age(is_bounded(folder.terms()))) {
@@ -142,11 +155,12 @@ fn sweep_all(vault: &dyn Vault, users: &Users, clock: &Clock) {
                     all.saved += swept.saved;
                 }
                 Err(error) if is_all_over(vault, &error) => return,
+                Err(_) if !goes_on() => return,
                 Err(error) => warn!(folder = folder.name(), %error, "cannot be swept"),
             }
         }
     }
-    let trash = sweep_trash(vault, users, clock);
+    let trash = sweep_trash(vault, users, clock, goes_on);
     info!(target: "sealift::server::start", homes = names.len(), removed = all.removed, saved = all.saved, trash, "swept");
 }
 
@@ -181,7 +195,7 @@ fn is_bounded(terms: HomeTerms) -> bool {
 /// What was deleted or replaced goes for good when it is older than what is said of its folder; of several that say something the
 /// longest time counts. Where nothing is kept any more, what is there stays until somebody empties it; and so does everything as long as the
 /// clock may be wrong.
-fn sweep_trash(vault: &dyn Vault, users: &Users, clock: &Clock) -> usize {
+fn sweep_trash(vault: &dyn Vault, users: &Users, clock: &Clock, goes_on: &dyn Fn() -> bool) -> usize {
     let mut ages: BTreeMap<Location, Duration> = BTreeMap::new();
     let homes = users.iter().map(|user| (Location::Below(user.grants().home.clone()), user.grants().terms.trash));
     let folders = users.shares().folders().iter().map(|folder| (folder.location().clone(), folder.terms().trash));
@@ -193,9 +207,13 @@ fn sweep_trash(vault: &dyn Vault, users: &Users, clock: &Clock) -> usize {
     }
     let mut gone = 0;
     for (place, age) in ages.iter().filter(|_| clock.is_believed()) {
+        if !goes_on() {
+            return gone;
+        }
         match vault.sweep_trash(place, *age) {
             Ok(some) => gone += some,
             Err(error) if is_all_over(vault, &error) => return gone,
+            Err(_) if !goes_on() => return gone,
             Err(error) => warn!(folder = %place, %error, "the trash cannot be swept"),
         }
     }
@@ -298,8 +316,41 @@ mod tests {
     #[test]
     fn one_that_has_lost_its_place_is_told_so_once_and_not_for_each_home() {
         let vault = Lost(AtomicUsize::new(0));
-        sweep_all(&vault, &Users::parse("", "users.toml").unwrap(), &Clock::default());
+        sweep_all(&vault, &Users::parse("", "users.toml").unwrap(), &Clock::default(), &|| true);
         assert_eq!(vault.0.into_inner(), 1);
+    }
+
+    /// One whose server is told to stop while the first home is swept. It counts what is swept.
+    struct Stopping(Arc<Registry>, AtomicUsize);
+
+    impl Vault for Stopping {
+        fn open(&self, home: &str, _: HomeTerms) -> Result<Arc<dyn Store>> {
+            Err(Error::new(Kind::NotFound, home))
+        }
+
+        fn prepare(&self, _: &str) -> Result<()> {
+            Ok(())
+        }
+
+        fn names(&self) -> Result<BTreeSet<String>> {
+            Ok(["alice", "bob", "carol"].map(str::to_owned).into())
+        }
+
+        fn sweep(&self, _: &str, _: Option<Duration>) -> Result<Swept> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.stop();
+            Ok(Swept::default())
+        }
+    }
+
+    #[test]
+    fn a_sweep_that_is_under_way_when_the_server_stops_ends_before_the_next_home() {
+        let registry = Registry::new();
+        let vault = Arc::new(Stopping(registry.clone(), AtomicUsize::new(0)));
+        let users = Arc::new(Users::parse("", "users.toml").unwrap());
+        let when = (limits::DAY, bounded(1).1);
+        block_on(begin((vault.clone(), None), move || (users.clone(), false), registry, when));
+        assert_eq!(vault.1.load(Ordering::Relaxed), 1);
     }
 
     /// It keeps how old what it sweeps has to be.
@@ -338,7 +389,7 @@ mod tests {
         let swept = |bound| {
             let (vault, state) = (Asked::default(), StateFolder::open(place.path()).unwrap());
             let users = Users::parse(&users(bound), "users.toml").unwrap();
-            sweep_all(&vault, &users, state.clock());
+            sweep_all(&vault, &users, state.clock(), &|| true);
             state.clock().remember();
             vault.0.into_inner()
         };
