@@ -447,8 +447,8 @@ impl Server {
         let sending = registry.connections();
         let shared = self.shared.clone();
         // The disk may take its time, and what is sent goes on meanwhile.
-        let leaving = spawn_blocking(move || shared.leave());
-        let has_left = timeout(left(until).max(limits::CLOSE_DRAIN), leaving).await.is_ok();
+        let mut leaving = spawn_blocking(move || shared.leave());
+        let has_left = timeout(left(until).max(limits::CLOSE_DRAIN), &mut leaving).await.is_ok();
         if let Some(told) = told {
             told.end().await;
         }
@@ -461,6 +461,10 @@ impl Server {
         }
         if timeout(left(until), ends.all.recv()).await.is_ok() {
             let _ = timeout(limits::CLOSE_DRAIN, registry.all_ended()).await;
+        }
+        if !has_left {
+            // An end in order is one that has left them. Whoever does not wait for ever for a disk that does not answer ends the process.
+            leaving.await;
         }
         info!(connections = registry.connections(), "stopped");
         registry.telling().tell(&Event::of_server(What::Stopped));
